@@ -1,0 +1,50 @@
+# The commands of this project. `make demo` and `make test` need nothing but Debian, Python 3.11 and make.
+
+VENV := .venv/bin
+
+.PHONY: help demo test unit check fix bench docs lock wheel clean
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo:  ## From sample sites to accepted reports, on this machine alone, checked (about a minute)
+	@tools/bootstrap.sh demo
+	@$(VENV)/ven demo
+
+test:  ## All tests, with real peers on loopback
+	@tools/bootstrap.sh dev
+	@tools/peers.sh
+	@$(VENV)/python -m pytest
+
+unit:  ## The tests that start no peer (under 30 s)
+	@tools/bootstrap.sh dev
+	@$(VENV)/python -m pytest -m "not peer" -q
+
+check:  ## Lint, format, types, walls, generated pages
+	@tools/bootstrap.sh dev
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/python tools/reference.py --check
+
+fix:  ## Format, mend what the linter can, and write the generated pages again
+	@tools/bootstrap.sh dev
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+	$(VENV)/python tools/reference.py
+
+bench:  ## Ratios against named peers and limits, measured in one run
+	@tools/bootstrap.sh dev
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(VENV)/python $$script || exit 1; done
+
+lock:  ## Pin the requirements anew
+	@tools/bootstrap.sh dev
+	@tools/lock.sh
+
+wheel:  ## Build the wheel into dist/
+	@tools/bootstrap.sh dev
+	@$(VENV)/python -m build --wheel --no-isolation
+
+clean:  ## Remove what the commands above made
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,32 @@
+"""Fixtures that every part of the suite shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.peers import pick_port
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Give the checkout's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Give the folder of real-world test data beside the checkout, or skip."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared with real-world data is not here")
+    return SHARED
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Give a TCP port of 127.0.0.1 that nobody listens on."""
+    return pick_port()

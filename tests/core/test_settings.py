@@ -1,0 +1,123 @@
+"""Settings: sources and their order, all mistakes at once, secrets by reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from venclient.errors import ConfigError
+from venclient.settings import EXPECTED, SETTINGS, load_settings, resolve_secret, variable_of
+
+GOOD = """
+[ven]
+name = "site-1"
+[vtn]
+url = "https://vtn.example/openadr3/3.1.1"
+client_id = "gw"
+client_secret = "env:GW_SECRET"
+poll_s = 30
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give a settings file that is right."""
+    path = tmp_path / "ven.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_flags_win_over_variables_and_variables_over_the_file(file: Path) -> None:
+    """The later source wins, and the origin of each value is known."""
+    environment = {"VEN_VTN_POLL_S": "20", "VEN_VEN_NAME": "from-env"}
+
+    settings = load_settings(file, environment=environment, flags={"vtn.poll_s": 10.0})
+
+    assert settings["vtn.poll_s"] == 10.0
+    assert settings.origin["vtn.poll_s"] == "command line"
+    assert settings["ven.name"] == "from-env"
+    assert settings.origin["ven.name"] == "environment variable VEN_VEN_NAME"
+    assert settings.origin["vtn.url"] == str(file)
+    assert settings.origin["readings.commit_s"] == "default"
+
+
+def test_paths_start_at_the_folder_of_the_file(file: Path) -> None:
+    """A relative path is meant from where ven.toml is, wherever the command was typed."""
+    assert load_settings(file, environment={}).path("readings.path") == file.parent / "var/readings.db"
+
+
+def test_all_mistakes_are_told_at_once(file: Path) -> None:
+    """Each mistake is a sentence with file, key, value and expected form; none hides another."""
+    file.write_text('[vtn]\nurl = "vtn.example"\npoll_s = -1\npool_s = 5\n[log]\nlevel = "LOUD"\n')
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+
+    told = caught.value.problems
+    assert any("vtn.url = 'vtn.example'" in one and EXPECTED["url"] in one for one in told)
+    assert any("vtn.poll_s = -1" in one and EXPECTED["seconds"] in one for one in told)
+    assert any("vtn.pool_s" in one and "did you mean vtn.poll_s" in one for one in told)
+    assert any("ven.name is missing" in one for one in told)
+    assert any("log.level = 'LOUD'" in one for one in told)
+    assert all(str(file) in one for one in told)
+
+
+def test_a_vtn_without_tls_needs_the_explicit_switch(file: Path) -> None:
+    """Plain http is refused unless allow_http says that this is a test."""
+    file.write_text(GOOD.replace("https://", "http://"))
+    with pytest.raises(ConfigError, match="1 mistake") as caught:
+        load_settings(file, environment={})
+    assert "allow_http" in caught.value.problems[0]
+
+    file.write_text(GOOD.replace("https://", "http://") + "allow_http = true\n")
+    assert load_settings(file, environment={})["vtn.url"].startswith("http://")
+
+
+def test_a_literal_secret_is_refused_and_not_shown(file: Path) -> None:
+    """A secret in the file itself is a mistake, and the message does not repeat it."""
+    file.write_text(GOOD.replace("env:GW_SECRET", "hunter2"))
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+
+    assert "vtn.client_secret" in caught.value.problems[0]
+    assert "hunter2" not in "".join(caught.value.problems)
+
+
+def test_secrets_come_from_variables_files_and_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of reference is resolved; a missing one names the reference only."""
+    (tmp_path / "key").write_text("from-file\n")
+    monkeypatch.setenv("GW_SECRET", "from-env")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert resolve_secret("env:GW_SECRET") == "from-env"
+    assert resolve_secret("file:key", folder=tmp_path) == "from-file"
+    assert resolve_secret("credential:key") == "from-file"
+    with pytest.raises(ConfigError, match="env:NOT_THERE"):
+        resolve_secret("env:NOT_THERE")
+
+
+@pytest.mark.parametrize("text", ["ven.toml is not TOML [", ""])
+def test_a_file_that_is_no_toml_or_empty_is_named(file: Path, text: str) -> None:
+    """A broken file is told with its name."""
+    file.write_text(text)
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+
+    assert str(file) in caught.value.problems[0]
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    """A file that is not there is named, with the way out."""
+    with pytest.raises(ConfigError, match=r"no such file.*--config"):
+        load_settings(tmp_path / "none.toml", environment={})
+
+
+def test_every_setting_has_help_and_a_variable_of_its_own() -> None:
+    """The table is complete, and no two settings share an environment variable."""
+    assert all(setting.help.endswith(".") for setting in SETTINGS)
+    assert len({variable_of(setting.key) for setting in SETTINGS}) == len(SETTINGS)

@@ -1,0 +1,159 @@
+"""Every error that venclient raises on purpose, as one tree.
+
+    VenError
+    ├── ConfigError               a setting, a file of settings or a command line is wrong
+    ├── RegistryError             the resource database refused something
+    │   ├── InvalidRecord         a resource, connection or CSV row breaks a rule (also a ValueError)
+    │   ├── NotFound              no such resource or connection (also a LookupError)
+    │   └── Conflict              somebody else changed or already holds it
+    ├── ConnectorError            between us and a meter
+    │   ├── ConnectFailed         nobody answers at the endpoint            (transient)
+    │   ├── ReadTimeout           the device did not answer in time         (transient)
+    │   ├── Undecodable           bytes came, but not what the options say
+    │   └── WriteRefused          the device said no
+    ├── StoreError                the readings or state file could not be used
+    ├── WireError                 an OpenADR object cannot be understood    (also a ValueError)
+    └── VtnError                  between us and the VTN
+        ├── VtnUnreachable        no answer, or a broken one                (transient)
+        ├── AuthRefused           token refused, or scope missing
+        └── VtnProblem            the VTN's own problem document, kept whole
+
+Each says who it is about (`subject`), what happened, and what to do (`hint`). `transient` decides
+whether a caller may try again; nothing in the code matches on message text.
+"""
+
+from __future__ import annotations
+
+
+class VenError(Exception):
+    """Base of all errors. `str()` gives "subject: what happened; what to do" on one line."""
+
+    transient: bool = False
+
+    def __init__(
+        self, what: str, *, subject: str = "", hint: str = "", transient: bool | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.subject = subject
+        self.hint = hint
+        if transient is not None:
+            self.transient = transient
+
+    def __str__(self) -> str:
+        text = f"{self.subject}: {self.what}" if self.subject else self.what
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class ConfigError(VenError):
+    """A setting is missing or wrong; `problems` lists every mistake found, one sentence each."""
+
+    def __init__(
+        self, what: str, *, subject: str = "", hint: str = "", problems: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(what, subject=subject, hint=hint)
+        self.problems = problems or (str(self),)
+
+
+class RegistryError(VenError):
+    """The resource database refused something."""
+
+
+class InvalidRecord(RegistryError, ValueError):
+    """A resource, connection or CSV row breaks a rule; `problems` lists all of them at once."""
+
+    def __init__(
+        self, what: str, *, subject: str = "", hint: str = "", problems: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(what, subject=subject, hint=hint)
+        self.problems = problems or (what,)
+
+
+class NotFound(RegistryError, LookupError):
+    """No such resource or connection."""
+
+
+class Conflict(RegistryError):
+    """Somebody else changed or already holds the thing."""
+
+
+class ConnectorError(VenError):
+    """Something between us and a meter failed; subject names the resource or endpoint."""
+
+
+class ConnectFailed(ConnectorError):
+    """Nobody answers at the endpoint."""
+
+    transient = True
+
+
+class ReadTimeout(ConnectorError):
+    """The device did not answer in time."""
+
+    transient = True
+
+
+class Undecodable(ConnectorError):
+    """The device answered, but not with what the connection's options describe."""
+
+
+class WriteRefused(ConnectorError):
+    """The device refused a value."""
+
+
+class StoreError(VenError):
+    """The readings or state file could not be opened, read or written."""
+
+
+class WireError(VenError, ValueError):
+    """An OpenADR object cannot be understood; subject names the object and member."""
+
+
+class VtnError(VenError):
+    """Something between us and the VTN failed; subject names method and URL.
+
+    `ambiguous` is True when the VTN may have done what was asked all the same: ask before asking again.
+    """
+
+    ambiguous: bool = False
+
+
+class VtnUnreachable(VtnError):
+    """The VTN gave no answer, or a broken one."""
+
+    transient = True
+
+
+class AuthRefused(VtnError):
+    """The VTN or its token service refused our credentials or scope."""
+
+
+class VtnProblem(VtnError):
+    """The VTN answered with an error; the problem document is kept (RFC 9457 members, all optional)."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int,
+        subject: str = "",
+        hint: str = "",
+        title: str | None = None,
+        detail: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(what, subject=subject, hint=hint, transient=status >= 500 or status in (408, 429))
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+    @property
+    def is_conflict(self) -> bool:
+        """True for 409: the object, or its name, exists already."""
+        return self.status == 409
+
+    @property
+    def is_not_found(self) -> bool:
+        """True for 404."""
+        return self.status == 404

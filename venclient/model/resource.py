@@ -1,0 +1,111 @@
+"""Resources and their connections: the public data types of the compatibility contract.
+
+Field names and positional order are fixed (`resourceID`, `meterPointId`, ...); fields that the
+first generation did not have come last and have defaults. `flex_resources` re-exports these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import Enum, StrEnum
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound=Enum)
+
+
+class ConnectionType(StrEnum):
+    """How a device is reached."""
+
+    MODBUSTCP = "modbustcp"
+    MQTT = "mqtt"
+    FILEREADER = "filereader"
+
+
+class ActorType(StrEnum):
+    """Whether a connection measures or commands."""
+
+    READER = "reader"
+    WRITER = "writer"
+
+
+class ResourceType(StrEnum):
+    """What a resource is; `Resource.resourceType` holds the member's name."""
+
+    DSR = "Demand Response"
+    BATTERY = "Battery"
+    PV = "Photovoltaic"
+    EV = "Electric Vehicle"
+
+
+def enum_member(kind: type[E], text: E | str) -> E:
+    """Give the member that `text` names or values, in any case; ValueError lists the known ones."""
+    if isinstance(text, kind):
+        return text
+    wanted = str(text).strip().casefold()
+    for member in kind:
+        if wanted in (member.name.casefold(), str(member.value).casefold()):
+            return member
+    known = ", ".join(member.name for member in kind)
+    raise ValueError(f"{text!r} is no {kind.__name__}; known are {known}")
+
+
+@dataclass
+class Connection:
+    """How to reach one device.
+
+    `type` and `actortype` take a member, or its name or value in any case. `options` holds what the
+    connection type needs beyond host, port, topic and file (register map, payload mapping, polling);
+    see the page of the connector. `id` is the registry's row id, None before it is stored.
+    """
+
+    type: ConnectionType
+    actortype: ActorType
+    host: str | None = None
+    port: int | None = None
+    topic: str | None = None
+    file: str | None = None
+    username: str | None = None
+    password: str | None = None
+    options: dict[str, Any] | None = None
+    id: int | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        self.type = enum_member(ConnectionType, self.type)
+        self.actortype = enum_member(ActorType, self.actortype)
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{f.name}={'***' if f.name == 'password' and self.password else getattr(self, f.name)!r}"
+            for f in fields(self)
+        )
+        return f"Connection({', '.join(shown)})"
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is, for people: "modbustcp 192.0.2.1:502", "mqtt broker:1883 topic", "filereader path"."""
+        place = f"{self.host}:{self.port}" if self.port else self.host
+        parts = (self.type.value, place, self.topic, self.file)
+        return " ".join(part for part in parts if part)
+
+
+@dataclass
+class Resource:
+    """One meter point or flexible asset.
+
+    `capacities` holds P_max_kw, P_min_kw, E_max_kwh, E_min_kwh; `location` latitude and longitude in
+    degrees. Power counts from the grid's side: consumption is positive, production negative.
+    """
+
+    resourceID: str
+    resourceName: str
+    resourceType: str
+    resourceSubType: str | None
+    meterPointId: str
+    connection: Connection
+    capacities: dict[str, Any]
+    location: dict[str, Any]
+    address: str | None = None
+    enabled: bool | None = None
+    reporting: dict[str, Any] | None = None
+    ven: str | None = None
+    control_connection: Connection | None = None

@@ -1,0 +1,306 @@
+"""Settings: one table of names, defaults and help; from ven.toml, then VEN_... variables, then flags.
+
+Every mistake is collected and told at once, with the file, the key, the value and the expected form.
+Secrets are references (`env:NAME`, `file:PATH`, `credential:NAME`), resolved when used and never shown.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from venclient.errors import ConfigError
+
+Kind = Literal["text", "path", "url", "seconds", "days", "count", "flag", "texts", "secret"]
+
+EXPECTED: Mapping[Kind, str] = {
+    "text": 'a text, for instance "Herning"',
+    "path": "a path, relative to the folder of ven.toml",
+    "url": "an address that starts with https:// (or http:// with vtn.allow_http = true)",
+    "seconds": "seconds, a number above 0",
+    "days": "days, a number above 0",
+    "count": "a whole number above 0",
+    "flag": "true or false",
+    "texts": 'a list of texts, for instance ["day-ahead"]',
+    "secret": '"env:NAME", "file:PATH" or "credential:NAME"',
+}
+
+
+class Setting(NamedTuple):
+    """One row of the settings table; `default` None means not set."""
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+    required: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "ven.name", "text", None, "Name of this VEN at the VTN (venName and clientName), unique there.", True
+    ),
+    Setting(
+        "ven.resources",
+        "text",
+        None,
+        "Which resources to serve: the registry's `ven` value; all when not set.",
+    ),
+    Setting("registry.database", "path", "resources.db", "The resource database."),
+    Setting("readings.path", "path", "var/readings.db", "Where readings are kept."),
+    Setting(
+        "readings.commit_s",
+        "seconds",
+        10.0,
+        "How long polled readings may wait for their commit to the card.",
+    ),
+    Setting("readings.retention_days", "days", 400.0, "How long single readings are kept."),
+    Setting(
+        "connectors.interval_s",
+        "seconds",
+        10.0,
+        "How often a meter is read when its connection does not say.",
+    ),
+    Setting("vtn.url", "url", None, "Base address of the VTN, with its version path.", True),
+    Setting(
+        "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."
+    ),
+    Setting("vtn.client_secret", "secret", None, "Where the client secret is kept; never the secret itself."),
+    Setting("vtn.token_url", "url", None, "Token service, when the VTN does not tell it."),
+    Setting("vtn.allow_http", "flag", False, "Allow a VTN without TLS: for a test on one machine."),
+    Setting("vtn.ca_file", "path", None, "Certificate authority of the VTN, when it is not a public one."),
+    Setting("vtn.programs", "texts", (), "Names of the programs to follow; all visible ones when empty."),
+    Setting("vtn.poll_s", "seconds", 60.0, "How often events are fetched."),
+    Setting("vtn.timeout_s", "seconds", 10.0, "How long one request to the VTN may take."),
+    Setting("reporting.state", "path", "var/state.db", "Events as last known, and the outbox of reports."),
+    Setting(
+        "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."
+    ),
+    Setting(
+        "reporting.allow_negative",
+        "flag",
+        False,
+        "Report net feed-in as negative USAGE and DEMAND; some VTNs refuse values below 0.",
+    ),
+    Setting(
+        "reporting.max_gap_s",
+        "seconds",
+        None,
+        "Longest gap between readings that is bridged; by spacing when not set.",
+    ),
+    Setting("status.socket", "path", "var/ven.sock", "Where the running gateway answers `ven status`."),
+    Setting("log.level", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+)
+
+TABLE: Mapping[str, Setting] = {setting.key: setting for setting in SETTINGS}
+
+#: Names that once were, and what to write instead.
+OBSOLETE: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked settings; `settings["vtn.poll_s"]` gives a value, `origin` says where each came from."""
+
+    values: Mapping[str, Any]
+    origin: Mapping[str, str]
+    folder: Path
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def path(self, key: str) -> Path:
+        """Give a path setting, resolved against the folder of ven.toml; ConfigError when it is not set."""
+        value: str | None = self.values[key]
+        if value is None:
+            raise ConfigError("is not set", subject=key, hint=f"expected {EXPECTED['path']}")
+        return self.folder / value
+
+    def __repr__(self) -> str:
+        return f"Settings(folder={str(self.folder)!r})"
+
+
+def variable_of(key: str) -> str:
+    """Give the environment variable of a setting: "vtn.poll_s" -> "VEN_VTN_POLL_S"."""
+    return "VEN_" + key.upper().replace(".", "_")
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and key not in TABLE:
+            flat.update(_flatten(value, key + "."))
+        else:
+            flat[key] = value
+    return flat
+
+
+def _positive(value: Any) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    )
+
+
+_CHECKS: Mapping[Kind, Callable[[Any], bool]] = {
+    "text": lambda value: isinstance(value, str) and bool(value.strip()),
+    "path": lambda value: isinstance(value, str) and bool(value.strip()),
+    "url": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
+    "seconds": _positive,
+    "days": _positive,
+    "count": lambda value: _positive(value) and isinstance(value, int),
+    "flag": lambda value: isinstance(value, bool),
+    "texts": lambda value: isinstance(value, list | tuple) and all(isinstance(one, str) for one in value),
+    "secret": lambda value: isinstance(value, str) and value.startswith(("env:", "file:", "credential:")),
+}
+
+
+def _from_text(kind: Kind, text: str) -> Any:
+    """Read an environment variable as its kind wants; text that does not fit comes back, to be refused."""
+    if kind in ("seconds", "days"):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    if kind == "count":
+        return int(text) if text.isdecimal() else text
+    if kind == "flag":
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
+            text.lower(), text
+        )
+    if kind == "texts":
+        return [one.strip() for one in text.split(",") if one.strip()]
+    return text
+
+
+def _closest(key: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, TABLE, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else "see `ven config show` for the known names"
+
+
+def load_settings(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Give the settings of `file`, overridden by VEN_... variables, overridden by `flags`.
+
+    ConfigError lists every mistake at once, one sentence each, in its `problems`.
+    """
+    environment = os.environ if environment is None else environment
+    given = _given(file, environment, flags or {})
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for key, (value, source) in given.items():
+        setting = TABLE.get(key)
+        if setting is None:
+            problems.append(f"{source}: {key}: {OBSOLETE.get(key) or f'is no setting; {_closest(key)}'}")
+        elif not _CHECKS[setting.kind](value):
+            shown = "***" if setting.kind == "secret" else repr(value)
+            problems.append(f"{source}: {key} = {shown}: expected {EXPECTED[setting.kind]}")
+        else:
+            values[key], origin[key] = value, source
+    for setting in SETTINGS:
+        if setting.required and setting.key not in given:
+            problems.append(
+                f"{file or 'settings'}: {setting.key} is missing: expected {EXPECTED[setting.kind]}"
+            )
+        values.setdefault(setting.key, setting.default)
+        origin.setdefault(setting.key, "default")
+    problems += _cross_checks(values, origin)
+    if problems:
+        raise ConfigError(
+            f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the settings",
+            subject=str(file or "settings"),
+            problems=tuple(problems),
+        )
+    return Settings(values, origin, file.resolve().parent if file else Path.cwd())
+
+
+def _given(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> dict[str, tuple[Any, str]]:
+    """Gather what was written down, with where it was; later sources win."""
+    given: dict[str, tuple[Any, str]] = {}
+    if file is not None:
+        given.update((key, (value, str(file))) for key, value in _read_toml(file).items())
+    for setting in SETTINGS:
+        name = variable_of(setting.key)
+        if name in environment:
+            given[setting.key] = (_from_text(setting.kind, environment[name]), f"environment variable {name}")
+    given.update((key, (value, "command line")) for key, value in flags.items() if value is not None)
+    return given
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return _flatten(tomllib.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(
+            "no such file",
+            subject=str(file),
+            hint="name one with --config, or copy config/ven.toml and edit it",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read ({error})", subject=str(file)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"is not valid TOML: {error}", subject=str(file)) from error
+
+
+def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
+    problems = []
+    for key in ("vtn.url", "vtn.token_url"):
+        url = values.get(key)
+        if url and url.startswith("http://") and not values.get("vtn.allow_http"):
+            problems.append(
+                f"{origin[key]}: {key} = {url!r}: has no TLS; expected https://, "
+                "or vtn.allow_http = true for a test VTN"
+            )
+    if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
+        problems.append("settings: vtn.client_id and vtn.client_secret belong together: give both or neither")
+    if str(values.get("log.level")).upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        where = f"{origin['log.level']}: log.level = {values['log.level']!r}"
+        problems.append(f"{where}: expected DEBUG, INFO, WARNING or ERROR")
+    return problems
+
+
+def resolve_secret(reference: str, *, folder: Path | None = None) -> str:
+    """Give the secret that a reference names; a text without a known prefix is given back as it is.
+
+    `env:NAME` is an environment variable, `file:PATH` a file's content without the line end, and
+    `credential:NAME` a systemd credential. ConfigError says which could not be found, never its value.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name)
+        if value is None:
+            raise ConfigError("environment variable is not set", subject=reference)
+        return value
+    if kind == "credential":
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory:
+            raise ConfigError(
+                "no systemd credentials here",
+                subject=reference,
+                hint="set LoadCredential= in the service unit",
+            )
+        return _read_secret(Path(directory) / name, reference)
+    if kind == "file":
+        return _read_secret((folder or Path.cwd()) / name, reference)
+    return reference
+
+
+def _read_secret(path: Path, reference: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"secret cannot be read ({type(error).__name__})", subject=reference) from error

@@ -1,0 +1,105 @@
+"""How a running gateway tells other processes what is going on: one JSON document per connection.
+
+The gateway listens on a Unix socket; whoever may open the file may ask. Nothing is written to the
+card for it, and a gateway that does not run is told apart from one that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from venclient.errors import StoreError
+
+#: Linux allows 108 bytes for the name of a Unix socket, the closing zero included.
+LONGEST_NAME = 107
+ANSWER_WITHIN_S = 5.0
+
+
+def socket_name(path: Path) -> str:
+    """Give the name to listen on for `path`: itself, or a short stand-in in the temporary folder."""
+    name = str(path.resolve())
+    if len(os.fsencode(name)) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return str(Path(tempfile.gettempdir()) / f"ven-{os.geteuid()}-{digest}.sock")
+
+
+class StatusServer:
+    """Answers each connection with the snapshot of that moment."""
+
+    def __init__(self, path: Path, snapshot: Callable[[], dict[str, Any]]) -> None:
+        self._name = socket_name(path)
+        self._snapshot = snapshot
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen, mode 0600; StoreError when another gateway listens there already."""
+        path = Path(self._name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            if _answers(self._name):
+                raise StoreError(
+                    "another gateway is running with the same files",
+                    subject=self._name,
+                    hint="stop it first, or give this one its own folder",
+                )
+            path.unlink()  # left behind by a gateway that was killed
+        self._server = await asyncio.start_unix_server(self._answer, self._name)
+        path.chmod(0o600)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(json.dumps(self._snapshot()).encode())
+            await writer.drain()
+        except ConnectionError:
+            return  # whoever asked has gone
+        finally:
+            writer.close()
+
+    async def stop(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+            Path(self._name).unlink(missing_ok=True)
+
+
+def _answers(name: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(name)
+        except OSError:
+            return False
+        return True
+
+
+def ask(path: Path) -> dict[str, Any] | None:
+    """Give the running gateway's snapshot, or None when none runs; StoreError when it does not answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_WITHIN_S)
+        try:
+            connection.connect(socket_name(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot be asked ({error})", subject=str(path)) from error
+        received = bytearray()
+        try:
+            while chunk := connection.recv(65536):
+                received += chunk
+            answer: dict[str, Any] = json.loads(received)
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"the gateway does not answer ({error})", subject=str(path), hint="look at its log"
+            ) from error
+    return answer
