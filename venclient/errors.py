@@ -142,7 +142,9 @@ class VtnProblem(VtnError):
         detail: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(what, subject=subject, hint=hint, transient=status >= 500 or status in (408, 429))
+        # 501 says that the VTN never will; every other 5xx may pass.
+        transient = status in (408, 429) or (status >= 500 and status != 501)
+        super().__init__(what, subject=subject, hint=hint, transient=transient)
         self.status = status
         self.title = title
         self.detail = detail

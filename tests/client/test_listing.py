@@ -1,0 +1,192 @@
+"""Listings: all pages, each object once, and honest about whether absence means anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.client.fake_vtn import FakeVtn, problem
+from venclient.client.listing import Listing, read_listing
+from venclient.errors import VtnProblem, VtnUnreachable
+from venclient.openadr.codec import Decoded, decode_list
+from venclient.openadr.objects import Event
+
+
+def events(*numbers: int) -> list[dict[str, Any]]:
+    return [{"id": f"E{number}", "programID": "P"} for number in numbers]
+
+
+def ids(listing: Listing[Event]) -> list[str | None]:
+    return [event.id for event in listing.items]
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 99, 100, 120])
+async def test_row_19_all_pages_are_read(vtn: FakeVtn, count: int) -> None:
+    """However many objects there are, each is given once, in the VTN's order."""
+    vtn.collections["events"] = events(*range(count))
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert ids(listing) == [f"E{number}" for number in range(count)]
+    assert listing.complete
+    assert listing.ids == {f"E{number}" for number in range(count)}
+    assert all(request.url.params["limit"] == "50" for request in vtn.calls("GET", "events"))
+
+
+Change = Callable[[list[dict[str, Any]]], None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda held: held.insert(0, events(999)[0]),
+        lambda held: held.pop(0),
+        lambda held: held.insert(3, held.pop(110)),
+        lambda held: held.reverse(),
+        lambda held: held.__delitem__(slice(10, None)),
+    ],
+    ids=["insert", "remove", "reorder", "reverse", "most gone"],
+)
+async def test_row_19_a_list_that_moves_is_read_again(vtn: FakeVtn, change: Change) -> None:
+    """An insertion, removal or reordering between two pages is noticed; the end state is given whole."""
+    held = vtn.collections["events"] = events(*range(120))
+    moved: list[bool] = []
+
+    def before(request: httpx2.Request) -> None:
+        if request.url.params.get("skip") != "0" and not moved:
+            moved.append(True)
+            change(held)
+
+    vtn.before = before
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert ids(listing) == [event["id"] for event in held]
+    assert listing.complete
+
+
+async def test_a_list_that_never_rests_is_not_complete(vtn: FakeVtn) -> None:
+    """When something new comes before each page, absence means nothing, and the client gives up in time."""
+    held = vtn.collections["events"] = events(*range(120))
+    vtn.before = lambda request: held.insert(0, events(1000 + len(held))[0])
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert not listing.complete
+    assert len(vtn.requests) < 30
+
+
+async def test_an_order_that_changes_alone_is_complete(vtn: FakeVtn) -> None:
+    """A VTN that gives the same objects in another order each time is believed after two equal readings."""
+    held = vtn.collections["events"] = events(*range(60))
+    vtn.before = lambda request: (
+        held.append(held.pop(0)) if request.url.params["skip"] == "0" else held.reverse()
+    )
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert len(listing.items) == len(set(ids(listing)))
+    assert listing.complete == (len(listing.items) == 60)
+
+
+@pytest.mark.parametrize("count", [20, 50, 70])
+async def test_a_vtn_without_paging_is_read_once(vtn: FakeVtn, count: int) -> None:
+    """A VTN that ignores skip and limit ends no client in a loop, and loses nothing."""
+    vtn.handlers["GET", "events"] = lambda request: httpx2.Response(200, json=events(*range(count)))
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert ids(listing) == [f"E{number}" for number in range(count)]
+    assert listing.complete
+    assert len(vtn.calls("GET", "events")) <= 8
+
+
+async def test_row_39_a_failed_page_gives_no_listing(vtn: FakeVtn) -> None:
+    """When page two fails for good, an error is raised instead of half a list."""
+    vtn.collections["events"] = events(*range(60))
+    vtn.faults = [None, *[problem(500)] * 4]
+    async with vtn.client() as client:
+        with pytest.raises(VtnProblem):
+            await client.events()
+
+
+@pytest.mark.parametrize("body", ["<html>login</html>", '{"items": []}', "[{"])
+async def test_a_page_that_is_no_list_is_a_broken_answer(vtn: FakeVtn, body: str) -> None:
+    """200 with HTML, an object, or cut JSON is VtnUnreachable, not an empty listing."""
+    vtn.faults = [httpx2.Response(200, text=body)]
+    async with vtn.client() as client:
+        with pytest.raises(VtnUnreachable, match="something else"):
+            await client.events()
+
+
+async def test_a_bad_object_is_named_once_and_counted(vtn: FakeVtn, caplog: pytest.LogCaptureFixture) -> None:
+    """The others are given; it is logged once however often it is met, and still counts as listed."""
+    vtn.collections["events"] = [*events(1), {"id": "E2"}, *events(3)]
+    async with vtn.client() as client:
+        for _ in range(3):
+            listing = await client.events()
+        refused = client.status.refused_objects
+
+    assert ids(listing) == ["E1", "E3"]
+    assert listing.ids == {"E1", "E2", "E3"}
+    assert listing.complete
+    assert refused == 3
+    assert [record.message.split(" of ")[0] for record in caplog.records] == ["events[1] (id 'E2')"]
+
+
+async def test_a_bad_object_without_id_makes_absence_mean_nothing(vtn: FakeVtn) -> None:
+    """Something that cannot be told from what we miss leaves the listing incomplete."""
+    vtn.collections["events"] = [*events(1), {"intervals": 3}]
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert not listing.complete
+    assert len(listing.refused) == 1
+
+
+async def test_row_25_both_target_queries_are_joined(vtn: FakeVtn) -> None:
+    """With targets, what a query without them gives and what a query with them gives are one listing."""
+
+    def strict(request: httpx2.Request) -> httpx2.Response:
+        asked = request.url.params.get_list("targets")
+        return httpx2.Response(200, json=events(1, 2) if not asked else events(2, 3))
+
+    vtn.handlers["GET", "events"] = strict
+    async with vtn.client() as client:
+        listing = await client.events("P", targets=["zone-a", "zone-b"])
+
+    assert ids(listing) == ["E1", "E2", "E3"]
+    queries = [request.url.params for request in vtn.calls("GET", "events")]
+    assert [query.get_list("targets") for query in queries] == [[], ["zone-a", "zone-b"]]
+    assert {query["programID"] for query in queries} == {"P"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 200)), max_size=8), st.integers(0, 160))
+@settings(max_examples=60, deadline=None)
+def test_what_rests_is_never_missed_by_a_complete_listing(moves: list[tuple[int, int]], count: int) -> None:
+    """With insertions and removals at random pages, a complete listing misses nothing that stayed."""
+    import asyncio
+    import json
+
+    held = events(*range(count))
+    throughout = {event["id"] for event in held}
+    pending = [] if len({kind % 2 for kind, _ in moves}) > 1 else list(moves)
+
+    async def fetch(skip: int, limit: int) -> Decoded[Event]:
+        if skip and pending:
+            kind, at = pending.pop(0)
+            if kind % 2:
+                held.insert(min(at, len(held)), events(1000 + len(pending))[0])
+            elif held:
+                throughout.discard(held.pop(min(at, len(held) - 1))["id"])
+        return decode_list(Event, json.dumps(held[skip : skip + limit]).encode())
+
+    listing = asyncio.run(read_listing(fetch))
+
+    if listing.complete:
+        assert throughout <= listing.ids

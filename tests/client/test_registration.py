@@ -1,0 +1,114 @@
+"""Registration: once, however often it is asked for."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from tests.client.fake_vtn import FakeVtn, problem
+from venclient.client import ensure_resource, ensure_ven
+from venclient.errors import VtnProblem
+from venclient.openadr.objects import ValuesMap
+
+SITE = [ValuesMap(type="DESCRIPTION", values=["site 7"])]
+
+
+async def test_row_21_three_starts_make_one_ven(vtn: FakeVtn) -> None:
+    """Each start finds what the first one created, and changes nothing."""
+    for _ in range(3):
+        async with vtn.client() as client:
+            ven = await ensure_ven(client, "gw", SITE)
+
+    assert ven.id == "V1"
+    assert len(vtn.collections["vens"]) == 1
+    assert vtn.calls("PUT", "vens/V1") == []
+
+
+async def test_changed_attributes_are_brought_up_to_date(vtn: FakeVtn) -> None:
+    """Other attributes than those held are written by PUT; 11 and 11.0 are the same."""
+    async with vtn.client() as client:
+        await ensure_ven(client, "gw", [ValuesMap(type="AREA", values=[11.0])])
+        await ensure_ven(client, "gw", [ValuesMap(type="AREA", values=[11])])
+        assert vtn.calls("PUT", "vens/V1") == []
+
+        await ensure_ven(client, "gw", SITE)
+
+    assert vtn.collections["vens"][0]["attributes"] == [{"type": "DESCRIPTION", "values": ["site 7"]}]
+
+
+async def test_row_21_a_ven_that_came_up_meanwhile_is_adopted(vtn: FakeVtn) -> None:
+    """When POST meets a conflict, the VEN that is there by now is taken."""
+
+    def conflict(request: httpx2.Request) -> httpx2.Response:
+        vtn.collections["vens"].append({"id": "V9", "venName": "gw", "clientID": "gw-1"})
+        return problem(409)
+
+    vtn.handlers["POST", "vens"] = conflict
+    async with vtn.client() as client:
+        assert (await ensure_ven(client, "gw")).id == "V9"
+
+
+async def test_our_own_ven_of_another_name_is_renamed(vtn: FakeVtn) -> None:
+    """A VTN that allows one VEN for each client keeps ours under its new name, with its attributes."""
+    held = {
+        "id": "V1",
+        "venName": "old",
+        "clientID": "gw-1",
+        "attributes": [{"type": "AREA", "values": [1.0]}],
+    }
+    vtn.collections["vens"] = [held]
+    vtn.handlers["POST", "vens"] = lambda request: problem(409, detail="one ven per client")
+    async with vtn.client() as client:
+        ven = await ensure_ven(client, "new")
+
+    assert (ven.id, ven.ven_name) == ("V1", "new")
+    assert ven.attributes == [ValuesMap(type="AREA", values=[1.0])]
+
+
+async def test_a_name_that_another_client_holds_is_said(vtn: FakeVtn) -> None:
+    """A conflict that we cannot see the reason of names the name, and touches nobody else's VEN."""
+    vtn.collections["vens"] = [{"id": "V1", "venName": "theirs", "clientID": "somebody"}]
+    vtn.handlers["POST", "vens"] = lambda request: problem(409)
+    async with vtn.client() as client:
+        with pytest.raises(VtnProblem, match="'gw' is taken") as caught:
+            await ensure_ven(client, "gw")
+
+    assert caught.value.is_conflict
+    assert vtn.collections["vens"][0]["venName"] == "theirs"
+
+
+async def test_a_lost_answer_registers_once(vtn: FakeVtn) -> None:
+    """When the answer to POST is lost, the next try meets the conflict and adopts."""
+    posts: list[int] = []
+
+    def post(request: httpx2.Request) -> httpx2.Response:
+        posts.append(1)
+        if len(posts) == 1:
+            vtn.collections["resources"].append({"id": "R1", "resourceName": "main", "venID": "V1"})
+            raise httpx2.ReadError("cut")
+        return problem(409)
+
+    vtn.handlers["POST", "resources"] = post
+    async with vtn.client() as client:
+        resource = await ensure_resource(client, "V1", "main")
+
+    assert resource.id == "R1"
+
+
+async def test_a_known_resource_costs_no_request(vtn: FakeVtn) -> None:
+    """What was listed and fits is given back as it is."""
+    async with vtn.client() as client:
+        first = await ensure_resource(client, "V1", "main", SITE)
+        sent = len(vtn.requests)
+
+        assert await ensure_resource(client, "V1", "main", SITE, known=first) == first
+
+    assert len(vtn.requests) == sent
+
+
+async def test_another_conflict_free_refusal_passes(vtn: FakeVtn) -> None:
+    """A refusal that is no conflict is the caller's to see."""
+    vtn.handlers["POST", "vens"] = lambda request: problem(400, detail="no")
+    async with vtn.client() as client:
+        with pytest.raises(VtnProblem, match="no"):
+            await ensure_ven(client, "gw")

@@ -1,0 +1,99 @@
+"""An account at a VTN: where it is, who we are there, and how its identity is checked."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+
+from venclient.errors import ConfigError
+
+_HTTP_HINT = "use https://, or write vtn.allow_http = true for a test on one machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VtnAccount:
+    """One VTN as one client knows it; checked when made, secrets kept out of `repr`.
+
+    `url` is the VTN's base with its version path. Without `client_id` no token is asked for.
+    `ca_file` (PEM) replaces the system's authorities; `verify=False` accepts any certificate and is
+    for tests. `cert_file` and `key_file` are our own certificate, for VTNs that ask for one.
+    `timeout_s` bounds one request, in seconds; `retries` how often it is repeated.
+    """
+
+    url: str
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    token_url: str | None = None
+    scope: str | None = None
+    allow_http: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    verify: bool = True
+    timeout_s: float = 10.0
+    retries: int = 3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", self.url.strip().rstrip("/"))
+        problems = [*self._address_problems("vtn.url", self.url)]
+        if self.token_url is not None:
+            problems += self._address_problems("vtn.token_url", self.token_url)
+        if self.client_id is not None and self.client_secret is None:
+            problems.append("vtn.client_secret: is missing; vtn.client_id asks for one")
+        if self.timeout_s <= 0:
+            problems.append(f"vtn.timeout_s: {self.timeout_s} is not above 0; give seconds")
+        if problems:
+            raise ConfigError("; ".join(problems), problems=tuple(problems))
+
+    @property
+    def host(self) -> str:
+        """Give host and port, for messages and for comparing."""
+        return urlsplit(self.url).netloc.casefold()
+
+    def address_allowed(self, url: str) -> bool:
+        """True when we may send a secret there: over https, or over http where that is switched on."""
+        return not self._address_problems("url", url)
+
+    def _address_problems(self, key: str, url: str) -> list[str]:
+        try:
+            parts = urlsplit(url)
+            host, user, _port = parts.hostname, parts.username, parts.port
+            httpx2.URL(url)
+        except (ValueError, httpx2.InvalidURL) as error:
+            return [f"{key}: is no address ({error}); expected https://host/path"]
+        if user is not None:
+            return [f"{key}: holds a user name; use vtn.client_id and vtn.client_secret"]
+        if parts.scheme not in ("https", "http") or not host:
+            return [f"{key}: {url!r} is no address; expected https://host/path"]
+        if parts.query or parts.fragment:
+            return [f"{key}: {url!r} has a query or fragment; give scheme, host and path only"]
+        if parts.scheme == "http" and not self.allow_http:
+            return [f"{key}: {url!r} is not encrypted; {_HTTP_HINT}"]
+        return []
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Give the TLS settings: 1.2 or newer, verified unless switched off; ConfigError names a bad file."""
+        try:
+            if not self.verify:
+                context = httpx2.create_ssl_context(verify=False)
+            elif self.ca_file is not None:
+                context = ssl.create_default_context(cafile=str(self.ca_file))
+            else:
+                context = httpx2.create_ssl_context()
+            if self.cert_file is not None:
+                context.load_cert_chain(str(self.cert_file), str(self.key_file) if self.key_file else None)
+        except (OSError, ssl.SSLError) as error:
+            named = (
+                self.ca_file if self.cert_file is None else f"{self.ca_file or ''} {self.cert_file}".strip()
+            )
+            raise ConfigError(
+                f"cannot be used ({error})",
+                subject=f"certificate file {named}",
+                hint="a readable file in PEM form is expected",
+            ) from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context

@@ -1,0 +1,287 @@
+"""One HTTP exchange with a VTN: sent, repeated where that is safe, and its failures given our names.
+
+Knows nothing of OpenADR beyond the problem document; tokens are the business of `token.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx2
+
+from venclient import __version__
+from venclient.client.account import VtnAccount
+from venclient.clock import Clock
+from venclient.errors import VtnError, VtnProblem, VtnUnreachable, WireError
+from venclient.openadr.codec import CODEC_31
+from venclient.openadr.objects import Problem
+from venclient.utils import backoff_s, redact
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = f"venclient/{__version__}"
+
+_BACKOFF_BASE_S = 0.5
+_BACKOFF_CAP_S = 30.0
+#: A VTN that asks for more patience than this is not waited for within a call, but left alone until then.
+_LONGEST_WAIT_S = 60.0
+_LONGEST_HOLD_S = 3600.0
+#: Some utilities require clocks to agree to 5 s (Definition.md leaves it open).
+_SKEW_ALARM_S = 5.0
+
+#: Failures before anything was sent: the VTN cannot have acted on the request.
+_NOTHING_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)
+
+Params = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: any status, the body decompressed; `subject` names the request."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: httpx2.Headers = field(repr=False)
+    subject: str
+
+    @property
+    def ok(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters and last words of the exchanges with one VTN."""
+
+    requests: int = 0
+    retries: int = 0
+    failures: int = 0
+    last_ok: datetime | None = None
+    last_error: str | None = None
+    last_error_at: datetime | None = None
+    clock_skew_s: float | None = None
+
+
+class Exchange:
+    """Sends requests for one account; `tally` counts them."""
+
+    def __init__(
+        self, account: VtnAccount, clock: Clock, http: httpx2.AsyncClient, rng: random.Random
+    ) -> None:
+        self.tally = Tally()
+        #: What no message may show; the token source adds its token.
+        self.secrets: frozenset[str] = frozenset()
+        self._account = account
+        self._clock = clock
+        self._http = http
+        self._rng = rng
+        self._held_until: dict[str, float] = {}
+        self._reachable = True
+        self._skewed = False
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params = (),
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        repeatable: bool = True,
+    ) -> Answer:
+        """Give the VTN's answer, of any status that another try would not change.
+
+        Transient failures (no answer, 408, 429, 5xx) are repeated with growing, jittered pauses and
+        then raised; without `repeatable` only where the VTN cannot have acted on the request.
+        """
+        subject = f"{method} {url}"
+        for attempt in range(self._account.retries + 1):
+            await self._hold(url, subject)
+            error: VtnError
+            try:
+                answer = await self._once(method, url, subject, params, headers, content)
+            except VtnUnreachable as failure:
+                error = failure
+            else:
+                problem = None if answer.ok else self.problem(answer)
+                if problem is None or not problem.transient:
+                    self._answered(answer)
+                    return answer
+                problem.ambiguous = answer.status != 429
+                error = problem
+            wait_s = self._wait_s(attempt, error)
+            final = attempt == self._account.retries or wait_s is None
+            if final or (error.ambiguous and not repeatable) or _certificate_refused(error):
+                self._failed(error, answered=False)
+                raise error
+            self.tally.retries += 1
+            await self._clock.sleep(wait_s or 0.0)
+        raise AssertionError("the last attempt returns or raises")
+
+    def problem(self, answer: Answer) -> VtnProblem:
+        """Give the error that an answer of 3xx to 5xx stands for, with a problem document or without."""
+        title = detail = None
+        try:
+            document = CODEC_31.decode(Problem, answer.body)
+            title, detail = document.title, document.detail
+        except WireError:
+            pass  # proxies answer in HTML, and an empty body is legal
+        said = " - ".join(part.strip() for part in (title, detail) if part and part.strip())
+        what = f"answered {answer.status}" + (f": {self._clean(said)[:500]}" if said else "")
+        return VtnProblem(
+            what,
+            status=answer.status,
+            subject=answer.subject,
+            hint=_hint(answer, told=bool(said)),
+            title=title and self._clean(title),
+            detail=detail and self._clean(detail),
+            retry_after_s=self._retry_after_s(answer.headers),
+        )
+
+    def fail(self, error: VtnError) -> None:
+        """Note an error that was concluded from an answer."""
+        self._failed(error, answered=True)
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        subject: str,
+        params: Params,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Answer:
+        self.tally.requests += 1
+        try:
+            async with asyncio.timeout(self._account.timeout_s):
+                response = await self._http.request(
+                    method, url, params=list(params) or None, headers=headers, content=content
+                )
+        except TimeoutError as error:
+            raise self._unreachable(subject, f"no answer in {self._account.timeout_s:g} s", error) from error
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+            raise self._unreachable(subject, str(error) or type(error).__name__, error) from error
+        self._note_date(response.headers)
+        return Answer(response.status_code, response.content, response.headers, subject)
+
+    def _unreachable(self, subject: str, what: str, error: Exception) -> VtnUnreachable:
+        refused = _certificate_error(error)
+        hint = "check the network and vtn.url"
+        if refused is not None:
+            what = f"its certificate was refused ({refused.verify_message or refused})"
+            hint = "set vtn.ca_file to the VTN's certificate authority, or have its certificate renewed"
+        failure = VtnUnreachable(self._clean(what), subject=subject, hint=hint)
+        failure.ambiguous = not isinstance(error, _NOTHING_SENT)
+        failure.__cause__ = error
+        return failure
+
+    def _wait_s(self, attempt: int, error: VtnError) -> float | None:
+        """Give the pause before the next try, None when the VTN asks for more than a call may wait."""
+        wait_s = backoff_s(attempt, _BACKOFF_BASE_S, _BACKOFF_CAP_S, self._rng)
+        asked_s = error.retry_after_s if isinstance(error, VtnProblem) else None
+        if asked_s is None:
+            return wait_s
+        host = urlsplit(error.subject.partition(" ")[2]).netloc
+        self._held_until[host] = self._clock.monotonic() + min(asked_s, _LONGEST_HOLD_S)
+        return max(wait_s, asked_s) if asked_s <= _LONGEST_WAIT_S else None
+
+    async def _hold(self, url: str, subject: str) -> None:
+        """Keep away from a host for as long as it asked, whichever call comes."""
+        host = urlsplit(url).netloc
+        left_s = self._held_until.get(host, 0.0) - self._clock.monotonic()
+        if left_s > _LONGEST_WAIT_S:
+            error = VtnUnreachable(
+                f"the VTN asked to be left alone for another {left_s:.0f} s",
+                subject=subject,
+                hint="nothing to do",
+            )
+            self._failed(error, answered=True)
+            raise error
+        if left_s > 0:
+            await self._clock.sleep(left_s)
+        self._held_until.pop(host, None)
+
+    def _retry_after_s(self, headers: httpx2.Headers) -> float | None:
+        text = headers.get("Retry-After", "").strip()
+        if text.isdecimal():
+            return float(text[:9])
+        until = _http_date(text)
+        if until is None:
+            return None
+        return max(0.0, (until - (_http_date(headers.get("Date", "")) or self._clock.now())).total_seconds())
+
+    def _note_date(self, headers: httpx2.Headers) -> None:
+        said = _http_date(headers.get("Date", ""))
+        if said is None or headers.get("Age", "0").strip() != "0":
+            return  # a cache's copy tells an old time
+        skew_s = (self._clock.now() - said).total_seconds()
+        self.tally.clock_skew_s = skew_s
+        # Whole seconds are all that the header tells.
+        skewed = abs(skew_s) > _SKEW_ALARM_S + 1
+        if skewed and not self._skewed:
+            log.warning("our clock differs by %.0f s from that of %s; check NTP", skew_s, self._account.url)
+        elif self._skewed and not skewed:
+            log.info("our clock agrees again with that of %s", self._account.url)
+        self._skewed = skewed
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.ok:
+            self.tally.last_ok = self._clock.now()
+        if not self._reachable:
+            self._reachable = True
+            log.info("%s answers again", self._account.url)
+
+    def _failed(self, error: VtnError, *, answered: bool) -> None:
+        self.tally.failures += 1
+        self.tally.last_error = str(error)
+        self.tally.last_error_at = self._clock.now()
+        if self._reachable and not answered:
+            self._reachable = False
+            log.warning("%s", error)
+
+    def _clean(self, text: str) -> str:
+        return redact(text, self.secrets)
+
+
+def _hint(answer: Answer, *, told: bool) -> str:
+    if 300 <= answer.status < 400:
+        return f"it points to {answer.headers.get('Location', 'nowhere')}; set vtn.url to the VTN itself"
+    if answer.status == 404 and not told:
+        return "check that vtn.url ends with the VTN's version path"
+    return ""
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    for _ in range(10):
+        if error is None or isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _certificate_refused(error: VtnError) -> bool:
+    return _certificate_error(error) is not None

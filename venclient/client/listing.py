@@ -1,0 +1,106 @@
+"""Whole listings out of pages of at most 50, with a watch for lists that move while they are read.
+
+Each page begins with the last element of the page before it. When another one stands there, something
+was inserted, removed or reordered meanwhile, and the listing is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from venclient.openadr.codec import Decoded, Refused
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+PAGE = 50
+_PASSES = 4
+
+#: Gives the page of at most `limit` elements from position `skip`.
+FetchPage = Callable[[int, int], Awaitable[Decoded[S]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[S]):
+    """Every object that the VTN lists, once each, in its order; `refused` could not be understood.
+
+    `complete` tells whether absence means anything: only then may a missing object be taken for gone.
+    `ids` holds the id of everything listed, what was refused included.
+    """
+
+    items: tuple[S, ...]
+    refused: tuple[Refused, ...]
+    complete: bool
+    ids: frozenset[str]
+
+    def joined(self, other: Listing[S]) -> Listing[S]:
+        """Give both listings as one; an object in both counts once, as it is here."""
+        fresh = [item for item in other.items if _id(item) not in self.ids]
+        return Listing(
+            self.items + tuple(fresh),
+            self.refused + tuple(one for one in other.refused if one.id is None or one.id not in self.ids),
+            self.complete and other.complete,
+            self.ids | other.ids,
+        )
+
+
+class _Pass(Generic[S]):
+    """One reading from the first page to the last."""
+
+    def __init__(self) -> None:
+        self.items: list[S] = []
+        self.refused: list[Refused] = []
+        self.ids: set[str] = set()
+        self.steady = True
+        self.nameless = False
+
+    async def read(self, fetch: FetchPage[S]) -> None:
+        skip, last_id = 0, None
+        while True:
+            page = await fetch(skip, PAGE)
+            if skip and last_id is not None and (not page.ids or page.ids[0] != last_id):
+                self.steady = False
+            news = self._take(page)
+            # A VTN that knows no paging answers with more than was asked for, or always with the same.
+            if len(page.ids) != PAGE or not news:
+                return
+            last_id = page.ids[-1]
+            skip += PAGE if last_id is None else PAGE - 1
+
+    def _take(self, page: Decoded[S]) -> bool:
+        """Keep what is new on a page; False when nothing is."""
+        before = len(self.items) + len(self.refused)
+        for item in page.items:
+            if _id(item) is None or _id(item) not in self.ids:
+                self.items.append(item)
+        for one in page.refused:
+            if one.id is None or one.id not in self.ids:
+                self.refused.append(one)
+        self.nameless = self.nameless or None in page.ids
+        self.ids.update(id_ for id_ in page.ids if id_ is not None)
+        return len(self.items) + len(self.refused) > before
+
+
+async def read_listing(fetch: FetchPage[S]) -> Listing[S]:
+    """Read all pages; again, a few times, when the list moved. Errors of `fetch` pass through.
+
+    A listing that moves each time counts as complete once two readings in a row found the same ids
+    (some VTNs give equal objects in changing order).
+    """
+    earlier: set[str] | None = None
+    for turn in range(_PASSES):
+        reading: _Pass[S] = _Pass()
+        await reading.read(fetch)
+        complete = (reading.steady or reading.ids == earlier) and not reading.nameless
+        if complete or reading.nameless or turn == _PASSES - 1:
+            break
+        earlier = reading.ids
+    return Listing(tuple(reading.items), tuple(reading.refused), complete, frozenset(reading.ids))
+
+
+def _id(item: msgspec.Struct) -> str | None:
+    id_: str | None = getattr(item, "id", None)
+    return id_

@@ -1,0 +1,198 @@
+"""The bearer token: where to ask for it, one request at a time, renewed before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import Literal
+from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
+
+from venclient.client.account import VtnAccount
+from venclient.client.exchange import Answer, Exchange
+from venclient.clock import Clock
+from venclient.errors import AuthRefused, VtnError, VtnProblem, VtnUnreachable, WireError
+from venclient.openadr.codec import CODEC_31
+from venclient.openadr.objects import AuthServer, TokenAnswer, TokenError
+from venclient.utils import redact
+
+log = logging.getLogger(__name__)
+
+TokenState = Literal["not needed", "none", "valid", "refused"]
+
+#: Renewed this early: a fifth of the token's life, at most this many seconds.
+_EARLY_S = 60.0
+
+
+class TokenSource:
+    """Gives the token of one account; any number of callers cause one request."""
+
+    def __init__(self, account: VtnAccount, clock: Clock, exchange: Exchange) -> None:
+        self.renewals = 0
+        self.granted_scope: str | None = None
+        self._account = account
+        self._clock = clock
+        self._exchange = exchange
+        self._lock = asyncio.Lock()
+        self._token: str | None = None
+        self._ends_at = math.inf
+        self._attempts = 0
+        self._failure: VtnError | None = None
+        self._endpoint: str | None = None
+        exchange.secrets = self._own_secrets()
+
+    def __repr__(self) -> str:
+        return f"TokenSource({self._account.url!r}, {self.state})"
+
+    @property
+    def state(self) -> TokenState:
+        """Say in a word how it stands with the token."""
+        if self._account.client_id is None:
+            return "not needed"
+        if self._fresh():
+            return "valid"
+        return "refused" if isinstance(self._failure, AuthRefused) else "none"
+
+    async def current(self) -> str | None:
+        """Give a token that is not about to end; None when the account has no credentials."""
+        if self._account.client_id is None:
+            return None
+        return self._token if self._fresh() else await self._renew()
+
+    async def renewed(self, refused: str) -> str:
+        """Give another token than `refused`, which the VTN did not take."""
+        return await self._renew(refused)
+
+    def _fresh(self) -> bool:
+        return self._token is not None and self._clock.monotonic() < self._ends_at
+
+    async def _renew(self, refused: str | None = None) -> str:
+        seen = self._attempts
+        async with self._lock:
+            if self._token is not None and self._fresh() and self._token != refused:
+                return self._token
+            # Who waited while a request failed shares that failure instead of repeating it.
+            if self._attempts != seen and self._failure is not None:
+                raise self._failure
+            self._failure = None
+            try:
+                answer = await self._ask()
+            except VtnError as error:
+                self._attempts += 1
+                self._token, self._failure = None, error
+                raise
+            self._attempts += 1
+            self.renewals += 1
+            self._exchange.secrets = self._own_secrets() | {answer.access_token}
+            self._token = answer.access_token
+            self._ends_at = self._clock.monotonic() + _useful_s(answer.expires_in)
+            self.granted_scope = answer.scope
+            return answer.access_token
+
+    async def _ask(self) -> TokenAnswer:
+        url = await self._find_endpoint()
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._account.client_id or "",
+            "client_secret": self._account.client_secret or "",
+        }
+        if self._account.scope:
+            form["scope"] = self._account.scope
+        try:
+            answer = await self._exchange.send(
+                "POST",
+                url,
+                headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+                content=urlencode(form).encode(),
+            )
+        except VtnUnreachable:
+            self._endpoint = None  # the VTN may tell another one by now
+            raise
+        if not answer.ok:
+            self._endpoint = None
+            raise self._refusal(answer)
+        try:
+            return CODEC_31.decode(TokenAnswer, answer.body)
+        except WireError:
+            # The decoder's message may quote the body, which may hold a token.
+            raise self._refused(
+                answer.subject, "the token service's answer holds no access_token", "check vtn.token_url"
+            ) from None
+
+    async def _find_endpoint(self) -> str:
+        """Give the token service: as configured, as GET /auth/server says, or {base}/auth/token."""
+        if self._account.token_url is not None:
+            return self._account.token_url
+        if self._endpoint is None:
+            self._endpoint = await self._discover()
+        return self._endpoint
+
+    async def _discover(self) -> str:
+        base = self._account.url + "/"
+        answer = await self._exchange.send(
+            "GET", base + "auth/server", headers={"Accept": "application/json"}
+        )
+        if not answer.ok:
+            return base + "auth/token"
+        try:
+            url = urljoin(base, CODEC_31.decode(AuthServer, answer.body).token_url)
+        except (WireError, ValueError):
+            log.warning("%s tells no tokenURL; asking at its /auth/token", answer.subject)
+            return base + "auth/token"
+        if not self._account.address_allowed(url):
+            raise self._refused(
+                answer.subject,
+                f"names the token service {url!r}, to which our secret may not be sent",
+                "set vtn.token_url to an https:// address",
+            )
+        if urlsplit(url).netloc.casefold() != self._account.host:
+            log.warning(
+                "the VTN %s names a token service on another host, %s; set vtn.token_url to confirm it",
+                self._account.url,
+                url,
+            )
+        return url
+
+    def _own_secrets(self) -> frozenset[str]:
+        secret = self._account.client_secret
+        return frozenset({secret, quote_plus(secret)}) if secret else frozenset()
+
+    def _refusal(self, answer: Answer) -> VtnError:
+        if answer.status in (404, 405, 501):
+            return self._refused(
+                answer.subject,
+                f"this VTN has no token service there ({answer.status})",
+                "set vtn.token_url, or remove vtn.client_id when the VTN needs no token",
+            )
+        try:
+            told = CODEC_31.decode(TokenError, answer.body)
+            why = told.error + (f" ({told.error_description})" if told.error_description else "")
+        except WireError:
+            problem = self._exchange.problem(answer)
+            if answer.status not in (400, 401, 403):
+                return problem
+            why = _reason_of(problem)
+        return self._refused(
+            answer.subject, f"token refused: {why}", "check vtn.client_id and vtn.client_secret"
+        )
+
+    def _refused(self, subject: str, what: str, hint: str) -> AuthRefused:
+        clean = redact(what, self._exchange.secrets)
+        error = AuthRefused(clean[:500], subject=subject, hint=hint)
+        self._exchange.fail(error)
+        return error
+
+
+def _reason_of(problem: VtnProblem) -> str:
+    return problem.detail or problem.title or problem.what
+
+
+def _useful_s(expires_in: float | str | None) -> float:
+    """Give how long a token is used, in seconds: without a sound expires_in until the VTN refuses it."""
+    try:
+        life_s = float(expires_in) if expires_in is not None else math.inf
+    except ValueError:
+        return math.inf
+    if not life_s > 0:
+        return math.inf
+    return life_s - min(_EARLY_S, life_s / 5)

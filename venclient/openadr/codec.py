@@ -1,0 +1,290 @@
+"""JSON to wire objects and back, for OpenADR 3.1; the only place that knows how the wire looks.
+
+One bad object in a list is named and left out, and never hides the others. Another version or
+dialect is another `Codec` beside this one: the objects stay, the client is handed the codec.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from venclient.errors import WireError
+from venclient.openadr import objects
+from venclient.openadr.enumerations import (
+    INTEGER_PAYLOADS,
+    REPORT_PAYLOAD_DESCRIPTOR,
+    RESOURCE_REQUEST,
+    VEN_REQUEST,
+)
+from venclient.openadr.objects import Interval, Report, ReportResource, Value, ValuesMap
+from venclient.openadr.shapes import straighten
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+#: Kinds by the name that messages use.
+KINDS: Mapping[str, type[msgspec.Struct]] = {
+    "program": objects.Program,
+    "event": objects.Event,
+    "report": objects.Report,
+    "ven": objects.Ven,
+    "resource": objects.VenResource,
+    "subscription": objects.Subscription,
+    "payload_descriptor": objects.PayloadDescriptor,
+    "report_descriptor": objects.ReportDescriptor,
+    "interval": objects.Interval,
+    "notifiers": objects.Notifiers,
+    "auth_server": objects.AuthServer,
+    "token": objects.TokenAnswer,
+    "token_error": objects.TokenError,
+    "problem": objects.Problem,
+}
+_NAMES = {kind: name for name, kind in KINDS.items()}
+
+#: Kinds of which the strict reading would silently drop members that `straighten` knows.
+_ALWAYS_STRAIGHTENED = frozenset({objects.Program, objects.PayloadDescriptor, objects.Subscription})
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """An object that was left out: where it stood, why, and its id when it told one."""
+
+    place: str
+    reason: str
+    id: str | None = None
+
+
+class Decoded(msgspec.Struct, Generic[S], frozen=True):
+    """A list as far as it could be read; `ids` holds the id of every element, refused ones too, in order."""
+
+    items: list[S]
+    refused: list[Refused]
+    ids: list[str | None]
+
+
+class Codec(Protocol):
+    """What the client asks of a version or dialect."""
+
+    def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
+        """Give the objects of a listing; WireError only when the body is no list at all."""
+        ...
+
+    def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
+        """Give one object; WireError names the member that is wrong."""
+        ...
+
+    def report_request(self, report: Report) -> bytes:
+        """Give the body that creates or replaces a report."""
+        ...
+
+    def ven_request(self, name: str, attributes: Sequence[ValuesMap] | None = None) -> bytes:
+        """Give the body that creates or replaces the VEN's own object."""
+        ...
+
+    def resource_request(
+        self, name: str, ven_id: str, attributes: Sequence[ValuesMap] | None = None
+    ) -> bytes:
+        """Give the body that creates or replaces a resource of the VEN."""
+        ...
+
+
+class Codec31:
+    """OpenADR 3.1.0 and 3.1.1, reading 3.0's shapes as well."""
+
+    def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
+        """Give the objects of a listing; WireError only when the body is no JSON list."""
+        if kind not in _ALWAYS_STRAIGHTENED:
+            try:
+                items = _list_decoder(kind).decode(body)
+            except _UNREADABLE:
+                pass  # the slow way names what is wrong
+            else:
+                return Decoded(items, [], [_text_id(getattr(item, "id", None)) for item in items])
+        name = _NAMES.get(kind, kind.__name__)
+        raw = _json(body, f"list of {name}s")
+        if not isinstance(raw, list):
+            raise WireError(
+                f"a JSON list was expected, not {_kind_of(raw)}",
+                subject=f"list of {name}s",
+                hint="check that the VTN's address ends with its version path",
+            )
+        decoded: Decoded[S] = Decoded([], [], [])
+        for index, one in enumerate(raw):
+            id_ = _text_id(one.get("id")) if isinstance(one, Mapping) else None
+            decoded.ids.append(id_)
+            place = f"{name}s[{index}]" + (f" (id {id_!r})" if id_ else "")
+            try:
+                decoded.items.append(_convert(kind, one, place))
+            except WireError as error:
+                decoded.refused.append(Refused(place, error.what, id_))
+        return decoded
+
+    def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
+        """Give one object from bytes or decoded JSON; WireError names the member that is wrong."""
+        name = _NAMES.get(kind, kind.__name__)
+        return _convert(kind, _json(raw, name) if isinstance(raw, bytes) else raw, name)
+
+    def report_request(self, report: Report) -> bytes:
+        """Give the body of POST and PUT: without what the VTN adds, every measured number a float."""
+        descriptors = report.payload_descriptors
+        bare = replace(
+            report,
+            id=None,
+            created_date_time=None,
+            modification_date_time=None,
+            object_type=None,
+            client_id=None,
+            payload_descriptors=descriptors
+            and [replace(d, object_type=d.object_type or REPORT_PAYLOAD_DESCRIPTOR) for d in descriptors],
+        )
+        return self.encode(bare)
+
+    def ven_request(self, name: str, attributes: Sequence[ValuesMap] | None = None) -> bytes:
+        """Give a VEN_VEN_REQUEST; targets and clientID are not a VEN's to send."""
+        return _request({"objectType": VEN_REQUEST, "venName": _name(name, "venName")}, attributes)
+
+    def resource_request(
+        self, name: str, ven_id: str, attributes: Sequence[ValuesMap] | None = None
+    ) -> bytes:
+        """Give a VEN_RESOURCE_REQUEST; targets and clientID are not a VEN's to send."""
+        body = {
+            "objectType": RESOURCE_REQUEST,
+            "resourceName": _name(name, "resourceName"),
+            "venID": ven_id,
+        }
+        return _request(body, attributes)
+
+    def encode(self, wire: msgspec.Struct) -> bytes:
+        """Give the JSON of an object; the numbers of a report leave as floats (10.0), others as they are.
+
+        WireError when a report holds a number that JSON has not (NaN, infinity).
+        """
+        if isinstance(wire, Report):
+            wire = replace(wire, resources=[_with_floats(resource) for resource in wire.resources])
+        return msgspec.json.encode(wire)
+
+
+CODEC_31 = Codec31()
+
+
+def decode_list(kind: str | type[S], body: bytes) -> Decoded[S]:
+    """Read a 3.1 listing; `kind` is a class of `objects` or its name in `KINDS`."""
+    return CODEC_31.decode_list(_class_of(kind), body)
+
+
+def decode(kind: str | type[S], raw: bytes | Mapping[str, Any]) -> S:
+    """Read one 3.1 object; `kind` is a class of `objects` or its name in `KINDS`."""
+    return CODEC_31.decode(_class_of(kind), raw)
+
+
+def encode(wire: msgspec.Struct) -> bytes:
+    """Write one object in 3.1, as `Codec31.encode` does."""
+    return CODEC_31.encode(wire)
+
+
+def _class_of(kind: str | type[S]) -> type[S]:
+    if not isinstance(kind, str):
+        return kind
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of object; known are {', '.join(KINDS)}")
+    return KINDS[kind]  # type: ignore[return-value]  # the caller says what the name stands for
+
+
+@cache
+def _list_decoder(kind: type[S]) -> msgspec.json.Decoder[list[S]]:
+    return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]  # built at run time, per kind
+
+
+class _NotJson:
+    """Stands where a VTN wrote a number that JSON has not; no schema takes it, so its object is refused."""
+
+    def __init__(self, written: str) -> None:
+        self.written = written
+
+
+def _finite(written: str) -> float | _NotJson:
+    number = float(written)
+    return number if math.isfinite(number) else _NotJson(written)
+
+
+def _json(body: bytes, subject: str) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except _UNREADABLE as error:
+        try:
+            # One NaN must not hide the rest of a listing; the standard library reads past it.
+            return json.loads(body, parse_constant=_NotJson, parse_float=_finite)
+        except (ValueError, RecursionError):
+            raise WireError(f"the answer is no JSON ({error})", subject=subject) from None
+
+
+def _convert(kind: type[S], raw: Any, subject: str) -> S:
+    try:
+        if kind not in _ALWAYS_STRAIGHTENED:
+            try:
+                return msgspec.convert(raw, kind)
+            except msgspec.ValidationError:
+                pass
+        return msgspec.convert(straighten(kind, raw), kind)
+    except _UNREADABLE as error:
+        raise WireError(str(error), subject=subject) from None
+
+
+def _kind_of(raw: Any) -> str:
+    return {dict: "an object", str: "a text", type(None): "null"}.get(type(raw), f"a {type(raw).__name__}")
+
+
+def _text_id(raw: Any) -> str | None:
+    return str(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) and raw != "" else None
+
+
+def _name(name: str, member: str) -> str:
+    if not 1 <= len(name) <= 128:
+        raise WireError(
+            f"{name[:20]!r} has {len(name)} characters",
+            subject=member,
+            hint="a name of 1 to 128 characters is needed",
+        )
+    return name
+
+
+def _request(body: dict[str, Any], attributes: Sequence[ValuesMap] | None) -> bytes:
+    if attributes is not None:
+        body["attributes"] = [_floats_of(attribute, body["objectType"]) for attribute in attributes]
+    return msgspec.json.encode(body)
+
+
+def _with_floats(resource: ReportResource) -> ReportResource:
+    # The same object comes back when nothing changes, as is the rule: reports are large.
+    changed: list[Interval] | None = None
+    for index, interval in enumerate(resource.intervals):
+        payloads = [_floats_of(payload, resource.resource_name) for payload in interval.payloads]
+        if any(new is not old for new, old in zip(payloads, interval.payloads, strict=True)):
+            changed = list(resource.intervals) if changed is None else changed
+            changed[index] = replace(interval, payloads=payloads)
+    return resource if changed is None else replace(resource, intervals=changed)
+
+
+def _floats_of(payload: ValuesMap, subject: str) -> ValuesMap:
+    if payload.type in INTEGER_PAYLOADS:
+        return payload
+    values: list[Value] | None = None
+    for index, value in enumerate(payload.values):
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise WireError(
+                    f"{payload.type} holds {value}, which no VTN can read",
+                    subject=subject,
+                    hint="leave the payload out or report DATA_QUALITY MISSING",
+                )
+        elif isinstance(value, int) and not isinstance(value, bool):
+            values = list(payload.values) if values is None else values
+            values[index] = float(value)
+    return payload if values is None else replace(payload, values=values)

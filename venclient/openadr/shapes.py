@@ -1,0 +1,122 @@
+"""Shapes that VTNs write and the 3.1 schema does not have, straightened into those it has.
+
+Known from the field and from the standard's own examples: nulls where a list may be, `payLoadType`,
+`clientId`, numbers where ids are texts, single values outside a list, 3.0's targets of
+{type, values} and its flat program attributes. What cannot be straightened is left for the codec to
+refuse. Works on decoded JSON; the schema is read off the wire objects themselves.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0
+from venclient.openadr.objects import Program, Value, Wire
+
+_Straighten = Callable[[Any], Any]
+
+
+class _Member(NamedTuple):
+    """How one member is spelt, straightened, and what stands for it when a required list is absent."""
+
+    name: str
+    straighten: _Straighten
+    required_list: bool
+
+
+def straighten(kind: type[msgspec.Struct], raw: Any) -> Any:
+    """Give decoded JSON in the shape of `kind`, as far as that is clear; other input comes back as it is."""
+    if not isinstance(raw, Mapping):
+        return raw
+    members = _members(kind)
+    shaped: dict[str, Any] = {}
+    for key, value in raw.items():
+        member = members.get(key.casefold())
+        if member is None:
+            continue
+        # An exact spelling wins over a variant of it.
+        if value is None or (key != member.name and member.name in raw):
+            continue
+        shaped[member.name] = member.straighten(value)
+    for member in members.values():
+        if member.required_list:
+            shaped.setdefault(member.name, [])
+    if kind is Program:
+        _move_flat_attributes(raw, shaped)
+    return shaped
+
+
+@cache
+def _members(kind: type[msgspec.Struct]) -> Mapping[str, _Member]:
+    hints = typing.get_type_hints(kind)
+    return {
+        field.encode_name.casefold(): _Member(
+            field.encode_name,
+            _straightener(hints[field.name]),
+            field.required and typing.get_origin(hints[field.name]) is list,
+        )
+        for field in msgspec.structs.fields(kind)
+    }
+
+
+def _straightener(hint: Any) -> _Straighten:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        options = [option for option in typing.get_args(hint) if option is not types.NoneType]
+        return _straightener(options[0]) if len(options) == 1 else _as_it_is
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        if item == Value:
+            return _values
+        if item is str:
+            return _texts
+        inner = _straightener(item)
+        return lambda raw: [inner(one) for one in (raw if isinstance(raw, list) else [raw])]
+    if isinstance(hint, type) and issubclass(hint, Wire):
+        return lambda raw: straighten(hint, raw)
+    return {str: _text, int: _whole}.get(hint, _as_it_is)
+
+
+def _as_it_is(raw: Any) -> Any:
+    return raw
+
+
+def _text(raw: Any) -> Any:
+    return str(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else raw
+
+
+def _whole(raw: Any) -> Any:
+    try:
+        return int(raw) if isinstance(raw, str) or (isinstance(raw, float) and raw.is_integer()) else raw
+    except ValueError:
+        return raw
+
+
+def _values(raw: Any) -> Any:
+    return raw if isinstance(raw, list) else [raw]
+
+
+def _texts(raw: Any) -> list[Any]:
+    """Give a flat list of texts; a 3.0 target {type, values} gives its values."""
+    flat: list[Any] = []
+    for one in raw if isinstance(raw, list) else [raw]:
+        if isinstance(one, Mapping) and "values" in one:
+            flat.extend(_texts(one["values"]))
+        elif one is not None:
+            flat.append(_text(one))
+    return flat
+
+
+def _move_flat_attributes(raw: Mapping[str, Any], shaped: dict[str, Any]) -> None:
+    found = [
+        {"type": attribute, "values": [raw[name]]}
+        for name, attribute in PROGRAM_ATTRIBUTES_OF_3_0.items()
+        if raw.get(name) is not None
+    ]
+    if found and isinstance(shaped.get("attributes", []), list):
+        shaped["attributes"] = shaped.get("attributes", []) + found
