@@ -1,0 +1,113 @@
+"""`ven simulate vtn`: the local VTN alone, for a look with curl or a gateway beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from venclient.simulation.vtn import LocalVtn
+
+
+def vtn(
+    port: Annotated[
+        int, typer.Option("--port", help="TCP port; 0 takes a free one.", min=0, max=65535)
+    ] = 8081,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; there is no TLS.")] = "127.0.0.1",
+    base_path: Annotated[
+        str, typer.Option("--base-path", help="Path before /programs and the rest.")
+    ] = "/openadr3/3.1.1",
+    seed: Annotated[
+        Path | None, typer.Option("--seed", help="TOML or JSON file of clients, programs and events.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Keep objects in this file between runs.")
+    ] = None,
+    strict_targets: Annotated[
+        bool,
+        typer.Option(
+            "--strict-targets/--lenient-targets",
+            help="Whether a listing without targets= hides targeted objects from VENs.",
+        ),
+    ] = False,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Admit VENs without a token.")] = False,
+    token_lifetime: Annotated[
+        float, typer.Option("--token-lifetime", help="Seconds until a token expires.", min=1)
+    ] = 3600,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print accepted reports as JSON, one a line.")
+    ] = False,
+) -> None:
+    """Serve a local OpenADR 3.1 VTN until Ctrl-C, with a line for every accepted report."""
+    from venclient.errors import ConfigError
+
+    try:
+        from venclient.simulation.vtn import LocalVtn
+    except ImportError as error:
+        raise ConfigError(
+            f"the local VTN needs {error.name}", hint="pip install 'venclient[simulation]'"
+        ) from None
+
+    server = LocalVtn(
+        port,
+        host=host,
+        base_path=base_path,
+        seed=seed,
+        state=state,
+        strict_targets=strict_targets,
+        anonymous=anonymous,
+        token_lifetime_s=token_lifetime,
+        on_change=_print_json if as_json else _print_line,
+    )
+    try:
+        asyncio.run(_serve(server, secrets_are_ours=seed is None, quiet=as_json))
+    except KeyboardInterrupt:
+        if not as_json:
+            typer.echo("stopped")
+
+
+async def _serve(server: LocalVtn, *, secrets_are_ours: bool, quiet: bool) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    try:
+        async with server:
+            if not quiet:
+                _print_start(server, secrets_are_ours=secrets_are_ours)
+            await stopped.wait()
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _print_start(server: LocalVtn, *, secrets_are_ours: bool) -> None:
+    typer.echo(f"VTN at {server.url}")
+    for client in server.clients.values():
+        role = "business logic" if client.is_bl else "VEN"
+        # without a seed the secret was made up now, and this is the only place to learn it
+        secret = f" secret {client.secret}" if secrets_are_ours else ""
+        typer.echo(f"  client {client.id} ({role}){secret}")
+    typer.echo(f"  {len(server.programs)} programs, {len(server.events)} events; Ctrl-C stops")
+
+
+def _print_line(operation: str, content: dict[str, Any]) -> None:
+    if content["objectType"] != "REPORT" or operation == "DELETE":
+        return
+    resources = content["resources"]
+    intervals = sum(len(resource["intervals"]) for resource in resources)
+    verb = "accepted" if operation == "CREATE" else "corrected"
+    name = content.get("reportName") or content["id"]
+    typer.echo(
+        f"{content['modificationDateTime']} report {name} {verb} from {content['clientID']}: "
+        f"{len(resources)} resources, {intervals} intervals"
+    )
+
+
+def _print_json(operation: str, content: dict[str, Any]) -> None:
+    import msgspec
+
+    if content["objectType"] == "REPORT" and operation != "DELETE":
+        typer.echo(msgspec.json.encode(content).decode())

@@ -1,0 +1,180 @@
+"""What a VTN starts with: clients, programs and events from a TOML or JSON file, or a mapping.
+
+Three members exist in a seed only: a program or event may fix its `id`; an event may name its
+`program` instead of a programID, repeat its one interval (`intervalCount = 6`), and start relative
+to now: `start = "now+5s"` rounds up to a whole second, `"now+5s aligned 10s"` to a multiple of 10 s
+of the wall clock.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from venclient.errors import ConfigError
+from venclient.simulation.vtn.auth import Client, make_client
+from venclient.simulation.vtn.problems import Refusal
+from venclient.simulation.vtn.schema import read_body
+from venclient.simulation.vtn.service import Service
+from venclient.simulation.vtn.store import wire_time
+
+_RELATIVE = re.compile(r"now(?:\s*([+-])\s*(\d+)([smhd]))?(?:\s+aligned\s+(\d+)([smhd]))?")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TABLES = ("clients", "programs", "events")
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A checked seed; its relative starts are resolved when it is planted."""
+
+    clients: tuple[Client, ...]
+    programs: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
+def read_seed(source: Path | Mapping[str, Any] | None) -> Seed:
+    """Give the seed of a .toml or .json file or a mapping; without one, clients `bl-1` and `ven-1`.
+
+    Clients without a secret get a random one. Raises ConfigError naming every mistake.
+    """
+    if source is None:
+        return Seed((make_client("bl-1", role="bl"), make_client("ven-1")))
+    name = str(source) if isinstance(source, Path) else "seed"
+    tables = _load(source) if isinstance(source, Path) else source
+    problems = [
+        f"{name}: unknown table {key!r}; use {', '.join(_TABLES)}" for key in tables if key not in _TABLES
+    ]
+    clients: list[Client] = []
+    for number, row in _rows(name, "clients", tables, problems):
+        try:
+            clients.append(read_client(row))
+        except (ConfigError, TypeError) as error:
+            problems.append(f"{name}: clients[{number}]: {error}")
+    programs = [row for _, row in _rows(name, "programs", tables, problems)]
+    events = [row for _, row in _rows(name, "events", tables, problems)]
+    if problems:
+        raise ConfigError(f"{len(problems)} mistakes in the seed", subject=name, problems=tuple(problems))
+    return Seed(tuple(clients), tuple(programs), tuple(events))
+
+
+def plant(seed: Seed, service: Service, now: datetime) -> None:
+    """Create the seed's programs and events, unless a kept store has them; raises ConfigError."""
+    problems: list[str] = []
+    for kind, rows in (("program", seed.programs), ("event", seed.events)):
+        for number, row in enumerate(rows):
+            try:
+                _plant_one(kind, row, service, now)
+            except (Refusal, ValueError, TypeError, LookupError, AttributeError) as error:
+                problems.append(f"seed: {kind}s[{number}]: {error}")
+    if problems:
+        raise ConfigError(f"{len(problems)} mistakes in the seed", subject="seed", problems=tuple(problems))
+
+
+def add(service: Service, kind: str, content: Mapping[str, Any], object_id: str = "") -> dict[str, Any]:
+    """Store a program or event as business logic would, checked alike; give it as answered.
+
+    Raises Refusal for content that the API would refuse, and for an id that is taken.
+    """
+    checked = read_body(kind, msgspec.json.encode(content), is_bl=True)
+    if kind == "event":
+        service.require_program(checked["programID"])
+    service.require_free_name(kind, checked)
+    if object_id and service.store.get(kind, object_id) is not None:
+        raise Refusal(409, f"there is a {kind} {object_id} already")
+    return service.store.create(kind, checked, object_id=object_id).wire()
+
+
+def resolve_start(text: str, now: datetime) -> str:
+    """Give an event's start as RFC 3339: a relative one against now, any other as it is."""
+    found = _RELATIVE.fullmatch(text.strip())
+    if found is None:
+        if text.startswith("now"):
+            raise ValueError(f"start {text!r} is not like 'now+5s' or 'now+5s aligned 10s'")
+        return text
+    sign, count, unit, grid, grid_unit = found.groups()
+    offset_s = int(count) * _UNIT_S[unit] * (-1 if sign == "-" else 1) if count else 0
+    grid_s = int(grid) * _UNIT_S[grid_unit] if grid else 1
+    if grid_s == 0:
+        raise ValueError(f"start {text!r} is aligned to nothing")
+    moment_s = math.ceil((now.timestamp() + offset_s) / grid_s) * grid_s
+    return wire_time(datetime.fromtimestamp(moment_s, UTC))
+
+
+def _plant_one(kind: str, row: Mapping[str, Any], service: Service, now: datetime) -> None:
+    content = dict(row)
+    object_id = str(content.pop("id", ""))
+    if object_id and service.store.get(kind, object_id) is not None:
+        return
+    if kind == "program":
+        if any(service.store.find("program", programName=content["programName"])):
+            return
+    else:
+        _resolve_event(content, service, now)
+        if not object_id and content.get("eventName"):
+            kept = service.store.find("event", programID=content.get("programID", ""))
+            if any(other.content.get("eventName") == content["eventName"] for other in kept):
+                return
+    add(service, kind, content, object_id)
+
+
+def _resolve_event(content: dict[str, Any], service: Service, now: datetime) -> None:
+    if "program" in content:
+        name = content.pop("program")
+        found = next(iter(service.store.find("program", programName=name)), None)
+        if found is None:
+            raise LookupError(f"there is no program named {name!r}")
+        content["programID"] = found.id
+    if "intervalCount" in content:
+        count = int(content.pop("intervalCount"))
+        (template,) = content.get("intervals") or [{"payloads": []}]
+        content["intervals"] = [{**template, "id": number} for number in range(count)]
+    period = content.get("intervalPeriod")
+    if period and "start" in period:
+        content["intervalPeriod"] = {**period, "start": resolve_start(period["start"], now)}
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror})", subject=str(path)) from None
+    except ValueError as error:
+        raise ConfigError(f"is no {path.suffix or 'TOML'} file: {error}", subject=str(path)) from None
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"holds no tables; use {', '.join(_TABLES)}", subject=str(path))
+    return loaded
+
+
+def _rows(
+    name: str, table: str, tables: Mapping[str, Any], problems: list[str]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    rows = tables.get(table, [])
+    if not isinstance(rows, list):
+        problems.append(f"{name}: {table} is not a list of tables; write [[{table}]]")
+        return
+    for number, row in enumerate(rows):
+        if isinstance(row, Mapping):
+            yield number, row
+        else:
+            problems.append(f"{name}: {table}[{number}] is not a table")
+
+
+def read_client(row: Mapping[str, Any]) -> Client:
+    """Give the client of a seed's table (id, role, secret, scopes); raises ConfigError."""
+    if not isinstance(row.get("id"), str):
+        raise ConfigError("a client has an id", hint='write id = "ven-1"')
+    if unknown := set(row) - {"id", "role", "secret", "scopes"}:
+        raise ConfigError(f"unknown keys {', '.join(sorted(unknown))}", hint="use id, role, secret, scopes")
+    return make_client(
+        row["id"], role=row.get("role", "ven"), secret=row.get("secret", ""), scopes=row.get("scopes")
+    )

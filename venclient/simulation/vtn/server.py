@@ -1,0 +1,271 @@
+"""`LocalVtn`: the VTN on a real socket, inside the event loop of whoever uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from venclient.clock import Clock, SystemClock
+from venclient.errors import ConfigError
+from venclient.simulation.vtn.app import build_app
+from venclient.simulation.vtn.auth import Accounts, Client, make_client
+from venclient.simulation.vtn.faults import TRANSPORT, Exchange, Fault, FaultyApp
+from venclient.simulation.vtn.schema import read_body
+from venclient.simulation.vtn.seed import add, plant, read_client, read_seed
+from venclient.simulation.vtn.service import OnChange, Service
+from venclient.simulation.vtn.store import Store
+
+BASE_PATH = "/openadr3/3.1.1"
+
+
+class LocalVtn:
+    """An OpenADR 3.1 VTN on loopback: `async with LocalVtn() as vtn: ... vtn.url ...`.
+
+    `port` 0 takes a free one, and keeps it over `stop` and `start`. `seed` is a file or mapping (see
+    the seed module), `clients` are accounts as a seed has them, `state` is a file that keeps objects
+    between runs, `anonymous` admits VENs without a token, `strict_targets` is the strict reading of
+    listings without `targets=`. Raises ConfigError for a bad seed or a port that is taken.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        base_path: str = BASE_PATH,
+        seed: Path | Mapping[str, Any] | None = None,
+        clients: Iterable[Mapping[str, Any]] | None = None,
+        state: Path | None = None,
+        clock: Clock | None = None,
+        strict_targets: bool = False,
+        anonymous: bool = False,
+        token_lifetime_s: float = 3600,
+        on_change: OnChange | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.base_path = "/" + base_path.strip("/") if base_path.strip("/") else ""
+        self.clock = clock or SystemClock()
+        self.faults: list[Fault] = []
+        """Consulted in order for each request; the first that strikes is the one."""
+        self.exchanges: list[Exchange] = []
+        """Every request so far, oldest first."""
+        self._seed = read_seed({} if seed is None and clients is not None else seed)
+        self._state = state
+        self._strict_targets = strict_targets
+        self._on_change = on_change
+        self.accounts = Accounts(
+            (*self._seed.clients, *map(read_client, clients or ())),
+            self.clock,
+            token_lifetime_s=token_lifetime_s,
+            anonymous=anonymous,
+        )
+        self._service: Service | None = None
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the store, plant the seed and serve."""
+        store = Store(self.clock.now, self._state)
+        self._service = Service(
+            store, self.clock, strict_targets=self._strict_targets, on_change=self._on_change
+        )
+        try:
+            plant(self._seed, self._service, self.clock.now())
+            await self.start()
+        except BaseException:
+            store.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop serving and close the store; objects stay readable."""
+        try:
+            await self.stop()
+        finally:
+            self.service.store.close()
+
+    @property
+    def url(self) -> str:
+        """Give the URL that a VEN is configured with, base path included."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{self.base_path}"
+
+    @property
+    def service(self) -> Service:
+        """Give the rules and the store behind the API."""
+        if self._service is None:
+            raise RuntimeError("this LocalVtn was not entered: use `async with`")
+        return self._service
+
+    @property
+    def app(self) -> FaultyApp:
+        """Give a new ASGI application of this VTN, faults included."""
+        app = build_app(self.service, self.accounts, self.base_path)
+        # Litestar's own scope types are narrower names for the same mappings
+        return FaultyApp(app, self.base_path, self.faults, self.clock, self.exchanges)  # type: ignore[arg-type]
+
+    @property
+    def clients(self) -> dict[str, Client]:
+        """Give the accounts by client id; `vtn.clients["ven-1"].secret` is what its VEN needs."""
+        return self.accounts.clients
+
+    @property
+    def programs(self) -> list[dict[str, Any]]:
+        """Give all programs as the API would, oldest first."""
+        return self._all("program")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Give all events as the API would, oldest first."""
+        return self._all("event")
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """Give all accepted reports as the API would, oldest first."""
+        return self._all("report")
+
+    @property
+    def vens(self) -> list[dict[str, Any]]:
+        """Give all ven objects as the API would, oldest first."""
+        return self._all("ven")
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """Give all resource objects as the API would, oldest first."""
+        return self._all("resource")
+
+    def add_client(
+        self, client_id: str, *, role: str = "ven", secret: str = "", scopes: Iterable[str] | None = None
+    ) -> Client:
+        """Make an account (role `ven` or `bl`) or replace it; without a secret it gets a random one."""
+        client = make_client(client_id, role=role, secret=secret, scopes=scopes)
+        self.accounts.clients[client.id] = client
+        return client
+
+    def add_program(self, content: Mapping[str, Any], *, object_id: str = "") -> dict[str, Any]:
+        """Store a program request as business logic would; gives the program. Raises Refusal."""
+        return add(self.service, "program", content, object_id)
+
+    def add_event(self, content: Mapping[str, Any], *, object_id: str = "") -> dict[str, Any]:
+        """Store an event request as business logic would; gives the event. Raises Refusal."""
+        return add(self.service, "event", content, object_id)
+
+    def change_event(self, event_id: str, **members: Any) -> dict[str, Any]:
+        """Replace members of an event (wire names) as a PUT would; gives the event. Raises Refusal."""
+        record = self.service.store.get("event", event_id)
+        if record is None:
+            raise LookupError(f"there is no event {event_id}")
+        content = read_body("event", msgspec.json.encode({**record.content, **members}), is_bl=True)
+        self.service.require_program(content["programID"])
+        return self.service.store.update(record, content).wire()
+
+    def delete_event(self, event_id: str) -> None:
+        """Withdraw an event; its reports stay. Raises LookupError when there is none."""
+        record = self.service.store.get("event", event_id)
+        if record is None:
+            raise LookupError(f"there is no event {event_id}")
+        self.service.forget(record)
+
+    def grant(self, object_id: str, *targets: str) -> None:
+        """Set the targets of a ven or resource, as business logic does. Raises LookupError."""
+        for kind in ("ven", "resource"):
+            record = self.service.store.get(kind, object_id)
+            if record is not None:
+                self.service.store.update(record, {**record.content, "targets": list(targets)})
+                return
+        raise LookupError(f"there is no ven or resource {object_id}")
+
+    def expire_tokens(self) -> None:
+        """Make every token given out so far bad; new ones can be had."""
+        self.accounts.expire_all()
+
+    async def start(self) -> None:
+        """Serve on `port`; entered LocalVtns do already. Raises ConfigError when the port is taken."""
+        if self._serving is not None:
+            return
+        app = self.app
+        listener = self._listen()
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            timeout_keep_alive=60,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name=f"vtn[{self.port}]")
+        while not self._server.started:
+            if self._serving.done():
+                await self._serving
+                raise ConfigError("the VTN ended at once", subject=self.url)
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Be down: refuse connections and cut those that are open, until `start`."""
+        server, serving = self._server, self._serving
+        if server is None or serving is None:
+            return
+        self._server = self._serving = None
+        server.should_exit = True
+        server.force_exit = True  # waits for nobody: idle clients keep their connections for a minute
+        for connection in list(server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        tasks = list(server.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await serving
+
+    def _all(self, kind: str) -> list[dict[str, Any]]:
+        return [record.wire() for record in self.service.store.find(kind)]
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        # the protocol is named because asyncio sets TCP_NODELAY only where it is, and answers wait 40 ms else
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            # a port whose last connections are still in TIME_WAIT may be taken again
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.host, self.port))
+            listener.listen(512)
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            raise ConfigError(
+                f"cannot listen on {self.host}:{self.port} ({error.strerror})",
+                subject="local VTN",
+                hint="choose another port, or 0 for a free one",
+            ) from None
+        self.port = listener.getsockname()[1]
+        return listener
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals to the program that we are part of."""
+        yield
+
+
+class _Protocol(H11Protocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Let the application reach the transport, so that a fault can cut it."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
