@@ -1,0 +1,154 @@
+"""`ven readings`: look at what was stored, also while the gateway runs; nothing here changes the file."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from venclient.clock import SystemClock
+from venclient.errors import ConfigError
+
+if TYPE_CHECKING:
+    from venclient.model.reading import Reading
+    from venclient.readings.tables import Tables
+
+app = typer.Typer(no_args_is_help=True, help="Show and export stored readings.")
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+ReadingsFile = Annotated[Path, typer.Option("--readings", help="The readings file.")]
+Quantity = Annotated[str | None, typer.Option(help="Only this quantity, for instance power_kw.")]
+DEFAULT_FILE = Path("var/readings.db")
+
+
+@app.command()
+def show(
+    resource: Annotated[str, typer.Argument(help="The resource's id.")],
+    quantity: Quantity = None,
+    last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 1h, 7d.")] = "1h",
+    readings: ReadingsFile = DEFAULT_FILE,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Show one resource's newest values and its readings of the last hour (or --last)."""
+    now = SystemClock().now()
+    with _tables(readings) as tables:
+        known = tables.resources()
+        if resource not in known:
+            typer.echo(f"{readings}: no readings of {resource!r}; {_have(known)}", err=True)
+            raise typer.Exit(1)
+        newest = tables.latest().get(resource, {})
+        if quantity is not None:
+            newest = {name: one for name, one in newest.items() if name == quantity}
+        since = now - _duration(last)
+        # A device's clock may run ahead of ours; what it stamped must show all the same.
+        found = list(tables.rows(since, now + timedelta(days=1), resource, quantity))
+    if as_json:
+        _print_json(resource, newest, found)
+        return
+    for name, one in sorted(newest.items()):
+        age_s = (now - one.time).total_seconds()
+        typer.echo(f"{name:24} {one.value:14.3f}  {one.time.isoformat()}  {_age(age_s)}  {one.quality.value}")
+    typer.echo(f"{len(found)} readings in the last {last}")
+    for one in found:
+        typer.echo(f"{one.time.isoformat()}  {one.quantity:24} {one.value:14.3f}  {one.quality.value}")
+
+
+@app.command()
+def export(
+    resource: Annotated[str | None, typer.Option(help="Only this resource; all when not given.")] = None,
+    quantity: Quantity = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="First moment, ISO 8601; UTC when it has no zone.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Moment after the last, ISO 8601.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; standard output when not given.")
+    ] = None,
+    readings: ReadingsFile = DEFAULT_FILE,
+) -> None:
+    """Write readings as CSV: resource_id, quantity, time, value, quality."""
+    first = _moment("--from", start) if start else datetime(1970, 1, 1, tzinfo=UTC)
+    beyond = _moment("--to", end) if end else datetime(2200, 1, 1, tzinfo=UTC)
+    with _tables(readings) as tables:
+        rows = tables.rows(first, beyond, resource, quantity)
+        if output is None:
+            _write_csv(sys.stdout, rows)
+        else:
+            with output.open("w", encoding="utf-8", newline="") as file:
+                count = _write_csv(file, rows)
+            typer.echo(f"{output}: {count} readings")
+
+
+@contextmanager
+def _tables(path: Path) -> Iterator[Tables]:
+    import apsw
+
+    from venclient.readings.tables import open_tables, unusable
+
+    tables = open_tables(path, read_only=True)
+    try:
+        yield tables
+    except apsw.Error as error:
+        raise unusable(path, error) from error
+    finally:
+        tables.close()
+
+
+def _write_csv(file: object, rows: Iterator[Reading]) -> int:
+    writer = csv.writer(file, lineterminator="\n")  # type: ignore[arg-type]  # csv's own protocol is private
+    writer.writerow(["resource_id", "quantity", "time", "value", "quality"])
+    count = 0
+    for one in rows:
+        time = one.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        writer.writerow([one.resource_id, one.quantity, time, repr(one.value), one.quality.value])
+        count += 1
+    return count
+
+
+def _print_json(resource: str, newest: dict[str, Reading], found: list[Reading]) -> None:
+    import msgspec
+
+    shown = {"resource_id": resource, "latest": newest, "readings": found}
+    typer.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2))
+
+
+def _have(known: dict[str, list[str]]) -> str:
+    if not known:
+        return "the file holds none at all yet"
+    some = ", ".join(list(known)[:5])
+    return f"it holds {len(known)} resources: {some}{', ...' if len(known) > 5 else ''}"
+
+
+def _age(seconds: float) -> str:
+    if seconds < 0:
+        return f"{-seconds:.0f} s ahead of this clock"
+    return f"{seconds:.0f} s ago" if seconds < 600 else f"{timedelta(seconds=round(seconds))} ago"
+
+
+def _duration(text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    try:
+        return timedelta(seconds=float(number) * UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise ConfigError(
+            f"{text!r} is no duration",
+            subject="--last",
+            hint="expected a number and s, m, h, d or w, as in 15m",
+        ) from None
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is no time", subject=option, hint="expected ISO 8601, as in 2026-03-01T12:00Z"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,261 @@
+"""Readings of one quantity as power over time: segments whose energy can be taken between any two moments."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from venclient.model.reading import Quality, Reading
+
+GAP_SPACINGS = 3.0
+GAP_FLOOR_S = 60.0
+GAP_CEILING_S = 2 * 3600.0
+
+#: How many wrong readings in a row are recognised as such when a register comes back to where it was.
+GLITCH_READINGS = 8
+
+#: Where 16- and 32-bit counters start again, with the scales that meters use (1 .. 0.001 kWh per count).
+ROLLOVERS_KWH = tuple(2.0**bits / 10**digits for bits in (16, 32) for digits in (0, 1, 2, 3))
+ROLLOVER_SHARE = 0.02
+
+_TRUSTED = (Quality.GOOD, Quality.ESTIMATED)
+
+
+class Point(NamedTuple):
+    """A value at a moment (seconds since 1970)."""
+
+    time_s: float
+    value: float
+    estimated: bool
+
+
+class Part(NamedTuple):
+    """What lies between two moments: energy of `known_s` seconds, of which readings vouch for `vouched_s`."""
+
+    kwh: float
+    known_s: float
+    vouched_s: float
+    estimated: bool
+
+    def minus(self, other: Part) -> Part:
+        """Give this part's energy less the other's, as far as both are known."""
+        return Part(
+            self.kwh - other.kwh,
+            min(self.known_s, other.known_s),
+            min(self.vouched_s, other.vouched_s),
+            self.estimated or other.estimated,
+        )
+
+
+class Segment(NamedTuple):
+    """Power between two moments, on a straight line from `start_kw` to `end_kw`.
+
+    `whole` segments are known in sum only, so that a share of one is unknown; `beyond` ones stretch
+    the newest reading to the live edge: known, but not vouched for.
+    """
+
+    start_s: float
+    end_s: float
+    start_kw: float
+    end_kw: float
+    estimated: bool = False
+    whole: bool = False
+    beyond: bool = False
+
+    def at(self, time_s: float) -> float:
+        """Give the power in kW at a moment inside."""
+        share = (time_s - self.start_s) / (self.end_s - self.start_s)
+        return self.start_kw + (self.end_kw - self.start_kw) * share
+
+
+class Curve:
+    """Segments in time order that do not overlap."""
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self._segments = segments
+        self._starts = [segment.start_s for segment in segments]
+
+    def between(self, start_s: float, end_s: float) -> Part:
+        """Give the energy between two moments, as far as it is known."""
+        kwh = known_s = vouched_s = 0.0
+        estimated = False
+        index = max(0, bisect_right(self._starts, start_s) - 1)
+        while index < len(self._segments) and self._starts[index] < end_s:
+            segment = self._segments[index]
+            index += 1
+            left, right = max(start_s, segment.start_s), min(end_s, segment.end_s)
+            inside = left == segment.start_s and right == segment.end_s
+            if right <= left or (segment.whole and not inside):
+                continue
+            seconds = right - left
+            kwh += (segment.at(left) + segment.at(right)) / 2 * seconds / 3600
+            known_s += seconds
+            estimated = estimated or segment.estimated
+            if not segment.beyond:
+                vouched_s += seconds
+        return Part(kwh, known_s, vouched_s, estimated)
+
+
+def points_of(readings: Sequence[Reading]) -> list[Point]:
+    """Give the values worth calculating with, in time order; of two at one time the later given wins.
+
+    Stale, missing and out-of-range values are left out, as if they had not been read.
+    """
+    kept: dict[float, Point] = {}
+    for reading in readings:
+        if reading.quality in _TRUSTED and math.isfinite(reading.value):
+            time_s = reading.time.timestamp()
+            kept[time_s] = Point(time_s, reading.value, reading.quality is not Quality.GOOD)
+    return sorted(kept.values())
+
+
+def usual_spacing_s(points: Sequence[Point]) -> float | None:
+    """Give the median time between values; None when fewer than three spacings tell nothing.
+
+    Two spacings are enough when they agree within a tenth.
+    """
+    spacings = [after.time_s - before.time_s for before, after in pairwise(points)]
+    if len(spacings) >= 3 or (len(spacings) == 2 and max(spacings) <= 1.1 * min(spacings)):
+        return median(spacings)
+    return None
+
+
+def longest_gap_s(points: Sequence[Point], given_s: float | None) -> float:
+    """Give how far apart two values may be to be joined."""
+    if given_s is not None:
+        return given_s
+    spacing_s = usual_spacing_s(points)
+    if spacing_s is None:
+        return GAP_FLOOR_S
+    return min(max(GAP_SPACINGS * spacing_s, GAP_FLOOR_S), GAP_CEILING_S)
+
+
+def power_curve(points: Sequence[Point], max_gap_s: float | None) -> Curve:
+    """Give the curve of power samples in kW, joined by straight lines where the gap is not too long."""
+    gap_s = longest_gap_s(points, max_gap_s)
+    segments = [
+        Segment(before.time_s, after.time_s, before.value, after.value, before.estimated or after.estimated)
+        for before, after in pairwise(points)
+        if after.time_s - before.time_s <= gap_s
+    ]
+    return Curve(_to_live_edge(segments, points, gap_s, points[-1].value))
+
+
+def register_curve(points: Sequence[Point], max_gap_s: float | None) -> Curve:
+    """Give the curve of a register in kWh that only counts up, through resets, rollovers and glitches.
+
+    What a register lost with a reset is unknown; the segment then holds what it counted since, when the
+    meter could have been that fast, and is estimated.
+    """
+    gap_s = longest_gap_s(points, max_gap_s)
+    kept = _without_glitches(points)
+    fastest_kw = max((_kw(a, b) for (a, _), (b, _) in pairwise(kept)), default=0.0)
+    segments = []
+    for (before, _), (after, glitch) in pairwise(kept):
+        seconds = after.time_s - before.time_s
+        kwh, broken = _counted(before, after, fastest_kw)
+        segments.append(
+            Segment(
+                before.time_s,
+                after.time_s,
+                kwh * 3600 / seconds,
+                kwh * 3600 / seconds,
+                glitch or broken or before.estimated or after.estimated,
+                whole=seconds > gap_s,
+            )
+        )
+    newest_kw = segments[-1].end_kw if segments else 0.0
+    return Curve(_to_live_edge(segments, [point for point, _ in kept], gap_s, newest_kw))
+
+
+def interval_curve(points: Sequence[Point], _max_gap_s: float | None) -> Curve:
+    """Give the curve of readings that are the energy in kWh of the time before their stamp.
+
+    That time goes back to the reading before, or by the usual spacing where that one is missing.
+    A reading vouches for all its interval, however long, so no longest gap applies.
+    """
+    spacings = [after.time_s - before.time_s for before, after in pairwise(points)]
+    if not spacings:
+        return Curve([])
+    usual_s = median(spacings)
+    segments = []
+    for point, since_s in zip(points, [usual_s, *spacings], strict=True):
+        seconds = since_s if since_s <= 1.5 * usual_s else usual_s
+        power_kw = point.value * 3600 / seconds
+        segments.append(Segment(point.time_s - seconds, point.time_s, power_kw, power_kw, point.estimated))
+    return Curve(segments)
+
+
+def _to_live_edge(
+    segments: list[Segment], points: Sequence[Point], gap_s: float, power_kw: float
+) -> list[Segment]:
+    """Let the newest reading hold for one usual spacing, as long as the next one is not there yet."""
+    spacing_s = usual_spacing_s(points)
+    newest = points[-1]
+    if not segments or spacing_s is None or segments[-1].end_s != newest.time_s:
+        return segments
+    reach_s = min(spacing_s, gap_s)
+    edge = Segment(newest.time_s, newest.time_s + reach_s, power_kw, power_kw, newest.estimated, beyond=True)
+    return [*segments, edge]
+
+
+def _kw(before: Point, after: Point) -> float:
+    return (after.value - before.value) * 3600 / (after.time_s - before.time_s)
+
+
+def _without_glitches(points: Sequence[Point]) -> list[tuple[Point, bool]]:
+    """Give the register's points without those that the following ones contradict.
+
+    The flag says that something was left out just before.
+    """
+    kept: list[tuple[Point, bool]] = [(points[0], False)]
+    glitch = False
+    index = 1
+    while index < len(points):
+        before = kept[-1][0]
+        skipped = _low_run(before, points, index) or int(_leaps_up(before, points, index))
+        if skipped:
+            glitch = True
+            index += skipped
+            continue
+        kept.append((points[index], glitch))
+        glitch = False
+        index += 1
+    return kept
+
+
+def _leaps_up(before: Point, points: Sequence[Point], index: int) -> bool:
+    """True for one value too high: the next is lower again, yet not below the one before."""
+    return index + 1 < len(points) and before.value <= points[index + 1].value < points[index].value
+
+
+def _low_run(before: Point, points: Sequence[Point], index: int) -> int:
+    """Give how many values from `index` on are too low: by one leap the register is back where it was.
+
+    1000  0  0  1000.1      two glitches, 0.1 counted
+    5     0  2  4  6        a reset: no leap brings it back
+    """
+    if points[index].value >= before.value:
+        return 0
+    for ahead in range(index + 1, min(index + 1 + GLITCH_READINGS, len(points))):
+        if points[ahead].value >= before.value:
+            leap = points[ahead].value - points[ahead - 1].value
+            return ahead - index if points[ahead].value - before.value <= leap / 10 else 0
+    return 0
+
+
+def _counted(before: Point, after: Point, fastest_kw: float) -> tuple[float, bool]:
+    """Give the energy between two register values in kWh, and whether the register was broken off."""
+    if after.value >= before.value:
+        return after.value - before.value, False
+    for rollover_kwh in ROLLOVERS_KWH:
+        around = rollover_kwh - before.value + after.value
+        if before.value < rollover_kwh and 0 <= around <= ROLLOVER_SHARE * rollover_kwh:
+            return around, True
+    hours = (after.time_s - before.time_s) / 3600
+    plausible = 0 <= after.value <= 2 * fastest_kw * hours
+    return (after.value if plausible else 0.0), True

@@ -1,0 +1,74 @@
+"""What every store agrees on: which readings are taken, how exact their time is, the numbers of qualities."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from venclient.model.reading import Quality, Reading
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST_TIME = datetime(2200, 1, 1, tzinfo=UTC)
+NEIGHBOUR_REACH = timedelta(days=1)
+MILLISECOND = timedelta(milliseconds=1)
+
+#: Stored numbers of qualities; they never change meaning, new ones are added at the end.
+QUALITY_NUMBERS = {
+    Quality.GOOD: None,  # most rows: NULL takes no room beyond its header byte
+    Quality.ESTIMATED: 1,
+    Quality.STALE: 2,
+    Quality.OUT_OF_RANGE: 3,
+    Quality.MISSING: 4,
+}
+QUALITIES = {number: quality for quality, number in QUALITY_NUMBERS.items()}
+
+
+def to_ms(time: datetime) -> int:
+    """Give milliseconds since 1970 of an aware time, rounded down."""
+    return (time - EPOCH) // MILLISECOND
+
+
+def from_ms(ms: int) -> datetime:
+    """Give the aware UTC time of milliseconds since 1970."""
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def refusal(reading: Reading) -> str | None:
+    """Give why a reading cannot be stored, or None when it can.
+
+    Stores skip and count what is refused: one bad value stops nothing else.
+    """
+    if not reading.resource_id or not reading.quantity:
+        return "it has no resource or no quantity; every reading belongs to both"
+    if not _is_text(reading.resource_id) or not _is_text(reading.quantity):
+        return "its resource or quantity is no valid Unicode text"
+    if not math.isfinite(reading.value):
+        return f"its value is {reading.value}; an unknown value is left out, never stored"
+    if reading.time.tzinfo is None:
+        return f"its time {reading.time.isoformat()} has no zone; readings are in UTC"
+    if not EPOCH <= reading.time < LATEST_TIME:
+        return f"its time {reading.time.isoformat()} is not between 1970 and 2200; check the device's clock"
+    return None
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def named(reading: Reading) -> str:
+    """Give what people call a reading: "hotel-1 power_kw"."""
+    return f"{reading.resource_id} {reading.quantity}".encode(errors="replace").decode()
+
+
+def to_millisecond(reading: Reading) -> Reading:
+    """Give the reading as exact as stores keep its time."""
+    spare = timedelta(microseconds=reading.time.microsecond) % MILLISECOND
+    if not spare:
+        return reading
+    return Reading(
+        reading.resource_id, reading.quantity, reading.value, reading.time - spare, reading.quality
+    )

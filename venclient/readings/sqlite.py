@@ -1,0 +1,391 @@
+"""Readings in an SQLite file of their own: one writing thread, and commits made rare for the card's sake.
+
+A commit comes when the first of these is true:
+
+    age      the oldest reading waits since `commit_period_s`
+    count    `batch_rows` readings wait
+    urgency  `urgent_count` urgent messages wait: a broker lets only so many be on their way
+    quiet    two or more urgent ones wait and no more came for a moment, as when a broker's window is
+             smaller than ours; rationed to one per commit period, so that it cannot wear out the card
+
+What a failed commit leaves: urgent adds fail, for their source keeps them and gives them again; all
+others stay in memory and are tried again with growing waits, the oldest giving way beyond a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from venclient.clock import Clock
+from venclient.errors import StoreError
+from venclient.model.reading import Reading, Reject
+from venclient.readings.series import named, refusal, to_millisecond
+from venclient.readings.stats import Counts, StoreStats
+from venclient.readings.tables import Found, Tables, open_tables, unusable
+
+T = TypeVar("T")
+
+QUIET_S = 0.25
+QUIET_RESERVE = 3
+RETRY_FIRST_S = 1.0
+RETRY_LONGEST_S = 30.0
+PRUNE_PERIOD = timedelta(minutes=10)
+PRUNE_ROWS = 5_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Added:
+    """One `add`, until its commit."""
+
+    readings: Sequence[Reading]
+    bookmarks: Mapping[str, str]
+    urgent: bool
+    since_s: float
+    future: asyncio.Future[None]
+
+
+class SqliteReadings:
+    """A ReadingStore in an SQLite file. `run()` makes the commits; see the module for when.
+
+    The constructor opens the file, or makes it; StoreError when it is damaged or not ours.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        clock: Clock,
+        *,
+        commit_period_s: float = 10.0,
+        urgent_count: int = 16,
+        batch_rows: int = 1000,
+        most_waiting: int = 100_000,
+        retention_days: float | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._clock = clock
+        self._commit_period_s = commit_period_s
+        self._urgent_count = urgent_count
+        self._batch_rows = batch_rows
+        self._most_waiting = most_waiting
+        self._retention = None if retention_days is None else timedelta(days=retention_days)
+        self._tables = open_tables(path)
+        try:
+            self._reader = open_tables(path, read_only=True)
+            self._latest = self._tables.latest()
+            self._committed_bookmarks = self._tables.bookmarks()
+        except BaseException:
+            self._tables.close()
+            raise
+        self._bookmarks = dict(self._committed_bookmarks)
+        # One thread each: the writer never waits for a long read, and no connection is used twice at once.
+        self._write_thread = ThreadPoolExecutor(1, "readings-write")
+        self._read_thread = ThreadPoolExecutor(1, "readings-read")
+        self._waiting: deque[_Added] = deque()
+        self._waiting_rows = 0
+        self._urgent_waiting = 0
+        self._last_urgent_s = 0.0
+        self._quiet_reserve = float(QUIET_RESERVE)
+        self._reserve_counted_s = clock.monotonic()
+        self._retry_at_s: float | None = None
+        self._retry_wait_s = RETRY_FIRST_S
+        self._last_error: str | None = None
+        self._said: set[str] = set()
+        self._next_prune: datetime | None = None
+        self._wake = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self._counts = Counts()
+        self._closed = False
+
+    # ---- taking readings
+
+    def add(
+        self, readings: Sequence[Reading], *, bookmarks: Mapping[str, str] | None = None, urgent: bool = False
+    ) -> asyncio.Future[None]:
+        """Take readings into the next commit; the future is done when they survive a power cut."""
+        if self._closed:
+            raise StoreError("is closed", subject=str(self.path))
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_retrieved)
+        for text in (*(bookmarks or {}).keys(), *(bookmarks or {}).values()):
+            text.encode()  # a text that cannot be stored is its giver's mistake, not a failing disk
+        good = [reading for reading in readings if not self._refuses(reading)]
+        if not good and not bookmarks:
+            future.set_result(None)
+            return future
+        for reading in good:
+            self._note_latest(reading)
+        self._bookmarks.update(bookmarks or {})
+        now_s = self._clock.monotonic()
+        lonely_before = self._urgent_waiting < 2
+        self._waiting.append(_Added(good, dict(bookmarks or {}), urgent, now_s, future))
+        self._waiting_rows += len(good)
+        if urgent:
+            self._urgent_waiting += _messages(good)
+            self._last_urgent_s = now_s
+        self._keep_bound()
+        # Wake the committing task only where its next moment may have come nearer, not per message.
+        due = self._waiting_rows >= self._batch_rows or self._urgent_waiting >= self._urgent_count
+        if due or len(self._waiting) == 1 or (lonely_before and self._urgent_waiting >= 2):
+            self._wake.set()
+        return future
+
+    def _refuses(self, reading: Reading) -> bool:
+        reason = refusal(reading)
+        if reason is None:
+            return False
+        self._counts.refused += 1
+        self._counts.last_refused.append(Reject(named(reading), reason))
+        if named(reading) not in self._said:
+            self._said.add(named(reading))
+            log.warning("%s: reading left out: %s (said once)", named(reading), reason)
+        return True
+
+    def _note_latest(self, reading: Reading) -> None:
+        newest = self._latest.setdefault(reading.resource_id, {})
+        known = newest.get(reading.quantity)
+        if known is None or known.time <= reading.time:
+            newest[reading.quantity] = to_millisecond(reading)
+
+    def _keep_bound(self) -> None:
+        """Let the oldest readings go when a failing disk has let too many gather; urgent ones last."""
+        while self._waiting_rows > self._most_waiting and len(self._waiting) > 1:
+            oldest = next((added for added in self._waiting if not added.urgent), self._waiting[0])
+            self._waiting.remove(oldest)
+            self._uncount(oldest)
+            self._counts.dropped += len(oldest.readings)
+            _fail(oldest.future, StoreError("no room left to wait for the disk", subject=str(self.path)))
+
+    def _uncount(self, added: _Added) -> None:
+        self._waiting_rows -= len(added.readings)
+        if added.urgent:
+            self._urgent_waiting -= _messages(added.readings)
+
+    # ---- committing
+
+    async def run(self) -> None:
+        """Commit whenever it is due, until cancelled or closed."""
+        while not self._closed:
+            self._wake.clear()
+            due_s = self._due_in_s()
+            if due_s is not None and due_s <= 0:
+                await self._commit(raises=False)
+                continue
+            await self._wait(due_s)
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Return after that many seconds, or as soon as something was added."""
+        if seconds is None:
+            await self._wake.wait()
+            return
+        woken = asyncio.ensure_future(self._wake.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((woken, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            slept.cancel()
+
+    def _due_in_s(self) -> float | None:
+        """Give in how many seconds the next commit is due; None when nothing waits."""
+        if not self._waiting:
+            return None
+        now_s = self._clock.monotonic()
+        if self._retry_at_s is not None:
+            return self._retry_at_s - now_s
+        if self._waiting_rows >= self._batch_rows or self._urgent_waiting >= self._urgent_count:
+            return 0.0
+        due_s = self._waiting[0].since_s + self._commit_period_s - now_s
+        if self._urgent_waiting >= 2 and self._quiet_commits(now_s) >= 1:
+            due_s = min(due_s, self._last_urgent_s + QUIET_S - now_s)
+        return due_s
+
+    def _quiet_commits(self, now_s: float) -> float:
+        """Give how many commits the quiet rule may still make; one more comes with each period."""
+        earned = (now_s - self._reserve_counted_s) / self._commit_period_s
+        self._quiet_reserve = min(QUIET_RESERVE, self._quiet_reserve + earned)
+        self._reserve_counted_s = now_s
+        return self._quiet_reserve
+
+    async def _commit(self, *, raises: bool) -> None:
+        async with self._committing:
+            batch = list(self._waiting)
+            if not batch:
+                return
+            if self._urgent_waiting < self._urgent_count and self._waiting_rows < self._batch_rows:
+                now_s = self._clock.monotonic()
+                if now_s - batch[0].since_s < self._commit_period_s:
+                    self._quiet_reserve = max(0.0, self._quiet_commits(now_s) - 1)
+            try:
+                await self._write(batch)
+            except (apsw.Error, OSError, StoreError) as error:
+                failure = error if isinstance(error, StoreError) else unusable(self.path, error)
+                self._after_failure(failure)
+                if raises:
+                    raise failure from error
+            else:
+                self._after_commit(batch)
+
+    async def _write(self, batch: Sequence[_Added]) -> None:
+        now = self._clock.now()
+        prune_before = None
+        if self._retention is not None and (self._next_prune is None or now >= self._next_prune):
+            prune_before = now - self._retention
+        readings = [reading for added in batch for reading in added.readings]
+        bookmarks = {key: value for added in batch for key, value in added.bookmarks.items()}
+
+        def write() -> int:
+            return self._tables.write(
+                readings, bookmarks, now=now, prune_before=prune_before, prune_limit=PRUNE_ROWS
+            )
+
+        # A commit that has begun is seen to its end even when its task is cancelled, so that the file is
+        # free for the last one, which close() makes.
+        pruned = await _to_the_end(asyncio.get_running_loop().run_in_executor(self._write_thread, write))
+        self._committed_bookmarks.update(bookmarks)
+        self._counts.pruned += pruned
+        if prune_before is not None and pruned < PRUNE_ROWS:
+            self._next_prune = now + PRUNE_PERIOD
+
+    def _after_commit(self, batch: Sequence[_Added]) -> None:
+        stored = set(map(id, batch))
+        self._waiting = deque(added for added in self._waiting if id(added) not in stored)
+        self._recount()
+        self._counts.commits += 1
+        for added in batch:
+            self._counts.readings += len(added.readings)
+            if not added.future.done():
+                added.future.set_result(None)
+        if self._last_error is not None:
+            log.info("%s: commits work again; what waited in memory is stored", self.path)
+            self._last_error = None
+        self._retry_at_s = None
+        self._retry_wait_s = RETRY_FIRST_S
+
+    def _after_failure(self, failure: StoreError) -> None:
+        self._counts.failed_commits += 1
+        if self._last_error is None:
+            log.error("%s (kept in memory and tried again; said once)", failure)
+        self._last_error = str(failure)
+        self._retry_at_s = self._clock.monotonic() + self._retry_wait_s
+        self._retry_wait_s = min(2 * self._retry_wait_s, RETRY_LONGEST_S)
+        urgent = [added for added in self._waiting if added.urgent]
+        self._waiting = deque(added for added in self._waiting if not added.urgent)
+        self._recount()
+        # What failed will be given again from the bookmark that was committed.
+        self._bookmarks = dict(self._committed_bookmarks)
+        for added in self._waiting:
+            self._bookmarks.update(added.bookmarks)
+        for added in urgent:
+            _fail(added.future, failure)
+
+    def _recount(self) -> None:
+        self._waiting_rows = sum(len(added.readings) for added in self._waiting)
+        self._urgent_waiting = sum(_messages(added.readings) for added in self._waiting if added.urgent)
+
+    async def flush(self) -> None:
+        """Commit what was added so far; StoreError when that cannot be done now."""
+        await self._commit(raises=True)
+
+    # ---- reading
+
+    def bookmark(self, key: str) -> str | None:
+        """Give the bookmark last committed or added under `key`."""
+        return self._bookmarks.get(key)
+
+    async def latest(self, resource_id: str) -> dict[str, Reading]:
+        """Give the newest reading of each quantity, whether committed yet or not."""
+        return dict(self._latest.get(resource_id, {}))
+
+    async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
+        """Give one resource's committed readings by quantity, with their neighbours."""
+        return (await self.windows([resource_id], start, end))[resource_id]
+
+    async def windows(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Found:
+        """Give `window` of many resources at once: the file is looked through once for all of them."""
+
+        def read(tables: Tables) -> Found:
+            tables.learn_series()
+            return tables.windows(resource_ids, start, end, self._tables.newest)
+
+        return await self._read(read)
+
+    async def _read(self, read: Callable[[Tables], T]) -> T:
+        if self._closed:
+            raise StoreError("is closed", subject=str(self.path))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._read_thread, read, self._reader)
+        except (apsw.Error, OSError) as error:
+            raise unusable(self.path, error) from error
+
+    def stats(self) -> StoreStats:
+        """Give what the store did since it was opened."""
+        counts = self._counts
+        return StoreStats(
+            readings=counts.readings,
+            waiting=self._waiting_rows,
+            series=sum(len(newest) for newest in self._latest.values()),
+            commits=counts.commits,
+            failed_commits=counts.failed_commits,
+            refused=counts.refused,
+            dropped=counts.dropped,
+            pruned=counts.pruned,
+            file_bytes=self._tables.size(),
+            last_error=self._last_error,
+            last_refused=tuple(counts.last_refused),
+        )
+
+    async def close(self) -> None:
+        """Commit and let go of the file; StoreError when the last commit failed. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._wake.set()
+        try:
+            await self._commit(raises=True)
+        except StoreError as failure:
+            self._counts.dropped += self._waiting_rows
+            for added in self._waiting:
+                _fail(added.future, failure)
+            raise
+        finally:
+            self._waiting.clear()
+            for thread, tables in ((self._read_thread, self._reader), (self._write_thread, self._tables)):
+                await _to_the_end(asyncio.get_running_loop().run_in_executor(thread, tables.close))
+                thread.shutdown(wait=False)
+
+
+def _messages(readings: Sequence[Reading]) -> int:
+    """Give how many messages these readings came in: one has one time for all its quantities."""
+    return max(1, len({(reading.resource_id, reading.time) for reading in readings}))
+
+
+async def _to_the_end(work: asyncio.Future[T]) -> T:
+    """Wait for work that must not be abandoned; a cancellation is passed on only after it."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+def _fail(future: asyncio.Future[None], error: StoreError) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _retrieved(future: asyncio.Future[None]) -> None:
+    """Not everybody waits for a polled reading; a failure is counted and said by the store itself."""
+    if not future.cancelled():
+        future.exception()
