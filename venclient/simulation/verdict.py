@@ -1,0 +1,84 @@
+"""Judges what a VTN was told against what a virtual site truly used. Pure: reports in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+TOLERANCE_PERCENT = 0.5
+
+
+@dataclass(frozen=True)
+class EnergyRow:
+    """One resource: energy told to the VTN and energy truly drawn, over the same intervals (kWh)."""
+
+    name: str
+    intervals: int
+    told_kwh: float
+    true_kwh: float
+    demand_kw: float | None
+
+    @property
+    def error_percent(self) -> float:
+        """Give how far what was told is from the truth, in percent of the truth."""
+        if self.true_kwh == 0:
+            return 0.0 if self.told_kwh == 0 else float("inf")
+        return abs(self.told_kwh - self.true_kwh) / abs(self.true_kwh) * 100
+
+
+def energy_rows(
+    reports: Sequence[Mapping[str, Any]],
+    names: Mapping[str, str],
+    grid: Mapping[int, tuple[datetime, datetime]],
+    truth_kwh: Callable[[str, datetime, datetime], float],
+) -> list[EnergyRow]:
+    """Give a row per resource of `names` (resource name -> resource id).
+
+    `reports` are report objects as the VTN holds them; `grid` gives each event interval's span by its
+    id. An interval that was told twice counts twice, and shows as an error.
+    """
+    rows = []
+    for name, resource_id in names.items():
+        told_kwh, true_kwh, spans, demands = 0.0, 0.0, set(), []
+        for report in reports:
+            for part in report["resources"]:
+                if part["resourceName"] != name:
+                    continue
+                for interval in part["intervals"]:
+                    values = {one["type"]: one["values"][0] for one in interval["payloads"]}
+                    if "USAGE" in values:
+                        told_kwh += float(values["USAGE"])
+                        spans.add(grid[interval["id"]])
+                    if "DEMAND" in values:
+                        demands.append(float(values["DEMAND"]))
+        for start, end in spans:
+            true_kwh += truth_kwh(resource_id, start, end)
+        demand_kw = sum(demands) / len(demands) if demands else None
+        rows.append(EnergyRow(name, len(spans), told_kwh, true_kwh, demand_kw))
+    return rows
+
+
+def verdicts(
+    rows: Sequence[EnergyRow],
+    *,
+    intervals: int,
+    accepted: int,
+    sent: int,
+    refused: int,
+    readings: Mapping[str, int],
+) -> list[tuple[bool, str]]:
+    """Give what was checked, each with whether it held."""
+    checks = [(count > 0, f"{kind}: {count} readings") for kind, count in sorted(readings.items())]
+    checks.append(
+        (
+            accepted == sent == intervals and refused == 0,
+            f"reports: {sent} sent, {accepted} accepted by the VTN, {refused} refused, {intervals} expected",
+        )
+    )
+    for row in rows:
+        held = row.intervals == intervals and row.error_percent <= TOLERANCE_PERCENT
+        said = f"told {row.told_kwh:.4f} kWh, used {row.true_kwh:.4f} kWh ({row.error_percent:.3f} % off)"
+        checks.append((held, f"{row.name}: {said}, {row.intervals} of {intervals} intervals"))
+    return checks
