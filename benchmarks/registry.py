@@ -1,0 +1,288 @@
+"""The registry against the bare driver, in one run: a table of ratios that hold on any machine.
+
+python benchmarks/registry.py [--quick] [--rows N] [--growth] [--json]
+
+Each figure is a median of rounds in which both sides take turns; below 1 is faster than the peer.
+The peers do what a careful program without venclient would: `sqlite3` with the specification's tables
+and indexes, WAL, and the same data types. The exit status is 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry.database import ResourceDatabase
+
+BARE_SCHEMA = """
+CREATE TABLE connections (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, actortype TEXT NOT NULL, host TEXT,
+    port INTEGER, topic TEXT, file TEXT, username TEXT, password TEXT,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE resources (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, resource_id TEXT UNIQUE NOT NULL, resource_name TEXT NOT NULL,
+    resource_type TEXT NOT NULL, resource_sub_type TEXT, meter_point_id TEXT NOT NULL,
+    connection_id INTEGER NOT NULL, capacities TEXT NOT NULL, location TEXT NOT NULL, address TEXT, ven TEXT,
+    enabled BOOLEAN DEFAULT 1, reporting TEXT, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, FOREIGN KEY (connection_id) REFERENCES connections(id));
+CREATE INDEX idx_resource_id ON resources(resource_id);
+CREATE INDEX idx_meter_point_id ON resources(meter_point_id);
+CREATE INDEX idx_resource_type ON resources(resource_type);
+CREATE INDEX idx_ven ON resources(ven);
+"""
+INSERT_CONNECTION = "INSERT INTO connections (id, type, actortype, host, port, topic) VALUES (?,?,?,?,?,?)"
+INSERT_RESOURCE = (
+    "INSERT INTO resources (resource_id, resource_name, resource_type, resource_sub_type, meter_point_id,"
+    " connection_id, capacities, location, address, ven, enabled) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+)
+SELECT = (
+    "SELECT r.resource_id, r.resource_name, r.resource_type, r.resource_sub_type, r.meter_point_id,"
+    " r.capacities, r.location, r.address, r.enabled, r.reporting, r.ven, c.type, c.actortype, c.host,"
+    " c.port, c.topic, c.file, c.username, c.password"
+    " FROM resources r JOIN connections c ON c.id = r.connection_id"
+)
+
+
+class Figure(NamedTuple):
+    """One line of the table: medians in milliseconds per operation, and the ratio that is allowed."""
+
+    operation: str
+    peer: str
+    rows: int
+    ours_ms: float
+    peer_ms: float
+    goal: float
+
+    @property
+    def ratio(self) -> float:
+        """Our time over the peer's."""
+        return self.ours_ms / self.peer_ms
+
+
+def make_resource(number: int) -> Resource:
+    """Give the resource of a number: all different, as those of a real site list are."""
+    return Resource(
+        f"{number:08x}-0000-5000-8000-000000000000",
+        f"Hotel Ørnen {number}",
+        "EV" if number % 4 == 0 else "DSR",
+        "Hotels",
+        f"70705750{number:010}",
+        Connection(ConnectionType.MQTT, ActorType.READER, "broker.example", 1883, f"site/{number}/power"),
+        {"P_max_kw": 50 + number % 7, "P_min_kw": -20.5, "E_max_kwh": 200, "E_min_kwh": 0},
+        {"latitude": 55 + number % 1000 / 500, "longitude": 9.25},
+        address=f"Bredgade {number}, 7400 Herning, Denmark",
+        enabled=True,
+        ven=f"Town {number % 50}",
+    )
+
+
+def ready_tuples(resources: list[Resource]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Give the rows of both tables, encoded beforehand: the bare side pays for nothing but storing."""
+    connections, rows = [], []
+    for number, one in enumerate(resources, 1):
+        link = one.connection
+        connections.append((number, link.type.name, link.actortype.name, link.host, link.port, link.topic))
+        told = (json.dumps(one.capacities), json.dumps(one.location), one.address, one.ven, one.enabled)
+        rows.append(
+            (
+                one.resourceID,
+                one.resourceName,
+                one.resourceType,
+                one.resourceSubType,
+                one.meterPointId,
+                number,
+                *told,
+            )
+        )
+    return connections, rows
+
+
+def open_bare(path: Path) -> sqlite3.Connection:
+    """Give a new bare database in WAL mode."""
+    bare = sqlite3.connect(path)
+    bare.execute("PRAGMA journal_mode=WAL")
+    bare.execute("PRAGMA cache_size=-8000")
+    bare.executescript(BARE_SCHEMA)
+    return bare
+
+
+def decode(row: Any) -> Resource:
+    """Give the resource of a bare row, with the standard library's JSON."""
+    resource_id, name, kind, sub_type, meter, capacities, location, address, enabled, reporting, ven = row[
+        :11
+    ]
+    return Resource(
+        resource_id,
+        name,
+        kind,
+        sub_type,
+        meter,
+        Connection(ConnectionType[row[11]], ActorType[row[12]], *row[13:]),
+        json.loads(capacities),
+        json.loads(location),
+        address,
+        bool(enabled),
+        reporting and json.loads(reporting),
+        ven,
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Give how long `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def in_turns(rounds: int, *sides: Callable[[int], float]) -> list[float]:
+    """Give each side's median in milliseconds; the sides take turns, so that a slow moment hits all."""
+    found = [[side(number) for side in sides] for number in range(rounds)]
+    return [statistics.median(column) * 1000 for column in zip(*found, strict=True)]
+
+
+def measure(folder: Path, count: int, rounds: int) -> list[Figure]:
+    """Give the figures for a registry of `count` resources."""
+    resources = [make_resource(number) for number in range(count)]
+    connections, rows = ready_tuples(resources)
+
+    def bulk_ours(number: int) -> float:
+        with ResourceDatabase(folder / f"ours-{count}-{number}.db") as db:
+            return seconds(lambda: db.bulk_insert_resources(resources))
+
+    def bulk_bare(number: int) -> float:
+        with closing(open_bare(folder / f"bare-{count}-{number}.db")) as bare:
+
+            def work() -> None:
+                bare.executemany(INSERT_CONNECTION, connections)
+                bare.executemany(INSERT_RESOURCE, rows)
+                bare.commit()
+
+            return seconds(work)
+
+    ours_ms, bare_ms = in_turns(rounds, bulk_ours, bulk_bare)
+    figures = [Figure("bulk insert", "executemany of ready tuples", count, ours_ms, bare_ms, 2.0)]
+
+    db = ResourceDatabase(folder / f"ours-{count}-0.db")
+    bare_path = folder / f"bare-{count}-0.db"
+    bare = sqlite3.connect(bare_path)
+    ours_ms, bare_ms = in_turns(
+        rounds + 2,
+        lambda _: seconds(db.get_all_resources),
+        lambda _: seconds(lambda: [decode(row) for row in bare.execute(SELECT)]),
+    )
+    figures.append(
+        Figure("get_all_resources", "rows, json.loads, same classes", count, ours_ms, bare_ms, 1.0)
+    )
+
+    ids = [one.resourceID for one in random.Random(3).choices(resources, k=300)]
+    by_id = f"{SELECT} WHERE r.resource_id = ?"
+
+    def connect_and_get(resource_id: str) -> Resource:
+        with closing(sqlite3.connect(bare_path)) as fresh:
+            return decode(fresh.execute(by_id, (resource_id,)).fetchone())
+
+    medians = [
+        statistics.median(column) * 1000
+        for column in zip(
+            *(
+                (
+                    seconds(lambda: db.get_resource(one)),  # noqa: B023 - called at once
+                    seconds(lambda: decode(bare.execute(by_id, (one,)).fetchone())),  # noqa: B023
+                    seconds(lambda: connect_and_get(one)),  # noqa: B023
+                )
+                for one in ids
+            ),
+            strict=True,
+        )
+    ]
+    figures.append(Figure("get_resource", "prepared query, decoded", count, medians[0], medians[1], 4.0))
+    figures.append(Figure("get_resource", "connection per call", count, medians[0], medians[2], 0.5))
+
+    extra = [make_resource(count + number) for number in range(60)]
+    more_connections, more_rows = ready_tuples(extra)
+
+    def insert_ours(number: int) -> float:
+        return seconds(lambda: db.upsert_resource(extra[number]))
+
+    def insert_bare(number: int) -> float:
+        def work() -> None:
+            with closing(sqlite3.connect(bare_path)) as fresh:
+                cursor = fresh.execute(INSERT_CONNECTION, (None, *more_connections[number][1:]))
+                row = more_rows[number]
+                fresh.execute(INSERT_RESOURCE, (*row[:5], cursor.lastrowid, *row[6:]))
+                fresh.commit()
+
+        return seconds(work)
+
+    bare.close()  # with another one open, the peer would not check the log in at each close
+    ours_ms, bare_ms = in_turns(len(extra), insert_ours, insert_bare)
+    figures.append(Figure("insert one, durable", "connection per call", count, ours_ms, bare_ms, 0.7))
+    db.close()
+    return figures
+
+
+def growth(figures: list[Figure]) -> list[Figure]:
+    """Give how the times of the largest registry compare with those of the one a tenth its size."""
+    sizes = sorted({figure.rows for figure in figures})
+    if len(sizes) < 2:
+        return []
+    small, large = sizes[-2:]
+    times = large / small
+    found = []
+    for operation, goal in (
+        ("bulk insert", 1.1 * times),
+        ("get_all_resources", 1.1 * times),
+        ("get_resource", 1.3),
+    ):
+        one, other = (
+            next(f.ours_ms for f in figures if (f.operation, f.rows) == (operation, size))
+            for size in (large, small)
+        )
+        found.append(Figure(f"growth of {operation}", f"itself at {small} rows", large, one, other, goal))
+    return found
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether every goal was met."""
+    parser = argparse.ArgumentParser(description="The registry against the bare driver.")
+    parser.add_argument("--quick", action="store_true", help="a small registry, in under ten seconds")
+    parser.add_argument("--rows", type=int, action="append", help="size of the registry; repeatable")
+    parser.add_argument("--growth", action="store_true", help="also how times grow with the size")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    told = parser.parse_args()
+    sizes = told.rows or ([1_000, 5_000] if told.quick else [1_000, 10_000, 100_000])
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in sizes:
+            figures += measure(Path(folder), count, 7 if count <= 10_000 else 3)
+    if told.growth:
+        figures += growth(figures)
+    if told.json:
+        print(json.dumps([one._asdict() | {"ratio": one.ratio} for one in figures], indent=2))
+    else:
+        head = f"{'operation':28} {'against':32} {'rows':>7} {'ours ms':>10} {'peer ms':>10}"
+        print(f"{head} {'ratio':>7} {'goal':>6}")
+        for one in figures:
+            mark = "" if one.ratio <= one.goal else "  MISSED"
+            print(
+                f"{one.operation:28} {one.peer:32} {one.rows:>7} {one.ours_ms:>10.3f} {one.peer_ms:>10.3f}"
+                f" {one.ratio:>7.2f} {one.goal:>6.1f}{mark}"
+            )
+    return 0 if all(one.ratio <= one.goal for one in figures) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,226 @@
+"""Rows of the registry <-> Resource and Connection: the one place that knows how each column is spelt.
+
+Reading is on the hot path of the whole-registry queries, so objects are filled without their
+constructors, which would look up again what a table of known spellings gives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from venclient.errors import InvalidRecord
+from venclient.model.resource import (
+    ActorType,
+    Connection,
+    ConnectionType,
+    Resource,
+    ResourceType,
+    enum_member,
+)
+from venclient.registry.schema import CONNECTION_COLUMNS, RESOURCE_COLUMNS
+
+Row: TypeAlias = Sequence[Any]
+
+#: Where things are in a row of `statements.resource_rows`.
+RESOURCE_AT = 1
+READER_AT = RESOURCE_AT + len(RESOURCE_COLUMNS) + 1
+WRITER_AT = READER_AT + 1 + len(CONNECTION_COLUMNS)
+
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_new = object.__new__
+_TYPE_NAMES = {text: member.name for member in ResourceType for text in (member.name, member.value)}
+_CONNECTION_TYPES = {text: member for member in ConnectionType for text in (member.name, member.value)}
+_ACTOR_TYPES = {text: member for member in ActorType for text in (member.name, member.value)}
+
+
+class BadRow(ValueError):
+    """A row cannot be understood; says which column and why."""
+
+
+def type_name(text: str) -> str:
+    """Give the name of a resource type ("DSR") for its name or value in any case; ValueError lists them."""
+    return _TYPE_NAMES.get(text) or enum_member(ResourceType, text).name
+
+
+def type_spellings(text: str) -> tuple[str, ...]:
+    """Give every spelling that databases hold of one resource type; of an unknown one, just that."""
+    try:
+        member = enum_member(ResourceType, text)
+    except ValueError:
+        return (text,)
+    spellings = (member.name, str(member.value))
+    return tuple(dict.fromkeys((*spellings, *map(str.lower, spellings), *map(str.upper, spellings))))
+
+
+def decode_connection(row: Row, at: int = 0) -> Connection:
+    """Give the connection whose id and columns begin at `at`; BadRow says what is wrong."""
+    (row_id, kind, actor, host, port, topic, file, username, password, options) = row[at : at + 10]
+    connection: Connection = _new(Connection)
+    connection.type = _CONNECTION_TYPES.get(kind) or _member(ConnectionType, kind, "connections.type")
+    connection.actortype = _ACTOR_TYPES.get(actor) or _member(ActorType, actor, "connections.actortype")
+    connection.host = host
+    connection.port = port
+    connection.topic = topic
+    connection.file = file
+    connection.username = username
+    connection.password = password
+    connection.options = None if options is None else _json(options, "connections.options")
+    connection.id = row_id
+    return connection
+
+
+def decode_resource(row: Row) -> Resource:
+    """Give the resource of a row of `statements.resource_rows`; BadRow says what is wrong."""
+    resource_id, name, kind, sub_type, meter, capacities, location, address, ven, enabled, reporting = row[
+        RESOURCE_AT : READER_AT - 1
+    ]
+    if row[READER_AT] is None:
+        raise BadRow("connection_id refers to a connection that is not there")
+    if row[WRITER_AT] is None and row[READER_AT - 1] is not None:
+        raise BadRow("control_connection_id refers to a connection that is not there")
+    resource: Resource = _new(Resource)
+    resource.resourceID = resource_id
+    resource.resourceName = name
+    resource.resourceType = _TYPE_NAMES.get(kind) or _member(ResourceType, kind, "resource_type").name
+    resource.resourceSubType = sub_type
+    resource.meterPointId = meter
+    resource.connection = decode_connection(row, READER_AT)
+    resource.capacities = _json(capacities, "capacities")
+    resource.location = _json(location, "location")
+    resource.address = address
+    resource.enabled = None if enabled is None else bool(enabled)
+    resource.reporting = None if reporting is None else _json(reporting, "reporting")
+    resource.ven = ven
+    resource.control_connection = None if row[WRITER_AT] is None else decode_connection(row, WRITER_AT)
+    return resource
+
+
+def encode_connection(connection: Connection) -> tuple[Any, ...]:
+    """Give the values of CONNECTION_COLUMNS; InvalidRecord when the options are no JSON."""
+    options = connection.options
+    return (
+        connection.type.name,
+        connection.actortype.name,
+        connection.host,
+        connection.port,
+        connection.topic,
+        connection.file,
+        connection.username,
+        connection.password,
+        None if options is None else _text(options, "options", connection.endpoint),
+    )
+
+
+def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
+    """Give the values of RESOURCE_COLUMNS; InvalidRecord lists everything that cannot be stored.
+
+    An `enabled` that nobody set is stored as true, which is the column's default.
+    """
+    problems = _problems(resource)
+    if problems:
+        raise InvalidRecord(
+            "; ".join(problems),
+            subject=f"resource {resource.resourceID!r}",
+            hint="correct it and store it again; nothing was changed",
+            problems=tuple(problems),
+        )
+    subject = f"resource {resource.resourceID}"
+    return (
+        resource.resourceID,
+        resource.resourceName,
+        _TYPE_NAMES.get(resource.resourceType) or type_name(resource.resourceType),
+        resource.resourceSubType,
+        resource.meterPointId,
+        _text(resource.capacities, "capacities", subject),
+        _text(resource.location, "location", subject),
+        resource.address,
+        ven,
+        resource.enabled is None or bool(resource.enabled),
+        None if resource.reporting is None else _text(resource.reporting, "reporting", subject),
+    )
+
+
+def as_stored(resource: Resource, ven: str | None) -> Resource:
+    """Give the resource as it would come back from the registry."""
+    reader = (0, *encode_connection(resource.connection))
+    control = resource.control_connection
+    writer = (None,) * len(reader) if control is None else (0, *encode_connection(control))
+    row = (0, *encode_resource(resource, ven), None if control is None else 0, *reader, *writer)
+    return decode_resource(row)
+
+
+def _problems(resource: Resource) -> list[str]:
+    if (
+        resource.resourceID
+        and type(resource.resourceID) is type(resource.resourceName) is type(resource.meterPointId) is str
+        and resource.resourceType in _TYPE_NAMES
+        and type(resource.capacities) is type(resource.location) is dict
+        and type(resource.connection) is Connection
+    ):
+        return []  # nearly all are, and thousands may come at once
+    problems = [
+        f"{name} must be text, not {getattr(resource, name)!r}"
+        for name in ("resourceID", "resourceName", "resourceType", "meterPointId")
+        if not isinstance(getattr(resource, name), str)
+    ]
+    if resource.resourceID == "":
+        problems.append("resourceID must not be empty")
+    if isinstance(resource.resourceType, str):
+        try:
+            type_name(resource.resourceType)
+        except ValueError as error:
+            problems.append(f"resourceType {error}")
+    problems += [
+        f"{name} must be a dict, not {getattr(resource, name)!r}"
+        for name in ("capacities", "location")
+        if not isinstance(getattr(resource, name), dict)
+    ]
+    if not isinstance(getattr(resource, "connection", None), Connection):
+        problems.append("connection must be a Connection")
+    return problems
+
+
+def _member(kind: type[Any], text: object, place: str) -> Any:
+    try:
+        return enum_member(kind, text)
+    except ValueError as error:
+        raise BadRow(f"{place}: {error}") from None
+
+
+def _json(text: Any, place: str) -> dict[str, Any]:
+    try:
+        return _object(text)
+    except (msgspec.DecodeError, TypeError):
+        pass
+    # The first generation's JSON module writes NaN for a number that it did not have.
+    try:
+        value = json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadRow(f"{place} is no JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise BadRow(f"{place} is no JSON object")
+    return value
+
+
+def _text(value: dict[str, Any], name: str, subject: str) -> str:
+    try:
+        return _encode(value).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRecord(f"{name} cannot be written as JSON ({error})", subject=subject) from None
+
+
+def _plain(value: object) -> object:
+    """Give the plain number in one of numpy's, which data frames hand out."""
+    item = getattr(value, "item", None)
+    if callable(item):
+        return item()
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode

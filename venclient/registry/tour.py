@@ -1,0 +1,76 @@
+"""A tour of the resource database: what each query is for, and what it gives on the data at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from venclient.errors import NotFound
+from venclient.model.resource import Resource, ResourceType
+from venclient.registry.database import ResourceDatabase
+
+_SHOWN = 3
+
+
+def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
+    """Run one example of each query and `say` what came of it, a line at a time.
+
+    NotFound, saying what to run first, when there is no database or nothing in it.
+    """
+    if not Path(db_path).is_file():
+        raise _empty(db_path, "there is no such file")
+    with ResourceDatabase(db_path) as db:
+        every = db.get_all_resources()
+        if not every:
+            raise _empty(db_path, "holds no resources")
+        say(f"get_all_resources(): {len(every)} resources in {db.db_path}")
+        _show(every, say)
+
+        say("")
+        for kind in ResourceType:
+            found = db.get_resources_by_type(kind.name)
+            say(f"get_resources_by_type({kind.name!r}): {len(found)} ({kind.value})")
+
+        statistics = db.get_statistics()
+        say("")
+        say("get_statistics():")
+        for name, value in statistics.items():
+            counts = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
+            say(f"  {name}: {counts}")
+
+        for ven in list(statistics["top_10_vens"])[:1]:
+            found = db.get_resources_by_ven(ven)
+            power_kw = sum(resource.capacities.get("P_max_kw") or 0 for resource in found)
+            say("")
+            say(f"get_resources_by_ven({ven!r}): {len(found)} resources, together up to {power_kw:g} kW")
+            _show(found, say)
+            switched_on = db.count(ven=ven, enabled=True)
+            say(f"count(ven={ven!r}, enabled=True): {switched_on}")
+
+        one = db.get_resource(every[0].resourceID)
+        if one is not None:
+            say("")
+            say(f"get_resource({one.resourceID!r}):")
+            say(f"  meter point {one.meterPointId}, {one.address or 'no address'}")
+            say(f"  capacities {one.capacities}, location {one.location}")
+            say(f"  read through {one.connection.endpoint}")
+        say(f"get_resource('no-such-id'): {db.get_resource('no-such-id')}")
+        if db.rejects:
+            say("")
+            first = db.rejects[0]
+            say(f"{len(db.rejects)} rows were left out; the first: {first.place}: {first.reason}")
+
+
+def _show(found: Iterable[Resource], say: Callable[[str], object]) -> None:
+    for number, resource in enumerate(found):
+        if number == _SHOWN:
+            say("  ...")
+            return
+        kind = f"{resource.resourceType}, {resource.resourceSubType}"
+        say(f"  {resource.resourceID}  {resource.resourceName} ({kind}), {resource.ven}")
+
+
+def _empty(db_path: str | Path, what: str) -> NotFound:
+    return NotFound(
+        what, subject=str(db_path), hint="run `python prepare_samples.py`, or `ven import FILE...`, first"
+    )
