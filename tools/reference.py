@@ -30,16 +30,10 @@ def settings_page() -> str:
         "|---|---|---|---|---|",
     ]
     for setting in SETTINGS:
-        default = (
-            "required"
-            if setting.required
-            else "not set"
-            if setting.default is None
-            else f"`{setting.default}`"
-        )
-        lines.append(
-            f"| `{setting.key}` | {setting.kind} | {default} | `{variable_of(setting.key)}` | {setting.help} |"
-        )
+        unset = "required" if setting.required else "not set"
+        default = unset if setting.default is None else f"`{setting.default}`"
+        variable = variable_of(setting.key)
+        lines.append(f"| `{setting.key}` | {setting.kind} | {default} | `{variable}` | {setting.help} |")
     return "\n".join(lines) + "\n"
 
 

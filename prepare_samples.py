@@ -1,0 +1,38 @@
+"""Builds config/resources.db from the CSV files of config/exampleassets/ and prints its statistics."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from resource_db import ResourceDatabase
+from venclient.errors import VenError
+from venclient.registry import samples
+from venclient.registry.samples import convert_to_resources
+
+__all__ = ["convert_to_resources", "generate_resources", "main"]
+
+
+def generate_resources(*, quiet: bool = True) -> ResourceDatabase:
+    """Give ./config/resources.db, renewed from ./config/exampleassets; elsewhere, this checkout's."""
+    here = Path("config")
+    folder = here if (here / samples.ASSETS).is_dir() else Path(__file__).resolve().parent / "config"
+    return samples.generate_resources(folder, quiet=quiet)
+
+
+def main() -> int:
+    """Build the database, print what each file brought and the statistics; 0, or 2 when it cannot be."""
+    try:
+        database = generate_resources(quiet=False)
+        statistics = database.get_statistics()
+    except VenError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"\n{database.db_path}: {statistics['total_resources']} resources")
+    for title, key in (("by type", "by_type"), ("by sub-type", "by_subtype"), ("top 10 VENs", "top_10_vens")):
+        print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in statistics[key].items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,328 @@
+"""CSV files into the registry: what is created, updated, left alone and refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from venclient.errors import ConfigError
+from venclient.model.resource import ActorType, Connection, ConnectionType
+from venclient.registry.csv_import import ImportReport, import_csv
+from venclient.registry.csv_mapping import CsvMapping, from_flags, told
+from venclient.registry.csv_sites import Seen
+from venclient.registry.database import ResourceDatabase
+
+HEADER = "title,address,longitude,latitude"
+ROWS = [
+    f'Hotel {name},"Nørregade {n}, 7400 Herning, Denmark",8.9{n},56.1{n}' for n, name in enumerate("ABCDE")
+]
+
+COLOGNE = """\
+sub_type = "Charging stations"
+duplicates = "number"
+[columns]
+title = "Betreiber"
+p_max_kw = "Anschlussleistung"
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[ResourceDatabase]:
+    """Give an empty registry."""
+    with ResourceDatabase(str(tmp_path / "resources.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hotels(tmp_path: Path) -> Path:
+    """Give a file of five good rows."""
+    return written(tmp_path, *ROWS)
+
+
+def written(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    """Write a file of hotels and give its path."""
+    path = folder / "hotels-in-denmark.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def counts(report: ImportReport) -> tuple[int, int, int, int, int]:
+    """Give created, updated, unchanged, duplicates and rejected."""
+    return (
+        report.created,
+        report.updated,
+        report.unchanged,
+        len(report.duplicates),
+        len(report.rejected),
+    )
+
+
+def dump(database: ResourceDatabase) -> list[tuple[Any, ...]]:
+    """Give every row of both tables, times included."""
+    with database.get_connection() as connection:
+        return [
+            tuple(row)
+            for table in ("resources", "connections")
+            for row in connection.execute(f"SELECT * FROM {table} ORDER BY id")
+        ]
+
+
+def test_a_second_import_changes_nothing(database: ResourceDatabase, hotels: Path) -> None:
+    """The same file again leaves every row of the database as it was, its time stamps too."""
+    assert counts(import_csv(database, hotels)) == (5, 0, 0, 0, 0)
+    before = dump(database)
+    assert counts(import_csv(database, hotels)) == (0, 0, 5, 0, 0)
+    assert dump(database) == before
+
+
+def test_a_changed_row_updates_just_what_changed(
+    database: ResourceDatabase, hotels: Path, tmp_path: Path
+) -> None:
+    """One moved hotel is one update, told as before and after."""
+    import_csv(database, hotels)
+    moved = written(tmp_path, ROWS[0].replace("56.10", "56.20"), *ROWS[1:])
+    report = import_csv(database, moved)
+    assert counts(report) == (0, 1, 4, 0, 0)
+    (change,) = report.changes
+    assert list(change.fields) == ["location"]
+
+
+def test_what_people_set_since_stays(database: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
+    """A connection, capacities, a writer and a switch that the file does not tell survive its next import."""
+    import_csv(database, hotels)
+    mine = database.get_all_resources()[0]
+    wired = replace(
+        mine,
+        connection=Connection(ConnectionType.MODBUSTCP, ActorType.READER, "10.0.0.7", 502),
+        capacities={**mine.capacities, "P_max_kw": 77.0},
+        enabled=False,
+        reporting={"interval": "PT15M"},
+    )
+    database.upsert_resource(wired)
+    report = import_csv(database, written(tmp_path, *(row.replace("56.1", "56.3") for row in ROWS)))
+    assert report.updated == 5
+    kept = database.get_resource(mine.resourceID)
+    assert kept is not None
+    assert kept == replace(wired, location=kept.location)
+    assert kept.location["latitude"] >= 56.3
+
+
+def test_bad_rows_are_left_out_and_the_rest_is_kept(database: ResourceDatabase, tmp_path: Path) -> None:
+    """One bad row among five costs just itself."""
+    report = import_csv(database, written(tmp_path, *ROWS[:2], "Hotel X,y,8", *ROWS[2:]))
+    assert counts(report) == (5, 0, 0, 0, 1)
+    assert report.rejected[0].line == 4
+    assert database.get_statistics()["total_resources"] == 5
+
+
+def test_all_or_nothing_stores_nothing_when_a_row_is_bad(database: ResourceDatabase, tmp_path: Path) -> None:
+    """On demand one bad row leaves the registry untouched, and the report says what would have been."""
+    report = import_csv(database, written(tmp_path, *ROWS, "Hotel X,y,8"), keep_good=False)
+    assert not report.stored
+    assert counts(report) == (5, 0, 0, 0, 1)
+    assert database.get_all_resources() == []
+
+
+def test_a_dry_run_stores_nothing(database: ResourceDatabase, hotels: Path) -> None:
+    """A dry run counts what would be, and that is all."""
+    assert counts(import_csv(database, hotels, dry_run=True)) == (5, 0, 0, 0, 0)
+    assert database.get_all_resources() == []
+
+
+def test_a_file_with_nothing_but_a_header_says_so(database: ResourceDatabase, tmp_path: Path) -> None:
+    """No rows is no error, but it is said."""
+    report = import_csv(database, written(tmp_path))
+    assert counts(report) == (0, 0, 0, 0, 0)
+    assert report.warnings == {"there is no row below the header": [1]}
+
+
+def test_an_encoding_that_is_not_there_is_told(database: ResourceDatabase, hotels: Path) -> None:
+    """A mapping with an unknown encoding, or one that the file is not in, is named; nothing is stored."""
+    for encoding in ("utf-77", "ascii"):
+        hotels.write_text(f"{HEADER}\nKro Ø,x,8.9,56.1\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match=encoding):
+            import_csv(database, hotels, flags=told("flags", encoding=encoding))
+    assert database.get_all_resources() == []
+
+
+def test_the_report_is_json(database: ResourceDatabase, tmp_path: Path) -> None:
+    """A program can read all of the report."""
+    import_csv(database, written(tmp_path, *ROWS))
+    report = import_csv(database, written(tmp_path, *(row.replace("56.1", "56.3") for row in ROWS), "x"))
+    shown = json.loads(json.dumps(report.as_dict()))
+    assert shown["updated"] == 5
+    assert shown["rejected"][0]["line"] == 7
+
+
+def test_the_map_scrapers_export_is_taken(database: ResourceDatabase, shared: Path) -> None:
+    """240 shops: 17 rows stand there twice, five have no address and so no VEN, none is lost."""
+    path = shared / "data/assets/bicycleshops-in-denmark.csv"
+    report = import_csv(database, path)
+    assert counts(report) == (223, 0, 0, 17, 0)
+    ((text, lines),) = report.warnings.items()
+    assert "no VEN" in text
+    assert lines == [55, 59, 78, 81, 225]
+    towns = database.get_statistics()["top_10_vens"]
+    assert towns["Aarhus Centrum"] == 7
+    assert not {"Found", "Centrum", "SV"} & set(towns)
+    assert counts(import_csv(database, path)) == (0, 0, 223, 17, 0)
+
+
+def test_the_school_list_is_taken_with_one_flag(database: ResourceDatabase, shared: Path) -> None:
+    """A municipal list with other column names: 68 schools, and the row whose cells slid is refused."""
+    path = shared / "data/assets/schools-stavanger.csv"
+    flags = told("flags", columns=from_flags(["title=Skolenavn"]), ven="Stavanger")
+    report = import_csv(database, path, flags=flags)
+    assert counts(report) == (68, 0, 0, 0, 1)
+    assert (report.rejected[0].line, report.rejected[0].column) == (20, "ADRESSE")
+    assert len(database.get_resources_by_ven("Stavanger")) == 68
+    assert counts(import_csv(database, path, flags=flags)) == (0, 0, 68, 0, 1)
+
+
+def test_the_charger_register_is_taken_with_a_mapping_beside_it(
+    database: ResourceDatabase, shared: Path, tmp_path: Path
+) -> None:
+    """BOM, semicolons, decimal commas, an address in columns, equal rows that are devices of their own."""
+    path = tmp_path / "chargingstations-cologne-bnetza.csv"
+    path.write_bytes((shared / "data/assets" / path.name).read_bytes())
+    path.with_suffix(".toml").write_text(COLOGNE, encoding="utf-8")
+    report = import_csv(database, path)
+    assert (report.encoding, report.delimiter, report.decimal) == ("utf-8-sig", ";", ",")
+    assert counts(report) == (292, 0, 0, 0, 0)
+    resources = database.get_resources_by_ven("Köln")
+    assert len(resources) == 288
+    assert {resource.resourceType for resource in resources} == {"EV"}
+    assert resources[0].location == {"latitude": 50.937417, "longitude": 6.97069}
+    assert resources[0].address == "Kennedyplatz 1, 50569 Köln"
+    assert min(resource.capacities["P_max_kw"] for resource in resources) == 3.5
+    assert counts(import_csv(database, path)) == (0, 0, 292, 0, 0)
+
+
+def test_the_charger_register_without_a_mapping_tells_what_it_cannot_tell_apart(
+    database: ResourceDatabase, shared: Path
+) -> None:
+    """Equal rows count as duplicates; rows of one place that differ are refused with the way out."""
+    path = shared / "data/assets/chargingstations-cologne-bnetza.csv"
+    report = import_csv(database, path, flags=told("flags", columns=from_flags(["title=Betreiber"])))
+    assert report.created + len(report.duplicates) + len(report.rejected) == 292
+    assert report.rejected
+    assert all("number the duplicates" in item.reason for item in report.rejected)
+
+
+def test_a_large_file_streams(tmp_path: Path) -> None:
+    """Rows are never held all at once: the first resource is stored before the last row is read."""
+
+    class Watched:
+        reached = 0
+        most_ahead = 0
+
+        def get_resource(self, resource_id: str) -> None:
+            return None
+
+        def bulk_upsert(self, resources: Any) -> None:
+            for stored, _ in enumerate(resources, 1):
+                self.most_ahead = max(self.most_ahead, self.reached - stored)
+
+    registry = Watched()
+
+    def progress(rows: int) -> None:
+        registry.reached = rows
+
+    rows = [f"Hotel {n},x,8.{n},56.{n}" for n in range(1, 3001)]
+    report = import_csv(registry, written(tmp_path, *rows), progress=progress)
+    assert report.created == 3000
+    assert registry.most_ahead <= 1
+
+
+class TestCommand:
+    """`ven import`."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Any:
+        """Give a function that runs the command on a database in the test's folder."""
+        from venclient.cli.importing import import_files
+
+        app = Typer()
+        app.command()(import_files)
+
+        def runner(*words: str | Path) -> Result:
+            return CliRunner().invoke(app, ["--db", str(tmp_path / "resources.db"), *map(str, words)])
+
+        return runner
+
+    def test_the_sum_up_says_what_was_found_and_done(self, run: Any, hotels: Path) -> None:
+        """Encoding, marks, columns and counts are shown; all good is exit status 0."""
+        result = run(hotels)
+        assert result.exit_code == 0, result.output
+        assert "utf-8, delimiter ,, decimal mark ." in result.stdout
+        assert "created 5, updated 0, unchanged 0, duplicates 0, rejected 0" in result.stdout
+        assert "unchanged 5" in run(hotels).stdout
+
+    def test_rejected_rows_are_shown_and_written(self, run: Any, tmp_path: Path) -> None:
+        """Rejects come with line and reason, go to a file on demand, and make exit status 1."""
+        rejects = tmp_path / "rejects.csv"
+        result = run(written(tmp_path, *ROWS, "Hotel X,y,8.9,z"), "--rejects", rejects)
+        assert result.exit_code == 1
+        assert "rejected line 7, latitude: 'z' is no number" in result.stdout
+        assert ",7,latitude," in rejects.read_text(encoding="utf-8")
+
+    def test_an_unusable_file_does_not_stop_the_others(self, run: Any, hotels: Path, tmp_path: Path) -> None:
+        """The good file is imported, the bad one named, and the exit status is 2."""
+        empty = tmp_path / "empty.csv"
+        empty.touch()
+        result = run(empty, hotels)
+        assert result.exit_code == 2
+        assert "empty.csv: is empty" in result.stderr
+        assert "created 5" in result.stdout
+
+    def test_one_map_serves_the_files_that_have_its_column(
+        self, run: Any, hotels: Path, tmp_path: Path
+    ) -> None:
+        """Files of one command may differ; where a told column is not there, that is a warning."""
+        schools = tmp_path / "schools.csv"
+        schools.write_text("Skolenavn,lat,lon\nSkole A,58.9,5.7\n", encoding="utf-8")
+        result = run(schools, hotels, "--map", "title=Skolenavn", "--ven", "Stavanger")
+        assert result.exit_code == 0, result.output
+        assert "warning: there is no column 'Skolenavn' for title in this file: line 1" in result.stdout
+
+    def test_wrong_flags_are_told_before_anything_is_done(
+        self, run: Any, hotels: Path, tmp_path: Path
+    ) -> None:
+        """A flag that makes no sense is exit status 2, and no database is made."""
+        result = run(hotels, "--map", "naam=x", "--type", "BOILER")
+        assert result.exit_code == 2
+        assert "naam" in result.stderr
+        assert "BOILER" in result.stderr
+        assert not (tmp_path / "resources.db").exists()
+
+    def test_a_dry_run_makes_no_database(self, run: Any, hotels: Path, tmp_path: Path) -> None:
+        """A dry run without a database compares with nothing and leaves no file behind."""
+        result = run(hotels, "--dry-run")
+        assert "would be created 5" in result.stdout
+        assert not (tmp_path / "resources.db").exists()
+
+    def test_json_is_all_that_is_printed(self, run: Any, hotels: Path) -> None:
+        """With --json standard output is one JSON document."""
+        shown = json.loads(run(hotels, "--json").stdout)
+        assert shown["files"][0]["created"] == 5
+        assert shown["failed"] == []
+
+    def test_a_database_that_cannot_be_opened_is_named(self, run: Any, hotels: Path, tmp_path: Path) -> None:
+        """A folder in the database's place ends in a sentence, not a traceback."""
+        (tmp_path / "resources.db").mkdir()
+        result = run(hotels)
+        assert result.exit_code == 2
+        assert "resources.db" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_named(database: ResourceDatabase, tmp_path: Path) -> None:
+    """A missing file is an error of configuration with its path."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        import_csv(database, tmp_path / "absent.csv", flags=CsvMapping(), seen=Seen())

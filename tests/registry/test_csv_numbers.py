@@ -1,0 +1,121 @@
+"""Numbers in tables: decimal marks, thousands and positions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from venclient.registry.csv_numbers import coordinate, coordinate_pair, find_decimal, number
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "value"),
+    [
+        ("22", ".", 22.0),
+        ("-3.5", ".", -3.5),
+        ("3,5", ",", 3.5),
+        ("1.234,5", ",", 1234.5),
+        ("1,234.5", ".", 1234.5),
+        ("1 234,5", ",", 1234.5),
+        ("1e3", ".", 1000.0),
+        (" 7 ", ",", 7.0),
+    ],
+)
+def test_numbers_in_either_notation(text: str, decimal: str, value: float) -> None:
+    """A number is read with the file's decimal mark, thousands grouped or not."""
+    assert number(text, decimal) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "why"),
+    [
+        ("22.5", ",", "decimal mark"),
+        ("22,5", ".", "decimal mark"),
+        ("1,2,3", ",", "no number"),
+        ("nan", ".", "no number"),
+        ("inf", ".", "no number"),
+        ("1e999", ".", "too large"),
+        ("12,34.5", ".", "no number"),
+        ("", ".", "no number"),
+        ("22 kW", ".", "no number"),
+    ],
+)
+def test_bad_numbers_say_why(text: str, decimal: str, why: str) -> None:
+    """What is no number in this notation is refused with its reason."""
+    with pytest.raises(ValueError, match=why):
+        number(text, decimal)
+
+
+@given(st.floats(-1e9, 1e9).map(lambda value: round(value, 3)), st.sampled_from(".,"))
+def test_grouped_numbers_come_back(value: float, decimal: str) -> None:
+    """A number written with thousands groups reads as itself."""
+    text = f"{value:,.3f}"
+    if decimal == ",":
+        text = text.translate(str.maketrans(",.", ".,"))
+    assert number(text, decimal) == value
+
+
+@pytest.mark.parametrize(
+    ("cells", "mark"),
+    [
+        (["50,937417", "6,97069", ""], ","),
+        (["50.937417", "6.97069"], "."),
+        (["1.234,5", "2.345"], ","),
+        (["1.234", "5.678"], None),
+        (["22", "44"], None),
+        (["1,234.50"], "."),
+    ],
+)
+def test_the_decimal_mark_is_found(cells: list[str], mark: str | None) -> None:
+    """Cells that can only be read one way decide; a lone thousand does not."""
+    assert find_decimal(cells) == mark
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "why"),
+    [
+        ("6540811.35", "latitude", "UTM"),
+        ("120.5", "latitude", "swapped"),
+        ("181", "longitude", "beyond 180"),
+        ("x", "longitude", "no number"),
+    ],
+)
+def test_impossible_positions_say_what_they_look_like(text: str, name: str, why: str) -> None:
+    """Metres and swapped values are told from plain nonsense."""
+    with pytest.raises(ValueError, match=why):
+        coordinate(text, ".", name)
+
+
+def test_positions_never_have_thousands() -> None:
+    """A decimal dot in a decimal-comma file is refused, not taken for a group of thousands."""
+    with pytest.raises(ValueError, match="decimal mark"):
+        coordinate("50.937", ",", "latitude")
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal"),
+    [
+        ("(59.85,17.64)", "."),
+        ("59.85, 17.64", "."),
+        ("[59.85 17.64]", "."),
+        ("59,85; 17,64", ","),
+        ("59,85 17,64", ","),
+        ("(59.85,17.64)", ","),
+        ("POINT (17.64 59.85)", "."),
+    ],
+)
+def test_one_cell_may_hold_both_coordinates(text: str, decimal: str) -> None:
+    """The usual ways to write a pair all give latitude and longitude."""
+    assert coordinate_pair(text, decimal) == (59.85, 17.64)
+
+
+@given(st.text(max_size=30), st.sampled_from(".,"))
+def test_no_text_breaks_the_pair_parser(text: str, decimal: str) -> None:
+    """Any text gives two positions in range or a ValueError."""
+    try:
+        latitude, longitude = coordinate_pair(text, decimal)
+    except ValueError:
+        return
+    assert abs(latitude) <= 90
+    assert abs(longitude) <= 180

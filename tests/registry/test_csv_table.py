@@ -1,0 +1,162 @@
+"""CSV files as strict tables: encoding, delimiter, header and line numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from venclient.errors import ConfigError
+from venclient.registry.csv_table import BadRow, Row, find_encoding, open_table, split_rows
+
+KNOWN = {"title", "address", "latitude", "longitude"}
+
+
+def score(cells: Sequence[str]) -> int:
+    """Count the known names."""
+    return sum(cell.strip() in KNOWN for cell in cells)
+
+
+def written(folder: Path, content: bytes | str) -> Path:
+    """Write a file and give its path."""
+    path = folder / "sites.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("title\nKøge".encode(), "utf-8"),
+        ("title\nKøge".encode("utf-8-sig"), "utf-8-sig"),
+        ("title\nKøge".encode("cp1252"), "cp1252"),
+        ("title\nKøge".encode("utf-16"), "utf-16"),
+        (b"title\nK\xf8ge \x81", "latin-1"),
+        (b"title\nplain", "utf-8"),
+        ("title\nKøge, Sorø, Rønne".encode() + b"\nK\xf8ge", "utf-8"),
+    ],
+)
+def test_the_encoding_is_found(tmp_path: Path, content: bytes, encoding: str) -> None:
+    """Marks, UTF-8, the Windows code page and latin-1 are told apart; one broken byte changes nothing."""
+    assert find_encoding(written(tmp_path, content)) == encoding
+
+
+def test_an_encoding_is_found_across_reading_chunks(tmp_path: Path) -> None:
+    """A letter of two bytes that lies across two chunks is still UTF-8."""
+    assert find_encoding(written(tmp_path, b"x" * ((1 << 20) - 1) + "ø".encode())) == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is empty"),
+        (bytes(range(256)) * 20, "no text file"),
+        (b"\x7fELF\x02\x01\x01" + b"\0" * 200, "no text"),
+    ],
+)
+def test_unusable_files_say_why(tmp_path: Path, content: bytes, why: str) -> None:
+    """Empty and binary files end with a sentence that names the file."""
+    with pytest.raises(ConfigError, match=why) as caught:
+        find_encoding(written(tmp_path, content))
+    assert caught.value.subject.endswith("sites.csv")
+
+
+def test_missing_and_unreadable_paths_say_why(tmp_path: Path) -> None:
+    """A path that is not there, or is a folder, is named."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        find_encoding(tmp_path / "absent.csv")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        find_encoding(tmp_path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
+    """The delimiter under which the header is known wins, commas in cells or not."""
+    rows = [("title", "address", "latitude"), ("A, B; C", "x|y", "1.5"), ("D", "z", "2,5")]
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    table = open_table(written(tmp_path, text.getvalue()), score)
+    assert table.layout.delimiter == delimiter
+    assert [item.cells for item in table.rows() if isinstance(item, Row)] == [list(row) for row in rows[1:]]
+
+
+def test_the_header_is_found_below_banner_lines(tmp_path: Path) -> None:
+    """Lines about the export come before the header and are passed over; lines are counted from the top."""
+    path = written(tmp_path, 'Export of sites;\n"made\non";2026\n\ntitle;address\nA;B\n')
+    table = open_table(path, score)
+    assert table.layout.header_line == 5
+    assert list(table.rows()) == [Row(6, ["A", "B"])]
+
+
+def test_lines_are_counted_through_quoted_newlines(tmp_path: Path) -> None:
+    """A row is where it begins, even after cells that span lines."""
+    path = written(tmp_path, 'title,address\r\n"A\r\nB",x\r\nC\r\nD,y\r\n')
+    table = open_table(path, score)
+    items = list(table.rows())
+    assert [(type(item), item.line) for item in items] == [(Row, 2), (BadRow, 4), (Row, 5)]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("A,B", "2 cells, the header has 3"),
+        ("A,B,C,D", "4 cells, the header has 3"),
+        ("A,B,C,", "4 cells"),
+        ('A,"B,C', "opened and not closed"),
+        ('A,"B"x,C', "quotation marks are wrong"),
+        ("title,address,latitude", "repeats the header"),
+    ],
+)
+def test_rows_that_do_not_fit_are_given_back(tmp_path: Path, row: str, why: str) -> None:
+    """Such a row is named with its reason, and the rows around it are kept."""
+    path = written(tmp_path, f"title,address,latitude\n1,2,3\n{row}\n4,5,6\n7,8,9\n")
+    items = list(open_table(path, score).rows())
+    assert [item.line for item in items] == [2, 3, 4, 5]
+    bad = [item for item in items if isinstance(item, BadRow)]
+    assert [item.line for item in bad] == [3]
+    assert why in bad[0].reason
+
+
+def test_an_open_quote_costs_one_row_of_a_long_file(tmp_path: Path) -> None:
+    """A quotation mark that is never closed does not swallow the rest of the file."""
+    rows = [f"site {n},x,1" for n in range(500)]
+    rows[100] = '"site 100,x,1'
+    path = written(tmp_path, "title,address,latitude\n" + "\n".join(rows) + "\n")
+    items = list(open_table(path, score).rows())
+    assert [item.line for item in items if isinstance(item, BadRow)] == [102]
+    assert sum(isinstance(item, Row) for item in items) == 499
+
+
+def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
+    """Two columns of one known name cannot be told apart."""
+    with pytest.raises(ConfigError, match="title twice"):
+        open_table(written(tmp_path, "title,title,address\nA,B,C\n"), score)
+
+
+_cells = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from('\n",;'), max_size=8)
+_tables = st.lists(st.lists(_cells, min_size=3, max_size=3), max_size=8)
+
+
+@given(_tables, st.sampled_from([",", ";", "\t"]))
+@settings(max_examples=60)
+def test_what_was_written_is_read_back(rows: list[list[str]], delimiter: str) -> None:
+    """Rows that csv writes come back as they were, in order, at rising lines; blank ones are left out."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    text.seek(0)
+    items = list(split_rows(text, delimiter, 3))
+    kept = [item.cells for item in items if isinstance(item, Row)]
+    assert kept == [row for row in rows if any(cell.strip() for cell in row)]
+    assert [item.line for item in items] == sorted({item.line for item in items})
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    """Any text ends in rows and bad rows."""
+    for item in split_rows(io.StringIO(text, newline=""), ",", 2):
+        assert isinstance(item, BadRow) or len(item.cells) == 2

@@ -1,0 +1,70 @@
+"""How the meter of an imported site is reached: by columns, by the mapping, or by a file still to come."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+
+from venclient.model.resource import ActorType, Connection, ConnectionType, enum_member
+
+#: Where a site's meter file is expected while nothing says how its meter is reached.
+EXPECTED_METER_FILE = "meterdata/{meterpoint_id}.csv"
+
+_NEEDS = {
+    ConnectionType.MODBUSTCP: ("host",),
+    ConnectionType.MQTT: ("host", "topic"),
+    ConnectionType.FILEREADER: ("file",),
+}
+
+
+class BadField(ValueError):
+    """A row's connection makes no sense; `target` is the meaning of the column that is to blame."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(reason)
+        self.target = target
+        self.reason = reason
+
+
+def told_connection(
+    texts: Mapping[str, str | None], pattern: Connection | None, names: Mapping[str, str]
+) -> Connection | None:
+    """Give the connection that columns and pattern tell, None when they tell nothing.
+
+    `names` fill `{resource_id}` and `{meterpoint_id}` in topic and file. BadField says what is missing.
+    """
+    told = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file")]
+    if pattern is None and not any(told):
+        return None
+    kind, host, port, topic, file = told
+    base = copy.deepcopy(pattern) or Connection(ConnectionType.FILEREADER, ActorType.READER)
+    try:
+        connection_type = enum_member(ConnectionType, kind) if kind else base.type
+    except ValueError as error:
+        raise BadField("connection_type", str(error)) from None
+    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise BadField("port", f"{port!r} is no port (1 to 65535)")
+    connection = replace(
+        base,
+        type=connection_type,
+        host=host or base.host,
+        port=int(port) if port else base.port,
+        topic=_filled(topic or base.topic, names),
+        file=_filled(file or base.file, names),
+    )
+    for need in _NEEDS[connection.type]:
+        if not getattr(connection, need):
+            raise BadField(need, f"a {connection.type.name} connection needs a {need}")
+    return connection
+
+
+def expected_file(names: Mapping[str, str]) -> Connection:
+    """Give the connection of a site that nothing is told about: its meter file, to be put in place."""
+    return Connection(ConnectionType.FILEREADER, ActorType.READER, file=_filled(EXPECTED_METER_FILE, names))
+
+
+def _filled(text: str | None, names: Mapping[str, str]) -> str | None:
+    for name, value in names.items():
+        text = text.replace("{" + name + "}", value) if text else text
+    return text

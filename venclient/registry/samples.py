@@ -1,0 +1,224 @@
+"""The sample sites: `<config>/exampleassets/*.csv` -> data frames -> resources -> `<config>/resources.db`.
+
+This is the preparation phase: it alone uses pandas, which the service never loads.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from venclient.errors import ConfigError
+from venclient.model.resource import (
+    ActorType,
+    Connection,
+    ConnectionType,
+    Resource,
+    ResourceType,
+    enum_member,
+)
+from venclient.registry.csv_import import Counts, upsert
+from venclient.registry.csv_mapping import CAPACITIES
+from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
+from venclient.registry.kinds import METERED_KINDS, default_capacities
+from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, identity
+
+if TYPE_CHECKING:
+    from venclient.registry.database import ResourceDatabase
+
+_log = logging.getLogger(__name__)
+
+ASSETS = "exampleassets"
+METER_FILES = "examplemeterdata"
+DATABASE = "resources.db"
+
+_COLUMNS = (
+    "title",
+    "address",
+    "longitude",
+    "latitude",
+    "resource_type",
+    "resource_sub_type",
+    "meterpoint_id",
+    "ven",
+    "resource_id",
+)
+#: What a sample tells; what somebody set since (enabled, reporting, a writer) is theirs.
+_GIVEN = frozenset(
+    {
+        "resourceName",
+        "resourceType",
+        "resourceSubType",
+        "meterPointId",
+        "connection",
+        "location",
+        "address",
+        "ven",
+        *CAPACITIES.values(),
+    }
+)
+
+
+class Frame(Protocol):
+    """The part of a pandas DataFrame that is used here."""
+
+    def to_dict(self, orient: Any) -> Any:
+        """Give one dict per row for "records"."""
+        ...
+
+
+def convert_to_resources(df: Frame) -> list[tuple[Resource, str | None]]:
+    """Give (resource, VEN) of each row of a DataFrame.
+
+    Columns are title, address, longitude, latitude, resource_type, resource_sub_type, meterpoint_id, ven
+    and resource_id, and the capacities (P_max_kw, ...) where they are known. Ids that are missing are
+    derived from name and address; missing capacities are those usual for the kind of site.
+    """
+    return [_resource({str(name): value for name, value in row.items()}) for row in df.to_dict("records")]
+
+
+def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
+    """Give a connection to the generated meter file of the site's kind, scaled to a size of its own.
+
+    The file starts at the database's folder. The scale (0.5 to 1) follows from the resource's id.
+    """
+    kind = "".join((sub_type or "").casefold().split())
+    kind = kind if kind in METERED_KINDS else "other"
+    draw = int.from_bytes(sha256(resource_id.encode()).digest()[:4], "big") / 2**32
+    scale = round(0.5 + 0.5 * draw, 2)
+    options = {
+        "format": "csv",
+        "delimiter": ";",
+        "decimal": ".",
+        "time": {"columns": ["time"], "format": "iso", "zone": "UTC"},
+        "values": [{"column": name, "quantity": name, "scale": scale} for name in ("power_kw", "energy_kwh")],
+    }
+    return Connection(
+        ConnectionType.FILEREADER, ActorType.READER, file=f"{METER_FILES}/{kind}.csv", options=options
+    )
+
+
+def generate_resources(config_folder: Path | str = "config", *, quiet: bool = True) -> ResourceDatabase:
+    """Build or renew `<config_folder>/resources.db` from the sample files, and give it, open.
+
+    A second run changes nothing. Unless `quiet`, prints what each file brought and names its bad rows.
+    ConfigError when there are no sample files.
+    """
+    from venclient.registry.database import ResourceDatabase
+
+    folder = Path(config_folder)
+    files = sorted((folder / ASSETS).glob("*.csv"))
+    if not files:
+        raise ConfigError(
+            "holds no CSV files",
+            subject=str(folder / ASSETS),
+            hint="put <kind>-in-<country>.csv files there, with columns title, address, longitude, latitude",
+        )
+    database = ResourceDatabase(str(folder / DATABASE))
+    seen = Seen()
+    unusable: list[ConfigError] = []
+    for file in files:
+        rejected: list[Rejected] = []
+        try:
+            sites = CsvSites(file)
+        except ConfigError as error:
+            unusable.append(error)
+            _log.warning("sample file left out: %s", error)
+            continue
+        counts = upsert(database, _sample_sites(sites, seen, rejected))
+        if not quiet:
+            _tell(file, counts, rejected, sites)
+    if len(unusable) == len(files):
+        database.close()
+        raise unusable[0]
+    return database
+
+
+def _sample_sites(sites: CsvSites, seen: Seen, rejected: list[Rejected]) -> Iterator[Site]:
+    lines = []
+    rows = []
+    for item in sites.items(seen):
+        if isinstance(item, Rejected):
+            rejected.append(item)
+        elif not isinstance(item, Duplicate):
+            lines.append(item.line)
+            rows.append(_row(item.resource))
+    frame = _frame(rows)
+    for line, (resource, _) in zip(lines, convert_to_resources(frame), strict=True):
+        yield Site(line, resource, _GIVEN)
+
+
+def _frame(rows: list[dict[str, Any]]) -> Frame:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ConfigError(
+            "pandas is not installed",
+            subject="preparing the samples",
+            hint="install venclient[prepare]; `ven import` works without it",
+        ) from error
+    return pd.DataFrame(rows, columns=[*_COLUMNS, *CAPACITIES.values()])
+
+
+def _row(resource: Resource) -> dict[str, Any]:
+    return {
+        "title": resource.resourceName,
+        "address": resource.address,
+        **resource.location,
+        "resource_type": resource.resourceType,
+        "resource_sub_type": resource.resourceSubType,
+        "meterpoint_id": resource.meterPointId,
+        "ven": resource.ven,
+        "resource_id": resource.resourceID,
+        **resource.capacities,
+    }
+
+
+def _resource(row: dict[str, Any]) -> tuple[Resource, str | None]:
+    cells: dict[str, Any] = {name: value for name, value in row.items() if not _is_missing(value)}
+    name, address = str(cells.get("title") or ""), cells.get("address")
+    location: dict[str, Any] = {
+        axis: float(cells[axis]) for axis in ("latitude", "longitude") if axis in cells
+    }
+    place = address or ",".join(f"{degrees:.5f}" for degrees in location.values())
+    key = identity(name, place)
+    kind = enum_member(ResourceType, cells.get("resource_type") or ResourceType.DSR)
+    sub_type = cells.get("resource_sub_type")
+    resource_id = str(cells.get("resource_id") or derived_resource_id(key))
+    capacities = default_capacities(kind, sub_type)
+    capacities |= {name: float(cells[name]) for name in capacities if name in cells}
+    ven = cells.get("ven")
+    resource = Resource(
+        resource_id,
+        name,
+        kind.name,
+        sub_type,
+        str(cells.get("meterpoint_id") or derived_meter_point_id(key)),
+        sample_connection(sub_type, resource_id),
+        capacities,
+        location,
+        address,
+        True,
+        ven=ven,
+    )
+    return resource, ven
+
+
+def _is_missing(value: object) -> bool:
+    # pandas writes a missing text as NaN, None or pd.NA, none of which compares as itself
+    return value is None or (isinstance(value, float) and math.isnan(value)) or repr(value) in ("<NA>", "NaT")
+
+
+def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites) -> None:
+    print(
+        f"{file.name}: created {counts.created}, updated {counts.updated}, unchanged {counts.unchanged},"
+        f" rejected {len(rejected)}"
+    )
+    for item in rejected:
+        print(f"  line {item.line}{', ' + item.column if item.column else ''}: {item.reason}")
+    for text, lines in sites.warnings.items():
+        print(f"  warning, lines {', '.join(map(str, lines))}: {text}")

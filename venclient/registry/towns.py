@@ -1,0 +1,50 @@
+"""The post town in a written address: whole ("København Ø", "Nykøbing Mors"), never a part of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from venclient.registry.meterpoint import normalised
+
+_DANISH = re.compile(r"(?:DK[- ]?)?(\d{4})\s+(\D.*)", re.IGNORECASE)
+_FOREIGN = re.compile(
+    r"(?:[A-Z]{1,3}-)?(\d{5}(?:-\d{3,4})?|\d{3} \d{2}|\d{4} ?[A-Z]{2}|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})\s+\D.*"
+    r"|\D.*\s([A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}|[A-Z]{2} \d{5}(?:-\d{4})?)",
+)
+_DENMARK = {"denmark", "danmark", "dänemark", "danemark", "kingdom of denmark", "dk"}
+
+
+@dataclass(frozen=True)
+class PostTown:
+    """What an address says about its post town.
+
+    `town` is None when there is none or it cannot be told; `doubt` then says why in words.
+    """
+
+    town: str | None = None
+    post_code: str | None = None
+    doubt: str | None = None
+
+
+def post_town(address: str | None) -> PostTown:
+    """Give the post town of a Danish address of one to five comma parts ("Street 1, 7400 Herning, Denmark").
+
+    The last part that reads as four digits and a name counts, as streets may hold numbers too. Other
+    countries write addresses in too many ways: there the town is None, and `doubt` asks for a column.
+    """
+    if not address:
+        return PostTown(doubt="there is no address to take the post town from")
+    parts = [" ".join(part.split()) for part in address.split(",")]
+    parts = [part for part in parts if part]
+    last = parts[-1] if parts else ""
+    has_country = len(parts) > 1 and not any(letter.isdigit() for letter in last)
+    in_denmark = has_country and normalised(last).rstrip(".") in _DENMARK
+    candidates = parts[:-1] if in_denmark else parts
+    for part in reversed(candidates):
+        match = _DANISH.fullmatch(part)
+        if match and (in_denmark or not has_country):
+            return PostTown(match[2].strip(), match[1])
+        if match or (not in_denmark and _FOREIGN.fullmatch(part)):
+            return PostTown(doubt=f"{part!r} is no Danish post code and town")
+    return PostTown(doubt=f"no post code and town in {address!r}")
