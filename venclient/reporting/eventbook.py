@@ -1,0 +1,230 @@
+"""The events and programs of the VTN as last known, kept over restarts beside the outbox.
+
+That an event has gone is concluded only from a complete listing. Each event keeps when it was first
+seen, and the moment that its "now" means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+import msgspec
+
+from venclient.errors import StoreError
+from venclient.openadr.objects import Event, Program
+from venclient.openadr.times import NOW, known_time, parse_time
+from venclient.sqlite_file import open_sqlite
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    id TEXT PRIMARY KEY,
+    event BLOB NOT NULL,                   -- JSON, as OpenADR 3.1 writes it
+    first_seen TEXT NOT NULL,              -- ISO 8601, UTC, as the anchor
+    anchor TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An event, when it was first seen, and the moment that "now" in it means."""
+
+    event: Event
+    first_seen: datetime
+    anchor: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a listing changed, as the events are now (or last were, of those that have gone).
+
+    `nameless` counts events without an id, which cannot be followed.
+    """
+
+    created: tuple[Event, ...] = ()
+    modified: tuple[Event, ...] = ()
+    gone: tuple[Event, ...] = ()
+    nameless: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.modified or self.gone)
+
+
+class EventBook:
+    """Events and programs in `path`, all of them in memory as well; only changes are written.
+
+    `problems` names rows that could not be read; they are fetched anew from the VTN. `listed` is when
+    the events were last listed completely by this process, None before that.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        self._db = open_sqlite(path)
+        self.problems: list[str] = []
+        self.listed: datetime | None = None
+        self._events: dict[str, Known] = {}
+        self._programs: dict[str, Program] = {}
+        self._seen_before: dict[str, tuple[datetime, datetime]] = {}
+        with self._change():
+            self._db.execute(_SCHEMA)
+        self._load()
+
+    def close(self) -> None:
+        """Close the file; nothing waits to be written."""
+        self._db.close()
+
+    @property
+    def events(self) -> Mapping[str, Known]:
+        """Give the events as last known, by id."""
+        return self._events
+
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        """Give the programs as last known, by id."""
+        return self._programs
+
+    def program_of(self, event: Event) -> Program | None:
+        """Give the program that an event belongs to, when it is known."""
+        return self._programs.get(event.program_id)
+
+    def apply(
+        self,
+        listed: Sequence[Event],
+        *,
+        complete: bool,
+        now: datetime,
+        also_listed: Collection[str] = (),
+    ) -> Changes:
+        """Take over a listing of events and give what it changed.
+
+        Only a `complete` one makes events go. `also_listed` are ids that the VTN listed although their
+        objects could not be understood: those have not gone, and stay as last known.
+        """
+        created, modified = [], []
+        nameless = 0
+        fresh: dict[str, Known] = {}
+        for event in listed:
+            if not event.id:
+                nameless += 1
+                continue
+            known = self._events.get(event.id)
+            if known is None:
+                first_seen, anchor = self._seen_before.pop(event.id, (now, now))
+                fresh[event.id] = Known(event, first_seen, anchor)
+                created.append(event)
+            elif known.event != event:
+                renewed = known.event.modification_date_time != event.modification_date_time
+                anchor = now if renewed and _means_now(event) else known.anchor
+                fresh[event.id] = Known(event, known.first_seen, anchor)
+                modified.append(event)
+        present = {event.id for event in listed} | set(also_listed)
+        gone = [id_ for id_ in self._events if id_ not in present] if complete else []
+        unread = [id_ for id_ in self._seen_before if id_ not in present] if complete else []
+        if fresh or gone or unread:
+            self._write(fresh, [*gone, *unread])
+        for id_ in unread:
+            del self._seen_before[id_]
+        changes = Changes(
+            tuple(created), tuple(modified), tuple(self._events[id_].event for id_ in gone), nameless
+        )
+        self._events.update(fresh)
+        for id_ in gone:
+            del self._events[id_]
+        if complete:
+            self.listed = now
+        return changes
+
+    def apply_programs(
+        self, listed: Sequence[Program], *, complete: bool, also_listed: Collection[str] = ()
+    ) -> bool:
+        """Take over a listing of programs, and give whether it changed anything."""
+        fresh = {one.id: one for one in listed if one.id and self._programs.get(one.id) != one}
+        present = {one.id for one in listed} | set(also_listed)
+        gone = [id_ for id_ in self._programs if id_ not in present] if complete else []
+        if not (fresh or gone):
+            return False
+        with self._change():
+            self._db.executemany(
+                "INSERT INTO programs VALUES (?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET program = excluded.program",
+                [(id_, msgspec.json.encode(one)) for id_, one in fresh.items()],
+            )
+            self._db.executemany("DELETE FROM programs WHERE id = ?", [(id_,) for id_ in gone])
+        self._programs.update(fresh)
+        for id_ in gone:
+            del self._programs[id_]
+        return True
+
+    def _write(self, fresh: Mapping[str, Known], gone: Sequence[str]) -> None:
+        with self._change():
+            self._db.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                "event = excluded.event, first_seen = excluded.first_seen, anchor = excluded.anchor",
+                [
+                    (id_, msgspec.json.encode(known.event), *map(_iso, (known.first_seen, known.anchor)))
+                    for id_, known in fresh.items()
+                ],
+            )
+            self._db.executemany("DELETE FROM events WHERE id = ?", [(id_,) for id_ in gone])
+
+    def _load(self) -> None:
+        events: list[tuple[Any, ...]]
+        programs: list[tuple[Any, ...]]
+        with self._change():
+            events = self._db.execute("SELECT id, event, first_seen, anchor FROM events").fetchall()
+            programs = self._db.execute("SELECT id, program FROM programs").fetchall()
+        for id_, raw, first_seen, anchor in events:
+            seen = datetime.fromisoformat(first_seen), datetime.fromisoformat(anchor)
+            try:
+                self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
+            except msgspec.MsgspecError as error:
+                # When it was seen is kept all the same, so that nothing is reported twice.
+                self._seen_before[id_] = seen
+                self._unreadable("event", id_, error)
+        for id_, raw in programs:
+            try:
+                self._programs[id_] = msgspec.json.decode(raw, type=Program)
+            except msgspec.MsgspecError as error:
+                self._unreadable("program", id_, error)
+
+    def _unreadable(self, kind: Literal["event", "program"], id_: str, error: Exception) -> None:
+        self.problems.append(f"{self._path}: {kind} {id_} cannot be read ({error}); it is fetched anew")
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        try:
+            with self._db:
+                yield
+        except apsw.Error as error:
+            raise StoreError(
+                f"the events cannot be kept ({error})",
+                subject=self._path,
+                hint="check the disk's space and the file's permissions",
+            ) from error
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+def _means_now(event: Event) -> bool:
+    """True when the event starts at "now": its period, or the first of its intervals."""
+    periods = [event.interval_period]
+    if event.intervals:
+        periods.append(event.intervals[0].interval_period)
+    for period in periods:
+        if period is None or not period.start or known_time(period.start) is not None:
+            continue
+        try:
+            if parse_time(period.start) is NOW:
+                return True
+        except ValueError:
+            continue
+    return False

@@ -1,0 +1,208 @@
+"""What the VTN should know of a site's resources, against what it knows: pure. A plan, not the doing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from venclient.model.resource import Resource
+from venclient.openadr.enumerations import AGGREGATED_REPORT
+from venclient.openadr.objects import ValuesMap, Ven, VenResource
+
+LocationOrder = Literal["lon_lat", "lat_lon"]
+
+NAME_ROOM = 128
+DESCRIPTION_ROOM = 128
+
+#: Kept apart by this much of a resource's id when two sites have one name.
+_SHORT_ID = 8
+
+LOCATION = "LOCATION"
+MAX_POWER_CONSUMPTION = "MAX_POWER_CONSUMPTION"
+MAX_POWER_EXPORT = "MAX_POWER_EXPORT"
+DESCRIPTION = "DESCRIPTION"
+
+#: Attributes that are ours to set; the VTN's other ones are sent back as they came.
+OURS = frozenset({LOCATION, MAX_POWER_CONSUMPTION, MAX_POWER_EXPORT, DESCRIPTION})
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRequest:
+    """What to create or update: whose, under which name, with which attributes."""
+
+    resource_id: str
+    name: str
+    attributes: tuple[ValuesMap, ...]
+    known: VenResource | None = None
+
+
+@dataclass(frozen=True)
+class RegistrationPlan:
+    """What to do so that the VTN knows each resource of the site as it is.
+
+    `update` holds requests whose `known` is the VTN's object; `unchanged` are by resource id. `unclaimed`
+    objects answer to no resource here: they are left alone, as removing them is for people to decide.
+    """
+
+    create: tuple[ResourceRequest, ...]
+    update: tuple[ResourceRequest, ...]
+    unchanged: Mapping[str, VenResource]
+    unclaimed: tuple[VenResource, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """True when nothing is to be created or updated."""
+        return not (self.create or self.update)
+
+
+def resource_names(resources: Sequence[Resource], known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give each resource's name at the VTN, by resource id: unique, of 1 to 128 characters.
+
+    A name that several resources have gets the beginning of the resource's id behind it, for all of
+    them, so that neither the order nor the rest of the list matters. `known` names (by resource id)
+    are kept as they are.
+    """
+    names: dict[str, str] = {}
+    taken = {AGGREGATED_REPORT}
+    for one in resources:
+        kept = (known or {}).get(one.resourceID)
+        if kept and kept not in taken and len(kept) <= NAME_ROOM:
+            names[one.resourceID] = kept
+            taken.add(kept)
+    plain = {one.resourceID: _plain(one) for one in resources if one.resourceID not in names}
+    often = Counter(plain.values())
+    # Names that need no suffix go first: they stay what people know them as.
+    alone = [id_ for id_, name in plain.items() if often[name] == 1 and name not in taken]
+    for id_ in alone:
+        names[id_] = plain[id_]
+        taken.add(plain[id_])
+    for id_ in sorted(plain.keys() - set(alone)):
+        for suffix in (f" ({id_[:_SHORT_ID]})", f" ({id_})"):
+            name = plain[id_][: NAME_ROOM - len(suffix)].rstrip() + suffix
+            if name not in taken and len(name) <= NAME_ROOM:
+                break
+        names[id_] = name[:NAME_ROOM]
+        taken.add(name)
+    return {one.resourceID: names[one.resourceID] for one in resources}
+
+
+def _plain(resource: Resource) -> str:
+    name = " ".join("".join(c if c.isprintable() else " " for c in resource.resourceName or "").split())
+    return name[:NAME_ROOM].rstrip() or f"resource {resource.resourceID[:_SHORT_ID]}"
+
+
+def resource_attributes(
+    resource: Resource,
+    *,
+    location_order: LocationOrder = "lon_lat",
+    problems: list[str] | None = None,
+) -> tuple[ValuesMap, ...]:
+    """Give LOCATION (degrees), MAX_POWER_CONSUMPTION and _EXPORT (kW) and DESCRIPTION, as far as known.
+
+    What is no number is left out, and named in `problems`.
+    """
+    said = problems if problems is not None else []
+    attributes = []
+    latitude = _number(resource, resource.location, "latitude", said)
+    longitude = _number(resource, resource.location, "longitude", said)
+    if latitude is not None and longitude is not None:
+        if abs(latitude) > 90 or abs(longitude) > 180:
+            where = f"location {latitude}, {longitude}"
+            said.append(f"{resource.resourceName}: {where} is not on earth; left out at the VTN")
+        else:
+            pair = (longitude, latitude) if location_order == "lon_lat" else (latitude, longitude)
+            attributes.append(ValuesMap(type=LOCATION, values=list(pair)))
+    most = _number(resource, resource.capacities, "P_max_kw", said)
+    least = _number(resource, resource.capacities, "P_min_kw", said)
+    if most is not None and most >= 0:
+        attributes.append(ValuesMap(type=MAX_POWER_CONSUMPTION, values=[most]))
+    if least is not None and least < 0:
+        attributes.append(ValuesMap(type=MAX_POWER_EXPORT, values=[-least]))
+    kind = ", ".join(part for part in (resource.resourceType, resource.resourceSubType) if part)
+    meter = f"meter point {resource.meterPointId}" if resource.meterPointId else ""
+    text = "; ".join(part for part in (kind, meter) if part)[:DESCRIPTION_ROOM]
+    if text:
+        attributes.append(ValuesMap(type=DESCRIPTION, values=[text]))
+    return tuple(attributes)
+
+
+def _number(
+    resource: Resource, source: Mapping[str, Any] | None, key: str, problems: list[str]
+) -> float | None:
+    raw = (source or {}).get(key)
+    if raw is None or raw == "":
+        return None
+    try:
+        value = float(raw)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        problems.append(f"{resource.resourceName}: {key} {raw!r} is no number; left out at the VTN")
+        return None
+    return value
+
+
+def own_ven(vens: Sequence[Ven], name: str) -> Ven | None:
+    """Give this VEN's object in a listing; None when it has yet to be created."""
+    return next((ven for ven in vens if ven.ven_name == name), None)
+
+
+def plan_registration(
+    resources: Sequence[Resource],
+    listed: Sequence[VenResource],
+    *,
+    ven_id: str | None = None,
+    known_names: Mapping[str, str] | None = None,
+    location_order: LocationOrder = "lon_lat",
+) -> RegistrationPlan:
+    """Give what to create and update so that `listed` (the VTN's resource objects) fits the site.
+
+    Objects of other VENs than `ven_id` are not looked at. Numbers count as equal within a millionth.
+    """
+    own = [one for one in listed if ven_id is None or one.ven_id in (None, ven_id)]
+    by_name = {one.resource_name: one for one in reversed(own)}
+    create, update = [], []
+    problems: list[str] = []
+    unchanged: dict[str, VenResource] = {}
+    names = resource_names(resources, known_names)
+    for resource in resources:
+        name = names[resource.resourceID]
+        wanted = resource_attributes(resource, location_order=location_order, problems=problems)
+        there = by_name.get(name)
+        if there is None:
+            create.append(ResourceRequest(resource.resourceID, name, wanted))
+            continue
+        has = there.attributes or []
+        if _same(wanted, [one for one in has if one.type in OURS]):
+            unchanged[resource.resourceID] = there
+        else:
+            merged = (*wanted, *(one for one in has if one.type not in OURS))
+            update.append(ResourceRequest(resource.resourceID, name, merged, there))
+    claimed = set(names.values())
+    return RegistrationPlan(
+        tuple(create),
+        tuple(update),
+        unchanged,
+        tuple(one for one in own if one.resource_name not in claimed),
+        tuple(problems),
+    )
+
+
+def _same(a: Sequence[ValuesMap], b: Sequence[ValuesMap]) -> bool:
+    if len(a) != len(b):
+        return False
+    others = {one.type: one.values for one in b}
+    return all(one.type in others and _alike(one.values, others[one.type]) for one in a)
+
+
+def _alike(a: Sequence[object], b: Sequence[object]) -> bool:
+    return len(a) == len(b) and all(
+        math.isclose(x, y, rel_tol=1e-6)
+        if isinstance(x, int | float) and isinstance(y, int | float)
+        else x == y
+        for x, y in zip(a, b, strict=True)
+    )
