@@ -1,0 +1,487 @@
+"""MQTT readers against a real broker: what they read, keep, give back and say."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.publish import multiple
+
+from tests.connectors.sites import make_resource, make_site
+from tests.fakes.mqtt import scripted_broker
+from tests.peers import missing, mosquitto
+from venclient.clock import ManualClock
+from venclient.connectors.base import Batch, Site
+from venclient.connectors.mqtt import MqttReader, open_mqtt_reader
+from venclient.connectors.mqtt_inbox import Endpoint, Inbox, Message
+from venclient.errors import ConfigError, ConnectFailed, ConnectorError
+from venclient.model.reading import Quality
+from venclient.model.resource import ConnectionType, Resource
+
+TOPIC = "site/meter/power"
+PLAIN_W = {"values": [{"path": "", "quantity": "power_kw", "unit": "W"}]}
+
+
+def meter(
+    port: int,
+    *,
+    topic: str = TOPIC,
+    options: Mapping[str, Any] | None = None,
+    name: str = "Hotel Ærø",
+    username: str | None = None,
+    password: str | None = None,
+) -> Resource:
+    """Give a resource that is read from a topic of the local broker, in plain watts unless told otherwise."""
+    return make_resource(
+        ConnectionType.MQTT,
+        name=name,
+        host="127.0.0.1",
+        port=port,
+        topic=topic,
+        username=username,
+        password=password,
+        options=dict(PLAIN_W if options is None else options),
+    )
+
+
+async def publish(
+    port: int, *messages: tuple[str, str | bytes], qos: int = 1, retain: bool = False, **more: Any
+) -> None:
+    """Publish messages and return when the broker has them."""
+    packets: list[Any] = [(topic, payload, qos, retain) for topic, payload in messages]
+    await asyncio.to_thread(multiple, packets, "127.0.0.1", port, **more)
+
+
+async def connected(reader: MqttReader, port: int, *, topic: str = TOPIC, **more: Any) -> None:
+    """Return when a reader surely gets what is published: a first message has made the round."""
+    reading = asyncio.create_task(reader.read())
+    async with asyncio.timeout(10):
+        while not reading.done():
+            await publish(port, (topic, "1"), **more)
+            await asyncio.wait({reading}, timeout=0.1)
+    reading.result().acknowledge()
+    await drained(reader)
+
+
+async def drained(reader: MqttReader) -> list[Batch]:
+    """Read and acknowledge until nothing comes for a moment."""
+    batches = []
+    try:
+        while True:
+            batches.append(await asyncio.wait_for(reader.read(), 0.3))
+            batches[-1].acknowledge()
+    except TimeoutError:
+        return batches
+
+
+async def read(reader: MqttReader) -> Batch:
+    """Give the next batch, which must come soon."""
+    return await asyncio.wait_for(reader.read(), 10)
+
+
+def values(*batches: Batch) -> list[float]:
+    """Give the values of some batches in order."""
+    return [reading.value for batch in batches for reading in batch.readings]
+
+
+# Options, without a broker
+
+
+def test_every_mistake_of_a_connection_is_named(tmp_path: Path) -> None:
+    """Host, port, topic, login and TLS files are all checked at once, before anything is connected."""
+    resource = make_resource(
+        ConnectionType.MQTT,
+        port=70_000,
+        topic="a/b#",
+        password="secret",
+        options={"tls": True, "ca_file": "none.pem", "cert_file": "none.pem"},
+    )
+    with pytest.raises(ConfigError) as caught:
+        open_mqtt_reader(resource, make_site(tmp_path))
+    told = str(caught.value)
+    for word in ("host: missing", "port:", "wildcard", "without a username", "ca_file", "cert_file"):
+        assert word in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"ca_file": "ca.pem"}, "set tls to true"),
+        ({"tls": True, "key_file": "key.pem"}, "without cert_file"),
+        ({"values": []}, "values"),
+        ({"values": [{"quantity": "power_kw"}, {"quantity": "power_kw", "path": "a"}]}, "described twice"),
+        ({"protocol": "4"}, "protocol"),
+        ({"time": {"path": "t", "zone": "Mars/Olympus"}}, "no zone 'Mars/Olympus'"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(tmp_path: Path, options: dict[str, Any], word: str) -> None:
+    """Options that contradict each other, or name what does not exist, are refused with a sentence."""
+    with pytest.raises(ConfigError, match=word):
+        open_mqtt_reader(meter(1883, options=options), make_site(tmp_path))
+
+
+@pytest.mark.parametrize("topic", ["", "a/#/b", "a+/b", "$share/g/a", "a\0b"])
+def test_topics_that_cannot_work_are_refused(tmp_path: Path, topic: str) -> None:
+    """A topic must be one that a broker takes and that brings us every message."""
+    with pytest.raises(ConfigError, match="topic"):
+        open_mqtt_reader(meter(1883, topic=topic), make_site(tmp_path))
+
+
+async def test_resources_of_one_broker_share_one_link(tmp_path: Path) -> None:
+    """Readers of the same host, port and login share a link; the last one to close lets go of it."""
+    site = make_site(tmp_path)
+    readers = [open_mqtt_reader(meter(1883, name=name), site) for name in ("A", "B")]
+    assert site.leases.holders("mqtt 127.0.0.1:1883") == {"id-of-A", "id-of-B"}
+    for reader in readers:
+        await reader.close()
+    assert not site.leases.holders("mqtt 127.0.0.1:1883")
+
+
+async def test_one_login_cannot_have_two_passwords(tmp_path: Path) -> None:
+    """Different settings for the same broker and login are a mistake, told without the password."""
+    site = make_site(tmp_path)
+    first = open_mqtt_reader(meter(1883, name="A", username="u", password="geheim"), site)
+    with pytest.raises(ConfigError) as caught:
+        open_mqtt_reader(meter(1883, name="B", username="u", password="anders"), site)
+    assert "geheim" not in str(caught.value)
+    assert "anders" not in str(caught.value)
+    await first.close()
+
+
+def test_an_endpoint_shows_no_secret() -> None:
+    """Neither repr nor str of an endpoint has the password."""
+    endpoint = Endpoint("broker", 1883, "u", "geheim", "5", None)
+    assert "geheim" not in f"{endpoint!r} {endpoint}"
+
+
+def test_messages_nobody_keeps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a limit, messages of QoS 0 are dropped and counted; those of QoS 1 never are."""
+    monkeypatch.setattr("venclient.connectors.mqtt_inbox.MOST_WAITING", 3)
+    inbox = Inbox("t", 1)
+    now = datetime.now(UTC)
+    taken = [inbox.put(Message("t", b"", now, False, qos, n, 1)) for n, qos in enumerate([0, 0, 0, 0, 1, 0])]
+    assert taken == [True, True, True, False, True, False]
+    assert inbox.dropped == 2
+
+
+# Against a broker
+
+
+@pytest.mark.peer
+async def test_messages_become_readings_at_their_arrival(tmp_path: Path, free_port: int) -> None:
+    """A plain number becomes a reading of now, in kW."""
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+        await publish(free_port, (TOPIC, "-8.40"))
+        batch = await read(reader)
+        await reader.close()
+    (reading,) = batch.readings
+    assert (reading.resource_id, reading.quantity) == ("id-of-Hotel Ærø", "power_kw")
+    assert reading.value == pytest.approx(-0.0084)
+    assert abs(datetime.now(UTC) - reading.time) < timedelta(seconds=10)
+    assert batch.replayable
+
+
+@pytest.mark.peer
+async def test_a_bad_payload_is_named_and_stops_nothing(tmp_path: Path, free_port: int) -> None:
+    """What cannot be understood is rejected with its topic, acknowledged, and what follows is read."""
+    bad: list[tuple[str, str | bytes]] = [
+        (TOPIC, raw) for raw in (b"\xff\xfe", "NaN", "1e400", "{", "x" * 3000)
+    ]
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+        await publish(free_port, *bad, (TOPIC, "2000"))
+        batches = await drained(reader)
+        await reader.close()
+
+        again = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(again, free_port)
+        await again.close()
+    rejects = [reject for batch in batches for reject in batch.rejects]
+    assert len(rejects) == len(bad)
+    assert {reject.place for reject in rejects} == {TOPIC}
+    assert values(*batches) == [2.0]
+
+
+@pytest.mark.peer
+async def test_what_is_not_acknowledged_comes_again(tmp_path: Path, free_port: int) -> None:
+    """After a restart the broker gives what was read but not committed, and only that."""
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+        await publish(free_port, (TOPIC, "1000"))
+        (await read(reader)).acknowledge()
+        await publish(free_port, (TOPIC, "2000"))
+        assert values(await read(reader)) == [2.0]
+        await reader.close()
+
+        await publish(free_port, (TOPIC, "3000"))
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        batches = await drained(reader)
+        await reader.close()
+    assert values(*batches) == [2.0, 3.0]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_messages_wait_at_the_broker_while_we_are_away(
+    tmp_path: Path, free_port: int, protocol: str
+) -> None:
+    """The session is kept: what is published while no gateway runs is read by the next one."""
+    resource = meter(free_port, options={**PLAIN_W, "protocol": protocol})
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(resource, make_site(tmp_path))
+        await connected(reader, free_port)
+        await reader.close()
+        await publish(free_port, (TOPIC, "1000"), (TOPIC, "2000"))
+        reader = open_mqtt_reader(resource, make_site(tmp_path))
+        batches = await drained(reader)
+        await reader.close()
+    assert values(*batches) == [1.0, 2.0]
+
+
+@pytest.mark.peer
+async def test_a_single_look_leaves_no_session(tmp_path: Path, free_port: int) -> None:
+    """A one-shot reader keeps nothing at the broker: what comes afterwards is not kept for it."""
+    site: Site = replace(make_site(tmp_path), one_shot=True, client_id="once")
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port), site)
+        await connected(reader, free_port)
+        await reader.close()
+        await publish(free_port, (TOPIC, "1000"))
+        reader = open_mqtt_reader(meter(free_port), site)
+        batches = await drained(reader)
+        await reader.close()
+    assert values(*batches) == []
+
+
+@pytest.mark.peer
+async def test_a_message_for_two_is_acknowledged_by_both(tmp_path: Path, free_port: int) -> None:
+    """A message that serves two resources comes again until both have committed it."""
+
+    def two() -> tuple[MqttReader, MqttReader]:
+        site = make_site(tmp_path)
+        first, second = (meter(free_port, name=name, topic="site/+/power") for name in ("A", "B"))
+        return open_mqtt_reader(first, site), open_mqtt_reader(second, site)
+
+    async def close(readers: tuple[MqttReader, MqttReader]) -> None:
+        for reader in readers:
+            await reader.close()
+
+    with mosquitto(tmp_path / "broker", free_port):
+        readers = two()
+        await connected(readers[0], free_port)
+        await drained(readers[1])
+        await publish(free_port, (TOPIC, "1000"))
+        (await read(readers[0])).acknowledge()
+        assert values(await read(readers[1])) == [1.0]  # not committed
+        await close(readers)
+
+        readers = two()
+        again = [await read(reader) for reader in readers]
+        for batch in again:
+            batch.acknowledge()
+        await close(readers)
+
+        readers = two()
+        nothing = await drained(readers[0])
+        await close(readers)
+    assert [values(batch) for batch in again] == [[1.0], [1.0]]
+    assert values(*nothing) == []
+
+
+@pytest.mark.peer
+async def test_a_closed_resource_does_not_block_the_others(tmp_path: Path, free_port: int) -> None:
+    """What a closed resource left unacknowledged is let go after a while when its link lives on."""
+    clock = ManualClock(datetime(2026, 6, 1, tzinfo=UTC))
+    with mosquitto(tmp_path / "broker", free_port, "allow_anonymous true", "max_inflight_messages 2"):
+        site = make_site(tmp_path, clock)
+        gone = open_mqtt_reader(meter(free_port, name="gone", topic="gone"), site)
+        stays = open_mqtt_reader(meter(free_port, name="stays"), site)
+        await connected(stays, free_port)
+        await publish(free_port, ("gone", "1"), ("gone", "2"))
+        await read(gone)
+        await gone.close()
+        await publish(free_port, (TOPIC, "7000"))
+        assert await drained(stays) == []  # the broker's window is full
+        await clock.advance(31)
+        batch = await read(stays)
+        await stays.close()
+    assert values(batch) == [7.0]
+
+
+@pytest.mark.peer
+async def test_a_retained_value_without_a_time_is_stale(tmp_path: Path, free_port: int) -> None:
+    """A retained message may be old: it is marked, unless its payload says from when it is."""
+    timed = {
+        "values": [{"path": "w", "quantity": "power_kw", "unit": "W"}],
+        "time": {"path": "t", "format": "epoch_s"},
+    }
+    with mosquitto(tmp_path / "broker", free_port):
+        await publish(free_port, (TOPIC, "5"), ("timed", '{"w": 5, "t": 1632499152}'), retain=True)
+        site = make_site(tmp_path)
+        plain = open_mqtt_reader(meter(free_port, name="plain"), site)
+        stamped = open_mqtt_reader(meter(free_port, name="timed", topic="timed", options=timed), site)
+        qualities = [(await read(reader)).readings[0].quality for reader in (plain, stamped)]
+        await plain.close()
+        await stamped.close()
+    assert qualities == [Quality.STALE, Quality.GOOD]
+
+
+@pytest.mark.peer
+async def test_a_broker_that_is_away_at_first_is_dark_once_and_then_read(
+    tmp_path: Path, free_port: int
+) -> None:
+    """An unreachable broker is ConnectFailed after the time-out; the same reader goes on when it is there."""
+    reader = open_mqtt_reader(meter(free_port, options={**PLAIN_W, "timeout_s": 0.2}), make_site(tmp_path))
+    with pytest.raises(ConnectFailed, match="refused") as caught:
+        await read(reader)
+    assert "Hotel Ærø" in caught.value.subject
+    waiting = asyncio.create_task(reader.read())
+    with mosquitto(tmp_path / "broker", free_port):
+        assert await asyncio.wait_for(waiting, 10) == Batch()  # says that all is well
+        await publish(free_port, (TOPIC, "1000"))
+        assert values(await read(reader)) == [1.0]
+        await reader.close()
+
+
+@pytest.mark.peer
+async def test_a_broker_that_goes_and_comes_back(tmp_path: Path, free_port: int) -> None:
+    """A lost connection is told once; the reader resumes by itself, on a broker that forgot it, too."""
+    with mosquitto(tmp_path / "one", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+    with pytest.raises(ConnectFailed, match="lost"):
+        await read(reader)
+    waiting = asyncio.create_task(reader.read())
+    with mosquitto(tmp_path / "two", free_port):
+        assert await asyncio.wait_for(waiting, 10) == Batch()
+        await publish(free_port, (TOPIC, "3000"))
+        assert values(await read(reader)) == [3.0]
+        await reader.close()
+
+
+@contextmanager
+def guarded(folder: Path, port: int, *lines: str) -> Iterator[None]:
+    """Run a broker that lets in `meter` with the password `geheim` only."""
+    folder.mkdir(parents=True)
+    done = subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(folder / "passwords"), "meter", "geheim"],
+        check=False,
+        capture_output=True,
+    )
+    if done.returncode:
+        missing("mosquitto_passwd does not work (apt-get install mosquitto)")
+    with mosquitto(folder, port, "allow_anonymous false", f"password_file {folder / 'passwords'}", *lines):
+        yield
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_a_refused_login_says_so_and_hides_the_password(
+    tmp_path: Path, free_port: int, protocol: str
+) -> None:
+    """A wrong password is told as what it is, and the right one lets in."""
+    options = {**PLAIN_W, "protocol": protocol}
+    login = {"username": "meter", "password": "geheim"}
+    with guarded(tmp_path / "broker", free_port):
+        wrong = open_mqtt_reader(
+            meter(free_port, options=options, username="meter", password="falsch"), make_site(tmp_path)
+        )
+        with pytest.raises(ConnectorError, match="check username and password") as caught:
+            await read(wrong)
+        await wrong.close()
+        right = open_mqtt_reader(meter(free_port, options=options, **login), make_site(tmp_path))
+        await connected(right, free_port, auth=login)
+        await right.close()
+    assert "falsch" not in str(caught.value)
+    assert not isinstance(caught.value, ConnectFailed)
+
+
+@pytest.mark.peer
+async def test_a_refused_topic_says_so(tmp_path: Path, free_port: int) -> None:
+    """A broker that refuses a subscription is told apart from one that is away; others go on."""
+    async with scripted_broker(free_port, refuse={TOPIC}):
+        site = make_site(tmp_path)
+        refused = open_mqtt_reader(meter(free_port, name="A"), site)
+        other = open_mqtt_reader(meter(free_port, name="B", topic="other"), site)
+        with pytest.raises(ConnectorError, match=r"refuses the topic 'site/meter/power'.*access list"):
+            await read(refused)
+        assert await drained(other) == []
+        await refused.close()
+        await other.close()
+
+
+@pytest.mark.peer
+async def test_a_broker_that_talks_garbage_is_only_a_lost_connection(tmp_path: Path, free_port: int) -> None:
+    """Bytes that are no MQTT end the connection, not the reader: it connects again and reads on."""
+    async with scripted_broker(free_port, garbage_first=True) as broker:
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        with pytest.raises(ConnectFailed):
+            await read(reader)
+        assert await read(reader) == Batch()
+        await broker.publish(TOPIC, b"4000")
+        assert values(await read(reader)) == [4.0]
+        await reader.close()
+
+
+@contextmanager
+def certified(folder: Path, port: int) -> Iterator[None]:
+    """Run a broker with TLS for localhost that wants a certificate of its own authority from clients."""
+    folder.mkdir(parents=True)
+
+    def openssl(*words: str) -> None:
+        try:
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+        except (OSError, subprocess.CalledProcessError) as error:
+            missing(f"openssl does not work ({error})")
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Our CA", "-days", "2")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for name in ("server", "client"):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl(
+            *f"x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2".split(),
+            *f"-out {name}.pem -extfile names".split(),
+        )
+    lines = [
+        f"{option} {folder}/{file}"
+        for option, file in (("cafile", "ca.pem"), ("certfile", "server.pem"), ("keyfile", "server.key"))
+    ]
+    with mosquitto(folder, port, "allow_anonymous true", *lines, "require_certificate true"):
+        yield
+
+
+@pytest.mark.peer
+async def test_tls_with_our_own_authority_and_certificate(tmp_path: Path, free_port: int) -> None:
+    """The broker's certificate is checked, ours is shown; files are found beside the registry."""
+    certificate = {"cert_file": "broker/client.pem", "key_file": "broker/client.key"}
+    trusting = {**PLAIN_W, "tls": True, "ca_file": "broker/ca.pem", **certificate}
+    blind = {**PLAIN_W, "tls": True, **certificate}
+    with certified(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port, options=trusting), make_site(tmp_path))
+        assert await drained(reader) == []
+        tls = {
+            "ca_certs": str(tmp_path / "broker/ca.pem"),
+            "certfile": str(tmp_path / "broker/client.pem"),
+            "keyfile": str(tmp_path / "broker/client.key"),
+        }
+        await publish(free_port, (TOPIC, "1000"), tls=tls)
+        assert values(await read(reader)) == [1.0]
+        await reader.close()
+
+        reader = open_mqtt_reader(meter(free_port, options=blind), make_site(tmp_path))
+        with pytest.raises(ConnectorError, match=r"not trusted.*ca_file"):
+            await read(reader)
+        await reader.close()

@@ -1,0 +1,69 @@
+"""`ven read RESOURCE`: what one meter says now, read directly, without the gateway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from venclient.model.resource import Resource
+
+
+def read(
+    resource: Annotated[str, typer.Argument(help="Id or name of the resource.", show_default=False)],
+    db: Annotated[Path, typer.Option("--db", help="The resource database.")] = Path("config/resources.db"),
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", help="Seconds to wait for a value.", min=0.1, max=3600)
+    ] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Read one meter now and print every quantity it tells, with its time.
+
+    A device that allows a single connection cannot be read while the gateway holds it.
+    """
+    from venclient.connectors.snapshot import one_shot_site, run_to_end, take_snapshot
+
+    chosen = _find(db, resource)
+    site = one_shot_site(db.resolve().parent)
+    found = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s))
+    newest = {quantity: readings[-1] for quantity, readings in sorted(found.items())}
+    if as_json:
+        values = {q: {"value": r.value, "time": r.time.isoformat()} for q, r in newest.items()}
+        text = {"resource_id": chosen.resourceID, "resource_name": chosen.resourceName, "readings": values}
+        typer.echo(json.dumps(text, ensure_ascii=False))
+        return
+    typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
+    width = max((len(quantity) for quantity in newest), default=0)
+    for quantity, reading in newest.items():
+        typer.echo(
+            f"  {quantity:<{width}}  {reading.value:>12.6g}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
+            + ("" if reading.quality == "good" else f"  {reading.quality}")
+        )
+    if not newest:
+        typer.echo("  connected, but it has no value now")
+
+
+def _find(db: Path, wanted: str) -> Resource:
+    """Give the resource with that id, else the one with that name; NotFound says what there is instead."""
+    from venclient.errors import Conflict, NotFound
+    from venclient.registry.database import ResourceDatabase
+
+    if not db.exists():
+        raise NotFound("there is no such file", subject=str(db), hint="run `ven import`, or give --db")
+    with ResourceDatabase(str(db)) as registry:
+        by_id = registry.get_resource(wanted)
+        if by_id is not None:
+            return by_id
+        named = [r for r in registry.get_all_resources() if r.resourceName.casefold() == wanted.casefold()]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise Conflict(
+            f"{len(named)} resources are called so ({', '.join(r.resourceID for r in named[:5])})",
+            subject=wanted,
+            hint="give the id",
+        )
+    raise NotFound("no resource has this id or name", subject=wanted, hint="see `ven resources list`")

@@ -1,0 +1,116 @@
+"""Connectors: how each kind of meter is read. The table below is all there is to see from outside.
+
+A connector is one module with a function that turns a resource into a `Reader` (`base.py`); it is
+imported when the first connection of its kind is opened. Packages of others register theirs as an
+entry point of the group `venclient.connectors`; a connection chooses one by `options["connector"]`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType
+
+from venclient.connectors.base import Batch, OpenReader, Reader, Site
+from venclient.connectors.leases import Leases
+from venclient.errors import ConfigError
+from venclient.model.resource import Connection, ConnectionType, Resource
+
+__all__ = [
+    "CONNECTORS",
+    "ENTRY_POINTS",
+    "Batch",
+    "Leases",
+    "Reader",
+    "Site",
+    "known_connectors",
+    "open_reader",
+    "read_meter",
+]
+
+ENTRY_POINTS = "venclient.connectors"
+
+
+def _lazy(module: str, function: str) -> OpenReader:
+    def open_it(resource: Resource, site: Site) -> Reader:
+        opener: OpenReader = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+        return opener(resource, site)
+
+    return open_it
+
+
+CONNECTORS: Mapping[str, OpenReader] = MappingProxyType(
+    {
+        ConnectionType.MODBUSTCP.value: _lazy("modbus", "open_modbus_reader"),
+        ConnectionType.MQTT.value: _lazy("mqtt", "open_mqtt_reader"),
+        ConnectionType.FILEREADER.value: _lazy("file", "open_file_reader"),
+    }
+)
+
+
+def known_connectors() -> tuple[str, ...]:
+    """Give the names of all connectors, built in or installed, in order."""
+    return tuple(sorted({*CONNECTORS, *_installed()}))
+
+
+def open_reader(resource: Resource, site: Site) -> Reader:
+    """Give the reader of a resource's connection; nothing is connected before its first `read()`.
+
+    ConfigError names an unknown connector, or everything that is wrong with the connection.
+    """
+    connection = resource.connection
+    name = (connection.options or {}).get("connector", connection.type.value)
+    if name in CONNECTORS:
+        return CONNECTORS[name](_without_choice(resource), site)
+    installed = _installed().get(name) if isinstance(name, str) else None
+    if installed is None:
+        raise ConfigError(
+            f"there is no connector {name!r}",
+            subject=f"{resource.resourceName} ({connection.endpoint})",
+            hint=f"known are {', '.join(known_connectors())}",
+        )
+    try:
+        opener: Callable[[Resource, Site], Reader] = installed.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"the installed connector {name!r} cannot be loaded ({error})",
+            subject=f"{resource.resourceName} ({connection.endpoint})",
+            hint=f"reinstall the package that provides {installed.value}",
+        ) from error
+    return opener(_without_choice(resource), site)
+
+
+def read_meter(
+    connection: Connection,
+    meter_point_id: str,
+    *,
+    timeout_s: float = 10.0,
+    folder: Path | str | None = None,
+) -> float:
+    """Give a meter's power now, in kW, by reading it once; returns when the value is there.
+
+    MODBUSTCP asks the device; MQTT waits up to `timeout_s` for the retained or next message; FILEREADER
+    gives the last row. Where a meter tells only the energy of intervals, it is the mean power of the
+    last one. Relative files start at `folder`, by default the current one, else its `config/`. May be
+    called inside a running event loop, which then stands still meanwhile. Raises a ConnectorError or
+    ConfigError that says why there is no value.
+    """
+    from venclient.connectors.snapshot import read_power_now
+
+    return read_power_now(connection, meter_point_id, timeout_s=timeout_s, folder=folder)
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _without_choice(resource: Resource) -> Resource:
+    """Give the resource without the option that chose the connector, which is not the connector's own."""
+    options = resource.connection.options
+    if not options or "connector" not in options:
+        return resource
+    rest = {key: value for key, value in options.items() if key != "connector"}
+    return replace(resource, connection=replace(resource.connection, options=rest))

@@ -1,0 +1,351 @@
+"""One connection to one MQTT broker under one login, shared by all resources behind it.
+
+paho speaks the protocol in a thread of its own and reconnects by itself; everything it tells crosses
+into the event loop through one queue, in order.
+
+    broker --> paho's thread --> _arrived --> loop: _drain --> inbox of each resource --> its reader
+    broker <-- acknowledgement, in the order of arrival, once every reader has committed its share
+
+A message is acknowledged only on the connection that brought it: after a reconnect the broker gives
+it again, and the same number may by then mean another message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, topic_matches_sub
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from venclient.clock import Clock
+from venclient.connectors.mqtt_inbox import Endpoint, Fault, Inbox, Message, refusal, unreachable
+
+CONNECT_TIMEOUT_S = 3.0
+KEEPALIVE_S = 30
+RECONNECT_S = (1, 30)
+#: How long a broker of version 5 keeps our session, and so our messages, while we are away.
+SESSION_KEPT_S = 7 * 86_400
+#: How many messages may be on their way to us at once (version 5; before, the broker decides).
+WINDOW = 1000
+#: How long the messages of a resource that was closed stay unacknowledged while others go on.
+FORSAKE_AFTER_S = 30.0
+CLOSE_WITHIN_S = 1.5
+_TOPICS_REMEMBERED = 10_000
+
+
+class MqttLink:
+    """The link to one broker; made outside of a loop, connected by the first `start()`."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        client_id: str,
+        clock: Clock,
+        username: str | None = None,
+        password: str | None = None,
+        context: ssl.SSLContext | None = None,
+        keep_session: bool = True,
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._keep_session = keep_session
+        self._v5 = endpoint.protocol == "5"
+        self._client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=None if self._v5 else not keep_session,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
+            manual_ack=True,
+        )
+        if username is not None:
+            self._client.username_pw_set(username, password)
+        if context is not None:
+            self._client.tls_set_context(context)
+        self._client.connect_timeout = CONNECT_TIMEOUT_S
+        self._client.reconnect_delay_set(*RECONNECT_S)
+        self._client.suppress_exceptions = True  # a bug in a callback must not end the thread
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._inboxes: list[Inbox] = []
+        self._routes: dict[str, tuple[Inbox, ...]] = {}
+        self._unwanted: set[str] = set()
+        self._unacknowledged: deque[Message] = deque()
+        self._forsaking: set[asyncio.Task[None]] = set()
+        self._asked: dict[int, str] = {}
+        self._fault: Fault | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._started_s = 0.0
+        # Shared with paho's thread.
+        self._lock = threading.Lock()
+        self._connection = 0
+        self._connected = False
+        self._arrived: deque[Message | tuple[Any, ...]] = deque()
+        self._scheduled = False
+
+    # Called by readers, in the loop
+
+    def attach(self, inbox: Inbox) -> None:
+        """Have messages of the inbox's topic put there.
+
+        Attach every inbox before the first `start()`: what a broker kept for us comes at once, and what
+        nobody wants is let go.
+        """
+        self._inboxes.append(inbox)
+        inbox.fault = self._fault
+        self._routes.clear()
+        if self._connected:
+            self._subscribe([inbox])
+
+    def detach(self, inbox: Inbox) -> None:
+        """Stop serving an inbox. What it has not committed stays unacknowledged: the broker keeps it.
+
+        The subscription stays as well, so that nothing is missed until the next start. Only when the link
+        lives on without this resource its messages are let go after a while, else they would block the
+        others' window.
+        """
+        if inbox not in self._inboxes:
+            return
+        self._inboxes.remove(inbox)
+        self._routes.clear()
+        if inbox.pending and self._inboxes and self._loop is not None:
+            task = self._loop.create_task(self._forsake(inbox), name=f"{self._endpoint} forsake")
+            self._forsaking.add(task)
+            task.add_done_callback(self._forsaking.discard)
+
+    def start(self) -> None:
+        """Connect, the first time this is called; returns at once."""
+        if self._loop is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._started_s = self._clock.monotonic()
+        host, port = self._endpoint.host, self._endpoint.port
+        if self._v5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.ReceiveMaximum = WINDOW
+            if self._keep_session:
+                properties.SessionExpiryInterval = SESSION_KEPT_S
+            self._client.connect_async(
+                host, port, KEEPALIVE_S, clean_start=not self._keep_session, properties=properties
+            )
+        else:
+            self._client.connect_async(host, port, KEEPALIVE_S)
+        self._client.loop_start()
+
+    @property
+    def was_connected(self) -> bool:
+        """True once the broker has let us in."""
+        return self._connection > 0
+
+    @property
+    def started_s(self) -> float:
+        """When the link was started, by the clock's monotonic time."""
+        return self._started_s
+
+    def done(self, inbox: Inbox, messages: Sequence[Message]) -> None:
+        """Note that one reader has committed its share of these; acknowledge what is complete, in order."""
+        for message in messages:
+            if message in inbox.pending:
+                inbox.pending.discard(message)
+                message.shares -= 1
+        self._acknowledge_complete()
+
+    async def close(self) -> None:
+        """Leave the broker, which keeps the session; returns within about a second."""
+        if self._closed:
+            return
+        self._closed = True
+        for task in self._forsaking:
+            task.cancel()
+        loop = self._loop
+        if loop is None:
+            return
+        self._client.disconnect()
+        ended = asyncio.Event()
+
+        def stop() -> None:
+            self._client.loop_stop()
+            self._client.reinitialise()  # closes its sockets now, not when the garbage is collected
+            with suppress(RuntimeError):  # the loop may be gone by now
+                loop.call_soon_threadsafe(ended.set)
+
+        # A thread that nobody joins: paho may be in the middle of a connection attempt.
+        threading.Thread(target=stop, name=f"{self._endpoint} stop", daemon=True).start()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await ended.wait()
+
+    # In the loop
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        while self._arrived:
+            item = self._arrived.popleft()
+            if isinstance(item, Message):
+                self._route(item)
+            else:
+                item[0](*item[1:])
+
+    def _route(self, message: Message) -> None:
+        inboxes = self._routes.get(message.topic)
+        if inboxes is None:
+            inboxes = tuple(box for box in self._inboxes if topic_matches_sub(box.topic, message.topic))
+            if len(self._routes) >= _TOPICS_REMEMBERED:
+                self._routes.clear()
+            self._routes[message.topic] = inboxes
+        message.shares = len(inboxes)
+        if message.qos > 0:
+            self._unacknowledged.append(message)
+        for inbox in inboxes:
+            if not inbox.put(message):
+                message.shares -= 1
+        if not inboxes:
+            self._acknowledge_complete()
+            self._let_go(message.topic)
+
+    def _let_go(self, topic: str) -> None:
+        # The session remembers topics of resources that are gone; a retained or kept message shows them.
+        if (
+            topic
+            and topic not in self._unwanted
+            and len(self._unwanted) < _TOPICS_REMEMBERED
+            and not self._closed
+        ):
+            self._unwanted.add(topic)
+            self._client.unsubscribe(topic)
+
+    def _acknowledge_complete(self) -> None:
+        queue = self._unacknowledged
+        with self._lock:
+            while queue and (queue[0].shares <= 0 or queue[0].connection != self._connection):
+                message = queue.popleft()
+                if self._connected and message.connection == self._connection:
+                    self._client.ack(message.number, message.qos)
+
+    async def _forsake(self, inbox: Inbox) -> None:
+        await self._clock.sleep(FORSAKE_AFTER_S)
+        self.done(inbox, tuple(inbox.pending))
+
+    def _now_connected(self) -> None:
+        self._asked.clear()
+        self._fault = None
+        for inbox in self._inboxes:
+            inbox.fault = None
+        self._acknowledge_complete()
+        self._subscribe(self._inboxes)
+
+    def _now_faulty(self, fault: Fault) -> None:
+        self._fault = fault
+        for inbox in self._inboxes:
+            inbox.granted = False
+            inbox.fault = fault
+            inbox.changed.set()
+
+    def _subscribe(self, inboxes: list[Inbox]) -> None:
+        wanted: dict[str, int] = {}
+        for inbox in inboxes:
+            wanted[inbox.topic] = max(inbox.qos, wanted.get(inbox.topic, 0))
+        # One topic each: a broker that refuses one must not take the others with it.
+        for topic, qos in wanted.items():
+            if self._v5:
+                # Retained messages only when the subscription is new, not after every reconnect.
+                options = SubscribeOptions(qos=qos, retainHandling=1 if self._keep_session else 0)
+                _, number = self._client.subscribe(topic, options=options)
+            else:
+                _, number = self._client.subscribe(topic, qos)
+            if number is not None:
+                self._asked[number] = topic
+
+    def _now_subscribed(self, number: int, refusal: str) -> None:
+        topic = self._asked.pop(number, None)
+        for inbox in self._inboxes:
+            if inbox.topic != topic:
+                continue
+            inbox.granted = not refusal
+            if refusal:
+                inbox.fault = Fault(
+                    "topic",
+                    f"the broker refuses the topic {inbox.topic!r} ({refusal})",
+                    "allow this login to read the topic in the broker's access list, or correct the topic",
+                )
+            inbox.changed.set()
+
+    # In paho's thread
+
+    def _post(self, item: Message | tuple[Any, ...]) -> None:
+        self._arrived.append(item)
+        if not self._scheduled and self._loop is not None:
+            self._scheduled = True
+            with suppress(RuntimeError):  # the loop has ended; the broker keeps the message
+                self._loop.call_soon_threadsafe(self._drain)
+
+    def _on_connect(
+        self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._post((self._now_faulty, refusal(reason)))
+            return
+        with self._lock:
+            self._connection += 1
+            self._connected = True
+        self._post((self._now_connected,))
+
+    def _on_connect_fail(self, _client: Client, _data: Any) -> None:
+        # paho calls this while it handles the exception, and does not hand it over.
+        self._post((self._now_faulty, unreachable(sys.exc_info()[1])))
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _data: Any,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _more: Properties | None,
+    ) -> None:
+        with self._lock:
+            was_connected, self._connected = self._connected, False
+        if was_connected and not self._closed:
+            fault = Fault(
+                "away",
+                f"the connection to the broker was lost ({reason})",
+                "it is tried again; check that the broker runs and that no other program uses our client id",
+            )
+            self._post((self._now_faulty, fault))
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, number: int, reasons: list[ReasonCode], _more: Properties | None
+    ) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        self._post((self._now_subscribed, number, refused[0] if refused else ""))
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""  # matches nobody: acknowledged and let go
+        self._post(
+            Message(
+                topic,
+                bytes(message.payload),
+                self._clock.now(),
+                message.retain,
+                message.qos,
+                message.mid,
+                self._connection,
+            )
+        )

@@ -1,0 +1,96 @@
+"""Checks a connection's options against a connector's Struct and finds every mistake, not just the first."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from venclient.errors import ConfigError
+from venclient.model.resource import Resource
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def subject_of(resource: Resource) -> str:
+    """Name a resource with its endpoint, as errors about its connection do."""
+    return f"{resource.resourceName} ({resource.connection.endpoint})"
+
+
+def check_options(raw: Mapping[str, Any] | None, form: type[S]) -> tuple[S | None, list[str]]:
+    """Give the options as `form`, or None with one sentence for each mistake."""
+    given: Mapping[str, Any] = {} if raw is None else raw
+    problems = list(_mistakes("options", given, form))
+    if problems:
+        return None, problems
+    return msgspec.convert(given, form), []
+
+
+def refuse(resource: Resource, problems: Sequence[str], *, page: str) -> ConfigError:
+    """Give the error that lists all mistakes of one connection; `page` is the document to look in."""
+    count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return ConfigError(
+        f"{count} in the connection: {'; '.join(problems)}",
+        subject=subject_of(resource),
+        hint=f"correct the connection of this resource; {page} shows every option",
+        problems=tuple(problems),
+    )
+
+
+def _mistakes(place: str, value: object, form: Any) -> list[str]:
+    bare = form
+    while get_origin(bare) is Annotated:
+        bare = get_args(bare)[0]
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+        return _struct_mistakes(place, value, bare)
+    items = _struct_items(bare)
+    if items is not None and isinstance(value, list | tuple):
+        found = [m for n, item in enumerate(value) for m in _mistakes(f"{place}[{n}]", item, items)]
+        # Length limits of the list itself are seen only once its items are right.
+        return found or _plain_mistakes(place, value, form, bare)
+    return _plain_mistakes(place, value, form, bare)
+
+
+def _struct_items(form: Any) -> Any:
+    """Give the struct type of a list of structs, else None."""
+    if get_origin(form) in (Union, types.UnionType):
+        found = [_struct_items(member) for member in get_args(form)]
+        return next((item for item in found if item is not None), None)
+    if get_origin(form) not in (list, tuple):
+        return None
+    item = get_args(form)[0]
+    return item if isinstance(item, type) and issubclass(item, msgspec.Struct) else None
+
+
+def _struct_mistakes(place: str, value: object, form: type[msgspec.Struct]) -> list[str]:
+    if not isinstance(value, Mapping):
+        return [f"{place}: expected an object, got {value!r}"]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
+    found = []
+    for name, field in fields.items():
+        if name in value:
+            found += _mistakes(f"{place}.{name}", value[name], field.type)
+        elif field.required:
+            found.append(f"{place}.{name}: missing")
+    for name in value:
+        if name not in fields:
+            near = difflib.get_close_matches(str(name), fields, n=1)
+            known = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
+            found.append(f"{place}.{name}: no such option; {known}")
+    # Rules between fields (__post_init__) make sense only when each field is right.
+    return found or _plain_mistakes(place, value, form, form)
+
+
+def _plain_mistakes(place: str, value: object, form: Any, bare: Any) -> list[str]:
+    try:
+        msgspec.convert(value, form)
+    except msgspec.ValidationError as error:
+        if get_origin(bare) is Literal:
+            return [f"{place}: {value!r} is not known; use one of {', '.join(map(repr, get_args(bare)))}"]
+        reason = str(error).partition(" - at `$")[0]
+        shown = f" (given: {value!r})" if isinstance(value, str | int | float) else ""
+        return [f"{place}: {reason}{shown}"]
+    return []

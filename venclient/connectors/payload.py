@@ -1,0 +1,253 @@
+"""What a message says: paths into JSON, plain numbers, units and times. Pure: no network, no clock.
+
+{"ENERGY": {"Power": 56}}     path ENERGY.Power or /ENERGY/Power     56
+{"em1:0": [{"act": 7}]}       path ["em1:0"][0].act                  7
+-8.40                         path "" (the whole payload)            -8.4
+on, true / off, false                                                1 / 0
+null, absent, empty           no sample, and nothing to complain about
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from venclient.connectors.timestamps import nearest, time_mistakes, time_reader
+from venclient.connectors.units import scaling_for, value_mistakes
+from venclient.model.reading import POWER_KW
+
+MOST_BYTES = 4 * 1024 * 1024
+
+Path = tuple[str | int, ...]
+
+
+class _Absent:
+    """The type of `ABSENT`: there is nothing at this path."""
+
+
+ABSENT: Final = _Absent()
+
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_WORDS = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
+_STEP = re.compile(
+    r"""
+      (?P<dot>\.)?(?P<name>[^.\[\]"']+)
+    | \[(?P<index>\d{1,9})\]
+    | \["(?P<double>(?:[^"\\]|\\.)*)"\]
+    | \['(?P<single>(?:[^'\\]|\\.)*)'\]
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One value of a payload: where it is, what it is, and in which unit the device tells it."""
+
+    quantity: str
+    path: str = ""
+    unit: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        problems = value_mistakes(self.quantity, self.unit, self.scale, self.offset)
+        problems += path_mistakes(self.path)
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
+class TimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a payload tells its time, and in which form; without a path the time of arrival counts."""
+
+    path: str | None = None
+    format: str = "iso"
+    zone: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = time_mistakes(self.format, self.zone)
+        if self.path is not None:
+            problems += path_mistakes(self.path)
+        elif (self.format, self.zone) != ("iso", None):
+            problems.append("path is missing; it says where the time is in the payload")
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What one payload said: (quantity, value) pairs, their time, and what was wrong with the rest.
+
+    `time` is None when the payload tells none.
+    """
+
+    values: tuple[tuple[str, float], ...] = ()
+    time: datetime | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def parse_path(text: str) -> Path:
+    """Give the steps of a JSON pointer (/a/0), a dotted path (a["b:c"][0].d) or ""; else ValueError."""
+    if text.startswith("/"):
+        steps = text[1:].split("/")
+        for step in steps:
+            if re.search("~(?![01])", step):
+                raise ValueError(f"path {text!r} has a ~ that is neither ~0 nor ~1")
+        return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)
+    path: list[str | int] = []
+    at = 0
+    while at < len(text):
+        match = _STEP.match(text, at)
+        # The first name has no dot before it, every other one has.
+        if match is None or (match["name"] is not None and bool(match["dot"]) != bool(path)):
+            raise ValueError(f"path {text!r} cannot be read from {text[at:]!r} on; write a.b[0] or /a/b/0")
+        if match["name"] is not None:
+            path.append(match["name"])
+        elif match["index"] is not None:
+            path.append(int(match["index"]))
+        else:
+            quoted = match["double"] if match["double"] is not None else match["single"]
+            path.append(re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL))
+        at = match.end()
+    return tuple(path)
+
+
+def path_mistakes(text: str) -> list[str]:
+    """Give what is wrong with a path, as a list of no or one sentence."""
+    try:
+        parse_path(text)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+#: What a topic without options is: power in kW as a bare number.
+PLAIN_KW = ValueOptions(quantity=POWER_KW)
+
+
+def find(document: object, path: Path) -> object:
+    """Give what is at `path`, or ABSENT."""
+    for step in path:
+        if isinstance(document, dict):
+            document = document.get(step, ABSENT)
+        elif isinstance(document, list):
+            index = step if isinstance(step, int) else _index(step)
+            document = document[index] if 0 <= index < len(document) else ABSENT
+        else:
+            return ABSENT
+    return document
+
+
+def _index(step: str) -> int:
+    plain = step.isascii() and step.isdigit() and len(step) < 10 and (step == "0" or step[0] != "0")
+    return int(step) if plain else -1
+
+
+def number_of(value: object) -> float | None:
+    """Give a value as a finite number, or None where there is none (null, empty); ValueError says why not."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if text.lower() in _WORDS:
+            return _WORDS[text.lower()]
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(f"{_short(text)} is no number")
+        number = float(text)
+    elif isinstance(value, int | float):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+    else:
+        raise ValueError(
+            f"{_short(value)} is {'a list' if isinstance(value, list) else 'an object'}, no number"
+        )
+    if not math.isfinite(number):
+        raise ValueError(f"{_short(value)} is out of range")
+    return number
+
+
+def json_of(payload: bytes) -> object:
+    """Give a JSON document; ValueError says why it is none."""
+    if len(payload) > MOST_BYTES:
+        raise ValueError(f"the payload has {len(payload)} bytes, more than {MOST_BYTES}")
+    try:
+        return msgspec.json.decode(payload)
+    except UnicodeDecodeError:
+        raise ValueError("the payload is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("the payload is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(f"the payload {_short(payload)} is not JSON ({error})") from None
+
+
+class PayloadDecoder:
+    """Reads payloads by the `values` and `time` of a connection's options."""
+
+    def __init__(self, values: Sequence[ValueOptions], time: TimeOptions) -> None:
+        self._values = [
+            (
+                value.quantity,
+                parse_path(value.path),
+                scaling_for(value.quantity, value.unit, value.scale, value.offset),
+            )
+            for value in values
+        ]
+        self._plain = all(not path for _, path, _ in self._values) and time.path is None
+        self._time_path = None if time.path is None else parse_path(time.path)
+        self._read_time = time_reader(time.format, time.zone)
+
+    def decode(self, payload: bytes, arrival: datetime) -> Decoded:
+        """Give what the payload says. `arrival` tells which of the two equal autumn hours is meant."""
+        if not payload.strip():
+            return Decoded()
+        try:
+            document = _plain(payload) if self._plain else json_of(payload)
+            time = self._time_of(document, arrival)
+        except ValueError as error:
+            return Decoded(reasons=(str(error),))
+        values: list[tuple[str, float]] = []
+        reasons: list[str] = []
+        for quantity, path, scaling in self._values:
+            found = find(document, path)
+            if found is ABSENT:
+                continue
+            try:
+                number = number_of(found)
+                if number is not None:
+                    values.append((quantity, scaling.apply(number)))
+            except ValueError as error:
+                reasons.append(f"{quantity}: {error}")
+        return Decoded(tuple(values), time, tuple(reasons))
+
+    def _time_of(self, document: object, arrival: datetime) -> datetime | None:
+        if self._time_path is None:
+            return None
+        found = find(document, self._time_path)
+        if found is None or found is ABSENT:
+            return None
+        return nearest(self._read_time(found), arrival)
+
+
+def _plain(payload: bytes) -> object:
+    """Give a payload that is one value: a bare number or word, or JSON."""
+    if payload.lstrip()[:1] in (b"{", b"[", b'"'):
+        return json_of(payload)
+    if len(payload) > 1000:
+        raise ValueError(f"the payload has {len(payload)} bytes and is no plain number")
+    try:
+        text = payload.decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError("the payload is not UTF-8") from None
+    return None if text == "null" else text
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:50]}...{shown[-6:]}"

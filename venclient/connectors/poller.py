@@ -1,0 +1,290 @@
+"""The loop that no connector writes for itself: schedule, time-out, back-off, hand-over, logging.
+
+polled   :00      :10      :20      :30        slots on the wall clock, the same after every restart
+         read     read     (late)   read       a slot that passed meanwhile is counted, never caught up
+dark     read ... 5 s ... 10 s ... 20 s        attempts at growing distance, jittered per resource
+pushed   read read read                        the source sets the pace
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import zlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from venclient.clock import Clock
+from venclient.connectors.base import Batch, Reader
+from venclient.errors import ReadTimeout, VenError
+from venclient.model.reading import Reject
+
+logger = logging.getLogger(__name__)
+
+Deliver = Callable[[Batch], Awaitable[None]]
+State = Literal["starting", "ok", "dark"]
+
+FIRST_BACKOFF_S = 5.0
+LONGEST_BACKOFF_S = 60.0
+PUSHED_BACKOFF_S = 1.0
+JITTER = 0.2
+KEPT_REJECTS = 5
+#: So many batches of a source that keeps them may wait for their commit at once.
+MOST_HANDING = 256
+#: So many different reasons are logged for one resource; the rest is only counted.
+LOGGED_REASONS = 32
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How one resource's source is doing.
+
+    `missed` counts slots without an attempt to read, `failures` failed attempts in a row, `lost` readings
+    that the store refused and the source does not keep. `last_ok` is the last time something was read.
+    """
+
+    state: State = "starting"
+    last_ok: datetime | None = None
+    dark_since: datetime | None = None
+    last_error: str | None = None
+    failures: int = 0
+    readings: int = 0
+    rejects: int = 0
+    last_rejects: tuple[Reject, ...] = ()
+    missed: int = 0
+    lost: int = 0
+
+
+def spread_phase(name: str, within_s: float) -> float:
+    """Give a phase in [0, within_s) that is always the same for a name, so that pollers spread out."""
+    return zlib.crc32(name.encode()) / 2**32 * within_s
+
+
+class Poller:
+    """Reads one reader for ever and hands each batch to `deliver`.
+
+    `deliver` returns when a replayable batch is committed (it is acknowledged then); for others it may
+    return earlier. `phase_s` shifts the slots of polled readers. `name` is what people call the resource.
+    """
+
+    def __init__(
+        self, reader: Reader, *, name: str, deliver: Deliver, clock: Clock, phase_s: float = 0.0
+    ) -> None:
+        self._reader = reader
+        self._name = name
+        self._deliver = deliver
+        self._clock = clock
+        self._phase_s = phase_s
+        self._random = random.Random(name)  # noqa: S311 (repeatable jitter, no secret)
+        self._state: State = "starting"
+        self._last_ok: datetime | None = None
+        self._dark_since: datetime | None = None
+        self._dark_since_s = 0.0
+        self._last_error: str | None = None
+        self._failures = 0
+        self._readings = 0
+        self._rejects = 0
+        self._last_rejects: deque[Reject] = deque(maxlen=KEPT_REJECTS)
+        self._reasons: set[str] = set()
+        self._bugs: set[str] = set()
+        self._missed = 0
+        self._lost = 0
+        self._unstored = False
+        self._handing: set[asyncio.Task[None]] = set()
+        self._slot = 0
+        self._started_s = 0.0
+
+    @property
+    def health(self) -> Health:
+        """How things stand now."""
+        return Health(
+            state=self._state,
+            last_ok=self._last_ok,
+            dark_since=self._dark_since,
+            last_error=self._last_error,
+            failures=self._failures,
+            readings=self._readings,
+            rejects=self._rejects,
+            last_rejects=tuple(self._last_rejects),
+            missed=self._missed,
+            lost=self._lost,
+        )
+
+    async def run(self) -> None:
+        """Read until cancelled, then close the reader."""
+        try:
+            self._slot = self._slot_now()
+            while True:
+                await self._until_room()
+                self._started_s = self._clock.monotonic()
+                batch = await self._read()
+                if batch is not None:
+                    await self._pass_on(batch)
+                    await self._wait_for_slot()
+                else:
+                    await self._clock.sleep(self._backoff_s(self._failures))
+                    self._slot = self._slot_now()
+        finally:
+            for task in self._handing:
+                task.cancel()
+            await asyncio.gather(*self._handing, return_exceptions=True)
+            await self._reader.close()
+
+    # Reading
+
+    async def _read(self) -> Batch | None:
+        polled = self._reader.interval_s is not None
+        try:
+            async with asyncio.timeout(self._reader.timeout_s if polled else None):
+                batch = await self._reader.read()
+        except VenError as error:
+            self._failed(str(error))
+        except TimeoutError:
+            limit = f"no reading within {self._reader.timeout_s:g} s"
+            self._failed(str(ReadTimeout(limit, subject=self._name)))
+        except Exception as error:  # noqa: BLE001 (a bug in one connector must not end the others)
+            self._bug("its connector broke", error)
+            self._failed(f"unexpected {type(error).__name__} in the connector (a bug; please report it)")
+        else:
+            self._succeeded()
+            self._note_rejects(batch)
+            return batch
+        return None
+
+    def _failed(self, reason: str) -> None:
+        self._failures += 1
+        self._last_error = reason
+        if self._state != "dark":
+            self._state = "dark"
+            self._dark_since = self._clock.now()
+            self._dark_since_s = self._clock.monotonic()
+            logger.warning("%s went dark: %s", self._name, reason)
+
+    def _succeeded(self) -> None:
+        if self._state == "dark":
+            gone_s = self._clock.monotonic() - self._dark_since_s
+            attempts = "1 failed attempt" if self._failures == 1 else f"{self._failures} failed attempts"
+            logger.info("%s is back after %s and %s", self._name, _spell(gone_s), attempts)
+        self._state = "ok"
+        self._dark_since = None
+        self._failures = 0
+        self._last_ok = self._clock.now()
+
+    def _note_rejects(self, batch: Batch) -> None:
+        self._rejects += len(batch.rejects)
+        self._last_rejects.extend(batch.rejects)
+        for reject in batch.rejects:
+            if reject.reason in self._reasons or len(self._reasons) >= LOGGED_REASONS:
+                continue
+            self._reasons.add(reject.reason)
+            logger.warning(
+                "%s: skipped %s: %s (more of this kind are only counted)",
+                self._name,
+                reject.place,
+                reject.reason,
+            )
+
+    def _bug(self, what: str, error: Exception) -> None:
+        kind = f"{what} {type(error).__name__}"
+        if kind not in self._bugs:
+            self._bugs.add(kind)
+            logger.error("%s: %s", self._name, what, exc_info=error)
+
+    # Handing over
+
+    async def _until_room(self) -> None:
+        """Wait while too much of what the source keeps is not stored, or storing fails.
+
+        Otherwise reading goes on while a commit is due, seconds away perhaps: a follower that stopped
+        would be behind when a report is made, and a broker would hold its messages back.
+        """
+        while len(self._handing) >= MOST_HANDING or (self._unstored and self._handing):
+            await asyncio.wait(self._handing, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _pass_on(self, batch: Batch) -> None:
+        """Hand a batch over; what its source keeps for us may wait for its commit while we read on."""
+        if not batch.replayable:
+            await self._hand_over(batch)
+            return
+        task = asyncio.create_task(self._hand_over(batch), name=f"hand over {self._name}")
+        self._handing.add(task)
+        task.add_done_callback(self._handing.discard)
+
+    async def _hand_over(self, batch: Batch) -> None:
+        attempts = 0
+        while True:
+            try:
+                await self._deliver(batch)
+                if batch.replayable:
+                    batch.acknowledge()
+            except VenError as error:
+                reason = str(error)
+            except Exception as error:  # noqa: BLE001 (nor must one in what takes the readings)
+                self._bug("handing over its readings broke", error)
+                reason = f"unexpected {type(error).__name__} while storing (a bug; please report it)"
+            else:
+                self._readings += len(batch.readings)
+                if self._unstored:
+                    self._unstored = False
+                    logger.info("%s: readings are stored again", self._name)
+                return
+            if not self._unstored:
+                self._unstored = True
+                logger.warning("%s: readings are not stored: %s", self._name, reason)
+            attempts += 1
+            self._last_error = reason
+            if not batch.replayable:
+                self._lost += len(batch.readings)
+                return
+            # The source keeps what we have not acknowledged: hold it back rather than lose it.
+            await self._clock.sleep(self._backoff_s(attempts))
+
+    # When to read next
+
+    def _backoff_s(self, failures: int) -> float:
+        interval_s = self._reader.interval_s
+        first_s = PUSHED_BACKOFF_S if interval_s is None else min(interval_s, FIRST_BACKOFF_S)
+        pause_s = min(LONGEST_BACKOFF_S, first_s * 2.0 ** min(failures - 1, 16))
+        return pause_s * self._random.uniform(1 - JITTER, 1 + JITTER)
+
+    def _slot_now(self) -> int:
+        if self._reader.interval_s is None:
+            return 0
+        return math.floor((self._clock.now().timestamp() - self._phase_s) / self._reader.interval_s)
+
+    async def _wait_for_slot(self) -> None:
+        interval_s = self._reader.interval_s
+        if interval_s is None:
+            await self._clock.sleep(0)  # others get their turn even when a source never waits
+            return
+        now = self._slot_now()
+        if now > self._slot:
+            # Late: read at once for the current slot. A wall clock that was set forward misses nothing.
+            passed = int((self._clock.monotonic() - self._started_s) / interval_s)
+            self._missed += min(now - self._slot - 1, passed)
+            self._slot = now
+            await self._clock.sleep(0)
+            return
+        self._slot += 1
+        if self._slot > now + 2:
+            # The wall clock was set back; one early wake-up alone must not read the same slot twice.
+            self._slot = now + 1
+        due = self._slot * interval_s + self._phase_s
+        await self._clock.sleep(due - self._clock.now().timestamp())
+
+
+def _spell(seconds: float) -> str:
+    """Say a duration in its two largest units: 45 s, 2 min 5 s, 3 h 0 min, 2 d 4 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

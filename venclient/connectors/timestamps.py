@@ -1,0 +1,165 @@
+"""The time that a device or a file states, in whichever form, as an aware UTC time.
+
+Local time has an hour that comes twice each autumn. Each form gives both instants that its text can
+mean (the same one twice, outside of that hour); the caller knows which: a live message means the
+instant nearest to its arrival, rows of a file come in order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+FORMS = ("iso", "epoch_s", "epoch_ms", "dsmr")
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+Instants = tuple[datetime, datetime]
+
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
+_DSMR = re.compile(r"(\d{12})([SW]?)", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,16}(?:\.\d*)?", re.ASCII)
+_SAMPLE = datetime(2026, 11, 23, 13, 34, 56)  # noqa: DTZ001 (patterns are tried on a local time)
+
+
+def zone_of(name: str) -> tzinfo:
+    """Give a zone by its IANA name, UTC, or a fixed offset such as +01:00; ValueError otherwise."""
+    offset = _OFFSET.fullmatch(name)
+    if name.upper() in ("UTC", "Z"):
+        return UTC
+    if offset is not None:
+        minutes = int(offset[2]) * 60 + int(offset[3])
+        return timezone(timedelta(minutes=minutes if offset[1] == "+" else -minutes))
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(
+            f"there is no zone {name!r}; use a name such as Europe/Copenhagen, UTC or +01:00"
+        ) from None
+
+
+def time_mistakes(form: str, zone: str | None) -> list[str]:
+    """Give a sentence for each mistake in the description of a time."""
+    found = []
+    if zone is not None:
+        try:
+            zone_of(zone)
+        except ValueError as error:
+            found.append(str(error))
+    if form in FORMS:
+        return found
+    try:
+        readable = _by_pattern(_SAMPLE.strftime(form), form).date() == _SAMPLE.date()
+    except ValueError:
+        readable = False
+    if not readable:
+        found.append(
+            f"format {form!r} tells no date; use {', '.join(FORMS)} or a pattern such as %d/%m/%Y %H:%M:%S"
+        )
+    elif "%z" not in form and zone is None:
+        found.append(f"format {form!r} is local time and needs a zone, such as Europe/Copenhagen or UTC")
+    return found
+
+
+def time_reader(form: str, zone: str | None) -> Callable[[object], Instants]:
+    """Give the function that reads times in `form` ("iso", "epoch_s", "epoch_ms", "dsmr" or a pattern).
+
+    The function takes a text or number and gives the one or two instants (UTC) that it can mean, the
+    earlier first; ValueError says what is wrong with the text.
+    """
+    place = None if zone is None else zone_of(zone)
+    if form in ("epoch_s", "epoch_ms"):
+        divide = 1 if form == "epoch_s" else 1000
+        return lambda raw: _epoch(raw, divide)
+    if form == "dsmr":
+        return lambda raw: _dsmr(raw, place or ZoneInfo("Europe/Amsterdam"))
+    if form == "iso":
+        return lambda raw: _local(_iso(raw), place, raw)
+    return lambda raw: _local(_by_pattern(raw, form), place, raw)
+
+
+def nearest(instants: Instants, to: datetime) -> datetime:
+    """Give the instant that is nearest to `to`."""
+    return min(instants, key=lambda one: abs(one - to))
+
+
+def in_order(instants: Instants, last: datetime | None) -> datetime:
+    """Give the instant that follows `last`, the row before: the second one once the first has passed.
+
+    A row before that is far later says nothing: a file that jumps back starts with the first again.
+    """
+    first, second = instants
+    if last is not None and first <= last < second + (second - first):
+        return second
+    return first
+
+
+def _epoch(raw: object, divide: int) -> Instants:
+    if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()):
+        raw = float(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise ValueError(f"time {raw!r} is no number of seconds or milliseconds since 1970")
+    try:
+        instant = datetime.fromtimestamp(raw / divide, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"time {raw!r} is out of range") from None
+    return _sane(instant, instant, raw)
+
+
+def _iso(raw: object) -> datetime:
+    text = _text(raw)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"time {raw!r} is not in ISO form, such as 2026-01-31T23:59:00+01:00") from None
+
+
+def _by_pattern(raw: object, pattern: str) -> datetime:
+    text = _text(raw)
+    try:
+        return datetime.strptime(text, pattern)  # noqa: DTZ007 (the zone follows)
+    except ValueError:
+        raise ValueError(f"time {raw!r} is not in the form {pattern!r}") from None
+
+
+def _dsmr(raw: object, zone: tzinfo) -> Instants:
+    text = str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else _text(raw)
+    match = _DSMR.fullmatch(text)
+    if match is None:
+        raise ValueError(f"time {raw!r} is not in DSMR form, such as 250824120000S")
+    instants = _local(_by_pattern(match[1], "%y%m%d%H%M%S"), zone, raw)
+    if not match[2]:
+        return instants
+    summer = match[2] == "S"
+    for instant in instants:
+        if bool(instant.astimezone(zone).dst()) == summer:
+            return instant, instant
+    # Meters are known to keep the mark of the other season for a while; the offset it names is what counts.
+    shift = timedelta(hours=-1 if summer else 1)
+    return _sane(instants[0] + shift, instants[0] + shift, raw)
+
+
+def _local(time: datetime, zone: tzinfo | None, raw: object) -> Instants:
+    if time.tzinfo is not None:
+        instant = time.astimezone(UTC)
+        return _sane(instant, instant, raw)
+    if zone is None:
+        raise ValueError(f"time {raw!r} is local time of an unknown zone; give time.zone")
+    first = time.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    second = time.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    # In the hour that spring leaves out, fold 1 is the earlier one: no second meaning, just a wrong clock.
+    return _sane(first, max(first, second), raw)
+
+
+def _sane(first: datetime, second: datetime, raw: object) -> Instants:
+    if not EARLIEST <= first <= second < LATEST:
+        raise ValueError(f"time {raw!r} is not in 2000..2200; is the clock of the device set?")
+    return first, second
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError(f"time {raw!r} is no text")
+    return raw.strip()
