@@ -60,12 +60,6 @@ SETTINGS: tuple[Setting, ...] = (
         "How long polled readings may wait for their commit to the card.",
     ),
     Setting("readings.retention_days", "days", 400.0, "How long single readings are kept."),
-    Setting(
-        "connectors.interval_s",
-        "seconds",
-        10.0,
-        "How often a meter is read when its connection does not say.",
-    ),
     Setting("vtn.url", "url", None, "Base address of the VTN, with its version path.", True),
     Setting(
         "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."

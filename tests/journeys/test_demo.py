@@ -1,0 +1,132 @@
+"""`ven demo`, as a person runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from venclient.clock import SystemClock
+from venclient.simulation.broker import Broker
+from venclient.simulation.loads import Load
+from venclient.simulation.mqtt_devices import MqttPublisher, plain_meter
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def config(root: Path, tmp_path: Path) -> Path:
+    """Give a copy of the sample sites, so that the checkout's database stays as it is."""
+    folder = tmp_path / "config"
+    for name in ("exampleassets", "examplemeterdata"):
+        shutil.copytree(root / "config" / name, folder / name)
+    return folder
+
+
+def test_the_demo_ends_with_all_checks_held(config: Path, tmp_path: Path) -> None:
+    """Registry, site, VTN and gateway: status 0, a summary, and files to look at."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "venclient",
+            "demo",
+            "--config-folder",
+            config,
+            "--site",
+            tmp_path / "site",
+            "--intervals",
+            "2",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "checks held" in done.stdout
+    assert "reports: 2 sent, 2 accepted by the VTN, 0 refused, 2 expected" in done.stdout
+    assert {"ven.toml", "gateway.log", "resources.db", "var"} <= {
+        path.name for path in (tmp_path / "site").iterdir()
+    }
+
+
+def test_ctrl_c_ends_the_demo_and_all_it_started_within_two_seconds(config: Path, tmp_path: Path) -> None:
+    """Interrupted in the middle, it ends at once, and neither broker nor gateway is left behind."""
+    site = tmp_path / "site"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "venclient",
+            "demo",
+            "--config-folder",
+            str(config),
+            "--site",
+            str(site),
+            "--forever",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline and not (site / "var" / "ven.sock").exists():
+            assert process.poll() is None, process.stdout.read() if process.stdout else ""
+            time.sleep(0.1)  # another process is starting
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=10)
+        took_s = time.monotonic() - began
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+    left = subprocess.run(["pgrep", "-f", str(site)], capture_output=True, text=True, check=False).stdout
+    assert (process.returncode, took_s < 2) == (130, True), output
+    assert left == ""
+
+
+async def test_without_mosquitto_the_broker_in_the_process_serves(tmp_path: Path) -> None:
+    """Where Debian's broker is not installed, amqtt takes and passes on messages."""
+    broker = Broker(tmp_path)
+    await broker.start(prefer_mosquitto=False)
+    loop = asyncio.get_running_loop()
+    received: asyncio.Queue[bytes] = asyncio.Queue()
+    client = Client(CallbackAPIVersion.VERSION2)
+
+    def subscribe(client: Client, *_: object) -> None:
+        client.subscribe("m", qos=1)
+
+    def take(_client: Client, _data: object, message: MQTTMessage) -> None:
+        loop.call_soon_threadsafe(received.put_nowait, bytes(message.payload))
+
+    client.on_connect = subscribe
+    client.on_message = take
+    client.connect_async("127.0.0.1", broker.port)
+    client.loop_start()
+    publisher = asyncio.create_task(
+        MqttPublisher(broker.port, (plain_meter("m", Load(5.0)),), SystemClock(), interval_s=0.2).run()
+    )
+    try:
+        async with asyncio.timeout(10):
+            payload = await received.get()
+    finally:
+        publisher.cancel()
+        await asyncio.gather(publisher, return_exceptions=True)
+        client.loop_stop()
+        await broker.stop()
+
+    assert (broker.kind, payload) == ("amqtt", b"5000.0")

@@ -1,0 +1,5 @@
+"""`python -m venclient` is `ven`."""
+
+from venclient.cli import main
+
+main()

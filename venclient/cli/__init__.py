@@ -1,0 +1,77 @@
+"""The command `ven`: one module per group; what a command needs is imported when it runs.
+
+Exit status: 0 all good; 1 done, but something was refused or a check failed; 2 wrong settings or
+command line; 3 no gateway is running.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import venclient.cli.db as db_commands
+import venclient.cli.demo as demo_commands
+import venclient.cli.importing as importing_commands
+import venclient.cli.meterdata as meterdata_commands
+import venclient.cli.read as read_commands
+import venclient.cli.readings as readings_commands
+import venclient.cli.resources as resources_commands
+import venclient.cli.service as service_commands
+import venclient.cli.simulate_vtn as simulate_vtn_commands
+from venclient import __version__
+from venclient.errors import ConfigError, VenError
+
+app = typer.Typer(
+    name="ven",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Turn a site's meters and flexible assets into an OpenADR 3 Virtual End Node.",
+)
+simulate = typer.Typer(no_args_is_help=True, help="Things to try venclient against, on this machine.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"venclient {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """Turn a site's meters and flexible assets into an OpenADR 3 Virtual End Node."""
+
+
+app.command("demo")(demo_commands.demo)
+app.command("import")(importing_commands.import_files)
+app.add_typer(resources_commands.app, name="resources")
+app.command("read")(read_commands.read)
+app.add_typer(readings_commands.app, name="readings")
+app.command("run")(service_commands.run)
+app.command("status")(service_commands.status)
+app.add_typer(service_commands.config_app, name="config")
+app.add_typer(db_commands.app, name="db")
+simulate.command("vtn")(simulate_vtn_commands.vtn)
+simulate.command("meterdata")(meterdata_commands.meterdata)
+app.add_typer(simulate, name="simulate")
+
+
+def main() -> None:
+    """Run `ven`; errors are told in a sentence, without a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        sys.exit(2)
+    except VenError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

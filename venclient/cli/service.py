@@ -1,0 +1,90 @@
+"""`ven run`, `ven status` and `ven config`: the service, what it is doing, and what it was told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DEFAULT_CONFIG = Path("ven.toml")
+
+config_app = typer.Typer(no_args_is_help=True, help="Look at the settings.")
+
+
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
+) -> None:
+    """Run the gateway until it is stopped (Ctrl-C, SIGTERM)."""
+    import asyncio
+    import logging
+    import signal
+
+    from venclient.gateway import Gateway
+    from venclient.settings import load_settings
+
+    settings = load_settings(config, flags={"log.level": log_level})
+    logging.basicConfig(
+        level=settings["log.level"].upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    # Libraries tell each request and reconnection at INFO; what matters of it the gateway says once.
+    for noisy in ("httpx2", "httpcore2", "pymodbus", "paho", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        work = asyncio.create_task(Gateway(settings).run(), name="gateway")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, work.cancel)
+        try:
+            await work
+        except asyncio.CancelledError:
+            logging.getLogger("venclient.gateway").info("stopped")
+
+    asyncio.run(serve())
+
+
+def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Say what the running gateway is doing; exit status 3 when none runs."""
+    from venclient.settings import load_settings
+    from venclient.status import ask
+
+    settings = load_settings(config)
+    snapshot = ask(settings.path("status.socket"))
+    if snapshot is None:
+        if as_json:
+            typer.echo(json.dumps({"running": False}))
+        else:
+            typer.echo(f"no gateway is running with {config}; start one: ven run --config {config}")
+        raise typer.Exit(3)
+    if as_json:
+        typer.echo(json.dumps({"running": True, **snapshot}, indent=2))
+        return
+    from rich.console import Console
+
+    from venclient.view import status_view
+
+    Console().print(status_view(snapshot))
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Show every setting with its value and where it came from; secrets stay references."""
+    from venclient.settings import SETTINGS, load_settings
+
+    settings = load_settings(config if config.exists() or config != DEFAULT_CONFIG else None)
+    rows: list[dict[str, Any]] = [
+        {"key": s.key, "value": settings[s.key], "origin": settings.origin[s.key], "help": s.help}
+        for s in SETTINGS
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    width = max(len(row["key"]) for row in rows)
+    for row in rows:
+        typer.echo(f"{row['key']:<{width}}  {row['value']!s:<28}  ({row['origin']})")
