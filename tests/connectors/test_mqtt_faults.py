@@ -1,0 +1,168 @@
+"""What a reader says and does when its broker is away, refuses us, or is not the one that we trust."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.connectors.sites import make_site
+from tests.connectors.test_mqtt import PLAIN_W, TOPIC, connected, drained, meter, publish, read, values
+from tests.fakes.mqtt import scripted_broker
+from tests.peers import missing, mosquitto
+from venclient.connectors.base import Batch
+from venclient.connectors.mqtt import open_mqtt_reader
+from venclient.errors import ConnectFailed, ConnectorError
+
+
+@pytest.mark.peer
+async def test_a_broker_that_is_away_at_first_is_dark_once_and_then_read(
+    tmp_path: Path, free_port: int
+) -> None:
+    """An unreachable broker is ConnectFailed after the time-out; the same reader goes on when it is there."""
+    reader = open_mqtt_reader(meter(free_port, options={**PLAIN_W, "timeout_s": 0.2}), make_site(tmp_path))
+    with pytest.raises(ConnectFailed, match="refused") as caught:
+        await read(reader)
+    assert "Hotel Ærø" in caught.value.subject
+    waiting = asyncio.create_task(reader.read())
+    with mosquitto(tmp_path / "broker", free_port):
+        assert await asyncio.wait_for(waiting, 10) == Batch()  # says that all is well
+        await publish(free_port, (TOPIC, "1000"))
+        assert values(await read(reader)) == [1.0]
+        await reader.close()
+
+
+@pytest.mark.peer
+async def test_a_broker_that_goes_and_comes_back(tmp_path: Path, free_port: int) -> None:
+    """A lost connection is told once; the reader resumes by itself, on a broker that forgot it, too."""
+    with mosquitto(tmp_path / "one", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+    with pytest.raises(ConnectFailed, match="lost"):
+        await read(reader)
+    waiting = asyncio.create_task(reader.read())
+    with mosquitto(tmp_path / "two", free_port):
+        assert await asyncio.wait_for(waiting, 10) == Batch()
+        await publish(free_port, (TOPIC, "3000"))
+        assert values(await read(reader)) == [3.0]
+        await reader.close()
+
+
+@contextmanager
+def guarded(folder: Path, port: int, *lines: str) -> Iterator[None]:
+    """Run a broker that lets in `meter` with the password `geheim` only."""
+    folder.mkdir(parents=True)
+    done = subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(folder / "passwords"), "meter", "geheim"],
+        check=False,
+        capture_output=True,
+    )
+    if done.returncode:
+        missing("mosquitto_passwd does not work (apt-get install mosquitto)")
+    with mosquitto(folder, port, "allow_anonymous false", f"password_file {folder / 'passwords'}", *lines):
+        yield
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_a_refused_login_says_so_and_hides_the_password(
+    tmp_path: Path, free_port: int, protocol: str
+) -> None:
+    """A wrong password is told as what it is, and the right one lets in."""
+    options = {**PLAIN_W, "protocol": protocol}
+    login = {"username": "meter", "password": "geheim"}
+    with guarded(tmp_path / "broker", free_port):
+        wrong = open_mqtt_reader(
+            meter(free_port, options=options, username="meter", password="falsch"), make_site(tmp_path)
+        )
+        with pytest.raises(ConnectorError, match="check username and password") as caught:
+            await read(wrong)
+        await wrong.close()
+        right = open_mqtt_reader(meter(free_port, options=options, **login), make_site(tmp_path))
+        await connected(right, free_port, auth=login)
+        await right.close()
+    assert "falsch" not in str(caught.value)
+    assert not isinstance(caught.value, ConnectFailed)
+
+
+@pytest.mark.peer
+async def test_a_refused_topic_says_so(tmp_path: Path, free_port: int) -> None:
+    """A broker that refuses a subscription is told apart from one that is away; others go on."""
+    async with scripted_broker(free_port, refuse={TOPIC}):
+        site = make_site(tmp_path)
+        refused = open_mqtt_reader(meter(free_port, name="A"), site)
+        other = open_mqtt_reader(meter(free_port, name="B", topic="other"), site)
+        with pytest.raises(ConnectorError, match=r"refuses the topic 'site/meter/power'.*access list"):
+            await read(refused)
+        assert await drained(other) == []
+        await refused.close()
+        await other.close()
+
+
+@pytest.mark.peer
+async def test_a_broker_that_talks_garbage_is_only_a_lost_connection(tmp_path: Path, free_port: int) -> None:
+    """Bytes that are no MQTT end the connection, not the reader: it connects again and reads on."""
+    async with scripted_broker(free_port, garbage_first=True) as broker:
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        with pytest.raises(ConnectFailed):
+            await read(reader)
+        assert await read(reader) == Batch()
+        await broker.publish(TOPIC, b"4000")
+        assert values(await read(reader)) == [4.0]
+        await reader.close()
+
+
+@contextmanager
+def certified(folder: Path, port: int) -> Iterator[None]:
+    """Run a broker with TLS for localhost that wants a certificate of its own authority from clients."""
+    folder.mkdir(parents=True)
+
+    def openssl(*words: str) -> None:
+        try:
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+        except (OSError, subprocess.CalledProcessError) as error:
+            missing(f"openssl does not work ({error})")
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Our CA", "-days", "2")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for name in ("server", "client"):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl(
+            *f"x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2".split(),
+            *f"-out {name}.pem -extfile names".split(),
+        )
+    lines = [
+        f"{option} {folder}/{file}"
+        for option, file in (("cafile", "ca.pem"), ("certfile", "server.pem"), ("keyfile", "server.key"))
+    ]
+    with mosquitto(folder, port, "allow_anonymous true", *lines, "require_certificate true"):
+        yield
+
+
+@pytest.mark.peer
+async def test_tls_with_our_own_authority_and_certificate(tmp_path: Path, free_port: int) -> None:
+    """The broker's certificate is checked, ours is shown; files are found beside the registry."""
+    certificate = {"cert_file": "broker/client.pem", "key_file": "broker/client.key"}
+    trusting = {**PLAIN_W, "tls": True, "ca_file": "broker/ca.pem", **certificate}
+    blind = {**PLAIN_W, "tls": True, **certificate}
+    with certified(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port, options=trusting), make_site(tmp_path))
+        assert await drained(reader) == []
+        tls = {
+            "ca_certs": str(tmp_path / "broker/ca.pem"),
+            "certfile": str(tmp_path / "broker/client.pem"),
+            "keyfile": str(tmp_path / "broker/client.key"),
+        }
+        await publish(free_port, (TOPIC, "1000"), tls=tls)
+        assert values(await read(reader)) == [1.0]
+        await reader.close()
+
+        reader = open_mqtt_reader(meter(free_port, options=blind), make_site(tmp_path))
+        with pytest.raises(ConnectorError, match=r"not trusted.*ca_file"):
+            await read(reader)
+        await reader.close()
