@@ -360,3 +360,17 @@ def test_any_way_of_growing_gives_the_same_rows(rows: list[str], cuts: list[int]
 
     with TemporaryDirectory() as one, TemporaryDirectory() as two:
         assert asyncio.run(grow(Path(one))) == asyncio.run(at_once(Path(two)))
+
+
+async def test_a_backlog_says_that_more_waits_until_it_is_read(tmp_path: Path) -> None:
+    """A long file is read on at once, piece by piece; at its end the reader waits for growth again."""
+    moments = [datetime.fromtimestamp(1_800_000_000 + minute * 60, UTC) for minute in range(14_000)]
+    write(tmp_path, HEAD + "".join(f"{moment.isoformat()},1.5\n" for moment in moments))
+    reader = reader_of(tmp_path)
+    told = []
+    for _ in range(4):
+        batch = await reader.read()
+        told.append((len(batch.readings), batch.more))
+
+    # The first line is the header.
+    assert told == [(4999, True), (5000, True), (4001, False), (0, False)]

@@ -35,6 +35,7 @@ class Meter:
         self.takes_s = 0.0
         self.rejects: tuple[Reject, ...] = ()
         self.replayable = False
+        self.backlog = 0
         self.acknowledged = 0
         self.closed = 0
         self.gate: asyncio.Event | None = None
@@ -53,7 +54,14 @@ class Meter:
         if self.error is not None:
             raise self.error
         reading = Reading("id", "power_kw", float(len(self.reads)), self.clock.now())
-        return Batch([reading], self.rejects, acknowledge=self.acknowledge, replayable=self.replayable)
+        self.backlog = max(0, self.backlog - 1)
+        return Batch(
+            [reading],
+            self.rejects,
+            acknowledge=self.acknowledge,
+            replayable=self.replayable,
+            more=self.backlog > 0,
+        )
 
     async def close(self) -> None:
         self.closed += 1
@@ -368,6 +376,36 @@ async def test_a_replayable_batch_is_acknowledged_only_after_it_was_stored(
         assert poller.health.lost == 0
 
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_a_source_that_keeps_its_readings_is_read_on_while_a_commit_is_due(
+    clock: ManualClock, store: Store
+) -> None:
+    """A commit that comes late holds back the acknowledgement, not the next readings."""
+    meter = Meter(clock)
+    meter.replayable = True
+    committed = asyncio.Event()
+
+    async def until_committed() -> None:
+        await committed.wait()
+
+    store.wait = until_committed
+    async with polling(meter, store):
+        await clock.advance(30)
+        read, acknowledged = len(meter.reads), meter.acknowledged
+        committed.set()
+        await clock.advance(1)
+
+    assert (read, acknowledged, meter.acknowledged) == (4, 0, 4)
+
+
+async def test_a_backlog_is_read_at_once_then_the_schedule_goes_on(meter: Meter, store: Store) -> None:
+    """While a source says that more waits, no slot is waited for."""
+    meter.backlog = 4
+    async with polling(meter, store):
+        await meter.clock.advance(14)
+
+    assert meter.seconds() == [7, 7, 7, 7, 10, 20]
 
 
 async def test_polled_readings_that_cannot_be_stored_are_counted_as_lost(meter: Meter, store: Store) -> None:

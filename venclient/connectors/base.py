@@ -32,6 +32,7 @@ class Batch:
     `bookmarks` are stored in the same commit as `readings` (a file's offset: never twice, never lost).
     `acknowledge` is called after that commit (a broker's message: never lost). `replayable` says that
     the source keeps what is not acknowledged; readings that are not may be lost with a power cut.
+    `more` says that a backlog waits: a polled source is read again at once, not in its next slot.
     """
 
     readings: Sequence[Reading] = ()
@@ -39,6 +40,7 @@ class Batch:
     bookmarks: Mapping[str, str] = field(default_factory=dict)
     acknowledge: Callable[[], None] = _nothing_to_acknowledge
     replayable: bool = False
+    more: bool = False
 
 
 @runtime_checkable

@@ -23,6 +23,8 @@ PAGE = "docs/connectors/file.md"
 TIMEOUT_S = 30.0
 #: A file in which nothing is for us is read on at most so many pieces at once.
 MOST_PIECES = 50
+#: With more than this unread the next look comes at once: a backlog must not take an interval per piece.
+BACKLOG_BYTES = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -69,7 +71,10 @@ class FileReader:
             return Batch(replayable=True)
         self._mark = mark
         bookmark = msgspec.json.encode(mark).decode()
-        return Batch(found.readings, found.rejects, bookmarks={self._key: bookmark}, replayable=True)
+        more = state is not None and mark is not None and state[1] - mark.offset > BACKLOG_BYTES
+        return Batch(
+            found.readings, found.rejects, bookmarks={self._key: bookmark}, replayable=True, more=more
+        )
 
     async def close(self) -> None:
         """Do nothing: the file is open only while it is read."""

@@ -125,7 +125,10 @@ class Poller:
                 batch = await self._read()
                 if batch is not None:
                     await self._pass_on(batch)
-                    await self._wait_for_slot()
+                    if batch.more:
+                        await self._clock.sleep(0)
+                    else:
+                        await self._wait_for_slot()
                 else:
                     await self._clock.sleep(self._backoff_s(self._failures))
                     self._slot = self._slot_now()
