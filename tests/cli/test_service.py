@@ -1,0 +1,106 @@
+"""`ven run`, `ven status` and `ven config`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from venclient.cli import app, main
+
+
+def ven(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `ven` in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "venclient", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("VEN_")},
+    )
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run `ven` in this process and give its exit status."""
+    monkeypatch.setattr(sys, "argv", ["ven", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code if isinstance(ended.value.code, int) else 0
+
+
+GOOD = '[ven]\nname = "x"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1"\n'
+
+
+def test_a_wrong_configuration_is_told_whole_with_status_2(tmp_path: Path) -> None:
+    """Every mistake has its line with file, key, value and expected form; there is no traceback."""
+    (tmp_path / "ven.toml").write_text('[vtn]\nurl = "vtn"\npoll_s = "often"\n[readings]\ncomit_s = 3\n')
+
+    done = ven("run", "--config", "ven.toml", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["ven.toml"] * 4
+    assert "vtn.poll_s = 'often': expected seconds, a number above 0" in done.stderr
+    assert "did you mean readings.commit_s?" in done.stderr
+
+
+def test_a_missing_database_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a registry there is nothing to serve: status 2, and what to type."""
+    (tmp_path / "ven.toml").write_text(GOOD)
+
+    assert call(monkeypatch, "run", "--config", str(tmp_path / "ven.toml")) == 2
+    assert "ven import" in capsys.readouterr().err
+
+
+def test_status_without_a_gateway_says_so_with_status_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Programs and people can tell a gateway that does not run from one that is in trouble."""
+    (tmp_path / "ven.toml").write_text(GOOD)
+
+    assert call(monkeypatch, "status", "--config", str(tmp_path / "ven.toml")) == 3
+    assert "no gateway is running" in capsys.readouterr().out
+    assert call(monkeypatch, "status", "--json", "--config", str(tmp_path / "ven.toml")) == 3
+    assert json.loads(capsys.readouterr().out) == {"running": False}
+
+
+def test_config_show_tells_values_and_origins_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each setting with where it came from; a secret stays a reference."""
+    monkeypatch.setenv("GW", "hunter2")
+    (tmp_path / "ven.toml").write_text(GOOD + 'client_id = "gw"\nclient_secret = "env:GW"\n')
+
+    assert call(monkeypatch, "config", "show", "--json", "--config", str(tmp_path / "ven.toml")) == 0
+    printed = capsys.readouterr().out
+    rows = {row["key"]: row for row in json.loads(printed)}
+    assert rows["vtn.client_secret"]["value"] == "env:GW"
+    assert (rows["vtn.poll_s"]["value"], rows["vtn.poll_s"]["origin"]) == (60.0, "default")
+    assert "hunter2" not in printed
+
+
+def test_an_unknown_command_is_refused_with_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typo is told as such."""
+    assert call(monkeypatch, "rnu") == 2
+    assert "No such command 'rnu'" in capsys.readouterr().err
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    """`ven --help` imports none of the libraries that only a running command needs."""
+    code = (
+        "import sys\nfrom venclient.cli import app\n"
+        "print([m for m in ('pandas', 'sqlalchemy', 'alembic', 'pymodbus', 'paho', 'httpx2', 'litestar', 'apsw')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+    assert app.info.name == "ven"

@@ -1,0 +1,93 @@
+"""What `ven status` shows: a snapshot as tables, readable on a narrow terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from venclient.view import age_text, status_view
+
+NOW = "2026-05-01T12:00:00+00:00"
+
+
+def snapshot(**changes: Any) -> dict[str, Any]:
+    """Give a snapshot of a gateway with one good and one dark meter."""
+    meter = {
+        "resource": "r1",
+        "name": "Hotel Ærø",
+        "type": "DSR",
+        "connection": "MODBUSTCP",
+        "endpoint": "modbustcp 192.0.2.1:502",
+        "vtn_name": "Hotel Ærø",
+        "latest": {"power_kw": {"value": 12.345, "time": "2026-05-01T11:59:57+00:00", "quality": "good"}},
+        "state": "ok",
+        "last_error": None,
+        "readings": 42,
+    }
+    dark = meter | {"name": "Kro", "latest": {}, "state": "dark", "last_error": "no answer", "readings": 0}
+    return {
+        "version": "0.1.0",
+        "now": NOW,
+        "started": "2026-05-01T10:00:00+00:00",
+        "ven": {"name": "Herning", "id": "v", "resources": 2, "registered": 1},
+        "connections": [meter, dark],
+        "readings": {"readings": 42},
+        "vtn": {"url": "https://vtn.example", "state": "unreachable", "last_error": "no route"},
+        "events": {"known": 1, "programs": 1},
+        "reports": {"owed": 3, "sent": 5, "refused": 0},
+        "notes": ["meter.csv:7: no number"],
+        **changes,
+    }
+
+
+def shown(data: dict[str, Any], width: int = 120) -> str:
+    """Give what is printed on a terminal of that width."""
+    console = Console(width=width, record=True, file=None, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(status_view(data))
+    return captured.get()
+
+
+def test_values_ages_and_states_are_shown() -> None:
+    """A good meter has its value with unit and age, a dark one its reason."""
+    text = shown(snapshot())
+
+    assert "12.35 kW" in text or "12.34 kW" in text
+    assert "3 s" in text
+    assert "no answer" in text
+
+
+def test_the_vtns_absence_and_what_is_owed_are_told() -> None:
+    """Why nothing is sent, and how much waits, is on the screen."""
+    text = shown(snapshot())
+
+    assert "unreachable: no route" in text
+    assert "5 sent, 3 owed, 0 refused" in text
+    assert "meter.csv:7: no number" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """A narrow terminal gets shortened cells, not broken lines."""
+    name = {"name": "Et meget langt navn på et hotel ved havnen i Nykøbing Mors " * 2}
+    rows = [row | name for row in snapshot()["connections"]]
+
+    assert all(len(line) <= width for line in shown(snapshot(connections=rows), width).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        ("2026-05-01T11:59:30+00:00", "30 s"),
+        ("2026-05-01T11:30:00+00:00", "30 min"),
+        ("2026-05-01T02:00:00+00:00", "10 h"),
+        ("2026-04-21T12:00:00+00:00", "10 d"),
+        ("2026-05-01T12:00:05+00:00", "0 s"),
+        (None, "-"),
+    ],
+)
+def test_ages_are_told_as_people_say_them(then: str | None, expected: str) -> None:
+    """Seconds, minutes, hours and days; never a negative age."""
+    assert age_text(then, NOW) == expected
