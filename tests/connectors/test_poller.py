@@ -433,3 +433,47 @@ def test_a_phase_is_within_its_interval_and_always_the_same(name: str, within_s:
     phase_s = spread_phase(name, within_s)
     assert 0 <= phase_s < within_s
     assert phase_s == spread_phase(name, within_s)
+
+
+async def test_batches_of_a_failed_commit_are_offered_again_in_their_order(
+    clock: ManualClock, store: Store
+) -> None:
+    """A later bookmark is never stored before what lies before it: a power cut between would lose that."""
+    meter = Meter(clock)
+    meter.replayable = True
+    meter.backlog = 12
+    failed = asyncio.Event()
+
+    async def until_failed() -> None:
+        await failed.wait()
+
+    store.wait = until_failed
+    store.error = StoreError("disk full", subject="readings.db")
+    async with polling(meter, store):
+        await clock.advance(1)
+        assert store.attempts == 12
+        store.wait = None
+        failed.set()
+        await clock.advance(0.1)
+        store.error = None
+        await clock.advance(30, settle=100)
+
+    values = [batch.readings[0].value for batch in store.batches]
+    assert values == sorted(values)
+    assert values[:12] == [float(n) for n in range(1, 13)]
+
+
+async def test_a_source_has_caught_up_when_no_more_waits_or_it_is_dark(
+    clock: ManualClock, store: Store
+) -> None:
+    """Reports may rely on a meter once its backlog was read; one that does not answer holds nobody up."""
+    backlog, dark = Meter(clock), Meter(clock)
+    backlog.backlog = 1000
+    dark.error = ConnectFailed("no answer", subject="meter")
+    async with polling(backlog, store) as first, polling(dark, store) as second:
+        await clock.advance(1)
+        early = first.caught_up
+        backlog.backlog = 0
+        await clock.advance(1)
+
+        assert (early, first.caught_up, second.caught_up) == (False, True, True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
 import pytest
 
-from tests.reporting.bench import Bench, Killed
-from tests.reporting.samples import EACH, event
+from tests.reporting.bench import Bench, Killed, steady
+from tests.reporting.samples import EACH, at, event
 from venclient.errors import VtnProblem, VtnUnreachable
+from venclient.model.reading import Measure
 
 
 async def test_row_46_event_that_has_gone_takes_its_reports_along(bench: Bench) -> None:
@@ -38,13 +42,83 @@ async def test_event_that_went_before_a_crash_is_dropped_after_it(bench: Bench) 
     assert bench.outbox.counts()["owed"] == 0
 
 
-async def test_row_46_post_that_finds_no_event_drops_it(bench: Bench) -> None:
-    """404 to a report means that its event has gone, once the events were listed."""
-    bench.vtn.faults = [("before", VtnProblem("no such event", status=404))]
-    result = await bench.run_to(1.5)
+async def test_row_46_404_drops_reports_once_the_event_is_not_listed_any_more(bench: Bench) -> None:
+    """404 to a report holds it; the listing without its event, not the error, is what drops it."""
+    bench.vtn.faults = [("before", VtnProblem("no such event", status=404))] * 100
+    await bench.run_to(1.2)
+    assert bench.outbox.counts()["owed"] == 1
 
+    bench.list_events()
+    result = await bench.run_to(1.3)
     assert result.superseded == 1
-    assert any("no longer knows the event" in note for note in result.notes)
+    assert bench.outbox.counts()["owed"] == 0
+
+
+async def test_row_35_404_from_the_way_to_the_vtn_drops_nothing(bench: Bench) -> None:
+    """A proxy that answers 404 for a while does not make an event vanish that the VTN still lists."""
+    bench.vtn.faults = [("before", VtnProblem("no route", status=404))] * 3
+    result = await bench.run_to(2.5)
+
+    assert bench.vtn.told() == [[0], [1]]
+    assert result.superseded == 0
+
+
+async def test_404_is_a_refusal_when_the_event_was_listed_after_it(bench: Bench) -> None:
+    """A VTN that lists an event and will not have this report of it: the others go out."""
+    fault = ("before", VtnProblem("no such thing", status=404))
+    bench.vtn.faults = [fault]
+    await bench.run_to(1.1)
+    await bench.clock.advance(60)
+    bench.list_events(*bench.listed)
+    bench.vtn.faults = [fault]
+    result = await bench.run_to(2.5)
+
+    assert bench.vtn.told() == [[1]]
+    assert result.refused == 1
+
+
+@pytest.mark.parametrize("status", [302, 407])
+async def test_what_a_portal_or_proxy_answers_refuses_no_report(bench: Bench, status: int) -> None:
+    """A redirect or a proxy's wish for a login is not the VTN's no: the report waits."""
+    bench.vtn.faults = [("before", VtnProblem("log in first", status=status))] * 2
+    await bench.run_to(2.5)
+
+    assert bench.vtn.told() == [[0], [1]]
+
+
+async def test_a_clock_that_is_set_back_does_not_prolong_a_pause(bench: Bench) -> None:
+    """After a failure a wall clock that goes back holds reports no longer than the pause was."""
+    await bench.run_to(2.5)
+    bench.vtn.faults = [("before", VtnUnreachable("down"))]
+    await bench.run_to(3.1)
+    bench.clock.step(-1800)
+    assert bench.reporter.next_due() is not None
+    await bench.clock.advance(600, settle=0)
+    bench.clock.step(1800)
+    await bench.reporter.step()
+    assert [0] in bench.vtn.told()
+    assert [2] in bench.vtn.told()
+
+
+async def test_a_report_that_cannot_be_made_holds_up_no_other(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug met with one report puts that one off, traced once, and ends nothing."""
+    broken = at(0)
+
+    async def measure(
+        ids: Sequence[str], grid: Sequence[tuple[datetime, datetime]]
+    ) -> Mapping[tuple[str, datetime, datetime], Measure]:
+        if grid[0][0] == broken:
+            raise ZeroDivisionError
+        return await steady(ids, grid)
+
+    bench.measure = measure
+    await bench.run_to(3.5)
+
+    assert bench.vtn.told() == [[1], [2]]
+    assert bench.outbox.counts()["owed"] == 1
+    assert len([one for one in caplog.records if one.exc_info]) == 1
 
 
 async def test_404_before_any_listing_loses_nothing(bench: Bench) -> None:

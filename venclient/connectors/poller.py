@@ -13,6 +13,7 @@ import logging
 import math
 import random
 import zlib
+from bisect import insort
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -96,6 +97,11 @@ class Poller:
         self._lost = 0
         self._unstored = False
         self._handing: set[asyncio.Task[None]] = set()
+        self._handed = 0
+        self._caught_up = False
+        # Numbers of batches that wait for their next attempt, lowest first.
+        self._put_off: list[int] = []
+        self._turn = asyncio.Condition()
         self._slot = 0
         self._started_s = 0.0
 
@@ -115,6 +121,11 @@ class Poller:
             lost=self._lost,
         )
 
+    @property
+    def caught_up(self) -> bool:
+        """True once all was read that the source kept for us, or it was found dark."""
+        return self._caught_up or self._state == "dark"
+
     async def run(self) -> None:
         """Read until cancelled, then close the reader."""
         try:
@@ -125,6 +136,7 @@ class Poller:
                 batch = await self._read()
                 if batch is not None:
                     await self._pass_on(batch)
+                    self._caught_up = self._caught_up or not batch.more
                     if batch.more:
                         await self._clock.sleep(0)
                     else:
@@ -218,9 +230,23 @@ class Poller:
         self._handing.add(task)
         task.add_done_callback(self._handing.discard)
 
+    async def _in_turn(self, number: int) -> None:
+        """Return when no earlier batch waits for its next attempt.
+
+        A bookmark that was stored before what lies before it would lose that with the next power cut.
+        """
+        async with self._turn:
+            await self._turn.wait_for(lambda: not self._put_off or self._put_off[0] >= number)
+            if self._put_off and self._put_off[0] == number:
+                self._put_off.pop(0)
+                self._turn.notify_all()
+
     async def _hand_over(self, batch: Batch) -> None:
+        self._handed = number = self._handed + 1
         attempts = 0
         while True:
+            if batch.replayable:
+                await self._in_turn(number)
             try:
                 await self._deliver(batch)
                 if batch.replayable:
@@ -245,6 +271,7 @@ class Poller:
                 self._lost += len(batch.readings)
                 return
             # The source keeps what we have not acknowledged: hold it back rather than lose it.
+            insort(self._put_off, number)
             await self._clock.sleep(self._backoff_s(attempts))
 
     # When to read next

@@ -220,9 +220,22 @@ def _json(body: bytes, subject: str) -> Any:
     except _UNREADABLE as error:
         try:
             # One NaN must not hide the rest of a listing; the standard library reads past it.
-            return json.loads(body, parse_constant=_NotJson, parse_float=_finite)
+            return _encodable(json.loads(body, parse_constant=_NotJson, parse_float=_finite))
         except (ValueError, RecursionError):
             raise WireError(f"the answer is no JSON ({error})", subject=subject) from None
+
+
+def _encodable(raw: Any) -> Any:
+    """Give decoded JSON with half characters ("\\ud800") marked, which nothing could store or send on."""
+    if isinstance(raw, dict):
+        return {key: _encodable(value) for key, value in raw.items() if not _is_half(key)}
+    if isinstance(raw, list):
+        return [_encodable(one) for one in raw]
+    return _NotJson(repr(raw)) if isinstance(raw, str) and _is_half(raw) else raw
+
+
+def _is_half(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _convert(kind: type[S], raw: Any, subject: str) -> S:

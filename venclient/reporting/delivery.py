@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
@@ -17,6 +17,8 @@ from typing import Protocol
 from venclient.clock import Clock
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
 from venclient.model.reading import Measure
+from venclient.model.reporting import ReportingStatus
+from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report
 from venclient.reporting.builder import Built, Reportable, build_report
 from venclient.reporting.eventbook import EventBook
@@ -84,6 +86,7 @@ class ReportOptions(BuildOptions):
 class StepResult:
     """What one step did, in numbers of reports; `notes` are sentences that were not said before.
 
+    `statuses` tell by resource id how reporting stands where this step changed it.
     `held` is True when the VTN or the store could not be used, and what waits has to wait on.
     """
 
@@ -94,6 +97,12 @@ class StepResult:
     superseded: int = 0
     held: bool = False
     notes: list[str] = field(default_factory=list)
+    statuses: dict[str, ReportingStatus] = field(default_factory=dict)
+
+    def tell(self, resource_ids: Iterable[str], status: ReportingStatus) -> None:
+        """Note how it stands for some resources; the later word of a step counts."""
+        for id_ in resource_ids:
+            self.statuses[id_] = replace(status, resource_id=id_)
 
 
 class _Next(Enum):
@@ -105,6 +114,9 @@ class _Next(Enum):
 
 #: A server error for one report holds the queue this often; then it may be that report's own fault.
 _HOLD_ATTEMPTS = 3
+#: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
+_ON_THE_WAY = (*range(300, 400), 407)
+_BUG_WAIT_S = 300.0
 _PRUNE_EVERY_S = 3600.0
 
 
@@ -135,7 +147,10 @@ class Reporter:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311  jitter, not secrecy
         self._planner = Planner(outbox, eventbook, client_name=options.client_name)
-        self._paused_until: datetime | None = None
+        # By the monotonic clock: a wall clock that is set back must not prolong a pause.
+        self._paused_until_s: float | None = None
+        self._not_found_since: dict[str, datetime] = {}
+        self._bugs: set[str] = set()
         self._failures = 0
         self._omitted: dict[tuple[str, str], frozenset[str]] = {}
         self._pruned_at: float | None = None
@@ -149,7 +164,7 @@ class Reporter:
         for problem in planned.problems:
             self._say(result, problem)
         self._prune(now)
-        if self._paused_until is not None and now < self._paused_until:
+        if self._pause_left_s() > 0:
             result.held = True
             return result
         if self.resources:
@@ -169,7 +184,10 @@ class Reporter:
         if not moments:
             return None
         soonest = min(moments)
-        return soonest if self._paused_until is None else max(soonest, self._paused_until)
+        return max(soonest, self._clock.now() + timedelta(seconds=self._pause_left_s()))
+
+    def _pause_left_s(self) -> float:
+        return max(0.0, (self._paused_until_s or 0.0) - self._clock.monotonic())
 
     async def _send(self, result: StepResult) -> None:
         held: dict[str, ReportListing] = {}
@@ -188,11 +206,14 @@ class Reporter:
             built = await self._build(row)
         except VenError as error:
             return self._failed(row, error, ambiguous=row.state == "sending")
+        except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
+            return self._broken(row, error, result)
         self._tell_omissions(row, built.omissions, result)
         if built.report is None:
             reason = "; ".join(built.omissions) or "nothing is known of these intervals"
             self._outbox.unmet(row.key, reason, self._clock.now())
             result.unmet += 1
+            result.tell(self._ids(), ReportingStatus(resource_id="", state="unmet", detail=reason))
             return _Next.GO_ON
         return await self._post(row, built.report, held, result)
 
@@ -203,14 +224,14 @@ class Reporter:
         try:
             stored = await self._port.create_report(report)
         except VtnProblem as problem:
-            if problem.transient:
+            if problem.transient or problem.status in _ON_THE_WAY:
                 return self._failed(row, problem, ambiguous=problem.ambiguous)
             return await self._answered_no(row, problem, held, result)
         except WireError as error:
             return self._refuse(row, error, result)
         except VtnError as error:
             return self._failed(row, error, ambiguous=error.ambiguous)
-        self._sent(row, stored.id, result)
+        self._sent(row, stored.id, report, result)
         return _Next.GO_ON
 
     async def _build(self, row: Row) -> Built:
@@ -227,7 +248,7 @@ class Reporter:
         listing = held[event_id]
         for report in listing.items:
             if report.report_name == row.key:
-                self._sent(row, report.id, result)
+                self._sent(row, report.id, report, result)
                 return True
         if not listing.complete:
             raise VtnError(
@@ -251,26 +272,54 @@ class Reporter:
             return _Next.GO_ON if there else self._refuse(row, problem, result)
         if not problem.is_not_found:
             return self._refuse(row, problem, result)
-        if self._book.listed is None:
-            # It may be the address that is wrong: events are only given up after a whole listing.
-            return self._failed(row, problem, ambiguous=False)
-        reason = f"the VTN no longer knows the event ({problem})"
-        result.superseded += self._outbox.drop_event(event_id, reason, self._clock.now())
-        self._say(result, f"event {event_id}: {reason}; its reports are dropped")
+        if self._book.listed is not None and event_id not in self._book.events:
+            reason = f"the VTN no longer knows the event ({problem})"
+            result.superseded += self._outbox.drop_event(event_id, reason, self._clock.now())
+            self._say(result, f"event {event_id}: {reason}; its reports are dropped")
+            return _Next.GO_ON
+        # The event has gone, or the address is wrong for the moment: a whole listing will tell.
+        since = self._not_found_since.setdefault(row.key, self._clock.now())
+        if self._book.listed is not None and self._book.listed > since:
+            return self._refuse(row, problem, result)
+        return self._failed(row, problem, ambiguous=False)
+
+    def _broken(self, row: Row, error: Exception, result: StepResult) -> _Next:
+        """Put a row off that we stumble over ourselves, and let the others pass."""
+        now = self._clock.now()
+        said = f"report {row.key} cannot be made: unexpected {type(error).__name__} (a bug; please report it)"
+        until = now + timedelta(seconds=_BUG_WAIT_S)
+        self._outbox.retry_later(row.key, said, until, now, ambiguous=row.state == "sending")
+        if type(error).__name__ not in self._bugs:
+            self._bugs.add(type(error).__name__)
+            log.error("%s", said, exc_info=error)
+            result.notes.append(said)
         return _Next.GO_ON
 
     def _refuse(self, row: Row, error: VenError, result: StepResult) -> _Next:
         self._outbox.refused(row.key, str(error), self._clock.now())
+        self._not_found_since.pop(row.key, None)
         result.refused += 1
+        result.tell(self._ids(), ReportingStatus(resource_id="", state="refused", detail=str(error)))
         self._say(result, f"report {row.key} was refused: {error}")
         return _Next.GO_ON
 
-    def _sent(self, row: Row, report_id: str | None, result: StepResult) -> None:
-        self._outbox.sent(row.key, report_id, self._clock.now())
+    def _ids(self, names: Collection[str] | None = None) -> list[str]:
+        """Give the ids of the resources with these names at the VTN; of all for None or a sum over them."""
+        every = names is None or AGGREGATED_REPORT in names
+        return [one.resource_id for one in self.resources if every or one.resource_name in (names or ())]
+
+    def _sent(self, row: Row, report_id: str | None, report: Report, result: StepResult) -> None:
+        now = self._clock.now()
+        self._outbox.sent(row.key, report_id, now)
         result.sent += 1
+        status = ReportingStatus(
+            resource_id="", state="reported", last_report_at=now, last_report_name=row.key
+        )
+        result.tell(self._ids({part.resource_name for part in report.resources}), status)
         if self._failures:
             log.info("reports are delivered again")
-        self._failures, self._paused_until = 0, None
+        self._not_found_since.pop(row.key, None)
+        self._failures, self._paused_until_s = 0, None
 
     def _failed(self, row: Row, error: VenError, *, ambiguous: bool) -> _Next:
         """Put a row off. All wait with it, so that order is kept, unless the fault may be its own."""
@@ -295,7 +344,7 @@ class Reporter:
         if not self._failures:
             log.warning("reports wait: %s", error)
         self._failures += 1
-        self._paused_until = until
+        self._paused_until_s = self._clock.monotonic() + wait_s
         return _Next.HOLD
 
     def _tell_omissions(self, row: Row, omissions: Sequence[str], result: StepResult) -> None:
@@ -317,4 +366,5 @@ class Reporter:
         elapsed = self._clock.monotonic()
         if self._pruned_at is None or elapsed - self._pruned_at >= _PRUNE_EVERY_S:
             self._outbox.prune(now - timedelta(days=self.options.keep_days))
+            self._not_found_since.clear()
             self._pruned_at = elapsed

@@ -1,0 +1,204 @@
+"""How a resource is to be reported, and how its reporting stands.
+
+`Resource.reporting` holds the first as a plain dict, as the registry's column does; `ReportingConfig` is
+what it says, checked, with the defaults of the resource's type where it says nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from venclient.errors import InvalidRecord
+from venclient.model.resource import Resource, ResourceType, enum_member
+
+ReportingState = Literal["reported", "waiting", "refused", "unmet"]
+
+#: The states of `ReportingStatus`, best first.
+REPORTING_STATES: tuple[ReportingState, ...] = ("reported", "waiting", "refused", "unmet")
+
+#: Payload types of reports that OpenADR 3.1 names; others are private strings, which it allows.
+PAYLOAD_TYPES = frozenset(
+    {"READING", "USAGE", "DEMAND", "SETPOINT", "DELTA_USAGE", "BASELINE", "OPERATING_STATE"}
+    | {"UP_REGULATION_AVAILABLE", "DOWN_REGULATION_AVAILABLE", "REGULATION_SETPOINT", "SIMPLE_LEVEL"}
+    | {"STORAGE_USABLE_CAPACITY", "STORAGE_CHARGE_LEVEL", "STORAGE_MAX_DISCHARGE_POWER"}
+    | {"STORAGE_MAX_CHARGE_POWER", "STORAGE_DISPATCH_FORECAST", "USAGE_FORECAST", "DATA_QUALITY"}
+    | {"LOAD_SHED_DELTA_AVAILABLE", "GENERATION_DELTA_AVAILABLE"}
+    | {"IMPORT_RESERVATION_CAPACITY", "IMPORT_RESERVATION_FEE"}
+    | {"EXPORT_RESERVATION_CAPACITY", "EXPORT_RESERVATION_FEE"}
+)
+READING_TYPES = frozenset({"DIRECT_READ", "ESTIMATED", "SUMMED", "MEAN", "PEAK", "FORECAST", "AVERAGE"})
+#: Units of the standard, and the private ones that reports here can convert to.
+UNITS = frozenset(
+    {"KWH", "THERMS", "GHG", "VOLTS", "AMPS", "CELSIUS", "FAHRENHEIT", "PERCENT", "KW", "KVAH", "KVARH"}
+    | {"KVA", "KVAR", "WH", "MWH", "W", "MW"}
+)
+
+_USUAL_UNITS = {"USAGE": "KWH", "DEMAND": "KW", "READING": "KWH", "STORAGE_CHARGE_LEVEL": "PERCENT"}
+_DEFAULT_TYPES = {
+    ResourceType.DSR: ("USAGE",),
+    ResourceType.EV: ("USAGE", "DEMAND"),
+    ResourceType.BATTERY: ("USAGE", "STORAGE_CHARGE_LEVEL"),
+    ResourceType.PV: ("USAGE",),
+}
+_LONGEST_NAME = 128
+_MEMBERS = ("program", "payload_types", "reading_type", "interval", "units")
+_DURATION = re.compile(
+    r"P(?=[\dT])(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,4})D)?"
+    r"(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportingConfig:
+    """What is reported of a resource: `payload_types` over each `interval` (an ISO 8601 duration).
+
+    `program` names the VTN's program, None for any. `units` are by payload type.
+    """
+
+    program: str | None = None
+    payload_types: tuple[str, ...] = ("USAGE",)
+    reading_type: str = "DIRECT_READ"
+    interval: str = "PT15M"
+    units: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"USAGE": "KWH"}))
+
+    @classmethod
+    def default(cls, resource_type: ResourceType | str) -> ReportingConfig:
+        """Give what resources of a type report when nothing else is said."""
+        types = _DEFAULT_TYPES[enum_member(ResourceType, resource_type)]
+        return cls(payload_types=types, units=_units_for(types, {}))
+
+    @classmethod
+    def parse(cls, told: Mapping[str, Any] | None, resource_type: ResourceType | str) -> ReportingConfig:
+        """Give what a `reporting` dict says; what it leaves out is as `default` has it.
+
+        InvalidRecord lists all that is wrong with it.
+        """
+        usual = cls.default(resource_type)
+        if not told:
+            return usual
+        problems = reporting_problems(told)
+        if problems:
+            raise InvalidRecord("; ".join(problems), subject="reporting", problems=tuple(problems))
+        types = tuple(map(str.upper, _texts(told.get("payload_types")))) or usual.payload_types
+        units = told.get("units") or {}
+        if isinstance(units, str):
+            units = dict.fromkeys(types, units)
+        return cls(
+            program=told.get("program"),
+            payload_types=types,
+            reading_type=str(told.get("reading_type") or usual.reading_type).upper(),
+            interval=str(told.get("interval") or usual.interval).upper(),
+            units=_units_for(types, {str(kind).upper(): str(unit).upper() for kind, unit in units.items()}),
+        )
+
+    @classmethod
+    def of(cls, resource: Resource) -> ReportingConfig:
+        """Give what is reported of a resource; InvalidRecord lists all that is wrong with its `reporting`."""
+        return cls.parse(resource.reporting, resource.resourceType)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as `Resource.reporting` holds it."""
+        told = {"payload_types": list(self.payload_types), "units": dict(self.units)}
+        return {
+            **({} if self.program is None else {"program": self.program}),
+            **told,
+            "reading_type": self.reading_type,
+            "interval": self.interval,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportingStatus:
+    """How reporting stands for one resource; times are aware UTC.
+
+    reported: the newest report that was due has been sent. waiting: it is to be sent again. refused: the
+    VTN did not take it. unmet: nothing was known to report. `detail` says why.
+    """
+
+    resource_id: str
+    state: ReportingState
+    last_report_at: datetime | None = None
+    last_report_name: str | None = None
+    detail: str | None = None
+    updated_at: datetime | None = None
+
+
+def reporting_problems(told: Mapping[str, Any]) -> list[str]:
+    """Give one sentence for each mistake in a `reporting` dict; members that nobody knows are none."""
+    problems = []
+    program = told.get("program")
+    if program is not None and not _is_name(program):
+        problems.append(f"reporting.program must be text of 1 to {_LONGEST_NAME} characters, not {program!r}")
+    types = told.get("payload_types")
+    if types is not None and (not _texts(types) or not all(map(_is_name, _texts(types)))):
+        problems.append(f"reporting.payload_types must be a list of names such as USAGE, not {types!r}")
+    reading = told.get("reading_type")
+    if reading is not None and not _is_name(reading):
+        problems.append(f"reporting.reading_type must be a name such as DIRECT_READ, not {reading!r}")
+    interval = told.get("interval")
+    if interval is not None and not _is_duration(interval):
+        problems.append(
+            f"reporting.interval must be an ISO 8601 duration above zero such as PT15M, not {interval!r}"
+        )
+    units = told.get("units")
+    if isinstance(units, Mapping):
+        problems += [
+            f"reporting.units.{kind} must be a unit such as KWH, not {unit!r}"
+            for kind, unit in units.items()
+            if not _is_name(unit)
+        ]
+    elif units is not None and not _is_name(units):
+        problems.append(f"reporting.units must be a unit, or units by payload type, not {units!r}")
+    return problems
+
+
+def reporting_warnings(told: Mapping[str, Any]) -> list[str]:
+    """Give one sentence for each thing in a `reporting` dict that may be a slip: names that nobody knows."""
+    warnings = [_unknown(f"reporting.{name}", name, _MEMBERS) for name in told if name not in _MEMBERS]
+    for place, given, known in (
+        ("payload_types", _texts(told.get("payload_types")), PAYLOAD_TYPES),
+        ("reading_type", _texts(told.get("reading_type")), READING_TYPES),
+        ("units", _unit_names(told.get("units")), UNITS),
+    ):
+        warnings += [
+            _unknown(f"reporting.{place}: {one}", one.upper(), sorted(known))
+            for one in given
+            if isinstance(one, str) and one.upper() not in known
+        ]
+    return warnings
+
+
+def _unknown(place: str, name: str, known: tuple[str, ...] | list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"{place} is not known here" + (f"; {close[0]} was meant?" if close else "")
+
+
+def _texts(value: object) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value) if isinstance(value, list | tuple) else ()
+
+
+def _unit_names(units: object) -> tuple[Any, ...]:
+    return tuple(units.values()) if isinstance(units, Mapping) else _texts(units)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_NAME
+
+
+def _is_duration(value: object) -> bool:
+    found = _DURATION.fullmatch(value.strip().upper()) if isinstance(value, str) else None
+    return found is not None and any(int(part) for part in found.groups() if part)
+
+
+def _units_for(types: tuple[str, ...], told: Mapping[str, str]) -> Mapping[str, str]:
+    found = {kind: told.get(kind) or _USUAL_UNITS.get(kind) for kind in types}
+    return MappingProxyType({kind: unit for kind, unit in found.items() if unit})
