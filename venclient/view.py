@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 STATE_STYLE = {"ok": "green", "starting": "yellow", "dark": "red", "refused": "red"}
+COLUMNS = ("resource", "type", "connection", "last value", "age", "state", "readings")
+NARROW_COLUMNS = ("resource", "connection", "last value", "age", "state")
+RIGHT = ("last value", "age", "readings")
+WIDE = 100
+GAP = 2
+NOTES_SHOWN = 8
 
 
 def age_text(then: str | None, now: str) -> str:
@@ -35,32 +41,76 @@ def _latest_text(latest: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join(shown[:2]) or "-"
 
 
-def connections_table(snapshot: Mapping[str, Any], *, limit: int = 40) -> Table:
-    """Give the resources with their last values, ages and connection states."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("resource", "type", "connection"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=34)
-    table.add_column("last value", justify="right", no_wrap=True)
-    table.add_column("age", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("readings", justify="right")
-    rows = snapshot["connections"]
-    for row in rows[:limit]:
-        newest = max((one["time"] for one in row["latest"].values()), default=None)
-        state = row["state"] + (
-            f": {row['last_error']}" if row["state"] != "ok" and row["last_error"] else ""
-        )
-        table.add_row(
-            escape(row["name"]),
-            row["type"],
-            row["connection"],
-            _latest_text(row["latest"]),
-            age_text(newest, snapshot["now"]),
-            Text(state, style=STATE_STYLE.get(row["state"], "")),
-            str(row["readings"]),
-        )
-    if len(rows) > limit:
-        table.add_row(f"… and {len(rows) - limit} more")
+class ConnectionsTable:
+    """The resources with last values, ages and connection states, as wide as the terminal lets it be.
+
+    Names give way first; a narrow terminal goes without what changes least. With more rows than `limit`
+    those that are not well come first.
+    """
+
+    def __init__(self, snapshot: Mapping[str, Any], *, limit: int = 40) -> None:
+        rows = list(snapshot["connections"])
+        if len(rows) > limit:
+            rows.sort(key=lambda row: row["state"] == "ok")
+        self._left_out = max(0, len(rows) - limit)
+        self._rows = [
+            {
+                "resource": row["name"],
+                "type": row["type"],
+                "connection": row["connection"],
+                "last value": _latest_text(row["latest"]),
+                "age": age_text(
+                    max((one["time"] for one in row["latest"].values()), default=None), snapshot["now"]
+                ),
+                "state": row["state"],
+                "readings": str(row["readings"]),
+            }
+            for row in rows[:limit]
+        ]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        names = list(COLUMNS if options.max_width >= WIDE else NARROW_COLUMNS)
+        widths = {name: max((cell_len(row[name]) for row in self._rows), default=0) for name in names}
+        taken = sum(max(width, len(name)) + GAP for name, width in widths.items() if name != "resource")
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        for name in names:
+            table.add_column(
+                name,
+                no_wrap=True,
+                overflow="ellipsis",
+                justify="right" if name in RIGHT else "left",
+                max_width=max(8, options.max_width - taken) if name == "resource" else None,
+            )
+        for row in self._rows:
+            cells: list[Text] = [Text(row[name]) for name in names]
+            cells[names.index("state")].stylize(STATE_STYLE.get(row["state"], ""))
+            table.add_row(*cells)
+        yield table
+        if self._left_out:
+            yield Text(f"... and {self._left_out} more")
+
+
+def fault_lines(snapshot: Mapping[str, Any], *, limit: int = 8) -> list[str]:
+    """Give why meters are not read, a sentence each."""
+    faults = [row for row in snapshot["connections"] if row["state"] != "ok" and row["last_error"]]
+    lines = [
+        row["last_error"]
+        if str(row["last_error"]).startswith(row["name"])
+        else f"{row['name']}: {row['last_error']}"
+        for row in faults[:limit]
+    ]
+    if len(faults) > limit:
+        lines.append(f"and {len(faults) - limit} more meters: `ven status --json` tells all")
+    return lines
+
+
+def bullets(lines: Sequence[str], style: str, mark: str = "!") -> Table:
+    """Give lines with a coloured mark before each; what wraps stays indented."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for line in lines:
+        table.add_row(Text(f"  {mark}", style), Text(line))
     return table
 
 
@@ -86,16 +136,11 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     store = snapshot["readings"]
     text.append("\nreadings ", "bold")
     text.append(f"{store['readings']} stored")
-    return text
-
-
-def notes_text(snapshot: Mapping[str, Any], *, limit: int = 8) -> Text:
-    """Give what was refused or left out lately, newest last; empty when nothing was."""
-    notes = snapshot["notes"]
-    text = Text()
-    for note in notes[-limit:]:
-        text.append("  ! ", "yellow")
-        text.append(f"{note}\n")
+    clock = snapshot.get("clock")
+    if clock and not clock["synchronised"]:
+        text.append("\nclock    ", "bold")
+        text.append(f"clock not synchronised: holding {clock['held']} readings", "yellow")
+        text.append(f" ({clock['doubt']})")
     return text
 
 
@@ -105,7 +150,8 @@ def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
         f"venclient {snapshot['version']}, running for {age_text(snapshot['started'], snapshot['now'])}",
         "bold",
     )
-    parts: list[RenderableType] = [head, vtn_lines(snapshot), Text(), connections_table(snapshot)]
-    if snapshot["notes"]:
-        parts += [Text(), notes_text(snapshot)]
+    parts: list[RenderableType] = [head, vtn_lines(snapshot), Text(), ConnectionsTable(snapshot)]
+    for lines, style in ((fault_lines(snapshot), "red"), (snapshot["notes"][-NOTES_SHOWN:], "yellow")):
+        if lines:
+            parts += [Text(), bullets(lines, style)]
     return Group(*parts)

@@ -91,3 +91,48 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_ages_are_told_as_people_say_them(then: str | None, expected: str) -> None:
     """Seconds, minutes, hours and days; never a negative age."""
     assert age_text(then, NOW) == expected
+
+
+def test_at_80_columns_names_values_and_states_are_whole() -> None:
+    """The usual terminal shows name, connection, values, age and state uncut, and leaves out the rest."""
+    meter = snapshot()["connections"][0]
+    values = {
+        "power_kw": {"value": -60.79, "time": NOW},
+        "energy_export_kwh": {"value": 1120.04, "time": NOW},
+    }
+    row = meter | {"name": "Solceller, Egekrogen", "connection": "FILEREADER", "latest": values}
+
+    lines = shown(snapshot(connections=[row]), 80).splitlines()
+
+    assert "Solceller, Egekrogen  FILEREADER  -60.79 kW, 1120.04 kWh  0 s  ok" in [
+        line.rstrip() for line in lines
+    ]
+
+
+def test_a_wide_terminal_shows_types_and_counts_too() -> None:
+    """With 100 columns nothing is left out."""
+    (head,) = [line for line in shown(snapshot(), 100).splitlines() if line.startswith("resource")]
+
+    assert head.split() == ["resource", "type", "connection", "last", "value", "age", "state", "readings"]
+
+
+def test_why_a_meter_is_dark_stands_below_the_table() -> None:
+    """A long reason wraps below its mark, and takes no column's room."""
+    reason = "Kro (modbustcp 192.0.2.1:502): " + "nobody answers there, so see to the cable " * 3
+    good, dark = snapshot()["connections"]
+
+    lines = shown(snapshot(connections=[good, dark | {"last_error": reason}]), 80).splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("  ! Kro (modbustcp"))
+
+    assert lines[first + 1].startswith("    ")
+    assert any(line.startswith("Hotel Ærø  MODBUSTCP") for line in lines)
+
+
+def test_of_many_meters_the_dark_ones_are_shown_first() -> None:
+    """More rows than fit hide none that needs a look."""
+    good, dark = snapshot()["connections"]
+
+    text = shown(snapshot(connections=[good] * 60 + [dark]))
+
+    assert "Kro        DSR" in text
+    assert "... and 21 more" in text

@@ -50,7 +50,10 @@ def run(
 
 
 def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Say what the running gateway is doing; exit status 3 when none runs."""
+    """Say what the running gateway is doing.
+
+    Exit status 3 when none runs.
+    """
     from venclient.settings import load_settings
     from venclient.status import ask
 
@@ -87,4 +90,11 @@ def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
         return
     width = max(len(row["key"]) for row in rows)
     for row in rows:
-        typer.echo(f"{row['key']:<{width}}  {row['value']!s:<28}  ({row['origin']})")
+        typer.echo(f"{row['key']:<{width}}  {_value_text(row['value']):<28}  ({row['origin']})")
+
+
+def _value_text(value: Any) -> str:
+    """Give a value as ven.toml has it; "not set" for none."""
+    if value is None:
+        return "not set"
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

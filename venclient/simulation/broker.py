@@ -13,6 +13,7 @@ from typing import Any
 from venclient.errors import ConnectFailed
 
 START_WITHIN_S = 10.0
+AMQTT_STOP_WITHIN_S = 0.5
 
 
 def free_port() -> int:
@@ -98,5 +99,10 @@ class Broker:
                 await self._process.wait()
         self._process = None
         if self._amqtt is not None:
-            await self._amqtt.shutdown()
+            # amqtt 0.12 now and then waits for ever for a reader that has ended already.
+            try:
+                async with asyncio.timeout(AMQTT_STOP_WITHIN_S):
+                    await self._amqtt.shutdown()
+            except TimeoutError:
+                logging.getLogger(__name__).debug("amqtt did not end in time")
             self._amqtt = None

@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -32,7 +33,7 @@ from venclient.simulation.site import VirtualSite
 from venclient.simulation.verdict import EnergyRow, energy_rows, verdicts
 from venclient.simulation.vtn import LocalVtn
 from venclient.status import ask
-from venclient.view import connections_table, vtn_lines
+from venclient.view import ConnectionsTable, vtn_lines
 
 INTERVAL_S = 10
 CLIENT_ID = "demo-ven"
@@ -77,6 +78,8 @@ class Demo:
         finally:
             if self._site_folder is None:
                 shutil.rmtree(folder, ignore_errors=True)
+            else:
+                self._say(f"files are in {folder}: ven.toml, gateway.log, resources.db, var/readings.db")
 
     async def _run(self, folder: Path, stack: AsyncExitStack) -> int:
         resources = self._sample_resources()
@@ -109,7 +112,7 @@ class Demo:
         self._console.print(Text("==> ", "bold cyan") + Text(text, "bold"))
 
     def _say(self, text: str) -> None:
-        self._console.print(f"    {text}", highlight=False, markup=False)
+        self._console.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
 
     def _sample_resources(self) -> list[Resource]:
         """Build the registry from the samples, and give the resources of one VEN, storage and PV added."""
@@ -127,13 +130,12 @@ class Demo:
         statistics = database.get_statistics()
         self._say(f"{statistics['total_resources']} resources in {self._config_folder / 'resources.db'}")
         self._say("by type: " + ", ".join(f"{name} {count}" for name, count in statistics["by_type"].items()))
-        self._say(
-            "largest VENs: " + ", ".join(f"{name} {n}" for name, n in statistics["top_10_vens"].items())
-        )
+        vens = statistics["top_10_vens"]
+        self._say("largest VENs: " + ", ".join(f"{name} {count}" for name, count in list(vens.items())[:5]))
         found = database.get_resources(ven=self._ven)
         database.close()
         if not found:
-            known = ", ".join(statistics["top_10_vens"])
+            known = ", ".join(vens)
             raise ConfigError(
                 f"no resource has ven = {self._ven!r}", subject="--ven", hint=f"try one of {known}"
             )
@@ -228,16 +230,17 @@ allow_negative = true             # the battery and the PV plant feed in
                 return
             await self._clock.sleep(0.25)
         raise StoreError(
-            "the gateway was not ready in time", subject=str(folder / "gateway.log"), hint="read it"
+            f"was not ready in {READY_WITHIN_S:.0f} s; the end of its log:\n{_log_end(folder)}",
+            subject="ven run",
         )
 
     def _look(
         self, folder: Path, gateway: asyncio.subprocess.Process, live: Live, what: str
     ) -> dict[str, Any] | None:
         if gateway.returncode is not None:
-            log = (folder / "gateway.log").read_text(encoding="utf-8", errors="replace")
             raise StoreError(
-                f"the gateway ended with status {gateway.returncode}:\n{log[-2000:]}", subject="ven run"
+                f"ended with status {gateway.returncode}; the end of its log:\n{_log_end(folder)}",
+                subject="ven run",
             )
         try:
             snapshot = ask(folder / "var" / "ven.sock")
@@ -245,7 +248,9 @@ allow_negative = true             # the battery and the PV plant feed in
             return None
         if snapshot is not None:
             head = Text(what, "bold cyan")
-            live.update(Group(head, vtn_lines(snapshot), Text(), connections_table(snapshot)), refresh=True)
+            # The empty last line leaves room for the ^C that a terminal echoes; without it a row would stay.
+            shown = Group(head, vtn_lines(snapshot), Text(), ConnectionsTable(snapshot), Text())
+            live.update(shown, refresh=True)
         return snapshot
 
     def _ask_for_reports(self, vtn: LocalVtn, program_id: str) -> dict[str, Any]:
@@ -320,36 +325,40 @@ allow_negative = true             # the battery and the PV plant feed in
             (len(rows) == len(site.meters), f"resources: {len(rows)} of {len(site.meters)} known to the VTN")
         )
         self._step("what the VTN was told, against what the site used")
-        self._console.print(_energy_table(rows))
+        self._console.print(energy_table(rows))
         self._step("checks")
+        verdict = Table.grid(padding=(0, 2, 0, 0))
         for held, text in checks:
-            mark = Text("    ok      ", "green") if held else Text("    FAILED  ", "bold red")
-            self._console.print(mark + Text(text))
+            mark = Text("    ok", "green") if held else Text("    FAILED", "bold red")
+            verdict.add_row(mark, Text(text))
+        self._console.print(verdict)
         failed = sum(not held for held, _ in checks)
         if failed:
             self._console.print(Text(f"{failed} of {len(checks)} checks failed", "bold red"))
             return 1
         self._console.print(Text(f"all {len(checks)} checks held", "bold green"))
-        if self._site_folder is not None:
-            self._say(f"files are in {self._site_folder}")
         return 0
 
 
-def _energy_table(rows: Sequence[EnergyRow]) -> Table:
+def energy_table(rows: Sequence[EnergyRow]) -> Padding:
+    """Give what was told beside what was true; 80 columns hold it, the longest names shortened."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("    resource")
-    for name in ("intervals", "told kWh", "used kWh", "off by", "mean kW"):
-        table.add_column(name, justify="right")
+    table.add_column("resource", no_wrap=True, overflow="ellipsis", max_width=36)
+    for name in ("told kWh", "used kWh", "off by", "mean kW"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            f"    {row.name}",
-            str(row.intervals),
+            Text(row.name),
             f"{row.told_kwh:.4f}",
             f"{row.true_kwh:.4f}",
             f"{row.error_percent:.3f} %",
             "-" if row.demand_kw is None else f"{row.demand_kw:.2f}",
         )
-    return table
+    return Padding(table, (0, 0, 0, 4), expand=False)
+
+
+def _log_end(folder: Path) -> str:
+    return (folder / "gateway.log").read_text(encoding="utf-8", errors="replace")[-2000:].rstrip()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
