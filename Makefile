@@ -36,7 +36,8 @@ fix:  ## Format, mend what the linter can, and write the generated pages again
 
 bench:  ## Ratios against named peers and limits, measured in one run
 	@tools/bootstrap.sh dev
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(VENV)/python $$script || exit 1; done
+	@status=0; for script in benchmarks/[a-z]*.py; do \
+	    echo "== $$script"; $(VENV)/python $$script || status=1; done; exit $$status
 
 lock:  ## Pin the requirements anew
 	@tools/bootstrap.sh dev

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from venclient.errors import VenError
-from venclient.registry.tour import tour
+try:
+    from venclient.errors import VenError
+    from venclient.registry.tour import tour
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"{missing}; the packages are in .venv, which `make demo` makes: . .venv/bin/activate")
 
 if __name__ == "__main__":
     try:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from resource_db import ResourceDatabase
-from venclient.errors import VenError
-from venclient.registry import samples
-from venclient.registry.samples import convert_to_resources
+try:
+    from resource_db import ResourceDatabase
+    from venclient.errors import VenError
+    from venclient.registry import samples
+    from venclient.registry.samples import convert_to_resources
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"{missing}; the packages are in .venv, which `make demo` makes: . .venv/bin/activate")
 
 __all__ = ["convert_to_resources", "generate_resources", "main"]
 

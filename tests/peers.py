@@ -6,11 +6,13 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 import pytest
 
@@ -72,6 +74,98 @@ def mosquitto(folder: Path, port: int, *lines: str) -> Iterator[subprocess.Popen
             process.terminate()
             try:
                 process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+
+
+def find_postgresql() -> Path:
+    """Give the folder of PostgreSQL's programs, the newest that is installed, or skip."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
+    found = folders[-1] if folders else shutil.which("initdb")
+    if found is None:
+        missing("PostgreSQL is not installed (apt-get install postgresql)")
+    return Path(found).parent
+
+
+_INITDB = (
+    *("--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+    *("--auth-local=trust", "--auth-host=scram-sha-256"),
+)
+
+
+def _wait_until(command: list[str | Path], *, within_s: float = 10.0) -> None:
+    """Return once a command says yes; fail the test when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while subprocess.run(command, check=False).returncode != 0:
+        if time.monotonic() > deadline:
+            pytest.fail(f"{command[0]} still says no after {within_s} s")
+        time.sleep(0.02)  # a real process is starting: there is no clock of ours to turn
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL server whose data are in `folder`; give the URL of its database "postgres".
+
+    It listens on a socket in a folder of its own and on a port of 127.0.0.1 (`?host=` and `&port=` of the
+    URL tell both), lets the superuser "postgres" in by the socket, and asks others for their password.
+    It refuses to run as root: root starts it as the user "postgres". It is ended on the way out.
+    """
+    programs = find_postgresql()
+    who: list[str] = []
+    # Paths of sockets are short, and the user "postgres" may not enter root's temporary folders.
+    with tempfile.TemporaryDirectory(prefix="ven-pg-") as short:
+        place = Path(short)
+        if os.geteuid() == 0:
+            runuser = shutil.which("runuser", path="/usr/sbin:/sbin:/usr/bin:/bin")
+            if runuser is None:
+                missing("root needs runuser to start PostgreSQL (apt-get install util-linux)")
+            who = [runuser, "-u", "postgres", "--"]
+            shutil.chown(place, "postgres")
+        data = place / "data"
+        made = subprocess.run(
+            [*who, programs / "initdb", "-D", data, *_INITDB],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        port = pick_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": str(place),
+            "fsync": "off",  # what a test stores need not survive a power cut
+            "shared_buffers": "16MB",
+        }
+        command: list[str | Path] = [*who, programs / "postgres", "-D", data]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "postgresql.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+        try:
+            wait_for_port(port)
+            _wait_until([programs / "pg_isready", "-q", "-h", place, "-p", str(port)])
+            yield f"postgresql://postgres@/postgres?host={quote(short, safe='')}&port={port}"
+        finally:
+            # Told through pg_ctl, since runuser does not hand signals on; "fast" waits for no client.
+            stop: list[str | Path] = [
+                *who,
+                programs / "pg_ctl",
+                "stop",
+                "-D",
+                data,
+                "-m",
+                "fast",
+                "-w",
+                "-t",
+                "20",
+            ]
+            subprocess.run(stop, cwd="/", capture_output=True, check=False)
+            try:
+                process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)

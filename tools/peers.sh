@@ -1,11 +1,13 @@
 #!/bin/sh
-# Installs what the tests talk to and PyPI does not have: Debian's mosquitto. Done when we may (root, or sudo
-# without a password); otherwise says so, and the tests that need it are skipped with their reason.
+# Installs what the tests talk to and PyPI does not have: Debian's mosquitto and PostgreSQL. Done when we
+# may (root, or sudo without a password); otherwise says so, and the tests that need it are skipped with
+# their reason.
 set -eu
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 missing=""
 command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -23,7 +25,12 @@ fi
 
 echo "peers: installing$missing from Debian"
 export DEBIAN_FRONTEND=noninteractive
-# A broker of our own is started by each test: Debian's must not start as a service.
+# Tests start a broker and a server of their own: Debian's must not start as services.
+case "$missing" in *postgresql*)
+    $run mkdir -p /etc/postgresql-common
+    [ -e /etc/postgresql-common/createcluster.conf ] ||
+        echo "create_main_cluster = false" | $run tee /etc/postgresql-common/createcluster.conf >/dev/null
+esac
 log=$(mktemp)
 if ! { $run apt-get update -qq && $run env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing; } \
     >"$log" 2>&1; then

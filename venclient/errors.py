@@ -2,6 +2,7 @@
 
     VenError
     ├── ConfigError               a setting, a file of settings or a command line is wrong
+    │   └── BadQuery              a question to the registry makes no sense (also a ValueError)
     ├── RegistryError             the resource database refused something
     │   ├── InvalidRecord         a resource, connection or CSV row breaks a rule (also a ValueError)
     │   ├── NotFound              no such resource or connection (also a LookupError)
@@ -53,6 +54,10 @@ class ConfigError(VenError):
     ) -> None:
         super().__init__(what, subject=subject, hint=hint)
         self.problems = problems or (str(self),)
+
+
+class BadQuery(ConfigError, ValueError):
+    """A question to the registry makes no sense; `problems` lists every mistake in it."""
 
 
 class RegistryError(VenError):

@@ -11,48 +11,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from venclient import __version__
-from venclient.client import VenClient, VtnAccount, ensure_resource, ensure_ven
+from venclient.client import VenClient, VtnAccount
 from venclient.clock import Clock, SystemClock
 from venclient.connectors import open_reader
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.poller import Poller, spread_phase
-from venclient.errors import ConfigError, StoreError, VenError, VtnError
+from venclient.errors import ConfigError, StoreError, VenError
 from venclient.model.reading import Measure
+from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import Resource
-from venclient.openadr.objects import Ven
+from venclient.notes import Notes
 from venclient.readings.measures import measures
 from venclient.readings.sqlite import SqliteReadings
 from venclient.registry.database import ResourceDatabase
+from venclient.registry.opening import is_url, shown
 from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Reporter, ReportOptions
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.outbox import Outbox
-from venclient.reporting.registration import resource_attributes, resource_names
+from venclient.reporting.registration import resource_names
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
-from venclient.utils import backoff_s
+from venclient.vtn_side import STATE_RETRY_S, VtnSide
 
 log = logging.getLogger("venclient.gateway")
 
-#: How long a failed conversation with the VTN is waited for before it is tried again, at first and at most.
-FIRST_WAIT_S = 2.0
-LONGEST_WAIT_S = 300.0
-#: How many resources are registered at the same time.
-REGISTERING = 8
 #: How long the reporter rests when nothing is due.
 LONGEST_REST_S = 60.0
-#: How long after a failure of the state file (a full card, say) it is tried again.
-STATE_RETRY_S = 10.0
-KEPT_NOTES = 50
+#: How long reports wait for meters at the start, and once all have been read.
+CATCH_UP_S = 15.0
+AFTER_CATCH_UP_S = 1.0
+WAITING = "reports wait"
+UNTOLD = "the registry does not hear of reports"
 
 
 class Gateway:
@@ -62,39 +60,36 @@ class Gateway:
         self._settings = settings
         self._clock: Clock = clock or SystemClock()
         self._started = self._clock.now()
-        self._notes: deque[str] = deque(maxlen=KEPT_NOTES)
+        self._notes = Notes()
         self._refused: dict[str, str] = {}
-        self._said: set[str] = set()
         self._pollers: dict[str, Poller] = {}
-        self._registered: set[str] = set()
-        self._vtn_state = "not asked yet"
-        self._vtn_error: str | None = None
         self._wake_reporter = asyncio.Event()
-        self._ven: Ven | None = None
-        self._rng = random.Random()  # noqa: S311  jitter, not a secret
 
-        database = settings.path("registry.database")
-        if not database.is_file():
+        database = settings.place("registry.database")
+        if not is_url(database) and not Path(database).is_file():
             raise ConfigError(
                 "no such database",
-                subject=f"registry.database = {str(database)!r}",
+                subject=f"registry.database = {database!r}",
                 hint="make one with `ven import FILE.csv --db PATH`",
             )
-        with ResourceDatabase(str(database)) as registry:
+        # Relative names of meter files start here.
+        self._folder = settings.folder if is_url(database) else Path(database).parent
+        self._database = database
+        self._key_file = settings.path("registry.key_file") if settings["registry.key_file"] else None
+        with ResourceDatabase(database, key_file=self._key_file) as registry:
             self._resources = {
                 resource.resourceID: resource
                 for resource in registry.get_resources(ven=settings["ven.resources"])
                 if resource.enabled is not False
             }
             for reject in registry.rejects:
-                self._note(f"{reject.place}: {reject.reason}")
+                self._notes.add(f"{reject.place}: {reject.reason}")
         if not self._resources:
             wanted = settings["ven.resources"]
-            self._note(
-                f"{database}: no enabled resource"
-                + (f" with ven = {wanted!r}" if wanted else "")
-                + ": nothing is read"
-            )
+            with_ven = f" with ven = {wanted!r}" if wanted else ""
+            nothing = f"{shown(database)}: no enabled resource{with_ven}: nothing is read"
+            self._notes.add(nothing)
+            log.warning("%s", nothing)
         self._names = resource_names(tuple(self._resources.values()))
 
         secret = settings["vtn.client_secret"]
@@ -120,7 +115,7 @@ class Gateway:
         self._book = EventBook(state)
         self._outbox = Outbox(state)
         for problem in (*self._book.problems, *self._outbox.problems):
-            self._note(problem)
+            self._notes.add(problem)
         self._reporter = Reporter(
             self._outbox,
             self._book,
@@ -134,6 +129,17 @@ class Gateway:
                 allow_negative=settings["reporting.allow_negative"],
             ),
         )
+        self._vtn = VtnSide(
+            settings,
+            self._client,
+            self._book,
+            self._reporter,
+            self._resources,
+            self._names,
+            self._clock,
+            self._notes,
+            self._wake_reporter,
+        )
         self._leases = Leases()
 
     async def run(self) -> None:
@@ -145,7 +151,7 @@ class Gateway:
                 group.create_task(self._store.run(), name="readings")
                 for poller in self._open_pollers():
                     group.create_task(poller.run(), name=f"read {poller}")
-                group.create_task(self._follow_vtn(), name="vtn")
+                group.create_task(self._vtn.follow(), name="vtn")
                 group.create_task(self._report(), name="reports")
                 log.info(
                     "serving %d resources as VEN %r; %d connections cannot be used",
@@ -154,17 +160,19 @@ class Gateway:
                     len(self._refused),
                 )
         finally:
-            await status.stop()
-            await self._store.close()
-            self._outbox.close()
-            self._book.close()
+            try:
+                await status.stop()
+                await self._store.close()
+            finally:
+                self._outbox.close()
+                self._book.close()
 
     # ---- meters to store
 
     def _open_pollers(self) -> Iterable[Poller]:
         site = Site(
             clock=self._clock,
-            folder=self._settings.path("registry.database").parent,
+            folder=self._folder,
             bookmark=self._store.bookmark,
             secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
             leases=self._leases,
@@ -175,13 +183,22 @@ class Gateway:
                 reader = open_reader(resource, site)
             except VenError as error:
                 self._refused[resource.resourceID] = str(error)
-                self._note(str(error))
+                self._notes.add(str(error))
                 log.error("%s", error)
+                continue
+            except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
+                said = f"{resource.resourceName}: unexpected {type(error).__name__} in its connector"
+                self._refused[resource.resourceID] = f"{said} (a bug; please report it)"
+                self._notes.begin(said, self._refused[resource.resourceID], bug=error)
                 continue
             # Sources that we ask are asked in turn within a second, not all in the same millisecond.
             phase_s = spread_phase(resource.resourceID, min(1.0, (reader.interval_s or 0.0) / 10))
             poller = Poller(
-                reader, name=resource.resourceName, deliver=self._keep, clock=self._clock, phase_s=phase_s
+                reader,
+                name=resource.resourceName,
+                deliver=self._keep,
+                clock=self._clock,
+                phase_s=phase_s,
             )
             self._pollers[resource.resourceID] = poller
             yield poller
@@ -189,7 +206,7 @@ class Gateway:
     async def _keep(self, batch: Batch) -> None:
         """Store a batch; when its source waits for our acknowledgement, return after the commit."""
         for reject in batch.rejects:
-            self._note(f"{reject.place}: {reject.reason}")
+            self._notes.add(f"{reject.place}: {reject.reason}")
         stored = self._store.add(batch.readings, bookmarks=batch.bookmarks, urgent=batch.replayable)
         if batch.replayable:
             await stored
@@ -201,32 +218,64 @@ class Gateway:
     ) -> Mapping[tuple[str, datetime, datetime], Measure]:
         """Give what resources did in the intervals of `grid`, of all that was read until now."""
         return await measures(
-            self._store, resource_ids, grid, max_gap_s=self._settings["reporting.max_gap_s"]
+            self._store,
+            resource_ids,
+            grid,
+            max_gap_s=self._settings["reporting.max_gap_s"],
         )
 
     async def _report(self) -> None:
         """Send what is due, then rest until the next is, or events have changed."""
+        await self._until_caught_up()
         while True:
             # Cleared before the step: an event that comes while it runs must not wait for the next one.
             self._wake_reporter.clear()
             try:
-                for note in (await self._reporter.step()).notes:
-                    self._note(note)
+                done = await self._reporter.step()
+                for note in done.notes:
+                    self._notes.add(note)
+                await self._tell_registry(tuple(done.statuses.values()))
                 rest_s = self._rest_s()
             except StoreError as error:
-                self._say_once(f"reports wait: {error}")
+                self._notes.begin(WAITING, f"{WAITING}: {error}")
                 rest_s = STATE_RETRY_S
+            except Exception as error:  # noqa: BLE001  a bug in reporting must not end the readings
+                said = f"{WAITING}: unexpected {type(error).__name__} (a bug; please report it)"
+                self._notes.begin(WAITING, said, cause=type(error).__name__, bug=error)
+                rest_s = LONGEST_REST_S
             else:
-                self._said.discard("reports wait")
+                self._notes.end(WAITING)
             await self._sleep_or_woken(rest_s)
 
-    def _say_once(self, sentence: str) -> None:
-        """Log a failure of a kind (the words before the colon) when it begins, not each time round."""
-        kind = sentence.partition(":")[0]
-        self._note(sentence)
-        if kind not in self._said:
-            self._said.add(kind)
-            log.error("%s", sentence)
+    async def _until_caught_up(self) -> None:
+        """Wait until meters that keep their readings for us were read, or long enough.
+
+        After a restart an overdue report would else be made before the file rows and messages of the
+        meantime are in, and tell as unknown what is known a second later.
+        """
+        until_s = self._clock.monotonic() + CATCH_UP_S
+        while self._clock.monotonic() < until_s:
+            if all(poller.caught_up for poller in self._pollers.values()):
+                # A broker sends what it kept in many messages: the first is not the last.
+                await self._clock.sleep(AFTER_CATCH_UP_S)
+                return
+            await self._clock.sleep(0.25)
+
+    async def _tell_registry(self, statuses: Sequence[ReportingStatus]) -> None:
+        """Keep in the registry how reporting stands for each resource; reports go on without."""
+        if not statuses:
+            return
+
+        def keep() -> None:
+            with ResourceDatabase(self._database, key_file=self._key_file) as registry:
+                registry.set_reporting_status(statuses)
+
+        try:
+            await asyncio.to_thread(keep)
+        except VenError as error:
+            self._notes.begin(UNTOLD, f"{UNTOLD}: {error}")
+        else:
+            self._notes.end(UNTOLD)
 
     def _rest_s(self) -> float:
         due = self._reporter.next_due()
@@ -245,99 +294,7 @@ class Gateway:
             for one in waits:
                 one.cancel()
 
-    # ---- VTN to events
-
-    async def _follow_vtn(self) -> None:
-        """Register, then fetch programs and events again and again; a VTN that is down is waited for."""
-        failures = 0
-        while True:
-            try:
-                if self._ven is None or len(self._registered) < len(self._resources):
-                    await self._register()
-                await self._fetch_events()
-            except StoreError as error:
-                self._say_once(f"events are not kept: {error}")
-                wait_s = STATE_RETRY_S
-            except VtnError as error:
-                # The client itself says once that a VTN has gone, and that it is back.
-                if not error.transient and self._vtn_error != error.what:
-                    log.error("VTN: %s; readings go on, reports wait", error)
-                self._vtn_state = "unreachable" if error.transient else "refused"
-                self._vtn_error = error.what
-                longest_s = min(LONGEST_WAIT_S, self._settings["vtn.poll_s"] * 5)
-                wait_s = backoff_s(failures, FIRST_WAIT_S, longest_s, self._rng)
-                failures += 1
-            else:
-                failures, self._vtn_state, self._vtn_error = 0, "connected", None
-                self._said.discard("events are not kept")
-                wait_s = self._settings["vtn.poll_s"]
-            await self._clock.sleep(wait_s)
-
-    async def _register(self) -> None:
-        """Bring the VEN object and those of its resources to what the registry says."""
-        ven = await ensure_ven(self._client, self._settings["ven.name"])
-        self._ven = ven
-        assert ven.id is not None  # noqa: S101  the codec refuses a stored object without an id
-        known = {one.resource_name: one for one in (await self._client.resources(ven.id)).items}
-        bound = asyncio.Semaphore(REGISTERING)
-
-        async def one(resource: Resource) -> None:
-            name = self._names[resource.resourceID]
-            async with bound:
-                try:
-                    held = await ensure_resource(
-                        self._client, ven.id or "", name, resource_attributes(resource), known=known.get(name)
-                    )
-                except VtnError as error:
-                    if error.transient:
-                        raise
-                    self._note(str(error))
-                    log.error("resource %s is not registered: %s", name, error)
-                else:
-                    self._registered.add(resource.resourceID)
-                    granted[resource.resourceID] = frozenset(held.targets or ())
-
-        granted: dict[str, frozenset[str]] = {}
-        results = await asyncio.gather(*map(one, self._resources.values()), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        self._reporter.resources = [
-            Reportable(id_, name, granted.get(id_, frozenset())) for id_, name in self._names.items()
-        ]
-        self._reporter.options = replace(self._reporter.options, ven_targets=frozenset(ven.targets or ()))
-
-    async def _fetch_events(self) -> None:
-        programs = await self._client.programs()
-        wanted = set(self._settings["vtn.programs"])
-        events = await self._client.events()
-        for refused in (*programs.refused, *events.refused):
-            self._note(f"{refused.place}: {refused.reason}")
-        followed = [one for one in programs.items if not wanted or one.program_name in wanted]
-        ids = {program.id for program in followed}
-        renamed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
-        changes = self._book.apply(
-            [event for event in events.items if event.program_id in ids],
-            complete=events.complete and programs.complete,
-            also_listed=events.ids - {event.id for event in events.items},
-            now=self._clock.now(),
-        )
-        if changes or renamed:
-            self._wake_reporter.set()
-        if changes:
-            log.info(
-                "events: %d new, %d changed, %d gone",
-                len(changes.created),
-                len(changes.modified),
-                len(changes.gone),
-            )
-
     # ---- what is going on
-
-    def _note(self, text: str) -> None:
-        """Keep a sentence for `ven status`; the same one is kept once."""
-        if text not in self._notes:
-            self._notes.append(text)
 
     def snapshot(self) -> dict[str, Any]:
         """Give what is going on, as plain data: times are ISO 8601 in UTC, secrets are not in it."""
@@ -345,7 +302,7 @@ class Gateway:
         try:
             reports.update(dict(self._outbox.counts().items()))
         except StoreError as error:
-            self._note(str(error))
+            self._notes.add(str(error))
         stats = self._store.stats()
         client = self._client.status
         return {
@@ -354,9 +311,9 @@ class Gateway:
             "started": self._started.isoformat(),
             "ven": {
                 "name": self._settings["ven.name"],
-                "id": self._ven.id if self._ven else None,
+                "id": self._vtn.ven.id if self._vtn.ven else None,
                 "resources": len(self._resources),
-                "registered": len(self._registered),
+                "registered": len(self._vtn.registered),
             },
             "connections": [self._connection(resource) for resource in self._resources.values()],
             "readings": {
@@ -367,8 +324,8 @@ class Gateway:
             },
             "vtn": {
                 "url": self._settings["vtn.url"],
-                "state": self._vtn_state,
-                "last_error": self._vtn_error,
+                "state": self._vtn.state,
+                "last_error": self._vtn.last_error,
                 "last_ok": client.last_ok.isoformat() if client.last_ok else None,
                 "requests": client.requests,
                 "retries": client.retries,
@@ -385,13 +342,14 @@ class Gateway:
 
     def _connection(self, resource: Resource) -> dict[str, Any]:
         poller = self._pollers.get(resource.resourceID)
+        name = self._names[resource.resourceID]
         row: dict[str, Any] = {
             "resource": resource.resourceID,
             "name": resource.resourceName,
             "type": resource.resourceType,
             "connection": resource.connection.type.name,
             "endpoint": resource.connection.endpoint,
-            "vtn_name": self._names[resource.resourceID] if resource.resourceID in self._registered else None,
+            "vtn_name": name if resource.resourceID in self._vtn.registered else None,
             "latest": {
                 quantity: {
                     "value": reading.value,

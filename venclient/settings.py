@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,26 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from venclient.errors import ConfigError
+from venclient.secrets import resolve_secret
 
-Kind = Literal["text", "path", "url", "seconds", "days", "count", "flag", "texts", "secret"]
+__all__ = [
+    "EXPECTED",
+    "OBSOLETE",
+    "SETTINGS",
+    "TABLE",
+    "Setting",
+    "Settings",
+    "load_settings",
+    "resolve_secret",
+    "variable_of",
+]
+
+Kind = Literal["text", "path", "place", "url", "seconds", "days", "count", "flag", "texts", "secret"]
 
 EXPECTED: Mapping[Kind, str] = {
     "text": 'a text, for instance "Herning"',
     "path": "a path, relative to the folder of ven.toml",
+    "place": "a path, relative to the folder of ven.toml, or a postgresql:// URL",
     "url": "an address that starts with https:// (or http:// with vtn.allow_http = true)",
     "seconds": "seconds, a number above 0",
     "days": "days, a number above 0",
@@ -51,7 +66,13 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "Which resources to serve: the registry's `ven` value; all when not set.",
     ),
-    Setting("registry.database", "path", "resources.db", "The resource database."),
+    Setting("registry.database", "place", "resources.db", "The resource database."),
+    Setting(
+        "registry.key_file",
+        "path",
+        None,
+        "The key that seals passwords; beside the database, as `<database>.key`, when not set.",
+    ),
     Setting("readings.path", "path", "var/readings.db", "Where readings are kept."),
     Setting(
         "readings.commit_s",
@@ -115,6 +136,11 @@ class Settings:
             raise ConfigError("is not set", subject=key, hint=f"expected {EXPECTED['path']}")
         return self.folder / value
 
+    def place(self, key: str) -> str:
+        """Give a place setting: a URL as it is, a path resolved against the folder of ven.toml."""
+        value: str = self.values[key]
+        return value if "://" in value else str(self.folder / value)
+
     def __repr__(self) -> str:
         return f"Settings(folder={str(self.folder)!r})"
 
@@ -144,6 +170,7 @@ def _positive(value: Any) -> bool:
 _CHECKS: Mapping[Kind, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str) and bool(value.strip()),
     "path": lambda value: isinstance(value, str) and bool(value.strip()),
+    "place": lambda value: isinstance(value, str) and bool(value.strip()),
     "url": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
     "seconds": _positive,
     "days": _positive,
@@ -259,42 +286,16 @@ def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[
                 f"{origin[key]}: {key} = {url!r}: has no TLS; expected https://, "
                 "or vtn.allow_http = true for a test VTN"
             )
+    place = str(values.get("registry.database"))
+    if re.search(r"://[^:@/]+:(?!env:|file:|credential:)[^@]+@", place):
+        hidden = re.sub(r"(://[^:@/]+:)[^@]+@", r"\1***@", place)
+        problems.append(
+            f"{origin['registry.database']}: registry.database = {hidden!r}: holds a password; "
+            "expected a reference in its place (env:NAME or file:PATH)"
+        )
     if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
         problems.append("settings: vtn.client_id and vtn.client_secret belong together: give both or neither")
     if str(values.get("log.level")).upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         where = f"{origin['log.level']}: log.level = {values['log.level']!r}"
         problems.append(f"{where}: expected DEBUG, INFO, WARNING or ERROR")
     return problems
-
-
-def resolve_secret(reference: str, *, folder: Path | None = None) -> str:
-    """Give the secret that a reference names; a text without a known prefix is given back as it is.
-
-    `env:NAME` is an environment variable, `file:PATH` a file's content without the line end, and
-    `credential:NAME` a systemd credential. ConfigError says which could not be found, never its value.
-    """
-    kind, _, name = reference.partition(":")
-    if kind == "env":
-        value = os.environ.get(name)
-        if value is None:
-            raise ConfigError("environment variable is not set", subject=reference)
-        return value
-    if kind == "credential":
-        directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        if not directory:
-            raise ConfigError(
-                "no systemd credentials here",
-                subject=reference,
-                hint="set LoadCredential= in the service unit",
-            )
-        return _read_secret(Path(directory) / name, reference)
-    if kind == "file":
-        return _read_secret((folder or Path.cwd()) / name, reference)
-    return reference
-
-
-def _read_secret(path: Path, reference: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"secret cannot be read ({type(error).__name__})", subject=reference) from error

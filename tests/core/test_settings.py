@@ -85,6 +85,19 @@ def test_a_literal_secret_is_refused_and_not_shown(file: Path) -> None:
     assert "hunter2" not in "".join(caught.value.problems)
 
 
+def test_a_database_url_keeps_its_password_elsewhere(file: Path) -> None:
+    """A URL is no path; a password in it is refused and not repeated, a reference to one is taken."""
+    place = "postgresql://ven:{}@db/registry"
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={"VEN_REGISTRY_DATABASE": place.format("hunter2")})
+    assert "holds a password" in caught.value.problems[0]
+    assert "hunter2" not in caught.value.problems[0]
+
+    good = load_settings(file, environment={"VEN_REGISTRY_DATABASE": place.format("env:DB_PASSWORD")})
+    assert good.place("registry.database") == place.format("env:DB_PASSWORD")
+    assert load_settings(file, environment={}).place("registry.database") == str(file.parent / "resources.db")
+
+
 def test_secrets_come_from_variables_files_and_systemd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.journeys.conftest import GatewayProcess, ask_for_usage, resource, spans, told, until
 from venclient.model.resource import ActorType, Connection, ConnectionType
 from venclient.registry.database import ResourceDatabase
+from venclient.registry.query import Query
 from venclient.simulation.site import VirtualSite
 from venclient.simulation.verdict import energy_rows
 from venclient.simulation.vtn import Fault, LocalVtn
@@ -55,6 +56,11 @@ async def test_meters_of_every_kind_reach_the_vtn_as_energy(
     assert gateway.status["reports"]["sent"] == 3
     assert [ven["venName"] for ven in vtn.vens] == ["journey"]
     assert sorted(one["resourceName"] for one in vtn.resources) == NAMES
+    # The registry knows how reporting stands for each resource.
+    with ResourceDatabase(str(gateway.folder / "resources.db")) as registry:
+        states = {one.resource_id: one.state for one in registry.reporting_statuses()}
+        never = registry.query(Query().never_reported()).count()
+    assert (states, never) == ({f"resource-{n}": "reported" for n in range(5)}, 0)
 
 
 async def test_with_the_vtn_down_at_the_start_meters_are_read_and_the_status_says_so(

@@ -14,26 +14,37 @@ from venclient.registry.database import ResourceDatabase
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[ResourceDatabase]:
-    """Give a database of three resources."""
-    with ResourceDatabase(tmp_path / "resources.db") as database:
-        database.bulk_upsert(make_resource(name) for name in ("a", "b", "c"))
-        yield database
+def db(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResourceDatabase]:
+    """Give a registry of three resources in a database of each kind."""
+    monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(tmp_path / "resources.db.key"))
+    with ResourceDatabase(database) as made:
+        made.bulk_upsert(make_resource(name) for name in ("a", "b", "c"))
+        yield made
+
+
+@pytest.fixture
+def sqlite_db(tmp_path: Path) -> Iterator[ResourceDatabase]:
+    """Give a file of three resources, for what only SQLite lets happen."""
+    with ResourceDatabase(tmp_path / "only.db") as made:
+        made.bulk_upsert(make_resource(name) for name in ("a", "b", "c"))
+        yield made
 
 
 def spoil(db: ResourceDatabase, sql: str) -> None:
     """Change rows behind the registry's back, as a program without foreign keys could."""
+    off, on = "PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON"
+    if "://" in db.db_path:
+        off, on = "SET session_replication_role = replica", "SET session_replication_role = DEFAULT"
     with db.get_connection() as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(off)
         connection.execute(sql)
         connection.commit()
-        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(on)
 
 
 SPOILT = {
     "JSON": ("UPDATE resources SET capacities = '{\"P_max' WHERE resource_id = 'b'", "capacities is no JSON"),
     "list": ("UPDATE resources SET location = '[1]' WHERE resource_id = 'b'", "location is no JSON object"),
-    "number": ("UPDATE resources SET reporting = x'00ff' WHERE resource_id = 'b'", "reporting is no JSON"),
     "type": ("UPDATE resources SET resource_type = 'HEAT' WHERE resource_id = 'b'", "known are DSR"),
     "connection": ("UPDATE connections SET type = 'telepathy' WHERE id = 2", "known are MODBUSTCP"),
     "options": ("UPDATE connections SET options = 'oops' WHERE id = 2", "connections.options is no JSON"),
@@ -43,6 +54,15 @@ SPOILT = {
         "control_connection_id refers",
     ),
 }
+NUMBER = "UPDATE resources SET reporting = x'00ff' WHERE resource_id = 'b'"
+
+
+def test_bytes_where_json_should_be(sqlite_db: ResourceDatabase) -> None:
+    """A column that holds bytes, which SQLite allows anywhere, makes a bad row too."""
+    spoil(sqlite_db, NUMBER)
+
+    assert [r.resourceID for r in sqlite_db.get_all_resources()] == ["a", "c"]
+    assert "reporting is no JSON" in sqlite_db.rejects[0].reason
 
 
 @pytest.mark.parametrize(("sql", "reason"), SPOILT.values(), ids=SPOILT)
@@ -89,11 +109,17 @@ def test_bad_connection_hides_no_other(db: ResourceDatabase) -> None:
     assert db.rejects[0].place == "connections row 2"
 
 
-def test_text_that_is_not_utf8(db: ResourceDatabase) -> None:
+def test_text_that_is_not_utf8(sqlite_db: ResourceDatabase) -> None:
     """A name that another program wrote in another encoding comes with replacement marks."""
-    spoil(db, "UPDATE resources SET resource_name = CAST(x'48f874656c' AS TEXT) WHERE resource_id = 'b'")
+    spoil(
+        sqlite_db, "UPDATE resources SET resource_name = CAST(x'48f874656c' AS TEXT) WHERE resource_id = 'b'"
+    )
 
-    assert [r.resourceName for r in db.get_all_resources()] == ["Hotel Ørnen", "H\ufffdtel", "Hotel Ørnen"]
+    assert [r.resourceName for r in sqlite_db.get_all_resources()] == [
+        "Hotel Ørnen",
+        "H\ufffdtel",
+        "Hotel Ørnen",
+    ]
 
 
 def test_nan_of_an_old_program_is_unknown(db: ResourceDatabase) -> None:

@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 
 from venclient.errors import ConfigError
 from venclient.model.resource import ActorType, Connection, ConnectionType
-from venclient.registry.csv_import import ImportReport, import_csv
+from venclient.registry.csv_import import import_csv
 from venclient.registry.csv_mapping import CsvMapping, from_flags, told
+from venclient.registry.csv_report import ImportReport
 from venclient.registry.csv_sites import Seen
 from venclient.registry.database import ResourceDatabase
 
@@ -59,8 +60,8 @@ def counts(report: ImportReport) -> tuple[int, int, int, int, int]:
         report.created,
         report.updated,
         report.unchanged,
-        len(report.duplicates),
-        len(report.rejected),
+        report.duplicate_rows,
+        report.rejected_rows,
     )
 
 
@@ -91,7 +92,7 @@ def test_a_changed_row_updates_just_what_changed(
     report = import_csv(database, moved)
     assert counts(report) == (0, 1, 4, 0, 0)
     (change,) = report.changes
-    assert list(change.fields) == ["location"]
+    assert change.fields == {"location.latitude": (56.10, 56.20)}
 
 
 def test_what_people_set_since_stays(database: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
@@ -116,15 +117,15 @@ def test_what_people_set_since_stays(database: ResourceDatabase, hotels: Path, t
 
 def test_bad_rows_are_left_out_and_the_rest_is_kept(database: ResourceDatabase, tmp_path: Path) -> None:
     """One bad row among five costs just itself."""
-    report = import_csv(database, written(tmp_path, *ROWS[:2], "Hotel X,y,8", *ROWS[2:]))
+    report = import_csv(database, written(tmp_path, *ROWS[:2], "Hotel X,y,8", *ROWS[2:]), keep_good=True)
     assert counts(report) == (5, 0, 0, 0, 1)
     assert report.rejected[0].line == 4
     assert database.get_statistics()["total_resources"] == 5
 
 
 def test_all_or_nothing_stores_nothing_when_a_row_is_bad(database: ResourceDatabase, tmp_path: Path) -> None:
-    """On demand one bad row leaves the registry untouched, and the report says what would have been."""
-    report = import_csv(database, written(tmp_path, *ROWS, "Hotel X,y,8"), keep_good=False)
+    """One bad row leaves the registry untouched, and the report says what would have been."""
+    report = import_csv(database, written(tmp_path, *ROWS, "Hotel X,y,8"))
     assert not report.stored
     assert counts(report) == (5, 0, 0, 0, 1)
     assert database.get_all_resources() == []
@@ -179,11 +180,11 @@ def test_the_school_list_is_taken_with_one_flag(database: ResourceDatabase, shar
     """A municipal list with other column names: 68 schools, and the row whose cells slid is refused."""
     path = shared / "data/assets/schools-stavanger.csv"
     flags = told("flags", columns=from_flags(["title=Skolenavn"]), ven="Stavanger")
-    report = import_csv(database, path, flags=flags)
+    report = import_csv(database, path, flags=flags, keep_good=True)
     assert counts(report) == (68, 0, 0, 0, 1)
     assert (report.rejected[0].line, report.rejected[0].column) == (20, "ADRESSE")
     assert len(database.get_resources_by_ven("Stavanger")) == 68
-    assert counts(import_csv(database, path, flags=flags)) == (0, 0, 68, 0, 1)
+    assert counts(import_csv(database, path, flags=flags, keep_good=True)) == (0, 0, 68, 0, 1)
 
 
 def test_the_charger_register_is_taken_with_a_mapping_beside_it(
@@ -216,29 +217,16 @@ def test_the_charger_register_without_a_mapping_tells_what_it_cannot_tell_apart(
     assert all("number the duplicates" in item.reason for item in report.rejected)
 
 
-def test_a_large_file_streams(tmp_path: Path) -> None:
-    """Rows are never held all at once: the first resource is stored before the last row is read."""
-
-    class Watched:
-        reached = 0
-        most_ahead = 0
-
-        def get_resource(self, resource_id: str) -> None:
-            return None
-
-        def bulk_upsert(self, resources: Any) -> None:
-            for stored, _ in enumerate(resources, 1):
-                self.most_ahead = max(self.most_ahead, self.reached - stored)
-
-    registry = Watched()
-
-    def progress(rows: int) -> None:
-        registry.reached = rows
-
-    rows = [f"Hotel {n},x,8.{n},56.{n}" for n in range(1, 3001)]
-    report = import_csv(registry, written(tmp_path, *rows), progress=progress)
-    assert report.created == 3000
-    assert registry.most_ahead <= 1
+def test_a_large_file_streams(database: ResourceDatabase, tmp_path: Path) -> None:
+    """Rows are never held all at once: progress is told in the middle, in bytes and rows."""
+    told_: list[tuple[int, int, int]] = []
+    rows = [f"Hotel {n},x,8.{n},56.{n}" for n in range(1, 9001)]
+    path = written(tmp_path, *rows)
+    report = import_csv(database, path, progress=lambda *done: told_.append(done), dry_run=True)
+    assert report.created == 9000
+    assert len(told_) >= 2
+    assert told_[-1] == (path.stat().st_size, path.stat().st_size, 9000)
+    assert told_ == sorted(told_)
 
 
 class TestCommand:
@@ -272,6 +260,42 @@ class TestCommand:
         assert result.exit_code == 1
         assert "rejected line 7, latitude: 'z' is no number" in result.stdout
         assert ",7,latitude," in rejects.read_text(encoding="utf-8")
+
+    def test_a_file_with_a_bad_row_is_not_taken_and_what_to_type_is_said(
+        self, run: Any, tmp_path: Path
+    ) -> None:
+        """By default nothing of such a file is stored; its bad rows are in a file beside it."""
+        path = written(tmp_path, *ROWS, "Hotel X,y,8.9,z")
+        result = run(path)
+        assert result.exit_code == 1
+        assert "would be created 5" in result.stdout
+        assert "nothing was stored, as 1 row is bad" in result.stdout
+        assert "--keep-good" in result.stdout
+        assert f"refused rows are in {path}.rejects.csv" in result.stdout
+        assert "z" in (tmp_path / f"{path.name}.rejects.csv").read_text(encoding="utf-8")
+        result = run(path, "--keep-good")
+        assert result.exit_code == 1
+        assert "  created 5" in result.stdout
+        assert run(written(tmp_path, *ROWS)).exit_code == 0
+        assert not (tmp_path / f"{path.name}.rejects.csv").exists()
+
+    def test_a_dry_run_shows_the_difference_and_what_disappeared(self, run: Any, tmp_path: Path) -> None:
+        """Fields with before and after, and sites that the file has no more; no file is left behind."""
+        run(written(tmp_path, *ROWS))
+        path = written(tmp_path, ROWS[0].replace("56.10", "56.20"), *ROWS[2:], "bad")
+        result = run(path, "--dry-run")
+        assert "would be created 0, updated 1, unchanged 3, duplicates 0, rejected 1" in result.stdout
+        assert "location.latitude: 56.1 -> 56.2" in result.stdout
+        assert "disappeared from the file" in result.stdout
+        assert "Hotel B (" in result.stdout
+        assert "--disable-missing" in result.stdout
+        assert not list(tmp_path.glob("*.rejects.csv"))
+
+    def test_what_disappeared_is_switched_off_on_demand(self, run: Any, tmp_path: Path) -> None:
+        """With --disable-missing it is done, and said."""
+        run(written(tmp_path, *ROWS))
+        result = run(written(tmp_path, *ROWS[1:]), "--disable-missing")
+        assert "disappeared from the file since its last import, switched off: Hotel A" in result.stdout
 
     def test_an_unusable_file_does_not_stop_the_others(self, run: Any, hotels: Path, tmp_path: Path) -> None:
         """The good file is imported, the bad one named, and the exit status is 2."""

@@ -202,6 +202,7 @@ def test_capacities_come_from_columns_where_there_are_some(tmp_path: Path) -> No
     path = write(tmp_path, f"{HEADER},kW", f"{HOTEL},30")
     found = site(path, "p_max_kw=kW")
     assert found.resource.capacities == {"P_max_kw": 30, "P_min_kw": -20, "E_max_kwh": 200, "E_min_kwh": 0}
+    assert found.given is not None
     assert "P_max_kw" in found.given
     assert "P_min_kw" not in found.given
 

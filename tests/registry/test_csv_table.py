@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from venclient.errors import ConfigError
-from venclient.registry.csv_table import BadRow, Row, find_encoding, open_table, split_rows
+from venclient.registry.csv_blocks import BadRow, Lines, split_rows
+from venclient.registry.csv_table import CsvTable, find_encoding, open_table
 
 KNOWN = {"title", "address", "latitude", "longitude"}
 
@@ -20,6 +21,21 @@ KNOWN = {"title", "address", "latitude", "longitude"}
 def score(cells: Sequence[str]) -> int:
     """Count the known names."""
     return sum(cell.strip() in KNOWN for cell in cells)
+
+
+def read(table: CsvTable) -> list[tuple[int, list[str]] | BadRow]:
+    """Give the rows of a table in order: line and cells, or the bad row."""
+    found: list[tuple[int, list[str]] | BadRow] = []
+    for block in table.blocks():
+        cells = map(list, zip(*table.columns(block), strict=True))
+        found += zip(block.lines, cells, strict=True)
+        found += block.bad
+    return sorted(found, key=lambda item: item.line if isinstance(item, BadRow) else item[0])
+
+
+def line_of(item: tuple[int, list[str]] | BadRow) -> int:
+    """Give where a row begins."""
+    return item.line if isinstance(item, BadRow) else item[0]
 
 
 def written(folder: Path, content: bytes | str) -> Path:
@@ -82,7 +98,7 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     csv.writer(text, delimiter=delimiter).writerows(rows)
     table = open_table(written(tmp_path, text.getvalue()), score)
     assert table.layout.delimiter == delimiter
-    assert [item.cells for item in table.rows() if isinstance(item, Row)] == [list(row) for row in rows[1:]]
+    assert [cells for _, cells in read(table)] == [list(row) for row in rows[1:]]  # type: ignore[misc]
 
 
 def test_the_header_is_found_below_banner_lines(tmp_path: Path) -> None:
@@ -90,15 +106,19 @@ def test_the_header_is_found_below_banner_lines(tmp_path: Path) -> None:
     path = written(tmp_path, 'Export of sites;\n"made\non";2026\n\ntitle;address\nA;B\n')
     table = open_table(path, score)
     assert table.layout.header_line == 5
-    assert list(table.rows()) == [Row(6, ["A", "B"])]
+    assert read(table) == [(6, ["A", "B"])]
 
 
 def test_lines_are_counted_through_quoted_newlines(tmp_path: Path) -> None:
     """A row is where it begins, even after cells that span lines."""
     path = written(tmp_path, 'title,address\r\n"A\r\nB",x\r\nC\r\nD,y\r\n')
     table = open_table(path, score)
-    items = list(table.rows())
-    assert [(type(item), item.line) for item in items] == [(Row, 2), (BadRow, 4), (Row, 5)]
+    items = read(table)
+    assert [(isinstance(item, BadRow), line_of(item)) for item in items] == [
+        (False, 2),
+        (True, 4),
+        (False, 5),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +135,8 @@ def test_lines_are_counted_through_quoted_newlines(tmp_path: Path) -> None:
 def test_rows_that_do_not_fit_are_given_back(tmp_path: Path, row: str, why: str) -> None:
     """Such a row is named with its reason, and the rows around it are kept."""
     path = written(tmp_path, f"title,address,latitude\n1,2,3\n{row}\n4,5,6\n7,8,9\n")
-    items = list(open_table(path, score).rows())
-    assert [item.line for item in items] == [2, 3, 4, 5]
+    items = read(open_table(path, score))
+    assert [line_of(item) for item in items] == [2, 3, 4, 5]
     bad = [item for item in items if isinstance(item, BadRow)]
     assert [item.line for item in bad] == [3]
     assert why in bad[0].reason
@@ -127,9 +147,9 @@ def test_an_open_quote_costs_one_row_of_a_long_file(tmp_path: Path) -> None:
     rows = [f"site {n},x,1" for n in range(500)]
     rows[100] = '"site 100,x,1'
     path = written(tmp_path, "title,address,latitude\n" + "\n".join(rows) + "\n")
-    items = list(open_table(path, score).rows())
+    items = read(open_table(path, score))
     assert [item.line for item in items if isinstance(item, BadRow)] == [102]
-    assert sum(isinstance(item, Row) for item in items) == 499
+    assert sum(isinstance(item, tuple) for item in items) == 499
 
 
 def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
@@ -149,14 +169,13 @@ def test_what_was_written_is_read_back(rows: list[list[str]], delimiter: str) ->
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter).writerows(rows)
     text.seek(0)
-    items = list(split_rows(text, delimiter, 3))
-    kept = [item.cells for item in items if isinstance(item, Row)]
-    assert kept == [row for row in rows if any(cell.strip() for cell in row)]
-    assert [item.line for item in items] == sorted({item.line for item in items})
+    items = list(split_rows(Lines(text), delimiter, 3))
+    assert [cells for _, cells in items] == [row for row in rows if any(cell.strip() for cell in row)]
+    assert [line for line, _ in items] == sorted({line for line, _ in items})
 
 
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Any text ends in rows and bad rows."""
-    for item in split_rows(io.StringIO(text, newline=""), ",", 2):
-        assert isinstance(item, BadRow) or len(item.cells) == 2
+    for _, item in split_rows(Lines(io.StringIO(text, newline="")), ",", 2):
+        assert isinstance(item, str) or len(item) == 2

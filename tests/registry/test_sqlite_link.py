@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from venclient.errors import RegistryError
-from venclient.registry import sqlite_link
+from venclient.registry import link as link_module
 from venclient.registry.sqlite_link import SqliteLink
 
 
@@ -193,4 +193,4 @@ def test_full_disk_is_said(tmp_path: Path) -> None:
 
 def test_constants_match_what_is_promised() -> None:
     """Another program's write of under five seconds is waited for."""
-    assert sqlite_link.BUSY_TIMEOUT_MS == 5_000
+    assert link_module.BUSY_TIMEOUT_MS == 5_000

@@ -12,8 +12,8 @@ from tests.registry.objects import make_old_file, make_resource
 from venclient.cli import db as db_commands
 from venclient.cli import resources as resource_commands
 from venclient.errors import ConfigError, NotFound
-from venclient.model.resource import Connection
 from venclient.registry.database import ResourceDatabase
+from venclient.registry.schema import HEAD
 from venclient.registry.tour import tour
 
 runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
@@ -161,14 +161,14 @@ def test_check_and_migrate_an_old_file(tmp_path: Path) -> None:
 
     assert "schema of the first generation" in checked.stdout
     assert "3 resources" in checked.stdout
-    assert "of the first generation -> 0002" in first.stdout
-    assert "schema 0002 already" in second.stdout
+    assert f"of the first generation -> {HEAD}" in first.stdout
+    assert f"schema {HEAD} already" in second.stdout
 
 
 def test_tour_survives_numbers_that_are_none(path: Path) -> None:
     """A capacity that is unknown does not stop the tour."""
     with ResourceDatabase(path) as db:
-        db.upsert_resource(make_resource("r-1", capacities={}, connection=Connection("filereader", "reader")))  # type: ignore[arg-type]
+        db.bulk_insert_resources([("r-0", "Hotel", "DSR", None, "7070", "{}", "{}", None, None, True)])
 
     lines: list[str] = []
     tour(path, lines.append)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +15,11 @@ from venclient.registry.database import ResourceDatabase
 from venclient.registry.writing import UpsertCounts
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[ResourceDatabase]:
-    """Give an empty database."""
-    with ResourceDatabase(tmp_path / "resources.db") as database:
-        yield database
-
-
 def dump(db: ResourceDatabase) -> list[list[tuple[Any, ...]]]:
     """Give every row of both tables."""
     with db.get_connection() as connection:
         return [
-            [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            [tuple(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY id")]
             for table in ("resources", "connections")
         ]
 
@@ -165,7 +157,7 @@ def test_updates_move_updated_at(db: ResourceDatabase) -> None:
 
     with db.get_connection() as connection:
         row = connection.execute("SELECT created_at, updated_at FROM resources").fetchone()
-    assert row["created_at"] == "2020-01-01"
+    assert row["created_at"].startswith("2020-01-01")
     assert row["updated_at"] > "2020-01-01"
 
 
@@ -209,7 +201,9 @@ def test_delete_takes_its_connections_with_it(db: ResourceDatabase) -> None:
     """Deleting a resource deletes what it alone used, and nothing that others use."""
     shared_id = db.insert_connection(make_connection())
     db.insert_resource(make_resource("a"), shared_id)
-    db.insert_resource(make_resource("b", control_connection=make_connection(topic="set")), shared_id)
+    db.insert_resource(
+        make_resource("b", control_connection=make_connection(actortype="writer", topic="set")), shared_id
+    )
 
     assert db.delete_resource("b") is True
     assert [c.id for c in db.get_connections()] == [shared_id]

@@ -17,6 +17,8 @@ import venclient.cli.meterdata as meterdata_commands
 import venclient.cli.read as read_commands
 import venclient.cli.readings as readings_commands
 import venclient.cli.resources as resources_commands
+import venclient.cli.resources_history as history_commands
+import venclient.cli.resources_set as set_commands
 import venclient.cli.service as service_commands
 import venclient.cli.simulate_vtn as simulate_vtn_commands
 from venclient import __version__
@@ -50,6 +52,8 @@ def _root(
 
 app.command("demo")(demo_commands.demo)
 app.command("import")(importing_commands.import_files)
+resources_commands.app.command("history")(history_commands.history)
+resources_commands.app.command("set")(set_commands.set_fields)
 app.add_typer(resources_commands.app, name="resources")
 app.command("read")(read_commands.read)
 app.add_typer(readings_commands.app, name="readings")

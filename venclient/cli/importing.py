@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from venclient.registry.csv_import import EmptyRegistry, ImportReport
+    from venclient.registry.csv_import import Progress
+    from venclient.registry.csv_mapping import CsvMapping
+    from venclient.registry.csv_report import ImportReport
     from venclient.registry.database import ResourceDatabase
+    from venclient.registry.import_target import NoTarget
 
 EXIT_OK, EXIT_REJECTED, EXIT_UNUSABLE = 0, 1, 2
 _SHOWN = 5
@@ -24,7 +27,9 @@ def import_files(
     files: Annotated[
         list[Path], typer.Argument(help="CSV files, one kind of site each.", show_default=False)
     ],
-    db: Annotated[Path, typer.Option("--db", help="The resource database.")] = Path("config/resources.db"),
+    db: Annotated[
+        str, typer.Option("--db", help="The resource database: a file, or a PostgreSQL URL.")
+    ] = "config/resources.db",
     columns: Annotated[
         list[str] | None,
         typer.Option("--map", metavar="MEANING=COLUMN", help="Say which column means what: title=Skolenavn."),
@@ -47,73 +52,97 @@ def import_files(
         bool, typer.Option("--allow-missing-location", help="Take sites without coordinates.")
     ] = False,
     keep_good: Annotated[
-        bool, typer.Option("--keep-good/--all-or-nothing", help="Take the good rows of a file with bad ones.")
-    ] = True,
+        bool,
+        typer.Option(
+            "--keep-good/--all-or-nothing",
+            help="Take the good rows of a file with bad ones; otherwise such a file changes nothing.",
+        ),
+    ] = False,
     rejects: Annotated[
-        Path | None, typer.Option("--rejects", help="Write the rejected rows here (CSV).")
+        Path | None,
+        typer.Option(
+            "--rejects", help="Where refused rows go; otherwise beside each file, <file>.rejects.csv."
+        ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="What the file is a new version of; otherwise its path says so."),
+    ] = None,
+    disable_missing: Annotated[
+        bool,
+        typer.Option(
+            "--disable-missing",
+            help="Switch off what an earlier version of the file had and this one has not.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
-    """Import sites from CSV files.
+    """Import sites from CSV files, each whole or not at all.
 
     Encoding, delimiter, decimal mark and columns are found and shown. A second import of the same file
-    changes nothing. Exit status: 0 all rows were good, 1 some were rejected, 2 a file could not be used.
+    changes nothing; one of a changed file updates what changed and says what disappeared. Exit status: 0
+    all rows were good; 1 some were refused: nothing of their file was stored, or with --keep-good the
+    others; 2 a file could not be used.
     """
     from venclient.errors import ConfigError, VenError
     from venclient.registry.csv_import import import_csv
-    from venclient.registry.csv_mapping import from_flags, told
+    from venclient.registry.csv_rejects import RejectsFile, beside
     from venclient.registry.csv_sites import Seen
 
     reports: list[ImportReport] = []
     failed: list[str] = []
     try:
-        flags = told(
-            "command line",
-            columns=from_flags(columns or []),
-            type=resource_type,
-            sub_type=sub_type,
-            ven=ven,
-            duplicates=duplicates,
-        )
-        if len(files) > 1:
-            # files of one command may differ: a mapping serves those that have its column
-            flags = replace(flags, where_present=frozenset(flags.columns))
+        flags = _flags(columns, resource_type, sub_type, ven, duplicates, several=len(files) > 1)
+        if source is not None and len(files) > 1:
+            raise ConfigError(
+                "names one file's source", subject="--source", hint="import the files one by one"
+            )
         registry = _open(db, dry_run)
     except VenError as error:
         _complain(error)
         raise typer.Exit(EXIT_UNUSABLE) from None
     seen = Seen()
+    together = RejectsFile(rejects) if rejects else None
     for path in files:
+        # A dry run leaves no file behind that nobody asked for.
+        refused = together or (None if dry_run else RejectsFile(beside(path)))
         try:
-            report = import_csv(
-                registry,
-                path,
-                flags=flags,
-                mapping_file=mapping,
-                dry_run=dry_run,
-                keep_good=keep_good,
-                allow_missing_location=allow_missing_location,
-                seen=seen,
-                progress=_progress(path),
-            )
+            with _progress(path) as progress:
+                report = import_csv(
+                    registry,
+                    path,
+                    flags=flags,
+                    mapping_file=mapping,
+                    dry_run=dry_run,
+                    keep_good=keep_good,
+                    allow_missing_location=allow_missing_location,
+                    disable_missing=disable_missing,
+                    source=source,
+                    rejects=refused,
+                    seen=seen,
+                    progress=progress,
+                )
         except VenError as error:
             _complain(error)
             failed += error.problems if isinstance(error, ConfigError) else (str(error),)
             continue
+        finally:
+            if refused is not None and refused is not together:
+                refused.close()
         reports.append(report)
         if not as_json:
             typer.echo(summary(report))
+    if together is not None:
+        together.close()
     if as_json:
         shown = {"files": [report.as_dict() for report in reports], "failed": failed}
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
-    if rejects is not None:
-        _write_rejects(rejects, reports)
     if failed:
         raise typer.Exit(EXIT_UNUSABLE)
-    if any(report.rejected for report in reports):
+    if any(report.rejected_rows for report in reports):
         raise typer.Exit(EXIT_REJECTED)
 
 
@@ -125,56 +154,121 @@ def summary(report: ImportReport) -> str:
     written = f"{report.encoding}, delimiter {mark}, decimal mark {report.decimal}"
     lines = [f"{report.file}: {written}, header at line {report.header_line}{source}"]
     lines.append(f"  columns: {columns}")
+    would = "would be " if report.dry_run or not report.stored else ""
     lines.append(
-        f"  {'would be ' if report.dry_run or not report.stored else ''}created {report.created},"
-        f" updated {report.updated}, unchanged {report.unchanged},"
-        f" duplicates {len(report.duplicates)}, rejected {len(report.rejected)}"
+        f"  {would}created {report.created}, updated {report.updated}, unchanged {report.unchanged},"
+        f" duplicates {report.duplicate_rows}, rejected {report.rejected_rows}"
     )
     if not report.stored:
-        lines.append("  nothing was stored, as some rows are bad; --keep-good takes the others")
+        rows = "1 row is" if report.rejected_rows == 1 else f"{report.rejected_rows} rows are"
+        lines.append(
+            f"  nothing {'would be' if report.dry_run else 'was'} stored, as {rows} bad: correct the file,"
+            " or add --keep-good to take the other rows"
+        )
     lines += [
         f"  rejected line {item.line}{', ' + item.column if item.column else ''}: {item.reason}"
         for item in report.rejected[:_SHOWN]
     ]
-    if len(report.rejected) > _SHOWN:
-        lines.append(f"  ... and {len(report.rejected) - _SHOWN} more; --rejects FILE writes them all")
-    if report.duplicates:
-        lines.append(f"  duplicates, not stored again: {_places([item.line for item in report.duplicates])}")
-    for text, places in report.warnings.items():
-        lines.append(f"  warning: {text}: {_places(places)}")
+    if report.rejected_rows > _SHOWN:
+        where = "" if report.rejects_file else "; --rejects FILE writes them all"
+        lines.append(f"  ... and {report.rejected_rows - _SHOWN} more{where}")
+    if report.rejects_file:
+        lines.append(f"  refused rows are in {report.rejects_file}")
+    if report.duplicate_rows:
+        places = _places([item.line for item in report.duplicates], report.duplicate_rows)
+        lines.append(f"  duplicates, not stored again: {places}")
+    lines += _disappeared(report)
+    lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
     if report.created:
         lines += [f"  note: {note}" for note in report.notes]
     if report.dry_run:
         for change in report.changes[:_SHOWN]:
             fields = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in change.fields.items())
-            lines.append(f"  would change {change.resource_id}: {fields}")
+            lines.append(f"  would change {change.name} ({change.resource_id}): {fields}")
+        if report.updated > _SHOWN:
+            lines.append(f"  ... and {report.updated - _SHOWN} more changes; --json tells them all")
     return "\n".join(lines)
 
 
-def _places(lines: list[int]) -> str:
+def _disappeared(report: ImportReport) -> list[str]:
+    count = report.disappeared_count
+    if not count:
+        return []
+    names = ", ".join(f"{one.name} ({one.resource_id})" for one in report.disappeared[:_SHOWN])
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+    if report.disabled:
+        done = "would be switched off" if report.dry_run or not report.stored else "switched off"
+    else:
+        done = (
+            "left as it is; --disable-missing switches it off"
+            if count == 1
+            else ("left as they are; --disable-missing switches them off")
+        )
+    return [f"  disappeared from the file since its last import, {done}: {names}{more}"]
+
+
+def _places(lines: list[int], count: int | None = None) -> str:
+    count = len(lines) if count is None else count
     shown = ", ".join(map(str, lines[:_SHOWN]))
-    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return f"{'line' if len(lines) == 1 else 'lines'} {shown}{more}"
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+    return f"{'line' if count == 1 else 'lines'} {shown}{more}"
 
 
-def _open(db: Path, dry_run: bool) -> ResourceDatabase | EmptyRegistry:
-    if dry_run and not db.exists():
-        from venclient.registry.csv_import import EmptyRegistry
+def _flags(
+    columns: list[str] | None,
+    resource_type: str | None,
+    sub_type: str | None,
+    ven: str | None,
+    duplicates: str | None,
+    *,
+    several: bool,
+) -> CsvMapping:
+    from venclient.registry.csv_mapping import from_flags, told
 
-        return EmptyRegistry()
+    flags = told(
+        "command line",
+        columns=from_flags(columns or []),
+        type=resource_type,
+        sub_type=sub_type,
+        ven=ven,
+        duplicates=duplicates,
+    )
+    # Files of one command may differ: a mapping serves those that have its column.
+    return replace(flags, where_present=frozenset(flags.columns)) if several else flags
+
+
+def _open(db: str, dry_run: bool) -> ResourceDatabase | NoTarget:
+    if dry_run and "://" not in db and not Path(db).exists():
+        from venclient.registry.import_target import NoTarget
+
+        return NoTarget()
     from venclient.registry.database import ResourceDatabase
 
-    return ResourceDatabase(str(db))
+    return ResourceDatabase(db)
 
 
-def _progress(path: Path) -> Callable[[int], None] | None:
+@contextmanager
+def _progress(path: Path) -> Iterator[Progress | None]:
+    """Give what shows how far a file is, on a terminal; None elsewhere."""
     if not sys.stderr.isatty():
-        return None
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    def show(rows: int) -> None:
-        typer.echo(f"\r{path.name}: {rows} rows", nl=False, err=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[rows]} rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(path.name, total=None, rows=0)
 
-    return show
+        def show(done: int, size: int, rows: int) -> None:
+            bar.update(task, completed=done, total=size, rows=rows)
+
+        yield show
 
 
 def _complain(error: Exception) -> None:
@@ -186,13 +280,3 @@ def _complain(error: Exception) -> None:
         typer.echo(f"error: {problem}", err=True)
     if hint and not any(hint in problem for problem in problems):
         typer.echo(f"hint: {hint}", err=True)
-
-
-def _write_rejects(path: Path, reports: list[ImportReport]) -> None:
-    import csv
-
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("file", "line", "column", "reason"))
-        for report in reports:
-            writer.writerows((report.file, item.line, item.column, item.reason) for item in report.rejected)

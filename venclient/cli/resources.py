@@ -3,68 +3,129 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from venclient.cli.conditions import with_query
+
 if TYPE_CHECKING:
-    from venclient.model.resource import Connection, Resource
+    from collections.abc import Iterable, Iterator
+
+    from venclient.model.resource import Resource
     from venclient.registry.database import ResourceDatabase
+    from venclient.registry.query import Query
 
 DbOption = Annotated[Path, typer.Option("--db", help="The resource database.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_DB = Path("config/resources.db")
 
+RegistryOption = Annotated[
+    str, typer.Option("--db", help="The resource database: a file, or postgresql://USER@HOST/NAME.")
+]
+DEFAULT_REGISTRY = str(DEFAULT_DB)
+
 app = typer.Typer(no_args_is_help=True, help="Look at the resources in the database.")
 
 
 @app.command("list")
+@with_query
 def list_resources(
-    db: DbOption = DEFAULT_DB,
-    resource_type: Annotated[str | None, typer.Option("--type", help="DSR, BATTERY, PV or EV.")] = None,
-    ven: Annotated[str | None, typer.Option("--ven", help="Only the resources of this VEN.")] = None,
+    query: Query,
+    db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, which `ven import` reads.")] = False,
+    as_geojson: Annotated[bool, typer.Option("--geojson", help="Print GeoJSON, for maps.")] = False,
 ) -> None:
-    """List resources; rows that make no sense are named on standard error, and make the exit status 1."""
-    from venclient.errors import ConfigError
-    from venclient.registry.rows import type_name
+    """List the resources that meet all conditions, in the order of storing or that of --sort.
 
-    if resource_type is not None:
-        try:
-            type_name(resource_type)
-        except ValueError as error:
-            raise ConfigError(str(error), subject="--type") from None
+    Rows that make no sense are named on standard error, and make the exit status 1.
+    """
+    import sys
+
+    from venclient.cli.resources_table import print_table
+    from venclient.errors import ConfigError
+    from venclient.registry.export import csv_text, geojson_text, json_list_text
+
+    formats = ((as_json, json_list_text), (as_csv, csv_text), (as_geojson, geojson_text))
+    wanted = [write for told, write in formats if told]
+    if len(wanted) > 1:
+        raise ConfigError("--json, --csv and --geojson go one at a time")
     with open_registry(db) as registry:
-        found = registry.get_resources(resource_type=resource_type, ven=ven)
-        rejects = registry.rejects
-    if as_json:
-        _print_json([as_dict(resource) for resource in found])
-    else:
-        _print_table(found)
-    for reject in rejects:
-        typer.echo(f"left out: {reject.place}: {reject.reason}", err=True)
-    if rejects:
-        raise typer.Exit(1)
+        found = registry.query(query)
+        if wanted:
+            sys.stdout.writelines(wanted[0](found))
+        else:
+            print_table(found.all(), query, found.count())
+        _name_rejects(registry)
+
+
+@app.command()
+@with_query
+def export(
+    query: Query,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write; - is standard output.")],
+    db: RegistryOption = DEFAULT_REGISTRY,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="csv, json or geojson; else what the file's name ends in.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the resources that meet all conditions to a file, without passwords.
+
+    CSV comes back exactly by `ven import`. Rows that make no sense are left out, named on standard error,
+    and make the exit status 1.
+    """
+    import sys
+
+    from venclient.errors import ConfigError
+    from venclient.registry.export import FORMATS, export_file
+
+    name = (format_ or file.suffix.removeprefix(".") or "csv").casefold()
+    if name not in FORMATS:
+        raise ConfigError(
+            f"{name!r} is no format; known are {', '.join(FORMATS)}",
+            subject="--format" if format_ else str(file),
+            hint="" if format_ else "say which with --format",
+        )
+    with open_registry(db) as registry:
+        count = 0
+
+        def counted(resources: Iterable[Resource]) -> Iterator[Resource]:
+            nonlocal count
+            for count, resource in enumerate(resources, 1):  # noqa: B007 - told below
+                yield resource
+
+        pieces = FORMATS[name](counted(registry.query(query)))
+        if str(file) == "-":
+            sys.stdout.writelines(pieces)
+        else:
+            export_file(file, pieces, overwrite=force)
+            typer.echo(f"{file}: {count} resources as {name}")
+        _name_rejects(registry)
 
 
 @app.command()
 def show(
     resource_id: Annotated[str, typer.Argument(metavar="ID", help="The resource's id.")],
-    db: DbOption = DEFAULT_DB,
+    db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
     """Show everything about one resource; passwords show as ***."""
     from venclient.errors import NotFound
+    from venclient.registry.export import as_dict
 
     with open_registry(db) as registry:
         resource = registry.get_resource(resource_id)
-    if resource is None:
-        raise NotFound(
-            f"has no resource {resource_id}", subject=str(db), hint="`ven resources list` shows what there is"
-        )
+        if resource is None:
+            raise NotFound(
+                f"has no resource {resource_id}",
+                subject=registry.db_path,
+                hint="`ven resources list` shows what there is",
+            )
     shown = as_dict(resource)
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     for name, value in shown.items():
         inner = value if isinstance(value, dict) else {"": value}
@@ -73,83 +134,57 @@ def show(
 
 
 @app.command()
-def stats(db: DbOption = DEFAULT_DB, as_json: JsonOption = False) -> None:
+def stats(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) -> None:
     """Count resources by type, sub-type and VEN."""
     with open_registry(db) as registry:
         statistics = registry.get_statistics()
+        name = registry.db_path
     if as_json:
-        _print_json(statistics)
+        print_json(statistics)
         return
-    typer.echo(f"{statistics['total_resources']} resources in {db}")
-    for name, title in (
+    typer.echo(f"{statistics['total_resources']} resources in {name}")
+    for key, title in (
         ("by_type", "by type"),
         ("by_subtype", "by sub-type"),
         ("top_10_vens", "largest VENs"),
     ):
         typer.echo(f"\n{title}")
-        for key, count in statistics[name].items():
-            typer.echo(f"  {key:24} {count:>7}")
+        for value, count in statistics[key].items():
+            typer.echo(f"  {value:24} {count:>7}")
 
 
-def open_registry(db: Path) -> ResourceDatabase:
-    """Open a database that is there; ConfigError, saying how to make one, when it is not."""
+def open_registry(db: str | Path, *, checking: bool = False) -> ResourceDatabase:
+    """Open a database that is there; ConfigError, saying how to make one, when it is not.
+
+    `checking` has the connectors check the options of what is stored.
+    """
     from venclient.errors import ConfigError
     from venclient.registry.database import ResourceDatabase
+    from venclient.registry.opening import is_url
 
-    if not db.exists():
+    if not is_url(db) and not Path(db).exists():
         raise ConfigError(
             "there is no such database",
             subject=str(db),
             hint="`ven import FILE...` or `python prepare_samples.py` makes one; --db names another",
         )
-    return ResourceDatabase(db)
+    if not checking:
+        return ResourceDatabase(db)
+    from venclient.connectors import option_problems
+
+    return ResourceDatabase(db, check_options=option_problems)
 
 
-def as_dict(resource: Resource) -> dict[str, Any]:
-    """Give a resource as JSON can hold it, without its passwords."""
-    control = resource.control_connection
-    return {
-        **vars(resource),
-        "connection": _connection_dict(resource.connection),
-        "control_connection": None if control is None else _connection_dict(control),
-    }
-
-
-def _connection_dict(connection: Connection) -> dict[str, Any]:
-    told = vars(connection) | {"type": connection.type.name, "actortype": connection.actortype.name}
-    if told["password"]:
-        told["password"] = "***"  # noqa: S105 - this is what is shown instead of one
-    return told
-
-
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """Print a value as JSON for programs."""
     import json
 
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _print_table(found: list[Resource]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("id", "name", "type", "sub-type", "VEN", "P max kW", "connection", "enabled"):
-        table.add_column(name, justify="right" if name == "P max kW" else "left", overflow="fold")
-    for one in found:
-        cells = (
-            one.resourceID,
-            one.resourceName,
-            one.resourceType,
-            one.resourceSubType,
-            one.ven,
-            one.capacities.get("P_max_kw"),
-            one.connection.endpoint,
-            "no" if one.enabled is False else "yes",
-        )
-        # Names are data, not markup: one in square brackets must show as it is.
-        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in cells))
-    console = Console()
-    console.print(table)
-    console.print(f"{len(found)} resources", highlight=False)
+def _name_rejects(registry: ResourceDatabase) -> None:
+    """Name the rows that were left out, and end with status 1 when there are any."""
+    for reject in registry.rejects:
+        typer.echo(f"left out: {reject.place}: {reject.reason}", err=True)
+    if registry.rejects:
+        raise typer.Exit(1)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from venclient.connectors.base import Batch, OpenReader, Reader, Site
 from venclient.connectors.leases import Leases
+from venclient.connectors.options import check_options
 from venclient.errors import ConfigError
 from venclient.model.resource import Connection, ConnectionType, Resource
 
@@ -28,6 +29,7 @@ __all__ = [
     "Site",
     "known_connectors",
     "open_reader",
+    "option_problems",
     "read_meter",
 ]
 
@@ -51,6 +53,16 @@ CONNECTORS: Mapping[str, OpenReader] = MappingProxyType(
 )
 
 
+#: Where the form of each connector's options is.
+_FORMS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        ConnectionType.MODBUSTCP.value: ("modbus", "ModbusOptions"),
+        ConnectionType.MQTT.value: ("mqtt", "MqttOptions"),
+        ConnectionType.FILEREADER.value: ("file_format", "FileOptions"),
+    }
+)
+
+
 def known_connectors() -> tuple[str, ...]:
     """Give the names of all connectors, built in or installed, in order."""
     return tuple(sorted({*CONNECTORS, *_installed()}))
@@ -62,6 +74,7 @@ def open_reader(resource: Resource, site: Site) -> Reader:
     ConfigError names an unknown connector, or everything that is wrong with the connection.
     """
     connection = resource.connection
+    site = replace(site, secret=_secret_of(resource, site.secret))
     name = (connection.options or {}).get("connector", connection.type.value)
     if name in CONNECTORS:
         return CONNECTORS[name](_without_choice(resource), site)
@@ -81,6 +94,21 @@ def open_reader(resource: Resource, site: Site) -> Reader:
             hint=f"reinstall the package that provides {installed.value}",
         ) from error
     return opener(_without_choice(resource), site)
+
+
+def option_problems(resource: Resource) -> list[str]:
+    """Give one sentence for each mistake in the options of a resource's connection; nothing is opened.
+
+    What a connector of another package wants is known only to its opener, so nothing is said of those.
+    """
+    options = dict(resource.connection.options or {})
+    name = options.pop("connector", resource.connection.type.value)
+    if isinstance(name, str) and name in _FORMS:
+        module, form = _FORMS[name]
+        return check_options(options, getattr(importlib.import_module(f"{__name__}.{module}"), form))[1]
+    if name in known_connectors():
+        return []
+    return [f"options.connector: there is no connector {name!r}; known are {', '.join(known_connectors())}"]
 
 
 def read_meter(
@@ -103,12 +131,25 @@ def read_meter(
     return read_power_now(connection, meter_point_id, timeout_s=timeout_s, folder=folder)
 
 
+def _secret_of(resource: Resource, secret: Callable[[str], str]) -> Callable[[str], str]:
+    """Give `secret` so that what cannot be resolved or opened is said of the connection it belongs to."""
+
+    def resolved(text: str) -> str:
+        try:
+            return secret(text)
+        except ConfigError as error:
+            subject = f"{resource.resourceName} ({resource.connection.endpoint}): {error.subject}"
+            raise ConfigError(error.what, subject=subject, hint=error.hint) from error
+
+    return resolved
+
+
 def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def _without_choice(resource: Resource) -> Resource:
-    """Give the resource without the option that chose the connector, which is not the connector's own."""
+    """Give the resource without the options that are not the connector's own."""
     options = resource.connection.options
     if not options or "connector" not in options:
         return resource

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
 
+from venclient.secrets import shown
+
 E = TypeVar("E", bound=Enum)
 
 
@@ -74,11 +76,12 @@ class Connection:
         self.actortype = enum_member(ActorType, self.actortype)
 
     def __repr__(self) -> str:
-        shown = (
-            f"{f.name}={'***' if f.name == 'password' and self.password else getattr(self, f.name)!r}"
-            for f in fields(self)
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        login = {name: shown(told[name]) for name in ("username", "password")}
+        parts = (
+            f"{name}={'***' if login.get(name) == '***' else repr(value)}" for name, value in told.items()
         )
-        return f"Connection({', '.join(shown)})"
+        return f"Connection({', '.join(parts)})"
 
     @property
     def endpoint(self) -> str:
@@ -93,7 +96,8 @@ class Resource:
     """One meter point or flexible asset.
 
     `capacities` holds P_max_kw, P_min_kw, E_max_kwh, E_min_kwh; `location` latitude and longitude in
-    degrees. Power counts from the grid's side: consumption is positive, production negative.
+    degrees. Power counts from the grid's side: consumption is positive, production negative. `version`
+    counts the changes in the registry, None before it is stored.
     """
 
     resourceID: str
@@ -109,3 +113,4 @@ class Resource:
     reporting: dict[str, Any] | None = None
     ven: str | None = None
     control_connection: Connection | None = None
+    version: int | None = field(default=None, compare=False)

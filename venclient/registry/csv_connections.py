@@ -61,7 +61,7 @@ def told_connection(
 
 def expected_file(names: Mapping[str, str]) -> Connection:
     """Give the connection of a site that nothing is told about: its meter file, to be put in place."""
-    return Connection(ConnectionType.FILEREADER, ActorType.READER, file=_filled(EXPECTED_METER_FILE, names))
+    return Connection(ConnectionType.FILEREADER, ActorType.READER, file=EXPECTED_METER_FILE.format_map(names))
 
 
 def _filled(text: str | None, names: Mapping[str, str]) -> str | None:

@@ -1,117 +1,72 @@
 """CSV files -> the registry: new sites are created, what a file tells otherwise is updated, no more.
 
 An import changes only what its file says: the connection, capacities or reporting that somebody set
-by hand since stay as they are.
+by hand since stay as they are. A file is taken whole or not at all, unless the good rows are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from venclient.errors import InvalidRecord
 from venclient.model.resource import Resource
-from venclient.registry import csv_mapping
+from venclient.registry import columns, csv_mapping
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
+from venclient.registry.csv_rejects import RejectsFile
+from venclient.registry.csv_report import KEPT, Change, Counts, ImportReport, Missing, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
+from venclient.registry.import_target import NoTarget, Stored, Target
+from venclient.utils import REDACTED
 
-_PROGRESS_ROWS = 500
-_DIFF_ROWS = 1000
+if TYPE_CHECKING:
+    from venclient.registry.database import ResourceDatabase
 
+_CHUNK = 1_000
 
-class Registry(Protocol):
-    """The part of `ResourceDatabase` that an import needs."""
-
-    def get_resource(self, resource_id: str) -> Resource | None:
-        """Give the resource as stored, None when there is none."""
-        ...
-
-    def bulk_upsert(self, resources: Iterable[Resource]) -> object:
-        """Create or update all of them in one transaction."""
-        ...
+#: Told how many bytes of how many are done, and how many rows that was.
+Progress = Callable[[int, int, int], None]
 
 
-class EmptyRegistry:
-    """A registry that holds nothing: what a dry run compares with where there is no database yet."""
-
-    def get_resource(self, resource_id: str) -> Resource | None:
-        """Give None."""
-        return None
-
-    def bulk_upsert(self, resources: Iterable[Resource]) -> object:
-        """Store nothing."""
-        return None
-
-
-@dataclass(frozen=True)
-class Change:
-    """What an import changes in one resource: field -> (before, after)."""
-
-    resource_id: str
-    fields: dict[str, tuple[Any, Any]]
-
-
-@dataclass
-class Counts:
-    """How many resources an import created, updated and left as they were."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    changes: list[Change] = field(default_factory=list)
-
-
-@dataclass
-class ImportReport:
-    """What one file's import did, or would do when `dry_run`."""
-
-    file: str
-    encoding: str
-    delimiter: str
-    decimal: str
-    header_line: int
-    columns: dict[str, str]
-    mapping: str | None
-    dry_run: bool
-    stored: bool = True
-    rows: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    duplicates: list[Duplicate] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    warnings: dict[str, list[int]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give the report as JSON can hold it."""
-        return asdict(self)
+class _UndoneError(Exception):
+    """Leaves a transaction whose work is not to be kept."""
 
 
 def import_csv(
-    registry: Registry,
+    registry: ResourceDatabase | NoTarget,
     path: Path,
     *,
     flags: CsvMapping | None = None,
     mapping_file: Path | None = None,
     dry_run: bool = False,
-    keep_good: bool = True,
+    keep_good: bool = False,
     allow_missing_location: bool = False,
+    disable_missing: bool = False,
+    source: str | None = None,
+    rejects: RejectsFile | None = None,
     seen: Seen | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
+    pandas: bool = True,
 ) -> ImportReport:
     """Bring the sites of one CSV file into the registry, in one transaction.
 
     The mapping is `flags` over `mapping_file` (or the TOML beside the file) over what the file shows.
-    Bad rows are left out and reported; without `keep_good` one bad row leaves the registry untouched.
-    ConfigError when the file or its mapping cannot be used at all.
+    One bad row leaves the registry untouched; with `keep_good` bad rows are left out. `rejects` gets them.
+    `source` names what the file is a new version of, otherwise its path does: resources that an earlier
+    version had and this one has not are reported, and with `disable_missing` switched off. Nothing is
+    deleted. `pandas` False reads without it. ConfigError when the file or its mapping cannot be used at all.
     """
     mapping_file = mapping_file or csv_mapping.beside(path)
     mapping = csv_mapping.load(mapping_file) if mapping_file else CsvMapping()
     sites = CsvSites(
-        path, flags.over(mapping) if flags else mapping, allow_missing_location=allow_missing_location
+        path,
+        flags.over(mapping) if flags else mapping,
+        allow_missing_location=allow_missing_location,
+        pandas=pandas,
     )
     layout = sites.table.layout
     report = ImportReport(
@@ -125,96 +80,253 @@ def import_csv(
         dry_run=dry_run,
         notes=_notes(sites),
     )
-    seen = Seen() if seen is None else seen
-    if not keep_good:
-        trial = Seen(dict(seen.contents), dict(seen.counts))
-        report.stored = not any(isinstance(item, Rejected) for item in sites.items(trial))
-    counts = upsert(
-        registry, _taken(sites.items(seen), report, progress), dry_run=dry_run or not report.stored
-    )
-    report.created, report.updated, report.unchanged = counts.created, counts.updated, counts.unchanged
-    report.changes = counts.changes
-    report.warnings = dict(sites.warnings)
-    for target in sites.mapping.where_present:
-        for name in csv_mapping.absent(sites.mapping.columns[target], sites.columns):
-            report.warnings[f"there is no column {name!r} for {target} in this file"] = [layout.header_line]
+    target = registry if isinstance(registry, NoTarget) else registry.importing()
+    work = _Import(target, sites, report, keep_good=keep_good, rejects=rejects)
+    try:
+        with nullcontext() if dry_run else target.transaction():
+            work.run(Seen() if seen is None else seen, progress)
+            work.tell_disappeared(source or str(path.resolve()), disable=disable_missing)
+            if not report.stored:
+                raise _UndoneError
+    except _UndoneError:
+        pass
+    report.rejects_file = str(rejects.path) if rejects is not None and rejects.made else None
+    report.warnings |= sites.warnings
+    for target_ in sites.mapping.where_present:
+        for name in csv_mapping.absent(sites.mapping.columns[target_], sites.columns):
+            report.warnings[f"there is no column {name!r} for {target_} in this file"] = [layout.header_line]
     if not report.rows:
         report.warnings["there is no row below the header"] = [layout.header_line]
     return report
 
 
-def upsert(registry: Registry, sites: Iterable[Site], *, dry_run: bool = False) -> Counts:
+def upsert(target: Target, sites: Iterable[Site]) -> Counts:
     """Create and update the resources of `sites` in one transaction, taking only what each site tells."""
     counts = Counts()
-
-    def changed() -> Iterator[Resource]:
-        for site in sites:
-            stored = registry.get_resource(site.resource.resourceID)
-            if stored is None:
-                counts.created += 1
-                yield site.resource
-                continue
-            merged = merge(stored, site)
-            if merged == stored:
-                counts.unchanged += 1
-                continue
-            counts.updated += 1
-            if len(counts.changes) < _DIFF_ROWS:
-                counts.changes.append(Change(stored.resourceID, _difference(stored, merged)))
-            yield merged
-
-    if dry_run:
-        for _ in changed():
-            pass
-    else:
-        registry.bulk_upsert(changed())
+    store = _Store(target, counts, _raise)
+    with target.transaction():
+        store.put(sites)
     return counts
 
 
 def merge(stored: Resource, site: Site) -> Resource:
     """Give the stored resource with what the site tells put over it."""
-    told: dict[str, Any] = {
-        name: getattr(site.resource, name) for name in site.given if hasattr(site.resource, name)
+    if site.given is None:
+        told = site.resource
+        if _hides_secrets(told):
+            told = columns.keep_secrets(told, stored)[0]
+        return told if told.enabled is not None else replace(told, enabled=stored.enabled)
+    fields: dict[str, Any] = {
+        name: getattr(site.resource, name) for name in site.given if name not in CAPACITIES.values()
     }
     capacities = {name: site.resource.capacities[name] for name in CAPACITIES.values() if name in site.given}
     if capacities:
-        told["capacities"] = {**stored.capacities, **capacities}
-    return replace(stored, **told)
+        fields["capacities"] = {**stored.capacities, **capacities}
+    return replace(stored, **fields)
 
 
-def _difference(before: Resource, after: Resource) -> dict[str, tuple[Any, Any]]:
-    pairs = ((name, getattr(before, name), getattr(after, name)) for name in vars(after))
-    # a connection shows as its repr, which hides the password
-    return {name: (_shown(old), _shown(new)) for name, old, new in pairs if old != new}
+class _Store:
+    """Puts sites into a target; `refuse` hears of those that the registry does not take."""
+
+    def __init__(
+        self, target: Target, counts: Counts, refuse: Callable[[Site, str], None], *, writes: bool = True
+    ) -> None:
+        self.writes = writes
+        self.doubts: dict[str, list[int]] = {}
+        self._meters: dict[str, str] = {}
+        self._target = target
+        self._counts = counts
+        self._refuse = refuse
+        self._is_empty = target.is_empty()
+
+    def put(self, sites: Iterable[Site]) -> None:
+        """Create, update or leave alone the resources of the sites."""
+        new = self._new(sites)
+        if self.writes:
+            self._target.create(new)
+        for _ in new:  # nobody stores them: they are only counted
+            pass
+
+    def _new(self, sites: Iterable[Site]) -> Iterator[Resource]:
+        """Give the resources that are to be created; the others are seen to here."""
+        waiting = iter(sites)
+        while chunk := list(islice(waiting, _CHUNK)):
+            ids = [site.resource.resourceID for site in chunk]
+            found = Stored() if self._is_empty else self._target.find(ids)
+            changed = []
+            self._warn_of_shared_meters(chunk)
+            for site in chunk:
+                stored = found.resources.get(site.resource.resourceID)
+                broken = found.broken.get(site.resource.resourceID)
+                resource = self._wanted(site, stored)
+                if resource == stored:
+                    self._counts.unchanged += 1
+                elif self._is_refused(site, resource, stored):
+                    continue
+                elif stored is None and broken is None:
+                    self._counts.created += 1
+                    if self.writes:
+                        yield resource
+                else:
+                    self._counts.updated += 1
+                    changed.append(resource)
+                    self._tell(site, stored, resource, broken)
+            if self.writes and changed:
+                self._target.replace(changed)
+
+    def _warn_of_shared_meters(self, sites: list[Site]) -> None:
+        """Say which sites tell a meter point that is stored with another resource, or stands above."""
+        telling = [site for site in sites if site.given is None or "meterPointId" in site.given]
+        if not telling:
+            return
+        ids = list({site.resource.meterPointId for site in telling})
+        users = {} if self._is_empty else self._target.users(ids)
+        for site in telling:
+            meter, resource_id = site.resource.meterPointId, site.resource.resourceID
+            if self._meters.setdefault(meter, resource_id) != resource_id:
+                text = "the meter point id stands in an earlier row too, of another site"
+            elif users.get(meter, set()) - {resource_id}:
+                text = "the meter point id is stored with another resource too"
+            else:
+                continue
+            self.doubts.setdefault(text, []).append(site.line)
+
+    def _wanted(self, site: Site, stored: Resource | None) -> Resource:
+        if stored is not None:
+            return merge(stored, site)
+        return site.resource if site.given is not None else self._without_hidden(site)
+
+    def _is_refused(self, site: Site, resource: Resource, stored: Resource | None) -> bool:
+        try:
+            self._target.check(resource, stored)
+        except InvalidRecord as error:
+            self._refuse(site, "; ".join(error.problems))
+            return True
+        return False
+
+    def _tell(self, site: Site, stored: Resource | None, resource: Resource, broken: str | None) -> None:
+        if stored is None:
+            text = f"what was stored made no sense ({broken}) and is replaced"
+            self.doubts.setdefault(text, []).append(site.line)
+        elif len(self._counts.changes) < KEPT:
+            told = Change(stored.resourceID, stored.resourceName, differences(stored, resource))
+            self._counts.changes.append(told)
+
+    def _without_hidden(self, site: Site) -> Resource:
+        if not _hides_secrets(site.resource):
+            return site.resource
+        resource, lost = columns.keep_secrets(site.resource, None)
+        for name in lost:
+            self.doubts.setdefault(f"the {name} is hidden in the file and not stored yet", []).append(
+                site.line
+            )
+        return resource
 
 
-def _shown(value: Any) -> Any:
-    return value if value is None or isinstance(value, (str, float, int, bool, dict)) else repr(value)
+class _Import:
+    """One file on its way into a target."""
+
+    def __init__(
+        self,
+        target: Target,
+        sites: CsvSites,
+        report: ImportReport,
+        *,
+        keep_good: bool,
+        rejects: RejectsFile | None,
+    ) -> None:
+        self._target = target
+        self._sites = sites
+        self._report = report
+        self._keep_good = keep_good
+        self._rejects = rejects
+        self._ids: set[str] = set()
+        self._store = _Store(
+            target,
+            report,
+            lambda site, reason: self._reject(Rejected(site.line, "", reason, site.text)),
+            writes=not report.dry_run,
+        )
+
+    def run(self, seen: Seen, progress: Progress | None) -> None:
+        """Take all rows of the file."""
+        report, size = self._report, self._sites.table.size
+        told = (lambda done: progress(done, size, report.rows)) if progress else None
+        self._store.put(self._taken(seen, told))
+        report.warnings |= self._store.doubts
+
+    def tell_disappeared(self, source: str, *, disable: bool) -> None:
+        """Report what the source had and has no more, and record what it has now."""
+        report, ids = self._report, self._ids
+        before = self._target.source(source)
+        gone = [resource_id for resource_id in before if resource_id not in ids]
+        stored = self._target.find(gone).resources if gone else {}
+        missing = [
+            Missing(resource_id, stored[resource_id].resourceName)
+            for resource_id in gone
+            if resource_id in stored and stored[resource_id].enabled is not False
+        ]
+        report.disappeared_count, report.disappeared = len(missing), missing[:KEPT]
+        keep = [one.resource_id for one in missing]
+        if disable and missing:
+            if report.rejected_rows:
+                report.notes.append(
+                    "nothing was switched off, as refused rows may be what seems to be missing"
+                )
+            else:
+                report.disabled = len(missing)
+                if self._store.writes:
+                    self._target.disable(keep)
+                    keep = []
+        if self._store.writes and ids.union(keep) != set(before):
+            self._target.remember(source, ids.union(keep))
+
+    def _taken(self, seen: Seen, told: Callable[[int], None] | None) -> Iterator[Site]:
+        report = self._report
+        for item in self._sites.items(seen, told):
+            report.rows += 1
+            if isinstance(item, Site):
+                self._ids.add(item.resource.resourceID)
+                yield item
+            elif isinstance(item, Duplicate):
+                self._ids.add(item.resource_id)
+                report.duplicate_rows += 1
+                if len(report.duplicates) < KEPT:
+                    report.duplicates.append(item)
+            else:
+                self._reject(item)
+
+    def _reject(self, row: Rejected) -> None:
+        report = self._report
+        report.rejected_rows += 1
+        if len(report.rejected) < KEPT:
+            report.rejected.append(row)
+        if self._rejects is not None:
+            self._rejects.add(report.file, row)
+        if not self._keep_good:
+            report.stored = False
+            self._store.writes = False
 
 
-def _taken(
-    items: Iterable[Site | Duplicate | Rejected], report: ImportReport, progress: Callable[[int], None] | None
-) -> Iterator[Site]:
-    for item in items:
-        report.rows += 1
-        if progress and report.rows % _PROGRESS_ROWS == 0:
-            progress(report.rows)
-        if isinstance(item, Rejected):
-            report.rejected.append(item)
-        elif isinstance(item, Duplicate):
-            report.duplicates.append(item)
-        else:
-            yield item
-    if progress:
-        progress(report.rows)
+def _hides_secrets(resource: Resource) -> bool:
+    links = (resource.connection, resource.control_connection)
+    return any(link is not None and REDACTED in (link.username, link.password) for link in links)
+
+
+def _raise(site: Site, reason: str) -> None:
+    raise InvalidRecord(reason, subject=f"line {site.line}")
 
 
 def _notes(sites: CsvSites) -> list[str]:
+    if sites.is_own:
+        told = sorted(sites.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
+        ignored = f"; {', '.join(told)} of the mapping have no effect" if told else ""
+        return [f"the file is in the layout of our own export and is taken as it is{ignored}"]
     notes = []
     if "meterpoint_id" not in sites.places:
         notes.append("no column tells the meter point: each new site gets a number derived from its identity")
-    told = {"connection_type", "host", "topic", "file"} & sites.places.keys()
-    if not told and sites.mapping.connection is None:
+    told_ = {"connection_type", "host", "topic", "file"} & sites.places.keys()
+    if not told_ and sites.mapping.connection is None:
         notes.append(
             "nothing tells how the meters are reached: each new site reads meterdata/<meter point id>.csv"
             " beside the database until it is given a connection"

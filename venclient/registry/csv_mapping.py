@@ -57,10 +57,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "e_min_kwh": ("e min [kwh]", "e min kwh"),
     "enabled": (),
     "connection_type": (),
-    "host": (),
-    "port": (),
-    "topic": (),
-    "file": (),
+    "host": ("connection_host",),
+    "port": ("connection_port",),
+    "topic": ("connection_topic",),
+    "file": ("connection_file",),
 }
 #: The capacities among them, and their public names.
 CAPACITIES: Mapping[str, str] = {

@@ -11,6 +11,7 @@ _GROUPED = {
     ".": re.compile(r"[+-]?\d{1,3}(?:[,' \u00a0\u202f]\d{3})+(?:\.\d+)?"),
     ",": re.compile(r"[+-]?\d{1,3}(?:[.' \u00a0\u202f]\d{3})+(?:,\d+)?"),
 }
+_ONE_GROUP = {mark: re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}") for mark in ".,"}
 _PAIR_SIGNS = re.compile(r"[()\[\]°]")
 
 
@@ -52,6 +53,21 @@ def number(text: str, decimal: str, *, thousands: bool = True) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is too large a number")
     return value
+
+
+def is_one_group(text: str, decimal: str) -> bool:
+    """True for "1.234" where the decimal mark is a comma: the other mark would make it a thousandth of it."""
+    return _ONE_GROUP["," if decimal == "." else "."].fullmatch(text.strip()) is not None
+
+
+def has_mark(text: str, mark: str) -> bool:
+    """True for a number that can only be read with `mark` as its decimal mark."""
+    compact = text.strip()
+    return (
+        mark in compact
+        and _PLAIN[mark].fullmatch(compact) is not None
+        and _ONE_GROUP[mark].fullmatch(compact) is None
+    )
 
 
 def coordinate(text: str, decimal: str, name: str) -> float:

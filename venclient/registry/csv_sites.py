@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 from venclient.errors import ConfigError
-from venclient.model.resource import (
-    Resource,
-    ResourceType,
-    enum_member,
-)
+from venclient.model.resource import Resource
+from venclient.registry import columns as own
 from venclient.registry import csv_mapping
-from venclient.registry.csv_connections import BadField, expected_file, told_connection
+from venclient.registry.csv_assembly import Assembly, Refusal
+from venclient.registry.csv_blocks import BadRow, Block
+from venclient.registry.csv_cells import cleaned, joined, profile, shifted
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
-from venclient.registry.csv_numbers import coordinate, coordinate_pair, find_decimal, number
-from venclient.registry.csv_table import BadRow, CsvTable, Row, open_table
-from venclient.registry.kinds import default_capacities, kind_of_file
-from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, gs1_doubt, identity
-from venclient.registry.towns import post_town
+from venclient.registry.csv_numbers import find_decimal, has_mark
+from venclient.registry.csv_own import decode_block
+from venclient.registry.csv_table import CsvTable, open_table
+from venclient.registry.kinds import kind_of_file
 
-_NULLS = {"", "not found", "n/a", "na", "-", "--", "null", "none", "nan", "?"}
-_YES = {"1", "yes", "true", "ja", "y", "on"}
-_NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off"}
 _SAMPLE_ROWS = 500
-_MAX_TEXT = 500
-_MAX_ID = 128
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\udc80-\udcff]")
-_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-_ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
+_NAMING = ("title", "address", "street", "town")
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """One row that was left out: its line, the column (empty when it is the whole row) and why."""
+    """One row that was left out: its line, the column (empty when it is the whole row), why, and its text."""
 
     line: int
     column: str
     reason: str
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -54,328 +45,220 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Site:
-    """One row's resource. `given` names the fields that the row tells; the others are defaults."""
+    """One row's resource. `given` names the fields that the row tells; None means all of them."""
 
     line: int
     resource: Resource
-    given: frozenset[str]
+    given: frozenset[str] | None
+    text: str = field(default="", compare=False)
+
+
+Item: TypeAlias = Site | Duplicate | Rejected
 
 
 @dataclass
 class Seen:
     """Which resources were met before, and where, in one import of one or more files."""
 
-    contents: dict[str, tuple[int, str]] = field(default_factory=dict)
+    contents: dict[str, tuple[int, str, int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-
-
-class _Refusal(Exception):
-    def __init__(self, column: str, reason: str) -> None:
-        super().__init__(reason)
-        self.column = column
-        self.reason = reason
 
 
 class CsvSites:
     """The sites of one CSV file: `for item in sites.items(seen)` gives Site, Duplicate and Rejected.
 
-    `decimal`, `places` and the table's layout tell how the file is read; `warnings` holds, for each
-    doubt that did not stop a row, the lines it was met on.
+    `decimal`, `places` and the table's layout tell how the file is read, `is_own` that it is a file of our
+    own export; `warnings` holds, for each doubt that did not stop a row, the lines it was met on.
     """
 
     def __init__(
-        self, path: Path, mapping: CsvMapping | None = None, *, allow_missing_location: bool = False
+        self,
+        path: Path,
+        mapping: CsvMapping | None = None,
+        *,
+        allow_missing_location: bool = False,
+        pandas: bool = True,
     ):
         self.mapping = mapping or CsvMapping()
         self.table: CsvTable = open_table(
             path,
-            lambda cells: csv_mapping.known_names(cells, self.mapping),
+            self._known_names,
             encoding=self.mapping.encoding,
             delimiter=self.mapping.delimiter,
             header_line=self.mapping.header_line,
+            pandas=pandas,
         )
         self.columns = self.table.layout.columns
+        self.warnings: dict[str, list[int]] = defaultdict(list)
+        self.is_own = self._is_own(self.columns)
+        self.places: dict[str, tuple[int, ...]]
+        if self.is_own:
+            self.places = {name: (place,) for place, name in enumerate(self.columns)}
+            self.decimal = "."
+            return
         self.places = csv_mapping.resolve(self.columns, self.mapping, str(path))
         located = "coordinates" in self.places or {"latitude", "longitude"} <= self.places.keys()
         if not located and not allow_missing_location:
             raise ConfigError(
                 "no columns with latitude and longitude",
                 subject=str(path),
-                hint="say which with --map latitude=<column> --map longitude=<column>, or allow missing ones",
+                hint="say which with --map latitude=<column> --map longitude=<column>, or take sites without"
+                " a position: --allow-missing-location",
             )
-        self._allow_missing_location = allow_missing_location
-        self._file_type, self._file_sub_type = kind_of_file(path.name)
-        sample = [row for row in islice(self.table.rows(), _SAMPLE_ROWS) if isinstance(row, Row)]
+        first = next((block for block in self.table.blocks() if block.texts), Block())
+        sample = [column[:_SAMPLE_ROWS] for column in self.table.columns(first)]
         self.decimal = self.mapping.decimal or self._find_decimal(sample)
-        self._numeric, self._textual = _profile(sample, len(self.columns))
-        self.warnings: dict[str, list[int]] = defaultdict(list)
+        self._numeric, self._textual = profile(sample, _SAMPLE_ROWS)
+        self._mixed: dict[str, bool] = {}
+        self._line = 0
+        self._assembly = Assembly(
+            self.mapping,
+            self.decimal,
+            *kind_of_file(path.name),
+            allow_missing_location,
+            self._mixes,
+            lambda text: self.warnings[text].append(self._line),
+        )
 
-    def items(self, seen: Seen | None = None) -> Iterator[Site | Duplicate | Rejected]:
-        """Give what became of each row, in order; `seen` makes files of one import know each other."""
+    def items(self, seen: Seen | None = None, told: Callable[[int], None] | None = None) -> Iterator[Item]:
+        """Give what became of each row, in order; `seen` makes files of one import know each other.
+
+        `told` hears how many bytes of the file are done.
+        """
         seen = Seen() if seen is None else seen
         self.warnings.clear()
-        for row in self.table.rows():
-            if isinstance(row, BadRow):
-                yield Rejected(row.line, "", row.reason)
+        rows = self._own_rows if self.is_own else self._rows
+        for block in self.table.blocks(told):
+            if not block.bad:
+                yield from rows(block, seen)
                 continue
-            try:
-                yield self._site(row, seen)
-            except _Refusal as refusal:
-                yield Rejected(row.line, refusal.column, refusal.reason)
+            bad = iter([*block.bad, None])
+            waiting = next(bad)
+            for item in rows(block, seen):
+                while waiting is not None and waiting.line < item.line:
+                    yield _rejected(waiting)
+                    waiting = next(bad)
+                yield item
+            while waiting is not None:
+                yield _rejected(waiting)
+                waiting = next(bad)
 
     def name_of(self, target: str) -> str:
         """Give the header of the column(s) that hold a meaning, for people."""
         return " + ".join(self.columns[place] for place in self.places.get(target, ())) or target
 
-    def _find_decimal(self, sample: list[Row]) -> str:
+    def _is_own(self, cells: Sequence[str]) -> bool:
+        return not self.mapping.columns and own.is_own(cells)
+
+    def _known_names(self, cells: Sequence[str]) -> int:
+        return len(cells) if self._is_own(cells) else csv_mapping.known_names(cells, self.mapping)
+
+    def _find_decimal(self, sample: list[list[str]]) -> str:
         targets = ("latitude", "longitude", *CAPACITIES)
         places = [place for target in targets for place in self.places.get(target, ())]
-        found = find_decimal(row.cells[place] for row in sample for place in places)
+        found = find_decimal(cell for place in places for cell in sample[place])
         return found or (
             "," if self.table.layout.delimiter == ";" and "coordinates" not in self.places else "."
         )
 
-    def _site(self, row: Row, seen: Seen) -> Site | Duplicate:
-        self._check_shift(row)
-        texts = {target: self._text(row, target) for target in self.places}
-        name = texts.get("title")
-        if name is None:
-            raise _Refusal(self.name_of("title"), "the site has no name")
-        given = {"resourceName"}
-        location = self._location(texts)
-        address = texts.get("address") or _joined_address(texts)
-        kind, sub_type, told = self._kind(texts)
-        given |= told
-        capacities, told = self._capacities(texts, kind, sub_type)
-        given |= told
-        ven = self._ven(texts, address, row.line)
-        enabled = self._enabled(texts)
-        for field_, value in (
-            ("location", location),
-            ("address", address),
-            ("ven", ven),
-            ("enabled", enabled),
-        ):
-            if value not in (None, {}):
-                given.add(field_)
-
-        place = address or ",".join(f"{degrees:.5f}" for degrees in location.values())
-        key = identity("key", texts["key"]) if texts.get("key") else identity(name, place)
-        nth = seen.counts[key] = seen.counts.get(key, 0) + 1
-        if self.mapping.duplicates == "number" and nth > 1:
-            key, name = identity(key, str(nth)), f"{name} ({nth})"
-        resource_id = self._resource_id(texts) or derived_resource_id(key)
-        meter_point_id = self._meter_point_id(texts, row.line) or derived_meter_point_id(key)
-        if texts.get("meterpoint_id"):
-            given.add("meterPointId")
-        names = {"resource_id": resource_id, "meterpoint_id": meter_point_id}
-        try:
-            connection = told_connection(texts, self.mapping.connection, names)
-        except BadField as error:
-            raise _Refusal(self.name_of(error.target), error.reason) from None
-        if connection is not None:
-            given.add("connection")
-        resource = Resource(
-            resource_id,
-            name,
-            kind.name,
-            sub_type,
-            meter_point_id,
-            connection or expected_file(names),
-            capacities,
-            location,
-            address,
-            enabled,
-            ven=ven,
-        )
-        content = hash((name, kind, sub_type, meter_point_id, address, ven, enabled, *location.values()))
-        content ^= hash((*capacities.values(), repr(connection)))
-        before = seen.contents.get(resource_id)
-        if before is None:
-            seen.contents[resource_id] = (content, f"{self.table.path.name}:{row.line}")
-            return Site(row.line, resource, frozenset(given))
-        if before[0] == content:
-            return Duplicate(row.line, resource_id)
-        raise _Refusal(
-            "",
-            f"{name!r} has other values here than at {before[1]}; map a key column, or number the duplicates",
-        )
-
-    def _check_shift(self, row: Row) -> None:
-        """Refuse a row whose cells sit under the wrong headers though their number is right."""
-        for target in ("title", "address", "street", "town"):
-            for place in self.places.get(target, ()):
-                if _URL.fullmatch(row.cells[place].strip()):
-                    raise _Refusal(
-                        self.columns[place], "holds a web address; the row's cells look shifted out of place"
-                    )
-        strangers = [
-            self.columns[place]
-            for place in self._numeric
-            if not _is_null(row.cells[place]) and not _looks_numeric(row.cells[place])
-        ]
-        if len(strangers) > 1 and any(_looks_numeric(row.cells[place]) for place in self._textual):
-            raise _Refusal(
-                strangers[0],
-                f"text stands in number columns ({', '.join(strangers)}) and a number in a text column; "
-                "the row's cells look shifted out of place",
+    def _mixes(self, target: str) -> bool:
+        """True when the meaning's columns, to the end of the file, have numbers with the other mark too."""
+        if target not in self._mixed:
+            other = "," if self.decimal == "." else "."
+            self._mixed[target] = any(
+                has_mark(cell, other)
+                for block in self.table.blocks()
+                for columns in [self.table.columns(block)]
+                for place in self.places[target]
+                for cell in columns[place]
             )
+        return self._mixed[target]
 
-    def _text(self, row: Row, target: str) -> str | None:
-        parts = []
-        for place in self.places[target]:
-            cell = row.cells[place]
-            if len(cell) > _MAX_TEXT:
-                raise _Refusal(
-                    self.columns[place], f"the cell has {len(cell)} characters, {_MAX_TEXT} may be"
-                )
-            bad = _UNWANTED.search(cell)
-            if bad and bad[0] > "\ud800":
-                raise _Refusal(self.columns[place], "holds bytes that are not UTF-8")
-            if bad:
-                raise _Refusal(self.columns[place], f"holds the control character {ord(bad[0]):#04x}")
-            if not _is_null(cell):
-                parts.append(" ".join(cell.split()))
-        return " ".join(parts) or None
-
-    def _location(self, texts: Mapping[str, str | None]) -> dict[str, float]:
-        target = "coordinates"
-        try:
-            pair = texts.get(target)
-            if pair:
-                latitude, longitude = coordinate_pair(pair, self.decimal)
-                return self._placed(latitude, longitude, target)
-            found = []
-            for target in ("latitude", "longitude"):
-                text = texts.get(target)
-                if text is None:
-                    if self._allow_missing_location:
-                        return {}
-                    raise _Refusal(self.name_of(target), f"the site has no {target}")
-                found.append(coordinate(text, self.decimal, target))
-            return self._placed(found[0], found[1], "latitude")
-        except ValueError as error:
-            raise _Refusal(self.name_of(target), str(error)) from None
-
-    def _placed(self, latitude: float, longitude: float, target: str) -> dict[str, float]:
-        if latitude == longitude == 0:
-            raise _Refusal(self.name_of(target), "0, 0 stands for an unknown position")
-        return {"latitude": latitude, "longitude": longitude}
-
-    def _kind(self, texts: Mapping[str, str | None]) -> tuple[ResourceType, str | None, set[str]]:
-        told = set()
-        if texts.get("resource_type") or self.mapping.type:
-            told.add("resourceType")
-        if texts.get("resource_sub_type") or self.mapping.sub_type:
-            told.add("resourceSubType")
-        try:
-            kind = enum_member(
-                ResourceType, texts.get("resource_type") or self.mapping.type or self._file_type
-            )
-        except ValueError as error:
-            raise _Refusal(self.name_of("resource_type"), str(error)) from None
-        return kind, texts.get("resource_sub_type") or self.mapping.sub_type or self._file_sub_type, told
-
-    def _capacities(
-        self, texts: Mapping[str, str | None], kind: ResourceType, sub_type: str | None
-    ) -> tuple[dict[str, float], set[str]]:
-        capacities = default_capacities(kind, sub_type)
-        told = set()
-        for target, name in CAPACITIES.items():
-            text = texts.get(target)
-            if text is None:
+    def _rows(self, block: Block, seen: Seen) -> Iterator[Item]:
+        columns = self.table.columns(block)
+        naming = [place for target in _NAMING for place in self.places.get(target, ())]
+        faults = shifted(columns, naming, self._numeric, self._textual, self.columns)
+        texts = {}
+        for target, places in self.places.items():
+            parts = []
+            for place in places:
+                part, problems = cleaned(columns[place])
+                parts.append(part)
+                for at, reason in problems.items():
+                    faults.setdefault(at, (self.columns[place], reason))
+            texts[target] = joined(parts)
+        nth = _counter(seen) if self.mapping.duplicates == "number" else None
+        name = self.table.path.name
+        assembled = self._assembly.rows(texts, len(block.lines))
+        for at, (line, row) in enumerate(zip(block.lines, assembled, strict=True)):
+            if at in faults:
+                yield Rejected(line, *faults[at], block.texts[at])
                 continue
+            self._line = line
             try:
-                capacities[name] = number(text, self.decimal)
-            except ValueError as error:
-                raise _Refusal(self.name_of(target), str(error)) from None
-            told.add(name)
-        for least, most in (("P_min_kw", "P_max_kw"), ("E_min_kwh", "E_max_kwh")):
-            if capacities[least] > capacities[most]:
-                wrong = least if least in told else most
-                raise _Refusal(
-                    self.name_of(wrong.casefold()),
-                    f"{least} {capacities[least]:g} exceeds {most} {capacities[most]:g}",
-                )
-        return capacities, told
+                made = row.made(nth)
+            except Refusal as refusal:
+                column = self.name_of(refusal.target) if refusal.target else ""
+                yield Rejected(line, column, refusal.reason, block.texts[at])
+                continue
+            resource_id = made.resource.resourceID
+            before = seen.contents.get(resource_id)
+            if before is None:
+                seen.contents[resource_id] = (made.content, name, line)
+                yield Site(line, made.resource, made.given, block.texts[at])
+            elif before[0] == made.content:
+                yield Duplicate(line, resource_id)
+            else:
+                yield self._contradiction(line, made.resource, before, block.texts[at])
 
-    def _ven(self, texts: Mapping[str, str | None], address: str | None, line: int) -> str | None:
-        ven = texts.get("ven") or self.mapping.ven or texts.get("town")
-        if ven is None:
-            found = post_town(address)
-            ven = found.town
-            if ven is None:
-                doubt = "the post town cannot be told from the address" if address else "there is no address"
-                self.warnings[
-                    f"{doubt}: the site belongs to no VEN until --ven or a column says which"
-                ].append(line)
-        if ven is not None and len(ven) > _MAX_ID:
-            raise _Refusal(self.name_of("ven"), f"the VEN's name has {len(ven)} characters, {_MAX_ID} may be")
-        return ven
+    def _contradiction(
+        self, line: int, resource: Resource, before: tuple[int, str, int], text: str
+    ) -> Rejected:
+        place = f"{before[1]}:{before[2]}"
+        if self.is_own or "resource_id" in self.places:
+            reason = f"the id {resource.resourceID!r} stands at {place} already, with other values"
+            return Rejected(line, self.name_of("resource_id"), reason, text)
+        reason = (
+            f"{resource.resourceName!r} has other values here than at {place}; map a key column, or number"
+            " the duplicates"
+        )
+        return Rejected(line, "", reason, text)
 
-    def _enabled(self, texts: Mapping[str, str | None]) -> bool | None:
-        text = texts.get("enabled")
-        if text is None:
-            return None
-        if text.casefold() in _YES | _NO:
-            return text.casefold() in _YES
-        raise _Refusal(self.name_of("enabled"), f"{text!r} is neither yes nor no")
-
-    def _resource_id(self, texts: Mapping[str, str | None]) -> str | None:
-        text = texts.get("resource_id")
-        if text is not None and len(text) > _MAX_ID:
-            raise _Refusal(
-                self.name_of("resource_id"), f"the id has {len(text)} characters, {_MAX_ID} may be"
-            )
-        return text
-
-    def _meter_point_id(self, texts: Mapping[str, str | None], line: int) -> str | None:
-        text = texts.get("meterpoint_id")
-        if text is None:
-            return None
-        if _ROUNDED.fullmatch(text):
-            raise _Refusal(
-                self.name_of("meterpoint_id"),
-                f"{text!r} was rounded by a spreadsheet; export the column as text",
-            )
-        if gs1_doubt(text):
-            self.warnings["the meter point id is no 18-digit GS1 number with a right check digit"].append(
-                line
-            )
-        return text
+    def _own_rows(self, block: Block, seen: Seen) -> Iterator[Item]:
+        """Give the resources of a file that `ven resources export` wrote."""
+        name = self.table.path.name
+        columns = self.table.columns(block)
+        decoded: Sequence[Resource | None] | None = decode_block(
+            dict(zip(self.columns, columns, strict=True))
+        )
+        decoded = decoded or [None] * len(block.lines)
+        cells = zip(*columns, strict=True)
+        for line, row, text, made in zip(block.lines, cells, block.texts, decoded, strict=True):
+            try:
+                resource = made or own.decode(dict(zip(self.columns, row, strict=True)))
+            except own.BadCells as error:
+                column, reason = error.problems[0]
+                more = "; ".join(f"{other}: {why}" for other, why in error.problems[1:])
+                yield Rejected(line, column, f"{reason}; {more}" if more else reason, text)
+                continue
+            content = hash(row)
+            before = seen.contents.get(resource.resourceID)
+            if before is None:
+                seen.contents[resource.resourceID] = (content, name, line)
+                yield Site(line, resource, None, text)
+            elif before[0] == content:
+                yield Duplicate(line, resource.resourceID)
+            else:
+                yield self._contradiction(line, resource, before, text)
 
 
-def _joined_address(texts: Mapping[str, str | None]) -> str | None:
-    def joined(*names: str) -> str:
-        return " ".join(filter(None, (texts.get(name) for name in names)))
-
-    parts = (
-        joined("street", "house_number", "address_extra"),
-        joined("post_code", "town"),
-        joined("country"),
-    )
-    return ", ".join(part for part in parts if part) or None
+def _rejected(row: BadRow) -> Rejected:
+    return Rejected(row.line, "", row.reason, row.text)
 
 
-def _is_null(cell: str) -> bool:
-    return cell.strip().casefold() in _NULLS
+def _counter(seen: Seen) -> Callable[[str], int]:
+    def nth(key: str) -> int:
+        count = seen.counts[key] = seen.counts.get(key, 0) + 1
+        return count
 
-
-def _looks_numeric(cell: str) -> bool:
-    bare = cell.strip().lstrip("+-")
-    return bool(bare) and bare.replace(".", "").replace(",", "").isdigit()
-
-
-def _profile(sample: list[Row], width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tell the columns that hold numbers and those that hold text in all but one of twenty rows."""
-    numeric, textual = [], []
-    for place in range(width):
-        cells = [row.cells[place] for row in sample if not _is_null(row.cells[place])]
-        if len(cells) < 20:
-            continue
-        share = sum(map(_looks_numeric, cells)) / len(cells)
-        if share >= 0.95:
-            numeric.append(place)
-        elif share <= 0.05:
-            textual.append(place)
-    return tuple(numeric), tuple(textual)
+    return nth

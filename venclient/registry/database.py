@@ -6,58 +6,82 @@ The names and arguments that the specification gives are kept for ever; what is 
 from __future__ import annotations
 
 import logging
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import sqlite
 
-from venclient.errors import ConfigError, InvalidRecord
+from venclient.clock import Clock, SystemClock
+from venclient.errors import InvalidRecord
 from venclient.model.reading import Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry import rows
+from venclient.registry.changes import ChangeLog, default_actor
+from venclient.registry.found import Found
+from venclient.registry.import_target import ImportTarget
+from venclient.registry.lifecycle import LifeCycle
+from venclient.registry.link import DbConnection
+from venclient.registry.opening import open_link, shown, statements_for
+from venclient.registry.query import Query
 from venclient.registry.rows import BadRow, Row
 from venclient.registry.schema import resources
-from venclient.registry.sqlite_link import SqliteLink
-from venclient.registry.statements import Bound, Statements, matching, resource_rows
-from venclient.registry.upgrade import upgrade
-from venclient.registry.writing import Outcome, UpsertCounts, Writing
+from venclient.registry.sealing import Sealer
+from venclient.registry.statements import Bound, matching, resource_rows
+from venclient.registry.validation import CheckOptions
+from venclient.registry.writing import Outcome, Progress, UpsertCounts, Writing
 
 _log = logging.getLogger(__name__)
 
 _PAGE_ROWS = 1_000
 
+T = TypeVar("T")
 
-class ResourceDatabase:
-    """Resources and connections in one SQLite file.
 
-    Opening makes the file (mode 0600) and its folder when they are missing, and brings an older file to
-    the newest schema in place; programs of the first generation can read it still. RegistryError when the
-    file cannot be used: it says why.
+class ResourceDatabase(LifeCycle):
+    """Resources and connections in one SQLite file, or in a PostgreSQL database named by URL.
 
-    Each thread that calls keeps a connection to the file until `close()`, since connecting would cost
+    Opening makes the file (mode 0600) and its folder when they are missing, and brings an older file or
+    database to the newest schema in place; programs of the first generation can read it still.
+    RegistryError when it cannot be used: it says why.
+
+    `postgresql://user@host/name` (psycopg 3, the extra `postgresql`) may tell the password as a reference:
+    `postgresql://user:env:NAME@host/name`. `db_path` is what was given, a password in it shown as ***.
+
+    Usernames and passwords are sealed when they are stored, with the key in `key_file` (beside the file, as
+    `<db_path>.key`, when not told), and opened when they are read: see `venclient.secrets`.
+
+    `actor` is who changes things, "user@host:pid" when not told; `history` tells it with each change.
+    `check_options` gives what a connector says of the options of a resource's connection, one sentence for
+    each mistake (`venclient.connectors.option_problems`); without it options are taken as they are.
+
+    Each thread that calls keeps a connection until `close()`, since connecting would cost
     more than most queries. Use it as a context manager, or call `close()`; a forgotten one is closed when
     the object is collected.
     """
 
-    def __init__(self, db_path: str | Path = "./config/resources.db") -> None:
-        if "://" in str(db_path) or str(db_path) == ":memory:":
-            raise ConfigError(
-                "names no file", subject=str(db_path), hint="give the path of a SQLite file, made if missing"
-            )
-        self.db_path = str(db_path)
-        path = Path(db_path)
-        upgrade(path)
-        self._link = SqliteLink(path)
+    def __init__(
+        self,
+        db_path: str | Path = "./config/resources.db",
+        *,
+        key_file: str | Path | None = None,
+        actor: str | None = None,
+        clock: Clock | None = None,
+        check_options: CheckOptions | None = None,
+    ) -> None:
+        self._link = open_link(db_path)
+        self.db_path = shown(db_path)
         self._link.driver()  # what keeps it from opening is said now, not at the first query
-        self._sql = _statements()
-        self._writing = Writing(self._link, self._sql)
+        self._sql = statements_for(self._link.dialect)
+        self._sealer = Sealer(self.db_path, self._link, self._sql, Path(key_file) if key_file else None)
+        self._sealer.warn()
+        self._clock: Clock = clock or SystemClock()
+        self._log = ChangeLog(self._link, self._sql, self._clock, actor or default_actor())
+        self._check_options = check_options
+        self._writing = Writing(self._link, self._sql, self._sealer, self._log, check_options)
         self._rejects: dict[str, Reject] = {}
 
     def __enter__(self) -> Self:
@@ -75,7 +99,7 @@ class ResourceDatabase:
         """Close the connections of all threads; safe to call twice."""
         self._link.close()
 
-    def get_connection(self) -> AbstractContextManager[sqlite3.Connection]:
+    def get_connection(self) -> AbstractContextManager[DbConnection]:
         """Give a context manager of a DB-API connection whose rows are addressable by column name.
 
         What is done inside is committed on success and rolled back on an error, which comes through as
@@ -96,14 +120,7 @@ class ResourceDatabase:
         found = self._link.rows(self._sql.resource_by_id, (resource_id,))
         if not found:
             return None
-        try:
-            return rows.decode_resource(found[0])
-        except BadRow as error:
-            raise InvalidRecord(
-                str(error),
-                subject=f"{self.db_path}: resources row {found[0][0]} ({resource_id})",
-                hint="store the resource again, or delete it",
-            ) from None
+        return self._decoded_row(found[0])
 
     def get_all_resources(self) -> list[Resource]:
         """Give all resources, in the order in which they were stored; bad rows are in `rejects`."""
@@ -142,6 +159,10 @@ class ResourceDatabase:
             first, last = last, int(str(page[-1][0]))
             within = (resources.c.id > first, resources.c.id <= last)
             yield from self._decoded(self._sql.bound(resource_rows().where(*wanted, *within)))
+
+    def query(self, query: Query | None = None) -> Found:
+        """Give what a query finds: `.all()`, `.iterate()`, `.ids()` or `.count()` asks for it."""
+        return Found(query or Query(), self._link, self._sql, self._made)
 
     def count(
         self, *, ven: str | None = None, enabled: bool | None = None, resource_type: str | None = None
@@ -196,8 +217,12 @@ class ResourceDatabase:
         """
         self._writing.insert_resource(resource, connection_id, _ven(resource, ven))
 
-    def bulk_insert_resources(self, rows: Iterable[Resource | Row]) -> int:
+    def bulk_insert_resources(
+        self, rows: Iterable[Resource | Row], *, progress: Progress | None = None
+    ) -> int:
         """Store new resources in one transaction, all or none; give how many.
+
+        `progress` hears how many are stored, every thousand and at the end.
 
         A row is a Resource, stored with its connections, or the first generation's tuple (resource_id,
         resource_name, resource_type, resource_sub_type, meter_point_id, capacities_json, location_json,
@@ -210,9 +235,9 @@ class ResourceDatabase:
             return 0
         every = chain([first], stream)
         if isinstance(first, Resource):
-            return self._writing.insert_many((one, one.ven) for one in map(_resource, every))
+            return self._writing.insert_many(((one, one.ven) for one in map(_resource, every)), progress)
         unwired = Connection(ConnectionType.FILEREADER, ActorType.READER)
-        return self._writing.insert_old_tuples((_tuple(row) for row in every), unwired)
+        return self._writing.insert_old_tuples((_tuple(row) for row in every), unwired, progress)
 
     def upsert_resource(self, resource: Resource, ven: str | None = None) -> Outcome:
         """Store a resource as new or over what its id has; "created", "updated" or "unchanged".
@@ -223,13 +248,13 @@ class ResourceDatabase:
         counts = self._writing.upsert_many([(resource, _ven(resource, ven))])
         return "created" if counts.created else "updated" if counts.updated else "unchanged"
 
-    def bulk_upsert(self, resources: Iterable[Resource]) -> UpsertCounts:
+    def bulk_upsert(self, resources: Iterable[Resource], *, progress: Progress | None = None) -> UpsertCounts:
         """Store resources as `upsert_resource` does, in one transaction, all or none.
 
         The iterable is drawn inside the transaction, and may read from this database; what it gave
         within the last thousand may not show yet.
         """
-        return self._writing.upsert_many((resource, resource.ven) for resource in resources)
+        return self._writing.upsert_many(((resource, resource.ven) for resource in resources), progress)
 
     def delete_resource(self, resource_id: str) -> bool:
         """Delete a resource, and its connections when no other uses them; False when there is none."""
@@ -239,19 +264,41 @@ class ResourceDatabase:
         """Switch a resource on or off; NotFound when there is none."""
         self._writing.set_enabled(resource_id, enabled)
 
+    def seal_secrets(self) -> int:
+        """Seal the usernames and passwords that are stored in the clear; give how many there were.
+
+        Where they were they may still be found in the file: `ven db seal` rewrites it afterwards.
+        """
+        return self._sealer.seal_all()
+
+    def make_key(self) -> Path:
+        """Make a key file when the old one is lost, and give its path; RegistryError when there is one."""
+        return self._sealer.new_key()
+
+    def login_problems(self) -> list[str]:
+        """Give a sentence on each stored login that is in the clear, or that no key at hand opens."""
+        return self._sealer.problems()
+
     def clear_all_resources(self) -> None:
         """Delete all resources and connections. There is no way back."""
         self._writing.clear()
+
+    def importing(self, clock: Clock | None = None) -> ImportTarget:
+        """Give this registry as an import sees it: what is stored, by many ids, and where it came from."""
+        return ImportTarget(self, self._link, self._sql, self._check_options, clock or SystemClock())
 
     def _counts(self, column: str) -> list[tuple[str, int]]:
         return [(str(name), int(str(n))) for name, n in self._link.rows(self._sql.counts_by(column))]
 
     def _decoded(self, query: Bound, *, everything: bool = False) -> list[Resource]:
         """Give the resources of a query, bad rows set aside; `everything` forgets rejects that are mended."""
-        bad: dict[str, str] = {}
-        decode = rows.decode_resource
+        return self._made(query, rows.decode_resource, everything=everything)
 
-        def make(row: Row) -> Resource | None:
+    def _made(self, query: Bound, decode: Callable[[Row], T], *, everything: bool = False) -> list[T]:
+        """Give what `decode` makes of the rows of a query, as `_decoded` does."""
+        bad: dict[str, str] = {}
+
+        def make(row: Row) -> T | None:
             try:
                 return decode(row)
             except BadRow as error:
@@ -275,12 +322,6 @@ class ResourceDatabase:
             return
         self._rejects[place] = Reject(place, reason)
         _log.warning("%s: %s is left out: %s; store it again, or delete the row", self.db_path, place, reason)
-
-
-@cache
-def _statements() -> Statements:
-    """Give the compiled statements, which all databases of this program share."""
-    return Statements(sqlite.dialect(paramstyle="qmark"))
 
 
 def _ven(resource: Resource, ven: str | None) -> str | None:

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from venclient.errors import NotFound
+from venclient.registry.copies import open_as_is
 from venclient.registry.schema import HEAD
 from venclient.registry.sqlite_link import said
 from venclient.registry.upgrade import KNOWN, version
 
 _SHOWN = 20
+_TABLES = ("connections", "resources")
 
 
 @dataclass
 class Inspection:
-    """What was found in a file; `problems` is empty when all is well. `version` None: first generation."""
+    """What was found in a file; `problems` is empty when all is well. `version` None: first generation.
+
+    `damage` are those problems that keep the file from being used at all. `readable` says how many rows of
+    each table a damaged file still gives.
+    """
 
     path: str
     bytes: int
     version: str | None
+    log_bytes: int = 0
+    unused_bytes: int = 0
     resources: int = 0
     connections: int = 0
     unused_connections: int = 0
     problems: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    readable: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_current(self) -> bool:
@@ -37,29 +49,58 @@ def inspect(path: Path) -> Inspection:
     if not path.is_file():
         raise NotFound("there is no such file", subject=str(path), hint="--db names another")
     try:
-        driver = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
+        with closing(open_as_is(path, read_only=True)) as driver:
             return _inspected(driver, path)
-        finally:
-            driver.close()
     except sqlite3.Error as error:
         raise said(error, path) from error
 
 
+def readable_rows(driver: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row | tuple[object, ...]]:
+    """Give the rows of a table that can be read, whatever is damaged between them, in the order of ids."""
+    last = 0
+    step = 1
+    query = f"SELECT * FROM {table} WHERE id >= ? ORDER BY id"  # noqa: S608
+    try:
+        highest = driver.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()[0]
+    except (sqlite3.Error, TypeError):
+        highest = 10_000_000
+    while last < highest:
+        try:
+            for row in driver.execute(query, (last + step,)):
+                last, step = row[0], 1
+                yield row
+            return
+        except sqlite3.DatabaseError:
+            # Behind the damage there may be more: look further and further on.
+            if last + step > highest:
+                return
+            step *= 2
+
+
 def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     found = Inspection(str(path), path.stat().st_size, version(driver))
+    log = Path(f"{path}-wal")
+    found.log_bytes = log.stat().st_size if log.exists() else 0
     if found.version is not None and found.version not in KNOWN:
-        found.problems.append(
+        found.damage.append(
             f"its schema is version {found.version}, newer than the {HEAD} of this program; update venclient"
         )
+        found.problems += found.damage
         return found
-    for (text,) in driver.execute(f"PRAGMA integrity_check({_SHOWN})"):
-        if text != "ok":
-            found.problems.append(f"integrity: {text}")
+    page, free = (driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
+    found.unused_bytes = page * free
+    for text in _integrity(driver):
+        found.damage.append(f"integrity: {text}")
     tables = {row[0] for row in driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    missing = {"resources", "connections"} - tables
+    missing = set(_TABLES) - tables
     if missing:
-        found.problems.append(f"has no table {' and no table '.join(sorted(missing))}")
+        found.damage.append(f"has no table {' and no table '.join(sorted(missing))}")
+    elif found.damage:
+        found.readable = {table: sum(1 for _ in readable_rows(driver, table)) for table in _TABLES}
+        told = ", ".join(f"{count} {table}" for table, count in found.readable.items())
+        found.damage.append(f"of its rows {told} can still be read: `ven db rescue` saves those")
+    found.problems += found.damage
+    if found.damage:
         return found
     for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check"):
         found.problems.append(f"{table} row {row_id} refers to a row of {parent} that is not there")
@@ -73,3 +114,11 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     ):
         setattr(found, name, driver.execute(sql).fetchone()[0])
     return found
+
+
+def _integrity(driver: sqlite3.Connection) -> list[str]:
+    try:
+        texts = [str(text) for (text,) in driver.execute(f"PRAGMA integrity_check({_SHOWN})")]
+    except sqlite3.DatabaseError as error:  # so damaged that not even the check goes through
+        return [str(error)]
+    return [text for text in texts if text != "ok"]

@@ -6,7 +6,8 @@ Both are derived from a row's identity, so that the same site read twice is the 
 from __future__ import annotations
 
 import unicodedata
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
 
 #: First nine digits of the meter point ids that samples and sites without one get.
 SAMPLE_PREFIX = "707057500"
@@ -15,11 +16,14 @@ SAMPLE_PREFIX = "707057500"
 NAMESPACE = UUID("6f0b7a52-98c6-5d1e-9d5c-3a1f2c70e4b9")
 
 _GS1_LENGTH = 18
+_NAMESPACE_BYTES = NAMESPACE.bytes
 
 
 def check_digit(digits: str) -> str:
     """Give the GS1 check digit of `digits` (without it): weights 3, 1, 3, ... from the right, modulo 10."""
-    total = 3 * sum(map(int, digits[::-2])) + sum(map(int, digits[-2::-2]))
+    codes = digits.encode()
+    first, second = codes[::-2], codes[-2::-2]
+    total = 3 * (sum(first) - 48 * len(first)) + sum(second) - 48 * len(second)
     return str(-total % 10)
 
 
@@ -44,22 +48,31 @@ def gs1_doubt(meter_point_id: str) -> str | None:
 
 def normalised(text: str) -> str:
     """Give `text` as identities compare it: one Unicode form, case and spacing of no account."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if not (text.isascii() or unicodedata.is_normalized("NFKC", text)):
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.casefold().split())
 
 
 def identity(*parts: str | None) -> str:
     """Give one key for a site from its parts (name and address, or a key column); None counts as empty."""
-    return "\x1f".join(normalised(part or "") for part in parts)
+    return "\x1f".join([normalised(part) if part else "" for part in parts])
 
 
 def derived_resource_id(key: str) -> str:
     """Give the resource id (UUIDv5 text) that belongs to an identity."""
-    return str(uuid5(NAMESPACE, key))
+    digits = _uuid5(key)
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def derived_meter_point_id(key: str, prefix: str = SAMPLE_PREFIX) -> str:
     """Give the 18-digit GS1 number that belongs to an identity, with a valid check digit."""
     room = _GS1_LENGTH - 1 - len(prefix)
-    serial = uuid5(NAMESPACE, f"meterpoint\x1f{key}").int % 10**room
+    serial = int(_uuid5(f"meterpoint\x1f{key}"), 16) % 10**room
     body = f"{prefix}{serial:0{room}d}"
     return body + check_digit(body)
+
+
+def _uuid5(name: str) -> str:
+    """Give the 32 digits of RFC 9562's UUIDv5, which uuid.uuid5 takes four times as long for."""
+    digits = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{digits[:12]}5{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:32]}"

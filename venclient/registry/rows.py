@@ -7,7 +7,7 @@ constructors, which would look up again what a table of known spellings gives.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,13 +22,17 @@ from venclient.model.resource import (
     enum_member,
 )
 from venclient.registry.schema import CONNECTION_COLUMNS, RESOURCE_COLUMNS
+from venclient.secrets import opened
 
 Row: TypeAlias = Sequence[Any]
+#: Seals a literal; references, sealed texts and None come back as they are.
+Seal: TypeAlias = Callable[[str | None], str | None]
 
 #: Where things are in a row of `statements.resource_rows`.
 RESOURCE_AT = 1
 READER_AT = RESOURCE_AT + len(RESOURCE_COLUMNS) + 1
 WRITER_AT = READER_AT + 1 + len(CONNECTION_COLUMNS)
+VERSION_AT = WRITER_AT + 1 + len(CONNECTION_COLUMNS)
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _new = object.__new__
@@ -66,8 +70,8 @@ def decode_connection(row: Row, at: int = 0) -> Connection:
     connection.port = port
     connection.topic = topic
     connection.file = file
-    connection.username = username
-    connection.password = password
+    connection.username = None if username is None else opened(username)
+    connection.password = None if password is None else opened(password)
     connection.options = None if options is None else _json(options, "connections.options")
     connection.id = row_id
     return connection
@@ -96,12 +100,19 @@ def decode_resource(row: Row) -> Resource:
     resource.reporting = None if reporting is None else _json(reporting, "reporting")
     resource.ven = ven
     resource.control_connection = None if row[WRITER_AT] is None else decode_connection(row, WRITER_AT)
+    resource.version = row[VERSION_AT]
     return resource
 
 
-def encode_connection(connection: Connection) -> tuple[Any, ...]:
-    """Give the values of CONNECTION_COLUMNS; InvalidRecord when the options are no JSON."""
+def encode_connection(connection: Connection, seal: Seal | None = None) -> tuple[Any, ...]:
+    """Give the values of CONNECTION_COLUMNS, the login sealed; InvalidRecord when the options are no JSON.
+
+    Without `seal` the login comes as it is: to compare with, not to store.
+    """
     options = connection.options
+    username, password = connection.username, connection.password
+    if seal is not None:
+        username, password = seal(username), seal(password)
     return (
         connection.type.name,
         connection.actortype.name,
@@ -109,8 +120,8 @@ def encode_connection(connection: Connection) -> tuple[Any, ...]:
         connection.port,
         connection.topic,
         connection.file,
-        connection.username,
-        connection.password,
+        username,
+        password,
         None if options is None else _text(options, "options", connection.endpoint),
     )
 
@@ -149,7 +160,7 @@ def as_stored(resource: Resource, ven: str | None) -> Resource:
     reader = (0, *encode_connection(resource.connection))
     control = resource.control_connection
     writer = (None,) * len(reader) if control is None else (0, *encode_connection(control))
-    row = (0, *encode_resource(resource, ven), None if control is None else 0, *reader, *writer)
+    row = (0, *encode_resource(resource, ven), None if control is None else 0, *reader, *writer, None)
     return decode_resource(row)
 
 

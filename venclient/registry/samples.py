@@ -21,8 +21,10 @@ from venclient.model.resource import (
     ResourceType,
     enum_member,
 )
-from venclient.registry.csv_import import Counts, upsert
+from venclient.registry.csv_import import upsert
 from venclient.registry.csv_mapping import CAPACITIES
+from venclient.registry.csv_rejects import SUFFIX
+from venclient.registry.csv_report import Counts
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.kinds import METERED_KINDS, default_capacities
 from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, identity
@@ -111,7 +113,7 @@ def generate_resources(config_folder: Path | str = "config", *, quiet: bool = Tr
     from venclient.registry.database import ResourceDatabase
 
     folder = Path(config_folder)
-    files = sorted((folder / ASSETS).glob("*.csv"))
+    files = sorted(file for file in (folder / ASSETS).glob("*.csv") if not file.name.endswith(SUFFIX))
     if not files:
         raise ConfigError(
             "holds no CSV files",
@@ -129,7 +131,7 @@ def generate_resources(config_folder: Path | str = "config", *, quiet: bool = Tr
             unusable.append(error)
             _log.warning("sample file left out: %s", error)
             continue
-        counts = upsert(database, _sample_sites(sites, seen, rejected))
+        counts = upsert(database.importing(), _sample_sites(sites, seen, rejected))
         if not quiet:
             _tell(file, counts, rejected, sites)
     if len(unusable) == len(files):

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 #: The migration that these tables belong to.
-HEAD = "0002"
+HEAD = "0005"
 
 #: What a file of the first generation has, and so what a file must have to be taken for a registry.
 SPECIFIED_COLUMNS = {
@@ -81,6 +81,7 @@ resources = Table(
     Column("created_at", TIMESTAMP, server_default=text("CURRENT_TIMESTAMP")),
     Column("updated_at", TIMESTAMP, server_default=text("CURRENT_TIMESTAMP")),
     Column("control_connection_id", Integer, ForeignKey("connections.id")),  # 0002
+    Column("version", Integer, nullable=False, server_default=text("1")),  # 0003: counts the changes
     Index("idx_resource_id", "resource_id"),
     Index("idx_meter_point_id", "meter_point_id"),
     Index("idx_resource_type", "resource_type"),
@@ -93,6 +94,43 @@ resources = Table(
         postgresql_where=column("control_connection_id").is_not(None),
     ),
     sqlite_autoincrement=True,
+)
+
+#: 0003: every change that came through `ResourceDatabase`; triggers refuse to change or delete a row.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),  # ISO 8601, UTC
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),  # insert, update, delete, clear
+    Column("kind", Text, nullable=False),  # resource, connection, registry
+    Column("subject", Text),  # resource_id, or the row id of a connection
+    Column("before", Text),  # JSON
+    Column("after", Text),  # JSON
+    Index("idx_changes_subject", "subject"),
+    sqlite_autoincrement=True,
+)
+
+#: 0004: how reporting stands for each resource; no row before its first report.
+reporting_status = Table(
+    "reporting_status",
+    metadata,
+    Column("resource_id", Text, ForeignKey("resources.resource_id", ondelete="CASCADE"), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("last_report_at", Text),  # ISO 8601, UTC
+    Column("last_report_name", Text),
+    Column("detail", Text),
+    Column("updated_at", Text, nullable=False),  # ISO 8601, UTC
+)
+
+#: 0005: which resources an imported file had, so that its next import can tell what disappeared.
+import_sources = Table(
+    "import_sources",
+    metadata,
+    Column("name", Text, primary_key=True),  # the file's path, or what --source said
+    Column("resource_ids", Text, nullable=False),  # JSON
+    Column("updated_at", Text, nullable=False),  # ISO 8601, UTC
 )
 
 #: What a Connection is made of, in the order of its fields.

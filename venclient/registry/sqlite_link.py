@@ -1,29 +1,25 @@
-"""The way to one SQLite file: a connection per thread, kept open, and transactions that nest.
-
-A connection per call would cost thirty times a point query; one that threads share would mix their
-transactions. So each thread that uses a `SqliteLink` gets a connection of its own at its first call,
-and keeps it until `close()` (or until the thread has ended and another one begins).
-"""
+"""The way to one SQLite file: a connection per thread, kept open, and transactions that nest."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
 
 from venclient.errors import Conflict, RegistryError
+from venclient.registry.checkpoints import Checkpoints
+from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused
+from venclient.registry.sqlite_functions import register
 
 T = TypeVar("T")
-
-BUSY_TIMEOUT_MS = 5_000
-
-Drivers = list[tuple["weakref.ref[threading.Thread]", sqlite3.Connection]]
 
 
 def open_driver(path: Path) -> sqlite3.Connection:
@@ -39,6 +35,7 @@ def open_driver(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise said(error, path) from error
     try:
+        register(driver)
         # Another program's write is waited for, not reported.
         driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         # SQLite checks references only when asked: no resource may point at a connection that is gone.
@@ -49,9 +46,13 @@ def open_driver(path: Path) -> sqlite3.Connection:
             # Readers go on while one writes. Whoever opens the file at the same moment asks for the same.
             with _busy_ignored():
                 driver.execute("PRAGMA journal_mode = WAL")
-        # The backup that the specification has is a plain copy of the file: what is committed must be in
-        # it, not in the log beside it. Registries are written seldom, so the second write costs little.
-        driver.execute("PRAGMA wal_autocheckpoint = 1")
+        # Each transaction brings the file up to date when it is done, so that a plain copy of it is a
+        # backup, as the specification has it; but while nobody else can write: see checkpoints.py.
+        driver.execute("PRAGMA wal_autocheckpoint = 0")
+        # A large import must not leave a log of its size on the card.
+        driver.execute("PRAGMA journal_size_limit = 8000000")
+        # A password that was replaced must not be found in the file's unused space.
+        driver.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error as error:
         driver.close()
         raise said(error, path) from error
@@ -96,33 +97,20 @@ def said(error: Exception, path: Path) -> RegistryError:
     return RegistryError(what, subject=subject, hint=hint, transient=transient)
 
 
-class SqliteLink:
+class SqliteLink(PerThread[sqlite3.Connection]):
     """Connections to one file, one per thread; `close()` ends those of all threads."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._local = threading.local()
-        self._drivers: Drivers = []
-        self._lock = threading.Lock()
-        self._closed = False
-        # A program that forgets to close leaves no open file behind.
-        self._finalizer = weakref.finalize(self, _close_all, self._drivers)
+    refused = sqlite3.IntegrityError
 
-    def driver(self) -> sqlite3.Connection:
-        """Give this thread's connection, opened at its first call; RegistryError after `close()`."""
-        if self._closed:
-            raise RegistryError("is closed", subject=str(self.path), hint="open another ResourceDatabase")
-        held: sqlite3.Connection | None = getattr(self._local, "driver", None)
-        if held is None:
-            held = open_driver(self.path)
-            with self._lock:
-                ended = [entry for entry in self._drivers if not _is_alive(entry[0])]
-                for entry in ended:
-                    self._drivers.remove(entry)
-                    entry[1].close()
-                self._drivers.append((weakref.ref(threading.current_thread()), held))
-            self._local.driver = held
-        return held
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), partial(open_driver, path))
+        self.path = path
+        self._checkpoints = Checkpoints(path)
+
+    @property
+    def dialect(self) -> Dialect:
+        """Give SQLite's dialect, the same object each time."""
+        return _dialect()
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """Give all rows of a query, as tuples, whatever row factory the connection has now."""
@@ -157,10 +145,22 @@ class SqliteLink:
         finally:
             driver.text_factory = str
 
-    def next_connection_id(self) -> int:
-        """Give the id that the next new connection gets; it stays so for the rest of the transaction."""
+    def new_connection_ids(self, count: int) -> Sequence[int]:
+        """Give the ids that the next new connections get; it stays so for the rest of the transaction."""
         found = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'connections'")
-        return int(str(found[0][0])) + 1 if found else 1
+        first = int(str(found[0][0])) + 1 if found else 1
+        return range(first, first + count)
+
+    def insert_rows(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run an insert for each row, inside a transaction; RowRefused says which one breaks a rule."""
+        remaining = iter(rows)
+        try:
+            self.driver().executemany(sql, remaining)
+        except sqlite3.IntegrityError as error:
+            # They go in one after the other: the last one that was drawn is the one that failed.
+            at = len(rows) - len(list(remaining)) - 1
+            taken = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+            raise RowRefused(str(error), at=at, taken=taken) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -190,6 +190,7 @@ class SqliteLink:
                 return
             level = driver.isolation_level
             driver.isolation_level = "IMMEDIATE"
+            before = driver.total_changes
             try:
                 yield driver
                 driver.commit()
@@ -198,6 +199,8 @@ class SqliteLink:
                 raise
             finally:
                 driver.isolation_level = level
+                if driver.total_changes != before:
+                    self._checkpoints.run()
         finally:
             driver.row_factory = factory
 
@@ -219,11 +222,14 @@ class SqliteLink:
                 elif driver.in_transaction:
                     driver.execute("ROLLBACK")
             raise
+        finally:
+            if not nested:
+                self._checkpoints.run()
 
     def close(self) -> None:
         """Close the connections of all threads; safe to call twice."""
-        self._closed = True
-        self._finalizer()
+        self._checkpoints.close()
+        super().close()
 
 
 @contextmanager
@@ -239,16 +245,10 @@ def _collector_paused() -> Iterator[None]:
         gc.enable()
 
 
-def _is_alive(reference: weakref.ref[threading.Thread]) -> bool:
-    thread = reference()
-    return thread is not None and thread.is_alive()
-
-
-def _close_all(drivers: Drivers) -> None:
-    for _, driver in drivers:
-        driver.close()
-    drivers.clear()
-
-
 def _decoded(cell: bytes) -> str:
     return cell.decode("utf-8", "replace")
+
+
+@cache
+def _dialect() -> Dialect:
+    return sqlite.dialect(paramstyle="qmark")

@@ -10,14 +10,39 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Integer,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement, ColumnElement, Select
 
 from venclient.registry.rows import type_spellings
-from venclient.registry.schema import CONNECTION_COLUMNS, RESOURCE_COLUMNS, connections, resources
+from venclient.registry.schema import (
+    CONNECTION_COLUMNS,
+    RESOURCE_COLUMNS,
+    changes,
+    connections,
+    reporting_status,
+    resources,
+)
 
 _writer = connections.alias("writer")
+_one: ColumnElement[int] = literal_column("1", Integer)
+
+#: How many row ids `Statements.resources_by_row_ids` takes.
+PAGE_IDS = 500
 
 
 class Bound(NamedTuple):
@@ -40,6 +65,7 @@ def resource_rows() -> Select[Any]:
         *(connections.c[name] for name in CONNECTION_COLUMNS),
         _writer.c.id,
         *(_writer.c[name] for name in CONNECTION_COLUMNS),
+        resources.c.version,
     )
     joined = resources.outerjoin(connections, resources.c.connection_id == connections.c.id).outerjoin(
         _writer, resources.c.control_connection_id == _writer.c.id
@@ -85,11 +111,23 @@ class Statements:
             raise AssertionError(f"values would go to {order}, not {list(names)}")
         return str(compiled)
 
+    def insert_into(self, table: Table) -> str:
+        """Give SQL that takes all columns of a table."""
+        names = [column.name for column in table.columns]
+        return self._sql(insert(table).values({name: bindparam(name) for name in names}), names)
+
     @cached_property
     def resource_by_id(self) -> str:
         """Takes resource_id."""
         wanted = resources.c.resource_id == bindparam("resource_id")
         return self._sql(resource_rows().where(wanted), ["resource_id"])
+
+    @cached_property
+    def resources_by_row_ids(self) -> str:
+        """Takes PAGE_IDS row ids; one may be there several times."""
+        names = [f"row_id_{at}" for at in range(PAGE_IDS)]
+        wanted = resources.c.id.in_([bindparam(name, type_=Integer) for name in names])
+        return self._sql(resource_rows().where(wanted), names)
 
     @cached_property
     def all_resources(self) -> str:
@@ -136,27 +174,42 @@ class Statements:
 
     @cached_property
     def update_resource(self) -> str:
-        """Takes INSERT_ORDER, then the row id; `updated_at` becomes now."""
+        """Takes INSERT_ORDER, then the row id; `updated_at` becomes now, `version` one more."""
         values: dict[str, Any] = {name: bindparam(name) for name in INSERT_ORDER}
-        values["updated_at"] = func.current_timestamp()
+        values |= {"updated_at": func.current_timestamp(), "version": resources.c.version + _one}
         statement = update(resources).where(resources.c.id == bindparam("row_id")).values(values)
         return self._sql(statement, [*INSERT_ORDER, "row_id"])
 
     @cached_property
+    def update_login(self) -> str:
+        """Takes username, password and a connection id."""
+        statement = update(connections).where(connections.c.id == bindparam("row_id"))
+        changed = statement.values(username=bindparam("wanted_name"), password=bindparam("wanted_password"))
+        return self._sql(changed, ["wanted_name", "wanted_password", "row_id"])
+
+    @cached_property
     def users_of_connection(self) -> str:
-        """Takes a connection id, twice; gives how many resources it serves, in either part."""
-        wanted = or_(
-            resources.c.connection_id == bindparam("reader"),
-            resources.c.control_connection_id == bindparam("writer"),
-        )
-        statement = select(func.count()).select_from(resources).where(wanted)
+        """Takes a connection id, twice; gives the ids of the resources that it serves, in either part."""
+        statement = select(resources.c.resource_id).where(_served()).order_by(resources.c.id)
         return self._sql(statement, ["reader", "writer"])
 
     @cached_property
-    def stored_behind(self) -> str:
-        """Takes a connection id; gives how many resources read through that one or a newer one."""
-        statement = select(func.count()).select_from(resources)
-        return self._sql(statement.where(resources.c.connection_id >= bindparam("reader")), ["reader"])
+    def touch_users_of_connection(self) -> str:
+        """Takes a connection id, twice; `updated_at` of the resources that it serves becomes now."""
+        statement = update(resources).where(_served())
+        changed = statement.values(updated_at=func.current_timestamp(), version=resources.c.version + _one)
+        return self._sql(changed, ["reader", "writer"])
+
+    @cached_property
+    def connection_by_id(self) -> str:
+        """Takes a connection id; gives what `rows.decode_connection` takes."""
+        columns = (connections.c.id, *(connections.c[name] for name in CONNECTION_COLUMNS))
+        return self._sql(select(*columns).where(connections.c.id == bindparam("row_id")), ["row_id"])
+
+    @cached_property
+    def delete_connection(self) -> str:
+        """Takes a connection id."""
+        return self._sql(delete(connections).where(connections.c.id == bindparam("row_id")), ["row_id"])
 
     @cached_property
     def connection_exists(self) -> str:
@@ -183,18 +236,106 @@ class Statements:
 
     @cached_property
     def set_enabled(self) -> str:
-        """Takes enabled and resource_id; `updated_at` becomes now."""
+        """Takes enabled and resource_id; `updated_at` becomes now, `version` one more."""
         statement = (
             update(resources)
             .where(resources.c.resource_id == bindparam("wanted"))
-            .values(enabled=bindparam("enabled"), updated_at=func.current_timestamp())
+            .values(
+                enabled=bindparam("enabled"),
+                updated_at=func.current_timestamp(),
+                version=resources.c.version + _one,
+            )
         )
         return self._sql(statement, ["enabled", "wanted"])
+
+    @cached_property
+    def enabled_of(self) -> str:
+        """Takes resource_id; gives `enabled`."""
+        wanted = resources.c.resource_id == bindparam("resource_id")
+        return self._sql(select(resources.c.enabled).where(wanted), ["resource_id"])
 
     @cached_property
     def clear(self) -> tuple[str, str]:
         """Take nothing; delete all resources, then all connections."""
         return self._sql(delete(resources), []), self._sql(delete(connections), [])
+
+    @cached_property
+    def insert_change(self) -> str:
+        """Takes all columns of `changes` but the id."""
+        names = [column.name for column in changes.columns if column.name != "id"]
+        return self._sql(insert(changes).values({name: bindparam(name) for name in names}), names)
+
+    @cached_property
+    def insert_changes_of(self) -> str:
+        """Takes at, actor and two connection ids; one insert for each resource read through one between."""
+        told = (bindparam("at", type_=Text), bindparam("actor", type_=Text))
+        kinds = (literal_column("'insert'", Text), literal_column("'resource'", Text))
+        found = (
+            select(*told, *kinds, resources.c.resource_id, null(), null())
+            .where(resources.c.connection_id.between(bindparam("first"), bindparam("last")))
+            .order_by(resources.c.id)
+        )
+        names = [column.name for column in changes.columns if column.name != "id"]
+        return self._sql(insert(changes).from_select(names, found), ["at", "actor", "first", "last"])
+
+    def changes_after(self, after: int, most: int) -> Bound:
+        """Give SQL for at most that many changes with ids above `after`."""
+        return self.bound(select(changes).where(changes.c.id > after).order_by(changes.c.id).limit(most))
+
+    @cached_property
+    def changes_of(self) -> str:
+        """Takes subject and kind; gives its changes."""
+        wanted = (changes.c.subject == bindparam("wanted"), changes.c.kind == bindparam("wanted_kind"))
+        return self._sql(select(changes).where(*wanted).order_by(changes.c.id), ["wanted", "wanted_kind"])
+
+    @cached_property
+    def clears_after(self) -> str:
+        """Takes an id; gives the changes of the whole registry above it."""
+        wanted = (changes.c.subject.is_(None), changes.c.id > bindparam("after"))
+        return self._sql(select(changes).where(*wanted).order_by(changes.c.id), ["after"])
+
+    @cached_property
+    def update_status(self) -> str:
+        """Takes state, time and name of the last report, detail, updated_at and resource_id.
+
+        Without a time or a name those that are stored stay.
+        """
+        at, name = (bindparam(one, type_=Text) for one in ("sent_at", "sent_name"))
+        c = reporting_status.c
+        statement = (
+            update(reporting_status)
+            .where(c.resource_id == bindparam("wanted"))
+            .values(
+                state=bindparam("state"),
+                last_report_at=func.coalesce(at, c.last_report_at),
+                last_report_name=func.coalesce(name, c.last_report_name),
+                detail=bindparam("detail"),
+                updated_at=bindparam("now"),
+            )
+        )
+        return self._sql(statement, ["state", "sent_at", "sent_name", "detail", "now", "wanted"])
+
+    @cached_property
+    def insert_status(self) -> str:
+        """Takes what `update_status` takes; nothing is done for one that is there, or for no resource."""
+        names = ("state", "sent_at", "sent_name", "detail", "now")
+        known = exists().where(reporting_status.c.resource_id == resources.c.resource_id)
+        found = select(resources.c.resource_id, *(bindparam(name, type_=Text) for name in names)).where(
+            resources.c.resource_id == bindparam("wanted"), ~known
+        )
+        columns = [column.name for column in reporting_status.columns]
+        return self._sql(insert(reporting_status).from_select(columns, found), [*names, "wanted"])
+
+    @cached_property
+    def status_of(self) -> str:
+        """Takes resource_id; gives the columns of `reporting_status`."""
+        wanted = reporting_status.c.resource_id == bindparam("resource_id")
+        return self._sql(select(reporting_status).where(wanted), ["resource_id"])
+
+    @cached_property
+    def all_status(self) -> str:
+        """Takes nothing; gives the columns of `reporting_status`."""
+        return self._sql(select(reporting_status).order_by(reporting_status.c.resource_id), [])
 
     def counts_by(self, name: str) -> str:
         """Give SQL for (value, count) of one column of `resources`, rows without a value left out."""
@@ -202,6 +343,13 @@ class Statements:
         counted = func.count().label("n")
         statement = select(column, counted).where(column.is_not(None)).group_by(column)
         return self._sql(statement.order_by(counted.desc(), column), [])
+
+
+def _served() -> ColumnElement[bool]:
+    return or_(
+        resources.c.connection_id == bindparam("reader"),
+        resources.c.control_connection_id == bindparam("writer"),
+    )
 
 
 #: What an insert or update of a resource takes, in the order of the table.

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
+from contextlib import closing
+from errno import EISDIR
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from venclient.clock import Clock, SystemClock
 from venclient.errors import RegistryError
+from venclient.registry.checkpoints import Checkpoints
+from venclient.registry.copies import copy_database, free_name, open_as_is, stamp
 from venclient.registry.schema import HEAD, SPECIFIED_COLUMNS
 from venclient.registry.sqlite_link import open_driver, said
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+_log = logging.getLogger(__name__)
+
 #: All versions there have been, oldest first.
-KNOWN = ("0001", "0002")
+KNOWN = ("0001", "0002", "0003", "0004", "0005")
 
 _FOLDER = Path(__file__).parent / "migrations"
 _alembic = threading.Lock()  # Alembic keeps what it works on in module globals
 
 
-def upgrade(path: Path) -> tuple[str | None, str]:
+def upgrade(path: Path, *, clock: Clock | None = None) -> tuple[str | None, str]:
     """Bring the file at `path` to the newest schema; give the versions before and after.
 
-    Before is None for a new file and for one of the first generation. RegistryError when the file is
-    newer than this program, belongs to another program or is damaged; it is then as it was.
+    Before is None for a new file and for one of the first generation. A file that is not new is copied
+    first, to `<file>.before-r<version>-<time>.bak`. RegistryError when the file is newer than this program,
+    belongs to another program, is damaged or cannot be copied; it is then as it was.
     """
-    driver = open_driver(path)
-    try:
-        before = _checked(driver, path)
-    except sqlite3.Error as error:
-        raise said(error, path) from error
-    finally:
-        driver.close()
+    before = _looked(path)
     if before != HEAD:
-        _run_alembic(path)
+        _run_alembic(path, clock or SystemClock())
     return before, HEAD
+
+
+def _looked(path: Path) -> str | None:
+    """Give the version of the file at `path` without changing anything; None when there is no file."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        if not path.exists() or path.stat().st_size == 0:
+            return None
+        with closing(open_as_is(path)) as driver:
+            return _checked(driver, path)
+    except (OSError, sqlite3.Error) as error:
+        raise said(error, path) from error
 
 
 def version(driver: sqlite3.Connection) -> str | None:
@@ -80,21 +100,38 @@ def _tables(driver: sqlite3.Connection) -> set[str]:
     }
 
 
-def _run_alembic(path: Path) -> None:
+def run_migrations(connection: Connection) -> None:
+    """Run what is missing, in the transaction that the caller has open."""
     from alembic import command
     from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    with _alembic:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _run_alembic(path: Path, clock: Clock) -> None:
     from sqlalchemy import create_engine, event, exc, pool
 
     engine = create_engine("sqlite://", creator=lambda: open_driver(path), poolclass=pool.NullPool)
     # The driver begins no transaction before DDL, and takes the write lock too late: two programs that
     # open an old file at once must come one after the other, and the second then finds it upgraded.
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     try:
-        with _alembic, engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with engine.begin() as connection:
+            driver = connection.connection.driver_connection
+            if not isinstance(driver, sqlite3.Connection) or _checked(driver, path) == HEAD:
+                return
+            if _tables(driver):
+                # With the write lock held: what is copied is what gets upgraded.
+                name = f"{path.name}.before-r{HEAD}-{stamp(clock.now())}.bak"
+                copy = copy_database(path, free_name(path.with_name(name)))
+                _log.info("%s: is upgraded to schema %s; as it was it is in %s", path, HEAD, copy.path)
+            run_migrations(connection)
     except exc.DBAPIError as error:
         cause = error.orig if isinstance(error.orig, sqlite3.Error) else sqlite3.Error(str(error))
         raise said(cause, path) from error
+    with closing(Checkpoints(path)) as checkpoints:
+        checkpoints.run()

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from venclient.errors import Conflict, InvalidRecord, NotFound
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows
-from venclient.registry.rows import BadRow, Row
-from venclient.registry.sqlite_link import SqliteLink
+from venclient.registry.changes import (
+    IN_FULL,
+    ChangeLog,
+    Entry,
+    Told,
+    resource_entry,
+    told_connection,
+    told_resource,
+)
+from venclient.registry.link import Link, RowRefused
+from venclient.registry.rows import BadRow, Row, Seal
 from venclient.registry.statements import Statements
+from venclient.registry.validation import CheckOptions, refuse_connection_mistakes, refuse_mistakes
+
+#: Hears how many are done, every thousand and at the end.
+Progress: TypeAlias = Callable[[int], object]
 
 Outcome = Literal["created", "updated", "unchanged"]
 
@@ -31,20 +43,37 @@ class UpsertCounts:
 
 
 class Writing:
-    """The writing half of `ResourceDatabase`; each method is a transaction, or part of the one around it."""
+    """The writing half of `ResourceDatabase`; each method is a transaction, or part of the one around it.
 
-    def __init__(self, link: SqliteLink, statements: Statements) -> None:
+    What is stored is checked before and recorded in `log` with it.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        statements: Statements,
+        seal: Seal,
+        log: ChangeLog,
+        check_options: CheckOptions | None = None,
+    ) -> None:
         self._link = link
         self._sql = statements
+        self._seal = seal
+        self._log = log
+        self._check_options = check_options
 
     def insert_connection(self, connection: Connection) -> int:
         """Store a connection and give its row id."""
-        values = rows.encode_connection(connection)
-        with self._link.transaction() as driver:
-            return int(driver.execute(self._sql.insert_connection, values).fetchone()[0])
+        refuse_connection_mistakes(connection, self._check_options)
+        with self._link.transaction():
+            row_id = self._store_connection(connection)
+            after = told_connection(connection) | {"id": row_id}
+            self._log.add([Entry("insert", "connection", str(row_id), None, after)])
+            return row_id
 
     def insert_resource(self, resource: Resource, connection_id: int, ven: str | None) -> None:
         """Store a resource behind a connection that is stored; NotFound when it is not."""
+        refuse_mistakes(resource, self._check_options)
         values = rows.encode_resource(resource, ven)
         with self._link.transaction() as driver:
             if driver.execute(self._sql.connection_exists, (connection_id,)).fetchone() is None:
@@ -54,13 +83,17 @@ class Writing:
                     hint="store its connection first: insert_connection gives the id",
                 )
             control = resource.control_connection
-            control_id = None if control is None else self.insert_connection(control)
+            control_id = None if control is None else self._store_connection(control)
             try:
                 driver.execute(self._sql.insert_resource, _placed(values, connection_id, control_id))
-            except sqlite3.IntegrityError as error:
-                raise _taken(resource.resourceID) from error
+            except self._link.refused:
+                raise _taken(resource.resourceID) from None  # what the driver says may show the row
+            _, after = _read(self._link.rows(self._sql.resource_by_id, (resource.resourceID,))[0])
+            self._log.add([Entry("insert", "resource", resource.resourceID, None, after)])
 
-    def insert_many(self, resources: Iterable[tuple[Resource, str | None]]) -> int:
+    def insert_many(
+        self, resources: Iterable[tuple[Resource, str | None]], progress: Progress | None = None
+    ) -> int:
         """Store new resources, each with its own connections; give how many."""
         count = 0
         with self._link.transaction():
@@ -70,23 +103,37 @@ class Writing:
                 if len(chunk) == _CHUNK:
                     count += self._insert_chunk(chunk)
                     chunk = []
-            return count + self._insert_chunk(chunk)
+                    _tell(progress, count)
+            if chunk:
+                count += self._insert_chunk(chunk)
+                _tell(progress, count)
+            return count
 
-    def insert_old_tuples(self, old: Iterable[Row], connection: Connection) -> int:
+    def insert_old_tuples(
+        self, old: Iterable[Row], connection: Connection, progress: Progress | None = None
+    ) -> int:
         """Store the first generation's tuples, all behind one connection; give how many."""
-        with self._link.transaction() as driver:
-            connection_id = self.insert_connection(connection)
+        with self._link.transaction():
+            connection_id = self._store_connection(connection)
             checked = (_checked_tuple(row, at) for at, row in enumerate(old))
             values = [_placed(row, connection_id, None) for row in checked]
-            self._insert_values(driver, values, connection_id)
+            self._insert_values(values)
+            after = told_connection(connection) | {"id": connection_id}
+            self._log.add([Entry("insert", "connection", str(connection_id), None, after)])
+            self._log.add_inserted(connection_id, connection_id)
+            _tell(progress, len(values))
             return len(values)
 
-    def upsert_many(self, resources: Iterable[tuple[Resource, str | None]]) -> UpsertCounts:
+    def upsert_many(
+        self, resources: Iterable[tuple[Resource, str | None]], progress: Progress | None = None
+    ) -> UpsertCounts:
         """Create or update all, or none when one of them cannot be stored."""
         counts = UpsertCounts()
         with self._link.transaction():
             waiting: dict[str, tuple[Resource, str | None]] = {}
-            for resource, ven in resources:
+            for done, (resource, ven) in enumerate(resources):
+                if done and done % _CHUNK == 0:
+                    _tell(progress, done)
                 if resource.resourceID in waiting or len(waiting) == _CHUNK:
                     self._insert_chunk(waiting.values())
                     waiting = {}
@@ -94,111 +141,182 @@ class Writing:
                 if not found:
                     waiting[resource.resourceID] = (resource, ven)
                     counts.created += 1
-                elif self._update(found[0], resource, ven):
+                elif self.update_row(found[0], resource, ven):
                     counts.updated += 1
                 else:
                     counts.unchanged += 1
             self._insert_chunk(waiting.values())
+            _tell(progress, counts.created + counts.updated + counts.unchanged)
         return counts
 
     def delete_resource(self, resource_id: str) -> bool:
         """Delete a resource, and its connections when nothing else uses them; False when it is not there."""
         with self._link.transaction() as driver:
-            links = driver.execute(self._sql.links_of, (resource_id,)).fetchone()
-            if links is None:
+            found = self._link.rows(self._sql.resource_by_id, (resource_id,))
+            if not found:
                 return False
-            row_id, *connection_ids = links
+            _, before = _read(found[0])
+            row_id, *connection_ids = driver.execute(self._sql.links_of, (resource_id,)).fetchone()
             driver.execute(self._sql.delete_resource, (row_id,))
             for connection_id in connection_ids:
                 driver.execute(self._sql.delete_unused_connection, (connection_id,))
+            self._log.add([Entry("delete", "resource", resource_id, before)])
             return True
 
+    def delete_many(self, resource_ids: Iterable[str], progress: Progress | None = None) -> int:
+        """Delete resources as `delete_resource` does; NotFound, and nothing done, when one is not there."""
+        count = 0
+        with self._link.transaction():
+            for resource_id in resource_ids:
+                if not self.delete_resource(resource_id):
+                    raise missing(resource_id)
+                count += 1
+                if count % _CHUNK == 0:
+                    _tell(progress, count)
+            if count % _CHUNK:
+                _tell(progress, count)
+            return count
+
     def set_enabled(self, resource_id: str, enabled: bool) -> None:
-        """Switch a resource on or off; NotFound when it is not there."""
+        """Switch a resource on or off, whatever else its row says; NotFound when it is not there."""
         with self._link.transaction() as driver:
-            if driver.execute(self._sql.set_enabled, (enabled, resource_id)).rowcount == 0:
-                raise NotFound("is not in the registry", subject=f"resource {resource_id}")
+            found = driver.execute(self._sql.enabled_of, (resource_id,)).fetchone()
+            if found is None:
+                raise missing(resource_id)
+            before = None if found[0] is None else bool(found[0])
+            if before is enabled:
+                return
+            driver.execute(self._sql.set_enabled, (enabled, resource_id))
+            told = ({"enabled": before}, {"enabled": enabled})
+            self._log.add([Entry("update", "resource", resource_id, *told)])
 
     def clear(self) -> None:
         """Delete all resources and all connections."""
         with self._link.transaction() as driver:
-            for sql in self._sql.clear:
-                driver.execute(sql)
+            counts = [driver.execute(sql).rowcount for sql in self._sql.clear]
+            told = dict(zip(("resources", "connections"), counts, strict=True))
+            self._log.add([Entry("clear", "registry", None, told)])
 
-    def _insert_chunk(self, chunk: Iterable[tuple[Resource, str | None]]) -> int:
+    def _insert_chunk(self, chunk: Collection[tuple[Resource, str | None]]) -> int:
         """Store resources with connections of their own, numbered here so that two statements do it."""
-        first = next_id = self._link.next_connection_id()
+        needed = len(chunk) + sum(resource.control_connection is not None for resource, _ in chunk)
+        ids = iter(self._link.new_connection_ids(needed) if needed else ())
         connections: list[tuple[Any, ...]] = []
         values: list[tuple[Any, ...]] = []
         for resource, ven in chunk:
+            refuse_mistakes(resource, self._check_options)
             told = rows.encode_resource(resource, ven)
-            reader_id, control_id = next_id, None
-            connections.append((reader_id, *rows.encode_connection(resource.connection)))
-            next_id += 1
+            reader_id, control_id = next(ids), None
+            connections.append((reader_id, *rows.encode_connection(resource.connection, self._seal)))
             if resource.control_connection is not None:
-                control_id = next_id
-                connections.append((control_id, *rows.encode_connection(resource.control_connection)))
-                next_id += 1
+                control_id = next(ids)
+                control = rows.encode_connection(resource.control_connection, self._seal)
+                connections.append((control_id, *control))
             values.append(_placed(told, reader_id, control_id))
-        driver = self._link.driver()
-        driver.executemany(self._sql.insert_numbered_connection, connections)
-        self._insert_values(driver, values, first)
+        self._link.insert_rows(self._sql.insert_numbered_connection, connections)
+        self._insert_values(values)
+        if len(values) <= IN_FULL:
+            found = ((row[0], self._link.rows(self._sql.resource_by_id, (row[0],))[0]) for row in values)
+            self._log.add(Entry("insert", "resource", name, None, _read(row)[1]) for name, row in found)
+        else:
+            self._log.add_inserted(connections[0][0], connections[-1][0])
         return len(values)
 
-    def _insert_values(self, driver: sqlite3.Connection, values: list[tuple[Any, ...]], first: int) -> None:
-        """Store ready rows, whose connections are numbered from `first` on; an error names its resource."""
+    def _insert_values(self, values: list[tuple[Any, ...]]) -> None:
+        """Store ready rows of `resources`; an error names the resource that it is about."""
         try:
-            driver.executemany(self._sql.insert_resource, values)
-        except sqlite3.IntegrityError as error:
-            # They went in one after the other: as many as are there came before the one that failed.
-            done = driver.execute(self._sql.stored_behind, (first,)).fetchone()[0]
-            if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
-                raise _taken(str(values[done][0])) from error
-            raise InvalidRecord(str(error), subject=f"resource {values[done][0]!r}") from error
+            self._link.insert_rows(self._sql.insert_resource, values)
+        except RowRefused as error:
+            if error.taken:
+                raise _taken(str(values[error.at][0])) from error
+            raise InvalidRecord(str(error), subject=f"resource {values[error.at][0]!r}") from error
 
-    def _update(self, row: Row, resource: Resource, ven: str | None) -> bool:
-        """Bring a stored row to what `resource` says; False when it said so already."""
+    def update_row(
+        self,
+        row: Row,
+        resource: Resource,
+        ven: str | None,
+        *,
+        reader_id: int | None = None,
+        control_id: int | None = None,
+    ) -> bool:
+        """Bring a stored row to what `resource` says; False when it said so already.
+
+        Ids of stored connections go before the connections of `resource`, which must say the same.
+        """
+        stored, before = _read(row)
+        refuse_mistakes(resource, before=stored)
         wanted = rows.as_stored(resource, ven)
-        try:
-            stored: Resource | None = rows.decode_resource(row)
-        except BadRow:
-            stored = None  # what cannot be understood is replaced by what can
         if stored is not None and resource.enabled is None:
             wanted.enabled = stored.enabled
-        if stored == wanted:
-            return False
         old_reader_id, old_control_id = row[rows.READER_AT], row[rows.WRITER_AT]
+        moved = reader_id not in (None, old_reader_id) or control_id not in (None, old_control_id)
+        if stored == wanted and not moved:
+            return False
+        if stored is None or resource.connection != stored.connection:
+            refuse_mistakes(resource, self._check_options, before=stored)
         one_for_both = old_reader_id is not None and old_reader_id == old_control_id
-        reader_id = self._connect(
+        wanted.connection.id = reader_id or self._connect(
             old_reader_id, stored.connection if stored else None, wanted.connection, shared=one_for_both
         )
-        control_id: int | None = None
         if wanted.control_connection is not None:
-            control = stored.control_connection if stored else None
-            control_id = self._connect(
-                old_control_id, control, wanted.control_connection, shared=one_for_both
+            wanted.control_connection.id = control_id or self._connect(
+                old_control_id,
+                stored.control_connection if stored else None,
+                wanted.control_connection,
+                shared=one_for_both,
             )
+        reader_id = wanted.connection.id
+        control_id = wanted.control_connection.id if wanted.control_connection else None
         driver = self._link.driver()
         values = rows.encode_resource(wanted, wanted.ven)
         driver.execute(self._sql.update_resource, (*_placed(values, reader_id, control_id), row[0]))
         for old_id in {old_reader_id, old_control_id} - {reader_id, control_id, None}:
             driver.execute(self._sql.delete_unused_connection, (old_id,))
+        if stored is not None:
+            self._log.add([resource_entry(stored, wanted)])
+        else:
+            self._log.add([Entry("update", "resource", wanted.resourceID, before, told_resource(wanted))])
         return True
+
+    def _store_connection(self, connection: Connection) -> int:
+        values = rows.encode_connection(connection, self._seal)
+        with self._link.transaction() as driver:
+            return int(driver.execute(self._sql.insert_connection, values).fetchone()[0])
 
     def _connect(
         self, row_id: int | None, stored: Connection | None, wanted: Connection, *, shared: bool
     ) -> int:
         """Give the id of a row that says `wanted`: the present one, changed if need be, or a new one."""
         if row_id is None:
-            return self.insert_connection(wanted)
+            return self._store_connection(wanted)
         if stored == wanted:
             return row_id
         driver = self._link.driver()
-        users = driver.execute(self._sql.users_of_connection, (row_id, row_id)).fetchone()[0]
-        if shared or users > 1:  # the others did not ask for a change
-            return self.insert_connection(wanted)
-        driver.execute(self._sql.update_connection, (*rows.encode_connection(wanted), row_id))
+        users = driver.execute(self._sql.users_of_connection, (row_id, row_id)).fetchall()
+        if shared or len(users) > 1:  # the others did not ask for a change
+            return self._store_connection(wanted)
+        driver.execute(self._sql.update_connection, (*rows.encode_connection(wanted, self._seal), row_id))
         return row_id
+
+
+def missing(resource_id: str) -> NotFound:
+    """Give the error that says that there is no such resource."""
+    return NotFound("is not in the registry", subject=f"resource {resource_id}")
+
+
+def _read(row: Row) -> tuple[Resource | None, Told]:
+    """Give a row as a resource, None when it makes no sense, and as the record of changes holds it."""
+    try:
+        resource = rows.decode_resource(row)
+    except BadRow as error:
+        return None, {"unreadable": str(error)}
+    return resource, told_resource(resource)
+
+
+def _tell(progress: Progress | None, done: int) -> None:
+    if progress is not None:
+        progress(done)
 
 
 def _taken(resource_id: str) -> Conflict:
@@ -219,7 +337,8 @@ def _checked_tuple(row: Row, at: int) -> Row:
         kind = rows.type_name(str(row[2]))
     except ValueError as error:
         raise InvalidRecord(str(error), subject=f"resource {row[0]!r}") from None
-    return (*row[:2], kind, *row[3:], None)
+    enabled = bool(row[9]) if isinstance(row[9], int) else row[9]  # 0 and 1 are no truth to PostgreSQL
+    return (*row[:2], kind, *row[3:9], enabled, None)
 
 
 def _placed(values: Row, connection_id: int, control_id: int | None) -> tuple[Any, ...]:

@@ -1,0 +1,197 @@
+"""Importing a CSV file against `pandas.read_csv` alone of the same file, in one run: time and memory.
+
+python benchmarks/importing.py [--quick] [--rows N] [--profile] [--json]
+
+Each import runs in a process of its own, where both sides take turns: first pandas reads the file, then it is
+imported into a new registry, every row validated, all of it committed. What is measured is a ratio of times,
+and the most memory that the process had resident. Two files: what a map scraper gives (8 columns), and our
+own export (35 columns, which say everything). "Storing alone" is the same resources, ready made, put into
+a new registry in bulk: no import can be faster than that. The exit status is 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import csv
+import json
+import pstats
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry import columns
+from venclient.registry.csv_import import import_csv
+from venclient.registry.csv_sites import CsvSites, Site
+from venclient.registry.database import ResourceDatabase
+
+TIME_GOAL = 12.0
+MEMORY_GOAL_MIB = 400
+ROUNDS = 3
+SCRAPED = ("title", "address", "longitude", "latitude", "rating", "reviews", "category", "website")
+TOWNS = (
+    ("7400", "Herning", 56.137, 8.976),
+    ("2100", "København Ø", 55.705, 12.577),
+    ("7900", "Nykøbing Mors", 56.795, 8.860),
+    ("8000", "Aarhus C", 56.157, 10.207),
+)
+
+
+def write_scraped(path: Path, rows: int) -> None:
+    """Write a file as map scrapers do."""
+    rng = random.Random(rows)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["title", "address", "longitude", "latitude", "rating", "reviews", "category", "website"]
+        )
+        for number in range(rows):
+            code, town, latitude, longitude = TOWNS[number % len(TOWNS)]
+            writer.writerow(
+                (
+                    f"Hotel Ørnen {number}",
+                    f"Nørregade {number}, {code} {town}, Denmark",
+                    f"{longitude + rng.uniform(-0.01, 0.01):.7f}",
+                    f"{latitude + rng.uniform(-0.01, 0.01):.7f}",
+                    f"{rng.uniform(3, 5):.1f}" if rng.random() < 0.8 else "Not Found",
+                    rng.randint(1, 900),
+                    "Hotel",
+                    "Not Found",
+                )
+            )
+
+
+def write_own(path: Path, rows: int) -> None:
+    """Write a file as `ven resources export` does."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns.COLUMNS)
+        for number in range(rows):
+            code, town, latitude, longitude = TOWNS[number % len(TOWNS)]
+            one = Resource(
+                f"{number:08x}-0000-5000-8000-000000000000",
+                f"Hotel Ørnen {number}",
+                "DSR",
+                "Hotels",
+                f"70705750{number:010}",
+                Connection(ConnectionType.MQTT, ActorType.READER, "broker.example", 1883, f"site/{number}"),
+                {"P_max_kw": 50.0, "P_min_kw": -20.5, "E_max_kwh": 200.0, "E_min_kwh": 0.0},
+                {"latitude": latitude, "longitude": longitude},
+                address=f"Nørregade {number}, {code} {town}, Denmark",
+                enabled=True,
+                ven=town,
+            )
+            writer.writerow(columns.encode(one))
+
+
+FILES: dict[str, Callable[[Path, int], None]] = {"scraped": write_scraped, "own export": write_own}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Give how long one call takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def measure(path: Path, folder: Path, profile: bool) -> dict[str, float]:
+    """Give the medians of one file, and the most memory that all of it took."""
+    import pandas as pd
+
+    pd.read_csv(path)
+    import_csv_once(path, folder / "warm.db")
+    read, imported, reading, again = [], [], [], []
+    for number in range(ROUNDS):
+        read.append(seconds(lambda: pd.read_csv(path)))
+        database = folder / f"{number}.db"
+        imported.append(import_csv_once(path, database))
+        again.append(import_csv_once(path, database))
+        reading.append(seconds(lambda: sum(isinstance(one, Site) for one in CsvSites(path).items())))
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # What is held in memory for this is no part of an import, so it comes after the measure of memory.
+    ready = [item.resource for item in CsvSites(path).items() if isinstance(item, Site)]
+    with ResourceDatabase(folder / "ready.db") as registry:
+        stored = seconds(lambda: registry.bulk_insert_resources(ready))
+    if profile:
+        profiler = cProfile.Profile()
+        profiler.runcall(import_csv_once, path, folder / "profiled.db")
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(25)
+    return {
+        "pandas_s": statistics.median(read),
+        "import_s": statistics.median(imported),
+        "again_s": statistics.median(again),
+        "validate_s": statistics.median(reading),
+        "store_s": stored,
+        "mib": mib,
+    }
+
+
+def import_csv_once(path: Path, database: Path) -> float:
+    """Import the file into a registry that is open; give the seconds, and make sure that all was taken."""
+    with ResourceDatabase(database) as registry:
+        begin = time.perf_counter()
+        report = import_csv(registry, path)
+        taken = time.perf_counter() - begin
+    if report.rejected_rows or not report.created + report.unchanged:
+        raise SystemExit(f"{path}: the import took {report.created} rows, not all")
+    return taken
+
+
+def measured(name: str, rows: int, profile: bool) -> dict[str, Any]:
+    """Give the figures of one kind of file, from a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hotels-in-denmark.csv"
+        FILES[name](path, rows)
+        command = [sys.executable, __file__, "--measure", str(path), *(["--profile"] if profile else [])]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+        return {"file": name, "rows": rows, **json.loads(done.stdout)}
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether every goal was met."""
+    parser = argparse.ArgumentParser(description="Importing a CSV file against pandas.read_csv alone.")
+    parser.add_argument("--quick", action="store_true", help="a file of 5,000 rows")
+    parser.add_argument("--rows", type=int, help="how many rows the files have; 100,000 unless told")
+    parser.add_argument("--profile", action="store_true", help="also where the time goes, to standard error")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.measure:
+        print(json.dumps(measure(told.measure, told.measure.parent, told.profile)))
+        return 0
+    rows = told.rows or (5_000 if told.quick else 100_000)
+    found = [measured(name, rows, told.profile) for name in FILES]
+    good = all(
+        one["import_s"] / one["pandas_s"] <= TIME_GOAL and one["mib"] < MEMORY_GOAL_MIB for one in found
+    )
+    if told.json:
+        print(json.dumps(found, indent=2))
+        return 0 if good else 1
+    print(
+        f"{'file':12} {'rows':>7} {'read_csv s':>11} {'import s':>9} {'ratio':>6} {'goal':>5} {'MiB':>5}"
+        f" {'goal':>5} {'again':>6} {'validate alone':>15} {'storing alone':>14}"
+    )
+    for one in found:
+        pandas_s = one["pandas_s"]
+        ratios = {name: one[f"{name}_s"] / pandas_s for name in ("import", "again", "validate", "store")}
+        missed = "" if ratios["import"] <= TIME_GOAL and one["mib"] < MEMORY_GOAL_MIB else "  MISSED"
+        print(
+            f"{one['file']:12} {rows:>7} {pandas_s:>11.3f} {one['import_s']:>9.3f} {ratios['import']:>6.1f}"
+            f" {TIME_GOAL:>5.0f} {one['mib']:>5.0f} {MEMORY_GOAL_MIB:>5} {ratios['again']:>6.1f}"
+            f" {ratios['validate']:>15.1f} {ratios['store']:>14.1f}{missed}"
+        )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,179 @@
+"""Secrets as text: what is a reference, what is sealed, and what opens it."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from venclient.errors import ConfigError
+from venclient.secrets import (
+    KeyFile,
+    is_literal,
+    is_sealed,
+    key_file,
+    key_path_of,
+    open_sealed,
+    opened,
+    resolve_secret,
+    shown,
+)
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
+    """Give a key file."""
+    return key_file(tmp_path_factory.mktemp("key") / "some.key")
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_what_is_sealed_opens_again(key: KeyFile, value: str) -> None:
+    """Any literal comes back from its sealed form, which does not show it and is no literal."""
+    sealed = key.seal(value)
+
+    assert open_sealed(sealed) == value
+    assert opened(sealed) == value
+    assert resolve_secret(sealed) == value
+    assert is_sealed(sealed)
+    assert not is_literal(sealed)
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        (None, False),
+        ("", False),
+        ("env:NAME", False),
+        ("file:/run/secret", False),
+        ("credential:mqtt", False),
+        ("hunter2", True),
+        ("ENV:NAME", True),
+        ("sealed:", True),
+        ("sealed:0123abcd:not a token", True),
+    ],
+)
+def test_literals_are_told_from_references(text: str | None, literal: bool) -> None:
+    """Only a text that is the secret itself is a literal, also when it begins as a sealed one does."""
+    assert is_literal(text) is literal
+
+
+def test_shown_hides_all_but_references(key: KeyFile) -> None:
+    """A reference may be seen; a literal and a sealed text are three stars."""
+    assert [shown(text) for text in (None, "", "env:NAME", "hunter2", key.seal("hunter2"))] == [
+        None,
+        "",
+        "env:NAME",
+        "***",
+        "***",
+    ]
+
+
+def test_key_file_is_the_owners_alone(tmp_path: Path) -> None:
+    """The key file is made when the first value is sealed, for its owner only, and nothing else is left."""
+    made = key_file(tmp_path / "some.key")
+    assert not made.exists()
+
+    made.seal("hunter2")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["some.key"]
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
+
+
+def test_key_file_that_others_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A key file with a mode that lets others in is used, with a warning that says what to type."""
+    KeyFile(tmp_path / "some.key").make()
+    (tmp_path / "some.key").chmod(0o644)
+
+    KeyFile(tmp_path / "some.key").seal("hunter2")
+
+    assert "some.key: others can read this key file; `chmod 600` it" in caplog.text
+
+
+def test_two_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:
+    """Of many that find no key file and make one, all end with the same key."""
+    barrier = threading.Barrier(8)
+    ids: list[str] = []
+
+    def make() -> None:
+        barrier.wait()
+        ids.append(KeyFile(tmp_path / "some.key").make())
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(ids) == 8
+    assert len(set(ids)) == 1
+
+
+def test_missing_key_is_said_and_the_text_kept(tmp_path: Path) -> None:
+    """Without its key a sealed text stays as it is; whoever needs the value is told which key is missing."""
+    sealed = "sealed:00000000:gAAAAABl"
+
+    assert opened(sealed) == sealed
+    with pytest.raises(
+        ConfigError, match=r"sealed with the key 00000000, which is not here.*put its key file"
+    ):
+        resolve_secret(sealed)
+
+
+def test_damaged_text_is_said(key: KeyFile) -> None:
+    """A sealed text that was cut or changed is told as that, without showing anything of it."""
+    sealed = key.seal("hunter2")
+    cut = sealed[:-6] + "AAAA=="
+
+    with pytest.raises(ConfigError, match="damaged since; store the login again") as caught:
+        open_sealed(cut)
+
+    assert cut[-30:] not in str(caught.value)
+
+
+def test_key_that_is_put_back_opens_at_once(tmp_path: Path) -> None:
+    """A key file that comes back while the program runs opens what it sealed."""
+    elsewhere = KeyFile(tmp_path / "elsewhere.key")
+    elsewhere.make()
+    content = elsewhere.path.read_bytes()
+    from cryptography.fernet import Fernet
+
+    key_id = elsewhere.key_id()
+    sealed = f"sealed:{key_id}:{Fernet(content.strip()).encrypt(b'hunter2').decode()}"
+    place = key_file(tmp_path / "resources.db.key")
+    place.path.write_bytes(content)
+    place.path.chmod(0o600)
+
+    assert open_sealed(sealed) == "hunter2"
+
+
+@pytest.mark.parametrize("content", [b"", b"hunter2", b"\xff\xfe"])
+def test_file_without_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A file that holds something else is no key file, and is left as it is."""
+    path = tmp_path / "some.key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+
+    with pytest.raises(ConfigError, match=r"some\.key: the key file cannot be used \(it holds no key\)"):
+        KeyFile(path).seal("x")
+
+    assert path.read_bytes() == content
+
+
+def test_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """A key file that cannot be made is told with its path and the setting that names another."""
+    with pytest.raises(ConfigError, match=r"cannot be made .*registry\.key_file names another"):
+        KeyFile(tmp_path / "nowhere" / "some.key").seal("x")
+
+
+def test_where_the_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is beside the file, unless the environment says otherwise."""
+    monkeypatch.delenv("VEN_REGISTRY_KEY_FILE", raising=False)
+    assert key_path_of("config/resources.db") == Path("config/resources.db.key")
+    assert key_path_of("postgresql://host/name") == Path("registry.key")
+
+    monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", "/etc/ven/key")
+    assert key_path_of("config/resources.db") == Path("/etc/ven/key")

@@ -1,0 +1,137 @@
+"""`ven resources set` and `ven resources history`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.registry.objects import make_connection, make_resource
+from venclient.cli import app
+from venclient.errors import ConfigError, InvalidRecord, NotFound
+from venclient.registry.database import ResourceDatabase
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give a database of an EV and two hotels, one of them in Ikast."""
+    path = tmp_path / "resources.db"
+    options = {"values": [{"path": "/p", "quantity": "power_kw", "unit": "kW"}]}
+    with ResourceDatabase(path, actor="installer") as db:
+        db.bulk_upsert(
+            make_resource(name, resourceType=kind, ven=ven, connection=make_connection(options=options))
+            for name, kind, ven in (("a", "EV", "Herning"), ("b", "DSR", "Herning"), ("c", "DSR", "Ikast"))
+        )
+    return path
+
+
+def ven(path: Path, *words: str) -> str:
+    """Give what `ven resources` prints; its errors come through."""
+    result = runner.invoke(app, ["resources", *words, "--db", str(path)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_set_where(path: Path) -> None:
+    """Conditions as words and as options both hold; what fits is changed, and counted."""
+    told = ven(
+        path, "set", "--where", "type=DSR", "--ven", "Herning", "reporting.interval=PT15M", "enabled=false"
+    )
+
+    assert told == "changed 1 of 1 resources\n"
+    with ResourceDatabase(path) as db:
+        assert [(one.resourceID, one.reporting, one.enabled) for one in db.get_all_resources()] == [
+            ("a", None, True),
+            ("b", {"interval": "PT15M"}, False),
+            ("c", None, True),
+        ]
+
+
+def test_set_takes_numbers_lists_and_nothing(path: Path) -> None:
+    """Values have the kind that their field wants."""
+    ven(
+        path, "set", "--all", "capacities.P_max_kw=60.5", "capacities.E_min_kwh=", "ven=2100",
+        "reporting.payload_types=USAGE, DEMAND", "reporting.units=KW", "connection.port=8883",
+        "connection.options.qos=1", "address=null",
+    )  # fmt: skip
+
+    with ResourceDatabase(path) as db:
+        found = db.get_all_resources()
+    for one in found:
+        assert one.capacities == {"P_max_kw": 60.5, "P_min_kw": -20.5, "E_max_kwh": 200}
+        assert (one.ven, one.address, one.connection.port) == ("2100", None, 8883)
+        assert one.reporting == {"payload_types": ["USAGE", "DEMAND"], "units": "KW"}
+        assert one.connection.options is not None
+        assert one.connection.options["qos"] == 1
+
+
+def test_dry_run(path: Path) -> None:
+    """A dry run tells how many would change, and changes none."""
+    assert ven(path, "set", "--all", "--dry-run", "ven=Ikast") == "would change 2 of 3 resources\n"
+    with ResourceDatabase(path) as db:
+        assert db.count(ven="Ikast") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["ven=Ikast"], "there is no condition; say which resources, or --all"),
+        (["--all", "ven"], "FIELD=VALUE: 'ven' is not NAME=VALUE"),
+        (
+            ["--all", "capacities.P_max_kw=1,5"],
+            "P_max_kw: '1,5' is no number.*decimals take a dot",
+        ),
+        (["--where", "kind=EV", "ven=Ikast"], "--where kind"),
+    ],
+)
+def test_set_that_makes_no_sense(path: Path, words: list[str], told: str) -> None:
+    """What is asked in vain is refused with what to do."""
+    with pytest.raises(ConfigError, match=told):
+        ven(path, "set", *words)
+
+
+def test_set_checks_before_it_stores(path: Path) -> None:
+    """Options are checked by the connector; a mistake is told, and nothing is changed."""
+    with pytest.raises(InvalidRecord, match=r"options\.qos"):
+        ven(path, "set", "--all", "connection.options.qos=7")
+    with pytest.raises(InvalidRecord, match="vent is no field; ven was meant"):
+        ven(path, "set", "--all", "vent=Ikast")
+
+    with ResourceDatabase(path) as db:
+        assert len(db.changes()) == 3
+
+
+def test_history(path: Path) -> None:
+    """History tells who did what, with each member that differs."""
+    with ResourceDatabase(path, actor="anna") as db:
+        db.update_resource("a", {"connection.password": "hunter3"}, capacities={"P_max_kw": 60})
+
+    told = ven(path, "history", "a")
+
+    assert "UTC  installer  insert resource a\n" in told
+    assert "    connection.host: broker.example\n" in told
+    assert "UTC  anna  update resource a\n" in told
+    assert told.endswith("    capacities.P_max_kw: 50 -> 60\n    connection.password: *** -> *** (another)\n")
+    assert "hunter" not in told
+
+
+def test_history_as_json(path: Path) -> None:
+    """For programs, it is JSON."""
+    (found,) = json.loads(ven(path, "history", "b", "--json"))
+
+    assert (found["actor"], found["action"], found["subject"]) == ("installer", "insert", "b")
+    assert found["after"]["ven"] == "Herning"
+
+
+def test_history_of_nobody(path: Path) -> None:
+    """A resource that never was is named; one that is gone has a history."""
+    with ResourceDatabase(path) as db:
+        db.delete_resource("c")
+
+    assert "delete resource c" in ven(path, "history", "c")
+    with pytest.raises(NotFound, match="has no resource nobody"):
+        ven(path, "history", "nobody")

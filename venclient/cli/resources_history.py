@@ -1,0 +1,79 @@
+"""`ven resources history`: what happened to one resource, and who did it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry, print_json
+
+if TYPE_CHECKING:
+    from venclient.registry.changes import Change
+
+
+def history(
+    resource_id: Annotated[str, typer.Argument(metavar="ID", help="The resource's id.")],
+    db: RegistryOption = DEFAULT_REGISTRY,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell every change of a resource and its connections: when, who, from what to what.
+
+    Changes that other programs made past venclient are not recorded. Exit status 1 for an unknown resource.
+    """
+    from venclient.errors import NotFound
+
+    with open_registry(db) as registry:
+        found = registry.history(resource_id)
+        if not found and registry.get_resource(resource_id) is None:
+            raise NotFound(
+                f"has no resource {resource_id}, and never recorded one",
+                subject=registry.db_path,
+                hint="`ven resources list` shows what there is",
+            )
+    if as_json:
+        print_json([as_dict(change) for change in found])
+        return
+    if not found:
+        typer.echo(f"{resource_id}: nothing has changed since changes are recorded")
+    for change in found:
+        subject = "" if change.kind == "registry" else f" {change.subject}"
+        moment = change.at.strftime("%Y-%m-%d %H:%M:%S")
+        typer.echo(f"{moment} UTC  {change.actor}  {change.action} {change.kind}{subject}")
+        for line in differences(change):
+            typer.echo(f"    {line}")
+
+
+def as_dict(change: Change) -> dict[str, Any]:
+    """Give a change as JSON can hold it."""
+    names = ("id", "actor", "action", "kind", "subject", "before", "after")
+    return {"at": change.at.isoformat()} | {name: getattr(change, name) for name in names}
+
+
+def differences(change: Change) -> Iterator[str]:
+    """Give a line for each member that a change altered, or that what it made or deleted has."""
+    before, after = dict(_members(change.before)), dict(_members(change.after))
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if change.action == "update":
+            yield f"{name}: {_shown(old)} -> {_shown(new)}"
+        else:
+            yield f"{name}: {_shown(old if change.after is None else new)}"
+
+
+def _members(told: dict[str, Any] | None, place: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in (told or {}).items():
+        if isinstance(value, dict) and value:
+            yield from _members(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", value
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,42 @@
+"""What went wrong lately, in sentences: kept for `ven status`, and logged only when it begins."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+log = logging.getLogger("venclient.gateway")
+
+KEPT = 50
+#: More kinds of failures than this at once are only kept, not told apart.
+MOST_KINDS = 10_000
+
+
+class Notes:
+    """The last sentences, each once; and which kinds of failure go on at the moment."""
+
+    def __init__(self) -> None:
+        self._sentences: deque[str] = deque(maxlen=KEPT)
+        self._going_on: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._sentences))
+
+    def add(self, sentence: str) -> None:
+        """Keep a sentence; the same one is kept once."""
+        if sentence not in self._sentences:
+            self._sentences.append(sentence)
+
+    def begin(self, kind: str, sentence: str, *, cause: str = "", bug: Exception | None = None) -> None:
+        """Keep a failure, and log it when one of its kind and `cause` is not going on already."""
+        self.add(sentence)
+        if self._going_on.get(kind) == cause:
+            return
+        if len(self._going_on) < MOST_KINDS:
+            self._going_on[kind] = cause
+        log.error("%s", sentence, exc_info=bug)
+
+    def end(self, kind: str) -> None:
+        """Let the next failure of a kind be logged again."""
+        self._going_on.pop(kind, None)

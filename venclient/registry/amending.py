@@ -1,0 +1,152 @@
+"""Partial changes of a resource or a connection: pure, by field name or dotted name, all mistakes at once.
+
+    capacities={"P_max_kw": 60}            members that are not named stay; None removes one
+    {"capacities.P_max_kw": 60}            the same
+    {"connection.host": "meter-2"}         one field of the connection
+    connection=Connection(...)             another connection altogether
+    control_connection=None, reporting=None     none any more
+
+Names are those of the dataclasses. A resource's id is what everything else knows it by: it cannot change.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from venclient.errors import InvalidRecord
+from venclient.model.resource import ActorType, Connection, Resource
+
+_FIXED = ("resourceID", "version")
+_MAPPINGS = ("capacities", "location", "reporting")
+_LINKS = ("connection", "control_connection")
+_FIELDS = tuple(one.name for one in fields(Resource) if one.name not in _FIXED)
+_LINK_FIELDS = tuple(one.name for one in fields(Connection) if one.name != "id")
+
+
+def amended(resource: Resource, changes: Mapping[str, Any]) -> Resource:
+    """Give the resource as `changes` leave it, the given one as it was; InvalidRecord lists every mistake."""
+    made = copy.deepcopy(resource)
+    problems: list[str] = []
+    for name, value in changes.items():
+        field, _, rest = name.partition(".")
+        if field in _FIXED:
+            problems.append(f"{field} cannot be changed")
+        elif field not in _FIELDS:
+            problems.append(_unknown(name, _FIELDS))
+        elif field in _MAPPINGS:
+            problems += _merge(made, field, {rest: value} if rest else value)
+        elif field in _LINKS:
+            problems += _link(made, field, {rest: value} if rest else value)
+        elif rest:
+            problems.append(f"{name}: {field} has no members")
+        else:
+            setattr(made, field, value)
+    _refuse(problems, f"resource {resource.resourceID!r}")
+    return made
+
+
+def amended_connection(connection: Connection, changes: Mapping[str, Any]) -> Connection:
+    """Give the connection as `changes` leave it, as `amended` does."""
+    made, problems = _changed_connection(connection, changes, "")
+    _refuse(problems, f"connection {connection.id} ({connection.endpoint})")
+    return made
+
+
+def _refuse(problems: list[str], subject: str) -> None:
+    if problems:
+        raise InvalidRecord(
+            "; ".join(problems),
+            subject=subject,
+            hint="correct it and try again; nothing was changed",
+            problems=tuple(problems),
+        )
+
+
+def _merge(made: Resource, field: str, told: object) -> list[str]:
+    """Merge members into one of the dicts; `reporting` alone may be None."""
+    if told is None and field == "reporting":
+        made.reporting = None
+        return []
+    if not isinstance(told, Mapping):
+        return [f"{field} must be a dict of what changes, not {told!r}"]
+    merged = _merged(getattr(made, field) or {}, told)
+    setattr(made, field, (merged or None) if field == "reporting" else merged)
+    return []
+
+
+def _merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a dict with others' members over its own; dots lead into dicts inside, None removes a member."""
+    found = dict(held)
+    for name, value in told.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            inner = found.get(first)
+            found[first] = _merged(inner if isinstance(inner, Mapping) else {}, {rest: value})
+        elif value is None:
+            found.pop(first, None)
+        else:
+            found[first] = value
+    return found
+
+
+def _link(made: Resource, field: str, told: object) -> list[str]:
+    if isinstance(told, Connection):
+        setattr(made, field, copy.deepcopy(told))
+        return []
+    if told is None and field == "control_connection":
+        made.control_connection = None
+        return []
+    if not isinstance(told, Mapping):
+        return [f"{field} must be a Connection, or a dict of what changes, not {type(told).__name__}"]
+    held: Connection | None = getattr(made, field)
+    if held is None:
+        told = {"actortype": ActorType.WRITER} | dict(told)
+        if "type" not in told:
+            return [f"{field}.type is needed for a connection that is new"]
+        try:
+            held = Connection(told["type"], told["actortype"])
+        except ValueError as error:
+            return [f"{field}: {error}"]
+    changed, problems = _changed_connection(held, told, f"{field}.")
+    setattr(made, field, changed)
+    return problems
+
+
+def _changed_connection(
+    connection: Connection, changes: Mapping[str, Any], place: str
+) -> tuple[Connection, list[str]]:
+    values: dict[str, Any] = {}
+    problems = []
+    for name, value in changes.items():
+        field, _, rest = name.partition(".")
+        if field == "id":
+            problems.append(f"{place}id cannot be changed")
+        elif field not in _LINK_FIELDS:
+            problems.append(_unknown(f"{place}{name}", _LINK_FIELDS))
+        elif field == "options" and value is not None:
+            told = {rest: value} if rest else value
+            if not isinstance(told, Mapping):
+                problems.append(f"{place}options must be a dict of what changes, not {told!r}")
+            else:
+                values["options"] = _merged(values.get("options", connection.options) or {}, told) or None
+        elif rest and field == "options":
+            values["options"] = _merged(values.get("options", connection.options) or {}, {rest: None}) or None
+        elif rest:
+            problems.append(f"{place}{name}: {field} has no members")
+        else:
+            values[field] = value
+    try:
+        return replace(connection, **values), problems
+    except ValueError as error:  # a type that nobody knows
+        return connection, [*problems, f"{place or 'connection: '}{error}"]
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    field = name.rpartition(".")[0] + "." if name.startswith(_LINKS) and "." in name else ""
+    close = difflib.get_close_matches(name.removeprefix(field).partition(".")[0], known, n=1, cutoff=0.5)
+    meant = f"; {field}{close[0]} was meant?" if close else f"; known are {', '.join(known)}"
+    return f"{name} is no field{meant}"

@@ -1,0 +1,264 @@
+"""The record of changes: who changed what and when, from what to what; written with the change itself.
+
+It is kept in the same transaction as what it tells of, and the database refuses to alter it. Usernames and
+passwords are never in it: references are, anything else is ***. What other programs write past
+`ResourceDatabase` is not recorded.
+
+    insert  `after` is all of it; null for more than a hundred at once, where `history` finds it out
+    update  `before` and `after` hold the fields that changed, and no others
+    delete  `before` is all of it
+    clear   one row for the whole registry, with the numbers
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+import msgspec
+
+from venclient.clock import Clock
+from venclient.model.resource import Connection, Resource
+from venclient.registry.link import Link
+from venclient.registry.statements import Statements
+from venclient.secrets import shown
+
+Action = Literal["insert", "update", "delete", "clear"]
+Kind = Literal["resource", "connection", "registry"]
+Told: TypeAlias = dict[str, Any]
+
+#: Up to this many new resources at once are recorded in full; more would make storing them half as fast.
+IN_FULL = 100
+
+_FIELDS = (
+    "resourceName",
+    "resourceType",
+    "resourceSubType",
+    "meterPointId",
+    "capacities",
+    "location",
+    "address",
+    "ven",
+    "enabled",
+    "reporting",
+)
+_CONNECTION_FIELDS = ("id", "host", "port", "topic", "file", "options")
+_LINKS = ("connection", "control_connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `subject` is a resource's id, or a connection's row id as text; `at` is aware UTC.
+
+    `before` and `after` are by field; None where there was nothing, or nothing is known any more.
+    """
+
+    id: int
+    at: datetime
+    actor: str
+    action: Action
+    kind: Kind
+    subject: str | None
+    before: Told | None
+    after: Told | None
+
+
+class Entry(NamedTuple):
+    """A change to be recorded."""
+
+    action: Action
+    kind: Kind
+    subject: str | None
+    before: Told | None = None
+    after: Told | None = None
+
+
+def default_actor() -> str:
+    """Give who this process is: "user@host:pid"."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under an id that nobody has
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}:{os.getpid()}"
+
+
+def told_connection(connection: Connection) -> Told:
+    """Give a connection as the record holds it: without its login, unless that is a reference."""
+    told = {"type": connection.type.name, "actortype": connection.actortype.name}
+    told |= {name: getattr(connection, name) for name in _CONNECTION_FIELDS}
+    login = {"username": connection.username, "password": connection.password}
+    return told | {name: shown(value) for name, value in login.items()}
+
+
+def told_resource(resource: Resource) -> Told:
+    """Give a resource as the record holds it, its connections in it."""
+    told: Told = {name: getattr(resource, name) for name in _FIELDS}
+    for name in _LINKS:
+        link = getattr(resource, name)
+        told[name] = None if link is None else told_connection(link)
+    return told
+
+
+def resource_entry(before: Resource, after: Resource) -> Entry:
+    """Give the record of an update: the fields in which the two differ."""
+    old, new = told_resource(before), told_resource(after)
+    names = {name for name in _FIELDS if getattr(before, name) != getattr(after, name)}
+    for name in _LINKS:
+        one, other = getattr(before, name), getattr(after, name)
+        if one != other or old[name] != new[name]:
+            names.add(name)
+            if one is not None and other is not None:
+                _tell_new_login(one, other, new[name])
+    return Entry("update", "resource", after.resourceID, _only(old, names), _only(new, names))
+
+
+def connection_entry(before: Connection, after: Connection) -> Entry:
+    """Give the record of a connection's update: the fields in which the two differ."""
+    old, new = told_connection(before), told_connection(after)
+    _tell_new_login(before, after, new)
+    names = {name for name in new if getattr(before, name) != getattr(after, name)} - {"id"}
+    return Entry("update", "connection", str(before.id), _only(old, names), _only(new, names))
+
+
+class ChangeLog:
+    """Writes and reads the record of one database."""
+
+    def __init__(self, link: Link, statements: Statements, clock: Clock, actor: str) -> None:
+        self.actor = actor
+        self._link = link
+        self._sql = statements
+        self._clock = clock
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Record changes, inside the transaction that makes them."""
+        at = stamp(self._clock.now())
+        values = [
+            (at, self.actor, one.action, one.kind, one.subject, _json(one.before), _json(one.after))
+            for one in entries
+        ]
+        if values:
+            self._link.driver().executemany(self._sql.insert_change, values)
+
+    def add_inserted(self, first: int, last: int) -> None:
+        """Record that the resources that read through connections `first` to `last` are new, in brief."""
+        at = stamp(self._clock.now())
+        self._link.driver().execute(self._sql.insert_changes_of, (at, self.actor, first, last))
+
+    def listed(self, after: int, limit: int) -> list[Change]:
+        """Give changes as they were recorded, oldest first, of those with ids above `after`."""
+        return [_change(row) for row in self._link.rows(*self._sql.changes_after(after, limit))]
+
+    def history(self, resource_id: str, now: Resource | None) -> list[Change]:
+        """Give all changes of a resource and its connections, oldest first; `now` is what is stored of it.
+
+        What an insert in bulk did not tell is found out from what is stored and what came after.
+        """
+        found = self._of(resource_id, "resource")
+        if not found:
+            return []
+        ids = {row.get("id") for one in found for told in (one.before, one.after) for row in _links(told)}
+        if now is not None:
+            ids |= {link.id for link in (now.connection, now.control_connection) if link is not None}
+        for connection_id in sorted(str(one) for one in ids if one is not None):
+            found += self._of(connection_id, "connection")
+        cleared = self._link.rows(self._sql.clears_after, (found[0].id,))
+        found += map(_change, cleared)
+        found.sort(key=lambda change: change.id)
+        return _completed(found, None if now is None else told_resource(now))
+
+    def _of(self, subject: str, kind: Kind) -> list[Change]:
+        return [_change(row) for row in self._link.rows(self._sql.changes_of, (subject, kind))]
+
+
+def _completed(changes: Sequence[Change], state: Told | None) -> list[Change]:
+    """Give the changes with what inserts left open; `state` is what is so after the last of them."""
+    found = []
+    for one in reversed(changes):
+        if one.kind == "registry":
+            state = None  # of what was cleared only the number is known
+        elif one.kind == "connection":
+            state = _before_connection(state, one)
+        elif one.action == "insert":
+            after = state if one.after is None else one.after
+            found.append(_replaced(one, after))
+            state = None
+            continue
+        elif one.action == "delete":
+            state = one.before
+        elif state is not None:
+            state = state | (one.before or {})
+        found.append(one)
+    return found[::-1]
+
+
+def _before_connection(state: Told | None, change: Change) -> Told | None:
+    if state is None or change.action != "update":
+        return state
+    links = {
+        name: state[name] | (change.before or {})
+        for name in _LINKS
+        if state.get(name) and str(state[name].get("id")) == change.subject
+    }
+    return state | links
+
+
+def _replaced(change: Change, after: Told | None) -> Change:
+    return Change(
+        change.id, change.at, change.actor, change.action, change.kind, change.subject, change.before, after
+    )
+
+
+def _links(told: Told | None) -> list[Told]:
+    return [told[name] for name in _LINKS if told and told.get(name)]
+
+
+def _tell_new_login(before: Connection, after: Connection, told: Told) -> None:
+    """Make a change show that replaces one secret by another."""
+    for name in ("username", "password"):
+        if told[name] and getattr(before, name) and getattr(before, name) != getattr(after, name):
+            told[name] = f"{told[name]} (another)" if told[name] == "***" else told[name]
+
+
+def _only(told: Told, names: set[str]) -> Told:
+    return {name: value for name, value in told.items() if name in names}
+
+
+def stamp(moment: datetime) -> str:
+    """Give a moment as the tables hold it: ISO 8601, UTC, in milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(told: Mapping[str, Any] | None) -> str | None:
+    return None if told is None else _encode(told).decode()
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    row_id, at, actor, action, kind, subject, before, after = row
+    moment = datetime.fromisoformat(at)
+    return Change(
+        row_id,
+        moment,
+        actor,
+        cast("Action", action),
+        cast("Kind", kind),
+        subject,
+        _dict(before),
+        _dict(after),
+    )
+
+
+def _dict(text: str | None) -> Told | None:
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+
+
+def _plain(value: object) -> object:
+    item = getattr(value, "item", None)
+    return item() if callable(item) else str(value)
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode

@@ -1,0 +1,139 @@
+"""Makes a copy of a database file that is consistent, checked, and there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from venclient.errors import Conflict, RegistryError
+from venclient.registry.link import BUSY_TIMEOUT_MS
+from venclient.registry.sqlite_link import said
+from venclient.secrets import sync_folder
+
+_COUNTED = ("resources", "connections")
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy that was checked: where it is, its size, and how many rows the two main tables have."""
+
+    path: Path
+    bytes: int
+    resources: int
+    connections: int
+
+
+def open_as_is(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Give a connection to a file that is there, in whatever journal mode it is; nothing is set up.
+
+    It can be read also where nothing can be written, not even what SQLite shares between readers.
+    """
+    name = path.absolute().as_uri()
+    driver = _connected(f"{name}?mode={'ro' if read_only else 'rw'}")
+    try:
+        driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        driver.close()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code != sqlite3.SQLITE_CANTOPEN or Path(f"{path}-wal").exists():
+            raise
+        return _connected(f"{name}?immutable=1")
+    # What others committed stays in the log until somebody may move it: see checkpoints.py.
+    driver.execute("PRAGMA wal_autocheckpoint = 0")
+    return driver
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+
+
+def copy_database(source: Path, target: Path) -> Copy:
+    """Copy a database while others may write to it; the copy is one moment of it, mode 0600, without a log.
+
+    It appears under its name only when it passed SQLite's integrity check and has the rows of that moment.
+    RegistryError says why there is none; Conflict when `target` is there already.
+    """
+    if target.exists():
+        raise Conflict("is there already", subject=str(target), hint="name another file; nothing was changed")
+    part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+    except OSError as error:
+        raise said(error, target) from error
+    try:
+        counts = _copied(source, part, target)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise said(error, target) from error
+    finally:
+        for leftover in (part, Path(f"{part}-journal")):
+            leftover.unlink(missing_ok=True)
+    return Copy(target, target.stat().st_size, *counts)
+
+
+def count_rows(driver: sqlite3.Connection) -> tuple[int, int]:
+    """Give how many resources and connections there are; 0 of a table that is missing."""
+    tables = {row[0] for row in driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    found = [
+        driver.execute(f"SELECT count(*) FROM {name}").fetchone()[0] if name in tables else 0  # noqa: S608
+        for name in _COUNTED
+    ]
+    return found[0], found[1]
+
+
+def stamp(now: datetime) -> str:
+    """Give a moment as part of a file name: 20260131T235959Z; such names sort by time."""
+    return now.strftime("%Y%m%dT%H%M%SZ")
+
+
+def free_name(path: Path) -> Path:
+    """Give `path`, or with -2, -3, ... behind it the first that is free."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def _copied(source: Path, part: Path, target: Path) -> tuple[int, int]:
+    """Fill `part` and check it; give its row counts."""
+    try:
+        reader = open_as_is(source)
+    except sqlite3.Error as error:
+        raise said(error, source) from error
+    with closing(reader), closing(sqlite3.connect(part, isolation_level=None)) as writer:
+        try:
+            # One read transaction: the counts and the pages are of the same moment.
+            reader.execute("BEGIN")
+            wanted = count_rows(reader)
+        except sqlite3.Error as error:
+            raise said(error, source) from error
+        try:
+            reader.backup(writer)
+            # One file, without a log beside it, that can be read from a read-only medium.
+            writer.execute("PRAGMA journal_mode = DELETE")
+            faults = [text for (text,) in writer.execute("PRAGMA integrity_check(5)") if text != "ok"]
+            got = (0, 0) if faults else count_rows(writer)
+        except sqlite3.Error as error:
+            raise said(error, target) from error
+        finally:
+            with suppress(sqlite3.Error):
+                reader.execute("ROLLBACK")
+    if faults:
+        raise RegistryError(
+            f"is damaged ({'; '.join(faults)}); no copy was kept",
+            subject=str(source),
+            hint="`ven db check` tells what can still be read; put a copy of it back",
+        )
+    if got != wanted:
+        raise RegistryError(f"has {wanted} rows, its copy {got}; no copy was kept", subject=str(source))
+    return got

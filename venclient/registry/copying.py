@@ -1,0 +1,277 @@
+"""Moves a registry from one database to another, SQLite or PostgreSQL: row by row, verified, all or nothing.
+
+What is copied is the tables as they are (ids, times, history, sealed passwords), not what the API makes of
+them; the next ids go on where the source's stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sqlalchemy import TIMESTAMP, Boolean, Column, Integer, Table, delete, func, select
+
+from venclient.errors import ConfigError, Conflict, InvalidRecord, NotFound, RegistryError
+from venclient.registry.copying_ends import End, end_of
+from venclient.registry.link import Link, RowRefused
+from venclient.registry.opening import is_url, open_link, shown, statements_for
+from venclient.registry.schema import metadata
+
+_CHUNK = 1_000
+_SHOWN = 20
+_INT32 = 2**31
+_HASH_SIZE = 2**256
+
+#: Told the table, how many of its rows are copied, and how many there are.
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+@dataclass
+class TableCopy:
+    """How many rows a table has, and the hash of their contents, whatever their order."""
+
+    rows: int = 0
+    digest: str = ""
+
+
+@dataclass
+class CopyReport:
+    """What was copied: table -> count and hash, the same in source and target."""
+
+    source: str
+    target: str
+    replaced: int = 0
+    tables: dict[str, TableCopy] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def copy_registry(
+    source: str | Path, target: str | Path, *, replace: bool = False, progress: Progress | None = None
+) -> CopyReport:
+    """Copy all of one registry into another, each a file or a PostgreSQL URL.
+
+    Both are brought to the newest schema first. Conflict when the target holds anything, unless `replace`,
+    which deletes that. InvalidRecord lists what the target cannot hold. In each of these cases, and when
+    what arrived is not what was sent, the target keeps what it had.
+    """
+    _check_apart(source, target)
+    with closing(open_link(source)) as from_link, closing(open_link(target)) as to_link:
+        return _Copy(from_link, to_link, shown(source), shown(target), progress).run(replace)
+
+
+def content(database: str | Path) -> dict[str, TableCopy]:
+    """Give count and hash of each table: equal for two registries that hold the same, of either kind."""
+    with closing(open_link(database)) as link, end_of(link).snapshot():
+        return {table.name: _summed(link, table) for table in metadata.sorted_tables}
+
+
+def _check_apart(source: str | Path, target: str | Path) -> None:
+    if not is_url(source) and not Path(source).is_file():
+        raise NotFound("there is no such database", subject=str(source), hint="name the one to copy from")
+    same = shown(source) == shown(target)
+    if not same and not is_url(source) and not is_url(target) and Path(target).exists():
+        same = Path(source).samefile(target)
+    if same:
+        raise ConfigError("cannot be copied onto itself", subject=shown(source), hint="name another target")
+
+
+class _Copy:
+    """One copy under way."""
+
+    def __init__(
+        self, source: Link, target: Link, source_name: str, target_name: str, progress: Progress | None
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._report = CopyReport(source_name, target_name)
+        self._progress = progress or (lambda *_: None)
+        self._problems: list[str] = []
+
+    def run(self, replace: bool) -> CopyReport:
+        """Copy everything in one transaction at the target, out of one state of the source."""
+        from_end, to_end = end_of(self._source), end_of(self._target)
+        with from_end.snapshot(), self._target.transaction():
+            self._make_room(replace, to_end)
+            with to_end.triggers_off():
+                for table in metadata.sorted_tables:
+                    self._copy_table(table)
+                    if any(column.name == "id" for column in table.primary_key):
+                        to_end.set_last_id(table.name, from_end.last_id(table.name))
+            self._verify()
+        return self._report
+
+    def _make_room(self, replace: bool, end: End) -> None:
+        counts = {table.name: _count(self._target, table) for table in metadata.sorted_tables}
+        held = {name: count for name, count in counts.items() if count}
+        if not held:
+            return
+        if not replace:
+            told = ", ".join(f"{count} rows of {name}" for name, count in held.items())
+            raise Conflict(
+                f"is not empty ({told}); nothing was changed",
+                subject=self._report.target,
+                hint="name an empty target, or say --replace to delete what it holds",
+            )
+        self._report.replaced = sum(held.values())
+        sql = statements_for(self._target.dialect)
+        with end.triggers_off():
+            for table in reversed(metadata.sorted_tables):
+                self._target.driver().execute(sql.bound(delete(table)).sql)
+
+    def _copy_table(self, table: Table) -> None:
+        total = _count(self._source, table)
+        self._check_references(table)
+        sql = statements_for(self._target.dialect)
+        inserting = sql.insert_into(table)
+        copied = TableCopy()
+        hashes = 0
+        for page in _pages(self._source, table):
+            rows = [row for raw in page if (row := self._checked(table, raw)) is not None]
+            if not self._problems:
+                try:
+                    self._target.insert_rows(inserting, rows)
+                except RowRefused as error:
+                    self._say(f"{table.name} row {rows[error.at][0]}: {error}")
+            hashes = (hashes + sum(map(_hashed, rows))) % _HASH_SIZE
+            copied.rows += len(page)
+            self._progress(table.name, copied.rows, total)
+        if self._problems:
+            raise InvalidRecord(
+                f"{len(self._problems)} cells cannot be copied: {'; '.join(self._problems[:_SHOWN])}",
+                subject=self._report.source,
+                hint="mend or delete those rows, and copy again; the target is as it was",
+                problems=tuple(self._problems),
+            )
+        copied.digest = _digest(hashes)
+        self._report.tables[table.name] = copied
+
+    def _checked(self, table: Table, raw: tuple[object, ...]) -> tuple[Any, ...] | None:
+        """Give the row as any database can hold it; None when a cell of it makes no sense."""
+        row = []
+        for column, cell in zip(table.columns, raw, strict=True):
+            place = f"{table.name} row {raw[0]}, {column.name}"
+            try:
+                row.append(_told(column, cell))
+                self._check_fits(cell, place)
+            except ValueError as error:
+                self._say(f"{place} {error}")
+                return None
+        return tuple(row)
+
+    def _check_fits(self, cell: object, place: str) -> None:
+        if isinstance(cell, str) and "\ufffd" in cell:
+            note = f"{place}: what was not UTF-8 is now the mark \ufffd"
+            if len(self._report.notes) < _SHOWN:
+                self._report.notes.append(note)
+        if self._target.dialect.name == "sqlite":
+            return
+        if isinstance(cell, str) and "\0" in cell:
+            raise ValueError("has a NUL character, which PostgreSQL cannot hold")
+        if isinstance(cell, int) and not -_INT32 <= cell < _INT32:
+            raise ValueError(f"is {cell}, too large a number for PostgreSQL")
+
+    def _check_references(self, table: Table) -> None:
+        """Name the rows that refer to what is not there, which SQLite lets other programs write."""
+        sql = statements_for(self._source.dialect)
+        first = next(iter(table.primary_key))
+        for key in table.foreign_keys:
+            parent = key.column.table.alias("parent")
+            referred = parent.c[key.column.name]
+            joined = table.outerjoin(parent, key.parent == referred)
+            query = select(first).select_from(joined).where(key.parent.is_not(None), referred.is_(None))
+            for (row_id,) in self._source.rows(*sql.bound(query)):
+                self._say(
+                    f"{table.name} row {row_id}, {key.parent.name} refers to a row of {key.column.table.name}"
+                    " that is not there"
+                )
+
+    def _verify(self) -> None:
+        for table in metadata.sorted_tables:
+            sent, arrived = self._report.tables[table.name], _summed(self._target, table)
+            if sent != arrived:
+                raise RegistryError(
+                    f"{sent.rows} rows of {table.name} were sent, and {arrived.rows} arrived, or not as they"
+                    " were; the target is as it was",
+                    subject=self._report.target,
+                )
+
+    def _say(self, problem: str) -> None:
+        self._problems.append(problem)
+
+
+def _told(column: Column[Any], cell: object) -> Any:
+    """Give a cell in the words that both kinds of database understand; ValueError says why it has none."""
+    if cell is None:
+        return None
+    if isinstance(column.type, Boolean):
+        if isinstance(cell, int):
+            return bool(cell)
+        raise ValueError(f"is {cell!r}, neither true nor false")
+    if isinstance(column.type, Integer):
+        if isinstance(cell, int):
+            return cell
+        raise ValueError(f"is {cell!r}, no whole number")
+    if not isinstance(cell, str):
+        raise ValueError(f"is {type(cell).__name__}, no text")
+    return _time(cell) if isinstance(column.type, TIMESTAMP) else cell
+
+
+def _time(text: str) -> str:
+    """Give a time in SQLite's words, in UTC: 2026-01-31 12:00:00, and a fraction when there is one."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"is {text!r}, no time") from None
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    told = moment.isoformat(" ")
+    return told.rstrip("0") if moment.microsecond else told
+
+
+def _pages(link: Link, table: Table) -> Iterator[list[tuple[object, ...]]]:
+    """Give the rows of a table in the order of its key, so many at a time that any number fits in memory."""
+    sql = statements_for(link.dialect)
+    (key,) = table.primary_key
+    at = list(table.columns).index(key)
+    query = select(*table.columns).order_by(key).limit(_CHUNK)
+    page = link.rows(*sql.bound(query))
+    while page:
+        yield page
+        page = link.rows(*sql.bound(query.where(key > page[-1][at])))
+
+
+def _count(link: Link, table: Table) -> int:
+    bound = statements_for(link.dialect).bound(select(func.count()).select_from(table))
+    return int(str(link.rows(*bound)[0][0]))
+
+
+def _summed(link: Link, table: Table) -> TableCopy:
+    found = TableCopy()
+    hashes = 0
+    for page in _pages(link, table):
+        found.rows += len(page)
+        for raw in page:
+            hashes += _hashed(tuple(_or_raw(*pair) for pair in zip(table.columns, raw, strict=True)))
+    found.digest = _digest(hashes)
+    return found
+
+
+def _or_raw(column: Column[Any], cell: object) -> object:
+    try:
+        return _told(column, cell)
+    except ValueError:
+        return cell
+
+
+def _hashed(row: tuple[Any, ...]) -> int:
+    return int.from_bytes(hashlib.sha256(repr(row).encode("utf-8", "surrogatepass")).digest())
+
+
+def _digest(hashes: int) -> str:
+    """Give the sum of the rows' hashes: databases put text keys in different orders."""
+    return f"{hashes % _HASH_SIZE:064x}"

@@ -1,0 +1,339 @@
+"""The cells of a row -> one resource, or the column and the reason why not.
+
+Numbers are converted a column at a time where the whole column is plain, else cell by cell, so that the one
+that is not is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from venclient.model.resource import Connection, Resource, ResourceType, enum_member
+from venclient.registry.csv_cells import plain_numbers
+from venclient.registry.csv_connections import BadField, expected_file, told_connection
+from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
+from venclient.registry.csv_numbers import coordinate, coordinate_pair, is_one_group, number
+from venclient.registry.kinds import default_capacities
+from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, gs1_doubt, identity
+from venclient.registry.towns import post_town
+
+_YES = {"1", "yes", "true", "ja", "y", "on"}
+_NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off"}
+_MAX_ID = 128
+_ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
+_WIRED = frozenset({"connection_type", "host", "port", "topic", "file"})
+_ADDRESS_PARTS = ("street", "house_number", "address_extra", "post_code", "town", "country")
+#: What a cell fills by itself: target -> field of Resource, or of its capacities.
+_TELLING = {
+    "resource_type": "resourceType",
+    "resource_sub_type": "resourceSubType",
+    "meterpoint_id": "meterPointId",
+    "enabled": "enabled",
+    **CAPACITIES,
+}
+
+_defaults = lru_cache(maxsize=512)(default_capacities)
+_type = lru_cache(maxsize=512)(lambda text: enum_member(ResourceType, text))
+
+Texts = Mapping[str, str | None]
+
+
+class Refusal(Exception):
+    """A row cannot become a site: which meaning's column is to blame ("" for the row), and why."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(reason)
+        self.target = target
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Made:
+    """A row's resource, what identifies its content, and the fields that the row tells."""
+
+    resource: Resource
+    content: int
+    given: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What holds for all rows of a file.
+
+    `mixes` tells whether a meaning's column has numbers with either decimal mark; `nth` how often an
+    identity was met, when equal rows are sites of their own; `doubt` hears what did not stop a row.
+    """
+
+    mapping: CsvMapping
+    decimal: str
+    file_type: ResourceType
+    file_sub_type: str
+    allow_missing_location: bool
+    mixes: Callable[[str], bool]
+    doubt: Callable[[str], None]
+
+    def rows(self, columns: Mapping[str, Sequence[str | None]], count: int) -> Iterator[_Row]:
+        """Give the rows of a block, ready to be made into resources."""
+        located = self._located(columns)
+        powers = {
+            target: values
+            for target in CAPACITIES
+            if target in columns and (values := plain_numbers(columns[target], self.decimal)) is not None
+        }
+        targets = tuple(columns)
+        texts = zip(*columns.values(), strict=True) if columns else iter([()] * count)
+        for place, cells in enumerate(texts):
+            yield _Row(
+                self,
+                dict(zip(targets, cells, strict=True)),
+                None if located is None else located[place],
+                {target: values[place] for target, values in powers.items()},
+            )
+
+    def _located(self, columns: Mapping[str, Sequence[str | None]]) -> list[tuple[float, float]] | None:
+        """Give all positions when every row has a plain and possible one."""
+        if "coordinates" in columns or not {"latitude", "longitude"} <= columns.keys():
+            return None
+        latitudes = plain_numbers(columns["latitude"], self.decimal)
+        longitudes = plain_numbers(columns["longitude"], self.decimal)
+        if not latitudes or not longitudes:
+            return None
+        if max(map(abs, latitudes)) > 90 or max(map(abs, longitudes)) > 180:
+            return None
+        pairs = list(zip(latitudes, longitudes, strict=True))
+        return None if (0.0, 0.0) in pairs else pairs
+
+
+class _Row:
+    """One row on its way to a resource."""
+
+    __slots__ = ("_assembly", "_located", "_numbers", "_texts")
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        texts: Texts,
+        located: tuple[float, float] | None,
+        numbers: Mapping[str, float],
+    ) -> None:
+        self._assembly = assembly
+        self._texts = texts
+        self._located = located
+        self._numbers = numbers
+
+    def made(self, nth: Callable[[str], int] | None) -> Made:
+        """Give the resource; Refusal says why there is none.
+
+        `nth` counts identities when equal rows are sites of their own.
+        """
+        texts, assembly = self._texts, self._assembly
+        mapping = assembly.mapping
+        name = texts.get("title")
+        if name is None:
+            raise Refusal("title", "the site has no name")
+        location = self._location()
+        address = texts.get("address") or _joined_address(texts)
+        kind, sub_type = self._kind()
+        capacities = self._capacities(kind, sub_type)
+        ven = self._ven(address)
+        enabled = self._enabled()
+        place = address or ",".join(f"{degrees:.5f}" for degrees in location.values())
+        told_key = texts.get("key")
+        key = identity("key", told_key) if told_key else identity(name, place)
+        if nth is not None and (count := nth(key)) > 1:
+            key, name = identity(key, str(count)), f"{name} ({count})"
+        resource_id = self._resource_id() or derived_resource_id(key)
+        meter_point_id = self._meter_point_id() or derived_meter_point_id(key)
+        connection = None
+        names = {"resource_id": resource_id, "meterpoint_id": meter_point_id}
+        if mapping.connection is not None or not _WIRED.isdisjoint(texts):
+            connection = self._connection(names)
+        resource = Resource(
+            resource_id,
+            name,
+            kind.name,
+            sub_type,
+            meter_point_id,
+            connection or expected_file(names),
+            capacities,
+            location,
+            address,
+            enabled,
+            ven=ven,
+        )
+        content = hash(
+            (name, kind, sub_type, meter_point_id, address, ven, enabled, *location.values())
+        ) ^ hash((*capacities.values(), repr(connection) if connection else None))
+        return Made(resource, content, self._given(resource, connection))
+
+    def _given(self, resource: Resource, connection: Connection | None) -> frozenset[str]:
+        texts = self._texts
+        return _fields_told(
+            tuple([target for target in _TELLING if texts.get(target)]),
+            bool(self._assembly.mapping.type),
+            bool(self._assembly.mapping.sub_type),
+            bool(resource.location),
+            bool(resource.address),
+            bool(resource.ven),
+            connection is not None,
+        )
+
+    def _location(self) -> dict[str, float]:
+        if self._located is not None:
+            return {"latitude": self._located[0], "longitude": self._located[1]}
+        texts, decimal = self._texts, self._assembly.decimal
+        target = "coordinates"
+        try:
+            pair = texts.get(target)
+            if pair:
+                latitude, longitude = coordinate_pair(pair, decimal)
+                return _placed(latitude, longitude, target)
+            found = []
+            for target in ("latitude", "longitude"):
+                text = texts.get(target)
+                if text is None:
+                    if self._assembly.allow_missing_location:
+                        return {}
+                    raise Refusal(target, f"the site has no {target}")
+                found.append(coordinate(text, decimal, target))
+            return _placed(found[0], found[1], "latitude")
+        except ValueError as error:
+            raise Refusal(target, str(error)) from None
+
+    def _kind(self) -> tuple[ResourceType, str | None]:
+        assembly = self._assembly
+        try:
+            kind = _type(self._texts.get("resource_type") or assembly.mapping.type or assembly.file_type)
+        except ValueError as error:
+            raise Refusal("resource_type", str(error)) from None
+        sub_type = self._texts.get("resource_sub_type") or assembly.mapping.sub_type
+        return kind, sub_type or assembly.file_sub_type
+
+    def _capacities(self, kind: ResourceType, sub_type: str | None) -> dict[str, float]:
+        capacities = _defaults(kind, sub_type).copy()
+        texts = self._texts
+        told = False
+        for target, name in CAPACITIES.items():
+            text = texts.get(target)
+            if text is None:
+                continue
+            told = True
+            capacities[name] = (
+                self._numbers[target] if target in self._numbers else self._number(target, text)
+            )
+        if told:
+            for least, most in (("P_min_kw", "P_max_kw"), ("E_min_kwh", "E_max_kwh")):
+                if capacities[least] > capacities[most]:
+                    wrong = least if texts.get(least.casefold()) else most
+                    raise Refusal(
+                        wrong.casefold(),
+                        f"{least} {capacities[least]:g} exceeds {most} {capacities[most]:g}",
+                    )
+        return capacities
+
+    def _number(self, target: str, text: str) -> float:
+        assembly = self._assembly
+        try:
+            value = number(text, assembly.decimal)
+        except ValueError as error:
+            raise Refusal(target, str(error)) from None
+        if is_one_group(text, assembly.decimal) and assembly.mixes(target):
+            raise Refusal(
+                target,
+                f"{text!r} may be {value:g} or {value / 1000:g}: this column has numbers with either decimal"
+                " mark",
+            )
+        return value
+
+    def _ven(self, address: str | None) -> str | None:
+        ven = self._texts.get("ven") or self._assembly.mapping.ven or self._texts.get("town")
+        if ven is None:
+            ven = post_town(address).town
+            if ven is None:
+                doubt = "the post town cannot be told from the address" if address else "there is no address"
+                self._assembly.doubt(
+                    f"{doubt}: the site belongs to no VEN until --ven or a column says which"
+                )
+        if ven is not None and len(ven) > _MAX_ID:
+            raise Refusal("ven", f"the VEN's name has {len(ven)} characters, {_MAX_ID} may be")
+        return ven
+
+    def _enabled(self) -> bool | None:
+        text = self._texts.get("enabled")
+        if text is None:
+            return None
+        if text.casefold() in _YES | _NO:
+            return text.casefold() in _YES
+        raise Refusal("enabled", f"{text!r} is neither yes nor no")
+
+    def _resource_id(self) -> str | None:
+        text = self._texts.get("resource_id")
+        if text is not None and len(text) > _MAX_ID:
+            raise Refusal("resource_id", f"the id has {len(text)} characters, {_MAX_ID} may be")
+        return text
+
+    def _meter_point_id(self) -> str | None:
+        text = self._texts.get("meterpoint_id")
+        if text is None:
+            return None
+        if _ROUNDED.fullmatch(text):
+            raise Refusal(
+                "meterpoint_id", f"{text!r} was rounded by a spreadsheet; export the column as text"
+            )
+        if gs1_doubt(text):
+            self._assembly.doubt("the meter point id is no 18-digit GS1 number with a right check digit")
+        return text
+
+    def _connection(self, names: Mapping[str, str]) -> Connection | None:
+        try:
+            return told_connection(self._texts, self._assembly.mapping.connection, names)
+        except BadField as error:
+            raise Refusal(error.target, error.reason) from None
+
+
+@lru_cache(maxsize=512)
+def _fields_told(
+    targets: tuple[str, ...],
+    kind: bool,
+    sub_type: bool,
+    location: bool,
+    address: bool,
+    ven: bool,
+    connection: bool,
+) -> frozenset[str]:
+    """Give the fields of a resource that are told, by the targets that have a text and what follows."""
+    told = {"resourceName", *(_TELLING[target] for target in targets)}
+    more = {
+        "resourceType": kind,
+        "resourceSubType": sub_type,
+        "location": location,
+        "address": address,
+        "ven": ven,
+        "connection": connection,
+    }
+    return frozenset(told | {name for name, is_told in more.items() if is_told})
+
+
+def _placed(latitude: float, longitude: float, target: str) -> dict[str, float]:
+    if latitude == longitude == 0:
+        raise Refusal(target, "0, 0 stands for an unknown position")
+    return {"latitude": latitude, "longitude": longitude}
+
+
+def _joined_address(texts: Texts) -> str | None:
+    if not any(map(texts.get, _ADDRESS_PARTS)):
+        return None
+
+    def joined(*names: str) -> str:
+        return " ".join(filter(None, map(texts.get, names)))
+
+    parts: tuple[Any, ...] = (
+        joined("street", "house_number", "address_extra"),
+        joined("post_code", "town"),
+        joined("country"),
+    )
+    return ", ".join(filter(None, parts)) or None

@@ -1,0 +1,145 @@
+"""Cells of a CSV column, a block at a time: nulls, spacing, what may not stand in a cell, what is a number.
+
+A whole column is looked at once, in one string, since nearly every column is as it should be; only where
+one is not are its cells looked at one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_NULLS = {"", "not found", "n/a", "na", "-", "--", "null", "none", "nan", "?"}
+_LONGEST_NULL = max(map(len, _NULLS))
+_MAX_TEXT = 500
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_URL_SIGN = re.compile(r"://|www\.", re.IGNORECASE)
+_DECIMALS = re.compile(r"[0-9.+\-|]*")
+_BARE_POINT = re.compile(r"(?:^|[|+-])\.")
+
+
+def is_null(cell: str) -> bool:
+    """True for what people and scrapers write for nothing: "", "Not Found", "N/A", "-"."""
+    return len(cell) <= 2 * _LONGEST_NULL and cell.strip().casefold() in _NULLS
+
+
+def looks_numeric(cell: str) -> bool:
+    """True for digits with any signs and marks of decimals."""
+    bare = cell.strip().lstrip("+-")
+    return bool(bare) and bare.replace(".", "").replace(",", "").isdigit()
+
+
+def cleaned(cells: Sequence[str]) -> tuple[list[str | None], dict[int, str]]:
+    """Give the cells with single spaces and None for nulls, and by place why a cell cannot be taken."""
+    problems = {}
+    if max(map(len, cells), default=0) > _MAX_TEXT or _UNWANTED.search("".join(cells)):
+        problems = {place: why for place, cell in enumerate(cells) if (why := _trouble(cell))}
+    return [_text(cell) for cell in cells], problems
+
+
+def joined(parts: Sequence[Sequence[str | None]]) -> list[str | None]:
+    """Give one column made of several, their texts joined with spaces."""
+    if len(parts) == 1:
+        return list(parts[0])
+    return [" ".join(filter(None, texts)) or None for texts in zip(*parts, strict=True)]
+
+
+def web_addresses(cells: Sequence[str]) -> list[int]:
+    """Give the places of cells that hold a web address and nothing else."""
+    if not _URL_SIGN.search("\n".join(cells)):
+        return []
+    return [place for place, cell in enumerate(cells) if _URL.fullmatch(cell.strip())]
+
+
+def strangers(cells: Sequence[str]) -> list[int]:
+    """Give the places of cells that are neither null nor a number."""
+    try:
+        list(map(float, cells))
+    except ValueError:
+        return [place for place, cell in enumerate(cells) if not looks_numeric(cell) and not is_null(cell)]
+    return (
+        []
+        if _DECIMALS.fullmatch("|".join(cells))
+        else [place for place, cell in enumerate(cells) if not looks_numeric(cell) and not is_null(cell)]
+    )
+
+
+def plain_numbers(cells: Sequence[str | None], decimal: str) -> list[float] | None:
+    """Give all cells as numbers when each is a plain one ("-12.5"), None when one of them is not."""
+    try:
+        text = "|".join(cells)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    if decimal == ",":
+        if "." in text:
+            return None
+        text = text.replace(",", ".")
+    if not _DECIMALS.fullmatch(text) or _BARE_POINT.search(text):
+        return None
+    try:
+        return list(map(float, text.split("|")))
+    except ValueError:
+        return None
+
+
+def profile(columns: Sequence[Sequence[str]], rows: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tell the columns that hold numbers and those that hold text in all but one of twenty of `rows` rows."""
+    numeric, textual = [], []
+    for place, column in enumerate(columns):
+        cells = [cell for cell in column[:rows] if not is_null(cell)]
+        if len(cells) < 20:
+            continue
+        share = sum(map(looks_numeric, cells)) / len(cells)
+        if share >= 0.95:
+            numeric.append(place)
+        elif share <= 0.05:
+            textual.append(place)
+    return tuple(numeric), tuple(textual)
+
+
+def shifted(
+    columns: Sequence[Sequence[str]],
+    named: Iterable[int],
+    numeric: Sequence[int],
+    textual: Sequence[int],
+    names: Sequence[str],
+) -> dict[int, tuple[str, str]]:
+    """Tell the rows whose cells sit under the wrong headers though their number is right.
+
+    `named` are columns of names and addresses. Gives by place the column that shows it, and the reason.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    for column in named:
+        for place in web_addresses(columns[column]):
+            reason = "holds a web address; the row's cells look shifted out of place"
+            found.setdefault(place, (names[column], reason))
+    strange: dict[int, list[int]] = {}
+    for column in numeric:
+        for place in strangers(columns[column]):
+            strange.setdefault(place, []).append(column)
+    for place, wrong in strange.items():
+        if len(wrong) > 1 and any(looks_numeric(columns[column][place]) for column in textual):
+            shown = ", ".join(names[column] for column in wrong)
+            reason = (
+                f"text stands in number columns ({shown}) and a number in a text column; "
+                "the row's cells look shifted out of place"
+            )
+            found.setdefault(place, (names[wrong[0]], reason))
+    return found
+
+
+def _text(cell: str) -> str | None:
+    text = " ".join(cell.split())
+    return None if len(text) <= _LONGEST_NULL and text.casefold() in _NULLS else text
+
+
+def _trouble(cell: str) -> str | None:
+    if len(cell) > _MAX_TEXT:
+        return f"the cell has {len(cell)} characters, {_MAX_TEXT} may be"
+    bad = _UNWANTED.search(cell)
+    if bad is None:
+        return None
+    if bad[0] > "\ud800":
+        return "holds bytes that are not UTF-8"
+    return f"holds the control character {ord(bad[0]):#04x}"

@@ -1,0 +1,71 @@
+"""The rows that an import refused, in a file: where each stood, why it was refused, and what it said."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from venclient.errors import ConfigError
+from venclient.registry.csv_sites import Rejected
+
+HEADER = ("file", "line", "column", "reason", "original")
+SUFFIX = ".rejects.csv"
+
+
+def beside(path: Path) -> Path:
+    """Give where the rejects of a file go when nobody says: `sites.csv.rejects.csv` beside it."""
+    return path.with_name(path.name + SUFFIX)
+
+
+class RejectsFile:
+    """A CSV file that is made when the first row is refused; one that an earlier import left is replaced.
+
+    `made` tells whether there is one. It is for its owner alone, as rows may hold passwords.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.made = False
+        self._stream: IO[str] | None = None
+        self._writer: Any = None
+
+    def add(self, file: str, row: Rejected) -> None:
+        """Write one row; ConfigError when the file cannot be written."""
+        try:
+            if self._stream is None:
+                self._stream = _open_private(self.path)
+                self._writer = csv.writer(self._stream)
+                self._writer.writerow(HEADER)
+                self.made = True
+            text = row.text.rstrip("\r\n").encode("utf-8", "backslashreplace").decode()
+            self._writer.writerow((file, row.line, row.column, row.reason, text))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be written ({error.strerror or error})",
+                subject=str(self.path),
+                hint="say where the refused rows may go: --rejects PATH",
+            ) from error
+
+    def close(self) -> None:
+        """End the file; where nothing was refused this time, an older one of ours is removed."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        elif self.path.name.endswith(SUFFIX) and _is_ours(self.path):
+            self.path.unlink(missing_ok=True)
+
+
+def _open_private(path: Path) -> IO[str]:
+    return os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline=""
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            return stream.readline().strip() == ",".join(HEADER)
+    except OSError:
+        return False

@@ -1,0 +1,108 @@
+"""What an import did to each row and resource, counted and told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from venclient.model.resource import Connection, Resource
+from venclient.registry.csv_sites import Duplicate, Rejected
+from venclient.secrets import shown
+
+#: How many changes, duplicates and refused rows a report holds; they are all counted.
+KEPT = 1_000
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an import changes in one resource: field -> (before, after)."""
+
+    resource_id: str
+    name: str
+    fields: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A resource that came from this file and does not stand in it any more."""
+
+    resource_id: str
+    name: str
+
+
+@dataclass
+class Counts:
+    """How many resources an import created, updated and left as they were."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    changes: list[Change] = field(default_factory=list)
+
+
+@dataclass
+class ImportReport(Counts):
+    """What one file's import did, or would do when `dry_run`.
+
+    `stored` is False when nothing was, as some rows are bad. `rejected`, `duplicates`, `changes` and
+    `disappeared` hold the first thousand; the counts beside them count all.
+    """
+
+    file: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    decimal: str = ""
+    header_line: int = 0
+    columns: dict[str, str] = field(default_factory=dict)
+    mapping: str | None = None
+    dry_run: bool = False
+    stored: bool = True
+    rows: int = 0
+    duplicate_rows: int = 0
+    duplicates: list[Duplicate] = field(default_factory=list)
+    rejected_rows: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    rejects_file: str | None = None
+    disappeared_count: int = 0
+    disappeared: list[Missing] = field(default_factory=list)
+    disabled: int = 0
+    warnings: dict[str, list[int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as JSON can hold it."""
+        return asdict(self)
+
+
+def differences(before: Resource, after: Resource) -> dict[str, tuple[Any, Any]]:
+    """Give what differs, "field" or "field.part" -> (before, after); secrets are not shown."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in (one.name for one in fields(before) if one.compare):
+        old, new = getattr(before, name), getattr(after, name)
+        if old == new:
+            continue
+        old_parts, new_parts = _parts(old), _parts(new)
+        if old_parts is None or new_parts is None:
+            found[name] = (_shown(old), _shown(new))
+            continue
+        for part in dict.fromkeys((*old_parts, *new_parts)):
+            if old_parts.get(part) != new_parts.get(part):
+                pair = (old_parts.get(part), new_parts.get(part))
+                if part in ("username", "password"):
+                    pair = (shown(pair[0]), shown(pair[1]))
+                found[f"{name}.{part}"] = pair
+    return found
+
+
+def _parts(value: object) -> dict[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, Connection):
+        names = (one.name for one in fields(value) if one.compare)
+        parts = {name: getattr(value, name) for name in names}
+        return parts | {"type": value.type.name, "actortype": value.actortype.name}
+    return None
+
+
+def _shown(value: Any) -> Any:
+    return value if value is None or isinstance(value, (str, float, int, bool, dict)) else repr(value)

@@ -1,0 +1,227 @@
+"""What an import reads from and writes to: a registry, or nothing at all for a dry run without one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy.sql import ClauseElement
+
+from venclient.clock import Clock
+from venclient.model.resource import Resource
+from venclient.registry import rows
+from venclient.registry.link import Link
+from venclient.registry.rows import BadRow
+from venclient.registry.schema import import_sources, resources
+from venclient.registry.statements import Statements, resource_rows
+from venclient.registry.validation import CheckOptions, refuse_mistakes
+
+if TYPE_CHECKING:
+    from venclient.registry.database import ResourceDatabase
+
+#: How many ids one question asks for.
+FIND_AT_ONCE = 500
+
+
+@dataclass
+class Stored:
+    """What the registry holds of some ids; `broken` says why a stored row makes no sense."""
+
+    resources: dict[str, Resource] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """What an import needs from a registry."""
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Keep all that is done inside, or, on an exception, nothing; may be nested."""
+        ...
+
+    def is_empty(self) -> bool:
+        """True when there is no resource."""
+        ...
+
+    def find(self, ids: Sequence[str]) -> Stored:
+        """Give what is stored of these ids."""
+        ...
+
+    def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Give the ids of the resources that are stored with these meter points."""
+        ...
+
+    def check(self, resource: Resource, stored: Resource | None) -> None:
+        """Raise InvalidRecord, with all problems, when the resource could not be stored over `stored`."""
+        ...
+
+    def create(self, new: Iterable[Resource]) -> None:
+        """Store resources whose ids are free; drawn as they are stored, and may look things up meanwhile."""
+        ...
+
+    def replace(self, changed: Collection[Resource]) -> None:
+        """Store resources over what their ids have; InvalidRecord when one cannot be."""
+        ...
+
+    def disable(self, ids: Iterable[str]) -> None:
+        """Switch resources off."""
+        ...
+
+    def source(self, name: str) -> list[str]:
+        """Give the ids that the source had at its last import."""
+        ...
+
+    def remember(self, name: str, ids: Iterable[str]) -> None:
+        """Record the ids that the source has now."""
+        ...
+
+
+class NoTarget:
+    """A registry that holds nothing and keeps nothing."""
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Give a context that does nothing."""
+        return nullcontext()
+
+    def is_empty(self) -> bool:
+        """Give True."""
+        return True
+
+    def find(self, ids: Sequence[str]) -> Stored:
+        """Give nothing."""
+        return Stored()
+
+    def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Give nothing."""
+        return {}
+
+    def check(self, resource: Resource, stored: Resource | None) -> None:
+        """Raise InvalidRecord, with all problems, when no registry would store the resource."""
+        refuse_mistakes(resource)
+
+    def create(self, new: Iterable[Resource]) -> None:
+        """Store nothing."""
+
+    def replace(self, changed: Collection[Resource]) -> None:
+        """Store nothing."""
+
+    def disable(self, ids: Iterable[str]) -> None:
+        """Change nothing."""
+
+    def source(self, name: str) -> list[str]:
+        """Give nothing."""
+        return []
+
+    def remember(self, name: str, ids: Iterable[str]) -> None:
+        """Record nothing."""
+
+
+class ImportTarget:
+    """A registry as imports see it; `ResourceDatabase.importing()` gives it."""
+
+    def __init__(
+        self,
+        database: ResourceDatabase,
+        link: Link,
+        statements: Statements,
+        check_options: CheckOptions | None,
+        clock: Clock,
+    ) -> None:
+        self._check_options = check_options
+        self._database = database
+        self._link = link
+        self._sql = statements
+        self._clock = clock
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Keep all that is done inside, or, on an exception, nothing; may be nested."""
+        return self._link.transaction()
+
+    def is_empty(self) -> bool:
+        """True when there is no resource."""
+        return not self._link.rows(*self._sql.bound(select(resources.c.id).limit(1)))
+
+    def find(self, ids: Sequence[str]) -> Stored:
+        """Give what is stored of these ids."""
+        found = Stored()
+        for wanted in _in_portions(ids):
+            for row in self._link.rows(_find_sql(self._sql), wanted):
+                resource_id = str(row[rows.RESOURCE_AT])
+                try:
+                    found.resources[resource_id] = rows.decode_resource(row)
+                except BadRow as error:
+                    found.broken[resource_id] = str(error)
+        return found
+
+    def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Give the ids of the resources that are stored with these meter points."""
+        found: dict[str, set[str]] = {}
+        for wanted in _in_portions(meter_point_ids):
+            for meter_point_id, resource_id in self._link.rows(_users_sql(self._sql), wanted):
+                found.setdefault(str(meter_point_id), set()).add(str(resource_id))
+        return found
+
+    def check(self, resource: Resource, stored: Resource | None) -> None:
+        """Raise InvalidRecord, with all problems, when the resource could not be stored over `stored`."""
+        refuse_mistakes(resource, self._check_options, before=stored)
+
+    def create(self, new: Iterable[Resource]) -> None:
+        """Store resources whose ids are free; drawn as they are stored, and may look things up meanwhile."""
+        self._database.bulk_insert_resources(new)
+
+    def replace(self, changed: Collection[Resource]) -> None:
+        """Store resources over what their ids have; InvalidRecord when one cannot be."""
+        if changed:
+            self._database.bulk_upsert(changed)
+
+    def disable(self, ids: Iterable[str]) -> None:
+        """Switch resources off."""
+        for resource_id in ids:
+            self._database.set_enabled(resource_id, False)
+
+    def source(self, name: str) -> list[str]:
+        """Give the ids that the source had at its last import."""
+        wanted = select(import_sources.c.resource_ids).where(import_sources.c.name == name)
+        found = self._link.rows(*self._sql.bound(wanted))
+        return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
+
+    def remember(self, name: str, ids: Iterable[str]) -> None:
+        """Record the ids that the source has now."""
+        values = {
+            "name": name,
+            "resource_ids": msgspec.json.encode(sorted(ids)).decode(),
+            "updated_at": self._clock.now().isoformat(timespec="seconds"),
+        }
+        with self._link.transaction():
+            self._run(delete(import_sources).where(import_sources.c.name == name))
+            self._run(insert(import_sources).values(values))
+
+    def _run(self, statement: ClauseElement) -> None:
+        sql, values = self._sql.bound(statement)
+        self._link.driver().execute(sql, values)
+
+
+def _in_portions(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Give ids in portions of one length, the last one filled up: one statement, prepared once, takes all."""
+    for begin in range(0, len(ids), FIND_AT_ONCE):
+        portion = tuple(ids[begin : begin + FIND_AT_ONCE])
+        yield portion + (portion[-1],) * (FIND_AT_ONCE - len(portion))
+
+
+def _places() -> list[Any]:
+    return [bindparam(f"id_{number}") for number in range(FIND_AT_ONCE)]
+
+
+@lru_cache(maxsize=8)
+def _find_sql(statements: Statements) -> str:
+    return statements.bound(resource_rows().where(resources.c.resource_id.in_(_places()))).sql
+
+
+@lru_cache(maxsize=8)
+def _users_sql(statements: Statements) -> str:
+    wanted = select(resources.c.meter_point_id, resources.c.resource_id)
+    return statements.bound(wanted.where(resources.c.meter_point_id.in_(_places()))).sql

@@ -1,0 +1,250 @@
+"""Queries as text: the flat mapping that command lines and the query part of a URL are.
+
+{"type": "EV,PV", "near": "56.14,8.97,10km", "min_p_max": "50", "sort": "-name", "limit": "20"}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from venclient.errors import BadQuery, ConfigError
+from venclient.registry.query import CAPACITIES, Query, SortKey
+
+_ENDS = ("min", "max")
+#: A capacity without its unit, as keys name it.
+_SHORT = {name: name.rsplit("_", 1)[0] for name in CAPACITIES}
+
+#: Key of a mapping -> what it is, for documentation and messages.
+KEYS: Mapping[str, str] = {
+    "type": "DSR, BATTERY, PV or EV; several with commas",
+    "sub_type": "kind of site, as it is stored",
+    "ven": "VEN, as it is stored",
+    "enabled": "true or false",
+    "connection": "MODBUSTCP, MQTT or FILEREADER; several with commas",
+    "near": "LATITUDE,LONGITUDE[,DISTANCE], as in 56.14,8.97,10km",
+    "bbox": "WEST,SOUTH,EAST,NORTH in degrees, as in 8.9,56.1,9.1,56.2",
+    "text": "words in name or address",
+    "never_reported": "true: only those that no report was sent for",
+    **{f"{end}_{short}": f"{end} of {CAPACITIES[name]}" for name, short in _SHORT.items() for end in _ENDS},
+    "sort": "name, id, type, sub_type, ven, a capacity, distance, created, updated; -name: descending",
+    "limit": "how many at most",
+    "offset": "how many to leave out first",
+    "page": "number of the page, from 1, of `limit` resources",
+}
+
+_DEFAULT_PAGE_SIZE = 50
+_DISTANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(km|m)?", re.IGNORECASE)
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+Text = str | Sequence[str]
+
+
+def parse(told: Mapping[str, Text], spelt: Callable[[str], str] = str) -> Query:
+    """Give the query that `told` tells; BadQuery lists everything in it that makes no sense.
+
+    Keys are those of KEYS, "-" as good as "_"; a value may be a list where several make sense. `spelt`
+    gives a key as the reader knows it, for messages ("min_p_max" -> "--min-p-max").
+    """
+    values = {key.strip().casefold().replace("-", "_"): value for key, value in told.items()}
+    problems: list[str] = []
+    query = Query()
+    for key in KEYS:
+        if key not in values or key in ("page", "limit", "sort"):
+            continue
+        query = _tried(_SETTERS[key], query, values[key], spelt(key), problems)
+    query = _ordered(query, values, spelt, problems)
+    query = _paged(query, values, spelt, problems)
+    problems += [
+        f"{spelt(key)}: there is no such condition; known are {', '.join(map(spelt, KEYS))}"
+        for key in values
+        if key not in KEYS
+    ]
+    if problems:
+        raise BadQuery("; ".join(problems), problems=tuple(problems))
+    return query
+
+
+def from_pairs(pairs: Iterable[str], spelt: Callable[[str], str] = str) -> Query:
+    """Give the query of texts such as "type=EV" and "ven=Herning"; a key told twice has both values."""
+    told: dict[str, list[str]] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise BadQuery(f"{pair!r} is no condition", hint="write it as type=EV")
+        told.setdefault(key, []).append(value)
+    return parse(told, spelt)
+
+
+def as_text(query: Query) -> dict[str, list[str]]:
+    """Give the mapping from which `parse` makes an equal query, as for a link to the next page."""
+    found: dict[str, list[str]] = {
+        "type": list(query.types),
+        "sub_type": list(query.sub_types),
+        "ven": list(query.vens),
+        "connection": [one.name for one in query.connection_types],
+    }
+    if query.switched_on is not None:
+        found["enabled"] = ["true" if query.switched_on else "false"]
+    if query.around is not None:
+        km = [] if query.around.km is None else [f"{_plain(query.around.km)}km"]
+        found["near"] = [",".join([repr(query.around.latitude), repr(query.around.longitude), *km])]
+    if query.box is not None:
+        found["bbox"] = [
+            ",".join(map(repr, (query.box.west, query.box.south, query.box.east, query.box.north)))
+        ]
+    if query.words:
+        found["text"] = [" ".join(query.words)]
+    if query.unreported:
+        found["never_reported"] = ["true"]
+    for name, limits in query.ranges:
+        for end, limit in (("min", limits.least), ("max", limits.most)):
+            if limit is not None:
+                found[f"{end}_{_SHORT[name]}"] = [repr(limit)]
+    if query.order is not None:
+        found["sort"] = [f"-{query.order}" if query.is_descending else query.order]
+    if query.size is not None:
+        found["limit"] = [str(query.size)]
+    if query.start:
+        found["offset"] = [str(query.start)]
+    return {key: value for key, value in found.items() if value}
+
+
+def _tried(
+    setter: Callable[[Query, Text], Query], query: Query, value: Text, name: str, problems: list[str]
+) -> Query:
+    try:
+        return setter(query, value)
+    except ConfigError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        problems.append(f"{name}: {error.what}{hint}")
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+    return query
+
+
+def _ordered(
+    query: Query, values: Mapping[str, Text], spelt: Callable[[str], str], problems: list[str]
+) -> Query:
+    if "sort" not in values:
+        return query
+
+    def sort(query: Query, value: Text) -> Query:
+        text = _one(value)
+        key = text.lstrip("+-").casefold().replace("-", "_")
+        key = next((name for name, short in _SHORT.items() if key == short), key)
+        if key == "distance" and "near" not in values:
+            raise ValueError(f"the distance from where? add {spelt('near')}")
+        return query.sort(cast("SortKey", key), descending=text.startswith("-"))
+
+    return _tried(sort, query, values["sort"], spelt("sort"), problems)
+
+
+def _paged(
+    query: Query, values: Mapping[str, Text], spelt: Callable[[str], str], problems: list[str]
+) -> Query:
+    if "limit" in values:
+        query = _tried(lambda q, v: q.limit(_count(v)), query, values["limit"], spelt("limit"), problems)
+    if "page" not in values:
+        return query
+    if "offset" in values:
+        problems.append(f"{spelt('page')}: goes without {spelt('offset')}, which says the same")
+        return query
+    size = query.size if query.size is not None else _DEFAULT_PAGE_SIZE
+    return _tried(lambda q, v: q.page(_count(v), size), query, values["page"], spelt("page"), problems)
+
+
+def _one(value: Text) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if len(value) != 1:
+        raise ValueError(f"is told {len(value)} times, once is enough")
+    return value[0].strip()
+
+
+def _some(value: Text, *, split: bool = False) -> list[str]:
+    texts = [value] if isinstance(value, str) else list(value)
+    parts = [part.strip() for text in texts for part in (text.split(",") if split else [text])]
+    if not all(parts) or not parts:
+        raise ValueError("is empty")
+    return parts
+
+
+def _flag(value: Text) -> bool:
+    text = _one(value).casefold()
+    if text not in _FLAGS:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return _FLAGS[text]
+
+
+def _count(value: Text) -> int:
+    text = _one(value)
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text.strip()!r} is no number") from None
+
+
+def _near(query: Query, value: Text) -> Query:
+    parts = [part.strip() for part in _one(value).split(",")]
+    if len(parts) not in (2, 3):
+        raise ValueError(f"{_one(value)!r} is not LATITUDE,LONGITUDE,DISTANCE, as in 56.14,8.97,10km")
+    km = None
+    if len(parts) == 3:
+        match = _DISTANCE.fullmatch(parts[2])
+        if match is None:
+            raise ValueError(f"{parts[2]!r} is no distance, as 10km or 500m is")
+        km = float(match[1]) / (1000 if (match[2] or "km").casefold() == "m" else 1)
+    return query.near(_number(parts[0]), _number(parts[1]), km=km)
+
+
+def _bbox(query: Query, value: Text) -> Query:
+    parts = _one(value).split(",")
+    if len(parts) != 4:
+        raise ValueError(f"{_one(value)!r} is not WEST,SOUTH,EAST,NORTH, as in 8.9,56.1,9.1,56.2")
+    west, south, east, north = map(_number, parts)
+    return query.in_box(west=west, south=south, east=east, north=north)
+
+
+def _limit(name: str, end: str) -> Callable[[Query, Text], Query]:
+    def set_limit(query: Query, value: Text) -> Query:
+        number = _number(_one(value))
+        known = dict(query.ranges).get(name)
+        least, most = (known.least, known.most) if known else (None, None)
+        setter = getattr(query, name)
+        changed = setter(min=number, max=most) if end == "min" else setter(min=least, max=number)
+        return cast("Query", changed)
+
+    return set_limit
+
+
+def _unreported(query: Query, value: Text) -> Query:
+    return query.never_reported() if _flag(value) else replace(query, unreported=False)
+
+
+def _plain(km: float) -> str:
+    """Give a distance without an exponent, which would not read as one."""
+    return f"{km:.12f}".rstrip("0").rstrip(".") or "0"
+
+
+_SETTERS: dict[str, Callable[[Query, Text], Query]] = {
+    "type": lambda query, value: query.of_type(*_some(value, split=True)),
+    "sub_type": lambda query, value: query.of_sub_type(*_some(value)),
+    "ven": lambda query, value: query.in_ven(*_some(value)),
+    "enabled": lambda query, value: query.enabled(_flag(value)),
+    "connection": lambda query, value: query.connected_by(*_some(value, split=True)),
+    "near": _near,
+    "bbox": _bbox,
+    "text": lambda query, value: query.with_text(_one(value)),
+    "never_reported": _unreported,
+    "offset": lambda query, value: query.offset(_count(value)),
+    **{f"{end}_{name.rsplit('_', 1)[0]}": _limit(name, end) for name in CAPACITIES for end in ("min", "max")},
+}

@@ -1,0 +1,61 @@
+"""Saves what can still be read of a damaged database file into a new one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from venclient.errors import Conflict, NotFound, RegistryError
+from venclient.registry.inspection import readable_rows
+from venclient.registry.schema import metadata
+from venclient.registry.sqlite_link import open_driver, said
+from venclient.registry.upgrade import upgrade
+
+
+def rescue(damaged: Path, target: Path) -> dict[str, int]:
+    """Make a new database at `target` of the rows that `damaged` still gives; give how many of each table.
+
+    `damaged` is only read. A resource whose connection is lost is saved all the same, and named by
+    `ven db check`. RegistryError when nothing can be read; Conflict when `target` is there.
+    """
+    if not damaged.is_file():
+        raise NotFound("there is no such file", subject=str(damaged), hint="--db names another")
+    if target.exists():
+        raise Conflict("is there already", subject=str(target), hint="name another file; nothing was changed")
+    try:
+        with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+            columns = {
+                table.name: [row[1] for row in reader.execute(f'PRAGMA table_info("{table.name}")')]
+                for table in metadata.sorted_tables
+            }
+            if not columns["resources"] and not columns["connections"]:
+                raise RegistryError("has no table of a registry", subject=str(damaged), hint="take a backup")
+            upgrade(target)
+            with closing(open_driver(target)) as writer:
+                return _saved(reader, writer, columns)
+    except sqlite3.Error as error:
+        raise said(error, damaged) from error
+
+
+def _saved(
+    reader: sqlite3.Connection, writer: sqlite3.Connection, columns: dict[str, list[str]]
+) -> dict[str, int]:
+    writer.execute("PRAGMA foreign_keys = OFF")  # what a row refers to may be what was lost
+    writer.execute("BEGIN IMMEDIATE")
+    saved: dict[str, int] = {}
+    for table, names in columns.items():
+        if not names or names[0] != "id":
+            continue
+        known = [name for name in names if name in metadata.tables[table].columns]
+        places = [names.index(name) for name in known]
+        sql = (
+            f"INSERT OR IGNORE INTO {table} ({', '.join(known)})"  # noqa: S608
+            f" VALUES ({', '.join('?' * len(known))})"
+        )
+        count = 0
+        for row in readable_rows(reader, table):
+            count += max(0, writer.execute(sql, [row[place] for place in places]).rowcount)
+        saved[table] = count
+    writer.execute("COMMIT")
+    return saved

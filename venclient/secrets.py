@@ -1,0 +1,278 @@
+"""Secrets in words that may be written down: references, and values sealed with a key file.
+
+    env:NAME          an environment variable
+    file:PATH         the content of a file
+    credential:NAME   a systemd credential
+    sealed:KEY:TOKEN  the value itself, encrypted (Fernet) with the key file whose id is KEY
+    anything else     the value itself, a literal: to be sealed before it is stored
+
+This module opens and seals; which file holds which text is its callers' business. Keys that this process
+has used are kept by their id, so that whoever gets a sealed text can open it without knowing whence it came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from venclient.errors import ConfigError
+from venclient.utils import REDACTED
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+_log = logging.getLogger(__name__)
+
+#: Where the key file is when nothing else says so.
+KEY_FILE_VARIABLE = "VEN_REGISTRY_KEY_FILE"
+
+_SEALED = re.compile(r"sealed:([0-9a-f]{8}):([A-Za-z0-9_-]+={0,2})")
+SEALED = "sealed:"
+REFERENCES = ("env:", "file:", "credential:")
+_REMEMBERED = 1024
+
+_lock = threading.Lock()
+_ciphers: dict[str, Fernet] = {}  # by the key's id
+_values: dict[str, dict[str, str]] = {}  # by the key's id: token -> what it holds
+_files: dict[Path, KeyFile] = {}
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether a text says where the secret is: env:, file: or credential:."""
+    return text.startswith(REFERENCES)
+
+
+def is_sealed(text: str) -> bool:
+    """Tell whether a text is a sealed value, whoever holds its key."""
+    return text.startswith(SEALED) and _SEALED.fullmatch(text) is not None
+
+
+def is_literal(text: str | None) -> bool:
+    """Tell whether a text is the secret itself, which must not be stored as it is."""
+    return bool(text) and text is not None and not is_reference(text) and not is_sealed(text)
+
+
+def shown(text: str | None) -> str | None:
+    """Give what people and exports may see of a username or password: a reference as it is, else ***."""
+    return text if not text or is_reference(text) else REDACTED
+
+
+class KeyFile:
+    """A file with one key, made (mode 0600) when something is sealed for the first time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state: tuple[int, int] | None = None
+        self._id = ""
+        self._tokens: dict[str, str] = {}
+
+    def exists(self) -> bool:
+        """Tell whether the file is there."""
+        return self.path.exists()
+
+    def key_id(self) -> str | None:
+        """Give the id of the key, None when there is no file; ConfigError when it holds no key."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._state = None
+            return None
+        except OSError as error:
+            raise _unusable(self.path, error.strerror or str(error)) from error
+        state = (found.st_mtime_ns, found.st_ino)
+        if state != self._state:
+            self._id = self._read()
+            self._tokens.clear()
+            if found.st_mode & 0o077:
+                _log.warning("%s: others can read this key file; `chmod 600` it", self.path)
+            self._state = state
+        return self._id
+
+    def seal(self, value: str) -> str:
+        """Give `value` sealed; the file is made when missing. Equal values give the same text for a while.
+
+        Thousands of meters share one login: encrypting it once makes storing them ten times faster.
+        """
+        key_id = self.key_id() or self.make()
+        token = self._tokens.get(value)
+        if token is None:
+            if len(self._tokens) >= _REMEMBERED:
+                self._tokens.clear()
+            token = f"sealed:{key_id}:{_ciphers[key_id].encrypt(value.encode()).decode()}"
+            self._tokens[value] = token
+        return token
+
+    def make(self) -> str:
+        """Write a new key, unless somebody else just did; give the id of the one that is there."""
+        from cryptography.fernet import Fernet
+
+        try:
+            # Whole or not at all: another process that sees the file must see a key in it.
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mode 0600
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(Fernet.generate_key() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                try:
+                    os.link(name, self.path)
+                except FileExistsError:
+                    pass
+                else:
+                    _log.info("%s: made the key that seals passwords; keep a copy of it apart", self.path)
+            finally:
+                Path(name).unlink()
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise ConfigError(
+                f"the key file cannot be made ({error.strerror or error})",
+                subject=str(self.path),
+                hint="registry.key_file names another place",
+            ) from error
+        return self.key_id() or ""
+
+    def _read(self) -> str:
+        from cryptography.fernet import Fernet
+
+        try:
+            key = self.path.read_bytes().strip()
+            cipher = Fernet(key)
+        except OSError as error:
+            raise _unusable(self.path, error.strerror or str(error)) from error
+        except ValueError as error:
+            raise _unusable(self.path, "it holds no key") from error
+        key_id = hashlib.sha256(b"venclient key\0" + key).hexdigest()[:8]
+        with _lock:
+            _ciphers[key_id] = cipher
+        return key_id
+
+
+def key_file(path: Path) -> KeyFile:
+    """Give the key file at `path`, the same object each time; from now on its key opens what it sealed."""
+    path = path.absolute()
+    with _lock:
+        return _files.setdefault(path, KeyFile(path))
+
+
+def key_path_of(database: str) -> Path:
+    """Give where the key of a database is: VEN_REGISTRY_KEY_FILE, else beside the file as `<file>.key`.
+
+    A database that is no file (a URL) has its key in the current folder, `registry.key`.
+    """
+    told = os.environ.get(KEY_FILE_VARIABLE)
+    if told:
+        return Path(told)
+    return Path("registry.key") if "://" in database else Path(f"{database}.key")
+
+
+def opened(text: str) -> str:
+    """Give the value of a sealed text; other text, and what no key at hand opens, comes back as it is."""
+    if not isinstance(text, str) or not text.startswith(SEALED):
+        return text
+    try:
+        return open_sealed(text)
+    except ConfigError:
+        return text  # who needs the value asks `open_sealed`, which says why there is none
+
+
+def is_open(text: str) -> bool:
+    """Tell whether the key of a sealed text, or of the head of one, is at hand."""
+    key_id = text.removeprefix(SEALED)[:8]
+    return key_id in _ciphers or _found(key_id) is not None
+
+
+def open_sealed(text: str) -> str:
+    """Give the value of a sealed text; ConfigError says which key is missing, never the value."""
+    from cryptography.fernet import InvalidToken
+
+    match = _SEALED.fullmatch(text)
+    if match is None:
+        return text
+    key_id, token = match.groups()
+    cipher = _ciphers.get(key_id) or _found(key_id)
+    if cipher is None:
+        places = ", ".join(str(path) for path in _files) or "no key file is known"
+        raise ConfigError(
+            f"is sealed with the key {key_id}, which is not here ({places})",
+            subject="username or password",
+            hint="put its key file back, or store the login again",
+        )
+    memo = _values.setdefault(key_id, {})
+    known = memo.get(token)
+    if known is not None:
+        return known
+    try:
+        value = cipher.decrypt(token.encode()).decode()
+    except (InvalidToken, UnicodeDecodeError):
+        raise ConfigError(
+            f"is sealed with the key {key_id}, but was damaged since",
+            subject="username or password",
+            hint="store the login again",
+        ) from None
+    if len(memo) >= _REMEMBERED:
+        memo.clear()
+    memo[token] = value  # thousands of meters share one login
+    return value
+
+
+def _found(key_id: str) -> Fernet | None:
+    """Look into the key files that may have been made or put back meanwhile."""
+    for file in list(_files.values()):
+        try:
+            file.key_id()
+        except ConfigError as error:
+            _log.debug("%s", error)
+    return _ciphers.get(key_id)
+
+
+def resolve_secret(reference: str, *, folder: Path | None = None) -> str:
+    """Give the secret that a reference names or a sealed text holds; any other text as it is.
+
+    Relative paths start at `folder`. ConfigError says which could not be found, never its value.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name)
+        if value is None:
+            raise ConfigError("environment variable is not set", subject=reference)
+        return value
+    if kind == "credential":
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory:
+            raise ConfigError(
+                "no systemd credentials here",
+                subject=reference,
+                hint="set LoadCredential= in the service unit",
+            )
+        return _read_secret(Path(directory) / name, reference)
+    if kind == "file":
+        return _read_secret((folder or Path.cwd()) / name, reference)
+    return open_sealed(reference) if kind == "sealed" else reference
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_secret(path: Path, reference: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"secret cannot be read ({type(error).__name__})", subject=reference) from error
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"the key file cannot be used ({why})", subject=str(path), hint="put the right key file there"
+    )
