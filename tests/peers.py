@@ -51,6 +51,16 @@ def wait_for_port(port: int, *, within_s: float = 10.0) -> None:
     pytest.fail(f"nothing listens on 127.0.0.1:{port} after {within_s} s")
 
 
+def wait_for_text(file: Path, text: str, *, within_s: float = 15.0) -> str:
+    """Give what a process wrote to `file` once `text` is in it; fail the test when it is not in time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if file.exists() and text in (found := file.read_text(encoding="utf-8")):
+            return found
+        time.sleep(0.02)  # another process is at work: there is no clock of ours to turn
+    pytest.fail(f"{text!r} is not in {file} after {within_s} s")
+
+
 @contextmanager
 def mosquitto(folder: Path, port: int, *lines: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run mosquitto on 127.0.0.1:port with persistence in `folder`; `lines` go into its configuration.
@@ -169,3 +179,58 @@ def postgresql(folder: Path) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+
+
+@contextmanager
+def _server(
+    program: str, package: str, port: int, command: list[str], folder: Path, **more: str
+) -> Iterator[None]:
+    found = shutil.which(program)
+    if found is None:
+        missing(f"{program} is not installed (apt-get install {package})")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{program}.log").open("ab") as log:
+        process = subprocess.Popen([found, *command], stdout=log, stderr=log, env={**os.environ, **more})
+    try:
+        wait_for_port(port)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+
+
+@contextmanager
+def influxd(folder: Path, port: int, **settings: str) -> Iterator[str]:
+    """Run Debian's InfluxDB 1 on 127.0.0.1:port with its data in `folder`; give its URL.
+
+    `settings` are environment variables as influxd reads them, without INFLUXDB_. It is ended on the way out.
+    """
+    chosen = {
+        "HTTP_BIND_ADDRESS": f"127.0.0.1:{port}",
+        "BIND_ADDRESS": f"127.0.0.1:{pick_port()}",
+        "META_DIR": str(folder / "meta"),
+        "DATA_DIR": str(folder / "data"),
+        "DATA_WAL_DIR": str(folder / "wal"),
+        "MONITOR_STORE_ENABLED": "false",
+        **settings,
+    }
+    more = {f"INFLUXDB_{name}": value for name, value in chosen.items()}
+    with _server("influxd", "influxdb", port, ["-config", "/dev/null"], folder, **more):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def victoria_metrics(folder: Path, port: int) -> Iterator[str]:
+    """Run Debian's VictoriaMetrics, which takes writes of InfluxDB 2, on 127.0.0.1:port; give its URL."""
+    command = [
+        f"-httpListenAddr=127.0.0.1:{port}",
+        f"-storageDataPath={folder / 'data'}",
+        "-retentionPeriod=100y",
+        "-search.latencyOffset=0s",
+    ]
+    with _server("victoria-metrics", "victoria-metrics", port, command, folder):
+        yield f"http://127.0.0.1:{port}"

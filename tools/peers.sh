@@ -1,13 +1,15 @@
 #!/bin/sh
-# Installs what the tests talk to and PyPI does not have: Debian's mosquitto and PostgreSQL. Done when we
-# may (root, or sudo without a password); otherwise says so, and the tests that need it are skipped with
-# their reason.
+# Installs what the tests talk to and PyPI does not have: Debian's mosquitto, PostgreSQL, InfluxDB and
+# VictoriaMetrics. Done when we may (root, or sudo without a password); otherwise says so, and the tests
+# that need them are skipped with their reason.
 set -eu
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 missing=""
 command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v influxd >/dev/null 2>&1 || missing="$missing influxdb"
+command -v victoria-metrics >/dev/null 2>&1 || missing="$missing victoria-metrics"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -25,7 +27,7 @@ fi
 
 echo "peers: installing$missing from Debian"
 export DEBIAN_FRONTEND=noninteractive
-# Tests start a broker and a server of their own: Debian's must not start as services.
+# Tests start brokers and servers of their own: Debian's must not start as services.
 case "$missing" in *postgresql*)
     $run mkdir -p /etc/postgresql-common
     [ -e /etc/postgresql-common/createcluster.conf ] ||

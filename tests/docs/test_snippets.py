@@ -22,7 +22,7 @@ import pytest
 
 from tests.docs.snippets import snippet, snippets
 from tests.fakes.modbus import pymodbus_server
-from tests.peers import missing, wait_for_port
+from tests.peers import missing, wait_for_port, wait_for_text
 from venclient.settings import load_settings
 from venclient.simulation.vtn import LocalVtn
 
@@ -236,9 +236,9 @@ def test_the_local_vtn_is_served_without_a_seed(root: Path, folder: Path, free_p
     """Without a seed it makes up two clients and prints them."""
     with service(snippet(root, "run: vtn").replace("8081", str(free_port)), folder):
         wait_for_port(free_port)
+        # It listens a moment before it prints.
+        told = wait_for_text(folder / "service.log", "ven-1")
 
-    told = (folder / "service.log").read_text()
-    assert "ven-1" in told
     assert "bl-1" in told
 
 
