@@ -160,15 +160,16 @@ def key_file(path: Path) -> KeyFile:
         return _files.setdefault(path, KeyFile(path))
 
 
-def key_path_of(database: str) -> Path:
+def key_path_of(database: str) -> Path | None:
     """Give where the key of a database is: VEN_REGISTRY_KEY_FILE, else beside the file as `<file>.key`.
 
-    A database that is no file (a URL) has its key in the current folder, `registry.key`.
+    None for one that is no file (a URL) while nothing says so: a key in whatever folder a program was
+    started in would be another one for each of them.
     """
     told = os.environ.get(KEY_FILE_VARIABLE)
     if told:
         return Path(told)
-    return Path("registry.key") if "://" in database else Path(f"{database}.key")
+    return None if "://" in database else Path(f"{database}.key")
 
 
 def opened(text: str) -> str:
@@ -201,7 +202,9 @@ def open_sealed(text: str) -> str:
         raise ConfigError(
             f"is sealed with the key {key_id}, which is not here ({places})",
             subject="username or password",
-            hint="put its key file back, or store the login again",
+            hint="put its key file back, or store the login again"
+            if _files
+            else f"{KEY_FILE_VARIABLE} or registry.key_file names its key file",
         )
     memo = _values.setdefault(key_id, {})
     known = memo.get(token)

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.connectors.sites import make_resource, make_site
-from venclient.connectors.base import Batch
-from venclient.connectors.file import FileReader, open_file_reader
+from venclient.connectors.base import Batch, Reader
+from venclient.connectors.file import open_file_reader
 from venclient.errors import ConfigError, ConnectFailed, Undecodable
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import ConnectionType
@@ -40,13 +40,13 @@ ELOVERBLIK = {
 
 def reader_of(
     folder: Path, options: dict[str, Any] | None = None, marks: dict[str, str] | None = None
-) -> FileReader:
+) -> Reader:
     """Open a reader of meter.csv in a folder."""
     resource = make_resource(ConnectionType.FILEREADER, file="meter.csv", options=options)
     return open_file_reader(resource, make_site(folder, bookmarks=marks))
 
 
-async def read_all(reader: FileReader, marks: dict[str, str] | None = None) -> Batch:
+async def read_all(reader: Reader, marks: dict[str, str] | None = None) -> Batch:
     """Read until nothing more comes, and give everything as one batch."""
     readings: list[Reading] = []
     rejects: list[Reject] = []

@@ -56,7 +56,7 @@ def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
         ({"unit": "1"}, "options.unit: Expected `int`, got `str` (given: '1')"),
         ({"timeout_s": 0}, "options.timeout_s"),
         ({"max_registers": 126}, "options.max_registers"),
-        ({"registers": [POWER, POWER]}, "power_kw is read from two registers"),
+        ({"registers": [POWER, POWER]}, "power_kw is there twice"),
         ({"registers": [POWER | {"type": "float64"}], "max_registers": 3}, "more than max_registers"),
         (
             {"registers": [POWER | {"word_order": "middle"}]},

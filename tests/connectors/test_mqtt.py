@@ -18,6 +18,7 @@ from venclient.clock import ManualClock
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.mqtt import MqttReader, open_mqtt_reader
 from venclient.connectors.mqtt_inbox import Endpoint, Inbox, Message
+from venclient.connectors.mqtt_topics import TopicFilter
 from venclient.errors import ConfigError
 from venclient.model.reading import Quality
 from venclient.model.resource import ConnectionType, Resource
@@ -162,7 +163,7 @@ def test_an_endpoint_shows_no_secret() -> None:
 def test_messages_nobody_keeps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a limit, messages of QoS 0 are dropped and counted; those of QoS 1 never are."""
     monkeypatch.setattr("venclient.connectors.mqtt_inbox.MOST_WAITING", 3)
-    inbox = Inbox("t", 1)
+    inbox = Inbox(TopicFilter("t"), 1)
     now = datetime.now(UTC)
     taken = [inbox.put(Message("t", b"", now, False, qos, n, 1)) for n, qos in enumerate([0, 0, 0, 0, 1, 0])]
     assert taken == [True, True, True, False, True, False]

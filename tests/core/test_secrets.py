@@ -170,10 +170,10 @@ def test_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_where_the_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key is beside the file, unless the environment says otherwise."""
+    """The key is beside the file, and nowhere for a URL, unless the environment says otherwise."""
     monkeypatch.delenv("VEN_REGISTRY_KEY_FILE", raising=False)
     assert key_path_of("config/resources.db") == Path("config/resources.db.key")
-    assert key_path_of("postgresql://host/name") == Path("registry.key")
+    assert key_path_of("postgresql://host/name") is None
 
     monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", "/etc/ven/key")
     assert key_path_of("config/resources.db") == Path("/etc/ven/key")

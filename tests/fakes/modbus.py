@@ -16,9 +16,20 @@ BANK_SIZE = 200
 
 
 def encode(value: float, register: Register) -> list[int]:
-    """Give the raw registers in which a device holds `value` (before scale and offset)."""
+    """Give the raw registers in which a device holds the raw number `value` (before scale and offset).
+
+    Written apart from what venclient itself writes with, so that one does not repeat the other's mistakes.
+    """
     letter, words = TYPES[register.type]
-    raw = struct.pack(f">{letter}", value if letter in "fd" else int(value))
+    if register.type.startswith("mod10k"):
+        sign = -1 if value < 0 else 1
+        digits = [sign * (abs(int(value)) // 10_000**n % 10_000) for n in range(words)][::-1]
+        raw = struct.pack(f">{words}h", *digits)
+    elif register.type in ("int8", "uint8"):
+        raw = struct.pack(f">{letter}", int(value))
+        raw = raw + b"\xaa" if register.byte == "high" else b"\xaa" + raw
+    else:
+        raw = struct.pack(f">{letter}", value if letter in "efd" else int(value))
     found = list(struct.unpack(f">{words}H", raw))
     if register.byte_order == "little":
         found = [word >> 8 | (word & 0xFF) << 8 for word in found]
@@ -58,12 +69,18 @@ async def pymodbus_server(port: int, banks: Mapping[int, Mapping[int, list[int]]
 
 
 class Request:
-    """One read request as it came in."""
+    """One request as it came in; `values` are the registers that it writes."""
 
     def __init__(self, frame: bytes) -> None:
-        self.transaction, _, _, self.unit, self.function, self.address, self.count = struct.unpack(
-            ">HHHBBHH", frame
+        self.transaction, _, _, self.unit, self.function, self.address, self.count = struct.unpack_from(
+            ">HHHBBHH", frame.ljust(12, b"\0")
         )
+        self.echo = struct.pack(
+            ">HHHBBHH", self.transaction, 0, 6, *struct.unpack_from(">BBHH", frame.ljust(12, b"\0"), 6)
+        )
+        self.values = [self.count] if self.function in (5, 6) else []
+        if self.function == 16:
+            self.values = list(struct.unpack_from(f">{self.count}H", frame, 13))
 
     def answer(
         self, words: list[int] | None = None, *, unit: int | None = None, transaction: int | None = None
@@ -74,7 +91,7 @@ class Request:
         """
         if words is None:
             words = [(self.unit * 1000 + self.address + offset) & 0xFFFF for offset in range(self.count)]
-        data = struct.pack(f">BBB{len(words)}H", 0, self.function, 2 * len(words), *words)[1:]
+        data = struct.pack(f">BB{len(words)}H", self.function, 2 * len(words), *words)
         body = bytes([self.unit if unit is None else unit]) + data
         tid = self.transaction if transaction is None else transaction
         return struct.pack(">HHH", tid, 0, len(body)) + body
@@ -82,6 +99,33 @@ class Request:
     def refuse(self, code: int) -> bytes:
         """Give the frame of an exception answer."""
         return struct.pack(">HHHBBB", self.transaction, 0, 3, self.unit, self.function | 0x80, code)
+
+
+class Memory:
+    """A unit that keeps what is written to it, as a `Behaviour`; what it does not hold does not exist."""
+
+    def __init__(self, words: Mapping[int, int], coils: Mapping[int, int] | None = None) -> None:
+        self.words = dict(words)
+        self.coils = dict(coils or {})
+
+    def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """Read or write as one should."""
+        held = self.coils if request.function in (1, 5) else self.words
+        count = 1 if request.function in (5, 6) else request.count
+        asked = range(request.address, request.address + count)
+        if any(address not in held for address in asked):
+            writer.write(request.refuse(2))
+        elif request.values:
+            new = [int(request.values[0] == 0xFF00)] if request.function == 5 else request.values
+            held.update(zip(asked, new, strict=True))
+            writer.write(request.echo)
+        elif request.function == 1:
+            bits = sum(held[address] << n for n, address in enumerate(asked))
+            data = bits.to_bytes((count + 7) // 8, "little")
+            body = bytes([request.unit, 1, len(data)]) + data
+            writer.write(struct.pack(">HHH", request.transaction, 0, len(body)) + body)
+        else:
+            writer.write(request.answer([held[address] for address in asked]))
 
 
 #: What a unit does with a request: write any bytes, or none.
@@ -122,7 +166,8 @@ class Misbehaving:
         self._writers.add(writer)
         try:
             while True:
-                request = Request(await reader.readexactly(12))
+                head = await reader.readexactly(6)
+                request = Request(head + await reader.readexactly(int.from_bytes(head[4:], "big")))
                 self.requests.append(request)
                 self.units.get(request.unit, well)(request, writer)
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,6 @@ p_max_kw = "Anschlussleistung"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[ResourceDatabase]:
-    """Give an empty registry."""
-    with ResourceDatabase(str(tmp_path / "resources.db")) as opened:
-        yield opened
-
-
-@pytest.fixture
 def hotels(tmp_path: Path) -> Path:
     """Give a file of five good rows."""
     return written(tmp_path, *ROWS)
@@ -65,9 +57,9 @@ def counts(report: ImportReport) -> tuple[int, int, int, int, int]:
     )
 
 
-def dump(database: ResourceDatabase) -> list[tuple[Any, ...]]:
+def dump(db: ResourceDatabase) -> list[tuple[Any, ...]]:
     """Give every row of both tables, times included."""
-    with database.get_connection() as connection:
+    with db.get_connection() as connection:
         return [
             tuple(row)
             for table in ("resources", "connections")
@@ -75,30 +67,28 @@ def dump(database: ResourceDatabase) -> list[tuple[Any, ...]]:
         ]
 
 
-def test_a_second_import_changes_nothing(database: ResourceDatabase, hotels: Path) -> None:
+def test_a_second_import_changes_nothing(db: ResourceDatabase, hotels: Path) -> None:
     """The same file again leaves every row of the database as it was, its time stamps too."""
-    assert counts(import_csv(database, hotels)) == (5, 0, 0, 0, 0)
-    before = dump(database)
-    assert counts(import_csv(database, hotels)) == (0, 0, 5, 0, 0)
-    assert dump(database) == before
+    assert counts(import_csv(db, hotels)) == (5, 0, 0, 0, 0)
+    before = dump(db)
+    assert counts(import_csv(db, hotels)) == (0, 0, 5, 0, 0)
+    assert dump(db) == before
 
 
-def test_a_changed_row_updates_just_what_changed(
-    database: ResourceDatabase, hotels: Path, tmp_path: Path
-) -> None:
+def test_a_changed_row_updates_just_what_changed(db: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
     """One moved hotel is one update, told as before and after."""
-    import_csv(database, hotels)
+    import_csv(db, hotels)
     moved = written(tmp_path, ROWS[0].replace("56.10", "56.20"), *ROWS[1:])
-    report = import_csv(database, moved)
+    report = import_csv(db, moved)
     assert counts(report) == (0, 1, 4, 0, 0)
     (change,) = report.changes
     assert change.fields == {"location.latitude": (56.10, 56.20)}
 
 
-def test_what_people_set_since_stays(database: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
+def test_what_people_set_since_stays(db: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
     """A connection, capacities, a writer and a switch that the file does not tell survive its next import."""
-    import_csv(database, hotels)
-    mine = database.get_all_resources()[0]
+    import_csv(db, hotels)
+    mine = db.get_all_resources()[0]
     wired = replace(
         mine,
         connection=Connection(ConnectionType.MODBUSTCP, ActorType.READER, "10.0.0.7", 502),
@@ -106,123 +96,123 @@ def test_what_people_set_since_stays(database: ResourceDatabase, hotels: Path, t
         enabled=False,
         reporting={"interval": "PT15M"},
     )
-    database.upsert_resource(wired)
-    report = import_csv(database, written(tmp_path, *(row.replace("56.1", "56.3") for row in ROWS)))
+    db.upsert_resource(wired)
+    report = import_csv(db, written(tmp_path, *(row.replace("56.1", "56.3") for row in ROWS)))
     assert report.updated == 5
-    kept = database.get_resource(mine.resourceID)
+    kept = db.get_resource(mine.resourceID)
     assert kept is not None
     assert kept == replace(wired, location=kept.location)
     assert kept.location["latitude"] >= 56.3
 
 
-def test_bad_rows_are_left_out_and_the_rest_is_kept(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_bad_rows_are_left_out_and_the_rest_is_kept(db: ResourceDatabase, tmp_path: Path) -> None:
     """One bad row among five costs just itself."""
-    report = import_csv(database, written(tmp_path, *ROWS[:2], "Hotel X,y,8", *ROWS[2:]), keep_good=True)
+    report = import_csv(db, written(tmp_path, *ROWS[:2], "Hotel X,y,8", *ROWS[2:]), keep_good=True)
     assert counts(report) == (5, 0, 0, 0, 1)
     assert report.rejected[0].line == 4
-    assert database.get_statistics()["total_resources"] == 5
+    assert db.get_statistics()["total_resources"] == 5
 
 
-def test_all_or_nothing_stores_nothing_when_a_row_is_bad(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_all_or_nothing_stores_nothing_when_a_row_is_bad(db: ResourceDatabase, tmp_path: Path) -> None:
     """One bad row leaves the registry untouched, and the report says what would have been."""
-    report = import_csv(database, written(tmp_path, *ROWS, "Hotel X,y,8"))
+    report = import_csv(db, written(tmp_path, *ROWS, "Hotel X,y,8"))
     assert not report.stored
     assert counts(report) == (5, 0, 0, 0, 1)
-    assert database.get_all_resources() == []
+    assert db.get_all_resources() == []
 
 
-def test_a_dry_run_stores_nothing(database: ResourceDatabase, hotels: Path) -> None:
+def test_a_dry_run_stores_nothing(db: ResourceDatabase, hotels: Path) -> None:
     """A dry run counts what would be, and that is all."""
-    assert counts(import_csv(database, hotels, dry_run=True)) == (5, 0, 0, 0, 0)
-    assert database.get_all_resources() == []
+    assert counts(import_csv(db, hotels, dry_run=True)) == (5, 0, 0, 0, 0)
+    assert db.get_all_resources() == []
 
 
-def test_a_file_with_nothing_but_a_header_says_so(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_a_file_with_nothing_but_a_header_says_so(db: ResourceDatabase, tmp_path: Path) -> None:
     """No rows is no error, but it is said."""
-    report = import_csv(database, written(tmp_path))
+    report = import_csv(db, written(tmp_path))
     assert counts(report) == (0, 0, 0, 0, 0)
     assert report.warnings == {"there is no row below the header": [1]}
 
 
-def test_an_encoding_that_is_not_there_is_told(database: ResourceDatabase, hotels: Path) -> None:
+def test_an_encoding_that_is_not_there_is_told(db: ResourceDatabase, hotels: Path) -> None:
     """A mapping with an unknown encoding, or one that the file is not in, is named; nothing is stored."""
     for encoding in ("utf-77", "ascii"):
         hotels.write_text(f"{HEADER}\nKro Ø,x,8.9,56.1\n", encoding="utf-8")
         with pytest.raises(ConfigError, match=encoding):
-            import_csv(database, hotels, flags=told("flags", encoding=encoding))
-    assert database.get_all_resources() == []
+            import_csv(db, hotels, flags=told("flags", encoding=encoding))
+    assert db.get_all_resources() == []
 
 
-def test_the_report_is_json(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_the_report_is_json(db: ResourceDatabase, tmp_path: Path) -> None:
     """A program can read all of the report."""
-    import_csv(database, written(tmp_path, *ROWS))
-    report = import_csv(database, written(tmp_path, *(row.replace("56.1", "56.3") for row in ROWS), "x"))
+    import_csv(db, written(tmp_path, *ROWS))
+    report = import_csv(db, written(tmp_path, *(row.replace("56.1", "56.3") for row in ROWS), "x"))
     shown = json.loads(json.dumps(report.as_dict()))
     assert shown["updated"] == 5
     assert shown["rejected"][0]["line"] == 7
 
 
-def test_the_map_scrapers_export_is_taken(database: ResourceDatabase, shared: Path) -> None:
+def test_the_map_scrapers_export_is_taken(db: ResourceDatabase, shared: Path) -> None:
     """240 shops: 17 rows stand there twice, five have no address and so no VEN, none is lost."""
     path = shared / "data/assets/bicycleshops-in-denmark.csv"
-    report = import_csv(database, path)
+    report = import_csv(db, path)
     assert counts(report) == (223, 0, 0, 17, 0)
     ((text, lines),) = report.warnings.items()
     assert "no VEN" in text
     assert lines == [55, 59, 78, 81, 225]
-    towns = database.get_statistics()["top_10_vens"]
+    towns = db.get_statistics()["top_10_vens"]
     assert towns["Aarhus Centrum"] == 7
     assert not {"Found", "Centrum", "SV"} & set(towns)
-    assert counts(import_csv(database, path)) == (0, 0, 223, 17, 0)
+    assert counts(import_csv(db, path)) == (0, 0, 223, 17, 0)
 
 
-def test_the_school_list_is_taken_with_one_flag(database: ResourceDatabase, shared: Path) -> None:
+def test_the_school_list_is_taken_with_one_flag(db: ResourceDatabase, shared: Path) -> None:
     """A municipal list with other column names: 68 schools, and the row whose cells slid is refused."""
     path = shared / "data/assets/schools-stavanger.csv"
     flags = told("flags", columns=from_flags(["title=Skolenavn"]), ven="Stavanger")
-    report = import_csv(database, path, flags=flags, keep_good=True)
+    report = import_csv(db, path, flags=flags, keep_good=True)
     assert counts(report) == (68, 0, 0, 0, 1)
     assert (report.rejected[0].line, report.rejected[0].column) == (20, "ADRESSE")
-    assert len(database.get_resources_by_ven("Stavanger")) == 68
-    assert counts(import_csv(database, path, flags=flags, keep_good=True)) == (0, 0, 68, 0, 1)
+    assert len(db.get_resources_by_ven("Stavanger")) == 68
+    assert counts(import_csv(db, path, flags=flags, keep_good=True)) == (0, 0, 68, 0, 1)
 
 
 def test_the_charger_register_is_taken_with_a_mapping_beside_it(
-    database: ResourceDatabase, shared: Path, tmp_path: Path
+    db: ResourceDatabase, shared: Path, tmp_path: Path
 ) -> None:
     """BOM, semicolons, decimal commas, an address in columns, equal rows that are devices of their own."""
     path = tmp_path / "chargingstations-cologne-bnetza.csv"
     path.write_bytes((shared / "data/assets" / path.name).read_bytes())
     path.with_suffix(".toml").write_text(COLOGNE, encoding="utf-8")
-    report = import_csv(database, path)
+    report = import_csv(db, path)
     assert (report.encoding, report.delimiter, report.decimal) == ("utf-8-sig", ";", ",")
     assert counts(report) == (292, 0, 0, 0, 0)
-    resources = database.get_resources_by_ven("Köln")
+    resources = db.get_resources_by_ven("Köln")
     assert len(resources) == 288
     assert {resource.resourceType for resource in resources} == {"EV"}
     assert resources[0].location == {"latitude": 50.937417, "longitude": 6.97069}
     assert resources[0].address == "Kennedyplatz 1, 50569 Köln"
     assert min(resource.capacities["P_max_kw"] for resource in resources) == 3.5
-    assert counts(import_csv(database, path)) == (0, 0, 292, 0, 0)
+    assert counts(import_csv(db, path)) == (0, 0, 292, 0, 0)
 
 
 def test_the_charger_register_without_a_mapping_tells_what_it_cannot_tell_apart(
-    database: ResourceDatabase, shared: Path
+    db: ResourceDatabase, shared: Path
 ) -> None:
     """Equal rows count as duplicates; rows of one place that differ are refused with the way out."""
     path = shared / "data/assets/chargingstations-cologne-bnetza.csv"
-    report = import_csv(database, path, flags=told("flags", columns=from_flags(["title=Betreiber"])))
+    report = import_csv(db, path, flags=told("flags", columns=from_flags(["title=Betreiber"])))
     assert report.created + len(report.duplicates) + len(report.rejected) == 292
     assert report.rejected
     assert all("number the duplicates" in item.reason for item in report.rejected)
 
 
-def test_a_large_file_streams(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_a_large_file_streams(db: ResourceDatabase, tmp_path: Path) -> None:
     """Rows are never held all at once: progress is told in the middle, in bytes and rows."""
     told_: list[tuple[int, int, int]] = []
     rows = [f"Hotel {n},x,8.{n},56.{n}" for n in range(1, 9001)]
     path = written(tmp_path, *rows)
-    report = import_csv(database, path, progress=lambda *done: told_.append(done), dry_run=True)
+    report = import_csv(db, path, progress=lambda *done: told_.append(done), dry_run=True)
     assert report.created == 9000
     assert len(told_) >= 2
     assert told_[-1] == (path.stat().st_size, path.stat().st_size, 9000)
@@ -346,7 +336,7 @@ class TestCommand:
         assert "resources.db" in result.stderr
 
 
-def test_a_file_that_is_not_there_is_named(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(db: ResourceDatabase, tmp_path: Path) -> None:
     """A missing file is an error of configuration with its path."""
     with pytest.raises(ConfigError, match="cannot be read"):
-        import_csv(database, tmp_path / "absent.csv", flags=CsvMapping(), seen=Seen())
+        import_csv(db, tmp_path / "absent.csv", flags=CsvMapping(), seen=Seen())

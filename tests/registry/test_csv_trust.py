@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ from venclient.registry.database import ResourceDatabase
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[ResourceDatabase]:
+def registry(db: ResourceDatabase) -> ResourceDatabase:
     """Give a registry with one resource that no file tells of."""
-    with ResourceDatabase(str(tmp_path / "resources.db")) as opened:
-        opened.upsert_resource(resource("mine"))
-        yield opened
+    db.upsert_resource(resource("mine"))
+    return db
 
 
 def resource(resource_id: str, **changes: Any) -> Resource:
@@ -66,68 +64,68 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_a_file_that_is_no_table_is_named_and_nothing_is_lost(
-    database: ResourceDatabase, tmp_path: Path, name: str
+    registry: ResourceDatabase, tmp_path: Path, name: str
 ) -> None:
     """It ends in a sentence with its path, and what was stored is there as before."""
     content, why = BAD_FILES[name]
-    before = dump(database)
+    before = dump(registry)
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=why) as caught:
-        import_csv(database, path)
+        import_csv(registry, path)
     assert "bad.csv" in str(caught.value)
-    assert dump(database) == before
+    assert dump(registry) == before
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_a_bad_row_is_named_and_nothing_is_lost(
-    database: ResourceDatabase, tmp_path: Path, name: str
+    registry: ResourceDatabase, tmp_path: Path, name: str
 ) -> None:
     """Its line and the reason are told; neither the file nor what was stored is touched."""
     text, why = BAD_ROWS[name]
-    before = dump(database)
+    before = dump(registry)
     path = written(tmp_path, *ROWS)
     with path.open("a", encoding="utf-8", newline="") as stream:
         stream.write(text)
-    report = import_csv(database, path)
+    report = import_csv(registry, path)
     assert [item.line for item in report.rejected] == [len(ROWS) + 2]
     assert why in report.rejected[0].reason
     assert not report.stored
-    assert dump(database) == before
-    assert counts(import_csv(database, path, keep_good=True)) == (5, 0, 0, 0, 1)
+    assert dump(registry) == before
+    assert counts(import_csv(registry, path, keep_good=True)) == (5, 0, 0, 0, 1)
 
 
-def test_quoted_newlines_are_spaces(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_quoted_newlines_are_spaces(registry: ResourceDatabase, tmp_path: Path) -> None:
     """A line break in a cell makes no second row."""
     report = import_csv(
-        database, written(tmp_path, '"Hotel\nA","Nørregade 1,\n7400 Herning",8.9,56.1', *ROWS)
+        registry, written(tmp_path, '"Hotel\nA","Nørregade 1,\n7400 Herning",8.9,56.1', *ROWS)
     )
     assert counts(report) == (6, 0, 0, 0, 0)
-    assert {one.resourceName for one in database.get_resources(ven="Herning")} >= {"Hotel A", "Hotel B"}
+    assert {one.resourceName for one in registry.get_resources(ven="Herning")} >= {"Hotel A", "Hotel B"}
 
 
-def test_an_id_twice_in_a_file_is_refused(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_an_id_twice_in_a_file_is_refused(registry: ResourceDatabase, tmp_path: Path) -> None:
     """Two rows of one id that differ: the later is refused, naming the earlier."""
     rows = ["Hotel A,x,8.9,56.1,site-1", "Hotel B,y,8.8,56.2,site-1"]
-    report = import_csv(database, written(tmp_path, *rows, header=f"{HEADER},resource_id"))
+    report = import_csv(registry, written(tmp_path, *rows, header=f"{HEADER},resource_id"))
     (item,) = report.rejected
     assert (item.line, item.column) == (3, "resource_id")
     assert "'site-1' stands at hotels-in-denmark.csv:2 already" in item.reason
 
 
-def test_an_id_of_the_database_is_updated(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_an_id_of_the_database_is_updated(registry: ResourceDatabase, tmp_path: Path) -> None:
     """An id that is stored is that very resource: the row updates it, and the difference is told."""
     path = written(tmp_path, "Hotel A,x,8.9,56.1,mine", header=f"{HEADER},resource_id")
-    report = import_csv(database, path)
+    report = import_csv(registry, path)
     assert counts(report) == (0, 1, 0, 0, 0)
     assert report.changes[0].fields["resourceName"] == ("Site mine", "Hotel A")
-    assert database.count() == 1
+    assert registry.count() == 1
 
 
-def test_a_meter_point_of_two_sites_is_doubted(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_a_meter_point_of_two_sites_is_doubted(registry: ResourceDatabase, tmp_path: Path) -> None:
     """The same meter point in two rows, or in a row and with another stored resource, is a warning."""
     rows = [f"Hotel {n},x,8.{n},56.1,707057500483043946" for n in (1, 2)]
-    report = import_csv(database, written(tmp_path, *rows, header=f"{HEADER},meterpoint_id"))
+    report = import_csv(registry, written(tmp_path, *rows, header=f"{HEADER},meterpoint_id"))
     assert counts(report) == (2, 0, 0, 0, 0)
     doubts = {text: lines for text, lines in report.warnings.items() if "meter point id" in text}
     assert doubts == {
@@ -137,7 +135,7 @@ def test_a_meter_point_of_two_sites_is_doubted(database: ResourceDatabase, tmp_p
 
 
 def test_a_column_that_changes_its_decimal_mark_is_not_misread(
-    database: ResourceDatabase, tmp_path: Path
+    registry: ResourceDatabase, tmp_path: Path
 ) -> None:
     """ "1,234" is a thousand only in a column that never writes a comma for the decimals."""
     rows = [f"Hotel {n},x,8.{n},56.{n},2{n}.5" for n in range(1, 8)]
@@ -145,89 +143,89 @@ def test_a_column_that_changes_its_decimal_mark_is_not_misread(
     header = f"{HEADER},kW"
     thousand = 'Hotel X,x,8.9,56.9,"1,234"'
     report = import_csv(
-        database, written(tmp_path, *rows, thousand, header=header), flags=flags, dry_run=True
+        registry, written(tmp_path, *rows, thousand, header=header), flags=flags, dry_run=True
     )
     assert counts(report) == (8, 0, 0, 0, 0)
     path = written(tmp_path, *rows, thousand, 'Hotel Y,x,8.8,56.8,"22,5"', header=header)
-    report = import_csv(database, path, flags=flags, keep_good=True)
+    report = import_csv(registry, path, flags=flags, keep_good=True)
     assert [item.line for item in report.rejected] == [9, 10]
     assert "may be 1234 or 1.234" in report.rejected[0].reason
 
 
-def test_what_disappeared_is_told_until_somebody_decides(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_what_disappeared_is_told_until_somebody_decides(registry: ResourceDatabase, tmp_path: Path) -> None:
     """A row that is gone is told at each import, nothing is deleted, and on demand it is switched off."""
-    import_csv(database, written(tmp_path, *ROWS))
+    import_csv(registry, written(tmp_path, *ROWS))
     path = written(tmp_path, *ROWS[1:])
     for _ in range(2):
-        report = import_csv(database, path)
+        report = import_csv(registry, path)
         assert [one.name for one in report.disappeared] == ["Hotel A"]
-    assert import_csv(database, path, dry_run=True, disable_missing=True).disabled == 1
+    assert import_csv(registry, path, dry_run=True, disable_missing=True).disabled == 1
     gone = report.disappeared[0].resource_id
-    assert _enabled(database, gone)
-    assert import_csv(database, path, disable_missing=True).disabled == 1
-    assert not _enabled(database, gone)
-    assert import_csv(database, path).disappeared == []
-    assert database.count() == 6
+    assert _enabled(registry, gone)
+    assert import_csv(registry, path, disable_missing=True).disabled == 1
+    assert not _enabled(registry, gone)
+    assert import_csv(registry, path).disappeared == []
+    assert registry.count() == 6
 
 
-def _enabled(database: ResourceDatabase, resource_id: str) -> bool | None:
-    found = database.get_resource(resource_id)
+def _enabled(registry: ResourceDatabase, resource_id: str) -> bool | None:
+    found = registry.get_resource(resource_id)
     assert found is not None
     return found.enabled
 
 
-def test_a_refused_row_is_no_reason_to_switch_off(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_a_refused_row_is_no_reason_to_switch_off(registry: ResourceDatabase, tmp_path: Path) -> None:
     """With refused rows nobody knows what is missing: nothing is switched off, and it stays known."""
-    import_csv(database, written(tmp_path, *ROWS))
+    import_csv(registry, written(tmp_path, *ROWS))
     path = written(tmp_path, ROWS[0].replace("56.1", "x"), *ROWS[2:])
-    report = import_csv(database, path, keep_good=True, disable_missing=True)
+    report = import_csv(registry, path, keep_good=True, disable_missing=True)
     assert (report.disabled, report.disappeared_count) == (0, 2)
     assert any("nothing was switched off" in note for note in report.notes)
-    report = import_csv(database, written(tmp_path, ROWS[0], *ROWS[2:]), disable_missing=True)
+    report = import_csv(registry, written(tmp_path, ROWS[0], *ROWS[2:]), disable_missing=True)
     assert [one.name for one in report.disappeared] == ["Hotel B"]
 
 
-def test_files_at_other_places_are_other_sources(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_files_at_other_places_are_other_sources(registry: ResourceDatabase, tmp_path: Path) -> None:
     """Nothing disappears from a file because another one lacks it, unless both are told to be one source."""
     other = tmp_path / "other"
     other.mkdir()
-    import_csv(database, written(tmp_path, *ROWS))
+    import_csv(registry, written(tmp_path, *ROWS))
     path = written(other, *ROWS[:2])
-    assert import_csv(database, path).disappeared_count == 0
-    import_csv(database, written(tmp_path, *ROWS), source="hotels")
-    assert import_csv(database, path, source="hotels").disappeared_count == 3
+    assert import_csv(registry, path).disappeared_count == 0
+    import_csv(registry, written(tmp_path, *ROWS), source="hotels")
+    assert import_csv(registry, path, source="hotels").disappeared_count == 3
 
 
-def test_a_stored_row_that_makes_no_sense_is_replaced(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_a_stored_row_that_makes_no_sense_is_replaced(registry: ResourceDatabase, tmp_path: Path) -> None:
     """A damaged row stops no import: what the file says takes its place, and that is said."""
     path = written(tmp_path, *ROWS)
-    import_csv(database, path)
-    with database.get_connection() as connection:
+    import_csv(registry, path)
+    with registry.get_connection() as connection:
         connection.execute("UPDATE resources SET capacities = '{' WHERE resource_name = 'Hotel C'")
-    report = import_csv(database, path)
+    report = import_csv(registry, path)
     assert counts(report) == (0, 1, 4, 0, 0)
     ((text, lines),) = report.warnings.items()
     assert "made no sense" in text
     assert lines == [4]
-    assert counts(import_csv(database, path)) == (0, 0, 5, 0, 0)
+    assert counts(import_csv(registry, path)) == (0, 0, 5, 0, 0)
 
 
-def test_what_the_registry_refuses_is_a_refused_row(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_what_the_registry_refuses_is_a_refused_row(registry: ResourceDatabase, tmp_path: Path) -> None:
     """A rule of the registry that the reader does not know costs the row, with its line."""
     path = written(tmp_path, *ROWS, "Hotel X,x,8.9,56.1", header=HEADER)
     flags = told("test", connection=Connection(ConnectionType.MQTT, ActorType.READER, topic="meters/1"))
-    report = import_csv(database, path, flags=flags, keep_good=True)
+    report = import_csv(registry, path, flags=flags, keep_good=True)
     assert report.rejected_rows == 6
     assert "needs a host" in report.rejected[0].reason
-    assert database.count() == 1
+    assert registry.count() == 1
 
 
-def test_refused_rows_go_to_a_file_with_their_text(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_refused_rows_go_to_a_file_with_their_text(registry: ResourceDatabase, tmp_path: Path) -> None:
     """Line, column, reason and what stood there; the file is its owner's, and goes when all is good."""
     path = written(tmp_path, *ROWS, 'Hotel X,"Gade 1,\nsomewhere",8.9,z', "short,row")
     for keep_good in (True, False):
         rejects = RejectsFile(beside(path))
-        report = import_csv(database, path, rejects=rejects, keep_good=keep_good)
+        report = import_csv(registry, path, rejects=rejects, keep_good=keep_good)
         rejects.close()
     assert report.rejects_file == f"{path}.rejects.csv"
     assert beside(path).stat().st_mode & 0o777 == 0o600
@@ -237,21 +235,21 @@ def test_refused_rows_go_to_a_file_with_their_text(database: ResourceDatabase, t
     assert found[0]["original"] == 'Hotel X,"Gade 1,\nsomewhere",8.9,z'
     assert "2 cells, the header has 4" in found[1]["reason"]
     rejects = RejectsFile(beside(path))
-    import_csv(database, written(tmp_path, *ROWS), rejects=rejects)
+    import_csv(registry, written(tmp_path, *ROWS), rejects=rejects)
     rejects.close()
     assert not beside(path).exists()
 
 
 def test_a_rejects_file_that_cannot_be_written_changes_nothing(
-    database: ResourceDatabase, tmp_path: Path
+    registry: ResourceDatabase, tmp_path: Path
 ) -> None:
     """Where refused rows cannot go the import ends with a sentence, and nothing is stored."""
-    before = dump(database)
+    before = dump(registry)
     with pytest.raises(ConfigError, match="cannot be written"):
         import_csv(
-            database, written(tmp_path, *ROWS, "x"), rejects=RejectsFile(tmp_path / "no/such"), keep_good=True
+            registry, written(tmp_path, *ROWS, "x"), rejects=RejectsFile(tmp_path / "no/such"), keep_good=True
         )
-    assert dump(database) == before
+    assert dump(registry) == before
 
 
 def exported(path: Path, resources: list[Resource]) -> Path:
@@ -269,7 +267,8 @@ _resources = st.builds(
     st.just("one"),
     resourceName=_names,
     resourceSubType=st.none() | _names,
-    address=st.none() | st.text(st.characters(codec="utf-8"), max_size=12),
+    # PostgreSQL has no NUL in text and says so; that it comes back from a file is tested with the export.
+    address=st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12),
     ven=st.none() | _names,
     enabled=st.booleans(),
     connection=st.builds(
@@ -287,13 +286,13 @@ _resources = st.builds(
 
 @given(_resources)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_our_own_export_comes_back_exactly(database: ResourceDatabase, tmp_path: Path, one: Resource) -> None:
+def test_our_own_export_comes_back_exactly(registry: ResourceDatabase, tmp_path: Path, one: Resource) -> None:
     """What was exported is imported as it was: ids, connections, options, every character."""
-    database.clear_all_resources()
+    registry.clear_all_resources()
     path = exported(tmp_path / "export.csv", [one])
-    assert counts(import_csv(database, path)) == (1, 0, 0, 0, 0)
-    assert database.get_all_resources() == [one]
-    assert counts(import_csv(database, path)) == (0, 0, 1, 0, 0)
+    assert counts(import_csv(registry, path)) == (1, 0, 0, 0, 0)
+    assert registry.get_all_resources() == [one]
+    assert counts(import_csv(registry, path)) == (0, 0, 1, 0, 0)
 
 
 @given(st.lists(_resources, min_size=1, max_size=4))
@@ -336,42 +335,42 @@ def test_a_cell_that_is_not_plain_leaves_its_block_to_the_rows(column: str, cell
     assert decode_block({name: [row[name] for row in rows] for name in columns.COLUMNS}) is None
 
 
-def test_an_edited_export_changes_just_that(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_an_edited_export_changes_just_that(registry: ResourceDatabase, tmp_path: Path) -> None:
     """A value that was changed in the export is updated; a hidden password stays the stored one."""
     wired = Connection(ConnectionType.MQTT, ActorType.READER, "broker", 1883, "t", password="hush")
-    database.upsert_resource(resource("mine", connection=wired))
-    path = exported(tmp_path / "export.csv", database.get_all_resources())
+    registry.upsert_resource(resource("mine", connection=wired))
+    path = exported(tmp_path / "export.csv", registry.get_all_resources())
     assert "hush" not in path.read_text(encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8").replace("50.0", "75.5"), encoding="utf-8")
-    report = import_csv(database, path)
+    report = import_csv(registry, path)
     assert report.changes[0].fields == {"capacities.P_max_kw": (50.0, 75.5)}
-    kept = database.get_resource("mine")
+    kept = registry.get_resource("mine")
     assert kept is not None
     assert kept.connection.password == "hush"
 
 
-def test_bad_cells_of_an_export_are_named(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_bad_cells_of_an_export_are_named(registry: ResourceDatabase, tmp_path: Path) -> None:
     """Every cell that makes no sense is told, with its line, and nothing is stored."""
     path = exported(tmp_path / "export.csv", [resource("a"), resource("b", enabled=False)])
     path.write_text(
         path.read_text(encoding="utf-8").replace("false", "maybe").replace("MODBUSTCP", "SMOKE"),
         encoding="utf-8",
     )
-    report = import_csv(database, path)
+    report = import_csv(registry, path)
     assert report.rejected_rows == 2
     assert "maybe" in report.rejected[1].reason
     assert "SMOKE" in report.rejected[1].reason
-    assert database.count() == 1
+    assert registry.count() == 1
 
 
-def test_secrets_do_not_show_in_a_report(database: ResourceDatabase, tmp_path: Path) -> None:
+def test_secrets_do_not_show_in_a_report(registry: ResourceDatabase, tmp_path: Path) -> None:
     """A changed password is told as ***."""
     flags = [
         told("t", connection=Connection(ConnectionType.MQTT, ActorType.READER, "b", topic="t", password=word))
         for word in ("hush-1", "hush-2")
     ]
     path = written(tmp_path, *ROWS)
-    import_csv(database, path, flags=flags[0])
-    report = import_csv(database, path, flags=flags[1])
+    import_csv(registry, path, flags=flags[0])
+    report = import_csv(registry, path, flags=flags[1])
     assert report.updated == 5
     assert "hush" not in json.dumps(report.as_dict())

@@ -316,3 +316,45 @@ def test_options_are_checked_by_whom_they_are_for(tmp_path: Path) -> None:
         with pytest.raises(InvalidRecord, match=r"options\.values: missing"):
             db.insert_connection(make_connection())
         assert db.validate(make_resource()).problems == ["connection: options.values: missing"]
+
+
+def test_switch_that_is_no_truth_is_refused(db: ResourceDatabase) -> None:
+    """`enabled` "no" is not stored as true; 0, as old programs have it, is false."""
+    with pytest.raises(InvalidRecord, match="enabled must be True, False or None, not 'no'"):
+        db.upsert_resource(make_resource(enabled="no"))
+    db.upsert_resource(make_resource(enabled=0))
+    with pytest.raises(InvalidRecord, match="enabled must be True or False"):
+        db.set_enabled("r-1", "no")  # type: ignore[arg-type]
+
+    stored = db.get_resource("r-1")
+    assert stored is not None
+    assert stored.enabled is False
+
+
+def test_what_no_database_can_hold_is_an_error_of_ours(db: ResourceDatabase) -> None:
+    """Half a character in a name, a search or a bulk; what was stored stays."""
+    db.upsert_resource(make_resource())
+    half = "a\udc80b"
+    with pytest.raises(InvalidRecord, match=r"U\+DC80"):
+        db.upsert_resource(make_resource("r-2", resourceName=half))
+    with pytest.raises(InvalidRecord, match=r"U\+DC80"):
+        db.bulk_insert_resources([make_resource("r-2"), make_resource("r-3", address=half)])
+    with pytest.raises(InvalidRecord, match=r"U\+DC80"):
+        db.query(Query().with_text(half)).all()
+    with pytest.raises(InvalidRecord):
+        db.query(Query().limit(1).offset(2**63)).all()
+
+    assert [one.resourceID for one in db.get_all_resources()] == ["r-1"]
+
+
+@pytest.mark.parametrize("row_id", [2**31, 2**63, 2**100, -1])
+def test_connection_ids_that_no_row_has(db: ResourceDatabase, row_id: int) -> None:
+    """An id out of all ranges is one that is not there."""
+    db.upsert_resource(make_resource())
+    assert db.connection(row_id) is None
+    assert db.users_of_connection(row_id) == []
+    assert db.delete_connection(row_id) is False
+    with pytest.raises(NotFound):
+        db.update_resource("r-1", connection_id=row_id)
+    with pytest.raises(NotFound):
+        db.update_connection(row_id, host="h")

@@ -7,9 +7,11 @@ command line; 3 no gateway is running.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
+import venclient.cli.connections as connections_commands
 import venclient.cli.db as db_commands
 import venclient.cli.demo as demo_commands
 import venclient.cli.importing as importing_commands
@@ -21,6 +23,7 @@ import venclient.cli.resources_history as history_commands
 import venclient.cli.resources_set as set_commands
 import venclient.cli.service as service_commands
 import venclient.cli.simulate_vtn as simulate_vtn_commands
+import venclient.cli.templates as templates_commands
 from venclient import __version__
 from venclient.errors import ConfigError, VenError
 
@@ -43,11 +46,29 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(
+    context: typer.Context,
+    version: bool = typer.Option(  # noqa: ARG001 - its callback tells it
         False, "--version", help="Print the version.", callback=_version, is_eager=True
+    ),
+    registry: str | None = typer.Option(
+        None,
+        "--registry",
+        metavar="PATH|URL",
+        help="The resource database of all commands that take --db: a file, or postgresql://USER@HOST/NAME.",
     ),
 ) -> None:
     """Turn a site's meters and flexible assets into an OpenADR 3 Virtual End Node."""
+    if registry is not None:
+        context.default_map = _registry_defaults(context.command, registry)
+
+
+def _registry_defaults(command: Any, registry: str) -> dict[str, Any]:
+    """Give the registry as the default of `--db` in a command, or in all commands of a group."""
+    found = {param.name: registry for param in command.params if "--db" in param.opts}
+    inner = {
+        name: _registry_defaults(one, registry) for name, one in getattr(command, "commands", {}).items()
+    }
+    return found | inner
 
 
 app.command("demo")(demo_commands.demo)
@@ -55,6 +76,8 @@ app.command("import")(importing_commands.import_files)
 resources_commands.app.command("history")(history_commands.history)
 resources_commands.app.command("set")(set_commands.set_fields)
 app.add_typer(resources_commands.app, name="resources")
+app.add_typer(connections_commands.app, name="connections")
+app.add_typer(templates_commands.app, name="templates")
 app.command("read")(read_commands.read)
 app.add_typer(readings_commands.app, name="readings")
 app.command("run")(service_commands.run)

@@ -8,26 +8,25 @@ from typing import Annotated
 import typer
 
 from venclient.cli import db_copy
-from venclient.cli.resources import DEFAULT_DB, DbOption, JsonOption
+from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
 
 app = typer.Typer(no_args_is_help=True, help="Look after the file of the resource database.")
 app.command()(db_copy.copy)
 
 
 @app.command()
-def check(db: DbOption = DEFAULT_DB, as_json: JsonOption = False) -> None:
-    """Check the file without changing it; exit status 1 when something is wrong with it."""
+def check(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) -> None:
+    """Check the database without changing it; exit status 1 when something is wrong with it."""
     import json
     from dataclasses import asdict
 
-    from venclient.registry.inspection import inspect
+    from venclient.registry.inspection import inspect, inspect_server
+    from venclient.registry.opening import is_url
 
-    found = inspect(db)
+    found = inspect_server(db) if is_url(db) else inspect(Path(db))
     # Rows are decoded only where that changes nothing: opening an older file would upgrade it.
     if found.is_current and not found.problems:
-        from venclient.registry.database import ResourceDatabase
-
-        with ResourceDatabase(db) as registry:
+        with open_registry(db) as registry:
             for _ in registry.iter_resources():
                 pass
             registry.get_connections()
@@ -36,10 +35,17 @@ def check(db: DbOption = DEFAULT_DB, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
     else:
-        age = "" if found.is_current else ", to be upgraded when it is next opened, or by `ven db migrate`"
+        age = (
+            ""
+            if found.is_current or found.damage
+            else ", to be upgraded when it is next opened, or by `ven db migrate`"
+        )
+        parts = (
+            "" if is_url(db) else f" ({found.unused_bytes} of them unused), its log {found.log_bytes} bytes"
+        )
         typer.echo(
-            f"{found.path}: {found.bytes} bytes ({found.unused_bytes} of them unused), its log"
-            f" {found.log_bytes} bytes, schema {found.version or 'of the first generation'}{age}"
+            f"{found.path}: {found.bytes} bytes{parts},"
+            f" schema {found.version or ('unknown' if found.damage else 'of the first generation')}{age}"
         )
         if not found.damage:
             typer.echo(
@@ -55,18 +61,25 @@ def check(db: DbOption = DEFAULT_DB, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def migrate(db: DbOption = DEFAULT_DB) -> None:
-    """Bring an older file to this program's schema, in place, after a copy; a current one stays as it is."""
+def migrate(db: RegistryOption = DEFAULT_REGISTRY) -> None:
+    """Bring an older database to this program's schema, in place; a current one stays as it is.
+
+    Of a file a copy is kept; what PostgreSQL holds is changed in one transaction.
+    """
     from venclient.errors import NotFound
+    from venclient.registry.opening import is_url, shown, upgraded
     from venclient.registry.upgrade import upgrade
 
-    if not db.is_file():
-        raise NotFound("there is no such file", subject=str(db), hint="--db names another")
-    before, after = upgrade(db)
-    if before == after:
-        typer.echo(f"{db}: schema {after} already")
+    if is_url(db):
+        before, after = upgraded(db)
+    elif Path(db).is_file():
+        before, after = upgrade(Path(db))
     else:
-        typer.echo(f"{db}: schema {before or 'of the first generation'} -> {after}")
+        raise NotFound("there is no such file", subject=db, hint="--db names another")
+    if before == after:
+        typer.echo(f"{shown(db)}: schema {after} already")
+    else:
+        typer.echo(f"{shown(db)}: schema {before or 'of the first generation'} -> {after}")
 
 
 @app.command()
@@ -74,7 +87,7 @@ def backup(
     dest: Annotated[
         Path | None, typer.Argument(help="File or folder; beside the database when not told.")
     ] = None,
-    db: DbOption = DEFAULT_DB,
+    db: RegistryOption = DEFAULT_REGISTRY,
     keep: Annotated[
         int | None, typer.Option("--keep", min=1, help="Keep only the newest N backups in the folder.")
     ] = None,
@@ -83,28 +96,28 @@ def backup(
     from venclient.registry.backup import back_up
     from venclient.secrets import key_path_of
 
-    made = back_up(db, dest, keep=keep)
+    made = back_up(_file(db), dest, keep=keep)
     typer.echo(
         f"{made.copy.path}: {made.copy.bytes} bytes, {made.copy.resources} resources,"
         f" {made.copy.connections} connections; checked"
     )
     for path in made.removed:
         typer.echo(f"removed {path}")
-    key = key_path_of(str(db))
-    if key.exists():
+    key = key_path_of(db)
+    if key is not None and key.exists():
         typer.echo(f"the key {key} is not in it: keep a copy of that too, in another place")
 
 
 @app.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="The backup to put in place; it is only read.")],
-    db: DbOption = DEFAULT_DB,
+    db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Put a backup in the database's place, once it is checked; the file that was there is kept."""
     from venclient.registry.backup import restore as put_back
     from venclient.registry.schema import HEAD
 
-    done = put_back(file, db)
+    done = put_back(file, _file(db))
     typer.echo(f"{db}: {done.copy.resources} resources, {done.copy.connections} connections from {file}")
     if done.kept is not None:
         typer.echo(f"what was there before is in {done.kept}")
@@ -116,12 +129,12 @@ def restore(
 @app.command()
 def rescue(
     target: Annotated[Path, typer.Argument(help="The new database to make of what can be read.")],
-    db: DbOption = DEFAULT_DB,
+    db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Save what can still be read of a damaged file into a new one; the damaged file is only read."""
     from venclient.registry.rescue import rescue as save
 
-    saved = save(db, target)
+    saved = save(_file(db), target)
     for table, count in saved.items():
         typer.echo(f"{count:>8} {table}")
     typer.echo(f"saved in {target}; `ven db check --db {target}` tells what is missing")
@@ -129,20 +142,20 @@ def rescue(
 
 @app.command()
 def seal(
-    db: DbOption = DEFAULT_DB,
+    db: RegistryOption = DEFAULT_REGISTRY,
     new_key: Annotated[
         bool, typer.Option("--new-key", help="Make a key file where the old one is lost.")
     ] = False,
 ) -> None:
     """Seal the logins that are stored in the clear, and rewrite the file so that none is left in it."""
-    from venclient.cli.resources import open_registry
+    from venclient.registry.opening import shown
     from venclient.registry.sealing import rewrite
 
     with open_registry(db) as registry:
         if new_key:
             typer.echo(f"{registry.make_key()}: made; what the lost key sealed is to be stored again")
         count = registry.seal_secrets()
-    typer.echo(f"{db}: {count} usernames and passwords sealed")
+    typer.echo(f"{shown(db)}: {count} usernames and passwords sealed")
     if not rewrite(db):
         typer.echo(
             f"{db}: another program has it open, so old text may be left in its log;"
@@ -151,3 +164,17 @@ def seal(
         )
         raise typer.Exit(1)
     typer.echo("copies that were made before still hold them in the clear")
+
+
+def _file(db: str) -> Path:
+    """Give the path of a database that is a file; ConfigError says what to do with another one."""
+    from venclient.errors import ConfigError
+    from venclient.registry.opening import is_url, shown
+
+    if is_url(db):
+        raise ConfigError(
+            "is no file",
+            subject=shown(db),
+            hint="pg_dump and pg_restore look after a server; `ven db copy` moves a registry to a file",
+        )
+    return Path(db)

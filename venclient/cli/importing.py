@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from venclient.model.resource import Resource
     from venclient.registry.csv_import import Progress
     from venclient.registry.csv_mapping import CsvMapping
     from venclient.registry.csv_report import ImportReport
     from venclient.registry.database import ResourceDatabase
     from venclient.registry.import_target import NoTarget
+    from venclient.registry.validation import CheckOptions
 
 EXIT_OK, EXIT_REJECTED, EXIT_UNUSABLE = 0, 1, 2
 _SHOWN = 5
+_COLUMNS = 20
+_REMEMBERED = 1_000
 
 
 def import_files(
@@ -153,7 +157,14 @@ def summary(report: ImportReport) -> str:
     source = f", mapping {report.mapping}" if report.mapping else ""
     written = f"{report.encoding}, delimiter {mark}, decimal mark {report.decimal}"
     lines = [f"{report.file}: {written}, header at line {report.header_line}{source}"]
+    if len(report.columns) > _COLUMNS and all(name == told for name, told in report.columns.items()):
+        columns = "those of our own export"
     lines.append(f"  columns: {columns}")
+    if report.unused:
+        more = f" and {len(report.unused) - _COLUMNS} more" if len(report.unused) > _COLUMNS else ""
+        lines.append(
+            f"  not used: {', '.join(report.unused[:_COLUMNS])}{more} (--map MEANING=COLUMN says what one is)"
+        )
     would = "would be " if report.dry_run or not report.stored else ""
     lines.append(
         f"  {would}created {report.created}, updated {report.updated}, unchanged {report.unchanged},"
@@ -241,10 +252,34 @@ def _open(db: str, dry_run: bool) -> ResourceDatabase | NoTarget:
     if dry_run and "://" not in db and not Path(db).exists():
         from venclient.registry.import_target import NoTarget
 
-        return NoTarget()
+        return NoTarget(_told_options())
     from venclient.registry.database import ResourceDatabase
 
-    return ResourceDatabase(db)
+    return ResourceDatabase(db, check_options=_told_options())
+
+
+def _told_options() -> CheckOptions:
+    """Give what has the connectors check the options that a file or its mapping tells.
+
+    A connection without any is taken: its register map may come later. What the many rows of a file
+    share is checked once.
+    """
+    known: dict[str, list[str]] = {}
+
+    def check(resource: Resource) -> list[str]:
+        link = resource.connection
+        if not link.options:
+            return []
+        key = f"{link.type} {link.options!r}"
+        if key not in known:
+            from venclient.connectors import option_problems
+
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known[key] = option_problems(resource)
+        return known[key]
+
+    return check
 
 
 @contextmanager

@@ -8,26 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry
+
 if TYPE_CHECKING:
     from venclient.model.resource import Resource
 
 
 def read(
     resource: Annotated[str, typer.Argument(help="Id or name of the resource.", show_default=False)],
-    db: Annotated[Path, typer.Option("--db", help="The resource database.")] = Path("config/resources.db"),
+    db: RegistryOption = DEFAULT_REGISTRY,
     timeout_s: Annotated[
         float, typer.Option("--timeout", help="Seconds to wait for a value.", min=0.1, max=3600)
     ] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Read one meter now and print every quantity it tells, with its time.
+    """Read one meter now and print every quantity it tells.
 
     A device that allows a single connection cannot be read while the gateway holds it.
     """
     from venclient.connectors.snapshot import one_shot_site, run_to_end, take_snapshot
 
-    chosen = _find(db, resource)
-    site = one_shot_site(db.resolve().parent)
+    chosen = find_resource(db, resource)
+    site = one_shot_site(folder_of(db))
     found = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s))
     newest = {quantity: readings[-1] for quantity, readings in sorted(found.items())}
     if as_json:
@@ -46,14 +48,18 @@ def read(
         typer.echo("  connected, but it has no value now")
 
 
-def _find(db: Path, wanted: str) -> Resource:
+def folder_of(db: str) -> Path:
+    """Give the folder where relative files of a database's connections are: its own, of a URL the current."""
+    from venclient.registry.opening import is_url
+
+    return Path.cwd() if is_url(db) else Path(db).resolve().parent
+
+
+def find_resource(db: str, wanted: str) -> Resource:
     """Give the resource with that id, else the one with that name; NotFound says what there is instead."""
     from venclient.errors import Conflict, NotFound
-    from venclient.registry.database import ResourceDatabase
 
-    if not db.exists():
-        raise NotFound("there is no such file", subject=str(db), hint="run `ven import`, or give --db")
-    with ResourceDatabase(str(db)) as registry:
+    with open_registry(db) as registry:
         by_id = registry.get_resource(wanted)
         if by_id is not None:
             return by_id

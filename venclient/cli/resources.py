@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from venclient.registry.database import ResourceDatabase
     from venclient.registry.query import Query
 
-DbOption = Annotated[Path, typer.Option("--db", help="The resource database.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-DEFAULT_DB = Path("config/resources.db")
+_NAMED = 10
 
 RegistryOption = Annotated[
     str, typer.Option("--db", help="The resource database: a file, or postgresql://USER@HOST/NAME.")
 ]
-DEFAULT_REGISTRY = str(DEFAULT_DB)
+DEFAULT_REGISTRY = "config/resources.db"
 
 app = typer.Typer(no_args_is_help=True, help="Look at the resources in the database.")
 
@@ -57,6 +56,7 @@ def list_resources(
             sys.stdout.writelines(wanted[0](found))
         else:
             print_table(found.all(), query, found.count())
+        tell_what_there_is(registry, query)
         _name_rejects(registry)
 
 
@@ -102,6 +102,7 @@ def export(
         else:
             export_file(file, pieces, overwrite=force)
             typer.echo(f"{file}: {count} resources as {name}")
+        tell_what_there_is(registry, query)
         _name_rejects(registry)
 
 
@@ -111,8 +112,15 @@ def show(
     db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
-    """Show everything about one resource; passwords show as ***."""
-    from venclient.errors import NotFound
+    """Show everything about one resource; passwords show as ***.
+
+    `reporting` is what is stored; `reported as` is what that comes to with the defaults of its type, and
+    `reporting status` how the reports stand.
+    """
+    from dataclasses import asdict
+
+    from venclient.errors import InvalidRecord, NotFound
+    from venclient.model.reporting import ReportingConfig
     from venclient.registry.export import as_dict
 
     with open_registry(db) as registry:
@@ -123,14 +131,54 @@ def show(
                 subject=registry.db_path,
                 hint="`ven resources list` shows what there is",
             )
+        status = registry.reporting_status(resource_id)
     shown = as_dict(resource)
+    wrong = ""
+    try:
+        shown["reported_as"] = ReportingConfig.of(resource).as_dict()
+    except InvalidRecord as error:
+        shown["reported_as"], wrong = None, error.what
+    shown["reporting_status"] = None
+    if status is not None:
+        told = asdict(status)
+        del told["resource_id"]
+        shown["reporting_status"] = {name: _plain(value) for name, value in told.items()}
     if as_json:
         print_json(shown)
-        return
+    else:
+        _print_fields(shown)
+    if wrong:
+        typer.echo(f"cannot be reported: {wrong}", err=True)
+
+
+def _plain(value: object) -> object:
+    """Give a value as JSON can hold it."""
+    from datetime import datetime
+
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+
+
+def _print_fields(shown: dict[str, Any]) -> None:
+    """Print names and values, one a line; names are those that `ven resources set` takes."""
+    import json
+
+    lines: list[tuple[str, str]] = []
+
+    def add(name: str, value: object, depth: int) -> None:
+        if isinstance(value, dict) and value and depth:
+            for key, one in value.items():
+                add(f"{name}.{key}", one, depth - 1)
+        elif value is None or value == {}:
+            lines.append((name, "-"))
+        else:
+            plain = not isinstance(value, (dict, list, bool))
+            lines.append((name, str(value) if plain else json.dumps(value, ensure_ascii=False)))
+
     for name, value in shown.items():
-        inner = value if isinstance(value, dict) else {"": value}
-        for key, one in inner.items():
-            typer.echo(f"{f'{name}.{key}' if key else name:32} {'-' if one is None else one}")
+        add(name, value, 2)  # as deep as `connection.options.unit`
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        typer.echo(f"{name:<{width}}  {text}")
 
 
 @app.command()
@@ -180,6 +228,24 @@ def print_json(value: object) -> None:
     import json
 
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def tell_what_there_is(registry: ResourceDatabase, query: Query) -> None:
+    """Say, when a query names a VEN or sub-type that nothing has, what there is instead."""
+    import difflib
+
+    vens = registry.values_of("ven") if query.vens else []
+    sub_types = registry.values_of("resource_sub_type") if query.sub_types else []
+    for kind, asked, known in (("VEN", query.vens, vens), ("sub-type", query.sub_types, sub_types)):
+        for one in asked:
+            if one in known:
+                continue
+            folded = {name.casefold(): name for name in known}
+            close = difflib.get_close_matches(one.casefold(), folded, n=1)
+            meant = f"; {folded[close[0]]!r} was meant?" if close else ""
+            more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+            there = f"{', '.join(known[:_NAMED])}{more}" if known else "none"
+            typer.echo(f"nothing has the {kind} {one!r}{meant}; there are: {there}", err=True)
 
 
 def _name_rejects(registry: ResourceDatabase) -> None:

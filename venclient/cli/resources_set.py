@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from venclient.cli.conditions import with_query
-from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry
+from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry, tell_what_there_is
 
 if TYPE_CHECKING:
     from venclient.registry.query import Query
@@ -54,6 +54,8 @@ def set_fields(
         if where:
             both = set(registry.query(asked).ids())
             chosen = [one for one in chosen if one in both]
+        for one in (query, asked):
+            tell_what_there_is(registry, one)
         with _Bar(len(chosen)) as bar:
             changed = registry.set_where(chosen, changes, dry_run=dry_run, progress=bar.progress)
     typer.echo(f"{'would change' if dry_run else 'changed'} {changed} of {len(chosen)} resources")

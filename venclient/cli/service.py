@@ -16,6 +16,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Look at the settings.")
 
 
 def run(
+    context: typer.Context,
     config: ConfigOption = DEFAULT_CONFIG,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
 ) -> None:
@@ -27,7 +28,11 @@ def run(
     from venclient.gateway import Gateway
     from venclient.settings import load_settings
 
-    settings = load_settings(config, flags={"log.level": log_level})
+    # `ven --registry` goes before the file's; a path in it starts, as any typed one, at the current folder.
+    registry = context.find_root().params.get("registry")
+    if registry is not None and "://" not in registry:
+        registry = str(Path(registry).absolute())
+    settings = load_settings(config, flags={"log.level": log_level, "registry.database": registry})
     logging.basicConfig(
         level=settings["log.level"].upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )

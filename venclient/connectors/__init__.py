@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from venclient.connectors.base import Batch, OpenReader, Reader, Site
 from venclient.connectors.leases import Leases
-from venclient.connectors.options import check_options
+from venclient.connectors.options import check_options, quality_problems, refuse, without_quality
 from venclient.errors import ConfigError
 from venclient.model.resource import Connection, ConnectionType, Resource
 
@@ -46,7 +46,7 @@ def _lazy(module: str, function: str) -> OpenReader:
 
 CONNECTORS: Mapping[str, OpenReader] = MappingProxyType(
     {
-        ConnectionType.MODBUSTCP.value: _lazy("modbus", "open_modbus_reader"),
+        ConnectionType.MODBUSTCP.value: _lazy("modbus_device", "open_modbus_device"),
         ConnectionType.MQTT.value: _lazy("mqtt", "open_mqtt_reader"),
         ConnectionType.FILEREADER.value: _lazy("file", "open_file_reader"),
     }
@@ -74,6 +74,8 @@ def open_reader(resource: Resource, site: Site) -> Reader:
     ConfigError names an unknown connector, or everything that is wrong with the connection.
     """
     connection = resource.connection
+    if problems := quality_problems(connection.options):
+        raise refuse(resource, [*problems, *_others(resource)], page="docs/explanation/quality.md")
     site = replace(site, secret=_secret_of(resource, site.secret))
     name = (connection.options or {}).get("connector", connection.type.value)
     if name in CONNECTORS:
@@ -101,8 +103,17 @@ def option_problems(resource: Resource) -> list[str]:
 
     What a connector of another package wants is known only to its opener, so nothing is said of those.
     """
-    options = dict(resource.connection.options or {})
+    return [*_others(resource), *quality_problems(resource.connection.options)]
+
+
+def _others(resource: Resource) -> list[str]:
+    """Give the mistakes in the connector's own options."""
+    options = dict(without_quality(resource).connection.options or {})
     name = options.pop("connector", resource.connection.type.value)
+    if name == ConnectionType.MODBUSTCP.value and "template" in options:
+        from venclient.connectors.modbus_device import template_problems
+
+        return template_problems(options)
     if isinstance(name, str) and name in _FORMS:
         module, form = _FORMS[name]
         return check_options(options, getattr(importlib.import_module(f"{__name__}.{module}"), form))[1]
@@ -150,6 +161,7 @@ def _installed() -> dict[str, EntryPoint]:
 
 def _without_choice(resource: Resource) -> Resource:
     """Give the resource without the options that are not the connector's own."""
+    resource = without_quality(resource)
     options = resource.connection.options
     if not options or "connector" not in options:
         return resource

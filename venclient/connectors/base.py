@@ -19,6 +19,7 @@ from venclient.clock import Clock
 from venclient.connectors.leases import Leases
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
+from venclient.model.setpoint import Receipt, Setpoint
 
 
 def _nothing_to_acknowledge() -> None:
@@ -59,6 +60,19 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class Writer(Protocol):
+    """A resource's device, to be told what to do."""
+
+    async def write(self, setpoint: Setpoint) -> Receipt:
+        """Tell the device; WriteRefused when it says no or must not be told so, else a ConnectorError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the device; safe to call twice."""
+        ...
+
+
 @dataclass(frozen=True)
 class Site:
     """What connectors share within one gateway.
@@ -79,3 +93,4 @@ class Site:
 
 
 OpenReader = Callable[[Resource, Site], Reader]
+OpenWriter = Callable[[Resource, Site], Writer]

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from hashlib import blake2b
 
 import msgspec
 
-from venclient.connectors.base import Batch, Site
-from venclient.connectors.file_format import CsvRows, FileOptions, JsonRows, split_cells
-from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece, next_piece
+from venclient.connectors.base import Batch, Reader, Site
+from venclient.connectors.file_content import Content, Found
+from venclient.connectors.file_drop import DropReader
+from venclient.connectors.file_format import FileOptions
+from venclient.connectors.file_tail import Mark, next_piece
 from venclient.connectors.options import check_options, refuse, subject_of
-from venclient.connectors.timestamps import in_order
 from venclient.errors import ConnectFailed, Undecodable
-from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
 
 PAGE = "docs/connectors/file.md"
@@ -25,13 +22,6 @@ TIMEOUT_S = 30.0
 MOST_PIECES = 50
 #: With more than this unread the next look comes at once: a backlog must not take an interval per piece.
 BACKLOG_BYTES = 64 * 1024
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-@dataclass
-class _Found:
-    readings: list[Reading] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
 
 
 class FileReader:
@@ -44,14 +34,12 @@ class FileReader:
         self._subject = subject_of(resource)
         self._name = resource.connection.file or ""
         self._path = site.folder / self._name
-        self._options = options
-        self._form = _form(options)
+        self._complete = options.is_complete
+        self._content = Content(resource, options)
         self._key = f"file {resource.resourceID} {self._name}"
         self._bookmark = site.bookmark
         self._mark: Mark | None = None
         self._started = False
-        self._rows: CsvRows | JsonRows | None = None
-        self._rows_header: str | None = None
         self._at_end: tuple[int, int, int] | None = None
 
     async def read(self) -> Batch:
@@ -61,7 +49,7 @@ class FileReader:
         """
         if not self._started:
             self._started = True
-            self._mark = _mark_of(self._bookmark(self._key), self._form)
+            self._mark = _mark_of(self._bookmark(self._key), self._content.form)
         state = self._state()
         if state is not None and state == self._at_end:
             return Batch()
@@ -88,11 +76,11 @@ class FileReader:
 
     # In a thread
 
-    def _read_on(self, mark: Mark | None) -> tuple[_Found, Mark | None]:
-        found = _Found()
+    def _read_on(self, mark: Mark | None) -> tuple[Found, Mark | None]:
+        found = Found()
         for _ in range(MOST_PIECES):
             try:
-                piece = next_piece(self._path, mark, complete=not self._options.follow)
+                piece = next_piece(self._path, mark, complete=self._complete, grouping=self._content.grouping)
             except OSError as error:
                 raise ConnectFailed(
                     f"cannot read {self._path} ({error.strerror or error})",
@@ -101,95 +89,29 @@ class FileReader:
                 ) from error
             if mark is not None and piece.mark.offset == mark.offset and piece.mark.inode == mark.inode:
                 break
-            mark = self._understand(piece, found)
+            try:
+                mark = self._content.understand(piece, self._name, found)
+            except ValueError as error:
+                raise Undecodable(
+                    f"{self._path}: {error}",
+                    subject=self._subject,
+                    hint="correct delimiter, encoding or the names of columns in the connection's options",
+                ) from None
             if found.readings or found.rejects or (not piece.lines and not piece.mark.skipping):
                 break
         return found, mark
 
-    def _understand(self, piece: Piece, found: _Found) -> Mark:
-        mark = piece.mark
-        if piece.fresh:
-            mark = msgspec.structs.replace(mark, form=self._form, header=None, last=None)
-        lines = list(piece.lines)
-        if piece.fresh and lines and lines[0][1] is not None:
-            lines[0] = (lines[0][0], lines[0][1].removeprefix(_BYTE_ORDER_MARK))
-        if self._needs_header and mark.header is None:
-            if not lines:
-                return mark
-            mark = msgspec.structs.replace(mark, header=self._text(lines.pop(0)[1], header=True))
-        rows = self._rows_for(mark.header)
-        last = None if mark.last is None else datetime.fromtimestamp(mark.last, UTC)
-        for number, line in lines:
-            try:
-                row = rows.read(self._text(line))
-                if row is None:
-                    continue
-            except ValueError as error:
-                found.rejects.append(Reject(f"{self._name}:{number}", str(error)))
-                continue
-            fold = self._options.time.fold
-            last = in_order(row.instants, last) if fold == "order" else row.instants[fold == "second"]
-            found.readings += [
-                Reading(self._resource_id, quantity, value, last) for quantity, value in row.values
-            ]
-            found.rejects += [Reject(f"{self._name}:{number}", reason) for reason in row.reasons]
-        return msgspec.structs.replace(mark, last=None if last is None else last.timestamp())
 
-    @property
-    def _needs_header(self) -> bool:
-        return self._options.format == "csv" and self._options.header is True
-
-    def _text(self, line: bytes | None, *, header: bool = False) -> str:
-        if line is None:
-            problem = f"the line has more than {MOST_BYTES} bytes"
-        else:
-            try:
-                return line.decode(self._options.codec)
-            except UnicodeDecodeError as error:
-                problem = f"the line is not {self._options.encoding} ({error.reason} at byte {error.start})"
-        if header:
-            raise self._undecodable(problem)
-        raise ValueError(problem)
-
-    def _rows_for(self, header: str | None) -> CsvRows | JsonRows:
-        if self._rows is None or header != self._rows_header:
-            try:
-                self._rows = self._make_rows(header)
-            except ValueError as error:
-                raise self._undecodable(str(error)) from None
-            self._rows_header = header
-        return self._rows
-
-    def _make_rows(self, header: str | None) -> CsvRows | JsonRows:
-        options = self._options
-        if options.format == "jsonl":
-            return JsonRows(options)
-        if header is not None:
-            return CsvRows(options, split_cells(header, options.delimiter))
-        return CsvRows(options, None if isinstance(options.header, bool) else options.header)
-
-    def _undecodable(self, problem: str) -> Undecodable:
-        return Undecodable(
-            f"{self._path}: {problem}",
-            subject=self._subject,
-            hint="correct delimiter, encoding or the names of columns in the connection's options",
-        )
-
-
-def open_file_reader(resource: Resource, site: Site) -> FileReader:
+def open_file_reader(resource: Resource, site: Site) -> Reader:
     """Give the reader of a FILEREADER connection; ConfigError lists all that is wrong with it."""
     options, problems = check_options(resource.connection.options, FileOptions)
     if not resource.connection.file:
         problems.insert(0, "file: missing; expected the name of the meter file")
     if options is None or problems:
         raise refuse(resource, problems, page=PAGE)
+    if options.drop:
+        return DropReader(resource, options, site)
     return FileReader(resource, options, site)
-
-
-def _form(options: FileOptions) -> str:
-    """Give a digest of all that decides what a row means: other options, and the file is read again."""
-    meaning = msgspec.structs.replace(options, follow=True, interval_s=1.0)
-    return blake2b(msgspec.json.encode(meaning, order="sorted"), digest_size=8).hexdigest()
 
 
 def _mark_of(bookmark: str | None, form: str) -> Mark | None:

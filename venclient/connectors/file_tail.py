@@ -1,8 +1,9 @@
 """Follows a file that grows: which lines are new since a mark, over rotation, truncation and restarts.
 
     same file, longer          go on at the mark
-    another file by this name  first the rest of the old one, if it lies beside under another name
-    shorter, or other bytes    from the start
+    another file by this name  first the rest of the old one, if it lies beside under another name, and what
+                               was rotated away since; then from the start
+    shorter, or other bytes    first the rest of its copy, if one lies beside; then from the start
 
 A line counts when its line end is there. Reads in pieces of bounded size; knows nothing of formats.
 """
@@ -10,8 +11,10 @@ A line counts when its line end is there. Reads in pieces of bounded size; knows
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,18 +22,23 @@ from typing import BinaryIO
 
 import msgspec
 
+from venclient.connectors.file_records import Grouping, Line
+
 MOST_LINES = 5000
 MOST_BYTES = 1024 * 1024
 _HEAD_BYTES = 256
 _TAIL_BYTES = 64
+#: What a rotation adds to a name: .1, -20260601, .2026-06-01 (compressed files are not read).
+_ROTATED = re.compile(r"[.-]\d[\d.:T_-]*")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a file was read: everything before `offset`, which is `lines` lines.
 
     `seen` tells this file from another: a digest of its first bytes and those before the offset.
-    `skipping` says that the offset lies within a line that is too long. `form`, `header` and `last` are
-    for whoever understands the lines: the options, the header line, the time of the last row (epoch s).
+    `skipping` says that the offset lies within a line that is too long. `form`, `header`, `last` and `note`
+    are for whoever understands the lines: the options, the header line, the time of the last row (epoch s),
+    what the rows were found to be.
     """
 
     inode: int = 0
@@ -41,6 +49,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     form: str = ""
     header: str | None = None
     last: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,52 +59,125 @@ class Piece:
     `mark` is where to go on; `fresh` says that the lines are the first of a file.
     """
 
-    lines: Sequence[tuple[int, bytes | None]]
+    lines: Sequence[Line]
     mark: Mark
     fresh: bool = False
 
 
-def next_piece(path: Path, mark: Mark | None, *, complete: bool = False) -> Piece:
+def next_piece(
+    path: Path, mark: Mark | None, *, complete: bool = False, grouping: Grouping | None = None
+) -> Piece:
     """Give the lines that come after `mark` (None: from the start); OSError when the file cannot be read.
 
-    `complete` says that the file is finished: its last line counts without a line end.
+    `complete` says that the file is finished: its last line counts without a line end. Of lines that
+    `grouping` joins to records only whole records are given.
     """
     try:
         with path.open("rb") as file:
-            state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                raise OSError("it is no ordinary file")
+            state = _ordinary(file)
             if mark is not None and _goes_on(file, mark):
-                return _read(file, mark, complete=complete)
-            rest = None if mark is None or mark.inode == state.st_ino else _rest_of_rotated(path, mark)
-            return rest or _read(file, Mark(inode=state.st_ino), complete=complete)
+                return _read(file, mark, complete=complete, grouping=grouping)
+            rest = None
+            if mark is not None:
+                rest = _rest_of_rotated(path, mark, grouping, truncated=mark.inode == state.st_ino)
+            return rest or _read(file, Mark(inode=state.st_ino), complete=complete, grouping=grouping)
     except FileNotFoundError:
         # Between the two steps of a rotation.
-        rest = None if mark is None else _rest_of_rotated(path, mark)
+        rest = None if mark is None else _rest_of_rotated(path, mark, grouping)
         if rest is None:
             raise
         return rest
 
 
-def _rest_of_rotated(path: Path, mark: Mark) -> Piece | None:
-    """Give what was not yet read of a file that was renamed within its folder, None when nothing is left."""
-    try:
-        with os.scandir(path.parent) as entries:
-            names = [entry.path for entry in entries if entry.inode() == mark.inode]
-        for name in names:
-            with Path(name).open("rb") as file:
-                if _goes_on(file, mark):
-                    piece = _read(file, mark, complete=True)
-                    return piece if piece.lines else None
-    except OSError:
+def piece_of(path: Path, mark: Mark | None, *, grouping: Grouping | None = None) -> tuple[Piece, bool]:
+    """Give the lines of a complete file after `mark`, and whether they are its last; OSError as above.
+
+    A file that is not the marked one is read from its start.
+    """
+    with path.open("rb") as file:
+        state = _ordinary(file)
+        if mark is None or not _goes_on(file, mark):
+            mark = Mark(inode=state.st_ino)
+        piece = _read(file, mark, complete=True, grouping=grouping)
+        return piece, piece.mark.offset >= os.fstat(file.fileno()).st_size
+
+
+def is_read(path: Path, mark: Mark) -> bool:
+    """Tell whether a file is the marked one and nothing of it lies behind the mark; OSError as above."""
+    with path.open("rb") as file:
+        return _goes_on(file, mark) and os.fstat(file.fileno()).st_size == mark.offset
+
+
+def _ordinary(file: BinaryIO) -> os.stat_result:
+    state = os.fstat(file.fileno())
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError("it is no ordinary file")
+    return state
+
+
+def _rest_of_rotated(
+    path: Path, mark: Mark, grouping: Grouping | None, *, truncated: bool = False
+) -> Piece | None:
+    """Give what was not yet read of files that were rotated away within the folder, None when that is all.
+
+    First comes the rest of the marked file, or of its copy where it was copied and truncated; then the files
+    that took its place and were rotated away in turn while nobody looked.
+    """
+    beside = sorted(_rotated(path), key=lambda one: one[1].st_mtime_ns)
+    old_ns: int | None = None
+    for name, state in beside:
+        is_it = bool(_added(path, name)) if truncated else state.st_ino == mark.inode
+        piece = _beside(name, mark, grouping, copied=truncated) if is_it else None
+        if piece is not None:
+            if piece.mark.offset > mark.offset:
+                return piece
+            old_ns = state.st_mtime_ns
+            break
+    if old_ns is None or truncated:
         return None
+    for name, state in beside:
+        if state.st_mtime_ns > old_ns and _added(path, name):
+            piece = _beside(name, Mark(inode=state.st_ino), grouping)
+            if piece is not None and piece.mark.offset:
+                return piece
     return None
 
 
-def _goes_on(file: BinaryIO, mark: Mark) -> bool:
+def _beside(name: Path, mark: Mark, grouping: Grouping | None, *, copied: bool = False) -> Piece | None:
+    """Give what a file that no longer grows has behind a mark, None when it is another or cannot be read."""
+    try:
+        with name.open("rb") as file:
+            if mark.offset and not _goes_on(file, mark, copied=copied):
+                return None
+            inode = os.fstat(file.fileno()).st_ino
+            return _read(file, mark, complete=True, grouping=grouping, inode=inode)
+    except OSError:
+        return None
+
+
+def _rotated(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Give the other ordinary files of the folder."""
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name != path.name and entry.is_file(follow_symlinks=False):
+                yield Path(entry.path), entry.stat()
+
+
+def _added(path: Path, other: Path) -> str:
+    """Give what the name of a rotated file has that the followed one has not, "" when they are unlike."""
+    name = other.name
+    for start, end in ((path.name, ""), (path.stem, path.suffix)):
+        if name.startswith(start) and name.endswith(end) and len(name) > len(start) + len(end):
+            added = name[len(start) : len(name) - len(end)]
+            if _ROTATED.fullmatch(added):
+                return added
+    return ""
+
+
+def _goes_on(file: BinaryIO, mark: Mark, *, copied: bool = False) -> bool:
     state = os.fstat(file.fileno())
-    same = state.st_ino == mark.inode and state.st_size >= mark.offset
-    return same and _digest(file, mark.offset) == mark.seen
+    same = state.st_ino == mark.inode or (copied and mark.offset > 0)
+    return same and state.st_size >= mark.offset and _digest(file, mark.offset) == mark.seen
 
 
 def _digest(file: BinaryIO, offset: int) -> str:
@@ -105,34 +187,62 @@ def _digest(file: BinaryIO, offset: int) -> str:
     return blake2b(head + file.read(min(_TAIL_BYTES, offset)), digest_size=8).hexdigest()
 
 
-def _read(file: BinaryIO, mark: Mark, *, complete: bool) -> Piece:
+def _read(
+    file: BinaryIO,
+    mark: Mark,
+    *,
+    complete: bool,
+    grouping: Grouping | None = None,
+    inode: int | None = None,
+) -> Piece:
     file.seek(mark.offset)
     block = file.read(MOST_BYTES)
     at_end = len(block) < MOST_BYTES
     parts = block.split(b"\n")
     unfinished = parts.pop()
-    lines: list[tuple[int, bytes | None]] = []
+    lines: list[Line] = []
+    starts: list[int] = []
     offset, number, skipping = mark.offset, mark.lines, mark.skipping
+
+    def take(part: bytes | None) -> None:
+        lines.append((number, part if part is None else part.removesuffix(b"\r")))
+        starts.append(offset)
+
     for part in parts[:MOST_LINES]:
-        offset += len(part) + 1
         number += 1
         if not skipping:
-            lines.append((number, part.removesuffix(b"\r")))
+            take(part)
+        offset += len(part) + 1
         skipping = False
-    if len(parts) <= MOST_LINES and unfinished:
+    all_taken = len(parts) <= MOST_LINES
+    if all_taken and unfinished:
         if at_end and complete:
-            offset += len(unfinished)
             number += 1
             if not skipping:
-                lines.append((number, unfinished.removesuffix(b"\r")))
+                take(unfinished)
+            offset += len(unfinished)
             skipping = False
         elif skipping or (not parts and not at_end):
             # One line fills the whole block: nobody will make sense of it.
             if not skipping:
-                lines.append((number + 1, None))
+                number += 1
+                take(None)
+                number -= 1
             skipping = True
             offset += len(unfinished)
+    if grouping is not None:
+        whole = grouping(lines, complete and at_end and all_taken)[1]
+        if not whole and not (at_end and all_taken):
+            whole = grouping(lines, True)[1]  # a record longer than a block is none
+        if whole < len(lines):
+            offset, number, skipping = starts[whole], lines[whole][0] - 1, False
+            del lines[whole:]
     after = msgspec.structs.replace(
-        mark, offset=offset, lines=number, skipping=skipping, seen=_digest(file, offset)
+        mark,
+        inode=mark.inode if inode is None else inode,
+        offset=offset,
+        lines=number,
+        skipping=skipping,
+        seen=_digest(file, offset),
     )
     return Piece(lines, after, fresh=mark.offset == 0)

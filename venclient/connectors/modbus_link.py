@@ -1,354 +1,384 @@
-"""One Modbus TCP connection to one endpoint, shared by all units behind it, one request in flight.
+"""One Modbus connection to one endpoint, shared by all units behind it.
 
-pymodbus does the protocol; this keeps its units from harming each other: requests queue first come,
-first served; a unit that stays silent is left alone for a while (`Breaker`); an answer counts only with
-the transaction, unit, function and length that were asked for; a link that carried garbage, half a
-frame or nothing for long is replaced.
+units        1: a b     5: c      9: d e        each with its own queue, breaker and time-outs
+sent         a  c  d  b  e                       a turn for each; one in flight, unless told otherwise
+
+Its units do not harm each other: one that stays silent is left alone for a while (`Breaker`); an answer
+counts only with the transaction, unit, function and length that were asked for; a connection that carried
+garbage, half a frame or nothing for long is replaced, and what others had asked on it is asked again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
-import struct
-from datetime import datetime, timedelta
-from types import MappingProxyType
-
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ModbusPDU
+from collections.abc import Iterable
+from datetime import timedelta
 
 from venclient.clock import Clock
+from venclient.connectors.modbus_errors import Breaker, again, refusal
+from venclient.connectors.modbus_frames import (
+    FRAMINGS,
+    Answer,
+    FramerName,
+    Question,
+    read_question,
+)
+from venclient.connectors.modbus_turns import Ask, Found, Turns
+from venclient.connectors.modbus_wire import Wire, connect
 from venclient.connectors.registers import RegisterKind
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout, Undecodable
 
-CONNECT_TIMEOUT_S = 3.0
-#: Time-outs are ours, per unit; pymodbus's own, per client, must never be the first to end.
 LONGEST_TIMEOUT_S = 60.0
 #: So many silences in a row, from whichever units, make the connection itself suspect.
 SILENCES_BEFORE_RECONNECT = 3
-
-_HEADER = struct.Struct(">HHHBB")
-_FUNCTIONS = MappingProxyType({"holding": 3, "input": 4})
-
-#: Modbus Application Protocol 1.1b3, section 7: what each exception code means, and what to do about it.
-EXCEPTIONS = MappingProxyType(
-    {
-        1: (
-            "illegal function",
-            "this device has no such registers: try kind holding instead of input, or input",
-        ),
-        2: ("illegal data address", "check address (zero-based) and kind, or lower max_gap"),
-        3: ("illegal data value", "lower max_registers: the device does not give so many at once"),
-        4: ("device failure", "look at the device: it could not do what it should"),
-        5: ("acknowledge, still working", "the device needs longer: read it less often"),
-        6: ("device busy", "read it less often"),
-        8: ("memory parity error", "look at the device: its memory is damaged"),
-        10: ("gateway path unavailable", "check the gateway's configuration of its serial line"),
-        11: ("no answer from the unit behind the gateway", "check the unit id, its wiring and baud rate"),
-    }
-)
-_TRANSIENT_EXCEPTIONS = frozenset({4, 5, 6, 10})
-
-# pymodbus logs every failed attempt; we say the first and the last one. Whoever debugs sets its level.
-_pymodbus_log = logging.getLogger("pymodbus")
-if _pymodbus_log.level == logging.NOTSET:
-    _pymodbus_log.setLevel(logging.CRITICAL)
-
-
-class IllegalAddress(Undecodable):
-    """The device has none, or not all, of the registers that were asked for at once."""
-
-
-class Breaker:
-    """Keeps off something that fails: after each failure for twice as long, up to a limit (seconds)."""
-
-    def __init__(self, clock: Clock, *, first_s: float, longest_s: float = 30.0) -> None:
-        self._clock = clock
-        self._first_s = first_s
-        self._longest_s = max(first_s, longest_s)
-        self._failures = 0
-        self._until_s = 0.0
-        self._error: ConnectorError | None = None
-
-    def check(self) -> None:
-        """Raise the last failure again, without a new attempt, while it is too early for one."""
-        wait_s = self._until_s - self._clock.monotonic()
-        if self._error is None or wait_s <= 0:
-            return
-        error = self._error
-        raise type(error)(
-            f"{error.what} (asked again in {wait_s:.0f} s)", subject=error.subject, hint=error.hint
-        )
-
-    def failed(self, error: ConnectorError) -> None:
-        """Note a failure."""
-        pause_s = min(self._longest_s, self._first_s * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        self._until_s = self._clock.monotonic() + pause_s
-        self._error = error
-
-    def succeeded(self) -> None:
-        """Forget earlier failures."""
-        self._failures = 0
-        self._error = None
 
 
 class ModbusLink:
     """The connection to one host and port. Made outside of a loop, connected on first use."""
 
-    def __init__(self, host: str, port: int, clock: Clock) -> None:
+    def __init__(self, host: str, port: int, clock: Clock, *, framer: FramerName = "tcp") -> None:
         self._host = host
         self._port = port
         self._clock = clock
+        self._framing = FRAMINGS[framer]
         self._endpoint = f"modbustcp {host}:{port}"
-        self._queue = asyncio.Lock()  # first come, first served
-        self._client: AsyncModbusTcpClient | None = None
+        self._depth = 1
+        self._paced = False
+        self._pause_s = 0.0
+        self._connect_delay_s = 0.0
+        self._turns = Turns()
+        self._in_flight: dict[int, Ask] = {}  # by transaction, the oldest first
+        self._transaction = 0
+        self._wire: Wire | None = None
         self._door = Breaker(clock, first_s=1.0)
         self._units: dict[int, Breaker] = {}
         self._silences = 0
-        self._spoilt = False
-        self._partial = 0
-        self._asked = (0, 0)  # transaction and unit of the request in flight
         self._stray: int | None = None
-        self._waiting: asyncio.Timeout | None = None
-        self._fault: ConnectorError | None = None
+        self._head_at = 0.0
+        self._watch_due = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._pausing: asyncio.Task[None] | None = None
+
+    def pace(self, *, depth: int, pause_s: float, connect_delay_s: float) -> None:
+        """Take up one more user's wishes; the most careful of all users' count.
+
+        `depth` requests may be in flight, `pause_s` passes before the next, and `connect_delay_s` after
+        connecting.
+        """
+        if self._framing.tells_apart:
+            self._depth = min(self._depth, depth) if self._paced else depth
+        self._paced = True
+        self._pause_s = max(self._pause_s, pause_s)
+        self._connect_delay_s = max(self._connect_delay_s, connect_delay_s)
 
     async def read(
         self, unit: int, kind: RegisterKind, address: int, count: int, *, timeout_s: float
-    ) -> tuple[list[int], datetime]:
-        """Give `count` register values and the moment they are from (half-way between request and answer).
+    ) -> Found:
+        """Give the payload of `count` registers (or bits) and the moment it is from; see `exchange`."""
+        return await self.exchange(read_question(unit, kind, address, count), timeout_s=timeout_s)
 
-        Raises ConnectFailed, ReadTimeout, IllegalAddress, Undecodable or another ConnectorError.
+    async def exchange(self, question: Question, *, timeout_s: float, retries: int = 0) -> Found:
+        """Give the payload of the answer and its moment, half-way between asking and answer.
+
+        Raises ConnectFailed, ReadTimeout, IllegalAddress, Undecodable, WriteRefused or another
+        ConnectorError. A silent unit is asked `retries` more times at once, unless it was silent before.
         """
-        breaker = self._units.get(unit)
+        breaker = self._units.get(question.unit)
         if breaker is None:
-            breaker = self._units[unit] = Breaker(self._clock, first_s=3 * timeout_s)
-        breaker.check()
-        async with self._queue:
-            breaker.check()  # the unit may have shown itself silent while we queued
-            while True:
-                reused = self._usable
-                client = await self._connected()
-                try:
-                    found = await self._exchange(client, unit, kind, address, count, timeout_s)
-                except IllegalAddress:
-                    breaker.succeeded()
-                    raise
-                except ConnectFailed as error:
-                    if reused:
-                        continue  # some devices close a connection that was idle, and say so only now
-                    breaker.failed(error)
-                    raise
-                except (ReadTimeout, Undecodable) as error:
-                    breaker.failed(error)
-                    raise
-                breaker.succeeded()
-                return found
+            breaker = self._units[question.unit] = Breaker(self._clock, first_s=3 * timeout_s)
+        if breaker.failures:
+            breaker.check()
+        if self._wire is None:
+            self._door.check()
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        ask = Ask(question, breaker, future, timeout_s, retries)
+        self._turns.add(ask)
+        self._pump()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._abandon(ask)
+            raise
 
-    async def _exchange(
-        self,
-        client: AsyncModbusTcpClient,
-        unit: int,
-        kind: RegisterKind,
-        address: int,
-        count: int,
-        timeout_s: float,
-    ) -> tuple[list[int], datetime]:
-        started_s = self._clock.monotonic()
-        answer = await self._ask(client, unit, kind, address, count, timeout_s)
-        took_s = self._clock.monotonic() - started_s
-        words = self._checked(answer, unit, kind, address, count)
-        return words, self._clock.now() - timedelta(seconds=took_s / 2)
+    def hang_up_if_idle(self) -> None:
+        """Close the connection unless somebody is using it; the next request opens it again."""
+        if not self._in_flight and not self._turns:
+            self._drop()
 
     async def close(self) -> None:
-        """Close the connection; a later read opens it again."""
+        """Close the connection; a later request opens it again."""
+        tasks = [task for task in (self._opening, self._pausing) if task is not None]
+        self._opening = self._pausing = None
+        for task in tasks:
+            task.cancel()
+        waiting = [*self._in_flight.values(), *self._turns.take_all()]
+        self._in_flight.clear()
         self._drop()
+        for ask in waiting:
+            ask.fail(ConnectFailed("the connection was closed by this program", subject=self._endpoint))
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    @property
-    def _usable(self) -> bool:
-        # Bytes that arrived for nobody would be taken for the start of the next answer.
-        clean = not self._spoilt and not self._partial
-        return clean and self._client is not None and self._client.connected
+    # Whose turn it is
 
-    async def _connected(self) -> AsyncModbusTcpClient:
-        if self._usable and self._client is not None:
-            return self._client
-        self._drop()
-        self._door.check()
-        client = AsyncModbusTcpClient(
-            self._host,
-            port=self._port,
-            reconnect_delay=0,
-            timeout=LONGEST_TIMEOUT_S + CONNECT_TIMEOUT_S,
-            retries=0,
-            trace_packet=self._screen,
-            trace_connect=self._connection_changed,
-        )
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                connected = await client.connect()
-            why = "" if connected else await self._why_not()
-        except TimeoutError:
-            connected, why = False, f"no answer within {CONNECT_TIMEOUT_S:g} s"
-        if not connected:
-            client.close()
-            error = ConnectFailed(
-                f"cannot connect: {why}",
-                subject=self._endpoint,
-                hint="check host and port, that the device is on, and that nobody else holds its connection",
-            )
-            self._door.failed(error)
-            raise error
-        self._door.succeeded()
-        self._client = client
-        return client
+    def _put_back(self, asks: Iterable[Ask]) -> None:
+        """Have requests sent again, before all others; a write may have been done, so it is not."""
+        for ask in reversed(list(asks)):
+            if ask.question.writes:
+                ask.fail(self._broken(ask))
+            else:
+                self._turns.put_back(ask)
 
-    async def _why_not(self) -> str:
-        """Say why connecting failed; pymodbus keeps the reason to itself, so ask the system again."""
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(self._host, self._port)
-        except socket.gaierror:
-            return f"the name {self._host} is unknown"
-        except ConnectionRefusedError:
-            return "refused, nothing listens there"
-        except TimeoutError:
-            return f"no answer within {CONNECT_TIMEOUT_S:g} s"
-        except OSError as error:
-            return error.strerror or type(error).__name__
-        writer.close()
-        return "the connection did not come about at the first attempt"
+    def _pump(self) -> None:
+        """Send as much as may be sent now."""
+        while self._turns and len(self._in_flight) < self._depth and self._pausing is None:
+            wire = self._wire
+            if wire is not None and not self._in_flight and not wire.clean:
+                self._drop()
+                wire = None
+            if wire is None:
+                self._open()
+                return
+            ask = self._turns.take()
+            if ask.future.done():
+                continue  # its caller has given up
+            try:
+                ask.breaker.check()  # the unit may have shown itself silent while this queued
+            except ConnectorError as error:
+                ask.fail(error)
+            else:
+                self._send(wire, ask)
 
-    def _drop(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+    def _send(self, wire: Wire, ask: Ask) -> None:
+        while True:
+            self._transaction = self._transaction % 0xFFFF + 1  # never 0, which some answer to anything
+            if self._transaction not in self._in_flight:
+                break
+        ask.since_s = self._clock.monotonic()
+        self._in_flight[self._transaction] = ask
+        if len(self._in_flight) == 1:
+            self._stray = None
+            self._watch_head(ask)
+        wire.transport.write(wire.framing.frame(self._transaction, ask.question))
+
+    def _taken(self, transaction: int) -> None:
+        """Forget a request that was in flight; the one behind it begins to count from now."""
+        head = next(iter(self._in_flight)) == transaction
+        del self._in_flight[transaction]
+        if head and self._in_flight:
+            first = next(iter(self._in_flight.values()))
+            first.since_s = self._clock.monotonic()
+            self._watch_head(first)
+
+    def _abandon(self, ask: Ask) -> None:
+        for transaction, one in list(self._in_flight.items()):
+            if one is ask:
+                self._taken(transaction)
+                if not self._framing.tells_apart:
+                    self._drop()  # its answer could be taken for that to the next question
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """Send the next, after the pause that the device needs."""
+        if self._pause_s:
+            if self._pausing is None:
+                self._pausing = asyncio.create_task(self._pause(), name=f"pause {self._endpoint}")
+        else:
+            self._pump()
+
+    async def _pause(self) -> None:
+        await self._clock.sleep(self._pause_s)
+        self._pausing = None
+        self._pump()
+
+    # What comes back
+
+    def answered(self, answer: Answer) -> None:
+        """Take an answer from the connection."""
+        wire = self._wire
+        transaction = answer.transaction
+        if not self._framing.tells_apart and self._in_flight:
+            transaction = next(iter(self._in_flight))
+        ask = self._in_flight.get(transaction)
+        if ask is None or wire is None:
+            if transaction == 0 and self._in_flight:
+                self._blame(
+                    Undecodable(
+                        "the answer carries no transaction id",
+                        hint="update the firmware of the device or its gateway",
+                    )
+                )
+            return  # else it is late, and its caller has gone
+        question = ask.question
+        if answer.unit != question.unit:
+            self._stray = answer.unit
+            return
+        same = answer.function & 0x7F == question.function
+        if not same and not self._framing.tells_apart:
+            return  # late, to another question
+        self._taken(transaction)
         self._silences = 0
-        self._spoilt = False
-        self._partial = 0
-
-    async def _ask(
-        self,
-        client: AsyncModbusTcpClient,
-        unit: int,
-        kind: RegisterKind,
-        address: int,
-        count: int,
-        limit_s: float,
-    ) -> ModbusPDU:
-        read = client.read_holding_registers if kind == "holding" else client.read_input_registers
-        subject = f"{self._endpoint} unit {unit}"
-        self._fault, self._stray = None, None
-        try:
-            async with asyncio.timeout(limit_s) as self._waiting:
-                answer: ModbusPDU = await read(address, count=count, device_id=unit)
-        except TimeoutError:
-            if self._fault is None:
-                raise self._silence(subject, limit_s) from None
-        except ModbusException as error:
-            self._fault = ConnectFailed(
-                f"the connection broke ({error.string})", hint="check the network between here and the device"
-            )
-        finally:
-            self._waiting = None
-        if self._fault is not None:
-            self._drop()
-            self._fault.subject = subject
-            raise self._fault
-        self._silences = 0
-        return answer
-
-    def _silence(self, subject: str, limit_s: float) -> ReadTimeout:
-        """Give the error for a request without an answer, and replace a link that looks dead."""
-        self._silences += 1
-        what, hint = f"no answer within {limit_s:g} s", "check unit id and wiring, or raise timeout_s"
-        if self._partial:
-            what = f"only part of an answer within {limit_s:g} s"
-        elif self._stray is not None:
-            what += f", but one from unit {self._stray}"
-        if self._partial or self._silences >= SILENCES_BEFORE_RECONNECT:
-            self._drop()
-        return ReadTimeout(what, subject=subject, hint=hint)
-
-    def _checked(
-        self, answer: ModbusPDU, unit: int, kind: RegisterKind, address: int, count: int
-    ) -> list[int]:
-        subject = f"{self._endpoint} unit {unit}"
-        place = f"{kind} {address}..{address + count - 1}"
-        if answer.isError():
-            code = answer.exception_code
-            words, hint = EXCEPTIONS.get(code, ("unknown to the standard", "look into the device's manual"))
-            what = f"exception {code} ({words}) for {place}"
-            if code == 11:
-                raise ReadTimeout(what, subject=subject, hint=hint)
-            if code in (2, 3):
-                raise IllegalAddress(what, subject=subject, hint=hint)
-            transient = code in _TRANSIENT_EXCEPTIONS
-            raise ConnectorError(what, subject=subject, hint=hint, transient=transient)
-        if answer.transaction_id == 0:
-            # pymodbus takes transaction 0 for any request, so a late answer could pass for a new one.
-            self._drop()
-            raise Undecodable(
-                f"the answer for {place} carries no transaction id",
-                subject=subject,
-                hint="update the firmware of the device or its gateway",
-            )
-        if answer.function_code != _FUNCTIONS[kind] or len(answer.registers) != count:
-            raise Undecodable(
-                f"{len(answer.registers)} registers by function {answer.function_code} for {place}",
-                subject=subject,
+        wire.served = True
+        if answer.function == question.function and (len(answer.data) == question.size or question.size < 0):
+            if ask.breaker.failures:
+                ask.breaker.succeeded()
+            if not ask.future.done():
+                took_s = self._clock.monotonic() - ask.since_s
+                ask.future.set_result((answer.data, self._clock.now() - timedelta(seconds=took_s / 2)))
+        elif same and answer.function != question.function:
+            error = refusal(question, answer, self._subject(ask))
+            if isinstance(error, ReadTimeout):
+                ask.breaker.failed(error)
+            elif isinstance(error, Undecodable):
+                ask.breaker.succeeded()
+            ask.fail(error)
+        else:
+            wrong = Undecodable(
+                f"{len(answer.data) // 2} registers by function {answer.function} for {question.place}",
+                subject=self._subject(ask),
                 hint="lower max_registers, or check that this is a Modbus TCP device",
             )
-        return list(answer.registers)
+            ask.breaker.failed(wrong)
+            ask.fail(wrong)
+        self._go_on()
 
-    # What pymodbus tells us while it waits
-
-    def _connection_changed(self, connected: bool) -> None:
-        if not connected:
-            self._fail(
-                ConnectFailed(
-                    "the device closed the connection while it was asked",
-                    hint="check that it allows another connection, and has the unit that is asked for",
-                )
-            )
-
-    def _screen(self, sending: bool, data: bytes) -> bytes:
-        """Look at the bytes received so far; garbage ends the request at once, and never reaches pymodbus."""
-        if sending:
-            transaction, _, _, unit, _ = _HEADER.unpack_from(data)
-            self._asked = (transaction, unit)
-            return data
-        position = 0
-        while len(data) - position >= _HEADER.size:
-            transaction, protocol, length, unit, function = _HEADER.unpack_from(data, position)
-            is_error = function >= 0x80
-            if protocol or not 3 <= length <= 254 or function & 0x7F not in _FUNCTIONS.values():
-                return self._garbage(data[position:])
-            end = position + 6 + length
-            if len(data) < end:
-                break
-            if (is_error and length != 3) or (not is_error and data[position + 8] != length - 3):
-                return self._garbage(data[position:])
-            if transaction == self._asked[0] and unit != self._asked[1]:
-                self._stray = unit
-            position = end
-        self._partial = len(data) - position
-        return data
-
-    def _garbage(self, data: bytes) -> bytes:
-        self._fail(
+    def spoilt(self, what: str) -> None:
+        """Take note of bytes that are no Modbus."""
+        self._blame(
             Undecodable(
-                f"bytes that are no Modbus TCP ({data[:12].hex(' ')} ...)",
-                hint="check that the port speaks Modbus TCP; RTU over TCP is not supported",
+                f"bytes that are no Modbus {'TCP' if self._framing.tells_apart else 'RTU'} ({what} ...)",
+                hint="check that the port speaks Modbus TCP, or set framer to tcp or rtu, as the device does",
             )
         )
-        return b""
 
-    def _fail(self, error: ConnectorError) -> None:
-        """End the request in flight with `error`; without one the link is replaced before the next."""
-        self._spoilt = True
-        if self._waiting is not None and self._fault is None and not self._waiting.expired():
-            self._fault = error
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+    def lost(self) -> None:
+        """Take note of the end of the connection."""
+        wire, head = self._wire, next(iter(self._in_flight.values()), None)
+        if wire is not None and wire.served and head is not None and not head.resent:
+            head.resent = True  # some devices close a connection that was idle, and say so only now
+            self._drop()
+        elif head is not None:
+            self._blame(self._broken(head))
+        else:
+            self._drop()
+        self._pump()
+
+    def _blame(self, error: ConnectorError) -> None:
+        """Fail the oldest request with `error` and replace the connection under the others."""
+        if self._in_flight:
+            transaction, head = next(iter(self._in_flight.items()))
+            self._taken(transaction)
+            error.subject = self._subject(head)
+            head.breaker.failed(error)
+            head.fail(error)
+        self._drop()
+        self._go_on()
+
+    def _broken(self, ask: Ask) -> ConnectFailed:
+        return ConnectFailed(
+            "the device closed the connection while it was asked",
+            subject=self._subject(ask),
+            hint="check that it allows another connection, and has the unit that is asked for",
+        )
+
+    def _subject(self, ask: Ask) -> str:
+        return f"{self._endpoint} unit {ask.question.unit}"
+
+    # Silence
+
+    def _watch_head(self, head: Ask) -> None:
+        """Watch the oldest request in flight: a gateway answers in order, so others wait for it."""
+        loop = asyncio.get_running_loop()
+        self._head_at = loop.time()
+        due = self._head_at + head.timeout_s
+        # A timer that comes too early is left in place: it looks, and is set again. Most answers come.
+        if self._watch is None or self._watch_due > due:
+            self._arm(loop, due)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch_due = due
+        self._watch = loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        if not self._in_flight:
+            return
+        loop = asyncio.get_running_loop()
+        transaction, head = next(iter(self._in_flight.items()))
+        due = self._head_at + head.timeout_s
+        if loop.time() < due - 0.0005:
+            self._arm(loop, due)
+            return
+        self._taken(transaction)
+        error = self._silence(head)
+        if head.retries and not head.breaker.failures and not head.question.writes:
+            head.retries -= 1
+            self._put_back([head])
+        else:
+            head.breaker.failed(error)
+            head.fail(error)
+        self._go_on()
+
+    def _silence(self, ask: Ask) -> ReadTimeout:
+        """Give the error for a request without an answer, and replace a connection that looks dead."""
+        self._silences += 1
+        what, hint = f"no answer within {ask.timeout_s:g} s", "check unit id and wiring, or raise timeout_s"
+        partial = self._wire.framing.partial if self._wire is not None else 0
+        if partial:
+            what = f"only part of an answer within {ask.timeout_s:g} s"
+        elif self._stray is not None:
+            what += f", but one from unit {self._stray}"
+        suspect = partial or self._silences >= SILENCES_BEFORE_RECONNECT
+        if suspect or not self._framing.tells_apart:
+            self._drop()
+        return ReadTimeout(what, subject=self._subject(ask), hint=hint)
+
+    # The connection
+
+    def _open(self) -> None:
+        if self._opening is not None:
+            return
+        try:
+            self._door.check()
+        except ConnectorError as error:
+            self._turn_away(error)
+            return
+        self._opening = asyncio.create_task(self._connect(), name=f"connect {self._endpoint}")
+
+    async def _connect(self) -> None:
+        try:
+            wire = await connect(
+                self._host,
+                self._port,
+                self,
+                self._framing(),
+                clock=self._clock,
+                delay_s=self._connect_delay_s,
+            )
+        except ConnectFailed as error:
+            self._opening = None
+            self._door.failed(error)
+            self._turn_away(error)
+        else:
+            self._opening = None
+            self._door.succeeded()
+            self._wire = wire
+            self._pump()
+
+    def _turn_away(self, error: ConnectorError) -> None:
+        for ask in self._turns.take_all():
+            ask.fail(again(error))
+
+    def _drop(self) -> None:
+        """Close the connection; what is in flight on it will be asked again."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.drop()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._silences = 0
+        flying, self._in_flight = self._in_flight, {}
+        self._put_back(flying.values())

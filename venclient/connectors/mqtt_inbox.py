@@ -11,12 +11,16 @@ from typing import Literal
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from venclient.errors import ConnectFailed, ConnectorError
+from venclient.connectors.mqtt_topics import TopicFilter
+from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
 
 #: Messages of QoS 0 that wait for a slow store beyond this are dropped: nobody else bounds them.
 MOST_WAITING = 10_000
 
-FaultKind = Literal["away", "refused", "topic"]
+#: So many levels of other devices are kept, to be told where ours stays silent.
+_OTHERS_KEPT = 3
+
+FaultKind = Literal["away", "refused", "topic", "silent"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why nothing can come: the broker is away, it refused us, or it refused one topic."""
+    """Why nothing comes: the broker is away, it refused us or one topic, or there is only silence."""
 
     kind: FaultKind
     what: str
@@ -45,13 +49,16 @@ class Fault:
 
     def error(self, subject: str) -> ConnectorError:
         """Give the error that tells this fault of one resource."""
-        form = ConnectFailed if self.kind == "away" else ConnectorError
-        return form(self.what, subject=subject, hint=self.hint)
+        forms = {"away": ConnectFailed, "silent": ReadTimeout}
+        return forms.get(self.kind, ConnectorError)(self.what, subject=subject, hint=self.hint)
 
 
 @dataclass(eq=False, slots=True)
 class Message:
-    """One message as it came, and how many readers still have to commit it."""
+    """One message as it came, and how many readers still have to commit it.
+
+    `oversize` is how many bytes a payload had that was not kept, 0 for one that is whole.
+    """
 
     topic: str
     payload: bytes
@@ -61,13 +68,15 @@ class Message:
     number: int
     connection: int
     shares: int = 0
+    oversize: int = 0
 
 
 class Inbox:
     """What came for one resource: `messages`, and the state of its topic. Lives in the event loop."""
 
-    def __init__(self, topic: str, qos: int) -> None:
-        self.topic = topic
+    def __init__(self, topics: TopicFilter, qos: int, *, silence_s: float = 0.0) -> None:
+        self.topics = topics
+        self.topic = topics.topic
         self.qos = qos
         self.messages: deque[Message] = deque()
         self.pending: set[Message] = set()
@@ -75,6 +84,32 @@ class Inbox:
         self.granted = False
         self.fault: Fault | None = None
         self.changed = asyncio.Event()
+        self.heard_s = 0.0
+        self._silence_s = silence_s
+        self._others: set[str] = set()
+
+    def note_other(self, topic: str) -> None:
+        """Remember a device whose messages come by the same filter and are not ours."""
+        if len(self._others) < _OTHERS_KEPT:
+            self._others.add(self.topics.said(topic))
+
+    def quiet_until(self) -> float | None:
+        """Give until when (monotonic) silence is no fault, None for ever."""
+        return self.heard_s + self._silence_s if self._silence_s and self.granted else None
+
+    def silence(self, now_s: float) -> Fault | None:
+        """Give the fault that nothing has come for too long, None while it has not been too long."""
+        until_s = self.quiet_until()
+        if until_s is None or now_s < until_s:
+            return None
+        hint = (
+            "check that the device is on and sends to this topic, and that the broker's access list lets "
+            "this login read it: a broker may accept a topic that it never serves"
+        )
+        if self._others:
+            seen = ", ".join(map(repr, sorted(self._others)))
+            hint = f"others come by this topic ({seen}), not {self.topics.text!r}: compare match with them"
+        return Fault("silent", f"nothing has come on {self.topic!r} for {self._silence_s:g} s", hint)
 
     def put(self, message: Message) -> bool:
         """Take a message, unless too many wait and nobody keeps it for us."""
@@ -98,6 +133,20 @@ def refusal(reason: ReasonCode) -> Fault:
     }
     hint = hints.get(reason.value, "look into the broker's log")
     return Fault("refused", f"the broker refuses the connection ({reason})", hint)
+
+
+def lost(reason: ReasonCode) -> Fault:
+    """Say why a connection ended; only a broker of version 5 tells (MQTT 5 section 3.14.2.1)."""
+    hints = {
+        135: "the broker no longer lets this login in, or not to this topic: check password and access list",
+        139: "the broker is shutting down; it is tried again",
+        142: "another program uses our client id: give each gateway a name of its own",
+        151: "the broker's quota for this login is used up",
+        152: "an administrator ended the connection",
+    }
+    usual = "it is tried again; check that the broker runs and that no other program uses our client id"
+    hint = hints.get(reason.value, usual)
+    return Fault("away", f"the connection to the broker was lost ({reason})", hint)
 
 
 def unreachable(error: BaseException | None) -> Fault:

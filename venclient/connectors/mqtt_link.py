@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, topic_matches_sub
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -29,7 +29,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from venclient.clock import Clock
-from venclient.connectors.mqtt_inbox import Endpoint, Fault, Inbox, Message, refusal, unreachable
+from venclient.connectors.mqtt_beacon import Beacon
+from venclient.connectors.mqtt_inbox import Endpoint, Fault, Inbox, Message, lost, refusal, unreachable
+from venclient.connectors.payload import MOST_BYTES
 
 CONNECT_TIMEOUT_S = 3.0
 KEEPALIVE_S = 30
@@ -41,6 +43,8 @@ WINDOW = 1000
 #: How long the messages of a resource that was closed stay unacknowledged while others go on.
 FORSAKE_AFTER_S = 30.0
 CLOSE_WITHIN_S = 1.5
+#: How often it is looked whether an inbox has been silent for too long, at the least.
+WATCH_S = 30.0
 _TOPICS_REMEMBERED = 10_000
 
 
@@ -81,6 +85,8 @@ class MqttLink:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
+        self.beacon = Beacon(self._client, clock, str(endpoint))
+        self._watch: asyncio.Task[None] | None = None
         self._inboxes: list[Inbox] = []
         self._routes: dict[str, tuple[Inbox, ...]] = {}
         self._unwanted: set[str] = set()
@@ -145,6 +151,8 @@ class MqttLink:
             )
         else:
             self._client.connect_async(host, port, KEEPALIVE_S)
+        self.beacon.start()
+        self._watch = self._loop.create_task(self._watch_silence(), name=f"{self._endpoint} watch")
         self._client.loop_start()
 
     @property
@@ -170,8 +178,9 @@ class MqttLink:
         if self._closed:
             return
         self._closed = True
-        for task in self._forsaking:
+        for task in (*self._forsaking, *((self._watch,) if self._watch else ())):
             task.cancel()
+        self.beacon.close()
         loop = self._loop
         if loop is None:
             return
@@ -204,19 +213,25 @@ class MqttLink:
     def _route(self, message: Message) -> None:
         inboxes = self._routes.get(message.topic)
         if inboxes is None:
-            inboxes = tuple(box for box in self._inboxes if topic_matches_sub(box.topic, message.topic))
+            inboxes = tuple(box for box in self._inboxes if box.topics.takes(message.topic))
             if len(self._routes) >= _TOPICS_REMEMBERED:
                 self._routes.clear()
             self._routes[message.topic] = inboxes
         message.shares = len(inboxes)
         if message.qos > 0:
             self._unacknowledged.append(message)
+        now_s = self._clock.monotonic()
         for inbox in inboxes:
+            inbox.heard_s = now_s
             if not inbox.put(message):
                 message.shares -= 1
         if not inboxes:
             self._acknowledge_complete()
-            self._let_go(message.topic)
+            covering = [box for box in self._inboxes if box.topics.covers(message.topic)]
+            for inbox in covering:
+                inbox.note_other(message.topic)
+            if not covering:
+                self._let_go(message.topic)
 
     def _let_go(self, topic: str) -> None:
         # The session remembers topics of resources that are gone; a retained or kept message shows them.
@@ -241,6 +256,19 @@ class MqttLink:
         await self._clock.sleep(FORSAKE_AFTER_S)
         self.done(inbox, tuple(inbox.pending))
 
+    async def _watch_silence(self) -> None:
+        """Wake a reader whose topic has been silent for too long."""
+        while True:
+            now_s = self._clock.monotonic()
+            wait_s = WATCH_S
+            for inbox in self._inboxes:
+                until_s = inbox.quiet_until()
+                if until_s is not None and until_s <= now_s:
+                    inbox.changed.set()
+                elif until_s is not None:
+                    wait_s = min(wait_s, until_s - now_s)
+            await self._clock.sleep(wait_s)
+
     def _now_connected(self) -> None:
         self._asked.clear()
         self._fault = None
@@ -248,9 +276,11 @@ class MqttLink:
             inbox.fault = None
         self._acknowledge_complete()
         self._subscribe(self._inboxes)
+        self.beacon.connected()
 
     def _now_faulty(self, fault: Fault) -> None:
         self._fault = fault
+        self.beacon.lost()
         for inbox in self._inboxes:
             inbox.granted = False
             inbox.fault = fault
@@ -277,6 +307,7 @@ class MqttLink:
             if inbox.topic != topic:
                 continue
             inbox.granted = not refusal
+            inbox.heard_s = self._clock.monotonic()
             if refusal:
                 inbox.fault = Fault(
                     "topic",
@@ -320,12 +351,7 @@ class MqttLink:
         with self._lock:
             was_connected, self._connected = self._connected, False
         if was_connected and not self._closed:
-            fault = Fault(
-                "away",
-                f"the connection to the broker was lost ({reason})",
-                "it is tried again; check that the broker runs and that no other program uses our client id",
-            )
-            self._post((self._now_faulty, fault))
+            self._post((self._now_faulty, lost(reason)))
 
     def _on_subscribe(
         self, _client: Client, _data: Any, number: int, reasons: list[ReasonCode], _more: Properties | None
@@ -338,14 +364,17 @@ class MqttLink:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # matches nobody: acknowledged and let go
+        size = len(message.payload)
         self._post(
             Message(
                 topic,
-                bytes(message.payload),
+                # What nobody will read must not fill the memory while it waits.
+                bytes(message.payload) if size <= MOST_BYTES else b"",
                 self._clock.now(),
                 message.retain,
                 message.qos,
                 message.mid,
                 self._connection,
+                oversize=size if size > MOST_BYTES else 0,
             )
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from venclient.errors import ConfigError
+from venclient.model.quality import QUALITY, QuantityRules
 from venclient.model.resource import Resource
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -29,6 +31,28 @@ def check_options(raw: Mapping[str, Any] | None, form: type[S]) -> tuple[S | Non
     return msgspec.convert(given, form), []
 
 
+def quality_problems(options: Mapping[str, Any] | None) -> list[str]:
+    """Give one sentence for each mistake in the rules of quality, which every connection may have."""
+    given = (options or {}).get(QUALITY)
+    if given is None:
+        return []
+    place = f"options.{QUALITY}"
+    if not isinstance(given, Mapping):
+        return [
+            f'{place}: expected an object by quantity, such as {{"power_kw": {{"range": {{"max": 60}}}}}}'
+        ]
+    return [m for name, rules in given.items() for m in _mistakes(f"{place}.{name}", rules, QuantityRules)]
+
+
+def without_quality(resource: Resource) -> Resource:
+    """Give the resource without the rules of quality, which are not for its connector."""
+    options = resource.connection.options
+    if not options or QUALITY not in options:
+        return resource
+    rest = {key: value for key, value in options.items() if key != QUALITY}
+    return replace(resource, connection=replace(resource.connection, options=rest))
+
+
 def refuse(resource: Resource, problems: Sequence[str], *, page: str) -> ConfigError:
     """Give the error that lists all mistakes of one connection; `page` is the document to look in."""
     count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
@@ -46,12 +70,24 @@ def _mistakes(place: str, value: object, form: Any) -> list[str]:
         bare = get_args(bare)[0]
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         return _struct_mistakes(place, value, bare)
+    optional = _optional_struct(bare)
+    if optional is not None:
+        return [] if value is None else _struct_mistakes(place, value, optional)
     items = _struct_items(bare)
     if items is not None and isinstance(value, list | tuple):
         found = [m for n, item in enumerate(value) for m in _mistakes(f"{place}[{n}]", item, items)]
         # Length limits of the list itself are seen only once its items are right.
         return found or _plain_mistakes(place, value, form, bare)
     return _plain_mistakes(place, value, form, bare)
+
+
+def _optional_struct(form: Any) -> type[msgspec.Struct] | None:
+    """Give the struct type of "a struct or None", else None."""
+    if get_origin(form) not in (Union, types.UnionType):
+        return None
+    members = [member for member in get_args(form) if member is not types.NoneType]
+    only = members[0] if len(members) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, msgspec.Struct) else None
 
 
 def _struct_items(form: Any) -> Any:

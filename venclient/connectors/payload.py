@@ -21,9 +21,12 @@ from venclient.connectors.timestamps import nearest, time_mistakes, time_reader
 from venclient.connectors.units import scaling_for, value_mistakes
 from venclient.model.reading import POWER_KW
 
-MOST_BYTES = 4 * 1024 * 1024
+#: Longer payloads are no meter's.
+MOST_BYTES = 1024 * 1024
 
 Path = tuple[str | int, ...]
+#: Paths whose numbers are added, and paths whose numbers are taken off.
+Terms = tuple[tuple[Path, ...], tuple[Path, ...]]
 
 
 class _Absent:
@@ -46,19 +49,32 @@ _STEP = re.compile(
 
 
 class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One value of a payload: where it is, what it is, and in which unit the device tells it."""
+    """One value of a payload: where it is, what it is, and in which unit the device tells it.
+
+    With `paths` it is their sum, less the sum of those in `minus`; without one of them there is no sample.
+    """
 
     quantity: str
     path: str = ""
+    paths: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
     unit: str = ""
     scale: float = 1.0
     offset: float = 0.0
 
     def __post_init__(self) -> None:
         problems = value_mistakes(self.quantity, self.unit, self.scale, self.offset)
-        problems += path_mistakes(self.path)
+        problems += [one for path in (self.path, *self.paths, *self.minus) for one in path_mistakes(path)]
+        if self.path and self.paths:
+            problems.append("give either path or paths")
         if problems:
             raise ValueError("; ".join(problems))
+
+    @property
+    def terms(self) -> Terms:
+        """The paths to add, and those to take off."""
+        plus = tuple(map(parse_path, self.paths or (self.path,)))
+        return plus, tuple(map(parse_path, self.minus))
 
 
 class TimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,6 +157,26 @@ def find(document: object, path: Path) -> object:
     return document
 
 
+def sample(document: object, terms: Terms) -> float | None:
+    """Give the sum that `terms` name, None where a part of it is null, empty or absent.
+
+    ValueError says which part is no number.
+    """
+    plus, minus = terms
+    if not minus and len(plus) == 1:  # nearly always
+        found = find(document, plus[0])
+        return None if found is ABSENT else number_of(found)
+    total = 0.0
+    for sign, paths in ((1, plus), (-1, minus)):
+        for path in paths:
+            found = find(document, path)
+            number = None if found is ABSENT else number_of(found)
+            if number is None:
+                return None
+            total += sign * number
+    return total
+
+
 def _index(step: str) -> int:
     plain = step.isascii() and step.isdigit() and len(step) < 10 and (step == "0" or step[0] != "0")
     return int(step) if plain else -1
@@ -192,14 +228,11 @@ class PayloadDecoder:
 
     def __init__(self, values: Sequence[ValueOptions], time: TimeOptions) -> None:
         self._values = [
-            (
-                value.quantity,
-                parse_path(value.path),
-                scaling_for(value.quantity, value.unit, value.scale, value.offset),
-            )
+            (value.quantity, value.terms, scaling_for(value.quantity, value.unit, value.scale, value.offset))
             for value in values
         ]
-        self._plain = all(not path for _, path, _ in self._values) and time.path is None
+        whole: Terms = (((),), ())
+        self._plain = all(terms == whole for _, terms, _ in self._values) and time.path is None
         self._time_path = None if time.path is None else parse_path(time.path)
         self._read_time = time_reader(time.format, time.zone)
 
@@ -214,12 +247,9 @@ class PayloadDecoder:
             return Decoded(reasons=(str(error),))
         values: list[tuple[str, float]] = []
         reasons: list[str] = []
-        for quantity, path, scaling in self._values:
-            found = find(document, path)
-            if found is ABSENT:
-                continue
+        for quantity, terms, scaling in self._values:
             try:
-                number = number_of(found)
+                number = sample(document, terms)
                 if number is not None:
                     values.append((quantity, scaling.apply(number)))
             except ValueError as error:

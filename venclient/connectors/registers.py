@@ -1,41 +1,48 @@
-"""Modbus registers as a connection's options describe them: planned into blocks, decoded into values. No I/O.
-
-registers   0 1   4       40            max_gap 4, max_registers 125
-blocks     [0 . . . 4]   [40]           one request each; words between registers are read and ignored
-"""
+"""Modbus registers as a connection describes them: where a value is and how it is written. No I/O."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-RegisterKind = Literal["holding", "input"]
+RegisterKind = Literal["holding", "input", "coil", "discrete"]
 RegisterType = Literal[
-    "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+    "float16", "float32", "float64", "mod10k32", "mod10k48", "mod10k64", "string",
 ]  # fmt: skip
 Order = Literal["big", "little"]
+QuantityName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
+Address = Annotated[int, Meta(ge=0, le=65535)]
 
-#: Each type's letter for `struct` and its number of 16-bit registers.
+#: Each type's letter for `struct` and its number of 16-bit registers (a string has its own `length`).
 TYPES = MappingProxyType(
     {
+        "bool": ("H", 1),
+        "int8": ("b", 1),
+        "uint8": ("B", 1),
         "int16": ("h", 1),
         "uint16": ("H", 1),
         "int32": ("i", 2),
         "uint32": ("I", 2),
         "int64": ("q", 4),
         "uint64": ("Q", 4),
+        "float16": ("e", 1),
         "float32": ("f", 2),
         "float64": ("d", 4),
+        "mod10k32": ("4s", 2),
+        "mod10k48": ("6s", 3),
+        "mod10k64": ("8s", 4),
+        "string": ("s", 0),
     }
 )
+#: Kinds whose addresses are single bits.
+BIT_KINDS = frozenset({"coil", "discrete"})
 
 #: Modbus Application Protocol 1.1b3, 6.3: a read asks for at most 125 registers.
 MOST_REGISTERS = 125
@@ -44,135 +51,265 @@ MOST_REGISTERS = 125
 class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One value in a device: where it is, how it is written, and what quantity it becomes.
 
-    The reading is raw x scale + offset, in the unit that the quantity's name ends with. `address` is
-    zero-based, as it goes over the wire. `word_order` little: the low word comes first; `byte_order`
-    little: bytes are swapped within each word. `nan` lists raw values (numbers or "0x8000") that the
-    device writes when it has no value.
+    The reading is raw x scale + offset, in the unit that the quantity's name ends with; with
+    `scale_register`, raw x 10^(what that register holds) x scale + offset. `address` is zero-based, as it
+    goes over the wire. `word_order` little: the low word comes first; `byte_order` little: bytes are
+    swapped within each word. `nan` says which raw values mean "no value": true for those usual for the
+    type, else numbers or "0x8000". `mask` and `shift` pick bits out of an unsigned integer, `bit` one of
+    a bool, `byte` the half of the register that an 8-bit type is in. `single` is read with a request of
+    its own; `hidden` gives no reading and is there for computed quantities.
     """
 
-    quantity: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
-    address: Annotated[int, Meta(ge=0, le=65535)]
+    quantity: QuantityName
+    address: Address
     type: RegisterType
     kind: RegisterKind = "holding"
     word_order: Order = "big"
     byte_order: Order = "big"
     scale: float = 1.0
     offset: float = 0.0
-    nan: int | str | list[int | str] | None = None
+    scale_register: Address | None = None
+    nan: bool | int | float | str | list[int | float | str] | None = None
+    mask: int | str | None = None
+    shift: Annotated[int, Meta(ge=0, le=63)] = 0
+    bit: Annotated[int, Meta(ge=0, le=15)] = 0
+    byte: Literal["low", "high"] = "low"
+    length: Annotated[int, Meta(ge=1, le=MOST_REGISTERS)] | None = None
+    single: bool = False
+    hidden: bool = False
 
     def __post_init__(self) -> None:
+        if (self.type == "string") != (self.length is not None):
+            raise ValueError("length, in registers, goes with type string and only there")
         if self.end > 65536:
             raise ValueError(f"{self.type} at address {self.address} ends beyond the last register 65535")
         if not math.isfinite(self.scale) or self.scale == 0:
             raise ValueError("scale must be a finite number other than zero")
         if not math.isfinite(self.offset):
             raise ValueError("offset must be a finite number")
-        self.sentinels()
+        if self.kind in BIT_KINDS and (self.type != "bool" or self.bit):
+            raise ValueError(f"a {self.kind} is a single bit: give type bool and no bit")
+        if self.bit and self.type != "bool":
+            raise ValueError("bit goes with type bool; use mask and shift for more bits than one")
+        if self.byte == "high" and self.type not in ("int8", "uint8"):
+            raise ValueError("byte goes with the types int8 and uint8")
+        if self.scale_register is not None and (self.type in ("bool", "string") or self.kind in BIT_KINDS):
+            raise ValueError(f"scale_register does not go with type {self.type}")
+        self._check_bits()
+        sentinels(self)
+
+    def _check_bits(self) -> None:
+        if self.mask is None and not self.shift:
+            return
+        if not self.type.startswith("uint"):
+            raise ValueError("mask and shift go with the unsigned integers (uint8 to uint64)")
+        bits = bits_of(self)
+        if not 0 < self.mask_number < 1 << bits:
+            raise ValueError(f"mask: {self.mask!r} does not fit {self.type}")
+        if self.shift >= bits or not self.mask_number >> self.shift:
+            raise ValueError(f"shift: {self.shift} leaves nothing of {self.type}")
 
     @property
     def words(self) -> int:
-        """How many 16-bit registers the value takes."""
-        return TYPES[self.type][1]
+        """How many 16-bit registers (or single bits, for coils) the value takes."""
+        return self.length or TYPES[self.type][1]
 
     @property
     def end(self) -> int:
         """Address of the first register behind the value."""
         return self.address + self.words
 
-    def sentinels(self) -> frozenset[bytes]:
-        """Give the raw values that mean "no value", as big-endian bytes."""
-        given = self.nan if isinstance(self.nan, list) else [] if self.nan is None else [self.nan]
-        bits = 16 * self.words
-        found = set()
-        for one in given:
-            try:
-                number = int(one, 0) if isinstance(one, str) else one
-            except ValueError:
-                raise ValueError(f'nan: {one!r} is no whole number (such as 32768 or "0x8000")') from None
-            if not -(1 << (bits - 1)) <= number < 1 << bits:
-                raise ValueError(f"nan: {one!r} does not fit {self.type}")
-            found.add((number % (1 << bits)).to_bytes(bits // 8, "big"))
-        return frozenset(found)
+    @property
+    def first(self) -> int:
+        """Lowest address that must come with the value in one answer: its own, or its scale factor's."""
+        return self.address if self.scale_register is None else min(self.address, self.scale_register)
 
+    @property
+    def last(self) -> int:
+        """Highest address that must come with the value in one answer."""
+        return self.end - 1 if self.scale_register is None else max(self.end - 1, self.scale_register)
 
-class Block:
-    """Neighbouring registers read with one request, with the decoder for its answer."""
+    @property
+    def letter(self) -> str:
+        """The value's pattern for `struct`."""
+        return f"{2 * self.words}s" if self.type == "string" else TYPES[self.type][0]
 
-    __slots__ = ("_checks", "_pack", "_pick", "_unpack", "address", "count", "kind", "registers")
+    @property
+    def mask_number(self) -> int:
+        """The bits that count, as a number; all of them without a mask."""
+        if self.mask is None:
+            return (1 << bits_of(self)) - 1
+        try:
+            return int(self.mask, 0) if isinstance(self.mask, str) else self.mask
+        except ValueError:
+            raise ValueError(f'mask: {self.mask!r} is no whole number (such as 240 or "0x00F0")') from None
 
-    def __init__(self, registers: Iterable[Register]) -> None:
-        self.registers = tuple(registers)
-        self.kind: RegisterKind = self.registers[0].kind
-        self.address = min(register.address for register in self.registers)
-        self.count = max(register.end for register in self.registers) - self.address
-        self._pack = struct.Struct(f">{self.count}H").pack
-        self._unpack = struct.Struct(">" + "".join(TYPES[r.type][0] for r in self.registers)).unpack
-        # Any word and byte order is a fixed choice of bytes, so that one struct decodes the whole block.
-        chosen = [index for register in self.registers for index in self._bytes_of(register)]
-        as_it_is = chosen == list(range(2 * self.count))
-        self._pick: Callable[[bytes], tuple[int, ...]] | None = None if as_it_is else itemgetter(*chosen)
-        ends = list(itertools.accumulate(2 * register.words for register in self.registers))
-        self._checks = [
-            (register.quantity, register.scale, register.offset, slice(end - 2 * register.words, end), nan)
-            for register, end in zip(self.registers, ends, strict=True)
-            for nan in (register.sentinels(),)
-        ]
-
-    def _bytes_of(self, register: Register) -> list[int]:
-        first = register.address - self.address
-        words = list(range(first, first + register.words))
-        if register.word_order == "little":
+    def byte_places(self) -> list[int]:
+        """Give where the value's bytes are, the most significant first, from the start of `address`."""
+        words = list(range(self.words))
+        if self.word_order == "little" and self.type != "string":
             words.reverse()
-        high, low = (0, 1) if register.byte_order == "big" else (1, 0)
+        high, low = (0, 1) if self.byte_order == "big" else (1, 0)
+        if self.type in ("int8", "uint8"):
+            return [high if self.byte == "high" else low]
         return [2 * word + half for word in words for half in (high, low)]
 
-    def __str__(self) -> str:
-        last = self.address + self.count - 1
-        where = f"{self.address}" if self.count == 1 else f"{self.address}..{last}"
-        return f"{self.kind} {where}"
 
-    def decode(self, words: Sequence[int]) -> list[tuple[str, float]]:
-        """Give (quantity, value) for each register that has a value now.
-
-        Left out are the device's "no value" marks and what is no finite number. ValueError when the
-        number of words is not the block's.
-        """
-        if len(words) != self.count:
-            raise ValueError(f"{len(words)} registers instead of {self.count}")
-        data = self._pack(*words)
-        if self._pick is not None:
-            data = bytes(self._pick(data))
-        found = []
-        for raw, (quantity, scale, offset, where, nan) in zip(self._unpack(data), self._checks, strict=True):
-            if nan and data[where] in nan:
-                continue
-            value = raw * scale + offset
-            if math.isfinite(value):
-                found.append((quantity, float(value)))
-        return found
-
-    def split(self) -> tuple[Block, ...]:
-        """Give smaller blocks for the same registers: without gaps, else one for each; or just itself."""
-        parts = plan_blocks(self.registers, max_gap=0, max_registers=self.count)
-        if len(parts) == 1 and len(self.registers) > 1:
-            parts = tuple(Block([register]) for register in self.registers)
-        return parts
+def bits_of(register: Register) -> int:
+    """Give how many bits a value takes."""
+    return 8 if register.type in ("int8", "uint8") else 16 * register.words
 
 
-def plan_blocks(
-    registers: Iterable[Register], *, max_gap: int, max_registers: int = MOST_REGISTERS
-) -> tuple[Block, ...]:
-    """Give the fewest blocks, in address order, that bridge at most `max_gap` unasked registers each time."""
-    blocks: list[list[Register]] = []
-    end = 0
-    for register in sorted(registers, key=lambda r: (r.kind, r.address, r.end)):
-        if blocks:
-            start = blocks[-1][0].address
-            fits = max(end, register.end) - start <= max_registers and register.address - end <= max_gap
-            if fits and register.kind == blocks[-1][0].kind:
-                blocks[-1].append(register)
-                end = max(end, register.end)
-                continue
-        blocks.append([register])
-        end = register.end
-    return tuple(Block(block) for block in blocks)
+def sentinels(register: Register) -> frozenset[Any]:
+    """Give the raw values that mean "no value", as `struct` unpacks them.
+
+    A whole number or a text such as "0x8000" is a bit pattern; for floats, a number is the value itself.
+    """
+    nan = register.nan
+    if nan is None or nan is False:
+        return frozenset()
+    if nan is True:
+        return frozenset(_USUAL.get(register.type, ()))
+    given = nan if isinstance(nan, list) else [nan]
+    return frozenset(_sentinel(register, one) for one in given)
+
+
+_USUAL: Mapping[str, tuple[object, ...]] = MappingProxyType(
+    {
+        **{f"int{bits}": (-(1 << (bits - 1)),) for bits in (8, 16, 32, 64)},
+        **{f"uint{bits}": ((1 << bits) - 1,) for bits in (8, 16, 32, 64)},
+        # A NaN of IEEE needs no mark. What is no number in base 10,000 is told by its digits.
+        "float32": (-3.4028234663852886e38, 3.4028234663852886e38),
+    }
+)
+
+
+def _sentinel(register: Register, one: float | str) -> object:
+    is_float = register.type.startswith("float")
+    if is_float and not isinstance(one, str):
+        return float(one)
+    try:
+        number = int(one, 0) if isinstance(one, str) else one
+    except ValueError:
+        number = 0.5
+    if number != int(number):
+        raise ValueError(f'nan: {one!r} is no whole number (such as 32768 or "0x8000")')
+    bits = bits_of(register)
+    if not -(1 << (bits - 1)) <= number < 1 << bits:
+        raise ValueError(f"nan: {one!r} does not fit {register.type}")
+    raw = (int(number) % (1 << bits)).to_bytes(bits // 8, "big")
+    return struct.unpack(f">{register.letter}", raw)[0]
+
+
+# From raw to number, for the types where `struct` alone does not do it
+
+
+def converter(register: Register) -> Callable[[Any], float | None] | None:
+    """Give what makes a number of a raw value (None when there is none in it), if anything is to be made."""
+    if register.type == "bool":
+        bit = register.bit
+        return lambda raw: raw >> bit & 1
+    if register.type.startswith("mod10k"):
+        return _from_mod10k
+    if register.type == "string":
+        return number_in
+    if register.mask is not None or register.shift:
+        mask, shift = register.mask_number, register.shift
+        return lambda raw: (raw & mask) >> shift
+    return None
+
+
+def _from_mod10k(raw: bytes) -> int | None:
+    """Give the number whose words are its digits in base 10,000; a negative one has negative words."""
+    total = 0
+    for (digit,) in struct.iter_unpack(">h", raw):
+        if not -9999 <= digit <= 9999:
+            return None
+        total = total * 10_000 + digit
+    return total
+
+
+def text_in(raw: bytes) -> str:
+    """Give the text of a string's bytes, without padding."""
+    return raw.partition(b"\0")[0].decode("utf-8", "replace").strip()
+
+
+def number_in(raw: bytes) -> float | None:
+    """Give the number that a string's text is, if it is one."""
+    try:
+        return float(text_in(raw))
+    except ValueError:
+        return None
+
+
+# From value to registers
+
+
+def encode(register: Register, value: float, *, exponent: int = 0) -> bytes:
+    """Give the register bytes that a device holds for `value`; bits outside of mask, bit and byte are zero.
+
+    `exponent` is what the scale register holds. ValueError says why a value cannot be written so.
+    """
+    raw = (value - register.offset) / register.scale
+    raw = raw / 10**exponent if exponent >= 0 else raw * 10**-exponent
+    if not math.isfinite(raw):
+        raise ValueError(f"{value:g} is no number that a register can hold")
+    found = bytearray(2 * register.words)
+    for place, byte in zip(register.byte_places(), _pack(register, raw, value), strict=True):
+        found[place] = byte
+    return bytes(found)
+
+
+def meant_bits(register: Register) -> bytes:
+    """Give the bits of its registers that belong to the value, as a mask over their bytes."""
+    number = (1 << bits_of(register)) - 1
+    if register.type == "bool":
+        number = 1 << register.bit
+    elif register.mask is not None or register.shift:
+        number = register.mask_number >> register.shift << register.shift
+    found = bytearray(2 * register.words)
+    for place, byte in zip(
+        register.byte_places(), number.to_bytes(bits_of(register) // 8, "big"), strict=True
+    ):
+        found[place] = byte
+    return bytes(found)
+
+
+def _pack(register: Register, raw: float, value: float) -> bytes:
+    if register.type == "string":
+        text = f"{value:g}".encode()
+        if len(text) > 2 * register.words:
+            raise ValueError(f"{value:g} has more characters than {register.words} registers hold")
+        return text.ljust(2 * register.words, b"\0")
+    if register.type.startswith("float"):
+        try:
+            packed = struct.pack(f">{register.letter}", raw)
+        except OverflowError:
+            raise ValueError(f"{value:g} does not fit {register.type}") from None
+    else:
+        packed = _pack_whole(register, round(raw), value)
+    if struct.unpack(f">{register.letter}", packed)[0] in sentinels(register):
+        raise ValueError(f'{value:g} is this device\'s mark for "no value"')
+    return packed
+
+
+def _pack_whole(register: Register, raw: int, value: float) -> bytes:
+    if register.type.startswith("mod10k"):
+        size, sign = register.words, -1 if raw < 0 else 1
+        digits = [abs(raw) // 10_000**n % 10_000 * sign for n in reversed(range(size))]
+        if abs(raw) >= 10_000**size:
+            raise ValueError(f"{value:g} does not fit {register.type}")
+        return struct.pack(f">{size}h", *digits)
+    if register.type == "bool":
+        if raw not in (0, 1):
+            raise ValueError(f"{value:g} is neither 0 nor 1")
+        raw <<= register.bit
+    elif register.mask is not None or register.shift:
+        shifted = raw << register.shift
+        if raw < 0 or shifted & ~register.mask_number:
+            raise ValueError(f"{value:g} does not fit the bits of the mask")
+        raw = shifted
+    try:
+        return struct.pack(f">{register.letter}", raw)
+    except struct.error:
+        raise ValueError(f"{value:g} does not fit {register.type}") from None

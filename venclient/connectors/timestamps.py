@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-FORMS = ("iso", "epoch_s", "epoch_ms", "dsmr")
+FORMS = ("iso", "epoch_s", "epoch_ms", "dsmr", "auto")
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -21,6 +21,8 @@ Instants = tuple[datetime, datetime]
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 _DSMR = re.compile(r"(\d{12})([SW]?)", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,16}(?:\.\d*)?", re.ASCII)
+#: From here on a number counts milliseconds: as seconds it would be after the year 5000.
+_MILLISECONDS = 1e11
 _SAMPLE = datetime(2026, 11, 23, 13, 34, 56)  # noqa: DTZ001 (patterns are tried on a local time)
 
 
@@ -64,7 +66,9 @@ def time_mistakes(form: str, zone: str | None) -> list[str]:
 
 
 def time_reader(form: str, zone: str | None) -> Callable[[object], Instants]:
-    """Give the function that reads times in `form` ("iso", "epoch_s", "epoch_ms", "dsmr" or a pattern).
+    """Give the function that reads times in `form` (one of FORMS, or a pattern).
+
+    "auto" takes a number as seconds or milliseconds since 1970, whichever is near, and text as DSMR or ISO.
 
     The function takes a text or number and gives the one or two instants (UTC) that it can mean, the
     earlier first; ValueError says what is wrong with the text.
@@ -75,6 +79,8 @@ def time_reader(form: str, zone: str | None) -> Callable[[object], Instants]:
         return lambda raw: _epoch(raw, divide)
     if form == "dsmr":
         return lambda raw: _dsmr(raw, place or ZoneInfo("Europe/Amsterdam"))
+    if form == "auto":
+        return lambda raw: _any(raw, place)
     if form == "iso":
         return lambda raw: _local(_iso(raw), place, raw)
     return lambda raw: _local(_by_pattern(raw, form), place, raw)
@@ -106,6 +112,17 @@ def _epoch(raw: object, divide: int) -> Instants:
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"time {raw!r} is out of range") from None
     return _sane(instant, instant, raw)
+
+
+def _any(raw: object, place: tzinfo | None) -> Instants:
+    text = raw.strip() if isinstance(raw, str) else ""
+    if isinstance(raw, int | float) or _NUMBER.fullmatch(text):
+        number = float(text) if text else raw
+        seconds = isinstance(number, int | float) and abs(number) < _MILLISECONDS
+        return _epoch(raw, 1 if seconds else 1000)
+    if _DSMR.fullmatch(text):
+        return _dsmr(text, place or ZoneInfo("Europe/Amsterdam"))
+    return _local(_iso(raw), place, raw)
 
 
 def _iso(raw: object) -> datetime:

@@ -77,6 +77,11 @@ class Scaling:
         return value
 
 
+def unit_of(quantity: str) -> str | None:
+    """Give the unit that a quantity's name ends with, if it is a known one: kW of power_kw."""
+    return _SUFFIXES.get(quantity.rpartition("_")[2])
+
+
 def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scaling:
     """Give how numbers in `unit` ("" is the quantity's own) become `quantity`; ValueError says why not."""
     wanted = _SUFFIXES.get(quantity.rpartition("_")[2])

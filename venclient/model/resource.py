@@ -72,8 +72,10 @@ class Connection:
     id: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        self.type = enum_member(ConnectionType, self.type)
-        self.actortype = enum_member(ActorType, self.actortype)
+        if type(self.type) is not ConnectionType:
+            self.type = enum_member(ConnectionType, self.type)
+        if type(self.actortype) is not ActorType:
+            self.actortype = enum_member(ActorType, self.actortype)
 
     def __repr__(self) -> str:
         told = {f.name: getattr(self, f.name) for f in fields(self)}

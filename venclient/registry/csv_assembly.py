@@ -51,7 +51,7 @@ class Refusal(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Made:
     """A row's resource, what identifies its content, and the fields that the row tells."""
 
@@ -79,19 +79,21 @@ class Assembly:
     def rows(self, columns: Mapping[str, Sequence[str | None]], count: int) -> Iterator[_Row]:
         """Give the rows of a block, ready to be made into resources."""
         located = self._located(columns)
-        powers = {
+        powers: dict[str, Any] = {
             target: values
             for target in CAPACITIES
             if target in columns and (values := plain_numbers(columns[target], self.decimal)) is not None
         }
         targets = tuple(columns)
+        telling = tuple(target for target in _TELLING if target in columns)
         texts = zip(*columns.values(), strict=True) if columns else iter([()] * count)
         for place, cells in enumerate(texts):
             yield _Row(
                 self,
                 dict(zip(targets, cells, strict=True)),
                 None if located is None else located[place],
-                {target: values[place] for target, values in powers.items()},
+                {target: values[place] for target, values in powers.items()} if powers else powers,
+                telling,
             )
 
     def _located(self, columns: Mapping[str, Sequence[str | None]]) -> list[tuple[float, float]] | None:
@@ -111,7 +113,7 @@ class Assembly:
 class _Row:
     """One row on its way to a resource."""
 
-    __slots__ = ("_assembly", "_located", "_numbers", "_texts")
+    __slots__ = ("_assembly", "_located", "_numbers", "_telling", "_texts")
 
     def __init__(
         self,
@@ -119,8 +121,10 @@ class _Row:
         texts: Texts,
         located: tuple[float, float] | None,
         numbers: Mapping[str, float],
+        telling: tuple[str, ...],
     ) -> None:
         self._assembly = assembly
+        self._telling = telling
         self._texts = texts
         self._located = located
         self._numbers = numbers
@@ -173,7 +177,7 @@ class _Row:
     def _given(self, resource: Resource, connection: Connection | None) -> frozenset[str]:
         texts = self._texts
         return _fields_told(
-            tuple([target for target in _TELLING if texts.get(target)]),
+            tuple([target for target in self._telling if texts.get(target)]) if self._telling else (),
             bool(self._assembly.mapping.type),
             bool(self._assembly.mapping.sub_type),
             bool(resource.location),
@@ -217,9 +221,10 @@ class _Row:
         capacities = _defaults(kind, sub_type).copy()
         texts = self._texts
         told = False
-        for target, name in CAPACITIES.items():
+        for target in self._telling:
+            name = CAPACITIES.get(target)
             text = texts.get(target)
-            if text is None:
+            if name is None or text is None:
                 continue
             told = True
             capacities[name] = (

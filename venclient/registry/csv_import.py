@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from venclient.errors import InvalidRecord
 from venclient.model.resource import Resource
 from venclient.registry import columns, csv_mapping
+from venclient.registry.collector import collector_paused
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_rejects import RejectsFile
 from venclient.registry.csv_report import KEPT, Change, Counts, ImportReport, Missing, differences
@@ -76,6 +77,7 @@ def import_csv(
         decimal=sites.decimal,
         header_line=layout.header_line,
         columns={target: sites.name_of(target) for target in sites.places},
+        unused=sites.unused,
         mapping=str(mapping_file) if mapping_file else None,
         dry_run=dry_run,
         notes=_notes(sites),
@@ -83,7 +85,7 @@ def import_csv(
     target = registry if isinstance(registry, NoTarget) else registry.importing()
     work = _Import(target, sites, report, keep_good=keep_good, rejects=rejects)
     try:
-        with nullcontext() if dry_run else target.transaction():
+        with collector_paused(), nullcontext() if dry_run else target.transaction():
             work.run(Seen() if seen is None else seen, progress)
             work.tell_disappeared(source or str(path.resolve()), disable=disable_missing)
             if not report.stored:
@@ -156,10 +158,10 @@ class _Store:
             changed = []
             self._warn_of_shared_meters(chunk)
             for site in chunk:
-                stored = found.resources.get(site.resource.resourceID)
-                broken = found.broken.get(site.resource.resourceID)
+                stored = None if self._is_empty else found.resources.get(site.resource.resourceID)
+                broken = None if self._is_empty else found.broken.get(site.resource.resourceID)
                 resource = self._wanted(site, stored)
-                if resource == stored:
+                if stored is not None and resource == stored:
                     self._counts.unchanged += 1
                 elif self._is_refused(site, resource, stored):
                     continue
@@ -309,8 +311,10 @@ class _Import:
 
 
 def _hides_secrets(resource: Resource) -> bool:
-    links = (resource.connection, resource.control_connection)
-    return any(link is not None and REDACTED in (link.username, link.password) for link in links)
+    link, control = resource.connection, resource.control_connection
+    return REDACTED in (link.username, link.password) or (
+        control is not None and REDACTED in (control.username, control.password)
+    )
 
 
 def _raise(site: Site, reason: str) -> None:

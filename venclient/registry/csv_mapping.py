@@ -164,8 +164,8 @@ def from_flags(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def beside(path: Path) -> Path | None:
     """Give the mapping that lies beside a CSV file (same name, .toml), None when there is none."""
-    candidate = path.with_suffix(".toml")
-    return candidate if candidate.is_file() else None
+    candidate = path.with_suffix(".toml") if path.name else None  # "." and "/" have none
+    return candidate if candidate is not None and candidate.is_file() else None
 
 
 def load(path: Path) -> CsvMapping:

@@ -16,7 +16,7 @@ SUFFIX = ".rejects.csv"
 
 def beside(path: Path) -> Path:
     """Give where the rejects of a file go when nobody says: `sites.csv.rejects.csv` beside it."""
-    return path.with_name(path.name + SUFFIX)
+    return Path(f"{path}{SUFFIX}")  # "." has no name to add to
 
 
 class RejectsFile:

@@ -54,6 +54,7 @@ class ImportReport(Counts):
     decimal: str = ""
     header_line: int = 0
     columns: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
     mapping: str | None = None
     dry_run: bool = False
     stored: bool = True

@@ -12,6 +12,7 @@ from venclient.errors import ConfigError
 from venclient.model.resource import Resource
 from venclient.registry import columns as own
 from venclient.registry import csv_mapping
+from venclient.registry.collector import sweep
 from venclient.registry.csv_assembly import Assembly, Refusal
 from venclient.registry.csv_blocks import BadRow, Block
 from venclient.registry.csv_cells import cleaned, joined, profile, shifted
@@ -43,7 +44,7 @@ class Duplicate:
     resource_id: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # to freeze it takes as long as all the rest of it
 class Site:
     """One row's resource. `given` names the fields that the row tells; None means all of them."""
 
@@ -129,6 +130,7 @@ class CsvSites:
         self.warnings.clear()
         rows = self._own_rows if self.is_own else self._rows
         for block in self.table.blocks(told):
+            sweep()  # pandas leaves its frames in circles
             if not block.bad:
                 yield from rows(block, seen)
                 continue
@@ -142,6 +144,12 @@ class CsvSites:
             while waiting is not None:
                 yield _rejected(waiting)
                 waiting = next(bad)
+
+    @property
+    def unused(self) -> list[str]:
+        """Give the headers of the columns that are taken for nothing."""
+        used = {place for places in self.places.values() for place in places}
+        return [name for place, name in enumerate(self.columns) if name.strip() and place not in used]
 
     def name_of(self, target: str) -> str:
         """Give the header of the column(s) that hold a meaning, for people."""

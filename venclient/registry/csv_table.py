@@ -66,7 +66,7 @@ def _encoding_of(chunks: Iterator[bytes], subject: str) -> str:
     for chunk in chunks:
         size += len(chunk)
         # a lone NUL is one bad row; more than one control byte in a thousand is no text at all
-        controls += sum(chunk.count(code) for code in b"\x00\x01\x02\x03\x04\x05\x06\x07")
+        controls += len(chunk) - len(chunk.translate(None, b"\x00\x01\x02\x03\x04\x05\x06\x07"))
         if chunk.isascii():
             continue
         outside_cp1252 = outside_cp1252 or any(code in chunk for code in _NO_CP1252)

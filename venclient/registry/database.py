@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import func, select
 
@@ -52,7 +52,8 @@ class ResourceDatabase(LifeCycle):
     `postgresql://user:env:NAME@host/name`. `db_path` is what was given, a password in it shown as ***.
 
     Usernames and passwords are sealed when they are stored, with the key in `key_file` (beside the file, as
-    `<db_path>.key`, when not told), and opened when they are read: see `venclient.secrets`.
+    `<db_path>.key`, when not told), and opened when they are read: see `venclient.secrets`. A URL has no such
+    place: without a key file, or VEN_REGISTRY_KEY_FILE, storing one that is no reference is a ConfigError.
 
     `actor` is who changes things, "user@host:pid" when not told; `history` tells it with each change.
     `check_options` gives what a connector says of the options of a resource's connection, one sentence for
@@ -203,6 +204,10 @@ class ResourceDatabase(LifeCycle):
             "top_10_vens": dict(self._counts("ven")[:10]),
         }
 
+    def values_of(self, column: Literal["ven", "resource_sub_type"]) -> list[str]:
+        """Give the VENs or sub-types that there are, those of most resources first."""
+        return [name for name, _ in self._counts(column)]
+
     # Writing
 
     def insert_connection(self, connection: Connection) -> int:
@@ -262,7 +267,11 @@ class ResourceDatabase(LifeCycle):
 
     def set_enabled(self, resource_id: str, enabled: bool) -> None:
         """Switch a resource on or off; NotFound when there is none."""
-        self._writing.set_enabled(resource_id, enabled)
+        if enabled not in (True, False):
+            raise InvalidRecord(
+                f"enabled must be True or False, not {enabled!r}", subject=f"resource {resource_id}"
+            )
+        self._writing.set_enabled(resource_id, bool(enabled))
 
     def seal_secrets(self) -> int:
         """Seal the usernames and passwords that are stored in the clear; give how many there were.
@@ -285,7 +294,8 @@ class ResourceDatabase(LifeCycle):
 
     def importing(self, clock: Clock | None = None) -> ImportTarget:
         """Give this registry as an import sees it: what is stored, by many ids, and where it came from."""
-        return ImportTarget(self, self._link, self._sql, self._check_options, clock or SystemClock())
+        clock = clock or SystemClock()
+        return ImportTarget(self, self._link, self._sql, self._writing, self._check_options, clock)
 
     def _counts(self, column: str) -> list[tuple[str, int]]:
         return [(str(name), int(str(n))) for name, n in self._link.rows(self._sql.counts_by(column))]

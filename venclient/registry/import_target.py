@@ -20,6 +20,7 @@ from venclient.registry.rows import BadRow
 from venclient.registry.schema import import_sources, resources
 from venclient.registry.statements import Statements, resource_rows
 from venclient.registry.validation import CheckOptions, refuse_mistakes
+from venclient.registry.writing import Writing
 
 if TYPE_CHECKING:
     from venclient.registry.database import ResourceDatabase
@@ -60,7 +61,10 @@ class Target(Protocol):
         ...
 
     def create(self, new: Iterable[Resource]) -> None:
-        """Store resources whose ids are free; drawn as they are stored, and may look things up meanwhile."""
+        """Store resources that `check` had no objection to and whose ids are free.
+
+        They are drawn as they are stored, and may look things up meanwhile.
+        """
         ...
 
     def replace(self, changed: Collection[Resource]) -> None:
@@ -81,7 +85,10 @@ class Target(Protocol):
 
 
 class NoTarget:
-    """A registry that holds nothing and keeps nothing."""
+    """A registry that holds nothing and keeps nothing; `check_options` as `ResourceDatabase` takes it."""
+
+    def __init__(self, check_options: CheckOptions | None = None) -> None:
+        self._check_options = check_options
 
     def transaction(self) -> AbstractContextManager[object]:
         """Give a context that does nothing."""
@@ -101,7 +108,7 @@ class NoTarget:
 
     def check(self, resource: Resource, stored: Resource | None) -> None:
         """Raise InvalidRecord, with all problems, when no registry would store the resource."""
-        refuse_mistakes(resource)
+        refuse_mistakes(resource, self._check_options)
 
     def create(self, new: Iterable[Resource]) -> None:
         """Store nothing."""
@@ -128,6 +135,7 @@ class ImportTarget:
         database: ResourceDatabase,
         link: Link,
         statements: Statements,
+        writing: Writing,
         check_options: CheckOptions | None,
         clock: Clock,
     ) -> None:
@@ -135,6 +143,7 @@ class ImportTarget:
         self._database = database
         self._link = link
         self._sql = statements
+        self._writing = writing
         self._clock = clock
 
     def transaction(self) -> AbstractContextManager[object]:
@@ -170,8 +179,8 @@ class ImportTarget:
         refuse_mistakes(resource, self._check_options, before=stored)
 
     def create(self, new: Iterable[Resource]) -> None:
-        """Store resources whose ids are free; drawn as they are stored, and may look things up meanwhile."""
-        self._database.bulk_insert_resources(new)
+        """Store resources that `check` had no objection to and whose ids are free."""
+        self._writing.insert_many(((one, one.ven) for one in new), checked=True)
 
     def replace(self, changed: Collection[Resource]) -> None:
         """Store resources over what their ids have; InvalidRecord when one cannot be."""

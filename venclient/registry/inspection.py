@@ -10,12 +10,23 @@ from pathlib import Path
 
 from venclient.errors import NotFound
 from venclient.registry.copies import open_as_is
+from venclient.registry.opening import open_link, shown
 from venclient.registry.schema import HEAD
 from venclient.registry.sqlite_link import said
 from venclient.registry.upgrade import KNOWN, version
 
 _SHOWN = 20
 _TABLES = ("connections", "resources")
+_USED = (
+    "SELECT connection_id FROM resources"
+    " UNION SELECT control_connection_id FROM resources WHERE control_connection_id IS NOT NULL"
+)
+#: What an `Inspection` counts.
+_COUNTS = {
+    "resources": "SELECT count(*) FROM resources",
+    "connections": "SELECT count(*) FROM connections",
+    "unused_connections": "SELECT count(*) FROM connections WHERE id NOT IN ({used})",
+}
 
 
 @dataclass
@@ -47,12 +58,35 @@ class Inspection:
 def inspect(path: Path) -> Inspection:
     """Look at the file at `path`; NotFound when there is none, RegistryError when it is no database."""
     if not path.is_file():
-        raise NotFound("there is no such file", subject=str(path), hint="--db names another")
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise NotFound(what, subject=str(path), hint="--db names another")
     try:
         with closing(open_as_is(path, read_only=True)) as driver:
             return _inspected(driver, path)
     except sqlite3.Error as error:
         raise said(error, path) from error
+
+
+def inspect_server(url: str) -> Inspection:
+    """Look at the PostgreSQL database of a URL, which checks its rows and references by itself.
+
+    NotFound when it holds no registry, RegistryError when it cannot be reached.
+    """
+    with closing(open_link(url, upgraded=False)) as link:
+        tables = ("connections", "resources", "changes", "reporting_status", "import_sources")
+        present = [name for name in tables if link.rows("SELECT to_regclass(%s)", (name,))[0][0] is not None]
+        if not set(_TABLES) <= set(present):
+            raise NotFound("holds no registry", subject=shown(url), hint="`ven db copy FROM TO` brings one")
+        sizes = (link.rows("SELECT pg_total_relation_size(%s::regclass)", (name,)) for name in present)
+        found = Inspection(shown(url), sum(int(str(size[0][0])) for size in sizes), None)
+        if link.rows("SELECT to_regclass('alembic_version')")[0][0] is not None:
+            told = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]
+            found.version = None if told is None else str(told)
+        _check_version(found)
+        if found.is_current:
+            for name, sql in _COUNTS.items():
+                setattr(found, name, int(str(link.rows(sql.format(used=_USED))[0][0])))
+    return found
 
 
 def readable_rows(driver: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row | tuple[object, ...]]:
@@ -81,11 +115,8 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     found = Inspection(str(path), path.stat().st_size, version(driver))
     log = Path(f"{path}-wal")
     found.log_bytes = log.stat().st_size if log.exists() else 0
-    if found.version is not None and found.version not in KNOWN:
-        found.damage.append(
-            f"its schema is version {found.version}, newer than the {HEAD} of this program; update venclient"
-        )
-        found.problems += found.damage
+    _check_version(found)
+    if found.damage:
         return found
     page, free = (driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
     found.unused_bytes = page * free
@@ -104,16 +135,18 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
         return found
     for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check"):
         found.problems.append(f"{table} row {row_id} refers to a row of {parent} that is not there")
-    used = "SELECT connection_id FROM resources"
-    if found.is_current:
-        used += " UNION SELECT control_connection_id FROM resources WHERE control_connection_id IS NOT NULL"
-    for name, sql in (
-        ("resources", "SELECT count(*) FROM resources"),
-        ("connections", "SELECT count(*) FROM connections"),
-        ("unused_connections", f"SELECT count(*) FROM connections WHERE id NOT IN ({used})"),  # noqa: S608
-    ):
-        setattr(found, name, driver.execute(sql).fetchone()[0])
+    used = _USED if found.is_current else _USED.partition(" UNION ")[0]
+    for name, sql in _COUNTS.items():
+        setattr(found, name, driver.execute(sql.format(used=used)).fetchone()[0])
     return found
+
+
+def _check_version(found: Inspection) -> None:
+    if found.version is not None and found.version not in KNOWN:
+        found.damage.append(
+            f"its schema is version {found.version}, newer than the {HEAD} of this program; update venclient"
+        )
+        found.problems += found.damage
 
 
 def _integrity(driver: sqlite3.Connection) -> list[str]:

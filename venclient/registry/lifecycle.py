@@ -156,11 +156,15 @@ class LifeCycle:
 
     def connection(self, connection_id: int) -> Connection | None:
         """Give a connection by its row id, None when there is none; InvalidRecord when it makes no sense."""
+        if not self._may_be_row(connection_id):
+            return None
         found = self._link.rows(self._sql.connection_by_id, (connection_id,))
         return self._connection_of(found[0]) if found else None
 
     def users_of_connection(self, connection_id: int) -> list[str]:
         """Give the ids of the resources that are read or controlled through a connection."""
+        if not self._may_be_row(connection_id):
+            return []
         found = self._link.rows(self._sql.users_of_connection, (connection_id, connection_id))
         return [str(row[0]) for row in found]
 
@@ -187,6 +191,8 @@ class LifeCycle:
 
     def delete_connection(self, connection_id: int) -> bool:
         """Delete a connection that nobody uses, Conflict names its users; False when there is none."""
+        if not self._may_be_row(connection_id):
+            return False
         with self._link.transaction() as driver:
             found = self._link.rows(self._sql.connection_by_id, (connection_id,))
             if not found:
@@ -292,6 +298,11 @@ class LifeCycle:
                 subject=f"{self.db_path}: connections row {row[0]}",
                 hint="store the resources that use it again, or delete it",
             ) from None
+
+    def _may_be_row(self, row_id: object) -> bool:
+        """Tell whether the database can have a row with that id; asking for another one is an error."""
+        most = 2**31 if self._link.dialect.name == "postgresql" else 2**63
+        return isinstance(row_id, int) and row_id in range(most)
 
     def _present_connection(self, connection_id: int) -> Connection:
         found = self.connection(connection_id)

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.engine import Dialect
 
-from venclient.errors import RegistryError
+from venclient.errors import InvalidRecord, RegistryError
 
 T = TypeVar("T")
 
@@ -79,6 +79,15 @@ class DbConnection(Protocol):
         ...
 
 
+def unfit(error: UnicodeEncodeError | OverflowError, name: str) -> InvalidRecord:
+    """Give what a driver raises for a value that no database can hold as an error of ours."""
+    if isinstance(error, UnicodeEncodeError):
+        what = f"text holds what is no character (U+{ord(error.object[error.start]):04X})"
+    else:
+        what = "a number is too large"
+    return InvalidRecord(f"{what}; nothing was changed", subject=name, hint="correct it and try again")
+
+
 class RowRefused(Exception):
     """Of many rows the one at `at` (from 0) breaks a rule; `taken` when it is a value that must be unique."""
 
@@ -123,6 +132,13 @@ class Link(Protocol):
 
     def new_connection_ids(self, count: int) -> Sequence[int]:
         """Give ids for that many new connections, in ascending order, that nobody else gets."""
+        ...
+
+    def filling(self) -> AbstractContextManager[None]:
+        """Put off, for many inserts into an empty registry, what can be done at once at their end.
+
+        For use inside a transaction, which an error is to undo.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[DbConnection]:

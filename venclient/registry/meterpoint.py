@@ -16,7 +16,7 @@ SAMPLE_PREFIX = "707057500"
 NAMESPACE = UUID("6f0b7a52-98c6-5d1e-9d5c-3a1f2c70e4b9")
 
 _GS1_LENGTH = 18
-_NAMESPACE_BYTES = NAMESPACE.bytes
+_NAMESPACE_BEGUN = sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
 def check_digit(digits: str) -> str:
@@ -74,5 +74,7 @@ def derived_meter_point_id(key: str, prefix: str = SAMPLE_PREFIX) -> str:
 
 def _uuid5(name: str) -> str:
     """Give the 32 digits of RFC 9562's UUIDv5, which uuid.uuid5 takes four times as long for."""
-    digits = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    begun = _NAMESPACE_BEGUN.copy()  # faster than to begin anew
+    begun.update(name.encode())
+    digits = begun.hexdigest()
     return f"{digits[:12]}5{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:32]}"

@@ -54,6 +54,17 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
     return SqliteLink(path)
 
 
+def upgraded(url: str) -> tuple[str | None, str]:
+    """Bring a PostgreSQL database to the newest schema; give the versions before and after."""
+    link = _postgres(url, upgraded=False)
+    try:
+        from venclient.registry.postgres_upgrade import upgrade
+
+        return upgrade(link)
+    finally:
+        link.close()
+
+
 @cache
 def statements_for(dialect: Dialect) -> Statements:
     """Give the compiled statements, which all databases of one kind share."""

@@ -6,7 +6,7 @@ Imported only when a URL names such a database, since psycopg is an extra.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, RegistryError
-from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused
+from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused, unfit
 from venclient.registry.opening import shown
 from venclient.secrets import resolve_secret
 
@@ -115,6 +115,17 @@ def open_driver(url: str) -> PostgresDriver:
     return driver
 
 
+def rewrite_table(url: str, table: str) -> None:
+    """Rewrite a table so that no row that was replaced is left in its file."""
+    driver = open_driver(url)
+    try:
+        driver.execute(f"VACUUM FULL {table}")
+    except psycopg.Error as error:
+        raise said(error, shown(url)) from error
+    finally:
+        driver.close()
+
+
 def said(error: psycopg.Error, subject: str) -> RegistryError:
     """Give what the server or libpq said as an error of ours, without the rows that it may quote."""
     reason = error.diag.message_primary or str(error).strip().replace("\n", " ")
@@ -179,6 +190,8 @@ class PostgresLink(PerThread[PostgresDriver]):
             return self._fetched(sql, values)
         except psycopg.Error as error:
             raise said(error, self.name) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise unfit(error, self.name) from None
 
     def made(
         self, sql: str, values: tuple[object, ...], make: Callable[[tuple[object, ...]], T | None]
@@ -206,6 +219,10 @@ class PostgresLink(PerThread[PostgresDriver]):
             (count,),
         )
         return sorted(int(str(row[0])) for row in drawn)
+
+    def filling(self) -> AbstractContextManager[None]:
+        """Put nothing off: to drop an index would keep other programs from reading."""
+        return nullcontext()
 
     def insert_rows(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run an insert for each row, inside a transaction; RowRefused says which one breaks a rule."""
@@ -241,6 +258,8 @@ class PostgresLink(PerThread[PostgresDriver]):
             raise said(error, self.name) from None  # the error quotes the whole row
         except psycopg.Error as error:
             raise said(error, self.name) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise unfit(error, self.name) from None
 
     @contextmanager
     def borrowed(self) -> Iterator[PostgresDriver]:

@@ -14,10 +14,21 @@ from sqlalchemy.sql import ColumnElement
 
 from venclient.errors import ConfigError, RegistryError
 from venclient.registry.link import Link
+from venclient.registry.opening import is_url
 from venclient.registry.schema import connections
 from venclient.registry.sqlite_link import open_driver, said
 from venclient.registry.statements import Statements
-from venclient.secrets import REFERENCES, SEALED, is_literal, is_open, key_file, key_path_of, open_sealed
+from venclient.secrets import (
+    KEY_FILE_VARIABLE,
+    REFERENCES,
+    SEALED,
+    KeyFile,
+    is_literal,
+    is_open,
+    key_file,
+    key_path_of,
+    open_sealed,
+)
 
 _log = logging.getLogger(__name__)
 _warned: set[str] = set()
@@ -56,9 +67,22 @@ class Sealer:
 
     def __init__(self, database: str, link: Link, statements: Statements, key: Path | None) -> None:
         self.database = database
-        self.key_file = key_file(key or key_path_of(database))
+        path = key or key_path_of(database)
+        self._key_file = None if path is None else key_file(path)
         self._link = link
         self._sql = statements
+
+    @property
+    def key_file(self) -> KeyFile:
+        """Give the key file; ConfigError when there is no place for one."""
+        if self._key_file is None:
+            raise ConfigError(
+                "a login is to be sealed, but nothing says with which key file",
+                subject=self.database,
+                hint=f"set {KEY_FILE_VARIABLE} (in Python: key_file=) to a file for all programs that use"
+                " this registry, made when missing; or store a reference such as env:NAME",
+            )
+        return self._key_file
 
     def __call__(self, text: str | None) -> str | None:
         if text is None or not is_literal(text):
@@ -146,11 +170,18 @@ class Sealer:
             )
 
 
-def rewrite(path: Path) -> bool:
+def rewrite(database: str | Path) -> bool:
     """Rewrite a database file, and drop its log, so that nothing that was replaced is left in either.
 
-    False while another program has the file open: the log cannot be dropped then.
+    False while another program has the file open: the log cannot be dropped then. Of a PostgreSQL database
+    the table of connections is rewritten; what its server keeps beside that is the server's business.
     """
+    if is_url(database):
+        from venclient.registry.postgres_link import rewrite_table
+
+        rewrite_table(str(database), connections.name)
+        return True
+    path = Path(database)
     try:
         with closing(open_driver(path)) as driver:
             driver.execute("VACUUM")

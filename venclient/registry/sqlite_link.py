@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
+from operator import is_
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +16,28 @@ from sqlalchemy.engine import Dialect
 
 from venclient.errors import Conflict, RegistryError
 from venclient.registry.checkpoints import Checkpoints
-from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused
+from venclient.registry.collector import collector_paused
+from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused, unfit
 from venclient.registry.sqlite_functions import register
 
 T = TypeVar("T")
+
+
+#: In KiB, negated. Ids come in no order: where the index of them does not fit, pages go out and in again.
+_CACHE, _FILLING_CACHE = -8000, -32000
+#: Rows from which on it pays to look for columns that are the same in all of them.
+_MANY = 100
+_LITERALS = {None: "NULL", True: "1", False: "0"}
+#: Of idx_connection_id the entries come in its order, and bulk inserts look things up in it.
+_MADE_AT_THE_END = {
+    "SELECT 1 FROM resources LIMIT 1": (
+        "idx_resource_id",
+        "idx_meter_point_id",
+        "idx_resource_type",
+        "idx_ven",
+    ),
+    "SELECT 1 FROM changes LIMIT 1": ("idx_changes_subject",),
+}
 
 
 def open_driver(path: Path) -> sqlite3.Connection:
@@ -41,7 +59,7 @@ def open_driver(path: Path) -> sqlite3.Connection:
         # SQLite checks references only when asked: no resource may point at a connection that is gone.
         driver.execute("PRAGMA foreign_keys = ON")
         # 8 MB, as the specification has it for a Raspberry Pi: the whole registry of a site stays in memory.
-        driver.execute("PRAGMA cache_size = -8000")
+        driver.execute(f"PRAGMA cache_size = {_CACHE}")
         if driver.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             # Readers go on while one writes. Whoever opens the file at the same moment asks for the same.
             with _busy_ignored():
@@ -86,7 +104,7 @@ def said(error: Exception, path: Path) -> RegistryError:
         sqlite3.SQLITE_NOTADB: ("is not a SQLite database", "name the resource database", False),
         sqlite3.SQLITE_CORRUPT: (
             f"is damaged ({error})",
-            "put a copy of it back; what can still be read stays readable",
+            "put a copy of it back (`ven db restore`), or save what can still be read (`ven db rescue`)",
             False,
         ),
         sqlite3.SQLITE_FULL: ("the disk is full; nothing was stored", "make room", False),
@@ -124,7 +142,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         For many rows, which are not gathered before: that would take as much memory again. `make` may see
         a row twice.
         """
-        with _collector_paused():
+        with collector_paused():
             return self._made(sql, values, make)
 
     def _made(
@@ -138,6 +156,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         except sqlite3.Error as error:
             if hasattr(error, "sqlite_errorcode"):
                 raise said(error, self.path) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise unfit(error, self.name) from None
         # Not SQLite but the driver failed: text that is not UTF-8. One such cell must not hide the rest.
         driver.text_factory = _decoded
         try:
@@ -153,7 +173,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     def insert_rows(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run an insert for each row, inside a transaction; RowRefused says which one breaks a rule."""
-        remaining = iter(rows)
+        sql, values = _without_constants(sql, rows)
+        remaining = iter(values)
         try:
             self.driver().executemany(sql, remaining)
         except sqlite3.IntegrityError as error:
@@ -161,6 +182,36 @@ class SqliteLink(PerThread[sqlite3.Connection]):
             at = len(rows) - len(list(remaining)) - 1
             taken = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
             raise RowRefused(str(error), at=at, taken=taken) from error
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Make the indexes of tables that are empty now at the end, which is faster than row by row.
+
+        For use inside a transaction, which an error is to undo: it brings the indexes back.
+        """
+        driver = self.driver()
+        wanted = []
+        for question, names in _MADE_AT_THE_END.items():
+            if not self.rows(question):
+                indexes = self.rows("SELECT name, sql FROM sqlite_master WHERE type = 'index'")
+                wanted += [(str(name), str(sql)) for name, sql in indexes if name in names]
+        dropped = []
+        # A query that is not read to its end keeps SQLite from dropping any: then they stay.
+        with _busy_ignored():
+            for name, sql in wanted:
+                driver.execute(f"DROP INDEX {name}")
+                dropped.append(sql)
+        driver.execute(f"PRAGMA cache_size = {_FILLING_CACHE}")
+        try:
+            yield
+        except BaseException:
+            if driver.in_transaction:  # which is undone
+                dropped = []
+            raise
+        finally:
+            for sql in dropped:
+                driver.execute(sql)
+            driver.execute(f"PRAGMA cache_size = {_CACHE}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -173,6 +224,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
                 yield driver
         except sqlite3.Error as error:
             raise said(error, self.path) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise unfit(error, self.name) from None
 
     @contextmanager
     def borrowed(self) -> Iterator[sqlite3.Connection]:
@@ -184,7 +237,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         factory = driver.row_factory
         driver.row_factory = sqlite3.Row
         try:
-            if driver.in_transaction:  # inside another one, which decides what becomes of all of it
+            if _is_borrowed(driver):  # inside another one, which decides what becomes of all of it
                 with self._scope():
                     yield driver
                 return
@@ -207,7 +260,9 @@ class SqliteLink(PerThread[sqlite3.Connection]):
     @contextmanager
     def _scope(self) -> Iterator[sqlite3.Connection]:
         driver = self.driver()
-        nested = driver.in_transaction
+        nested = _is_borrowed(driver)
+        if nested and not driver.in_transaction:  # the first that writes inside `borrowed`, which ends it
+            driver.execute("BEGIN IMMEDIATE")
         driver.execute("SAVEPOINT part" if nested else "BEGIN IMMEDIATE")
         try:
             yield driver
@@ -232,17 +287,29 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         super().close()
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the garbage collector: among objects that are all kept it finds nothing, at great length."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+def _is_borrowed(driver: sqlite3.Connection) -> bool:
+    """Tell whether a transaction is under way, or will be at the first statement inside `borrowed`."""
+    return driver.in_transaction or driver.isolation_level is not None
+
+
+def _without_constants(sql: str, rows: Sequence[Sequence[Any]]) -> tuple[str, Iterable[Sequence[Any]]]:
+    """Give an insert and its rows without the columns that are null, or the same truth, in all rows.
+
+    The driver takes longer to bind one of these than a text, and a site list has many.
+    """
+    if len(rows) < _MANY:
+        return sql, rows
+    head, *rest = sql.split("?")
+    columns = list(zip(*rows, strict=True))
+    kept = []
+    for column, tail in zip(columns, rest, strict=True):
+        first = column[0]
+        if (first is None or first is True or first is False) and all(map(partial(is_, first), column)):
+            head += _LITERALS[first] + tail
+        else:
+            head += "?" + tail
+            kept.append(column)
+    return (head, zip(*kept, strict=True)) if kept else (sql, rows)
 
 
 def _decoded(cell: bytes) -> str:

@@ -7,6 +7,7 @@ stored must still go in, and a meter point id with a wrong check digit is the on
     resourceID              empty, over 128 characters              spaces around it
     resourceName, address   no text                                 empty name
     meterPointId            no text                                 no 18-digit GS1 number, wrong check digit
+    enabled                 not true, false or None (1 and 0 are good)
     capacities              no number, infinite, P_min > P_max,     names that nobody knows
                             E_min > E_max
     location                no number, out of range                 half of it missing, looks swapped
@@ -41,6 +42,8 @@ CAPACITIES = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
 COORDINATES = {"latitude": 90.0, "longitude": 180.0}
 
 _LONGEST_ID = 128
+_LEAST, _MOST = -math.inf, math.inf
+_FLAGS = (True, False, None)  # 1 and 0 as well
 _REQUIRED = {
     ConnectionType.MODBUSTCP: ("host",),
     ConnectionType.MQTT: ("host", "topic"),
@@ -63,6 +66,8 @@ def check_resource(resource: Resource, check_options: CheckOptions | None = None
     found = Findings([], [])
     if not is_plain(resource):
         _check_texts(resource, found)
+        if resource.enabled not in _FLAGS:
+            found.problems.append(f"enabled must be True, False or None, not {resource.enabled!r}")
         _check_capacities(resource.capacities, found)
         _check_location(resource.location, found)
         _check_connections(resource, found)
@@ -99,7 +104,7 @@ def refuse_mistakes(
     resource: Resource, check_options: CheckOptions | None = None, *, before: Resource | None = None
 ) -> None:
     """Raise InvalidRecord with all problems of a resource; those that `before` had as well do not count."""
-    if check_options is None and is_plain(resource):
+    if is_plain(resource) and (check_options is None or not check_options(resource)):
         return  # nearly all are, and thousands may come at once
     problems = check_resource(resource, check_options).problems
     if problems and before is not None:
@@ -143,21 +148,23 @@ def is_plain(resource: Resource) -> bool:
     """
     try:
         capacities, location, link = resource.capacities, resource.location, resource.connection
+        latitude, longitude, name = location["latitude"], location["longitude"], resource.resourceID
         return (
             len(capacities) == 4  # the four that are asked for
-            and -math.inf < capacities["P_min_kw"] <= capacities["P_max_kw"] < math.inf
-            and -math.inf < capacities["E_min_kwh"] <= capacities["E_max_kwh"] < math.inf
-            and -90.0 <= location["latitude"] <= 90.0
-            and -180.0 <= location["longitude"] <= 180.0
+            and _LEAST < capacities["P_min_kw"] <= capacities["P_max_kw"] < _MOST
+            and _LEAST < capacities["E_min_kwh"] <= capacities["E_max_kwh"] < _MOST
+            and -90.0 <= latitude <= 90.0
+            and -180.0 <= longitude <= 180.0
             and not (
-                _SWAPPED_LATITUDES[0] < location["latitude"] < _SWAPPED_LATITUDES[1]
-                and _SWAPPED_LONGITUDES[0] < location["longitude"] < _SWAPPED_LONGITUDES[1]
+                _SWAPPED_LATITUDES[0] < latitude < _SWAPPED_LATITUDES[1]
+                and _SWAPPED_LONGITUDES[0] < longitude < _SWAPPED_LONGITUDES[1]
             )
-            and 0 < len(resource.resourceID) <= _LONGEST_ID
-            and resource.resourceID.strip() == resource.resourceID
+            and 0 < len(name) <= _LONGEST_ID
+            and name.strip() == name
             and resource.resourceName.strip() != ""
             and type(resource.meterPointId) is str
             and resource.reporting is None
+            and resource.enabled in _FLAGS
             and type_name(resource.resourceType) != ""
             and resource.control_connection is None
             and link.actortype is ActorType.READER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -92,20 +93,29 @@ class Writing:
             self._log.add([Entry("insert", "resource", resource.resourceID, None, after)])
 
     def insert_many(
-        self, resources: Iterable[tuple[Resource, str | None]], progress: Progress | None = None
+        self,
+        resources: Iterable[tuple[Resource, str | None]],
+        progress: Progress | None = None,
+        *,
+        checked: bool = False,
     ) -> int:
-        """Store new resources, each with its own connections; give how many."""
+        """Store new resources, each with its own connections; give how many.
+
+        `checked` ones were found to be free of mistakes a moment ago.
+        """
         count = 0
-        with self._link.transaction():
+        with self._link.transaction(), ExitStack() as stack:
             chunk: list[tuple[Resource, str | None]] = []
             for pair in resources:
                 chunk.append(pair)
                 if len(chunk) == _CHUNK:
-                    count += self._insert_chunk(chunk)
+                    if not count:
+                        stack.enter_context(self._link.filling())
+                    count += self._insert_chunk(chunk, checked=checked)
                     chunk = []
                     _tell(progress, count)
             if chunk:
-                count += self._insert_chunk(chunk)
+                count += self._insert_chunk(chunk, checked=checked)
                 _tell(progress, count)
             return count
 
@@ -197,14 +207,15 @@ class Writing:
             told = dict(zip(("resources", "connections"), counts, strict=True))
             self._log.add([Entry("clear", "registry", None, told)])
 
-    def _insert_chunk(self, chunk: Collection[tuple[Resource, str | None]]) -> int:
+    def _insert_chunk(self, chunk: Collection[tuple[Resource, str | None]], *, checked: bool = False) -> int:
         """Store resources with connections of their own, numbered here so that two statements do it."""
         needed = len(chunk) + sum(resource.control_connection is not None for resource, _ in chunk)
         ids = iter(self._link.new_connection_ids(needed) if needed else ())
         connections: list[tuple[Any, ...]] = []
         values: list[tuple[Any, ...]] = []
         for resource, ven in chunk:
-            refuse_mistakes(resource, self._check_options)
+            if not checked:
+                refuse_mistakes(resource, self._check_options)
             told = rows.encode_resource(resource, ven)
             reader_id, control_id = next(ids), None
             connections.append((reader_id, *rows.encode_connection(resource.connection, self._seal)))

@@ -1,0 +1,225 @@
+"""`ven connections test` and `scan`, as they are typed, against devices that are not set up right."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.connectors.sites import make_resource
+from tests.fakes.modbus import Behaviour, Memory, misbehaving_server, refusing, silent
+from venclient.cli import app
+from venclient.errors import ConfigError, ConnectFailed, VenError
+
+
+@contextmanager
+def serving(port: int, units: dict[int, Behaviour], other: Behaviour = silent) -> Iterator[None]:
+    """Serve units on a thread of their own, since the command has its own loop; all others do `other`."""
+    started, over = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with misbehaving_server(port) as peer:
+            peer.units |= dict.fromkeys(range(256), other) | units
+            started.set()
+            await asyncio.get_running_loop().run_in_executor(None, over.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert started.wait(5)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
+
+
+def ven(*words: str) -> Result:
+    """Run `ven connections ...` in this process."""
+    return CliRunner().invoke(app, ["connections", *words])
+
+
+def connection(folder: Path, port: int, options: str) -> str:
+    """Write a connection to a file and give its path."""
+    path = folder / "heat-pump.toml"
+    path.write_text(f'type = "modbustcp"\nhost = "127.0.0.1"\nport = {port}\n[options]\n{options}')
+    return str(path)
+
+
+POWER = """
+timeout_s = 0.1
+[[options.registers]]
+quantity = "power_kw"
+address = 0
+type = "float32"
+scale = 0.001
+[[options.registers]]
+quantity = "soc_percent"
+address = 4
+type = "uint16"
+nan = true
+"""
+
+
+@pytest.mark.peer
+def test_words_numbers_and_values_are_shown(tmp_path: Path, free_port: int) -> None:
+    """Each register is shown from its raw words to its value with a unit, and the round trip."""
+    with serving(free_port, {1: Memory({0: 0x4366, 1: 0x8000, 2: 0, 3: 0, 4: 0xFFFF})}):
+        result = ven("test", "--file", connection(tmp_path, free_port, POWER))
+
+    assert result.exit_code == 0, result.output
+    assert "plan: 1 request(s): holding 0..4" in result.output
+    assert "holding 0..4: answered in" in result.output
+    assert "power_kw     4366 8000  ->  230.5  ->  0.2305 kW" in result.output
+    assert "soc_percent  FFFF  ->  65535  ->  no value" in result.output
+
+
+@pytest.mark.peer
+def test_a_wrong_word_order_is_guessed(tmp_path: Path, free_port: int) -> None:
+    """When the value is absurd and the other order's is not, the change is named."""
+    with serving(free_port, {1: Memory({0: 0x8000, 1: 0x4366, 2: 0, 3: 0, 4: 50})}):
+        result = ven("test", "--file", connection(tmp_path, free_port, POWER))
+
+    assert 'word_order "little" would give 0.2305' in result.output
+
+
+@pytest.mark.peer
+def test_another_kind_and_a_manuals_number_are_found(tmp_path: Path, free_port: int) -> None:
+    """A register that does not exist is looked for where it usually is instead."""
+    register = '[[options.registers]]\nquantity = "power_kw"\naddress = 40011\ntype = "int16"\n'
+    with serving(free_port, {1: Memory({10: 7, 11: 8})}):
+        result = ven("test", "--file", connection(tmp_path, free_port, register))
+
+    assert result.exit_code == 1
+    assert "exception 2 (illegal data address)" in result.output
+    assert 'address 10 with kind "holding" answers' in result.output
+
+
+@pytest.mark.peer
+def test_a_hole_between_registers_is_shown_as_another_plan(tmp_path: Path, free_port: int) -> None:
+    """What the device allows is shown beside what was planned."""
+    with serving(free_port, {1: Memory({0: 0x4366, 1: 0x8000, 4: 50})}):
+        result = ven("test", "--json", "--file", connection(tmp_path, free_port, POWER))
+
+    found = json.loads(result.output)
+    assert found["planned"] == ["holding 0..4"]
+    assert [one["place"] for one in found["asked"]] == ["holding 0..1", "holding 4"]
+    assert found["ok"]
+
+
+@pytest.mark.peer
+def test_another_unit_is_found(tmp_path: Path, free_port: int) -> None:
+    """When the unit is silent, those that devices usually have are tried."""
+    with serving(free_port, {247: refusing(2)}):
+        result = ven("test", "--file", connection(tmp_path, free_port, f"unit = 9\n{POWER}"))
+
+    assert result.exit_code == 1
+    assert "no answer within 0.1 s" in result.output
+    assert "set unit to 247" in result.output
+
+
+@pytest.mark.peer
+def test_computed_values_are_shown(tmp_path: Path, free_port: int) -> None:
+    """A quantity made of others is shown as the gateway would read it."""
+    computed = '[[options.computed]]\nquantity = "double_kw"\nop = "sum"\nof = ["power_kw", "power_kw"]\n'
+    with serving(free_port, {1: Memory({0: 0x4366, 1: 0x8000, 2: 0, 3: 0, 4: 50})}):
+        result = ven("test", "--file", connection(tmp_path, free_port, POWER + computed))
+
+    assert "double_kw  0.461 kW" in result.output
+
+
+@pytest.mark.peer
+def test_a_resource_is_tried_by_its_name(tmp_path: Path, free_port: int) -> None:
+    """The connection of a stored resource is tried as it is stored."""
+    from venclient.registry.database import ResourceDatabase
+
+    options = {"registers": [{"quantity": "power_kw", "address": 3, "type": "int16"}]}
+    db = tmp_path / "resources.db"
+    with ResourceDatabase(str(db)) as registry:
+        registry.upsert_resource(make_resource(host="127.0.0.1", port=free_port, options=options))
+    with serving(free_port, {1: Memory({3: 0xFFFF})}):
+        result = ven("test", "hotel ærø", "--db", str(db))
+
+    assert "power_kw  FFFF  ->  -1  ->  -1 kW" in result.output
+
+
+def test_nobody_at_the_port_is_said(tmp_path: Path, free_port: int) -> None:
+    """A refused connection is an error with what to check."""
+    result = ven("test", "--file", connection(tmp_path, free_port, POWER))
+
+    assert isinstance(result.exception, ConnectFailed)
+    assert "refused, nothing listens there" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("type = [", "is no TOML"),
+        ('type = "modem"', "no ConnectionType"),
+        ('colour = "red"', "unknown: colour"),
+        ('port = "502"', "Expected `int`"),
+        ('host = "127.0.0.1"\n[options]\nunit = 999', "options.unit"),
+    ],
+)
+def test_a_wrong_file_is_told(tmp_path: Path, text: str, mistake: str) -> None:
+    """Each mistake in a connection's file is named."""
+    path = tmp_path / "conn.toml"
+    path.write_text(text)
+    result = ven("test", "--file", str(path))
+
+    assert isinstance(result.exception, ConfigError)
+    assert mistake in str(result.exception)
+
+
+@pytest.mark.parametrize("words", [["test"], ["test", "x", "--file", "y"]])
+def test_one_thing_is_tried_at_a_time(words: list[str]) -> None:
+    """A resource or a file, not both and not neither."""
+    assert isinstance(ven(*words).exception, ConfigError)
+
+
+def test_other_connections_are_read_once(tmp_path: Path) -> None:
+    """A file's connection is tried too, and shows its last values."""
+    (tmp_path / "meter.csv").write_text("time,power_kw\n2026-01-01T00:00:00Z,1.5\n")
+    path = tmp_path / "conn.toml"
+    path.write_text('type = "filereader"\nfile = "meter.csv"\n')
+    result = ven("test", "--file", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert "power_kw  1.5 kW" in result.output
+
+
+@pytest.mark.peer
+def test_a_scan_finds_units_and_their_kinds(free_port: int) -> None:
+    """Units that answer are listed with what they have; a refusal is an answer, silence is none."""
+    units: dict[int, Behaviour] = {2: Memory({0: 1}), 4: refusing(1), 5: refusing(11)}
+    with serving(free_port, units):
+        words = ("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-3,4,5", "--timeout", "0.06")
+        shown, told = ven(*words), json.loads(ven(*words, "--json").output)
+
+    assert shown.exit_code == 0
+    assert "unit   2" in shown.output
+    assert [unit["unit"] for unit in told] == [2, 4]
+    assert told[0]["kinds"] == {"holding": "answers", "input": "answers"}
+    assert told[1]["kinds"]["holding"] == "exception 1 (illegal function)"
+
+
+@pytest.mark.peer
+def test_a_scan_that_finds_nothing_says_so(free_port: int) -> None:
+    """A host without units has status 1; one that is not there is an error."""
+    words = ("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-2", "--timeout", "0.06")
+    with serving(free_port, {}):
+        result = ven(*words)
+    assert result.exit_code == 1
+    assert "none of the units 1-2 answers" in result.output
+    assert isinstance(ven(*words).exception, VenError)
+
+
+@pytest.mark.parametrize("units", ["0-256", "a", "5-1", ""])
+def test_units_are_checked(units: str) -> None:
+    """Unit ids are 0 to 255."""
+    assert isinstance(ven("scan", "127.0.0.1", "--units", units).exception, ConfigError)

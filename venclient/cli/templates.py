@@ -1,0 +1,145 @@
+"""`ven templates list` and `show`: the devices that a connection only has to name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from venclient.connectors.device_templates import Expansion, Template
+
+app = typer.Typer(no_args_is_help=True, help="Known devices, ready to be named in a connection.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command("list")
+def list_templates(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Only those with all of these words.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the known devices: name, what it is, and what of a plant it tells.
+
+    Exit status 1 when none has the words.
+    """
+    from venclient.connectors.device_templates import all_templates
+
+    wanted = [word.casefold() for word in words or ()]
+    found = [one for one in all_templates() if all(word in _text(one) for word in wanted)]
+    if as_json:
+        typer.echo(json.dumps([_summary(one) for one in found], ensure_ascii=False))
+    else:
+        width = max((len(one.name) for one in found), default=0)
+        for one in found:
+            kinds = ", ".join(one.kinds)
+            typer.echo(f"{one.name:<{width}}  {one.device:<9}  {one.manufacturer} {one.title} ({kinds})")
+        if not found:
+            typer.echo(f"no template has {' and '.join(words or ())}", err=True)
+    if not found:
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_template(
+    name: Annotated[str, typer.Argument(help="Name of the template.", show_default=False)],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter, as usage=battery; may be repeated.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a device: its parameters, what is read and from where, and how to name it in a connection.
+
+    With --json, the options of a connection that it stands for come along.
+    """
+    from venclient.connectors.device_templates import expand_template, load_template
+    from venclient.errors import ConfigError
+
+    template = load_template(name)
+    parameters = {key: _parameter(template, key, text) for key, text in map(_halves, settings or ())}
+    expansion, problems = expand_template({"template": name, "parameters": parameters})
+    if expansion is None:
+        raise ConfigError("; ".join(problems), problems=tuple(problems))
+    if as_json:
+        typer.echo(json.dumps({**_summary(template), "options": expansion.options}, ensure_ascii=False))
+        return
+    _show(template, expansion)
+    typer.echo("options of a connection:")
+    typer.echo(f"  {json.dumps({'template': name, 'parameters': parameters or {'unit': template.unit}})}")
+
+
+def _show(template: Template, expansion: Expansion) -> None:
+    typer.echo(f"{template.name}: {template.manufacturer} {template.title}")
+    typer.echo(f"tells of: {', '.join(template.kinds)}")
+    typer.echo(f"port: {template.port}")
+    typer.echo(f"source: {template.source.strip()}")
+    if template.note:
+        typer.echo(f"note: {template.note.strip()}")
+    typer.echo("parameters:")
+    for key, one in template.all_parameters.items():
+        default = json.dumps(one.default) if isinstance(one.default, bool) else one.default
+        typer.echo(f"  {key}: {one.meaning}; {one.allowed}; {default} unless given")
+    if template.discovered:
+        typer.echo("registers: found by asking the device")
+        return
+    chosen = {key: value for key, value in expansion.parameters.items() if key != "unit"}
+    typer.echo(f"registers{f' with {_pairs(chosen)}' if chosen else ''}:")
+    for one in expansion.options["registers"]:
+        rest = {k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "hidden")}
+        hidden = " (only to compute with)" if one.get("hidden") else ""
+        place = f"{one.get('kind', 'holding')} {one['address']} {one['type']}"
+        typer.echo(f"  {one['quantity']}{hidden}: {place} {_pairs(rest)}".rstrip())
+    for one in expansion.options.get("computed", ()):
+        scale = f" x {one['scale']}" if "scale" in one else ""
+        typer.echo(f"  {one['quantity']}: {one['op']} of {', '.join(one['of'])}{scale}")
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    shown = {key: json.dumps(value) if isinstance(value, bool) else value for key, value in values.items()}
+    return " ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def _text(template: Template) -> str:
+    return " ".join(
+        (template.name, template.title, template.manufacturer, template.device, *template.kinds)
+    ).casefold()
+
+
+def _summary(template: Template) -> dict[str, Any]:
+    import msgspec
+
+    return {
+        "name": template.name,
+        "title": template.title,
+        "manufacturer": template.manufacturer,
+        "device": template.device,
+        "kinds": template.kinds,
+        "port": template.port,
+        "source": template.source.strip(),
+        "note": template.note.strip(),
+        "parameters": msgspec.to_builtins(template.all_parameters),
+    }
+
+
+def _halves(text: str) -> tuple[str, str]:
+    from venclient.errors import ConfigError
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"{text!r} is no parameter with a value", subject="--set", hint="say usage=battery")
+    return key.strip(), value.strip()
+
+
+def _parameter(template: Template, key: str, text: str) -> Any:
+    """Give a value as it was typed as what the parameter takes, where it can be that."""
+    if text in ("true", "false"):
+        return text == "true"
+    known = template.all_parameters.get(key)
+    numbers = known is not None and (
+        type(known.default) is int or any(isinstance(one, int) for one in known.choices)
+    )
+    return int(text) if numbers and text.isdecimal() else text

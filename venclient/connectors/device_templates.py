@@ -1,0 +1,268 @@
+"""Device templates: the registers of a known device, so that a connection only has to name it.
+
+{"template": "huawei-sun2000", "parameters": {"usage": "battery", "unit": 3}, "interval_s": 5}
+
+Each is a YAML file in `templates/`, with facts from the manufacturer's documents: what is where, how it is
+written, and which way it counts. Expanding one gives plain options of a MODBUSTCP connection.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from venclient.connectors.registers import Register
+from venclient.errors import ConfigError
+
+ParameterValue = bool | int | str
+Name = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+#: Powers and energies that change sides when a meter is mounted the other way round.
+_SIGNED_UNITS = frozenset({"kw", "w", "kvar", "var"})
+_OPPOSITE = {"energy_kwh": "energy_export_kwh", "energy_export_kwh": "energy_kwh"}
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a connection may say about the device: one of `choices`, a number in a range, or yes and no."""
+
+    meaning: str
+    default: ParameterValue
+    choices: list[int | str] = []
+    min: int | None = None
+    max: int | None = None
+
+    @property
+    def allowed(self) -> str:
+        """What may be said, in words."""
+        if self.choices:
+            return "one of " + ", ".join(map(str, self.choices))
+        if isinstance(self.default, bool):
+            return "true or false"
+        if isinstance(self.default, int):
+            return f"{self.min} to {self.max}"
+        return "a text"
+
+    def mistake(self, value: object) -> str:
+        """Say what is wrong with a value; empty when nothing is."""
+        # False is 0 for Python, and not for whoever reads a connection.
+        right = type(value) is type(self.default) or (bool(self.choices) and not isinstance(value, bool))
+        if right and self.choices:
+            right = value in self.choices
+        elif right and isinstance(value, int) and not isinstance(value, bool):
+            low, high = self.min, self.max
+            right = (low is None or value >= low) and (high is None or value <= high)
+        return "" if right else f"expected {self.allowed} (given: {value!r})"
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What tells this device from others: a number or text in a register, or in its identification.
+
+    With `address`: the number is one of `values`, or within `low` and `high`, or the text has `contains`.
+    Without: one of the objects of Modbus function 43 has `contains`.
+    """
+
+    address: int | None = None
+    kind: Literal["holding", "input"] = "holding"
+    type: Literal["uint16", "uint32", "string"] = "uint16"
+    length: int | None = None
+    mask: int | None = None
+    values: list[int] = []
+    low: int | None = None
+    high: int | None = None
+    contains: str = ""
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A device as its file describes it; see `docs/connectors/templates.md`.
+
+    `registers` and `computed` are options of a MODBUSTCP connection and may have two things more: `when`
+    (parameter and value) and an address of {base, step, per}: base + step x the parameter `per`.
+    `discovered` is for devices whose registers are found by asking them.
+    """
+
+    name: Name
+    title: str
+    manufacturer: str
+    device: Literal["meter", "inverter", "battery", "charger", "heat pump"]
+    kinds: Annotated[list[Literal["grid", "pv", "battery", "charger", "load"]], Meta(min_length=1)]
+    source: str
+    note: str = ""
+    port: int = 502
+    unit: Annotated[int, Meta(ge=0, le=255)] = 1
+    parameters: dict[str, Parameter] = {}
+    reversible: bool = False
+    discovered: bool = False
+    options: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    registers: list[dict[str, Any]] = []
+    computed: list[dict[str, Any]] = []
+    identify: list[Mark] = []
+
+    @property
+    def all_parameters(self) -> dict[str, Parameter]:
+        """Its parameters, with the unit id that every device has."""
+        own = {
+            "unit": Parameter(meaning="unit id", default=self.unit, min=0, max=255),
+            **self.parameters,
+        }
+        if self.reversible:
+            own["reversed"] = Parameter(
+                meaning="counts the other way round: import and export change sides", default=False
+            )
+        return own
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A template applied: the options that it stands for, and the parameters as they hold."""
+
+    template: Template
+    options: dict[str, Any]
+    parameters: dict[str, ParameterValue]
+
+
+def _folder() -> Traversable:
+    return files("venclient.connectors") / "templates"
+
+
+def template_names() -> tuple[str, ...]:
+    """Give the names of all templates, in order."""
+    names = (file.name for file in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def all_templates() -> Iterator[Template]:
+    """Give every template, by name."""
+    return map(load_template, template_names())
+
+
+@cache
+def load_template(name: str) -> Template:
+    """Give a template; ConfigError with near names when there is none of that name."""
+    if name not in template_names():
+        raise ConfigError(
+            f"there is no template {name!r}; {_near(name, template_names())}", subject="template"
+        )
+    # Read only where a template is used, so that all others start without a YAML library.
+    import yaml
+
+    text = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    # The loader in C is as safe as the other, and ten times as fast.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    template = msgspec.convert(yaml.load(text, Loader=loader), Template)  # noqa: S506
+    if template.name != name:
+        raise ConfigError(f"the file {name}.yaml describes {template.name}", subject="template")
+    return template
+
+
+def _near(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    parts = name.lower().replace("_", "-").split("-")
+    near += [one for one in known if any(part in one.split("-") for part in parts) and one not in near]
+    if near:
+        return f"did you mean {' or '.join(near[:4])}?"
+    return "`ven templates list` shows all" if len(known) > 12 else f"known are {', '.join(known)}"
+
+
+def expand_template(options: Mapping[str, Any]) -> tuple[Expansion | None, list[str]]:
+    """Give what options that name a `template` stand for, or None with one sentence for each mistake.
+
+    What the connection says itself comes before what the template says; registers and computed quantities
+    of its own are added, or replace those of the same quantity.
+    """
+    name, given = options.get("template"), options.get("parameters", {})
+    if not isinstance(name, str):
+        return None, [f"options.template: expected the name of a template, got {name!r}"]
+    try:
+        template = load_template(name)
+    except ConfigError as error:
+        return None, [f"options.template: {error.what}"]
+    if not isinstance(given, Mapping):
+        return None, [f"options.parameters: expected an object, got {given!r}"]
+    problems = _parameter_mistakes(template, given)
+    for key in ("registers", "computed"):
+        own = options.get(key, [])
+        if not isinstance(own, list) or not all(isinstance(one, Mapping) for one in own):
+            problems.append(f"options.{key}: expected a list of objects, got {own!r}")
+    if problems:
+        return None, problems
+    parameters = {key: given.get(key, one.default) for key, one in template.all_parameters.items()}
+    return Expansion(template, _applied(template, parameters, options), parameters), []
+
+
+def _parameter_mistakes(template: Template, given: Mapping[str, Any]) -> list[str]:
+    known = template.all_parameters
+    found = []
+    for key, value in given.items():
+        place = f"options.parameters.{key}"
+        if key not in known:
+            found.append(f"{place}: {template.name} has no such parameter; {_near(str(key), tuple(known))}")
+        elif mistake := known[key].mistake(value):
+            found.append(f"{place}: {mistake}")
+    return found
+
+
+def _applied(
+    template: Template, parameters: Mapping[str, ParameterValue], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    turned = bool(parameters.get("reversed", False)) and template.reversible
+    registers = [
+        _register({**template.defaults, **one}, parameters, turned=turned)
+        for one in template.registers
+        if _holds(one, parameters)
+    ]
+    computed = [_without_when(one) for one in template.computed if _holds(one, parameters)]
+    own = {k: v for k, v in options.items() if k not in ("template", "parameters", "registers", "computed")}
+    found: dict[str, Any] = {"unit": parameters["unit"], **template.options, **own}
+    found["registers"] = _merged(registers, options.get("registers", []))
+    if all_computed := _merged(computed, options.get("computed", [])):
+        found["computed"] = all_computed
+    return found
+
+
+def _holds(one: Mapping[str, Any], parameters: Mapping[str, ParameterValue]) -> bool:
+    for key, wanted in one.get("when", {}).items():
+        if parameters[key] not in (wanted if isinstance(wanted, list) else [wanted]):
+            return False
+    return True
+
+
+def _without_when(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in one.items() if key != "when"}
+
+
+def _register(
+    one: Mapping[str, Any], parameters: Mapping[str, ParameterValue], *, turned: bool
+) -> dict[str, Any]:
+    found = _without_when(one)
+    for key in ("address", "scale_register"):
+        if isinstance(place := found.get(key), Mapping):
+            found[key] = place["base"] + place["step"] * int(parameters[place["per"]])
+    if turned:
+        quantity = found["quantity"]
+        found["quantity"] = _OPPOSITE.get(quantity, quantity)
+        if quantity.rpartition("_")[2] in _SIGNED_UNITS:
+            found["scale"] = -found.get("scale", 1.0)
+            if "offset" in found:
+                found["offset"] = -found["offset"]
+    return found
+
+
+def _merged(known: list[dict[str, Any]], own: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    replaced = {one.get("quantity") for one in own}
+    return [*(one for one in known if one["quantity"] not in replaced), *map(dict, own)]
+
+
+def turned_round(registers: list[Register]) -> list[Register]:
+    """Give registers as a device has them that counts the other way round."""
+    return [
+        msgspec.convert(_register(msgspec.to_builtins(one), {}, turned=True), Register) for one in registers
+    ]

@@ -1,0 +1,140 @@
+"""From the lines of a meter file to readings and rejects, whoever reads the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import msgspec
+
+from venclient.connectors.eloverblik import EloverblikRows
+from venclient.connectors.file_format import FileOptions, Rows, grouping_of, rows_of
+from venclient.connectors.file_records import Line
+from venclient.connectors.file_rows import Row
+from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece
+from venclient.connectors.telegram_rows import TelegramRows
+from venclient.connectors.timestamps import in_order
+from venclient.model.reading import Reading, Reject
+from venclient.model.resource import Resource
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass
+class Found:
+    """What some lines gave."""
+
+    readings: list[Reading] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Content:
+    """Understands the lines of files of one connection."""
+
+    def __init__(self, resource: Resource, options: FileOptions) -> None:
+        self._resource_id = resource.resourceID
+        self._point = resource.meterPointId
+        self._options = options = options.completed()
+        self.form = _form(options, self._point)
+        self.grouping = grouping_of(options)
+        self._rows: Rows | TelegramRows | None = None
+        self._made_for: tuple[str | None, str] | None = None
+
+    def understand(self, piece: Piece, name: str, found: Found) -> Mark:
+        """Add what a piece of the file `name` says to `found`; give the mark behind it.
+
+        ValueError when the file is none of this kind: a header without the columns that are needed.
+        """
+        mark = piece.mark
+        if piece.fresh:
+            mark = msgspec.structs.replace(mark, form=self.form, header=None, last=None, note="")
+            self._made_for = None
+        lines = list(piece.lines)
+        if piece.fresh and lines and lines[0][1] is not None:
+            lines[0] = (lines[0][0], lines[0][1].removeprefix(_BYTE_ORDER_MARK))
+        if self._needs_header and mark.header is None:
+            while lines and lines[0][1] is not None and not lines[0][1].strip():
+                lines.pop(0)
+            if not lines:
+                return mark
+            mark = msgspec.structs.replace(mark, header=self._text(lines.pop(0)[1]))
+        rows = self._rows_for(mark.header, mark.note)
+        if isinstance(rows, EloverblikRows):
+            rows.choose([raw.decode(self._options.codec, "replace") for _, raw in lines if raw is not None])
+        last = None if mark.last is None else datetime.fromtimestamp(mark.last, UTC)
+        records = [(line,) for line in lines] if self.grouping is None else self.grouping(lines, True)[0]
+        for record in records:
+            last = self._take(rows, record, name, last, found)
+        return msgspec.structs.replace(
+            mark,
+            last=None if last is None else last.timestamp(),
+            note=rows.note if isinstance(rows, EloverblikRows) else "",
+        )
+
+    @property
+    def _needs_header(self) -> bool:
+        return self._options.is_table and self._options.header is True
+
+    def _take(
+        self,
+        rows: Rows | TelegramRows,
+        record: Sequence[Line],
+        name: str,
+        last: datetime | None,
+        found: Found,
+    ) -> datetime | None:
+        place = f"{name}:{record[0][0]}"
+        try:
+            row = self._row(rows, record)
+        except ValueError as error:
+            if len(record) > 1 and not isinstance(rows, TelegramRows):
+                # Its quotes were a mistake and joined nothing: each line stands for itself.
+                for line in record:
+                    last = self._take(rows, (line,), name, last, found)
+                return last
+            found.rejects.append(Reject(place, str(error)))
+            return last
+        if row is None:
+            return last
+        fold = self._options.time.fold
+        last = in_order(row.instants, last) if fold == "order" else row.instants[fold == "second"]
+        time = last if row.stamp is None else row.stamp(last)
+        found.readings += [
+            Reading(self._resource_id, quantity, value, time, row.quality) for quantity, value in row.values
+        ]
+        found.rejects += [Reject(place, reason) for reason in row.reasons]
+        return last
+
+    def _row(self, rows: Rows | TelegramRows, record: Sequence[Line]) -> Row | None:
+        if isinstance(rows, TelegramRows):
+            raws = [raw for _, raw in record if raw is not None]
+            if len(raws) < len(record):
+                raise ValueError(f"a line of the telegram has more than {MOST_BYTES} bytes")
+            return rows.read_lines(raws)
+        return rows.read("\n".join(self._text(raw) for _, raw in record))
+
+    def _text(self, line: bytes | None) -> str:
+        if line is None:
+            raise ValueError(f"the line has more than {MOST_BYTES} bytes")
+        try:
+            return line.decode(self._options.codec)
+        except UnicodeDecodeError as error:
+            problem = f"the line is not {self._options.encoding} ({error.reason} at byte {error.start})"
+            raise ValueError(problem) from None
+
+    def _rows_for(self, header: str | None, note: str) -> Rows | TelegramRows:
+        if self._rows is None or self._made_for != (header, note):
+            self._rows = rows_of(self._options, header, self._point, note)
+            self._made_for = (header, note)
+        return self._rows
+
+
+def _form(options: FileOptions, point: str) -> str:
+    """Give a digest of all that decides what a row means: other options, and the file is read again."""
+    meaning = msgspec.structs.replace(options, follow=None, interval_s=1.0, drop=False)
+    text = msgspec.json.encode(meaning, order="sorted")
+    if options.format == "eloverblik":
+        text += point.encode()
+    return blake2b(text, digest_size=8).hexdigest()

@@ -1,0 +1,327 @@
+"""A drop folder: each file that is put there is read once, whole, and moved to done/ or failed/.
+
+    incoming/2026-06-01.csv  -> done/2026-06-01.csv
+    incoming/notes.csv       -> failed/notes.csv  and  failed/notes.csv.reason.txt
+
+How far each file was read is stored with its readings, and a file moves only after that commit: a kill at any
+moment makes neither a gap nor a second reading. Several resources may read one folder (an export of many
+meters); a file moves when all whose pattern fits have read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from venclient.connectors.base import Batch, Site
+from venclient.connectors.file_content import Content, Found
+from venclient.connectors.file_options import FileOptions
+from venclient.connectors.file_tail import Mark, is_read, piece_of
+from venclient.connectors.options import subject_of
+from venclient.errors import ConnectFailed
+from venclient.model.reading import Reject
+from venclient.model.resource import Resource
+
+TIMEOUT_S = 60.0
+#: A file counts as finished when it did not change between two looks, or for so long.
+SETTLED_S = 5.0
+#: So many reasons of a file are kept for its reason.txt; the rest is counted.
+MOST_REASONS = 20
+DONE, FAILED, REASON = "done", "failed", ".reason.txt"
+#: Names under which other programs write what is not finished.
+_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp", "~", REASON)
+_MAGIC = frozenset("*?[")
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one file was read, what it gave, and whether that was all."""
+
+    mark: Mark
+    readings: int = 0
+    rejects: int = 0
+    reasons: tuple[str, ...] = ()
+    done: bool = False
+    hopeless: bool = False
+
+
+class _Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a folder between two runs: the progress of the files that were not moved yet."""
+
+    form: str
+    files: dict[str, Progress] = {}
+
+
+class DropFolder:
+    """One folder, shared by all who read it; moves a file when each of them is through with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._patterns: dict[str, str] = {}
+        self._verdicts: dict[str, dict[str, Progress]] = {}
+        self._names: dict[str, str] = {}
+
+    def join(self, reader: str, name: str, pattern: str) -> None:
+        """Add somebody who reads the files whose names fit `pattern`; `name` is for people."""
+        self._patterns[reader] = pattern
+        self._names[reader] = name
+
+    def leave(self, reader: str) -> None:
+        """Note that somebody reads no more; what waits for them waits for their return."""
+        self._names.pop(reader, None)
+
+    def finish(self, reader: str, name: str, progress: Progress) -> bool:
+        """Note that somebody is through with a file; True when it was moved, OSError when it cannot be."""
+        path = self.folder / name
+        verdicts = self._verdicts.setdefault(name, {})
+        verdicts[reader] = progress
+        # What was written to it, or put in its place, meanwhile is still to be read.
+        for one in [one for one, verdict in verdicts.items() if not is_through(path, verdict)]:
+            del verdicts[one]
+        missing = [one for one, pattern in self._patterns.items() if fnmatch.fnmatch(name, pattern)]
+        if any(one not in verdicts for one in missing):
+            return False
+        self._move(path, verdicts)
+        del self._verdicts[name]
+        return True
+
+    def is_gone(self, name: str) -> bool:
+        """Tell whether a file is no longer there; what was said of it is forgotten then."""
+        if (self.folder / name).exists():
+            return False
+        self._verdicts.pop(name, None)
+        return True
+
+    def _move(self, path: Path, verdicts: dict[str, Progress]) -> None:
+        good = any(progress.readings for progress in verdicts.values())
+        target = self.folder / (DONE if good else FAILED)
+        target.mkdir(exist_ok=True)
+        place = target / path.name
+        number = 1
+        while place.exists():
+            number += 1
+            place = target / f"{path.stem}.{number}{path.suffix}"
+        told = "".join(
+            self._told(self._names.get(reader, reader), progress) for reader, progress in verdicts.items()
+        )
+        if not good or any(progress.rejects for progress in verdicts.values()):
+            (target / f"{place.name}{REASON}").write_text(told, encoding="utf-8")
+        path.rename(place)
+
+    @staticmethod
+    def _told(name: str, progress: Progress) -> str:
+        count = f"{progress.readings} readings, {progress.rejects} rejected"
+        none = "" if progress.readings or progress.rejects else "; there is nothing in it for this resource"
+        more = progress.rejects - len(progress.reasons)
+        lines = [f"{name}: {count}{none}", *progress.reasons, *([f"... and {more} more"] if more > 0 else [])]
+        return "\n".join(lines) + "\n"
+
+    async def close(self) -> None:
+        """Do nothing: files are open only while they are read."""
+
+
+def is_through(path: Path, progress: Progress) -> bool:
+    """Tell whether a file is still the one that was read to its end."""
+    with suppress(OSError):
+        if progress.hopeless:
+            return not progress.mark.inode or path.stat().st_ino == progress.mark.inode
+        return progress.done and is_read(path, progress.mark)
+    return False
+
+
+class DropReader:
+    """Reads the files of a folder, by name, each to its end; looks for new ones every `interval_s`."""
+
+    def __init__(self, resource: Resource, options: FileOptions, site: Site) -> None:
+        self.interval_s: float | None = options.interval_s
+        self.timeout_s = TIMEOUT_S
+        self._id = resource.resourceID
+        self._subject = subject_of(resource)
+        self._clock = site.clock
+        self._once = site.one_shot
+        self._content = Content(resource, options)
+        self._place, self._pattern = _place_and_pattern(site.folder, resource.connection.file or "")
+        self._key = f"drop {self._id} {resource.connection.file}"
+        self._bookmark = site.bookmark
+        self._leases = site.leases
+        self._lease = f"drop folder {self._place}"
+        self._folder: DropFolder = site.leases.acquire(
+            self._lease,
+            holder=self._id,
+            settings=str(self._place),
+            make=lambda: DropFolder(self._place),
+            close=DropFolder.close,
+        )
+        self._folder.join(self._id, resource.resourceName, self._pattern)
+        self._open = True
+        self._files: dict[str, Progress] | None = None
+        self._seen: dict[str, tuple[int, int, int]] = {}
+        self._stuck: set[str] = set()
+        #: Files whose last readings wait for their commit.
+        self._unstored: set[str] = set()
+
+    async def read(self) -> Batch:
+        """Give the next rows of the next file, none when there is no file that is finished.
+
+        ConnectFailed when the folder cannot be read.
+        """
+        if self._files is None:
+            self._files = self._remembered()
+        rejects = self._settle(tuple(self._files))
+        found, name, progress, more = await asyncio.to_thread(self._next, dict(self._files))
+        if name is None or progress is None:
+            return Batch(rejects=tuple(rejects), replayable=True)
+        self._files[name] = progress
+        if progress.done:
+            self._unstored.add(name)
+        ledger = _Ledger(form=self._content.form, files=self._files)
+        return Batch(
+            found.readings,
+            [*rejects, *found.rejects],
+            bookmarks={self._key: msgspec.json.encode(ledger).decode()},
+            acknowledge=_Moving(self, name) if progress.done else _nothing,
+            replayable=True,
+            more=more or not progress.done,
+        )
+
+    async def close(self) -> None:
+        """Let go of the folder; a file that was not read to its end is gone on with at the next start."""
+        if self._open:
+            self._open = False
+            self._folder.leave(self._id)
+            await self._leases.release(self._lease, holder=self._id)
+
+    def committed(self, name: str) -> None:
+        """Move a file whose readings are stored, as soon as nobody else needs it."""
+        self._unstored.discard(name)
+        self._settle((name,))
+
+    def _settle(self, names: tuple[str, ...]) -> list[Reject]:
+        """Move the files that were read to their end and are still there; say which cannot be moved."""
+        rejects = []
+        files = self._files or {}
+        for name in names:
+            progress = files.get(name)
+            if self._once or progress is None or not progress.done or name in self._unstored:
+                continue
+            try:
+                if self._folder.is_gone(name) or self._folder.finish(self._id, name, progress):
+                    del files[name]
+                    self._stuck.discard(name)
+            except OSError as error:
+                if name not in self._stuck:
+                    self._stuck.add(name)
+                    reason = (
+                        f"it was read and cannot be moved ({error.strerror or error}); check who may write"
+                    )
+                    rejects.append(Reject(name, f"{reason} in {self._place}"))
+        return rejects
+
+    def _remembered(self) -> dict[str, Progress]:
+        bookmark = None if self._once else self._bookmark(self._key)
+        try:
+            ledger = msgspec.json.decode(bookmark or "", type=_Ledger)
+        except msgspec.DecodeError:
+            return {}
+        return ledger.files if ledger.form == self._content.form else {}
+
+    # In a thread
+
+    def _next(self, files: dict[str, Progress]) -> tuple[Found, str | None, Progress | None, bool]:
+        try:
+            names = sorted(self._finished(files))
+        except OSError as error:
+            raise ConnectFailed(
+                f"cannot read the folder {self._place} ({error.strerror or error})",
+                subject=self._subject,
+                hint="make the folder, and let the service read and write it",
+            ) from error
+        # One that was begun comes first: its rows are in order only among themselves.
+        names.sort(key=lambda name: name not in files)
+        for place, name in enumerate(names):
+            found = Found()
+            progress = self._read_on(name, files.get(name), found)
+            if progress is not None:
+                return found, name, progress, place + 1 < len(names)
+        return Found(), None, None, False
+
+    def _finished(self, files: dict[str, Progress]) -> Iterator[str]:
+        """Give the names of files that are to be read and no longer change."""
+        seen: dict[str, tuple[int, int, int]] = {}
+        with os.scandir(self._place) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(".") or name.endswith(_UNFINISHED) or not entry.is_file():
+                    continue
+                if not fnmatch.fnmatch(name, self._pattern):
+                    continue
+                state = entry.stat()
+                seen[name] = (state.st_ino, state.st_size, state.st_mtime_ns)
+                progress = files.get(name)
+                if progress is not None and is_through(self._place / name, progress):
+                    continue
+                rest_s = self._clock.now().timestamp() - state.st_mtime
+                if self._once or self._seen.get(name) == seen[name] or rest_s >= SETTLED_S:
+                    yield name
+        self._seen = seen
+
+    def _read_on(self, name: str, before: Progress | None, found: Found) -> Progress | None:
+        """Give how far a file is read now, None when it is not there any more."""
+        path = self._place / name
+        try:
+            piece, last = piece_of(
+                path, None if before is None else before.mark, grouping=self._content.grouping
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return self._hopeless(name, f"cannot be read ({error.strerror or error})", found)
+        if before is None or piece.fresh:
+            before = Progress(mark=piece.mark)
+        try:
+            mark = self._content.understand(piece, name, found)
+        except ValueError as error:
+            return self._hopeless(name, str(error), found, piece.mark)
+        told = [f"{reject.place}: {reject.reason}" for reject in found.rejects]
+        return Progress(
+            mark=mark,
+            readings=before.readings + len(found.readings),
+            rejects=before.rejects + len(found.rejects),
+            reasons=(*before.reasons, *told)[:MOST_REASONS],
+            done=last,
+        )
+
+    @staticmethod
+    def _hopeless(name: str, reason: str, found: Found, mark: Mark | None = None) -> Progress:
+        found.rejects.append(Reject(name, reason))
+        return Progress(
+            mark=mark or Mark(), rejects=1, reasons=(f"{name}: {reason}",), done=True, hopeless=True
+        )
+
+
+class _Moving:
+    """Moves a file once its last readings are committed."""
+
+    def __init__(self, reader: DropReader, name: str) -> None:
+        self._reader = reader
+        self._name = name
+
+    def __call__(self) -> None:
+        self._reader.committed(self._name)
+
+
+def _nothing() -> None:
+    """Stand for the acknowledgement of a file that is not read to its end."""
+
+
+def _place_and_pattern(folder: Path, file: str) -> tuple[Path, str]:
+    """Give the folder that `file` names, and the pattern of the files in it that are meant."""
+    path = folder / file
+    if _MAGIC & set(path.name):
+        return path.parent, path.name
+    return path, "*"

@@ -1,0 +1,188 @@
+"""MODBUSTCP connections that name a device template, beside those that list registers themselves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from venclient.connectors.base import Batch, Reader, Site
+from venclient.connectors.device_templates import Expansion, expand_template
+from venclient.connectors.leases import Leases
+from venclient.connectors.modbus import QUEUE_ALLOWANCE_S, ModbusReader, open_modbus_reader
+from venclient.connectors.modbus_frames import read_question
+from venclient.connectors.modbus_link import ModbusLink
+from venclient.connectors.modbus_options import PAGE, ModbusOptions, acquire_link, endpoint_of
+from venclient.connectors.options import check_options, refuse, subject_of
+from venclient.connectors.registers import Register
+from venclient.connectors.sunspec import BASES, Chain, is_missing, registers_of, walk
+from venclient.connectors.sunspec_models import POINTS
+from venclient.errors import ConnectorError, Undecodable
+from venclient.model.resource import Resource
+
+log = logging.getLogger(__name__)
+
+#: Stand where registers will be, while the other options of a device are checked that tells its own.
+_LATER = [
+    {"quantity": quantity, "address": 65535, "type": "uint16"}
+    for quantity in sorted({point.quantity for points in POINTS.values() for point in points})
+]
+
+
+def open_modbus_device(resource: Resource, site: Site) -> Reader:
+    """Give the reader of a MODBUSTCP connection, with or without a template; ConfigError lists mistakes."""
+    return _open(resource, site)
+
+
+async def open_and_look(resource: Resource, site: Site) -> ModbusReader:
+    """Give the reader of a MODBUSTCP connection as it is once the device was asked what it has.
+
+    ConfigError when they are wrong, another ConnectorError when the device had to be asked and did not tell.
+    """
+    opened = _open(resource, site)
+    if not isinstance(opened, SunSpecReader):
+        return opened
+    try:
+        return await opened.look()
+    except BaseException:
+        await opened.close()
+        raise
+
+
+def template_problems(options: Mapping[str, Any]) -> list[str]:
+    """Give one sentence for each mistake in options that name a template."""
+    expansion, problems = expand_template(options)
+    if expansion is None:
+        return problems
+    return _checked(expansion)[1]
+
+
+def _open(resource: Resource, site: Site) -> ModbusReader | SunSpecReader:
+    options = resource.connection.options or {}
+    if "template" not in options:
+        return open_modbus_reader(resource, site)
+    expansion, problems = expand_template(options)
+    checked = None
+    if expansion is not None:
+        checked, problems = _checked(expansion)
+    host, port = endpoint_of(_with_port(resource, expansion).connection, problems)
+    if expansion is None or checked is None or problems:
+        raise refuse(resource, problems, page=PAGE)
+    if not expansion.template.discovered:
+        return open_modbus_reader(_expanded(resource, expansion), site)
+    link, endpoint = acquire_link(site, host, port, checked, holder=resource.resourceID)
+    return SunSpecReader(resource, expansion, checked, link, site.leases, endpoint)
+
+
+def _checked(expansion: Expansion) -> tuple[ModbusOptions | None, list[str]]:
+    options = expansion.options
+    if expansion.template.discovered:
+        own = options["registers"]
+        mine = {one.get("quantity") for one in own}
+        options = {**options, "registers": [*(o for o in _LATER if o["quantity"] not in mine), *own]}
+    return check_options(options, ModbusOptions)
+
+
+def _with_port(resource: Resource, expansion: Expansion | None) -> Resource:
+    if expansion is None or resource.connection.port is not None:
+        return resource
+    return replace(resource, connection=replace(resource.connection, port=expansion.template.port))
+
+
+def _expanded(resource: Resource, expansion: Expansion) -> Resource:
+    resource = _with_port(resource, expansion)
+    return replace(resource, connection=replace(resource.connection, options=expansion.options))
+
+
+class SunSpecReader:
+    """Polls a device whose registers it first asks for; it asks again when they are no longer there."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        expansion: Expansion,
+        options: ModbusOptions,
+        link: ModbusLink,
+        leases: Leases,
+        endpoint: str,
+    ) -> None:
+        self.interval_s: float | None = options.interval_s
+        # The walk takes a request for each model of the device, some dozens.
+        self.timeout_s = 2 * QUEUE_ALLOWANCE_S + options.timeout_s * 10 * (1 + options.retries)
+        self._resource = resource
+        self._parameters = expansion.parameters
+        self._own = expansion.options["registers"]
+        self._options = options
+        self._link = link
+        self._leases = leases
+        self._endpoint = endpoint
+        self._reader: ModbusReader | None = None
+        self._open = True
+        self._said = ""
+
+    async def read(self) -> Batch:
+        """Give a reading for each register that has a value now.
+
+        Undecodable when the device has no SunSpec map, or not the model that is wanted.
+        """
+        if self._reader is None:
+            self._reader = await self.look()
+        try:
+            return await self._reader.read()
+        except ConnectorError as error:
+            if is_missing(error):
+                self._reader = None  # an update of its firmware may have moved them
+            raise
+
+    async def look(self) -> ModbusReader:
+        """Ask the device what it has, and give the reader of that."""
+        try:
+            chain = await walk(self._read, self._bases())
+            found = registers_of(chain, self._parameters)
+        except ConnectorError as error:
+            error.subject = error.subject or subject_of(self._resource)
+            raise
+        self._tell(chain)
+        options = self._options_for(found)
+        return ModbusReader(self._resource, options, self._link, self._leases, self._endpoint)
+
+    async def _read(self, address: int, count: int) -> bytes:
+        options = self._options
+        data, _ = await self._link.exchange(
+            read_question(options.unit, "holding", address, count),
+            timeout_s=options.timeout_s,
+            retries=options.retries,
+        )
+        return data
+
+    def _bases(self) -> tuple[int, ...]:
+        base = self._parameters["base"]
+        return (base,) if isinstance(base, int) else BASES
+
+    def _tell(self, chain: Chain) -> None:
+        said = str(chain)
+        if said != self._said:
+            self._said = said
+            (log.warning if chain.complaint else log.info)("%s: SunSpec %s", subject_of(self._resource), said)
+
+    def _options_for(self, found: list[Register]) -> ModbusOptions:
+        own = [msgspec.convert(one, Register) for one in self._own]
+        replaced = {one.quantity for one in own}
+        registers = [*(one for one in found if one.quantity not in replaced), *own]
+        try:
+            return msgspec.structs.replace(self._options, registers=registers)
+        except ValueError as error:
+            raise Undecodable(
+                f"the registers that the device has do not fit the options: {error}",
+                subject=subject_of(self._resource),
+                hint="change max_registers, forbidden or the registers of the connection",
+            ) from error
+
+    async def close(self) -> None:
+        """Give the link back; the last reader of an endpoint closes it."""
+        if self._open:
+            self._open = False
+            await self._leases.release(self._endpoint, holder=self._resource.resourceID)

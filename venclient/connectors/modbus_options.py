@@ -1,0 +1,167 @@
+"""What MODBUSTCP connections say in their options, checked as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from venclient.connectors.base import Site
+from venclient.connectors.blocks import Forbidden, Limits
+from venclient.connectors.modbus_frames import FramerName
+from venclient.connectors.modbus_link import LONGEST_TIMEOUT_S, ModbusLink
+from venclient.connectors.registers import MOST_REGISTERS, QuantityName, Register
+from venclient.model.resource import Connection
+
+DEFAULT_PORT = 502
+PAGE = "docs/connectors/modbus.md"
+
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_TIMEOUT_S)]
+
+
+class LinkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What readers and writers say about the unit and the way to it.
+
+    `timeout_s` is for one request; a unit that falls silent is asked `retries` more times at once.
+    `framer` rtu: RTU frames over TCP, as plain serial servers carry them. `pipelining` requests may be
+    in flight; `pause_s` passes between two, `connect_delay_s` after connecting.
+    """
+
+    unit: Annotated[int, Meta(ge=0, le=255)] = 1
+    timeout_s: Annotated[float, Meta(gt=0, le=LONGEST_TIMEOUT_S)] = 1.0
+    retries: Annotated[int, Meta(ge=0, le=5)] = 0
+    framer: FramerName = "tcp"
+    pipelining: Annotated[int, Meta(ge=1, le=16)] = 1
+    connect_delay_s: Seconds = 0.0
+    pause_s: Seconds = 0.0
+
+
+class Computed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A quantity made of others of the same read: (sum | first minus the rest | product) x scale + offset.
+
+    It has a value only when all of its parts have one. Its parts are registers, or computed before it.
+    """
+
+    quantity: QuantityName
+    op: Literal["sum", "difference", "product"]
+    of: Annotated[list[str], Meta(min_length=1)]
+    scale: float = 1.0
+    offset: float = 0.0
+    hidden: bool = False
+
+
+class ModbusOptions(LinkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a MODBUSTCP connection that reads says beyond host and port.
+
+    Registers at most `max_gap` apart are read together, at most `max_registers` with one request, and
+    never across `forbidden` addresses. `close_after_round` gives the device its connection back.
+    """
+
+    registers: Annotated[list[Register], Meta(min_length=1)]
+    computed: list[Computed] = msgspec.field(default_factory=list)
+    interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
+    max_gap: Annotated[int, Meta(ge=0, le=MOST_REGISTERS)] = 8
+    max_registers: Annotated[int, Meta(ge=1, le=MOST_REGISTERS)] = MOST_REGISTERS
+    forbidden: list[Forbidden] = msgspec.field(default_factory=list)
+    close_after_round: bool = False
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for register in self.registers:
+            _once(register.quantity, seen)
+            self._check_fits(register)
+        for one in self.computed:
+            for part in one.of:
+                if part not in seen:
+                    raise ValueError(f"computed {one.quantity}: there is no {part} before it")
+            _once(one.quantity, seen)
+        if all(one.hidden for one in self.registers) and all(one.hidden for one in self.computed):
+            raise ValueError("every quantity is hidden, so there is nothing to read")
+
+    def _check_fits(self, register: Register) -> None:
+        count = register.last - register.first + 1
+        with_factor = "" if register.scale_register is None else " together with its scale_register"
+        if count > self.max_registers:
+            raise ValueError(
+                f"{register.quantity} takes {count} registers{with_factor}, more than max_registers allows"
+            )
+        if not self.limits.allow(register.kind, register.first, register.last):
+            raise ValueError(
+                f"{register.quantity}{with_factor} cannot be read without a forbidden address "
+                f"({register.kind} {register.first}..{register.last})"
+            )
+
+    @property
+    def limits(self) -> Limits:
+        """What the plan of requests must keep to."""
+        return Limits(self.max_gap, self.max_registers, tuple(self.forbidden))
+
+
+class WritableRegister(Register, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A register that may be written, with the values (in the quantity's unit) that may be.
+
+    `function` auto: 6 for one register, 16 for several; a coil always takes 5. With `read_back` it is
+    read after writing, and must be within `tolerance` (by default half a step of the register).
+    """
+
+    min: float
+    max: float
+    function: Literal["auto", "single", "multiple"] = "auto"
+    read_back: bool = True
+    tolerance: Annotated[float, Meta(ge=0)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.min <= self.max:
+            raise ValueError(f"min ({self.min:g}) must not be above max ({self.max:g})")
+        if self.kind not in ("holding", "coil"):
+            raise ValueError(f"{self.kind} registers cannot be written; use holding or coil")
+        if self.function == "single" and self.words > 1:
+            raise ValueError(f"function single writes one register, and {self.type} takes {self.words}")
+        if self.type == "string":
+            raise ValueError("a setpoint is a number; type string cannot be written")
+
+
+class ModbusWriterOptions(LinkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a MODBUSTCP connection that writes says beyond host and port."""
+
+    registers: Annotated[list[WritableRegister], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for register in self.registers:
+            _once(register.quantity, seen)
+
+
+def _once(quantity: str, seen: set[str]) -> None:
+    if quantity in seen:
+        raise ValueError(f"{quantity} is there twice; one of them would be lost")
+    seen.add(quantity)
+
+
+def endpoint_of(connection: Connection, problems: list[str]) -> tuple[str, int]:
+    """Give host and port; what is wrong with them goes first into `problems`."""
+    host = (connection.host or "").strip().lower()
+    if not host:
+        problems.insert(0, "host: missing; expected the name or address of the device")
+    port = DEFAULT_PORT if connection.port is None else connection.port
+    if not 1 <= port <= 65535:
+        problems.insert(0, f"port: expected 1..65535 (given: {port})")
+    return host, port
+
+
+def acquire_link(
+    site: Site, host: str, port: int, options: LinkOptions, *, holder: str
+) -> tuple[ModbusLink, str]:
+    """Give the link to an endpoint, shared with all others there, and the name to release it by."""
+    endpoint = f"modbustcp {host}:{port}"
+    link = site.leases.acquire(
+        endpoint,
+        holder=holder,
+        settings=f"framer {options.framer}",
+        make=lambda: ModbusLink(host, port, site.clock, framer=options.framer),
+        close=ModbusLink.close,
+    )
+    link.pace(depth=options.pipelining, pause_s=options.pause_s, connect_delay_s=options.connect_delay_s)
+    return link, endpoint

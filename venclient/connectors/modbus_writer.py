@@ -1,0 +1,184 @@
+"""MODBUSTCP, the other way: writes setpoints into registers and coils, and reads them back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime
+
+import msgspec
+
+from venclient.connectors.base import Site
+from venclient.connectors.blocks import LARGEST_EXPONENT, Block
+from venclient.connectors.modbus_frames import (
+    Question,
+    read_question,
+    write_coil_question,
+    write_question,
+)
+from venclient.connectors.modbus_options import (
+    PAGE,
+    ModbusWriterOptions,
+    WritableRegister,
+    acquire_link,
+    endpoint_of,
+)
+from venclient.connectors.options import check_options, refuse, subject_of
+from venclient.connectors.registers import encode, meant_bits
+from venclient.errors import ConfigError, Undecodable, WriteRefused
+from venclient.model.resource import ActorType, Resource
+from venclient.model.setpoint import Receipt, Setpoint
+
+_WHOLE = 1e-6  # of a value, for floating point numbers that come back
+
+
+class ModbusWriter:
+    """Tells one unit what to do. Bits of a register that do not belong to a value are left as they are."""
+
+    def __init__(
+        self, resource: Resource, options: ModbusWriterOptions, site: Site, host: str, port: int
+    ) -> None:
+        self._resource = resource
+        self._options = options
+        self._clock = site.clock
+        self._leases = site.leases
+        self._registers = {register.quantity: register for register in options.registers}
+        self._link, self._endpoint = acquire_link(site, host, port, options, holder=resource.resourceID)
+        self._open = True
+
+    async def write(self, setpoint: Setpoint) -> Receipt:
+        """Write a value, and read it back where the options say so.
+
+        WriteRefused when the value is outside of the options' range, cannot be held by the register, or
+        the device answers with an exception; other ConnectorErrors when it cannot be reached.
+        """
+        register = self._registers.get(setpoint.quantity)
+        if register is None:
+            known = ", ".join(self._registers)
+            raise self._refused(setpoint, "there is no register for it", f"the options have {known}")
+        if not (math.isfinite(setpoint.value) and register.min <= setpoint.value <= register.max):
+            allowed = f"{register.min:g} to {register.max:g}"
+            raise self._refused(
+                setpoint, f"outside of {allowed}", "min and max of the register allow no other"
+            )
+        exponent = await self._exponent(register)
+        try:
+            data = encode(register, setpoint.value, exponent=exponent)
+        except ValueError as error:
+            raise self._refused(setpoint, str(error), "check type and scale of the register") from error
+        meant = meant_bits(register)
+        if register.kind == "coil":
+            question = write_coil_question(self._options.unit, register.address, data[1] == 1)
+        else:
+            if meant != b"\xff" * len(meant):
+                held, _ = await self._ask(self._read_question(register))
+                kept = (old & ~mask | new for old, mask, new in zip(held, meant, data, strict=True))
+                data = bytes(byte & 0xFF for byte in kept)
+            words = [int.from_bytes(data[n : n + 2], "big") for n in range(0, len(data), 2)]
+            multiple = register.function == "multiple" or len(words) > 1
+            question = write_question(self._options.unit, register.address, words, multiple=multiple)
+        _, time = await self._ask(question)
+        written = self._value_in(register, data, exponent)
+        return await self._receipt(setpoint, register, written, exponent, time)
+
+    async def _receipt(
+        self,
+        setpoint: Setpoint,
+        register: WritableRegister,
+        written: float | None,
+        exponent: int,
+        time: datetime,
+    ) -> Receipt:
+        read_back: float | None = None
+        ok, detail = True, ""
+        told = setpoint.value if written is None else written
+        if register.read_back:
+            data, time = await self._ask(self._read_question(register))
+            read_back = self._value_in(register, data, exponent)
+            step = abs(register.scale) * 10.0**exponent
+            tolerance = register.tolerance
+            if tolerance is None:
+                tolerance = abs(told) * _WHOLE if register.type.startswith("float") else step / 2
+            ok = read_back is not None and abs(read_back - told) <= tolerance
+            if not ok:
+                said = "has no value" if read_back is None else f"says {read_back:g}"
+                detail = f"wrote {told:g}, but the device {said}"
+        return Receipt(
+            resource_id=self._resource.resourceID,
+            quantity=setpoint.quantity,
+            asked=setpoint.value,
+            written=told,
+            read_back=read_back,
+            ok=ok,
+            time=time,
+            detail=detail,
+        )
+
+    async def _exponent(self, register: WritableRegister) -> int:
+        """Give the power of ten that the scale register holds now; 0 when there is none."""
+        if register.scale_register is None:
+            return 0
+        data, _ = await self._ask(
+            read_question(self._options.unit, register.kind, register.scale_register, 1)
+        )
+        exponent = int.from_bytes(data, "big", signed=True)
+        if abs(exponent) > LARGEST_EXPONENT:
+            raise Undecodable(
+                f"the scale factor at {register.scale_register} is {exponent}",
+                subject=subject_of(self._resource),
+                hint="check scale_register; a device that does not implement it has 0x8000 there",
+            )
+        return exponent
+
+    def _read_question(self, register: WritableRegister) -> Question:
+        return read_question(self._options.unit, register.kind, register.address, register.words)
+
+    async def _ask(self, question: Question) -> tuple[bytes, datetime]:
+        return await self._link.exchange(
+            question, timeout_s=self._options.timeout_s, retries=self._options.retries
+        )
+
+    @staticmethod
+    def _value_in(register: WritableRegister, data: bytes, exponent: int) -> float | None:
+        """Give the value in a register's bytes, read with the same exponent as it was written with."""
+        if register.kind == "coil":
+            return (data[-1] & 1) * register.scale + register.offset
+        [raw] = Block([_without_factor(register)]).decode(data) or [(register.quantity, math.nan)]
+        value = (raw[1] - register.offset) * 10.0**exponent + register.offset
+        return value if math.isfinite(value) else None
+
+    def _refused(self, setpoint: Setpoint, why: str, hint: str) -> WriteRefused:
+        what = f"{setpoint.quantity} = {setpoint.value:g} is not written: {why}"
+        return WriteRefused(what, subject=subject_of(self._resource), hint=hint)
+
+    async def close(self) -> None:
+        """Give the link back; the last user of an endpoint closes it."""
+        if self._open:
+            self._open = False
+            await self._leases.release(self._endpoint, holder=self._resource.resourceID)
+
+
+def _without_factor(register: WritableRegister) -> WritableRegister:
+    """Give the register on its own, as it is without its scale register."""
+
+    return msgspec.structs.replace(register, scale_register=None)
+
+
+def open_modbus_writer(resource: Resource, site: Site) -> ModbusWriter:
+    """Give the writer of a resource's MODBUSTCP connection of actor type WRITER.
+
+    ConfigError lists all that is wrong with it.
+    """
+    connection = resource.control_connection or resource.connection
+    if connection.actortype is not ActorType.WRITER:
+        raise ConfigError(
+            "there is no connection to write to",
+            subject=subject_of(resource),
+            hint=f"add a connection of actor type WRITER; {PAGE} shows its options",
+        )
+    resource = replace(resource, connection=connection)
+    options, problems = check_options(connection.options, ModbusWriterOptions)
+    host, port = endpoint_of(connection, problems)
+    if options is None or problems:
+        raise refuse(resource, problems, page=PAGE)
+    return ModbusWriter(resource, options, site, host, port)

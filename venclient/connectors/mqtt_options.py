@@ -1,0 +1,127 @@
+"""What an MQTT connection may say, and everything that can be wrong with it."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from venclient.connectors.mqtt_beacon import Birth, KeepAlive
+from venclient.connectors.mqtt_inbox import Endpoint
+from venclient.connectors.mqtt_topics import filter_mistakes, match_mistakes
+from venclient.connectors.payload import PLAIN_KW, TimeOptions, ValueOptions
+from venclient.connectors.units import repeated_quantities
+from venclient.model.resource import Connection
+
+DEFAULT_PORT = 1883
+DEFAULT_TLS_PORT = 8883
+
+
+class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an MQTT connection says beyond host, port, topic and login.
+
+    `match` and `level` choose this resource's messages of a topic with wildcards. `timeout_s` is how long a
+    broker may be unreachable at the start before the resource counts as dark, `silence_s` how long nothing
+    may come (0: for ever).
+    """
+
+    values: Annotated[tuple[ValueOptions, ...], Meta(min_length=1)] = (PLAIN_KW,)
+    time: TimeOptions = TimeOptions()
+    match: str | None = None
+    level: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    qos: Literal[0, 1] = 1
+    protocol: Literal["3.1.1", "5"] = "3.1.1"
+    tls: bool = False
+    verify: bool = True
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    silence_s: Annotated[float, Meta(ge=0, le=31 * 86_400)] = 900.0
+    keep_alive: KeepAlive | None = None
+    birth: Birth | None = None
+
+    def __post_init__(self) -> None:
+        problems = repeated_quantities([value.quantity for value in self.values])
+        files = [name for name in ("ca_file", "cert_file", "key_file") if getattr(self, name) is not None]
+        if not self.tls and (files or not self.verify):
+            named = ", ".join(files + ([] if self.verify else ["verify"]))
+            problems.append(f"{named} is for TLS only; set tls to true")
+        if self.key_file is not None and self.cert_file is None:
+            problems.append("key_file is given without cert_file")
+        problems += [] if self.match is None else match_mistakes(self.match)
+        if problems:
+            raise ValueError("; ".join(problems))
+
+
+class _TidySocket(ssl.SSLSocket):
+    """A TLS socket that is closed when the other side is not trusted; paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def place_mistakes(connection: Connection) -> list[str]:
+    """Give a sentence for each mistake in host, port, topic and login."""
+    problems = []
+    host = (connection.host or "").strip()
+    if not host:
+        problems.append("host: missing; expected the name or address of the broker")
+    else:
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            problems.append(f"host: {host!r} is no name or address")
+    if connection.port is not None and not 1 <= connection.port <= 65535:
+        problems.append(f"port: expected 1..65535 (given: {connection.port})")
+    problems += filter_mistakes(connection.topic or "")
+    if connection.password and not connection.username:
+        problems.append("password: given without a username")
+    return problems
+
+
+def endpoint_of(connection: Connection, options: MqttOptions) -> Endpoint:
+    """Give where the broker of a connection is."""
+    tls = (options.verify, options.ca_file, options.cert_file, options.key_file) if options.tls else None
+    return Endpoint(
+        host=(connection.host or "").strip().lower(),
+        port=connection.port or (DEFAULT_TLS_PORT if options.tls else DEFAULT_PORT),
+        username=connection.username,
+        password=connection.password,
+        protocol=options.protocol,
+        tls=tls,
+    )
+
+
+def tls_context(options: MqttOptions, folder: Path) -> tuple[ssl.SSLContext | None, list[str]]:
+    """Give the TLS settings, and what is wrong with the files that they name (relative to `folder`)."""
+    if not options.tls:
+        return None, []
+    context = ssl.create_default_context()
+    context.sslsocket_class = _TidySocket
+    problems = []
+    if not options.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if options.ca_file is not None:
+        try:
+            context.load_verify_locations(folder / options.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            problems.append(f"options.ca_file: {folder / options.ca_file} holds no certificate ({error})")
+    if options.cert_file is not None:
+        key_file = None if options.key_file is None else folder / options.key_file
+        try:
+            # An empty password, so that a locked key is an error and not a question on the terminal.
+            context.load_cert_chain(folder / options.cert_file, key_file, password="")
+        except (OSError, ssl.SSLError) as error:
+            problems.append(
+                f"options.cert_file: {folder / options.cert_file} and its key cannot be used ({error})"
+            )
+    return context, problems

@@ -1,0 +1,125 @@
+"""Topics and topic filters of MQTT, and which level of a topic says whose message it is. Pure: no network.
+
+site/+/power     + is any one level           site/a/power       not site/power, not site/a/b/power
+site/#           # is all levels below        site, site/a, site/a/b
++/power, #       never $SYS/...               (MQTT 3.1.1, 4.7.2)
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from venclient.model.resource import Resource
+
+_LONGEST = 65535
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: What `match` may say of a resource.
+WORDS = ("name", "id", "meter_point_id")
+
+
+class TopicFilter:
+    """A topic or filter as a broker takes it, narrowed to the topics whose `level` (from 1) is `text`."""
+
+    def __init__(self, topic: str, *, level: int | None = None, text: str | None = None) -> None:
+        self.topic = topic
+        self.level = level
+        self.text = text
+        self._levels = topic.split("/")
+        self._rest = self._levels[-1] == "#"
+        self._wild = self._levels[0] in ("+", "#")
+        self._wanted = None if text is None else _folded(text)
+
+    def covers(self, topic: str) -> bool:
+        """Tell whether a broker sends us the messages of a topic for this filter."""
+        levels = topic.split("/")
+        if self._wild and topic.startswith("$"):
+            return False
+        wanted = self._levels[:-1] if self._rest else self._levels
+        if len(levels) < len(wanted) or (len(levels) > len(wanted) and not self._rest):
+            return False
+        return all(one in ("+", level) for one, level in zip(wanted, levels, strict=False))
+
+    def takes(self, topic: str) -> bool:
+        """Tell whether a topic is covered and its level says that it is ours."""
+        return self.covers(topic) and (self._wanted is None or _folded(self.said(topic)) == self._wanted)
+
+    def said(self, topic: str) -> str:
+        """Give the level of a topic that says whose it is, "" where it has none."""
+        levels = topic.split("/")
+        return levels[self.level - 1] if self.level is not None and self.level <= len(levels) else ""
+
+
+def filter_mistakes(topic: str) -> list[str]:
+    """Give what is wrong with a topic or filter to subscribe to, as a list of no or one sentence."""
+    levels = topic.split("/")
+    if not topic:
+        return ["topic: missing; expected a topic such as site/meter/power"]
+    if "\0" in topic or len(topic.encode()) > _LONGEST:
+        return [f"topic: holds a NUL character or is longer than {_LONGEST} bytes"]
+    if "#" in "".join(levels[:-1]) or any(("#" in one or "+" in one) and len(one) > 1 for one in levels):
+        return [f"topic: {topic!r} has a wildcard inside a level; + and # stand alone, # only at the end"]
+    if topic.startswith("$share/"):
+        return [f"topic: {topic!r} is shared with other clients, so messages would be missed"]
+    return []
+
+
+def publishing_mistakes(topic: str) -> list[str]:
+    """Give what is wrong with a topic to publish to, as a list of no or one sentence."""
+    if not topic or "+" in topic or "#" in topic or "\0" in topic or len(topic.encode()) > _LONGEST:
+        return [f"topic {topic!r} is none to publish to: it is empty, too long or holds a wildcard"]
+    return []
+
+
+def match_mistakes(match: str) -> list[str]:
+    """Give what is wrong with the option `match`, as a list of no or one sentence."""
+    unknown = [name for name in _PLACEHOLDER.findall(match) if name not in WORDS]
+    if unknown or not match:
+        known = ", ".join(f"{{{word}}}" for word in WORDS)
+        return [f"match {match!r} says no level; use name, id, meter_point_id or a text with {known}"]
+    return []
+
+
+def filter_of(resource: Resource, match: str | None, level: int | None) -> tuple[TopicFilter, list[str]]:
+    """Give the filter of a resource's topic, and what is wrong with `match` and `level` for that topic.
+
+    `match` is what the level must be: a word of `WORDS`, or a text in which such words stand in braces.
+    """
+    topic = resource.connection.topic or ""
+    if match is None:
+        problem = [] if level is None else ["options.level: is given without match"]
+        return TopicFilter(topic), problem
+    levels = topic.split("/")
+    if level is None:
+        level = next((n for n, one in enumerate(levels, 1) if one in ("+", "#")), None)
+        if level is None:
+            return TopicFilter(topic), [
+                f"options.match: the topic {topic!r} has no + for it to be matched with"
+            ]
+    elif (level > len(levels) or levels[level - 1] != "+") and not (
+        levels[-1] == "#" and level >= len(levels)
+    ):
+        return TopicFilter(topic), [f"options.level: level {level} of the topic {topic!r} is no +"]
+    text = _text_of(resource, match)
+    if not text or any(char in text for char in "/+#\0"):
+        return TopicFilter(topic), [
+            f"options.match: {text!r} can be no level of a topic (empty, or with / + #); match something else"
+        ]
+    return TopicFilter(topic, level=level, text=text), []
+
+
+def _text_of(resource: Resource, match: str) -> str:
+    told: Mapping[str, str] = {
+        "name": resource.resourceName,
+        "id": resource.resourceID,
+        "meter_point_id": resource.meterPointId,
+    }
+    if match in told:
+        return told[match]
+    return _PLACEHOLDER.sub(lambda found: told.get(found[1], found[0]), match)
+
+
+def _folded(text: str) -> str:
+    # The same letters may come composed (é) or as letter and accent.
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

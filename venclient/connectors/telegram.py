@@ -1,0 +1,87 @@
+"""DSMR P1 telegrams: what a smart meter's customer port tells every few seconds. Pure: no files.
+
+    /ISK5\\2M550T-1012                   who, then an empty line
+    0-0:1.0.0(250601120000S)            the time, with S(ummer) or W(inter)
+    1-0:1.8.1(001234.567*kWh)           OBIS code, value, unit
+    !A1B2                               CRC16 of everything from / to !
+
+The CRC is over lines that end with CR LF, as the meter sent them; a log may have kept only LF.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+TIME_CODE = "0-0:1.0.0"
+CODE = re.compile(r"\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
+
+_LINE = re.compile(r"(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*\d{1,3})?((?:\([^()]*\))+)", re.ASCII)
+_GROUP = re.compile(r"\(([^()]*)\)")
+_VALUE = re.compile(r"(-?\d{1,12}(?:\.\d{1,9})?)\*([A-Za-z0-9]{1,8})", re.ASCII)
+_CHECKSUM = re.compile(rb"!([0-9A-Fa-f]{4})\s*")
+
+
+@dataclass(frozen=True)
+class Telegram:
+    """What one telegram says: its time as it is written ("" when it has none), numbers with units by code."""
+
+    time: str
+    values: Mapping[str, tuple[float, str]]
+
+
+def crc16(data: bytes) -> int:
+    """Give the CRC16 that P1 uses (polynomial x16 + x15 + x2 + 1, reflected, from 0)."""
+    crc = 0
+    for byte in data:
+        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def parse_telegram(lines: Sequence[bytes]) -> Telegram:
+    """Give what the lines of one telegram say, from "/" to "!"; ValueError when it is cut off or damaged."""
+    if not lines or not lines[0].startswith(b"/"):
+        raise ValueError("a telegram without its beginning")
+    if not lines[-1].startswith(b"!"):
+        raise ValueError("a telegram without its end")
+    _check(lines)
+    time = ""
+    values: dict[str, tuple[float, str]] = {}
+    for raw in lines[1:-1]:
+        found = _LINE.fullmatch(raw.decode("ascii", "replace").strip())
+        if found is None:
+            continue
+        code, groups = found[1], _GROUP.findall(found[2])
+        if code == TIME_CODE:
+            time = time or groups[0]
+        value = _VALUE.fullmatch(groups[-1])
+        if value is not None and code not in values:
+            values[code] = (float(value[1]), value[2])
+    return Telegram(time, values)
+
+
+def _check(lines: Sequence[bytes]) -> None:
+    end = lines[-1].rstrip()
+    if end == b"!":
+        return  # DSMR before 4.0 has no checksum
+    told = _CHECKSUM.fullmatch(end)
+    if told is None:
+        raise ValueError(f"the telegram ends with {end[:20]!r}, no checksum")
+    wanted = int(told[1], 16)
+    sent, kept = (crc16(end_of_line.join([*lines[:-1], b"!"])) for end_of_line in (b"\r\n", b"\n"))
+    if wanted not in (sent, kept):
+        raise ValueError(f"the telegram's checksum is {wanted:04X}, its bytes give {sent:04X}")
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        table.append(crc)
+    return tuple(table)
+
+
+_CRC_TABLE = _crc_table()

@@ -1,0 +1,99 @@
+"""What the telegrams of a P1 port say of power, energy, voltage and current."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from venclient.connectors.file_options import FileOptions
+from venclient.connectors.file_rows import Row
+from venclient.connectors.telegram import TIME_CODE, parse_telegram
+from venclient.connectors.timestamps import time_reader
+from venclient.connectors.units import scaling_for
+from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, POWER_KW
+
+_Values = Mapping[str, tuple[float, str]]
+
+#: Quantity, what the grid delivers and what it takes back (OBIS codes of IEC 62056-61, group 1-0).
+_NET = (
+    (POWER_KW, "1.7.0", "2.7.0"),
+    ("reactive_power_kvar", "3.7.0", "4.7.0"),
+    ("power_l1_kw", "21.7.0", "22.7.0"),
+    ("power_l2_kw", "41.7.0", "42.7.0"),
+    ("power_l3_kw", "61.7.0", "62.7.0"),
+)
+_PLAIN = (
+    ("voltage_l1_v", "32.7.0"),
+    ("voltage_l2_v", "52.7.0"),
+    ("voltage_l3_v", "72.7.0"),
+    ("current_l1_a", "31.7.0"),
+    ("current_l2_a", "51.7.0"),
+    ("current_l3_a", "71.7.0"),
+    ("frequency_hz", "14.7.0"),
+)
+#: A register's total (tariff 0), or the sum of its tariffs.
+_REGISTERS = ((ENERGY_KWH, "1.8"), (ENERGY_EXPORT_KWH, "2.8"))
+
+
+class TelegramRows:
+    """Reads telegrams: all that a meter tells of electricity, or the `values` of the options by OBIS code."""
+
+    def __init__(self, options: FileOptions) -> None:
+        self._values = options.values
+        self._read_time = time_reader(options.time.form, options.time.zone)
+
+    def read_lines(self, lines: Sequence[bytes]) -> Row | None:
+        """Give what the lines of a telegram say, None for empty ones; ValueError says what is wrong."""
+        if not any(line.strip() for line in lines):
+            return None
+        telegram = parse_telegram(lines)
+        if not telegram.time:
+            raise ValueError(f"the telegram tells no time ({TIME_CODE})")
+        instants = self._read_time(telegram.time)
+        values: list[tuple[str, float]] = []
+        reasons: list[str] = []
+        for quantity, plus, minus, unit, scale, offset in self._wanted(telegram.values):
+            try:
+                value = _sum(telegram.values, quantity, plus, minus, unit=unit, scale=scale, offset=offset)
+                if value is not None:
+                    values.append((quantity, value))
+            except ValueError as error:
+                reasons.append(f"{quantity}: {error}")
+        return Row(values, instants, reasons)
+
+    def _wanted(self, told: _Values) -> Sequence[tuple[str, Sequence[str], Sequence[str], str, float, float]]:
+        if self._values:
+            return [
+                (one.quantity, one.plus, one.minus, one.unit, one.scale, one.offset) for one in self._values
+            ]
+        wanted: list[tuple[str, Sequence[str], Sequence[str], str, float, float]] = []
+        for quantity, code, back in _NET:
+            minus = [f"1-0:{back}"] if f"1-0:{back}" in told else []
+            wanted.append((quantity, [f"1-0:{code}"], minus, "", 1.0, 0.0))
+        for quantity, stem in _REGISTERS:
+            total = [f"1-0:{stem}.0"]
+            tariffs = [code for n in range(1, 5) if (code := f"1-0:{stem}.{n}") in told]
+            wanted.append((quantity, total if total[0] in told else tariffs, [], "", 1.0, 0.0))
+        wanted += [(quantity, [f"1-0:{code}"], [], "", 1.0, 0.0) for quantity, code in _PLAIN]
+        return wanted
+
+
+def _sum(
+    told: _Values,
+    quantity: str,
+    plus: Sequence[str],
+    minus: Sequence[str],
+    *,
+    unit: str,
+    scale: float,
+    offset: float,
+) -> float | None:
+    """Give a sum in the unit of its quantity, None where a part of it is not told."""
+    if not plus or any(code not in told for code in (*plus, *minus)):
+        return None
+    total = 0.0
+    for sign, codes in ((1, plus), (-1, minus)):
+        for code in codes:
+            number, told_unit = told[code]
+            # The meter tells its unit; another one is only for a meter that tells a wrong one.
+            total += sign * scaling_for(quantity, unit or told_unit, scale, 0.0).apply(number)
+    return total + offset

@@ -1,0 +1,128 @@
+"""What a connection says of its values: which are possible, and how its counters count.
+
+A part of `connection.options` of every connector, under the key `quality`, by quantity:
+
+    {"quality": {"power_kw": {"range": {"min": 0, "max": 60}, "frozen": {"after_s": 900}},
+                 "energy_kwh": {"counter": {"digits": 6, "max_kw": 60}}}}
+
+docs/explanation/quality.md says what each rule does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from venclient.model.resource import Resource
+
+#: The key in a connection's options.
+QUALITY = "quality"
+
+#: A site may draw or feed in so many times its stated capacity before its counter is not believed.
+CAPACITY_MARGIN = 5.0
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The values that are possible, both ends included."""
+
+    min: float = -math.inf
+    max: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.min <= self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+
+    def holds(self, value: float) -> bool:
+        """Give whether a value is possible."""
+        return self.min <= value <= self.max
+
+
+class Jump(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How fast a value can change, in its own unit per second."""
+
+    max_per_s: Positive
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """After how many seconds a value that never changes is not believed; a zero only if `zero` says so."""
+
+    after_s: Positive
+    zero: bool = False
+
+
+class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a register counts.
+
+    It starts again from zero at `bits` of `unit_kwh` each, or after `digits` whole ones. `reset` says that
+    it may start again at any time, `hourly` that it is brought up to date once an hour, `max_kw` how much
+    can go through it.
+    """
+
+    bits: Literal[16, 32] | None = None
+    digits: Annotated[int, Meta(ge=1, le=15)] | None = None
+    unit_kwh: Positive = 1.0
+    reset: bool = True
+    hourly: bool = False
+    max_kw: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if self.bits is not None and self.digits is not None:
+            raise ValueError("bits and digits are two ways to say the same: give one of them")
+
+    @property
+    def rollover_kwh(self) -> float | None:
+        """Where it starts again from zero, None when that was not said."""
+        if self.bits is not None:
+            return float(2**self.bits) * self.unit_kwh
+        return None if self.digits is None else float(10**self.digits) * self.unit_kwh
+
+
+class QuantityRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is said of one quantity; what is not given is not checked."""
+
+    range: Range | None = None
+    jump: Jump | None = None
+    frozen: Frozen | None = None
+    stale_after_s: Positive | None = None
+    counter: Counter | None = None
+
+
+class MeterRules(msgspec.Struct, frozen=True):
+    """What the roll-up knows of one resource's meter; `most_kw` is what its capacities let be believed."""
+
+    counters: Mapping[str, Counter] = {}
+    most_kw: float | None = None
+
+    @property
+    def hourly(self) -> bool:
+        """Whether any of its counters is brought up to date once an hour only."""
+        return any(counter.hourly for counter in self.counters.values())
+
+
+NO_RULES = MeterRules()
+
+
+def quantity_rules(options: Mapping[str, Any] | None) -> dict[str, QuantityRules]:
+    """Give the rules in a connection's options by quantity; msgspec.ValidationError when they are wrong."""
+    given = (options or {}).get(QUALITY)
+    return {} if given is None else msgspec.convert(given, dict[str, QuantityRules])
+
+
+def meter_rules(resource: Resource) -> MeterRules:
+    """Give what the roll-up must know of a resource, from its options and capacities."""
+    rules = quantity_rules(resource.connection.options)
+    counters = {name: one.counter for name, one in rules.items() if one.counter is not None}
+    return MeterRules(counters, _most_kw(resource.capacities or {}))
+
+
+def _most_kw(capacities: Mapping[str, Any]) -> float | None:
+    stated = [capacities.get(name) for name in ("P_max_kw", "P_min_kw")]
+    numbers = [abs(one) for one in stated if isinstance(one, int | float) and math.isfinite(one)]
+    largest = max(numbers, default=0.0)
+    return CAPACITY_MARGIN * largest if largest > 0 else None
