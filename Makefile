@@ -11,14 +11,15 @@ demo:  ## From sample sites to accepted reports, on this machine alone, checked 
 	@tools/bootstrap.sh demo
 	@$(VENV)/ven demo
 
-test:  ## All tests, with real peers on loopback
+test:  ## All tests: those without peers on all cores, then those with real peers on loopback
 	@tools/bootstrap.sh dev
 	@tools/peers.sh
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest -m "not peer" -n auto -q
+	@$(VENV)/python -m pytest -m peer
 
 unit:  ## The tests that start no peer (under 30 s)
 	@tools/bootstrap.sh dev
-	@$(VENV)/python -m pytest -m "not peer" -q
+	@$(VENV)/python -m pytest -m "not peer" -n auto -q
 
 check:  ## Lint, format, types, walls, generated pages
 	@tools/bootstrap.sh dev

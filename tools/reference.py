@@ -107,12 +107,43 @@ def schema_page() -> str:
     return "\n".join(lines)
 
 
+def templates_page() -> str:
+    """Give the known devices, as their files describe them."""
+    import json
+
+    from venclient.connectors.device_templates import all_templates
+
+    lines = [
+        "# Device templates",
+        "",
+        "What a connection may name as `template`; see [how](../connectors/templates.md).",
+        "`ven templates show NAME` has the registers.",
+        "",
+    ]
+    for one in all_templates():
+        lines += [f"## {one.name}", "", f"{one.manufacturer} {one.title}. Tells of: {', '.join(one.kinds)}."]
+        if one.note:
+            lines.append(one.note.strip())
+        lines += ["", "| parameter | default | may be | meaning |", "|---|---|---|---|"]
+        for key, parameter in one.all_parameters.items():
+            default = json.dumps(parameter.default).strip('"')
+            lines.append(f"| `{key}` | `{default}` | {parameter.allowed} | {parameter.meaning} |")
+        lines += ["", f"Source: {one.source.strip()}.", ""]
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Write the pages, or check them."""
     os.environ.pop("VEN_CONFIG", None)
     sys.path.insert(0, str(ROOT))
     stale = []
-    for name, make in {"settings": settings_page, "commands": commands_page, "schema": schema_page}.items():
+    pages = {
+        "settings": settings_page,
+        "commands": commands_page,
+        "schema": schema_page,
+        "templates": templates_page,
+    }
+    for name, make in pages.items():
         path = ROOT / "docs" / "reference" / f"{name}.md"
         text = HEAD + make()
         if "--check" in sys.argv:

@@ -20,16 +20,20 @@ from typing import Any
 from venclient import __version__
 from venclient.client import VenClient, VtnAccount
 from venclient.clock import Clock, SystemClock
+from venclient.clock_guard import CautiousClock
 from venclient.connectors import open_reader
-from venclient.connectors.base import Batch, Site
+from venclient.connectors.base import Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.poller import Poller, spread_phase
 from venclient.errors import ConfigError, StoreError, VenError
+from venclient.intake import Intake
 from venclient.model.reading import Measure
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import Resource
 from venclient.notes import Notes
+from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
+from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import is_url, shown
@@ -105,12 +109,28 @@ class Gateway:
             ),
             self._clock,
         )
+        cautious = CautiousClock(self._clock)
         self._store = SqliteReadings(
             settings.path("readings.path"),
-            self._clock,
+            cautious,
             commit_period_s=settings["readings.commit_s"],
             retention_days=settings["readings.retention_days"],
+            max_bytes=settings["readings.max_mb"] * 2**20 if settings["readings.max_mb"] else None,
         )
+        tags = {
+            one.resourceID: Tags(one.meterPointId, one.ven or settings["ven.name"])
+            for one in self._resources.values()
+        }
+        self._mirror = open_mirror(settings, self._store, tags, self._clock)
+        self._intake = Intake(
+            self._mirror.store if self._mirror else self._store,
+            self._resources.values(),
+            self._clock,
+            self._notes,
+            trust=settings["clock.trust"],
+            vtn_skew_s=lambda: self._client.clock_skew_s,
+        )
+        cautious.guard = self._intake.clock
         state = settings.path("reporting.state")
         self._book = EventBook(state)
         self._outbox = Outbox(state)
@@ -139,6 +159,7 @@ class Gateway:
             self._clock,
             self._notes,
             self._wake_reporter,
+            self._intake.clock.look,
         )
         self._leases = Leases()
 
@@ -149,6 +170,9 @@ class Gateway:
         try:
             async with self._client, asyncio.TaskGroup() as group:
                 group.create_task(self._store.run(), name="readings")
+                if self._mirror is not None:
+                    group.create_task(self._mirror.run(), name="influxdb")
+                group.create_task(self._intake.run(), name="intake")
                 for poller in self._open_pollers():
                     group.create_task(poller.run(), name=f"read {poller}")
                 group.create_task(self._vtn.follow(), name="vtn")
@@ -171,7 +195,7 @@ class Gateway:
 
     def _open_pollers(self) -> Iterable[Poller]:
         site = Site(
-            clock=self._clock,
+            clock=self._intake.clock,
             folder=self._folder,
             bookmark=self._store.bookmark,
             secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
@@ -196,20 +220,12 @@ class Gateway:
             poller = Poller(
                 reader,
                 name=resource.resourceName,
-                deliver=self._keep,
+                deliver=self._intake.keep,
                 clock=self._clock,
                 phase_s=phase_s,
             )
             self._pollers[resource.resourceID] = poller
             yield poller
-
-    async def _keep(self, batch: Batch) -> None:
-        """Store a batch; when its source waits for our acknowledgement, return after the commit."""
-        for reject in batch.rejects:
-            self._notes.add(f"{reject.place}: {reject.reason}")
-        stored = self._store.add(batch.readings, bookmarks=batch.bookmarks, urgent=batch.replayable)
-        if batch.replayable:
-            await stored
 
     # ---- store to reports
 
@@ -218,16 +234,19 @@ class Gateway:
     ) -> Mapping[tuple[str, datetime, datetime], Measure]:
         """Give what resources did in the intervals of `grid`, of all that was read until now."""
         return await measures(
-            self._store,
+            self._mirror.store if self._mirror and self._mirror.gives_history else self._store,
             resource_ids,
             grid,
             max_gap_s=self._settings["reporting.max_gap_s"],
+            rules=self._intake.rules,
         )
 
     async def _report(self) -> None:
         """Send what is due, then rest until the next is, or events have changed."""
         await self._until_caught_up()
         while True:
+            # With a wrong time intervals would end too early, or never.
+            await self._intake.clock.until_believed()
             # Cleared before the step: an event that comes while it runs must not wait for the next one.
             self._wake_reporter.clear()
             try:
@@ -315,6 +334,7 @@ class Gateway:
                 "resources": len(self._resources),
                 "registered": len(self._vtn.registered),
             },
+            "clock": dict(self._intake.snapshot()),
             "connections": [self._connection(resource) for resource in self._resources.values()],
             "readings": {
                 "readings": stats.readings,
@@ -322,6 +342,7 @@ class Gateway:
                 "dropped": stats.dropped,
                 "last_error": stats.last_error,
             },
+            "influx": self._mirror.status() if self._mirror else None,
             "vtn": {
                 "url": self._settings["vtn.url"],
                 "state": self._vtn.state,
@@ -337,7 +358,7 @@ class Gateway:
             "rejects": dict(
                 Counter({name: p.health.rejects for name, p in self._pollers.items() if p.health.rejects})
             ),
-            "notes": list(self._notes),
+            "notes": [*stats.problems, *self._notes],
         }
 
     def _connection(self, resource: Resource) -> dict[str, Any]:
@@ -354,7 +375,7 @@ class Gateway:
                 quantity: {
                     "value": reading.value,
                     "time": reading.time.isoformat(),
-                    "quality": reading.quality.value,
+                    "quality": self._intake.quality_now(reading),
                 }
                 for quantity, reading in self._store.newest(resource.resourceID).items()
             },

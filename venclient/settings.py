@@ -81,6 +81,40 @@ SETTINGS: tuple[Setting, ...] = (
         "How long polled readings may wait for their commit to the card.",
     ),
     Setting("readings.retention_days", "days", 400.0, "How long single readings are kept."),
+    Setting(
+        "readings.max_mb",
+        "count",
+        None,
+        "MiB that the readings file may hold: the oldest single readings go first; no limit when not set.",
+    ),
+    Setting(
+        "readings.store",
+        "text",
+        "sqlite",
+        "Where reports take history from: sqlite, or influxdb where it has it.",
+    ),
+    Setting("influx.url", "url", None, "Address of an InfluxDB that gets all readings; none when not set."),
+    Setting("influx.version", "count", 2, "Version of that InfluxDB: 1, 2 or 3."),
+    Setting("influx.bucket", "text", "meter_data", "Bucket; the database of versions 1 and 3."),
+    Setting("influx.org", "text", None, "Organisation, for version 2."),
+    Setting("influx.token", "secret", None, "Where the token is kept, for versions 2 and 3."),
+    Setting("influx.username", "text", None, "User name, for version 1."),
+    Setting("influx.password", "secret", None, "Where the password is kept, for version 1."),
+    Setting(
+        "influx.ca_file", "path", None, "Certificate authority of InfluxDB, when it is not a public one."
+    ),
+    Setting(
+        "influx.language", "text", "influxql", "How history is asked for: influxql, or flux (version 2)."
+    ),
+    Setting("influx.batch", "count", 5000, "How many lines one request to InfluxDB has at most."),
+    Setting("influx.period_s", "seconds", 10.0, "How often new readings are sent to InfluxDB."),
+    Setting("influx.timeout_s", "seconds", 10.0, "How long one request to InfluxDB may take."),
+    Setting(
+        "clock.trust",
+        "text",
+        "auto",
+        'Whether readings wait while the clock is not known to be right ("auto"), or never ("always").',
+    ),
     Setting("vtn.url", "url", None, "Base address of the VTN, with its version path.", True),
     Setting(
         "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."
@@ -295,7 +329,32 @@ def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[
         )
     if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
         problems.append("settings: vtn.client_id and vtn.client_secret belong together: give both or neither")
+    if values.get("clock.trust") not in ("auto", "always"):
+        problems.append(
+            f"{origin['clock.trust']}: clock.trust = {values['clock.trust']!r}: expected auto or always"
+        )
+    problems += _influx_checks(values, origin)
     if str(values.get("log.level")).upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         where = f"{origin['log.level']}: log.level = {values['log.level']!r}"
         problems.append(f"{where}: expected DEBUG, INFO, WARNING or ERROR")
+    return problems
+
+
+def _influx_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
+    choices: Mapping[str, tuple[Any, ...]] = {
+        "readings.store": ("sqlite", "influxdb"),
+        "influx.version": (1, 2, 3),
+        "influx.language": ("influxql", "flux"),
+    }
+    problems = [
+        f"{origin[key]}: {key} = {values[key]!r}: expected {' or '.join(map(str, known))}"
+        for key, known in choices.items()
+        if values.get(key) is not None and values[key] not in known
+    ]
+    if values.get("readings.store") == "influxdb" and not values.get("influx.url"):
+        problems.append(f"{origin['readings.store']}: readings.store = 'influxdb' needs influx.url")
+    if values.get("influx.language") == "flux" and values.get("influx.version") != 2:
+        problems.append(f"{origin['influx.language']}: influx.language = 'flux' needs influx.version = 2")
+    if values.get("influx.url") and values.get("influx.version") == 2 and not values.get("influx.org"):
+        problems.append(f"{origin['influx.url']}: influx.url with influx.version = 2 needs influx.org")
     return problems

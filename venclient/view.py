@@ -37,7 +37,9 @@ def _latest_text(latest: Mapping[str, Mapping[str, Any]]) -> str:
     for quantity in ("power_kw", "energy_kwh", "energy_export_kwh", "soc_percent"):
         if quantity in latest:
             unit = units.get(quantity.rsplit("_", 1)[-1], "")
-            shown.append(f"{latest[quantity]['value']:.2f} {unit}")
+            quality = latest[quantity].get("quality", "good").replace("_", " ")
+            doubt = "" if quality == "good" else f" ({quality})"
+            shown.append(f"{latest[quantity]['value']:.2f} {unit}{doubt}")
     return ", ".join(shown[:2]) or "-"
 
 
@@ -136,11 +138,20 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     store = snapshot["readings"]
     text.append("\nreadings ", "bold")
     text.append(f"{store['readings']} stored")
+    if influx := snapshot.get("influx"):
+        text.append("\nInfluxDB ", "bold")
+        text.append(influx["state"], "green" if influx["state"] == "ok" else "yellow")
+        text.append(f", {influx['sent']} sent, {influx['rejected']} refused")
+        if influx["lag_s"] >= 1:
+            text.append(f", {influx['lag_s']:.0f} s behind")
+        if influx["last_error"]:
+            text.append(f": {influx['last_error']}")
     clock = snapshot.get("clock")
     if clock and not clock["synchronised"]:
         text.append("\nclock    ", "bold")
         text.append(f"clock not synchronised: holding {clock['held']} readings", "yellow")
-        text.append(f" ({clock['doubt']})")
+        lost = f", {clock['dropped']} given up" if clock["dropped"] else ""
+        text.append(f"{lost} ({clock['doubt']})")
     return text
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -34,6 +34,8 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 #: How long after a failure of the state file (a full card, say) it is tried again.
 STATE_RETRY_S = 10.0
+#: How soon it is asked again for its time, which is all that tells us ours.
+DOUBT_WAIT_S = 10.0
 #: How many resources are registered at the same time.
 REGISTERING = 8
 #: How often the registration is looked at again: a VTN may have lost it, or have granted targets.
@@ -56,7 +58,7 @@ class VtnSide:
     """Registers one VEN with its resources (`names` by resource id), and follows programs and events.
 
     `state` and `last_error` say how it stands; `registered` holds ids of resources. `changed` is set
-    when events have changed.
+    when events have changed. While `time_is_known` says no, events are fetched but not taken.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class VtnSide:
         clock: Clock,
         notes: Notes,
         changed: asyncio.Event,
+        time_is_known: Callable[[], bool] = lambda: True,
     ) -> None:
         self.state = "not asked yet"
         self.last_error: str | None = None
@@ -84,6 +87,7 @@ class VtnSide:
         self._clock = clock
         self._notes = notes
         self._changed = changed
+        self._time_is_known = time_is_known
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
         self._looked_at_s: float | None = None
         self._targets: tuple[str, ...] = ()
@@ -107,6 +111,8 @@ class VtnSide:
                 for kind in (UNKEPT, REFUSED, BROKEN):
                     self._notes.end(kind)
                 wait_s = self._settings["vtn.poll_s"]
+                if not self._time_is_known():
+                    wait_s = min(wait_s, DOUBT_WAIT_S)
             await self._clock.sleep(wait_s)
 
     def _failed(self, error: Exception) -> None:
@@ -199,6 +205,9 @@ class VtnSide:
     async def _fetch_events(self) -> None:
         programs = await self._visible(self._client.programs)
         events = await self._visible(self._client.events)
+        if not self._time_is_known():
+            # An event that starts "now" must not be given a wrong one. The answer told us the time, perhaps.
+            return
         for refused in (*programs.refused, *events.refused):
             self._notes.add(f"{refused.place}: {refused.reason}")
         wanted = set(self._settings["vtn.programs"])

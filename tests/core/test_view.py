@@ -136,3 +136,21 @@ def test_of_many_meters_the_dark_ones_are_shown_first() -> None:
 
     assert "Kro        DSR" in text
     assert "... and 21 more" in text
+
+
+def test_the_mirror_in_influxdb_has_a_line() -> None:
+    """State, what was sent and refused, how far it is behind, and why."""
+    influx = {
+        "state": "away",
+        "sent": 7,
+        "rejected": 1,
+        "lag_s": 3600.4,
+        "last_error": "InfluxDB http://127.0.0.1:8086: no answer in 10 s",
+    }
+
+    text = shown(snapshot(influx=influx))
+
+    assert (
+        "InfluxDB away, 7 sent, 1 refused, 3600 s behind: InfluxDB http://127.0.0.1:8086: no answer" in text
+    )
+    assert "InfluxDB" not in shown(snapshot(influx=None))

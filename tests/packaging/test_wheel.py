@@ -50,11 +50,16 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_the_package_the_doors_and_nothing_of_the_checkout(wheel: Path) -> None:
-    """The doors are top-level modules; tests, tools and sample data stay out."""
+def test_the_wheel_holds_the_package_the_doors_and_nothing_of_the_checkout(wheel: Path, root: Path) -> None:
+    """The doors are top-level modules; tests, tools and sample data stay out; device templates are in."""
     names = zipfile.ZipFile(wheel).namelist()
 
+    templates = {name for name in names if name.startswith("venclient/connectors/templates/")}
+
     assert {"resource_db.py", "flex_resources.py", "venclient/py.typed"} <= set(names)
+    assert templates == {
+        str(path.relative_to(root)) for path in (root / "venclient/connectors/templates").glob("*.yaml")
+    }
     assert {name.split("/")[0] for name in names} - {"venclient", "resource_db.py", "flex_resources.py"} == {
         next(name.split("/")[0] for name in names if ".dist-info/" in name)
     }

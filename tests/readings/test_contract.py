@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.peers import influxd, pick_port
 from venclient.clock import ManualClock
 from venclient.errors import StoreError
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
+from venclient.readings.forwarder import Forwarder
+from venclient.readings.influx import InfluxAccount, InfluxServer
+from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.memory import MemoryReadings
+from venclient.readings.mirror import InfluxReadings
 from venclient.readings.sqlite import SqliteReadings
 from venclient.readings.store import ReadingStore
 
@@ -31,16 +36,35 @@ def seconds(readings: Sequence[Reading]) -> list[float]:
     return [(reading.time - NOON).total_seconds() for reading in readings]
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(scope="module")
+def influx_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a real InfluxDB for all tests of this module."""
+    with influxd(tmp_path_factory.mktemp("influxd"), pick_port()) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "memory", pytest.param("influxdb", marks=pytest.mark.peer)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ReadingStore]:
-    """Give an open store of each kind."""
-    made: ReadingStore = (
-        MemoryReadings()
-        if request.param == "memory"
-        else SqliteReadings(tmp_path / "readings.db", ManualClock(NOON))
-    )
-    yield made
-    await made.close()
+    """Give an open store of each kind; that of InfluxDB never falls back on its journal."""
+    if request.param == "memory":
+        memory = MemoryReadings()
+        yield memory
+        await memory.close()
+        return
+    journal = SqliteReadings(tmp_path / "readings.db", ManualClock(NOON))
+    if request.param == "sqlite":
+        yield journal
+        await journal.close()
+        return
+    account = InfluxAccount(request.getfixturevalue("influx_url"), 1, bucket=tmp_path.name)
+    async with InfluxServer(account) as server:
+        assert await server.make_database() is None
+        tags = {name: Tags(f"{name}-1", "ven") for name in ("hotel", "bar", "school", "dark", "unknown")}
+        forwarder = Forwarder(journal, server, tags, ManualClock(NOON), history=timedelta(days=3))
+        mirror = InfluxReadings(journal, forwarder, server)
+        yield mirror
+        await mirror.close()
+        assert mirror.fallbacks == 0
 
 
 async def put(store: ReadingStore, *readings: Reading) -> None:

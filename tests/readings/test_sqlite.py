@@ -69,7 +69,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def limit_pages(store: SqliteReadings, pages: int) -> None:
     """Let the file grow no further than that many pages, as on a full disk."""
-    store._tables._connection.execute(f"PRAGMA max_page_count={pages}")
+    store._desk.tables.connection.execute(f"PRAGMA max_page_count={pages}")
 
 
 # ---- when it commits
@@ -305,20 +305,18 @@ async def test_waiter_that_gave_up_disturbs_nothing(path: Path, clock: ManualClo
 
 
 async def test_old_readings_go_by_their_age(path: Path, clock: ManualClock) -> None:
-    """Readings older than the retention leave with a later commit, a bounded number at a time."""
+    """Readings older than the retention leave; the quarters that were made of them stay."""
     async with running(path, clock, retention_days=1) as store:
         store.add([at(n) for n in range(6000)])
         await store.flush()
-        clock.step(2 * 86_400)
+        clock.step(3 * 86_400)
+        store.add([at(3 * 86_400)])
+        await store.upkeep()
 
-        counts = []
-        for second in range(2):
-            store.add([at(2 * 86_400 + second)])
-            await store.flush()
-            counts.append(store.stats().pruned)
-
-        assert counts == [5000, 6000]
-        assert len((await store.window("hotel", NOON, NOON + timedelta(days=3)))[POWER_KW]) == 2
+        assert store.stats().pruned == 6000
+        assert len((await store.window("hotel", NOON, NOON + timedelta(days=3)))[POWER_KW]) == 1
+        kept = await store.quarters(["hotel"], NOON, NOON + timedelta(days=1))
+        assert [quarter.value for quarter in kept["hotel"][POWER_KW]] == pytest.approx([1.0] * 7)
 
 
 # ---- the file
@@ -334,9 +332,9 @@ async def test_file_is_private_and_has_a_view_for_people(path: Path, clock: Manu
     assert rows == [("hotel", POWER_KW, "2026-03-01T12:00:01.500Z", 2.5, "estimated")]
 
 
-@pytest.mark.parametrize("content", [b"time,value\n" * 500, b"SQLite format 3\0" + b"\x00\xff" * 5000])
-def test_damaged_file_is_named_and_left_alone(path: Path, clock: ManualClock, content: bytes) -> None:
-    """What is no SQLite file is refused with its name and is not overwritten."""
+def test_file_of_another_kind_is_named_and_left_alone(path: Path, clock: ManualClock) -> None:
+    """What never was an SQLite file is refused with its name and is not overwritten."""
+    content = b"time,value\n" * 500
     path.parent.mkdir()
     path.write_bytes(content)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +18,14 @@ if TYPE_CHECKING:
     from venclient.model.reading import Reading
     from venclient.readings.tables import Tables
 
-app = typer.Typer(no_args_is_help=True, help="Show and export stored readings.")
+app = typer.Typer(no_args_is_help=True, help="Show, export and check stored readings.")
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 ReadingsFile = Annotated[Path, typer.Option("--readings", help="The readings file.")]
 Quantity = Annotated[str | None, typer.Option(help="Only this quantity, for instance power_kw.")]
+READING_COLUMNS = ("resource_id", "quantity", "time", "value", "quality")
+QUARTER_COLUMNS = ("resource_id", "quantity", "time", "readings", "value", "share", "low", "high", "last")
 DEFAULT_FILE = Path("var/readings.db")
 
 
@@ -36,7 +37,7 @@ def show(
     readings: ReadingsFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Show one resource's newest values and its readings of the last hour (or --last)."""
+    """Show one resource's newest values and its last readings."""
     now = SystemClock().now()
     with _tables(readings) as tables:
         known = tables.resources()
@@ -54,10 +55,10 @@ def show(
         return
     for name, one in sorted(newest.items()):
         age_s = (now - one.time).total_seconds()
-        typer.echo(f"{name:24} {one.value:14.3f}  {one.time.isoformat()}  {_age(age_s)}  {one.quality.value}")
+        typer.echo(f"{name:24} {one.value:14.3f}  {_time(one.time)}  {_age(age_s)}  {one.quality.value}")
     typer.echo(f"{len(found)} readings in the last {last}")
     for one in found:
-        typer.echo(f"{one.time.isoformat()}  {one.quantity:24} {one.value:14.3f}  {one.quality.value}")
+        typer.echo(f"{_time(one.time)}  {one.quantity:24} {one.value:14.3f}  {one.quality.value}")
 
 
 @app.command()
@@ -69,28 +70,87 @@ def export(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Moment after the last, ISO 8601.")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write; standard output when not given.")
+        Path | None,
+        typer.Option(help="File to write, CSV or NAME.parquet; CSV to standard output when not given."),
     ] = None,
+    quarters: Annotated[
+        bool, typer.Option("--quarters", help="Quarters of an hour instead, which are kept for years.")
+    ] = False,
     readings: ReadingsFile = DEFAULT_FILE,
 ) -> None:
-    """Write readings as CSV: resource_id, quantity, time, value, quality."""
+    """Write readings to a file: resource_id, quantity, time, value, quality."""
+    from venclient.cli.readings_files import write_csv, write_file
+
     first = _moment("--from", start) if start else datetime(1970, 1, 1, tzinfo=UTC)
     beyond = _moment("--to", end) if end else datetime(2200, 1, 1, tzinfo=UTC)
     with _tables(readings) as tables:
-        rows = tables.rows(first, beyond, resource, quantity)
-        if output is None:
-            _write_csv(sys.stdout, rows)
+        known = tables.resources()
+        if resource is not None and resource not in known:
+            typer.echo(f"{readings}: no readings of {resource!r}; {_have(known)}", err=True)
+            raise typer.Exit(1)
+        rows: Iterator[tuple[object, ...]]
+        columns: tuple[str, ...]
+        if quarters:
+            columns = QUARTER_COLUMNS
+            rows = _quarter_rows(tables, [resource] if resource else list(known), quantity, first, beyond)
         else:
-            with output.open("w", encoding="utf-8", newline="") as file:
-                count = _write_csv(file, rows)
-            typer.echo(f"{output}: {count} readings")
+            columns = READING_COLUMNS
+            rows = (
+                (one.resource_id, one.quantity, one.time, one.value, one.quality.value)
+                for one in tables.rows(first, beyond, resource, quantity)
+            )
+        if output is None:
+            write_csv(sys.stdout, columns, rows)
+        else:
+            count = write_file(output, columns, rows)
+            typer.echo(f"{output}: {count} {'quarters' if quarters else 'readings'}")
+
+
+@app.command()
+def check(
+    readings: ReadingsFile = DEFAULT_FILE,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Check the file without changing it, and tell its sizes and what is written to it each day."""
+    from venclient.readings.inspection import inspect
+
+    with _tables(readings) as tables:
+        found = inspect(tables)
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _quarter_rows(
+    tables: Tables, names: list[str], quantity: str | None, first: datetime, beyond: datetime
+) -> Iterator[tuple[object, ...]]:
+    from venclient.readings.quarters import QUARTER_MS
+    from venclient.readings.series import from_ms
+
+    first, beyond = tables.span_of_quarters(first, beyond)
+    step = timedelta(days=1)
+    while first < beyond:
+        until = min(beyond, first + step)
+        for resource_id, by_quantity in tables.quarters(names, first, until).items():
+            for name, found in by_quantity.items():
+                for one in found if quantity in (None, name) else ():
+                    time = from_ms(one.number * QUARTER_MS)
+                    yield resource_id, name, time, *one[1:]
+        first = until
 
 
 @contextmanager
 def _tables(path: Path) -> Iterator[Tables]:
     import apsw
 
-    from venclient.readings.tables import open_tables, unusable
+    from venclient.readings.layout import unusable
+    from venclient.readings.tables import open_tables
 
     tables = open_tables(path, read_only=True)
     try:
@@ -101,15 +161,8 @@ def _tables(path: Path) -> Iterator[Tables]:
         tables.close()
 
 
-def _write_csv(file: object, rows: Iterator[Reading]) -> int:
-    writer = csv.writer(file, lineterminator="\n")  # type: ignore[arg-type]  # csv's own protocol is private
-    writer.writerow(["resource_id", "quantity", "time", "value", "quality"])
-    count = 0
-    for one in rows:
-        time = one.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        writer.writerow([one.resource_id, one.quantity, time, repr(one.value), one.quality.value])
-        count += 1
-    return count
+def _time(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _print_json(resource: str, newest: dict[str, Reading], found: list[Reading]) -> None:
@@ -123,7 +176,8 @@ def _have(known: dict[str, list[str]]) -> str:
     if not known:
         return "the file holds none at all yet"
     some = ", ".join(list(known)[:5])
-    return f"it holds {len(known)} resources: {some}{', ...' if len(known) > 5 else ''}"
+    more = ", ..." if len(known) > 5 else ""
+    return f"it holds those of {len(known)} ids: {some}{more}; `ven resources list` tells their names"
 
 
 def _age(seconds: float) -> str:

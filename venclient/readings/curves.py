@@ -9,28 +9,18 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+from venclient.model.quality import Counter
 from venclient.model.reading import Quality, Reading
+from venclient.readings.counters import USUAL_COUNTER, Point, counted_steps, hourly_points
 
 GAP_SPACINGS = 3.0
 GAP_FLOOR_S = 60.0
 GAP_CEILING_S = 2 * 3600.0
 
-#: How many wrong readings in a row are recognised as such when a register comes back to where it was.
-GLITCH_READINGS = 8
-
-#: Where 16- and 32-bit counters start again, with the scales that meters use (1 .. 0.001 kWh per count).
-ROLLOVERS_KWH = tuple(2.0**bits / 10**digits for bits in (16, 32) for digits in (0, 1, 2, 3))
-ROLLOVER_SHARE = 0.02
+#: Of a register that tells whole hours, less than this share of an hour at an interval's edge is no guess.
+EVEN_EDGE = 0.01
 
 _TRUSTED = (Quality.GOOD, Quality.ESTIMATED)
-
-
-class Point(NamedTuple):
-    """A value at a moment (seconds since 1970)."""
-
-    time_s: float
-    value: float
-    estimated: bool
 
 
 class Part(NamedTuple):
@@ -54,8 +44,9 @@ class Part(NamedTuple):
 class Segment(NamedTuple):
     """Power between two moments, on a straight line from `start_kw` to `end_kw`.
 
-    `whole` segments are known in sum only, so that a share of one is unknown; `beyond` ones stretch
-    the newest reading to the live edge: known, but not vouched for.
+    `whole` segments are known in sum only, so that a share of one is unknown; of `even` ones a share is
+    a guess. `beyond` ones stretch the newest reading to the live edge: known, but not vouched for.
+    `unknown` ones are where something was counted that cannot be: it is left out, and that is said.
     """
 
     start_s: float
@@ -65,6 +56,8 @@ class Segment(NamedTuple):
     estimated: bool = False
     whole: bool = False
     beyond: bool = False
+    even: bool = False
+    unknown: bool = False
 
     def at(self, time_s: float) -> float:
         """Give the power in kW at a moment inside."""
@@ -91,10 +84,16 @@ class Curve:
             inside = left == segment.start_s and right == segment.end_s
             if right <= left or (segment.whole and not inside):
                 continue
+            if segment.unknown:
+                estimated = True
+                continue
             seconds = right - left
             kwh += (segment.at(left) + segment.at(right)) / 2 * seconds / 3600
             known_s += seconds
             estimated = estimated or segment.estimated
+            if segment.even and not inside:
+                share = seconds / (segment.end_s - segment.start_s)
+                estimated = estimated or EVEN_EDGE < share < 1 - EVEN_EDGE
             if not segment.beyond:
                 vouched_s += seconds
         return Part(kwh, known_s, vouched_s, estimated)
@@ -145,31 +144,38 @@ def power_curve(points: Sequence[Point], max_gap_s: float | None) -> Curve:
     return Curve(_to_live_edge(segments, points, gap_s, points[-1].value))
 
 
-def register_curve(points: Sequence[Point], max_gap_s: float | None) -> Curve:
+def register_curve(
+    points: Sequence[Point],
+    max_gap_s: float | None,
+    counter: Counter = USUAL_COUNTER,
+    most_kw: float | None = None,
+) -> Curve:
     """Give the curve of a register in kWh that only counts up, through resets, rollovers and glitches.
 
     What a register lost with a reset is unknown; the segment then holds what it counted since, when the
-    meter could have been that fast, and is estimated.
+    meter could have been that fast, and is estimated. A step that the meter cannot have counted (it was
+    exchanged) is left out.
     """
     gap_s = longest_gap_s(points, max_gap_s)
-    kept = _without_glitches(points)
-    fastest_kw = max((_kw(a, b) for (a, _), (b, _) in pairwise(kept)), default=0.0)
-    segments = []
-    for (before, _), (after, glitch) in pairwise(kept):
-        seconds = after.time_s - before.time_s
-        kwh, broken = _counted(before, after, fastest_kw)
-        segments.append(
-            Segment(
-                before.time_s,
-                after.time_s,
-                kwh * 3600 / seconds,
-                kwh * 3600 / seconds,
-                glitch or broken or before.estimated or after.estimated,
-                whole=seconds > gap_s,
-            )
+    if counter.hourly:
+        points = hourly_points(points)
+        gap_s = max(gap_s, GAP_CEILING_S)
+    segments = [
+        Segment(
+            step.start_s,
+            step.end_s,
+            step.kwh * 3600 / (step.end_s - step.start_s),
+            step.kwh * 3600 / (step.end_s - step.start_s),
+            step.estimated,
+            whole=step.end_s - step.start_s > gap_s,
+            even=counter.hourly,
+            unknown=step.unknown,
         )
-    newest_kw = segments[-1].end_kw if segments else 0.0
-    return Curve(_to_live_edge(segments, [point for point, _ in kept], gap_s, newest_kw))
+        for step in counted_steps(points, counter, most_kw)
+    ]
+    if not segments or segments[-1].unknown:
+        return Curve(segments)
+    return Curve(_to_live_edge(segments, points, gap_s, segments[-1].end_kw))
 
 
 def interval_curve(points: Sequence[Point], _max_gap_s: float | None) -> Curve:
@@ -201,61 +207,3 @@ def _to_live_edge(
     reach_s = min(spacing_s, gap_s)
     edge = Segment(newest.time_s, newest.time_s + reach_s, power_kw, power_kw, newest.estimated, beyond=True)
     return [*segments, edge]
-
-
-def _kw(before: Point, after: Point) -> float:
-    return (after.value - before.value) * 3600 / (after.time_s - before.time_s)
-
-
-def _without_glitches(points: Sequence[Point]) -> list[tuple[Point, bool]]:
-    """Give the register's points without those that the following ones contradict.
-
-    The flag says that something was left out just before.
-    """
-    kept: list[tuple[Point, bool]] = [(points[0], False)]
-    glitch = False
-    index = 1
-    while index < len(points):
-        before = kept[-1][0]
-        skipped = _low_run(before, points, index) or int(_leaps_up(before, points, index))
-        if skipped:
-            glitch = True
-            index += skipped
-            continue
-        kept.append((points[index], glitch))
-        glitch = False
-        index += 1
-    return kept
-
-
-def _leaps_up(before: Point, points: Sequence[Point], index: int) -> bool:
-    """True for one value too high: the next is lower again, yet not below the one before."""
-    return index + 1 < len(points) and before.value <= points[index + 1].value < points[index].value
-
-
-def _low_run(before: Point, points: Sequence[Point], index: int) -> int:
-    """Give how many values from `index` on are too low: by one leap the register is back where it was.
-
-    1000  0  0  1000.1      two glitches, 0.1 counted
-    5     0  2  4  6        a reset: no leap brings it back
-    """
-    if points[index].value >= before.value:
-        return 0
-    for ahead in range(index + 1, min(index + 1 + GLITCH_READINGS, len(points))):
-        if points[ahead].value >= before.value:
-            leap = points[ahead].value - points[ahead - 1].value
-            return ahead - index if points[ahead].value - before.value <= leap / 10 else 0
-    return 0
-
-
-def _counted(before: Point, after: Point, fastest_kw: float) -> tuple[float, bool]:
-    """Give the energy between two register values in kWh, and whether the register was broken off."""
-    if after.value >= before.value:
-        return after.value - before.value, False
-    for rollover_kwh in ROLLOVERS_KWH:
-        around = rollover_kwh - before.value + after.value
-        if before.value < rollover_kwh and 0 <= around <= ROLLOVER_SHARE * rollover_kwh:
-            return around, True
-    hours = (after.time_s - before.time_s) / 3600
-    plausible = 0 <= after.value <= 2 * fastest_kw * hours
-    return (after.value if plausible else 0.0), True

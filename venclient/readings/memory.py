@@ -72,6 +72,10 @@ class MemoryReadings:
 
     async def latest(self, resource_id: str) -> dict[str, Reading]:
         """Give the newest reading of each quantity."""
+        return self.newest(resource_id)
+
+    def newest(self, resource_id: str) -> dict[str, Reading]:
+        """Give what `latest` gives, without waiting."""
         return {
             quantity: series[max(series)] for quantity, series in self._values.get(resource_id, {}).items()
         }

@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from venclient.model.quality import NO_RULES, MeterRules
 from venclient.model.reading import (
     ENERGY_EXPORT_KWH,
     ENERGY_KWH,
@@ -38,10 +39,10 @@ from venclient.model.reading import (
     Quality,
     Reading,
 )
+from venclient.readings.counters import USUAL_COUNTER, Point
 from venclient.readings.curves import (
     Curve,
     Part,
-    Point,
     interval_curve,
     points_of,
     power_curve,
@@ -68,12 +69,13 @@ def measure(
     end: datetime,
     *,
     max_gap_s: float | None = None,
+    rules: MeterRules = NO_RULES,
 ) -> Measure:
     """Give what the resource did in [start, end), made of its readings by quantity.
 
     See `rollup`, which does the same for many intervals at once.
     """
-    return rollup(resource_id, series, [(start, end)], max_gap_s=max_gap_s)[0]
+    return rollup(resource_id, series, [(start, end)], max_gap_s=max_gap_s, rules=rules)[0]
 
 
 def rollup(
@@ -82,35 +84,38 @@ def rollup(
     grid: Sequence[tuple[datetime, datetime]],
     *,
     max_gap_s: float | None = None,
+    rules: MeterRules = NO_RULES,
 ) -> list[Measure]:
     """Give one Measure per interval [start, end) of the grid, in its order.
 
     `series` should reach a reading beyond each edge, and a few more, so that the usual spacing shows; they
     may be in any order and repeat (the later of two at one time wins). Readings longer apart than
     `max_gap_s` are not joined; not given, it is three times the median spacing, between 60 s and two
-    hours, and 60 s when there are too few readings to tell.
+    hours, and 60 s when there are too few readings to tell. `rules` say how its registers count, and how
+    much can go through the meter.
     """
-    readings = _Prepared(series, max_gap_s)
+    readings = _Prepared(series, max_gap_s, rules)
     return [readings.measure(resource_id, start, end) for start, end in grid]
 
 
 class _Prepared:
     """One resource's readings, put in order and turned into curves once for all intervals."""
 
-    def __init__(self, series: Mapping[str, Sequence[Reading]], max_gap_s: float | None) -> None:
+    def __init__(
+        self, series: Mapping[str, Sequence[Reading]], max_gap_s: float | None, rules: MeterRules
+    ) -> None:
         points = {quantity: points_of(readings) for quantity, readings in series.items()}
         self.power: list[Point] = points.get(POWER_KW, [])
         self.power_times = [point.time_s for point in self.power]
         self.curves: dict[str, Curve] = {
             quantity: make(points[quantity], max_gap_s)
-            for quantity, make in (
-                (ENERGY_KWH, register_curve),
-                (ENERGY_EXPORT_KWH, register_curve),
-                (INTERVAL_ENERGY_KWH, interval_curve),
-                (POWER_KW, power_curve),
-            )
+            for quantity, make in ((INTERVAL_ENERGY_KWH, interval_curve), (POWER_KW, power_curve))
             if points.get(quantity)
         }
+        for quantity in (ENERGY_KWH, ENERGY_EXPORT_KWH):
+            if points.get(quantity):
+                counter = rules.counters.get(quantity, USUAL_COUNTER)
+                self.curves[quantity] = register_curve(points[quantity], max_gap_s, counter, rules.most_kw)
         self.ordered: dict[str, tuple[list[datetime], list[Reading]]] = {}
         for quantity, readings in series.items():
             known = sorted(

@@ -18,8 +18,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -29,9 +27,15 @@ import apsw
 from venclient.clock import Clock
 from venclient.errors import StoreError
 from venclient.model.reading import Reading, Reject
+from venclient.readings.desk import Desk
+from venclient.readings.layout import unusable
+from venclient.readings.look import Found
+from venclient.readings.pending import Added, fail, messages, retrieved
+from venclient.readings.quarters import Quarter
 from venclient.readings.series import named, refusal, to_millisecond
 from venclient.readings.stats import Counts, StoreStats
-from venclient.readings.tables import Found, Tables, open_tables, unusable
+from venclient.readings.tables import Tables
+from venclient.readings.upkeep import Upkeep
 
 T = TypeVar("T")
 
@@ -39,27 +43,16 @@ QUIET_S = 0.25
 QUIET_RESERVE = 3
 RETRY_FIRST_S = 1.0
 RETRY_LONGEST_S = 30.0
-PRUNE_PERIOD = timedelta(minutes=10)
-PRUNE_ROWS = 5_000
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class _Added:
-    """One `add`, until its commit."""
-
-    readings: Sequence[Reading]
-    bookmarks: Mapping[str, str]
-    urgent: bool
-    since_s: float
-    future: asyncio.Future[None]
 
 
 class SqliteReadings:
     """A ReadingStore in an SQLite file. `run()` makes the commits; see the module for when.
 
-    The constructor opens the file, or makes it; StoreError when it is damaged or not ours.
+    The constructor opens the file, or makes it; StoreError when it is not ours. A damaged one is set aside,
+    with what can be read of it taken over; the log and `stats()` say so. Single readings older than
+    `retention_days`, and the oldest beyond `max_bytes`, go; the quarters made of them stay.
     """
 
     def __init__(
@@ -72,6 +65,7 @@ class SqliteReadings:
         batch_rows: int = 1000,
         most_waiting: int = 100_000,
         retention_days: float | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         self.path = Path(path)
         self._clock = clock
@@ -79,20 +73,15 @@ class SqliteReadings:
         self._urgent_count = urgent_count
         self._batch_rows = batch_rows
         self._most_waiting = most_waiting
-        self._retention = None if retention_days is None else timedelta(days=retention_days)
-        self._tables = open_tables(path)
+        self._desk = Desk(self.path, clock)
         try:
-            self._reader = open_tables(path, read_only=True)
-            self._latest = self._tables.latest()
-            self._committed_bookmarks = self._tables.bookmarks()
-        except BaseException:
-            self._tables.close()
-            raise
+            self._latest = self._desk.tables.latest()
+            self._committed_bookmarks = self._desk.tables.bookmarks()
+        except (apsw.Error, OSError) as error:
+            self._desk.tables.close()
+            raise unusable(self.path, error) from error
         self._bookmarks = dict(self._committed_bookmarks)
-        # One thread each: the writer never waits for a long read, and no connection is used twice at once.
-        self._write_thread = ThreadPoolExecutor(1, "readings-write")
-        self._read_thread = ThreadPoolExecutor(1, "readings-read")
-        self._waiting: deque[_Added] = deque()
+        self._waiting: deque[Added] = deque()
         self._waiting_rows = 0
         self._urgent_waiting = 0
         self._last_urgent_s = 0.0
@@ -102,11 +91,17 @@ class SqliteReadings:
         self._retry_wait_s = RETRY_FIRST_S
         self._last_error: str | None = None
         self._said: set[str] = set()
-        self._next_prune: datetime | None = None
         self._wake = asyncio.Event()
         self._committing = asyncio.Lock()
         self._counts = Counts()
         self._closed = False
+        self._upkeep = Upkeep(
+            self._desk,
+            clock,
+            self._counts,
+            retention=None if retention_days is None else timedelta(days=retention_days),
+            max_bytes=max_bytes,
+        )
 
     # ---- taking readings
 
@@ -117,7 +112,7 @@ class SqliteReadings:
         if self._closed:
             raise StoreError("is closed", subject=str(self.path))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_retrieved)
+        future.add_done_callback(retrieved)
         for text in (*(bookmarks or {}).keys(), *(bookmarks or {}).values()):
             text.encode()  # a text that cannot be stored is its giver's mistake, not a failing disk
         good = [reading for reading in readings if not self._refuses(reading)]
@@ -129,10 +124,10 @@ class SqliteReadings:
         self._bookmarks.update(bookmarks or {})
         now_s = self._clock.monotonic()
         lonely_before = self._urgent_waiting < 2
-        self._waiting.append(_Added(good, dict(bookmarks or {}), urgent, now_s, future))
+        self._waiting.append(Added(good, dict(bookmarks or {}), urgent, now_s, future))
         self._waiting_rows += len(good)
         if urgent:
-            self._urgent_waiting += _messages(good)
+            self._urgent_waiting += messages(good)
             self._last_urgent_s = now_s
         self._keep_bound()
         # Wake the committing task only where its next moment may have come nearer, not per message.
@@ -165,24 +160,29 @@ class SqliteReadings:
             self._waiting.remove(oldest)
             self._uncount(oldest)
             self._counts.dropped += len(oldest.readings)
-            _fail(oldest.future, StoreError("no room left to wait for the disk", subject=str(self.path)))
+            fail(oldest.future, StoreError("no room left to wait for the disk", subject=str(self.path)))
 
-    def _uncount(self, added: _Added) -> None:
+    def _uncount(self, added: Added) -> None:
         self._waiting_rows -= len(added.readings)
         if added.urgent:
-            self._urgent_waiting -= _messages(added.readings)
+            self._urgent_waiting -= messages(added.readings)
 
     # ---- committing
 
     async def run(self) -> None:
-        """Commit whenever it is due, until cancelled or closed."""
-        while not self._closed:
-            self._wake.clear()
-            due_s = self._due_in_s()
-            if due_s is not None and due_s <= 0:
-                await self._commit(raises=False)
-                continue
-            await self._wait(due_s)
+        """Commit whenever it is due, and keep the file in shape, until cancelled or closed."""
+        upkeep = asyncio.create_task(self._upkeep.run(), name="readings upkeep")
+        try:
+            while not self._closed:
+                self._wake.clear()
+                due_s = self._due_in_s()
+                if due_s is not None and due_s <= 0:
+                    await self._commit(raises=False)
+                    continue
+                await self._wait(due_s)
+        finally:
+            upkeep.cancel()
+            await asyncio.wait([upkeep])
 
     async def _wait(self, seconds: float | None) -> None:
         """Return after that many seconds, or as soon as something was added."""
@@ -232,33 +232,37 @@ class SqliteReadings:
             except (apsw.Error, OSError, StoreError) as error:
                 failure = error if isinstance(error, StoreError) else unusable(self.path, error)
                 self._after_failure(failure)
+                if isinstance(error, apsw.FullError):
+                    await self._make_room()
                 if raises:
                     raise failure from error
             else:
                 self._after_commit(batch)
 
-    async def _write(self, batch: Sequence[_Added]) -> None:
+    async def _write(self, batch: Sequence[Added]) -> None:
         now = self._clock.now()
-        prune_before = None
-        if self._retention is not None and (self._next_prune is None or now >= self._next_prune):
-            prune_before = now - self._retention
         readings = [reading for added in batch for reading in added.readings]
         bookmarks = {key: value for added in batch for key, value in added.bookmarks.items()}
-
-        def write() -> int:
-            return self._tables.write(
-                readings, bookmarks, now=now, prune_before=prune_before, prune_limit=PRUNE_ROWS
-            )
-
-        # A commit that has begun is seen to its end even when its task is cancelled, so that the file is
-        # free for the last one, which close() makes.
-        pruned = await _to_the_end(asyncio.get_running_loop().run_in_executor(self._write_thread, write))
+        await self._desk.on_writer(lambda tables: tables.write(readings, bookmarks, now=now))
         self._committed_bookmarks.update(bookmarks)
-        self._counts.pruned += pruned
-        if prune_before is not None and pruned < PRUNE_ROWS:
-            self._next_prune = now + PRUNE_PERIOD
 
-    def _after_commit(self, batch: Sequence[_Added]) -> None:
+    async def _make_room(self) -> None:
+        """Let old history go when the disk is full, so that new readings find room in the file."""
+        try:
+            freed = await self._upkeep.survive_full_disk()
+        except (apsw.Error, OSError, StoreError):
+            return  # not even room to let go: the next commit that fails tries again
+        self._counts.pruned += freed
+        if freed and "room" not in self._said:
+            self._said.add("room")
+            self._desk.say([f"{self.path}: the disk is full: the oldest readings give way (said once)"])
+
+    async def upkeep(self) -> None:
+        """Do all that is due to keep the file in shape, which `run()` does by and by."""
+        while await self._upkeep.step():
+            pass
+
+    def _after_commit(self, batch: Sequence[Added]) -> None:
         stored = set(map(id, batch))
         self._waiting = deque(added for added in self._waiting if id(added) not in stored)
         self._recount()
@@ -288,11 +292,11 @@ class SqliteReadings:
         for added in self._waiting:
             self._bookmarks.update(added.bookmarks)
         for added in urgent:
-            _fail(added.future, failure)
+            fail(added.future, failure)
 
     def _recount(self) -> None:
         self._waiting_rows = sum(len(added.readings) for added in self._waiting)
-        self._urgent_waiting = sum(_messages(added.readings) for added in self._waiting if added.urgent)
+        self._urgent_waiting = sum(messages(added.readings) for added in self._waiting if added.urgent)
 
     async def flush(self) -> None:
         """Commit what was added so far; StoreError when that cannot be done now."""
@@ -321,17 +325,28 @@ class SqliteReadings:
 
         def read(tables: Tables) -> Found:
             tables.learn_series()
-            return tables.windows(resource_ids, start, end, self._tables.newest)
+            return tables.windows(resource_ids, start, end, self._desk.tables.newest)
 
-        return await self._read(read)
+        return await self._on_reader(read)
 
-    async def _read(self, read: Callable[[Tables], T]) -> T:
+    async def quarters(
+        self, resource_ids: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, dict[str, list[Quarter]]]:
+        """Give what resources did in the quarters of an hour within start..end, by resource and quantity.
+
+        They are kept when the readings themselves are gone; the newest ones are made of committed readings.
+        """
+
+        def read(tables: Tables) -> dict[str, dict[str, list[Quarter]]]:
+            tables.learn_series()
+            return tables.quarters(resource_ids, start, end)
+
+        return await self._on_reader(read)
+
+    async def _on_reader(self, work: Callable[[Tables], T]) -> T:
         if self._closed:
             raise StoreError("is closed", subject=str(self.path))
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._read_thread, read, self._reader)
-        except (apsw.Error, OSError) as error:
-            raise unusable(self.path, error) from error
+        return await self._desk.on_reader(work)
 
     def stats(self) -> StoreStats:
         """Give what the store did since it was opened."""
@@ -345,9 +360,11 @@ class SqliteReadings:
             refused=counts.refused,
             dropped=counts.dropped,
             pruned=counts.pruned,
-            file_bytes=self._tables.size(),
+            file_bytes=self._desk.tables.size(),
             last_error=self._last_error,
             last_refused=tuple(counts.last_refused),
+            compressed=counts.compressed,
+            problems=tuple(self._desk.problems),
         )
 
     async def close(self) -> None:
@@ -361,35 +378,8 @@ class SqliteReadings:
         except StoreError as failure:
             self._counts.dropped += self._waiting_rows
             for added in self._waiting:
-                _fail(added.future, failure)
+                fail(added.future, failure)
             raise
         finally:
             self._waiting.clear()
-            for thread, tables in ((self._read_thread, self._reader), (self._write_thread, self._tables)):
-                await _to_the_end(asyncio.get_running_loop().run_in_executor(thread, tables.close))
-                thread.shutdown(wait=False)
-
-
-def _messages(readings: Sequence[Reading]) -> int:
-    """Give how many messages these readings came in: one has one time for all its quantities."""
-    return max(1, len({(reading.resource_id, reading.time) for reading in readings}))
-
-
-async def _to_the_end(work: asyncio.Future[T]) -> T:
-    """Wait for work that must not be abandoned; a cancellation is passed on only after it."""
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise
-
-
-def _fail(future: asyncio.Future[None], error: StoreError) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _retrieved(future: asyncio.Future[None]) -> None:
-    """Not everybody waits for a polled reading; a failure is counted and said by the store itself."""
-    if not future.cancelled():
-        future.exception()
+            await self._desk.close()

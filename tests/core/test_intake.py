@@ -1,0 +1,256 @@
+"""From a connector's batch to the store: times, qualities, acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from venclient import clock_guard
+from venclient.clock import ManualClock
+from venclient.connectors.base import Batch
+from venclient.errors import ConfigError
+from venclient.intake import LOOK_S, Intake
+from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading, Reject
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.notes import Notes
+from venclient.readings.memory import MemoryReadings
+from venclient.settings import load_settings
+from venclient.view import ConnectionsTable, vtn_lines
+
+NINE = datetime(2026, 3, 1, 9, tzinfo=UTC)
+RULES = {"quality": {POWER_KW: {"range": {"min": 0, "max": 60}, "stale_after_s": 30}}}
+
+
+class Around:
+    """A store, a clock and what the machine says of it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(NINE)
+        self.store = MemoryReadings()
+        self.notes = Notes()
+        self.skew_s: float | None = None
+
+    def intake(self, options: dict[str, Any] | None = None, **more: Any) -> Intake:
+        """Give the intake of one Modbus meter."""
+        connection = Connection(ConnectionType.MODBUSTCP, ActorType.READER, "192.0.2.1", options=options)
+        resource = Resource("m", "Hotel", "DSR", None, "m", connection, {"P_max_kw": 40}, {})
+        return Intake(
+            self.store,
+            [resource],
+            self.clock,
+            self.notes,
+            vtn_skew_s=lambda: self.skew_s,
+            **({"trust": "auto"} | more),
+        )
+
+    async def stored(self, quantity: str = POWER_KW) -> list[Reading]:
+        """Give what is in the store."""
+        await self.store.flush()
+        day = timedelta(days=1)
+        return (await self.store.window("m", NINE - day, NINE + day)).get(quantity, [])
+
+
+@pytest.fixture
+def around() -> Around:
+    """Give a store and a clock."""
+    return Around()
+
+
+@pytest.fixture
+def lost_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the machine one without NTP and without a battery clock."""
+    monkeypatch.setattr(clock_guard, "kernel_is_synchronised", lambda: False)
+    monkeypatch.setattr(clock_guard, "has_battery_clock", lambda: False)
+
+
+def reading(intake: Intake, value: float, quantity: str = POWER_KW) -> Reading:
+    """Give a reading that is taken now."""
+    return Reading("m", quantity, value, intake.clock.now())
+
+
+async def test_readings_are_judged_before_they_are_stored(around: Around) -> None:
+    """A value out of range is stored with that quality."""
+    intake = around.intake(RULES, trust="always")
+    for value in (5, 500):
+        await intake.keep(Batch([reading(intake, value)]))
+        await around.clock.advance(10)
+
+    assert [(one.value, one.quality) for one in await around.stored()] == [
+        (5, Quality.GOOD),
+        (500, Quality.OUT_OF_RANGE),
+    ]
+
+
+async def test_newest_value_grows_stale(around: Around) -> None:
+    """The status says of an old value that it is stale."""
+    intake = around.intake(RULES, trust="always")
+    one = reading(intake, 5)
+    assert intake.quality_now(one) == "good"
+    await around.clock.advance(31)
+    assert intake.quality_now(one) == "stale"
+
+
+async def test_exchanged_meter_is_noted(around: Around) -> None:
+    """A register that leaps is said, with what becomes of it."""
+    intake = around.intake(trust="always")
+    for value in (1000, 5000):
+        await intake.keep(Batch([reading(intake, value, ENERGY_KWH)]))
+        await around.clock.advance(10)
+
+    assert [note for note in around.notes if "exchanged" in note and "Hotel" in note]
+    assert intake.rules["m"].most_kw == 200
+
+
+async def test_rejects_are_noted(around: Around) -> None:
+    """What a connector refused is said."""
+    await around.intake(trust="always").keep(Batch(rejects=[Reject("register 5", "is broken")]))
+
+    assert list(around.notes) == ["register 5: is broken"]
+
+
+async def test_polled_readings_wait_for_the_clock(around: Around, lost_clock: None) -> None:
+    """They are held, the status tells how many, and they are stored at the right times."""
+    intake = around.intake()
+    for value in (1, 2, 3):
+        await intake.keep(Batch([reading(intake, value)]))
+        await around.clock.advance(10)
+    assert await around.stored() == []
+    assert (intake.snapshot()["synchronised"], intake.snapshot()["held"]) == (False, 3)
+    assert any(note.startswith("clock not synchronised") for note in around.notes)
+
+    around.clock.step(3600)
+    around.skew_s = 0.3
+    task = asyncio.create_task(intake.run())
+    await around.clock.advance(LOOK_S)
+    task.cancel()
+
+    ten = NINE + timedelta(hours=1)
+    assert [one.time for one in await around.stored()] == [ten + timedelta(seconds=10 * n) for n in range(3)]
+    assert (intake.snapshot()["synchronised"], intake.snapshot()["held"]) == (True, 0)
+
+
+async def test_what_is_lost_with_the_end_is_said(
+    around: Around, lost_clock: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Polled readings whose time was never known are not stored with a wrong one, and that is logged."""
+    intake = around.intake()
+    task = asyncio.create_task(intake.run())
+    await intake.keep(Batch([reading(intake, 1)]))
+    await around.clock.advance(LOOK_S)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert "not known before the end: 1" in caplog.text
+    assert await around.stored() == []
+
+
+async def test_messages_are_not_acknowledged_before_the_clock_is_right(
+    around: Around, lost_clock: None
+) -> None:
+    """What a broker keeps stays with it until it is stored with the right time."""
+    intake = around.intake()
+    keeping = asyncio.create_task(intake.keep(Batch([reading(intake, 1)], replayable=True)))
+    await around.clock.advance(10)
+    assert not keeping.done()
+    assert intake.snapshot()["held"] == 1
+
+    around.skew_s = 0.3
+    intake.clock.look()
+    await around.clock.advance(0)
+    await around.store.flush()
+    await keeping
+
+    assert [one.time for one in await around.stored()] == [NINE]
+    assert intake.snapshot()["held"] == 0
+
+
+async def test_rows_with_times_of_their_own_do_not_wait(around: Around, lost_clock: None) -> None:
+    """A file tells its times itself: it is stored and its bookmark with it."""
+    intake = around.intake()
+    keeping = asyncio.create_task(
+        intake.keep(Batch([Reading("m", POWER_KW, 1.0, NINE)], bookmarks={"file": "7"}, replayable=True))
+    )
+    await asyncio.sleep(0)
+    await around.store.flush()
+    await keeping
+
+    assert len(await around.stored()) == 1
+    assert around.store.bookmark("file") == "7"
+
+
+async def test_clock_before_the_newest_reading_is_not_believed(around: Around) -> None:
+    """A restart with the time of long ago does not write into the past."""
+    around.store.add([Reading("m", POWER_KW, 1.0, NINE + timedelta(days=30))])
+
+    assert not around.intake().snapshot()["synchronised"]
+    assert around.intake(trust="always").snapshot()["synchronised"]
+
+
+async def test_clock_that_is_apart_from_the_vtns_is_noted(around: Around) -> None:
+    """It is said once, and which way."""
+    intake = around.intake(trust="always")
+    around.skew_s = 3600.5
+    task = asyncio.create_task(intake.run())
+    await around.clock.advance(5 * LOOK_S)
+    task.cancel()
+
+    assert [note for note in around.notes if "3600 s ahead" in note]
+
+
+async def test_wrong_rules_of_one_resource_stop_nothing(around: Around) -> None:
+    """Its connection is refused elsewhere; others go on."""
+    intake = around.intake({"quality": {"power_kw": {"range": 5}}}, trust="always")
+    await intake.keep(Batch([Reading("n", POWER_KW, 1.0, NINE), reading(intake, 2)]))
+
+    assert intake.rules == {}
+    assert len(await around.stored()) == 1
+
+
+def test_status_says_that_readings_wait() -> None:
+    """The line of `ven status` has how many and why."""
+    snapshot = {
+        "vtn": {"url": "u", "state": "connected", "last_error": None},
+        "ven": {"name": "v", "registered": 0, "resources": 1},
+        "events": {"known": 0, "programs": 0},
+        "reports": {"sent": 0, "owed": 0, "refused": 0},
+        "readings": {"readings": 0},
+        "clock": {"synchronised": False, "held": 42, "doubt": "nobody told the time", "dropped": 0},
+    }
+
+    assert "clock not synchronised: holding 42 readings (nobody told the time)" in str(vtn_lines(snapshot))
+    snapshot["clock"]["dropped"] = 7  # type: ignore[index]
+    assert "holding 42 readings, 7 given up (nobody" in str(vtn_lines(snapshot))
+    snapshot["clock"] = {"synchronised": True, "held": 0, "doubt": None, "dropped": 0}
+    assert "clock" not in str(vtn_lines(snapshot))
+
+
+def test_status_shows_the_quality_of_what_is_not_good() -> None:
+    """A stale value is not shown as if it were of now."""
+    good = {"value": 5.0, "time": "2026-03-01T09:00:00+00:00", "quality": "good"}
+    row = {
+        "name": "Hotel",
+        "type": "DSR",
+        "connection": "MQTT",
+        "state": "ok",
+        "readings": 1,
+        "latest": {POWER_KW: good | {"quality": "out_of_range"}, ENERGY_KWH: good},
+    }
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(ConnectionsTable({"connections": [row], "now": "2026-03-01T09:00:00+00:00"}))
+
+    assert "5.00 kW (out of range), 5.00 kWh" in console.export_text()
+
+
+def test_trust_in_the_clock_is_one_of_two() -> None:
+    """Another word is refused with both that are known."""
+    flags = {"ven.name": "v", "vtn.url": "https://vtn.example"}
+
+    assert load_settings(environment={}, flags=flags)["clock.trust"] == "auto"
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environment={}, flags=flags | {"clock.trust": "maybe"})
+    assert "clock.trust = 'maybe': expected auto or always" in caught.value.problems[0]

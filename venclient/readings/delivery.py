@@ -1,0 +1,168 @@
+"""Delivery of lines to InfluxDB: in batches, with what it will never take found, named and left out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from venclient.clock import Clock
+from venclient.model.reading import Reading, Reject
+from venclient.readings.influx import Verdict
+from venclient.readings.line_protocol import QUALITY_SUFFIX, Line, body
+from venclient.readings.series import named
+
+MOST_KINDS = 1000
+
+log = logging.getLogger(__name__)
+
+
+class Destination(Protocol):
+    """Where lines go; `InfluxServer` is one."""
+
+    @property
+    def subject(self) -> str:
+        """What messages call it."""
+        ...
+
+    async def write(self, lines: bytes, *, now: datetime) -> Verdict:
+        """Send lines and give what became of them."""
+        ...
+
+    async def make_database(self) -> str | None:
+        """Make the database; give why that could not be done, or None."""
+        ...
+
+
+class Later(NamedTuple):
+    """Why lines have to be sent again, and how long the server asked us to wait."""
+
+    text: str
+    wait_s: float | None
+
+
+@dataclass
+class Counts:
+    """Readings that InfluxDB has, and those that it will never take."""
+
+    sent: int = 0
+    rejected: int = 0
+    last_rejects: deque[Reject] = field(default_factory=lambda: deque(maxlen=10))
+
+
+class Delivery:
+    """Sends lines until the server has them or has refused them one by one."""
+
+    def __init__(self, destination: Destination, clock: Clock, *, batch: int) -> None:
+        self._destination = destination
+        self._clock = clock
+        self._batch = batch
+        self._said: set[tuple[str, str]] = set()
+        self.counts = Counts()
+
+    @property
+    def name(self) -> str:
+        """What messages call the destination."""
+        return self._destination.subject
+
+    async def send(self, lines: Sequence[Line]) -> Later | None:
+        """Send lines, in their order where all goes well; None when each was taken or set aside.
+
+        Else all of them are to be sent again later: what the server has already is only overwritten.
+        """
+        waiting = deque(lines[at : at + self._batch] for at in range(0, len(lines), self._batch))
+        made_database = False
+        while waiting:
+            some = waiting.popleft()
+            # Kept small after a "too large", until all that waited has gone.
+            if len(some) > self._batch:
+                waiting.extendleft((some[self._batch :], some[: self._batch]))
+                continue
+            found = await self._destination.write(await asyncio.to_thread(body, some), now=self._clock.now())
+            if found.kind == "written":
+                self.counts.sent += sum(len(line.fields) for line in some)
+            elif found.kind == "refused":
+                waiting.extendleft(reversed(self._suspects(some, found)))
+            elif found.kind == "too large" and len(some) > 1:
+                self._batch = max(1, len(some) // 2)
+                log.warning("%s: takes no %d lines at once; sending %d", self.name, len(some), self._batch)
+                waiting.appendleft(some)
+            elif found.kind == "too large":
+                self._set_aside(some, found.reason)
+            elif found.kind == "no database" and not made_database:
+                made_database = True
+                problem = await self._destination.make_database()
+                if problem is not None:
+                    return Later(f"{self.name}: {found.reason}, and it cannot be made ({problem})", None)
+                log.info("%s: made the database", self.name)
+                waiting.appendleft(some)
+            else:
+                hint = f"; {found.hint}" if found.hint else ""
+                return Later(f"{self.name}: {found.reason}{hint}", found.retry_after_s)
+        return None
+
+    def _suspects(self, some: Sequence[Line], found: Verdict) -> list[Sequence[Line]]:
+        """Set aside what must be to blame for a refusal; give what is to be sent again, in parts."""
+        if found.bad_lines:
+            # All others were written.
+            bad = [(line, found.bad_lines[n]) for n, line in enumerate(some) if n in found.bad_lines]
+            self.counts.sent += sum(len(line.fields) for line in some)
+            self.counts.sent -= sum(len(line.fields) for line, _ in bad)
+            again = []
+            for line, reason in bad:
+                if len(line.fields) == 1:
+                    self._set_aside([line], reason)
+                else:
+                    again += _one_by_one(line)
+            return [again] if again else []
+        blamed, others = _divided(some, found.culprit)
+        if blamed and others:
+            return [others, blamed]
+        all_refused = len(some) == 1 or (found.dropped is not None and found.dropped >= len(some))
+        if not all_refused:
+            half = len(some) // 2
+            return [some[:half], some[half:]]
+        # With no field to blame it is the time of the point: its other fields would fare no better.
+        if all(len(line.fields) == 1 for line in some) or (found.dropped and not found.culprit):
+            self._set_aside(some, found.reason)
+            return []
+        return [[part for line in some for part in _one_by_one(line)]]
+
+    def _set_aside(self, some: Sequence[Line], reason: str) -> None:
+        for line in some:
+            for _, reading in line.fields:
+                self.counts.rejected += 1
+                place = f"{named(reading)} of {reading.time.isoformat()}"
+                self.counts.last_rejects.append(Reject(place, reason))
+                self._say(reading, place, reason)
+
+    def _say(self, reading: Reading, place: str, reason: str) -> None:
+        kind = (named(reading), "".join(sign for sign in reason if not sign.isdecimal()))
+        if kind not in self._said and len(self._said) < MOST_KINDS:
+            self._said.add(kind)
+            log.warning(
+                "%s: refused by %s: %s (said once; it stays in the journal)", place, self.name, reason
+            )
+
+
+def _one_by_one(line: Line) -> list[Line]:
+    """Give a line as one line for each of its readings."""
+    return [line._replace(fields=(field,)) for field in line.fields]
+
+
+def _divided(some: Sequence[Line], culprit: str | None) -> tuple[list[Line], list[Line]]:
+    """Give the lines of the quantity that a refusal names, and those of the others."""
+    blamed, others = [], []
+    names = (culprit, (culprit or "").removesuffix(QUALITY_SUFFIX))
+    for line in some:
+        bad = tuple(one for one in line.fields if one.reading.quantity in names)
+        good = tuple(one for one in line.fields if one.reading.quantity not in names)
+        if bad:
+            blamed.append(line._replace(fields=bad))
+        if good:
+            others.append(line._replace(fields=good))
+    return blamed, others

@@ -1,0 +1,106 @@
+"""Where work on the readings file is done: one thread that writes, one that reads, beside the event loop.
+
+The writer never waits for a long read, and no connection is used twice at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from venclient.clock import Clock
+from venclient.errors import StoreError
+from venclient.readings.layout import unusable
+from venclient.readings.pending import to_the_end
+from venclient.readings.salvage import is_damage, open_or_renew, renew
+from venclient.readings.tables import Tables, open_tables
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """The open file with its two threads; StoreError when it cannot be opened."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self._clock = clock
+        #: What whoever runs the service has to know; also in the log.
+        self.problems: list[str] = []
+        self.tables, said = open_or_renew(path, clock.now())
+        try:
+            self._reader = open_tables(path, read_only=True)
+        except BaseException:
+            self.tables.close()
+            raise
+        self.say(said)
+        self._write_thread = ThreadPoolExecutor(1, "readings-write")
+        self._read_thread = ThreadPoolExecutor(1, "readings-read")
+        self._damage: BaseException | None = None
+
+    async def on_writer(self, work: Callable[[Tables], T]) -> T:
+        """Give what the work gives, done by the writing thread; what SQLite refuses comes as apsw.Error.
+
+        Work that has begun is seen to its end even when its task is cancelled, so that the file is free
+        for the last commit. After damage was met, the file is set aside first, and a fresh one started.
+        """
+        if self._damage is not None:
+            await self._renew(self._damage)
+        try:
+            return await self._do(self._write_thread, lambda: work(self.tables))
+        except (apsw.Error, StoreError) as error:
+            self._note_damage(error)
+            raise
+
+    async def on_reader(self, work: Callable[[Tables], T]) -> T:
+        """Give what the work gives, done by the reading thread; StoreError when the file cannot be read."""
+        try:
+            return await self._do(self._read_thread, lambda: work(self._reader))
+        except (apsw.Error, OSError, StoreError) as error:
+            self._note_damage(error)
+            if isinstance(error, StoreError):
+                raise
+            raise unusable(self.path, error) from error
+
+    @staticmethod
+    async def _do(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await to_the_end(asyncio.get_running_loop().run_in_executor(thread, work))
+
+    def _note_damage(self, error: BaseException) -> None:
+        if is_damage(error):
+            self._damage = error
+
+    async def _renew(self, damage: BaseException) -> None:
+        self._damage = None
+        try:
+            await self._do(self._read_thread, self._reader.close)
+            await self._do(self._write_thread, self.tables.close)
+            now = self._clock.now()
+            self.tables, said = await self._do(self._write_thread, lambda: renew(self.path, now, damage))
+            self.say(said)
+            self._reader = await self._do(self._read_thread, lambda: open_tables(self.path, read_only=True))
+        except BaseException:
+            self._damage = damage  # the next work tries again
+            raise
+
+    def say(self, said: Sequence[str]) -> None:
+        """Tell whoever runs the service."""
+        for problem in said:
+            log.error("%s", problem)
+        self.problems.extend(said)
+
+    async def close(self) -> None:
+        """Let go of the file and end both threads."""
+        for thread, close in (
+            (self._read_thread, self._reader.close),
+            (self._write_thread, self.tables.close),
+        ):
+            await self._do(thread, close)
+            thread.shutdown(wait=False)

@@ -1,0 +1,118 @@
+"""What `ven readings check` finds in a readings file; it only reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from venclient.errors import StoreError
+from venclient.readings.history import Segment
+from venclient.readings.layout import SIDE_PATTERN, one_value
+from venclient.readings.segments import unpack
+from venclient.readings.tables import Tables
+
+WEAR_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Wear:
+    """Bytes written to the disk for the readings of one day (in UTC)."""
+
+    day: str
+    bytes: int
+    readings: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Sizes in bytes, counts, and what is wrong; `fresh` readings are not compressed yet."""
+
+    path: str
+    layout: int
+    bytes: int
+    unused_bytes: int
+    series: int
+    fresh: int
+    compressed: int
+    segments: int
+    segment_bytes: int
+    quarters: int
+    first: datetime | None
+    last: datetime | None
+    wear: list[Wear]
+    set_aside: list[str]
+    problems: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Give it for people."""
+        told = [
+            (
+                f"{self.path}: {self.bytes} bytes with its log ({self.unused_bytes} of them unused),"
+                f" layout {self.layout}"
+            ),
+            (
+                f"{self.series} series; {self.fresh} fresh readings, {self.compressed} compressed ones in"
+                f" {self.segments} segments{self._each()}; {self.quarters} quarters of an hour"
+            ),
+        ]
+        if self.first is not None and self.last is not None:
+            told.append(f"from {self.first:%Y-%m-%d %H:%M:%SZ} to {self.last:%Y-%m-%d %H:%M:%SZ}")
+        told += [
+            f"written on {one.day}: {one.bytes} bytes for {one.readings} readings"
+            + (f" ({one.bytes / one.readings:.0f} each)" if one.readings else "")
+            for one in self.wear
+        ]
+        told += [f"set aside as damaged: {name}" for name in self.set_aside]
+        told += [f"problem: {problem}" for problem in self.problems]
+        return told if self.problems else [*told, "all is well"]
+
+    def _each(self) -> str:
+        return f" ({self.segment_bytes / self.compressed:.2f} bytes each)" if self.compressed else ""
+
+
+def inspect(tables: Tables) -> Inspection:
+    """Give what is in the file and what is wrong with it; looks at all of it."""
+    problems = tables.check()
+    size = tables.history.size()
+    span = tables.span()
+    if not problems:
+        problems += _segment_problems(tables)
+    return Inspection(
+        path=str(tables.path),
+        layout=one_value(tables.connection, "PRAGMA user_version"),
+        bytes=tables.size(),
+        unused_bytes=one_value(tables.connection, "PRAGMA freelist_count")
+        * one_value(tables.connection, "PRAGMA page_size"),
+        series=len(tables.numbers()),
+        fresh=one_value(tables.connection, "SELECT count(*) FROM reading"),
+        compressed=size.readings,
+        segments=size.segments,
+        segment_bytes=size.bytes,
+        quarters=size.quarters,
+        first=span[0] if span else None,
+        last=span[1] if span else None,
+        wear=[
+            Wear(f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day):%Y-%m-%d}", written, readings)
+            for day, written, readings in tables.history.wear(WEAR_DAYS)
+        ],
+        set_aside=sorted(
+            path.name
+            for path in tables.path.parent.glob(f"{tables.path.name}{SIDE_PATTERN}")
+            if not path.name.endswith(("-wal", "-shm"))
+        ),
+        problems=problems,
+    )
+
+
+def _segment_problems(tables: Tables) -> list[str]:
+    problems = []
+    for *head, data in tables.connection.execute("SELECT k, last_ms, n, data FROM segment"):
+        segment = Segment._make(head)
+        try:
+            found = unpack(data) if isinstance(data, bytes) else []
+        except StoreError as error:
+            problems.append(f"segment {segment.key}: {error.what}")
+            continue
+        if len(found) != segment.readings or found[0][0] != segment.first_ms:
+            problems.append(f"segment {segment.key}: does not hold what it says it does")
+    return problems

@@ -1,0 +1,134 @@
+"""How the readings file is laid out; making it, upgrading it, and saying why it cannot be used.
+
+    reading(k, v, q)          k = milliseconds since 1970 << 20 | series id: one number that sorts by time
+    segment(k, last_ms, ...)  k = series id << 43 | first millisecond: history, compressed (`segments.py`)
+    quarter(k, ...)           k = quarters of an hour since 1970 << 20 | series id (`quarters.py`)
+    series                    what a series id means, and its newest key at or before the horizon
+    bookmark                  where each source was when the readings beside it were committed
+    late                      keys that came in while older ones were being compressed
+    wear                      bytes written and readings taken, by day since 1970
+    readings                  a view of `reading` for people and other programs
+
+Readings come in at the end of `reading`, in time order: least wear on a memory card. Twice a day those
+that have settled are copied into segments, each of one series and one day, which never overlap; then
+`reading` is emptied of them. What is in both is the same, or the later word is in `reading`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from venclient.errors import StoreError
+from venclient.sqlite_file import BUSY_TIMEOUT_MS
+
+SERIES_BITS = 20
+SERIES_MASK = (1 << SERIES_BITS) - 1
+MOMENT_BITS = 43
+MOMENT_MASK = (1 << MOMENT_BITS) - 1
+APPLICATION_ID = 0x56454E52  # "VENR"; tells our file from another program's
+VERSION = 2
+PAGE_BYTES = 1024
+#: What follows the name of a file that was damaged and set aside.
+SIDE_PATTERN = ".corrupt-*"
+
+_FIRST = """
+CREATE TABLE series(
+  id INTEGER PRIMARY KEY, resource_id TEXT NOT NULL, quantity TEXT NOT NULL, last_k INTEGER,
+  UNIQUE(resource_id, quantity));
+CREATE TABLE reading(k INTEGER PRIMARY KEY, v REAL NOT NULL, q INTEGER);
+CREATE TABLE bookmark(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE VIEW readings AS
+  SELECT series.resource_id, series.quantity,
+         strftime('%Y-%m-%dT%H:%M:%fZ', (k >> 20) / 1000.0, 'unixepoch') AS time, v AS value,
+         CASE q WHEN 1 THEN 'estimated' WHEN 2 THEN 'stale' WHEN 3 THEN 'out_of_range'
+                WHEN 4 THEN 'missing' ELSE 'good' END AS quality
+    FROM reading JOIN series ON series.id = (reading.k & 1048575);
+"""
+
+_HISTORY = """
+CREATE TABLE segment(
+  k INTEGER PRIMARY KEY, last_ms INTEGER NOT NULL, n INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE quarter(
+  k INTEGER PRIMARY KEY, n INTEGER NOT NULL, value REAL, share REAL NOT NULL, low REAL, high REAL, last REAL);
+CREATE TABLE late(k INTEGER PRIMARY KEY);
+CREATE TABLE wear(day INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, readings INTEGER NOT NULL);
+"""
+
+#: What leads to each layout from the one before; a step is never changed, the next one comes after it.
+STEPS = {1: _FIRST, 2: _HISTORY}
+
+
+def prepare(path: Path) -> None:
+    """Make the file, or bring an older one to this layout: all of it or nothing, also when killed.
+
+    StoreError, with the file left as it is, when it is damaged, another program's, or newer than this one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    version = version_of(path) if path.exists() and path.stat().st_size else 0
+    if version == VERSION:
+        return
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # A commit of a hundred readings fills two or three pages of this size in the log, and one or
+        # two blocks of the card; with the usual 4096 it is three blocks. It cannot be changed later.
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for step in range(version + 1, VERSION + 1):
+                connection.execute(STEPS[step])
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def version_of(path: Path) -> int:
+    """Give the layout of a file, looking before anything is changed; 0 when its making was cut short."""
+    try:
+        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as probe:
+            application = one_value(probe, "PRAGMA application_id")
+            version = one_value(probe, "PRAGMA user_version")
+            tables = one_value(probe, "SELECT count(*) FROM sqlite_schema")
+    except apsw.Error as error:
+        raise unusable(path, error) from error
+    if application != APPLICATION_ID and (tables or application):
+        raise StoreError(
+            "is another program's database",
+            subject=str(path),
+            hint="give readings.path a file of its own; this one was not changed",
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"was written by a newer venclient (layout {version}, this one knows {VERSION})",
+            subject=str(path),
+            hint="update venclient, or name another file",
+        )
+    return int(version)
+
+
+def unusable(path: Path, error: Exception) -> StoreError:
+    """Give the StoreError for what SQLite or the system said about the file."""
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        what, hint = "is damaged or no SQLite file", "move it away to start a fresh one; it was not changed"
+    elif isinstance(error, apsw.FullError):
+        what, hint = "the disk is full", "free some space; readings wait in memory meanwhile"
+    elif isinstance(error, apsw.BusyError | apsw.LockedError):
+        what, hint = "is locked by another process", "end the other program that writes to it"
+    else:
+        what, hint = "cannot be used", "check that its folder is there and may be written to"
+    return StoreError(f"{what} ({error})", subject=str(path), hint=hint)
+
+
+def one_value(connection: apsw.Connection, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
+    """Give the first column of the first row."""
+    return connection.execute(sql, bindings).fetchall()[0][0]

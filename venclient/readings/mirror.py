@@ -1,0 +1,209 @@
+"""The mirror in InfluxDB as a whole: what settings open, and a ReadingStore that reads from it.
+
+With `readings.store = "influxdb"` history comes from InfluxDB wherever it has all that the journal holds;
+where it has not, or does not answer, it comes from the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from venclient.clock import Clock
+from venclient.errors import StoreError
+from venclient.model.reading import Reading
+from venclient.readings.forwarder import Forwarder
+from venclient.readings.influx import InfluxAccount, InfluxServer
+from venclient.readings.influx_query import Window, window_of
+from venclient.readings.line_protocol import Tags
+from venclient.readings.store import ReadingStore
+from venclient.settings import Settings, resolve_secret
+
+RESOURCES_AT_ONCE = 100
+#: Reports wait that long for what InfluxDB lacks; and so long they leave it alone after a failure.
+DRAIN_LIMIT_S = 2.0
+ASK_AGAIN_S = 60.0
+
+Found = dict[str, dict[str, list[Reading]]]
+
+log = logging.getLogger(__name__)
+
+
+class History(Protocol):
+    """What can be asked for windows; `InfluxServer` is one."""
+
+    @property
+    def subject(self) -> str:
+        """What messages call it."""
+        ...
+
+    async def windows(self, window: Window) -> Found:
+        """Give the readings of a window with their neighbours."""
+        ...
+
+
+class Journal(ReadingStore, Protocol):
+    """A durable store that holds the newest readings in memory."""
+
+    def newest(self, resource_id: str) -> dict[str, Reading]:
+        """Give the newest reading of each quantity."""
+        ...
+
+
+class InfluxReadings:
+    """A ReadingStore whose windows come from InfluxDB, behind a journal that is written first.
+
+    `add` and `bookmark` are the journal's: what it has committed is safe, whatever InfluxDB does. `flush`
+    also sends what was committed, unless InfluxDB is away. `fallbacks` counts the windows of the journal.
+    """
+
+    def __init__(self, journal: Journal, forwarder: Forwarder, history: History) -> None:
+        self._journal = journal
+        self._forwarder = forwarder
+        self._history = history
+        self._problem: str | None = None
+        self._keeps_up = True
+        self._ask_at_s = 0.0
+        self.fallbacks = 0
+
+    @property
+    def problem(self) -> str | None:
+        """Why history comes from the journal at the moment; None when it comes from InfluxDB."""
+        return self._problem
+
+    def add(
+        self, readings: Sequence[Reading], *, bookmarks: Mapping[str, str] | None = None, urgent: bool = False
+    ) -> asyncio.Future[None]:
+        """Take readings into the journal's next commit, and later to InfluxDB."""
+        return self._forwarder.add(readings, bookmarks=bookmarks, urgent=urgent)
+
+    async def flush(self) -> None:
+        """Commit what was added so far, and send it, unless InfluxDB is away or far behind."""
+        await self._journal.flush()
+        await asyncio.sleep(0)  # the forwarder hears of a commit one turn of the event loop later
+        self._keeps_up = await self._forwarder.drain(DRAIN_LIMIT_S)
+
+    def bookmark(self, key: str) -> str | None:
+        """Give the bookmark last committed or added under `key`."""
+        return self._journal.bookmark(key)
+
+    async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
+        """Give one resource's committed readings by quantity, with their neighbours."""
+        return (await self.windows([resource_id], start, end))[resource_id]
+
+    async def windows(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Found:
+        """Give `window` of many resources at once."""
+        askable = [id_ for id_ in resource_ids if self._forwarder.mirrors(id_)]
+        if self._forwarder.clock.monotonic() < self._ask_at_s:
+            return await self._from_journal(self._problem or "", resource_ids, start, end)
+        if self._keeps_up and not self._forwarder.complete(askable, end):
+            # Committed since the flush: soon sent.
+            self._keeps_up = await self._forwarder.drain(DRAIN_LIMIT_S)
+        if not self._forwarder.complete(askable, end):
+            return await self._from_journal("does not have all of it yet", resource_ids, start, end)
+        found: Found = {}
+        try:
+            for at in range(0, len(askable), RESOURCES_AT_ONCE):
+                some = askable[at : at + RESOURCES_AT_ONCE]
+                found |= await self._history.windows(window_of(some, start, end))
+        except StoreError as error:
+            # Not each part of a report waits for an answer that does not come.
+            self._ask_at_s = self._forwarder.clock.monotonic() + ASK_AGAIN_S
+            return await self._from_journal(str(error), resource_ids, start, end)
+        if len(askable) < len(resource_ids):
+            others = [id_ for id_ in resource_ids if not self._forwarder.mirrors(id_)]
+            found |= await self._journal.windows(others, start, end)
+        if self._problem is not None:
+            log.info("history comes from %s again", self._history.subject)
+            self._problem = None
+        return found
+
+    async def _from_journal(
+        self, why: str, resource_ids: Sequence[str], start: datetime, end: datetime
+    ) -> Found:
+        self.fallbacks += 1
+        if self._problem is None:
+            log.warning("history comes from the journal: %s: %s (said once)", self._history.subject, why)
+        self._problem = why
+        return await self._journal.windows(resource_ids, start, end)
+
+    async def latest(self, resource_id: str) -> dict[str, Reading]:
+        """Give the newest reading of each quantity, as the journal knows them."""
+        return await self._journal.latest(resource_id)
+
+    def newest(self, resource_id: str) -> dict[str, Reading]:
+        """Give what `latest` gives, without waiting."""
+        return self._journal.newest(resource_id)
+
+    async def close(self) -> None:
+        """Write down how far InfluxDB is, and close the journal."""
+        self._forwarder.save()
+        await self._journal.close()
+
+
+class Mirror:
+    """A forwarder with its server and store, as the settings want it.
+
+    Readings are added through `store`. `gives_history` says whether reports take theirs from there, too.
+    """
+
+    def __init__(
+        self, journal: Journal, forwarder: Forwarder, server: InfluxServer, *, history: bool
+    ) -> None:
+        self._server = server
+        self._forwarder = forwarder
+        self.store = InfluxReadings(journal, forwarder, server)
+        self.gives_history = history
+
+    async def run(self) -> None:
+        """Forward until cancelled."""
+        try:
+            await self._forwarder.run()
+        finally:
+            self._forwarder.save()
+            await self._server.close()
+
+    def status(self) -> dict[str, Any]:
+        """Give how it stands, as plain data."""
+        history = {"problem": self.store.problem, "fallbacks": self.store.fallbacks}
+        return self._forwarder.status() | {"history": history if self.gives_history else None}
+
+
+def open_mirror(
+    settings: Settings, journal: Journal, tags: Mapping[str, Tags], clock: Clock
+) -> Mirror | None:
+    """Give the mirror that the settings ask for, None without `influx.url`; ConfigError for a lost secret."""
+    if settings["influx.url"] is None:
+        return None
+
+    def secret(key: str) -> str | None:
+        reference: str | None = settings[key]
+        return None if reference is None else resolve_secret(reference, folder=settings.folder)
+
+    server = InfluxServer(
+        InfluxAccount(
+            url=settings["influx.url"],
+            version=settings["influx.version"],
+            bucket=settings["influx.bucket"],
+            org=settings["influx.org"],
+            token=secret("influx.token"),
+            username=settings["influx.username"],
+            password=secret("influx.password"),
+            language=settings["influx.language"],
+            ca_file=settings.path("influx.ca_file") if settings["influx.ca_file"] else None,
+            timeout_s=settings["influx.timeout_s"],
+        )
+    )
+    forwarder = Forwarder(
+        journal,
+        server,
+        tags,
+        clock,
+        batch=settings["influx.batch"],
+        period_s=settings["influx.period_s"],
+        history=timedelta(days=settings["readings.retention_days"]),
+    )
+    return Mirror(journal, forwarder, server, history=settings["readings.store"] == "influxdb")

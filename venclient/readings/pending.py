@@ -1,0 +1,50 @@
+"""What was added to a store and waits for its commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from venclient.errors import StoreError
+from venclient.model.reading import Reading
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Added:
+    """One `add`, until its commit."""
+
+    readings: Sequence[Reading]
+    bookmarks: Mapping[str, str]
+    urgent: bool
+    since_s: float
+    future: asyncio.Future[None]
+
+
+def messages(readings: Sequence[Reading]) -> int:
+    """Give how many messages these readings came in: one has one time for all its quantities."""
+    return max(1, len({(reading.resource_id, reading.time) for reading in readings}))
+
+
+async def to_the_end(work: asyncio.Future[T]) -> T:
+    """Wait for work that must not be abandoned; a cancellation is passed on only after it."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+def fail(future: asyncio.Future[None], error: StoreError) -> None:
+    """Tell whoever waits, if anybody still does."""
+    if not future.done():
+        future.set_exception(error)
+
+
+def retrieved(future: asyncio.Future[None]) -> None:
+    """Not everybody waits for a polled reading; a failure is counted and said by the store itself."""
+    if not future.cancelled():
+        future.exception()

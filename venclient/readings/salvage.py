@@ -1,0 +1,199 @@
+"""What becomes of a damaged readings file: it is set aside, and what can be read of it is taken over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from venclient.errors import StoreError
+from venclient.readings.history import DAY_MS
+from venclient.readings.layout import (
+    APPLICATION_ID,
+    MOMENT_BITS,
+    MOMENT_MASK,
+    SERIES_BITS,
+    SERIES_MASK,
+    prepare,
+)
+from venclient.readings.segments import DamagedSegment, unpack
+from venclient.readings.tables import Tables, open_tables
+
+MAGIC = b"SQLite format 3\0"
+ROWS_AT_ONCE = 20_000
+LAST_KEY = 2**63 - 1
+SIDE_FILES = ("", "-wal", "-shm")
+
+Row = tuple[Any, ...]
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """True when an error, or what it came from, says that the file itself is damaged."""
+    if isinstance(error, StoreError) and not isinstance(error, DamagedSegment):
+        return is_damage(error.__cause__)
+    return isinstance(error, apsw.CorruptError | apsw.NotADBError | DamagedSegment)
+
+
+def open_or_renew(path: Path, now: datetime) -> tuple[Tables, list[str]]:
+    """Give the tables of the readings file and what is to be said about it.
+
+    A damaged file is set aside. StoreError, with the file left as it is, when it is not ours to do so.
+    """
+    try:
+        return open_tables(path), []
+    except StoreError as error:
+        if not is_damage(error) or not _was_ours(path):
+            raise
+        return renew(path, now, error)
+
+
+def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tables, list[str]]:
+    """Set the damaged file aside; give a fresh one's tables with what could be saved, and what to say."""
+    aside = _set_aside(path, now)
+    prepare(path)
+    try:
+        saved = _take_over(aside, path)
+    except apsw.Error as error:
+        saved = f"nothing could be read of it ({error})"
+    reason = damage.what if isinstance(damage, StoreError) else damage
+    said = (
+        f"{path}: {reason}; it was set aside as {aside.name}, and a fresh file started: {saved};"
+        " readings may be missing, so look after the disk or card, and keep the old file until you know"
+    )
+    return open_tables(path), [said]
+
+
+def _was_ours(path: Path) -> bool:
+    """Tell a damaged readings file from something else that was named by mistake."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return False
+    ours = head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+    return ours or head.startswith(MAGIC) or (len(head) > 0 and not any(head))
+
+
+def _set_aside(path: Path, now: datetime) -> Path:
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in count():
+        aside = path.with_name(f"{path.name}.corrupt-{stamp}{f'-{number}' if number else ''}")
+        if not aside.exists():
+            break
+    for suffix in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _take_over(aside: Path, path: Path) -> str:
+    """Copy what can be read and makes sense into the fresh file; give what it was, in words."""
+    with (
+        closing(apsw.Connection(str(aside), flags=apsw.SQLITE_OPEN_READONLY)) as old,
+        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as fresh,
+    ):
+        series = {row[0]: row for row in _rows(old, "series", "id") if _is_series(row)}
+        _store(fresh, "series", 4, series.values())
+        readings = _store(
+            fresh, "reading", 3, (row for row in _rows(old, "reading", "k") if _is_reading(row, series))
+        )
+        held = end_ms = 0
+
+        def segments() -> Iterator[Row]:
+            nonlocal held, end_ms
+            for row in _rows(old, "segment", "k"):
+                if _is_segment(row, series):
+                    held, end_ms = held + row[2], max(end_ms, row[1] + 1)
+                    yield row
+
+        _store(fresh, "segment", 4, segments())
+        quarters = _store(
+            fresh, "quarter", 7, (row for row in _rows(old, "quarter", "k") if row[0] & SERIES_MASK in series)
+        )
+        _store(fresh, "wear", 3, _rows(old, "wear", "day"))
+        with suppress(apsw.Error):
+            _store(fresh, "bookmark", 2, old.execute("SELECT * FROM bookmark").fetchall())
+        # Of the state only this: a pass that was under way begins again with what is there, and quarters
+        # whose readings may be lost stay as they are.
+        state = [(name, end_ms) for name in ("history_ms", "pass_ms", "final_ms")]
+        _store(fresh, "state", 2, state if end_ms else [])
+        return f"{readings + held} readings and {quarters} quarters of an hour were saved"
+
+
+def _rows(connection: apsw.Connection, table: str, key: str) -> Iterator[Row]:
+    """Give the rows that can be read: up to a damaged place, and from behind it as far back as to it."""
+    select = f"SELECT * FROM {table} WHERE {key} > ? AND {key} <= ? ORDER BY {key}"  # noqa: S608 - constants
+    good, leap = -1, 1
+    while True:
+        try:
+            for row in connection.execute(select, (good, LAST_KEY)):
+                yield row
+                good, leap = int(row[0]), 1
+            return
+        except apsw.SQLError:
+            return  # an older layout has no such table
+        except apsw.Error:
+            beyond = min(good + leap, LAST_KEY)
+        leap *= 2
+        try:
+            connection.execute(f"{select} LIMIT 1", (beyond, LAST_KEY)).fetchall()
+        except apsw.Error:
+            if beyond == LAST_KEY:
+                return
+            continue
+        with suppress(apsw.Error):
+            yield from connection.execute(f"{select} DESC", (good, beyond))
+        good = beyond
+
+
+def _store(fresh: apsw.Connection, table: str, columns: int, rows: Iterable[Row]) -> int:
+    stored = 0
+    marks = ",".join("?" * columns)
+    source = iter(rows)
+    while some := list(islice(source, ROWS_AT_ONCE)):
+        with fresh:
+            fresh.executemany(f"INSERT OR REPLACE INTO {table} VALUES({marks})", some)
+        stored += len(some)
+    return stored
+
+
+def _is_series(row: Row) -> bool:
+    number, resource_id, quantity, last_key = row
+    return (
+        0 < number <= SERIES_MASK
+        and isinstance(resource_id, str)
+        and isinstance(quantity, str)
+        and isinstance(last_key, int | None)
+    )
+
+
+def _is_reading(row: Row, series: dict[int, Row]) -> bool:
+    key, value, quality = row
+    return (
+        key & SERIES_MASK in series
+        and 0 <= key >> SERIES_BITS <= MOMENT_MASK
+        and isinstance(value, float)
+        and math.isfinite(value)
+        and quality in (None, 1, 2, 3, 4)
+    )
+
+
+def _is_segment(row: Row, series: dict[int, Row]) -> bool:
+    key, last_ms, number, data = row
+    try:
+        samples = unpack(data)
+    except (StoreError, TypeError):
+        return False
+    return (
+        key >> MOMENT_BITS in series
+        and samples[0][0] == key & MOMENT_MASK
+        and samples[-1][0] == last_ms
+        and len(samples) == number
+        and samples[0][0] // DAY_MS == last_ms // DAY_MS
+    )
