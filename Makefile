@@ -17,9 +17,9 @@ test:  ## All tests: those without peers on all cores, then those with real peer
 	@$(VENV)/python -m pytest -m "not peer" -n auto -q
 	@$(VENV)/python -m pytest -m peer
 
-unit:  ## The tests that start no peer (under 30 s)
+unit:  ## The tests of code alone, without peers, databases and commands (under 30 s)
 	@tools/bootstrap.sh dev
-	@$(VENV)/python -m pytest -m "not peer" -n auto -q
+	@$(VENV)/python -m pytest -m "not peer and not disk" -n auto -q
 
 check:  ## Lint, format, types, walls, generated pages
 	@tools/bootstrap.sh dev

@@ -12,6 +12,20 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 
+#: Folders whose tests work on real databases, files and commands: no peers, but no unit tests either.
+ON_DISK = ("registry", "contract", "cli", "docs", "packaging")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what works on the disk, so that `make unit` stays quick."""
+    for item in items:
+        if (
+            item.path.is_relative_to(ROOT / "tests")
+            and item.path.relative_to(ROOT / "tests").parts[0] in ON_DISK
+        ):
+            item.add_marker("disk")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Give the checkout's folder."""
