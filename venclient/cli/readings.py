@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from venclient.clock import SystemClock
 from venclient.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Show one resource's newest values and its last readings."""
+    from venclient.clock import SystemClock
+
     now = SystemClock().now()
     with _tables(readings) as tables:
         known = tables.resources()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +62,8 @@ def vtn(
         on_change=_print_json if as_json else _print_line,
     )
     try:
+        import asyncio
+
         asyncio.run(_serve(server, secrets_are_ours=seed is None, quiet=as_json))
     except KeyboardInterrupt:
         if not as_json:
@@ -71,6 +71,9 @@ def vtn(
 
 
 async def _serve(server: LocalVtn, *, secrets_are_ours: bool, quiet: bool) -> None:
+    import asyncio
+    import signal
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
