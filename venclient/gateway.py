@@ -1,7 +1,7 @@
 """The composition root: joins registry, connectors, readings, reporting and client into a running VEN.
 
-    registry --> pollers --> store --> reporter --> VenClient --> VTN       one named task each,
-                                          ^                        |        in one TaskGroup
+    registry --> pollers --> store --> reporter --> VenClient --> VTN       one VtnLink per VTN,
+                                          ^                        |        all in one TaskGroup
                                           +----- event book <------+
 
 Stages never import each other; here, and only here, they meet. `snapshot()` says what is going on.
@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from venclient import __version__
-from venclient.client import VenClient, VtnAccount
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import CautiousClock
 from venclient.connectors import open_reader
 from venclient.connectors.base import Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.poller import Poller, spread_phase
-from venclient.errors import ConfigError, StoreError, VenError
+from venclient.errors import ConfigError, VenError
 from venclient.intake import Intake
 from venclient.model.reading import Measure
 from venclient.model.reporting import ReportingStatus
@@ -37,23 +36,15 @@ from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import is_url, shown
-from venclient.reporting.builder import Reportable
-from venclient.reporting.delivery import Reporter, ReportOptions
-from venclient.reporting.eventbook import EventBook
-from venclient.reporting.outbox import Outbox
-from venclient.reporting.registration import resource_names
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
-from venclient.vtn_side import STATE_RETRY_S, VtnSide
+from venclient.vtn_link import VtnLink, account_of
 
 log = logging.getLogger("venclient.gateway")
 
-#: How long the reporter rests when nothing is due.
-LONGEST_REST_S = 60.0
 #: How long reports wait for meters at the start, and once all have been read.
 CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
-WAITING = "reports wait"
 UNTOLD = "the registry does not hear of reports"
 
 
@@ -67,7 +58,7 @@ class Gateway:
         self._notes = Notes()
         self._refused: dict[str, str] = {}
         self._pollers: dict[str, Poller] = {}
-        self._wake_reporter = asyncio.Event()
+        self._links: list[VtnLink] = []
 
         database = settings.place("registry.database")
         if not is_url(database) and not Path(database).is_file():
@@ -80,35 +71,11 @@ class Gateway:
         self._folder = settings.folder if is_url(database) else Path(database).parent
         self._database = database
         self._key_file = settings.path("registry.key_file") if settings["registry.key_file"] else None
-        with ResourceDatabase(database, key_file=self._key_file) as registry:
-            self._resources = {
-                resource.resourceID: resource
-                for resource in registry.get_resources(ven=settings["ven.resources"])
-                if resource.enabled is not False
-            }
-            for reject in registry.rejects:
-                self._notes.add(f"{reject.place}: {reject.reason}")
-        if not self._resources:
-            wanted = settings["ven.resources"]
-            with_ven = f" with ven = {wanted!r}" if wanted else ""
-            nothing = f"{shown(database)}: no enabled resource{with_ven}: nothing is read"
-            self._notes.add(nothing)
-            log.warning("%s", nothing)
-        self._names = resource_names(tuple(self._resources.values()))
-
-        secret = settings["vtn.client_secret"]
-        self._client = VenClient(
-            VtnAccount(
-                url=settings["vtn.url"],
-                client_id=settings["vtn.client_id"],
-                client_secret=resolve_secret(secret, folder=settings.folder) if secret else None,
-                token_url=settings["vtn.token_url"],
-                allow_http=settings["vtn.allow_http"],
-                ca_file=settings.path("vtn.ca_file") if settings["vtn.ca_file"] else None,
-                timeout_s=settings["vtn.timeout_s"],
-            ),
-            self._clock,
-        )
+        sides = {"": settings, **settings.others}
+        # What cannot work is told before any file is opened.
+        accounts = {name: account_of(own) for name, own in sides.items()}
+        served = self._served(sides)
+        self._resources = {id_: one for resources in served.values() for id_, one in resources.items()}
         cautious = CautiousClock(self._clock)
         self._store = SqliteReadings(
             settings.path("readings.path"),
@@ -128,55 +95,67 @@ class Gateway:
             self._clock,
             self._notes,
             trust=settings["clock.trust"],
-            vtn_skew_s=lambda: self._client.clock_skew_s,
+            vtn_skew_s=self._skew_s,
         )
         cautious.guard = self._intake.clock
-        state = settings.path("reporting.state")
-        self._book = EventBook(state)
-        self._outbox = Outbox(state)
-        for problem in (*self._book.problems, *self._outbox.problems):
-            self._notes.add(problem)
-        self._reporter = Reporter(
-            self._outbox,
-            self._book,
-            self._client,
-            self._measure,
-            [Reportable(id_, name) for id_, name in self._names.items()],
-            self._clock,
-            ReportOptions(
-                client_name=settings["ven.name"],
-                settle_s=settings["reporting.settle_s"],
-                allow_negative=settings["reporting.allow_negative"],
-            ),
-        )
-        self._vtn = VtnSide(
-            settings,
-            self._client,
-            self._book,
-            self._reporter,
-            self._resources,
-            self._names,
-            self._clock,
-            self._notes,
-            self._wake_reporter,
-            self._intake.clock.look,
-        )
+        self._links = [
+            VtnLink(
+                own,
+                accounts[name],
+                served[name],
+                self._clock,
+                self._intake.clock,
+                self._measure,
+                self._tell_registry,
+                name=name,
+                notes=None if name else self._notes,
+            )
+            for name, own in sides.items()
+        ]
         self._leases = Leases()
+
+    def _served(self, sides: Mapping[str, Settings]) -> dict[str, dict[str, Resource]]:
+        """Give the enabled resources that each VTN hears of, by the VTN's name and the resource's id."""
+        served: dict[str, dict[str, Resource]] = {}
+        with ResourceDatabase(self._database, key_file=self._key_file) as registry:
+            for name, own in sides.items():
+                wanted = own["ven.resources"]
+                served[name] = {
+                    resource.resourceID: resource
+                    for resource in registry.get_resources(ven=wanted)
+                    if resource.enabled is not False
+                }
+                for reject in registry.rejects:
+                    self._notes.add(f"{reject.place}: {reject.reason}")
+                if not served[name]:
+                    with_ven = f" with ven = {wanted!r}" if wanted else ""
+                    of_vtn = f"VTN {name}: " if name else ""
+                    nothing = (
+                        f"{of_vtn}{shown(self._database)}: no enabled resource{with_ven}: nothing is read"
+                    )
+                    self._notes.add(nothing)
+                    log.warning("%s", nothing)
+        return served
+
+    def _skew_s(self) -> float | None:
+        """Give our clock minus that of the first VTN that told its own."""
+        skews = (link.client.clock_skew_s for link in self._links)
+        return next((skew for skew in skews if skew is not None), None)
 
     async def run(self) -> None:
         """Serve until cancelled; then commit, and close everything."""
         status = StatusServer(self._settings.path("status.socket"), self.snapshot)
         await status.start()
         try:
-            async with self._client, asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
                 group.create_task(self._store.run(), name="readings")
                 if self._mirror is not None:
                     group.create_task(self._mirror.run(), name="influxdb")
                 group.create_task(self._intake.run(), name="intake")
                 for poller in self._open_pollers():
                     group.create_task(poller.run(), name=f"read {poller}")
-                group.create_task(self._vtn.follow(), name="vtn")
-                group.create_task(self._report(), name="reports")
+                for link in self._links:
+                    group.create_task(link.run(self._until_caught_up), name=str(link))
                 log.info(
                     "serving %d resources as VEN %r; %d connections cannot be used",
                     len(self._pollers),
@@ -188,8 +167,8 @@ class Gateway:
                 await status.stop()
                 await self._store.close()
             finally:
-                self._outbox.close()
-                self._book.close()
+                for link in self._links:
+                    link.close()
 
     # ---- meters to store
 
@@ -241,31 +220,6 @@ class Gateway:
             rules=self._intake.rules,
         )
 
-    async def _report(self) -> None:
-        """Send what is due, then rest until the next is, or events have changed."""
-        await self._until_caught_up()
-        while True:
-            # With a wrong time intervals would end too early, or never.
-            await self._intake.clock.until_believed()
-            # Cleared before the step: an event that comes while it runs must not wait for the next one.
-            self._wake_reporter.clear()
-            try:
-                done = await self._reporter.step()
-                for note in done.notes:
-                    self._notes.add(note)
-                await self._tell_registry(tuple(done.statuses.values()))
-                rest_s = self._rest_s()
-            except StoreError as error:
-                self._notes.begin(WAITING, f"{WAITING}: {error}")
-                rest_s = STATE_RETRY_S
-            except Exception as error:  # noqa: BLE001  a bug in reporting must not end the readings
-                said = f"{WAITING}: unexpected {type(error).__name__} (a bug; please report it)"
-                self._notes.begin(WAITING, said, cause=type(error).__name__, bug=error)
-                rest_s = LONGEST_REST_S
-            else:
-                self._notes.end(WAITING)
-            await self._sleep_or_woken(rest_s)
-
     async def _until_caught_up(self) -> None:
         """Wait until meters that keep their readings for us were read, or long enough.
 
@@ -296,44 +250,17 @@ class Gateway:
         else:
             self._notes.end(UNTOLD)
 
-    def _rest_s(self) -> float:
-        due = self._reporter.next_due()
-        if due is None:
-            return LONGEST_REST_S
-        return min(LONGEST_REST_S, max(0.2, (due - self._clock.now()).total_seconds()))
-
-    async def _sleep_or_woken(self, seconds: float) -> None:
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(self._wake_reporter.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
-
     # ---- what is going on
 
     def snapshot(self) -> dict[str, Any]:
         """Give what is going on, as plain data: times are ISO 8601 in UTC, secrets are not in it."""
-        reports: dict[str, int] = dict.fromkeys(("owed", "sent", "refused"), 0)
-        try:
-            reports.update(dict(self._outbox.counts().items()))
-        except StoreError as error:
-            self._notes.add(str(error))
         stats = self._store.stats()
-        client = self._client.status
+        first, *others = [link.snapshot() for link in self._links]
         return {
             "version": __version__,
             "now": self._clock.now().isoformat(),
             "started": self._started.isoformat(),
-            "ven": {
-                "name": self._settings["ven.name"],
-                "id": self._vtn.ven.id if self._vtn.ven else None,
-                "resources": len(self._resources),
-                "registered": len(self._vtn.registered),
-            },
+            "ven": first["ven"],
             "clock": dict(self._intake.snapshot()),
             "connections": [self._connection(resource) for resource in self._resources.values()],
             "readings": {
@@ -343,34 +270,38 @@ class Gateway:
                 "last_error": stats.last_error,
             },
             "influx": self._mirror.status() if self._mirror else None,
-            "vtn": {
-                "url": self._settings["vtn.url"],
-                "state": self._vtn.state,
-                "last_error": self._vtn.last_error,
-                "last_ok": client.last_ok.isoformat() if client.last_ok else None,
-                "requests": client.requests,
-                "retries": client.retries,
-                "clock_skew_s": client.clock_skew_s,
-                "refused_objects": client.refused_objects,
-            },
-            "events": {"known": len(self._book.events), "programs": len(self._book.programs)},
-            "reports": reports,
+            "vtn": first["vtn"],
+            "events": first["events"],
+            "reports": first["reports"],
+            "others": others,
             "rejects": dict(
                 Counter({name: p.health.rejects for name, p in self._pollers.items() if p.health.rejects})
             ),
-            "notes": [*stats.problems, *self._notes],
+            "notes": [
+                *stats.problems,
+                *self._notes,
+                *(
+                    f"{link}: {note}" if link.name else note
+                    for link in self._links[1:]
+                    for note in link.notes
+                ),
+            ],
         }
 
     def _connection(self, resource: Resource) -> dict[str, Any]:
         poller = self._pollers.get(resource.resourceID)
-        name = self._names[resource.resourceID]
+        names = (
+            link.names[resource.resourceID]
+            for link in self._links
+            if resource.resourceID in link.side.registered
+        )
         row: dict[str, Any] = {
             "resource": resource.resourceID,
             "name": resource.resourceName,
             "type": resource.resourceType,
             "connection": resource.connection.type.name,
             "endpoint": resource.connection.endpoint,
-            "vtn_name": name if resource.resourceID in self._vtn.registered else None,
+            "vtn_name": next(names, None),
             "latest": {
                 quantity: {
                     "value": reading.value,

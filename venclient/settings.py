@@ -1,4 +1,6 @@
-"""Settings: one table of names, defaults and help; from ven.toml, then VEN_... variables, then flags.
+"""Settings, by the table of `settings_table.py`: from ven.toml, then VEN_... variables, then flags.
+
+A table `[vtns.NAME]` names a further VTN: it takes the keys of `[vtn]`, and those of OF_VTN.
 
 Every mistake is collected and told at once, with the file, the key, the value and the expected form.
 Secrets are references (`env:NAME`, `file:PATH`, `credential:NAME`), resolved when used and never shown.
@@ -11,12 +13,13 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from venclient.errors import ConfigError
 from venclient.secrets import resolve_secret
+from venclient.settings_table import EXPECTED, OBSOLETE, SETTINGS, TABLE, Kind, Setting
 
 __all__ = [
     "EXPECTED",
@@ -30,135 +33,27 @@ __all__ = [
     "variable_of",
 ]
 
-Kind = Literal["text", "path", "place", "url", "seconds", "days", "count", "flag", "texts", "secret"]
-
-EXPECTED: Mapping[Kind, str] = {
-    "text": 'a text, for instance "Herning"',
-    "path": "a path, relative to the folder of ven.toml",
-    "place": "a path, relative to the folder of ven.toml, or a postgresql:// URL",
-    "url": "an address that starts with https:// (or http:// with vtn.allow_http = true)",
-    "seconds": "seconds, a number above 0",
-    "days": "days, a number above 0",
-    "count": "a whole number above 0",
-    "flag": "true or false",
-    "texts": 'a list of texts, for instance ["day-ahead"]',
-    "secret": '"env:NAME", "file:PATH" or "credential:NAME"',
+#: What a further VTN's table takes besides the keys of [vtn], and the setting that it stands for.
+OF_VTN: Mapping[str, str] = {
+    "ven_name": "ven.name",
+    "resources": "ven.resources",
+    "state": "reporting.state",
 }
 
-
-class Setting(NamedTuple):
-    """One row of the settings table; `default` None means not set."""
-
-    key: str
-    kind: Kind
-    default: Any
-    help: str
-    required: bool = False
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "ven.name", "text", None, "Name of this VEN at the VTN (venName and clientName), unique there.", True
-    ),
-    Setting(
-        "ven.resources",
-        "text",
-        None,
-        "Which resources to serve: the registry's `ven` value; all when not set.",
-    ),
-    Setting("registry.database", "place", "resources.db", "The resource database."),
-    Setting(
-        "registry.key_file",
-        "path",
-        None,
-        "The key that seals passwords; beside the database, as `<database>.key`, when not set.",
-    ),
-    Setting("readings.path", "path", "var/readings.db", "Where readings are kept."),
-    Setting(
-        "readings.commit_s",
-        "seconds",
-        10.0,
-        "How long polled readings may wait for their commit to the card.",
-    ),
-    Setting("readings.retention_days", "days", 400.0, "How long single readings are kept."),
-    Setting(
-        "readings.max_mb",
-        "count",
-        None,
-        "MiB that the readings file may hold: the oldest single readings go first; no limit when not set.",
-    ),
-    Setting(
-        "readings.store",
-        "text",
-        "sqlite",
-        "Where reports take history from: sqlite, or influxdb where it has it.",
-    ),
-    Setting("influx.url", "url", None, "Address of an InfluxDB that gets all readings; none when not set."),
-    Setting("influx.version", "count", 2, "Version of that InfluxDB: 1, 2 or 3."),
-    Setting("influx.bucket", "text", "meter_data", "Bucket; the database of versions 1 and 3."),
-    Setting("influx.org", "text", None, "Organisation, for version 2."),
-    Setting("influx.token", "secret", None, "Where the token is kept, for versions 2 and 3."),
-    Setting("influx.username", "text", None, "User name, for version 1."),
-    Setting("influx.password", "secret", None, "Where the password is kept, for version 1."),
-    Setting(
-        "influx.ca_file", "path", None, "Certificate authority of InfluxDB, when it is not a public one."
-    ),
-    Setting(
-        "influx.language", "text", "influxql", "How history is asked for: influxql, or flux (version 2)."
-    ),
-    Setting("influx.batch", "count", 5000, "How many lines one request to InfluxDB has at most."),
-    Setting("influx.period_s", "seconds", 10.0, "How often new readings are sent to InfluxDB."),
-    Setting("influx.timeout_s", "seconds", 10.0, "How long one request to InfluxDB may take."),
-    Setting(
-        "clock.trust",
-        "text",
-        "auto",
-        'Whether readings wait while the clock is not known to be right ("auto"), or never ("always").',
-    ),
-    Setting("vtn.url", "url", None, "Base address of the VTN, with its version path.", True),
-    Setting(
-        "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."
-    ),
-    Setting("vtn.client_secret", "secret", None, "Where the client secret is kept; never the secret itself."),
-    Setting("vtn.token_url", "url", None, "Token service, when the VTN does not tell it."),
-    Setting("vtn.allow_http", "flag", False, "Allow a VTN without TLS: for a test on one machine."),
-    Setting("vtn.ca_file", "path", None, "Certificate authority of the VTN, when it is not a public one."),
-    Setting("vtn.programs", "texts", (), "Names of the programs to follow; all visible ones when empty."),
-    Setting("vtn.poll_s", "seconds", 60.0, "How often events are fetched."),
-    Setting("vtn.timeout_s", "seconds", 10.0, "How long one request to the VTN may take."),
-    Setting("reporting.state", "path", "var/state.db", "Events as last known, and the outbox of reports."),
-    Setting(
-        "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."
-    ),
-    Setting(
-        "reporting.allow_negative",
-        "flag",
-        False,
-        "Report net feed-in as negative USAGE and DEMAND; some VTNs refuse values below 0.",
-    ),
-    Setting(
-        "reporting.max_gap_s",
-        "seconds",
-        None,
-        "Longest gap between readings that is bridged; by spacing when not set.",
-    ),
-    Setting("status.socket", "path", "var/ven.sock", "Where the running gateway answers `ven status`."),
-    Setting("log.level", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
-)
-
-TABLE: Mapping[str, Setting] = {setting.key: setting for setting in SETTINGS}
-
-#: Names that once were, and what to write instead.
-OBSOLETE: Mapping[str, str] = {}
+_VTN_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked settings; `settings["vtn.poll_s"]` gives a value, `origin` says where each came from."""
+    """Checked settings; `settings["vtn.poll_s"]` gives a value, `origin` says where each came from.
+
+    `others` holds, by name, the settings towards each further VTN (`[vtns.NAME]`).
+    """
 
     values: Mapping[str, Any]
     origin: Mapping[str, str]
     folder: Path
+    others: Mapping[str, Settings] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -253,6 +148,56 @@ def load_settings(
     environment = os.environ if environment is None else environment
     given = _given(file, environment, flags or {})
     problems: list[str] = []
+    further = _further(given, problems)
+    settings = _checked(given, file, problems)
+    others = {name: _checked(own, file, problems, table=f" [vtns.{name}]") for name, own in further.items()}
+    states: dict[Path, str] = {}
+    for name, own in {"vtn": settings, **others}.items():
+        if (first := states.setdefault(own.path("reporting.state"), name)) != name:
+            problems.append(
+                f"{file}: vtns.{name}.state: is the file of {first} as well; each VTN has its own"
+            )
+    if problems:
+        raise ConfigError(
+            f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the settings",
+            subject=str(file or "settings"),
+            problems=tuple(dict.fromkeys(problems)),
+        )
+    return replace(settings, others=others)
+
+
+_Given = dict[str, tuple[Any, str]]
+
+
+def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
+    """Take the tables of further VTNs out of `given`, and give what is written down for each.
+
+    A VTN has its own `[vtn]` and state file, and shares all else.
+    """
+    tables: dict[str, _Given] = {}
+    for key in [key for key in given if key.startswith("vtns.")]:
+        value, source = given.pop(key)
+        _, name, *rest = key.split(".", 2)
+        if not rest or not _VTN_NAME.fullmatch(name):
+            problems.append(
+                f"{source}: {key}: expected a table [vtns.NAME], NAME of a-z, 0-9, - and _, at most 40"
+            )
+            continue
+        known = OF_VTN.get(rest[0], f"vtn.{rest[0]}")
+        tables.setdefault(name, {})[known] = value, f"{source} [vtns.{name}]"
+    shared = {key: told for key, told in given.items() if not key.startswith("vtn.")}
+    state = Path(str(given.get("reporting.state", (TABLE["reporting.state"].default, ""))[0]))
+    return {
+        name: shared
+        | {"reporting.state": (str(state.with_stem(f"{state.stem}-{name}")), f"default of [vtns.{name}]")}
+        | own
+        for name, own in tables.items()
+    }
+
+
+def _checked(given: _Given, file: Path | None, problems: list[str], *, table: str = "") -> Settings:
+    """Give the settings as far as they are right; what is wrong goes into `problems`."""
+    where = f"{file or 'settings'}{table}"
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for key, (value, source) in given.items():
@@ -266,18 +211,10 @@ def load_settings(
             values[key], origin[key] = value, source
     for setting in SETTINGS:
         if setting.required and setting.key not in given:
-            problems.append(
-                f"{file or 'settings'}: {setting.key} is missing: expected {EXPECTED[setting.kind]}"
-            )
+            problems.append(f"{where}: {setting.key} is missing: expected {EXPECTED[setting.kind]}")
         values.setdefault(setting.key, setting.default)
         origin.setdefault(setting.key, "default")
     problems += _cross_checks(values, origin)
-    if problems:
-        raise ConfigError(
-            f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the settings",
-            subject=str(file or "settings"),
-            problems=tuple(problems),
-        )
     return Settings(values, origin, file.resolve().parent if file else Path.cwd())
 
 

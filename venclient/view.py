@@ -116,27 +116,33 @@ def bullets(lines: Sequence[str], style: str, mark: str = "!") -> Table:
     return table
 
 
-def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
-    """Give how it stands with the VTN, the events and the reports, a line each."""
-    vtn, reports, events = snapshot["vtn"], snapshot["reports"], snapshot["events"]
-    text = Text()
+def _link_lines(link: Mapping[str, Any], text: Text) -> None:
+    """Append how it stands with one VTN, its events and reports."""
+    vtn, reports, events = link["vtn"], link["reports"], link["events"]
     good = vtn["state"] == "connected"
     text.append("VTN      ", "bold")
+    if link.get("name"):
+        text.append(f"{link['name']} ", "bold")
     text.append(f"{vtn['url']} ")
     text.append(vtn["state"], "green" if good else "yellow")
     if vtn["last_error"] and not good:
         text.append(f": {vtn['last_error']}")
     text.append("\nVEN      ", "bold")
-    text.append(
-        f"{snapshot['ven']['name']}, {snapshot['ven']['registered']} of "
-        f"{snapshot['ven']['resources']} resources registered"
-    )
+    ven = link["ven"]
+    text.append(f"{ven['name']}, {ven['registered']} of {ven['resources']} resources registered")
     text.append("\nevents   ", "bold")
     text.append(f"{events['known']} in {events['programs']} programs")
     text.append("\nreports  ", "bold")
-    text.append(f"{reports['sent']} sent, {reports['owed']} owed, {reports['refused']} refused")
+    text.append(f"{reports['sent']} sent, {reports['owed']} owed, {reports['refused']} refused\n")
+
+
+def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
+    """Give how it stands with the VTNs, the events and the reports, a line each."""
+    text = Text()
+    for link in (snapshot, *snapshot.get("others", ())):
+        _link_lines(link, text)
     store = snapshot["readings"]
-    text.append("\nreadings ", "bold")
+    text.append("readings ", "bold")
     text.append(f"{store['readings']} stored")
     if influx := snapshot.get("influx"):
         text.append("\nInfluxDB ", "bold")

@@ -134,3 +134,48 @@ def test_every_setting_has_help_and_a_variable_of_its_own() -> None:
     """The table is complete, and no two settings share an environment variable."""
     assert all(setting.help.endswith(".") for setting in SETTINGS)
     assert len({variable_of(setting.key) for setting in SETTINGS}) == len(SETTINGS)
+
+
+MORE = """
+[vtns.operator]
+url = "https://operator.example/openadr3/3.1.0"
+client_id = "gw-7"
+client_secret = "env:OPERATOR_SECRET"
+ven_name = "site-1-grid"
+resources = "Grid"
+"""
+
+
+def test_a_further_vtn_has_its_own_account_and_state_and_shares_all_else(file: Path) -> None:
+    """[vtns.NAME] takes the keys of [vtn]; what it does not say is the default, never the first VTN's."""
+    file.write_text(GOOD + MORE + "[reporting]\nsettle_s = 7\n")
+
+    settings = load_settings(file, environment={})
+    own = settings.others["operator"]
+
+    assert own["vtn.url"] == "https://operator.example/openadr3/3.1.0"
+    assert (own["vtn.client_id"], own["ven.name"], own["ven.resources"]) == ("gw-7", "site-1-grid", "Grid")
+    assert (own["vtn.poll_s"], own["reporting.settle_s"]) == (60.0, 7)
+    assert own.path("reporting.state") == file.parent / "var/state-operator.db"
+    assert settings["vtn.url"] == "https://vtn.example/openadr3/3.1.1"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[vtns.operator]\nclient_id = "a"\n', "[vtns.operator]: vtn.url is missing"),
+        ('[vtns.operator]\nurl = "https://a.example"\npool_s = 3\n', "did you mean vtn.poll_s"),
+        ('[vtns."Big Grid"]\nurl = "https://a.example"\n', "expected a table [vtns.NAME]"),
+        ('[vtns]\nurl = "https://a.example"\n', "expected a table [vtns.NAME]"),
+        ('[vtns.a]\nurl = "https://a.example"\nstate = "var/state.db"\n', "each VTN has its own"),
+        ('[vtns.a]\nurl = "http://a.example"\n', "has no TLS"),
+    ],
+)
+def test_mistakes_in_a_further_vtn_are_told_with_its_table(file: Path, table: str, said: str) -> None:
+    """A wrong further VTN is refused as the first would be, and named."""
+    file.write_text(GOOD + table)
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+
+    assert [one for one in caught.value.problems if said in one]

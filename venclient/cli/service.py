@@ -83,13 +83,25 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
 @config_app.command("show")
 def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Show every setting with its value and where it came from; secrets stay references."""
-    from venclient.settings import SETTINGS, load_settings
+    from venclient.settings import OF_VTN, SETTINGS, load_settings
 
     settings = load_settings(config if config.exists() or config != DEFAULT_CONFIG else None)
     rows: list[dict[str, Any]] = [
         {"key": s.key, "value": settings[s.key], "origin": settings.origin[s.key], "help": s.help}
         for s in SETTINGS
     ]
+    names = {stands_for: key for key, stands_for in OF_VTN.items()}
+    for name, own in settings.others.items():
+        rows += [
+            {
+                "key": f"vtns.{name}.{names.get(s.key) or s.key.removeprefix('vtn.')}",
+                "value": own[s.key],
+                "origin": own.origin[s.key],
+                "help": s.help,
+            }
+            for s in SETTINGS
+            if s.key.startswith("vtn.") or s.key in names
+        ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return

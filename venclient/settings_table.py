@@ -1,0 +1,127 @@
+"""The table of settings: names, kinds, defaults and help. A new setting is a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["text", "path", "place", "url", "seconds", "days", "count", "flag", "texts", "secret"]
+
+EXPECTED: Mapping[Kind, str] = {
+    "text": 'a text, for instance "Herning"',
+    "path": "a path, relative to the folder of ven.toml",
+    "place": "a path, relative to the folder of ven.toml, or a postgresql:// URL",
+    "url": "an address that starts with https:// (or http:// with vtn.allow_http = true)",
+    "seconds": "seconds, a number above 0",
+    "days": "days, a number above 0",
+    "count": "a whole number above 0",
+    "flag": "true or false",
+    "texts": 'a list of texts, for instance ["day-ahead"]',
+    "secret": '"env:NAME", "file:PATH" or "credential:NAME"',
+}
+
+
+class Setting(NamedTuple):
+    """One row of the settings table; `default` None means not set."""
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+    required: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "ven.name", "text", None, "Name of this VEN at the VTN (venName and clientName), unique there.", True
+    ),
+    Setting(
+        "ven.resources",
+        "text",
+        None,
+        "Which resources to serve: the registry's `ven` value; all when not set.",
+    ),
+    Setting("registry.database", "place", "resources.db", "The resource database."),
+    Setting(
+        "registry.key_file",
+        "path",
+        None,
+        "The key that seals passwords; beside the database, as `<database>.key`, when not set.",
+    ),
+    Setting("readings.path", "path", "var/readings.db", "Where readings are kept."),
+    Setting(
+        "readings.commit_s",
+        "seconds",
+        10.0,
+        "How long polled readings may wait for their commit to the card.",
+    ),
+    Setting("readings.retention_days", "days", 400.0, "How long single readings are kept."),
+    Setting(
+        "readings.max_mb",
+        "count",
+        None,
+        "MiB that the readings file may hold: the oldest single readings go first; no limit when not set.",
+    ),
+    Setting(
+        "readings.store",
+        "text",
+        "sqlite",
+        "Where reports take history from: sqlite, or influxdb where it has it.",
+    ),
+    Setting("influx.url", "url", None, "Address of an InfluxDB that gets all readings; none when not set."),
+    Setting("influx.version", "count", 2, "Version of that InfluxDB: 1, 2 or 3."),
+    Setting("influx.bucket", "text", "meter_data", "Bucket; the database of versions 1 and 3."),
+    Setting("influx.org", "text", None, "Organisation, for version 2."),
+    Setting("influx.token", "secret", None, "Where the token is kept, for versions 2 and 3."),
+    Setting("influx.username", "text", None, "User name, for version 1."),
+    Setting("influx.password", "secret", None, "Where the password is kept, for version 1."),
+    Setting(
+        "influx.ca_file", "path", None, "Certificate authority of InfluxDB, when it is not a public one."
+    ),
+    Setting(
+        "influx.language", "text", "influxql", "How history is asked for: influxql, or flux (version 2)."
+    ),
+    Setting("influx.batch", "count", 5000, "How many lines one request to InfluxDB has at most."),
+    Setting("influx.period_s", "seconds", 10.0, "How often new readings are sent to InfluxDB."),
+    Setting("influx.timeout_s", "seconds", 10.0, "How long one request to InfluxDB may take."),
+    Setting(
+        "clock.trust",
+        "text",
+        "auto",
+        'Whether readings wait while the clock is not known to be right ("auto"), or never ("always").',
+    ),
+    Setting("vtn.url", "url", None, "Base address of the VTN, with its version path.", True),
+    Setting(
+        "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."
+    ),
+    Setting("vtn.client_secret", "secret", None, "Where the client secret is kept; never the secret itself."),
+    Setting("vtn.token_url", "url", None, "Token service, when the VTN does not tell it."),
+    Setting("vtn.allow_http", "flag", False, "Allow a VTN without TLS: for a test on one machine."),
+    Setting("vtn.ca_file", "path", None, "Certificate authority of the VTN, when it is not a public one."),
+    Setting("vtn.programs", "texts", (), "Names of the programs to follow; all visible ones when empty."),
+    Setting("vtn.poll_s", "seconds", 60.0, "How often events are fetched."),
+    Setting("vtn.timeout_s", "seconds", 10.0, "How long one request to the VTN may take."),
+    Setting("reporting.state", "path", "var/state.db", "Events as last known, and the outbox of reports."),
+    Setting(
+        "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."
+    ),
+    Setting(
+        "reporting.allow_negative",
+        "flag",
+        False,
+        "Report net feed-in as negative USAGE and DEMAND; some VTNs refuse values below 0.",
+    ),
+    Setting(
+        "reporting.max_gap_s",
+        "seconds",
+        None,
+        "Longest gap between readings that is bridged; by spacing when not set.",
+    ),
+    Setting("status.socket", "path", "var/ven.sock", "Where the running gateway answers `ven status`."),
+    Setting("log.level", "text", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+)
+
+TABLE: Mapping[str, Setting] = {setting.key: setting for setting in SETTINGS}
+
+#: Names that once were, and what to write instead.
+OBSOLETE: Mapping[str, str] = {}
