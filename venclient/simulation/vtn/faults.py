@@ -45,6 +45,8 @@ class Fault:
     status: int | None = None
     retry_after_s: int | None = None
     cut: Literal["before", "after"] | None = None
+    act: Callable[[], object] | None = None
+    """Done before the request is served: something else changes in between (pages drift)."""
     hits: int = 0
     """How often it struck."""
 
@@ -110,6 +112,8 @@ class FaultyApp:
             self._log.append(Exchange(method, path, query, status))
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.act is not None:
+            fault.act()
         if fault.latency_s:
             await self._clock.sleep(fault.latency_s)
         if fault.cut is not None:

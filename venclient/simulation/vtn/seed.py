@@ -90,7 +90,9 @@ def add(service: Service, kind: str, content: Mapping[str, Any], object_id: str 
     service.require_free_name(kind, checked)
     if object_id and service.store.get(kind, object_id) is not None:
         raise Refusal(409, f"there is a {kind} {object_id} already")
-    return service.store.create(kind, checked, object_id=object_id).wire()
+    record = service.store.create(kind, checked, object_id=object_id)
+    service.note("CREATE", record)
+    return record.wire()
 
 
 def resolve_start(text: str, now: datetime) -> str:

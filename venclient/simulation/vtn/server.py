@@ -19,6 +19,7 @@ from venclient.errors import ConfigError
 from venclient.simulation.vtn.app import build_app
 from venclient.simulation.vtn.auth import Accounts, Client, make_client
 from venclient.simulation.vtn.faults import TRANSPORT, Exchange, Fault, FaultyApp
+from venclient.simulation.vtn.push import Notifier, Push
 from venclient.simulation.vtn.schema import read_body
 from venclient.simulation.vtn.seed import add, plant, read_client, read_seed
 from venclient.simulation.vtn.service import OnChange, Service
@@ -33,7 +34,9 @@ class LocalVtn:
     `port` 0 takes a free one, and keeps it over `stop` and `start`. `seed` is a file or mapping (see
     the seed module), `clients` are accounts as a seed has them, `state` is a file that keeps objects
     between runs, `anonymous` admits VENs without a token, `strict_targets` is the strict reading of
-    listings without `targets=`. Raises ConfigError for a bad seed or a port that is taken.
+    listings without `targets=`, `newest_first` the order in which pages drift when objects come, and
+    `unique_report_names` refuses a report name that is taken. `etags` answers 304 to who knows a listing
+    already; `push` says how changes are told. Raises ConfigError for a bad seed or a port that is taken.
     """
 
     def __init__(
@@ -49,6 +52,10 @@ class LocalVtn:
         strict_targets: bool = False,
         anonymous: bool = False,
         token_lifetime_s: float = 3600,
+        newest_first: bool = False,
+        unique_report_names: bool = False,
+        etags: bool = True,
+        push: Push | None = None,
         on_change: OnChange | None = None,
     ) -> None:
         self.host = host
@@ -63,6 +70,11 @@ class LocalVtn:
         self._state = state
         self._strict_targets = strict_targets
         self._on_change = on_change
+        self._rules = {"newest_first": newest_first, "unique_report_names": unique_report_names}
+        self._etags = etags
+        self._push = push or Push()
+        self._notifying: asyncio.Task[None] | None = None
+        self.notifier: Notifier | None = None
         self.accounts = Accounts(
             (*self._seed.clients, *map(read_client, clients or ())),
             self.clock,
@@ -77,10 +89,18 @@ class LocalVtn:
         """Open the store, plant the seed and serve."""
         store = Store(self.clock.now, self._state)
         self._service = Service(
-            store, self.clock, strict_targets=self._strict_targets, on_change=self._on_change
+            store,
+            self.clock,
+            strict_targets=self._strict_targets,
+            on_change=self._on_change,
+            **self._rules,
         )
+        self.notifier = Notifier(self._service, self._push)
         try:
             plant(self._seed, self._service, self.clock.now())
+            if self._push.offers_any:
+                self._service.on_record = self.notifier.announce
+                self._notifying = asyncio.create_task(self.notifier.run(), name="vtn notifies")
             await self.start()
         except BaseException:
             store.close()
@@ -93,6 +113,9 @@ class LocalVtn:
         """Stop serving and close the store; objects stay readable."""
         try:
             await self.stop()
+            if self._notifying is not None:
+                self._notifying.cancel()
+                await asyncio.gather(self._notifying, return_exceptions=True)
         finally:
             self.service.store.close()
 
@@ -112,7 +135,8 @@ class LocalVtn:
     @property
     def app(self) -> FaultyApp:
         """Give a new ASGI application of this VTN, faults included."""
-        app = build_app(self.service, self.accounts, self.base_path)
+        assert self.notifier is not None  # noqa: S101  for the type checker; made when it was entered
+        app = build_app(self.service, self.accounts, self.base_path, self.notifier, etags=self._etags)
         # Litestar's own scope types are narrower names for the same mappings
         return FaultyApp(app, self.base_path, self.faults, self.clock, self.exchanges)  # type: ignore[arg-type]
 
@@ -169,7 +193,9 @@ class LocalVtn:
             raise LookupError(f"there is no event {event_id}")
         content = read_body("event", msgspec.json.encode({**record.content, **members}), is_bl=True)
         self.service.require_program(content["programID"])
-        return self.service.store.update(record, content).wire()
+        changed = self.service.store.update(record, content)
+        self.service.note("UPDATE", changed)
+        return changed.wire()
 
     def delete_event(self, event_id: str) -> None:
         """Withdraw an event; its reports stay. Raises LookupError when there is none."""
@@ -183,7 +209,8 @@ class LocalVtn:
         for kind in ("ven", "resource"):
             record = self.service.store.get(kind, object_id)
             if record is not None:
-                self.service.store.update(record, {**record.content, "targets": list(targets)})
+                changed = self.service.store.update(record, {**record.content, "targets": list(targets)})
+                self.service.note("UPDATE", changed)
                 return
         raise LookupError(f"there is no ven or resource {object_id}")
 
@@ -200,7 +227,7 @@ class LocalVtn:
         config = uvicorn.Config(
             app,
             http=_Protocol,
-            ws="none",
+            ws="websockets-sansio" if self._push.websocket else "none",
             lifespan="off",
             log_config=None,
             log_level="critical",

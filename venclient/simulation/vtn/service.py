@@ -21,6 +21,7 @@ from venclient.simulation.vtn.timeline import event_end
 
 OnChange = Callable[[str, dict[str, Any]], None]
 """Called with CREATE, UPDATE or DELETE and the whole object, after a change through the API."""
+OnRecord = Callable[[str, Record], None]
 
 _TARGETED = ("program", "event")
 _UNIQUE = {"program": "programName", "ven": "venName", "resource": "resourceName"}
@@ -30,15 +31,26 @@ class Service:
     """The verbs of the API on one store."""
 
     def __init__(
-        self, store: Store, clock: Clock, *, strict_targets: bool = False, on_change: OnChange | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        strict_targets: bool = False,
+        newest_first: bool = False,
+        unique_report_names: bool = False,
+        on_change: OnChange | None = None,
     ) -> None:
         self.store = store
         self.strict_targets = strict_targets
+        self.newest_first = newest_first
+        self.unique_report_names = unique_report_names
+        self.on_record: OnRecord | None = None
+        """Called with each change, also one that the VTN's owner makes past the API."""
         self._clock = clock
         self._on_change = on_change
 
     def search(self, client: Client, kind: str, query: Query) -> list[dict[str, Any]]:
-        """Give one page of what the client may see, oldest first."""
+        """Give one page of what the client may see, oldest first unless this VTN lists the newest first."""
         demand(client, "read_all", READ_SCOPE[kind])
         candidates = self._candidates(client, kind, query)
         page = islice(candidates, query.skip, query.skip + query.limit)
@@ -112,7 +124,8 @@ class Service:
             members["clientID"] = client.id
         grants = None if sees_all else self.store.grants(client.id)
         now = self._clock.now()
-        for record in self.store.find(kind, **members):
+        found = self.store.find(kind, **members)
+        for record in reversed(list(found)) if self.newest_first else found:
             if not self._listed(record, query, grants):
                 continue
             if query.active:
@@ -134,7 +147,8 @@ class Service:
             return True
         return not self.strict_targets and not grants.isdisjoint(record.targets)
 
-    def _sees(self, client: Client, record: Record) -> bool:
+    def sees(self, client: Client, record: Record) -> bool:
+        """Tell whether a client may see an object (Definition, "Object Privacy")."""
         if "read_all" in client.scopes:
             return True
         if record.kind not in _TARGETED:
@@ -143,7 +157,7 @@ class Service:
 
     def _require(self, client: Client, kind: str, object_id: str) -> Record:
         record = self.store.get(kind, object_id)
-        if record is not None and not self._sees(client, record):
+        if record is not None and not self.sees(client, record):
             # business logic that may write but not read all still changes what it wrote
             record = record if kind in _TARGETED and WRITE_SCOPE[kind] in client.scopes else None
         if record is None:
@@ -178,17 +192,32 @@ class Service:
             event = self.store.get("event", content["eventID"])
             if old is not None and old.content["eventID"] == content["eventID"]:
                 program_id = old.program_id  # a report may be corrected after its event went
-            elif event is None or not self._sees(client, event):
+            elif event is None or not self.sees(client, event):
                 raise Refusal(409, f"there is no event {content['eventID']} for this client")
             else:
                 program_id = event.content["programID"]
+            if self.unique_report_names:
+                self._require_new_report_name(content, old)
         elif kind == "resource":
             ven = self.store.get("ven", content["venID"])
-            if ven is None or not self._sees(client, ven):
+            if ven is None or not self.sees(client, ven):
                 raise Refusal(404, f"there is no ven {content['venID']} for this client")
         self.require_free_name(kind, content, old)
         return program_id
 
+    def _require_new_report_name(self, content: dict[str, Any], old: Record | None) -> None:
+        # not the standard's rule, but one of VTNs in the field
+        name = content.get("reportName")
+        for other in self.store.find("report") if name else ():
+            if other.content.get("reportName") == name and (old is None or other.id != old.id):
+                raise Refusal(409, "another report has this reportName")
+
+    def note(self, operation: str, record: Record) -> None:
+        """Tell those who are notified of a change."""
+        if self.on_record is not None:
+            self.on_record(operation, record)
+
     def _announce(self, operation: str, record: Record) -> None:
+        self.note(operation, record)
         if self._on_change is not None:
             self._on_change(operation, record.wire())

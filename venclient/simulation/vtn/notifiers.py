@@ -1,0 +1,83 @@
+"""The routes about notifications: how this VTN tells of changes, and the WebSocket where it does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Response, WebSocket, get, websocket
+from litestar.exceptions import WebSocketDisconnect
+from litestar.types import ControllerRouterHandler
+
+from venclient.simulation.vtn.auth import Accounts, demand
+from venclient.simulation.vtn.exchange import AnyRequest, identify, reply
+from venclient.simulation.vtn.problems import Refusal
+from venclient.simulation.vtn.push import OF_VEN, WHOLE, Notifier
+from venclient.simulation.vtn.query import check_id
+from venclient.simulation.vtn.service import Service
+
+#: Ends a WebSocket of a client without a good token (a private code, as RFC 6455 leaves room for).
+_UNAUTHORIZED = 4401
+
+
+def notifier_routes(
+    accounts: Accounts, notifier: Notifier, service: Service
+) -> list[ControllerRouterHandler]:
+    """Give the routes below /notifiers."""
+
+    @get("/notifiers")
+    async def notifiers(request: AnyRequest) -> Response[bytes]:
+        client = identify(accounts, request)
+        if not notifier.push.offers_any:
+            # the YAML wants business logic's scope here; a VEN learns that it must poll
+            demand(client, "read_all")
+        return reply(notifier.described())
+
+    @get("/notifiers/mqtt/topics/{rest:path}")
+    async def topics(request: AnyRequest) -> Response[bytes]:
+        client = identify(accounts, request)
+        path = str(request.path_params["rest"]).strip("/")
+        if notifier.push.mqtt_uri is None:
+            raise Refusal(404, f"this VTN publishes nothing by MQTT, so no topics of {path}")
+        kind, _, rest = path.partition("/")
+        id_, _, part = rest.partition("/")
+        known = (kind in WHOLE and not rest) or (
+            (kind == "programs" and part in ("", "events")) or (kind == "vens" and part in ("", *OF_VEN))
+        )
+        if not known:
+            raise Refusal(404, f"there are no topics of {path}")
+        if kind == "vens" and rest:
+            service.get(client, "ven", check_id(id_))
+        else:
+            demand(client, "read_all")
+        return reply({"topics": notifier.topics(path)})
+
+    @websocket("/notifiers/ws")
+    async def follow(socket: WebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+        try:
+            client = accounts.identify(socket.headers.get("authorization"))
+        except Refusal as refusal:
+            await socket.close(_UNAUTHORIZED, refusal.detail)
+            return
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        notifier.sockets[queue] = client
+        leaving = asyncio.ensure_future(socket.receive_data("text"))
+        coming = asyncio.ensure_future(queue.get())
+        try:
+            while True:
+                await asyncio.wait({coming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                if leaving.done():
+                    return
+                await socket.send_text(coming.result().decode())
+                coming = asyncio.ensure_future(queue.get())
+        except WebSocketDisconnect:
+            return
+        finally:
+            del notifier.sockets[queue]
+            for task in (coming, leaving):
+                task.cancel()
+            await asyncio.gather(coming, leaving, return_exceptions=True)
+
+    routes: list[ControllerRouterHandler] = [notifiers, topics]
+    return [*routes, follow] if notifier.push.websocket else routes
