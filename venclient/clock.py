@@ -46,6 +46,16 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+async def rest(clock: Clock, seconds: float, woken: asyncio.Event) -> None:
+    """Return after that many seconds of the clock, or as soon as `woken` is set."""
+    waits = [asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(woken.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+
+
 class ManualClock:
     """A clock that moves only when told to; sleepers wake in the order of their deadlines."""
 

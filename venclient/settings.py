@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from venclient.errors import ConfigError
 from venclient.secrets import resolve_secret
@@ -38,6 +39,12 @@ OF_VTN: Mapping[str, str] = {
     "ven_name": "ven.name",
     "resources": "ven.resources",
     "state": "reporting.state",
+}
+
+#: What settings towards a VTN may be.
+VTN_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "vtn.version": ("probe", "3.1", "3.0.1"),
+    "vtn.location_order": ("lon_lat", "lat_lon"),
 }
 
 _VTN_NAME = re.compile(r"[a-z0-9_-]{1,40}")
@@ -103,6 +110,7 @@ _CHECKS: Mapping[Kind, Callable[[Any], bool]] = {
     "url": lambda value: isinstance(value, str) and value.startswith(("https://", "http://")),
     "seconds": _positive,
     "days": _positive,
+    "number": _positive,
     "count": lambda value: _positive(value) and isinstance(value, int),
     "flag": lambda value: isinstance(value, bool),
     "texts": lambda value: isinstance(value, list | tuple) and all(isinstance(one, str) for one in value),
@@ -112,7 +120,7 @@ _CHECKS: Mapping[Kind, Callable[[Any], bool]] = {
 
 def _from_text(kind: Kind, text: str) -> Any:
     """Read an environment variable as its kind wants; text that does not fit comes back, to be refused."""
-    if kind in ("seconds", "days"):
+    if kind in ("seconds", "days", "number"):
         try:
             return float(text)
         except ValueError:
@@ -266,14 +274,50 @@ def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[
         )
     if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
         problems.append("settings: vtn.client_id and vtn.client_secret belong together: give both or neither")
+    for key, known in VTN_CHOICES.items():
+        if values.get(key) not in known:
+            problems.append(f"{origin[key]}: {key} = {values[key]!r}: expected {' or '.join(known)}")
+    if values.get("vtn.key_file") and not values.get("vtn.cert_file"):
+        problems.append(f"{origin['vtn.key_file']}: vtn.key_file belongs to vtn.cert_file: give both")
+    if values.get("reporting.order") not in ("oldest-first", "newest-first"):
+        told = f"{origin['reporting.order']}: reporting.order = {values['reporting.order']!r}"
+        problems.append(f"{told}: expected oldest-first or newest-first")
     if values.get("clock.trust") not in ("auto", "always"):
         problems.append(
             f"{origin['clock.trust']}: clock.trust = {values['clock.trust']!r}: expected auto or always"
         )
+    if values.get("vtn.push") not in ("auto", "off"):
+        problems.append(f"{origin['vtn.push']}: vtn.push = {values['vtn.push']!r}: expected auto or off")
+    webhook = str(values.get("vtn.webhook_url") or "")
+    if webhook.startswith("http://") and not values.get("vtn.allow_http"):
+        problems.append(
+            f"{origin['vtn.webhook_url']}: vtn.webhook_url = {webhook!r}: has no TLS; expected https://"
+        )
     problems += _influx_checks(values, origin)
+    problems += _reporting_checks(values, origin)
     if str(values.get("log.level")).upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         where = f"{origin['log.level']}: log.level = {values['log.level']!r}"
         problems.append(f"{where}: expected DEBUG, INFO, WARNING or ERROR")
+    return problems
+
+
+def _reporting_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
+    choices: Mapping[str, tuple[str, ...]] = {
+        "reporting.window_reading": ("automatic", "generation-point", "first-covered"),
+        "reporting.all_intervals": ("since-last", "all"),
+        "reporting.forecast_at": ("start", "end"),
+    }
+    problems = [
+        f"{origin[key]}: {key} = {values[key]!r}: expected {' or '.join(known)}"
+        for key, known in choices.items()
+        if values.get(key) is not None and values[key] not in known
+    ]
+    zone = values.get("reporting.time_zone")
+    try:
+        ZoneInfo(zone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        told = f"{origin['reporting.time_zone']}: reporting.time_zone = {zone!r}"
+        problems.append(f"{told}: is no zone known here; expected a name such as Europe/Copenhagen")
     return problems
 
 

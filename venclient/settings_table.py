@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["text", "path", "place", "url", "seconds", "days", "count", "flag", "texts", "secret"]
+Kind = Literal[
+    "text", "path", "place", "url", "seconds", "days", "number", "count", "flag", "texts", "secret"
+]
 
 EXPECTED: Mapping[Kind, str] = {
     "text": 'a text, for instance "Herning"',
@@ -14,6 +16,7 @@ EXPECTED: Mapping[Kind, str] = {
     "url": "an address that starts with https:// (or http:// with vtn.allow_http = true)",
     "seconds": "seconds, a number above 0",
     "days": "days, a number above 0",
+    "number": "a number above 0",
     "count": "a whole number above 0",
     "flag": "true or false",
     "texts": 'a list of texts, for instance ["day-ahead"]',
@@ -97,19 +100,119 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("vtn.client_secret", "secret", None, "Where the client secret is kept; never the secret itself."),
     Setting("vtn.token_url", "url", None, "Token service, when the VTN does not tell it."),
     Setting("vtn.allow_http", "flag", False, "Allow a VTN without TLS: for a test on one machine."),
+    Setting(
+        "vtn.version", "text", "probe", 'OpenADR version that the VTN speaks: "3.1", "3.0.1", or "probe".'
+    ),
+    Setting("vtn.scope", "text", None, "Scopes to ask the token service for; what it grants when not set."),
     Setting("vtn.ca_file", "path", None, "Certificate authority of the VTN, when it is not a public one."),
+    Setting("vtn.verify", "flag", True, "Verify the VTN's certificate; false accepts any, for a test only."),
+    Setting(
+        "vtn.cert_file",
+        "path",
+        None,
+        "Our own certificate (PEM) where the VTN asks for one, or credential:NAME.",
+    ),
+    Setting("vtn.key_file", "path", None, "Its key (PEM, without password), or credential:NAME."),
+    Setting(
+        "vtn.location_order",
+        "text",
+        "lon_lat",
+        "How the VTN reads LOCATION, which the standard leaves open: lon_lat or lat_lon.",
+    ),
     Setting("vtn.programs", "texts", (), "Names of the programs to follow; all visible ones when empty."),
     Setting("vtn.poll_s", "seconds", 60.0, "How often events are fetched."),
+    Setting(
+        "vtn.push",
+        "text",
+        "auto",
+        'Whether the VTN may tell of changes, where it offers that ("auto"), or is only polled ("off").',
+    ),
+    Setting(
+        "vtn.push_poll_s", "seconds", 600.0, "How often events are fetched while the VTN tells of changes."
+    ),
+    Setting("vtn.webhook_url", "url", None, "Public https address at which the VTN may call this gateway."),
+    Setting("vtn.webhook_listen", "text", "0.0.0.0:8443", "Where the receiver of these calls listens."),
+    Setting(
+        "vtn.webhook_cert_file", "path", None, "Its certificate (PEM); not set: something before it ends TLS."
+    ),
+    Setting("vtn.webhook_key_file", "path", None, "Its key (PEM)."),
     Setting("vtn.timeout_s", "seconds", 10.0, "How long one request to the VTN may take."),
     Setting("reporting.state", "path", "var/state.db", "Events as last known, and the outbox of reports."),
     Setting(
         "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."
     ),
     Setting(
+        "reporting.jitter_s",
+        "seconds",
+        None,
+        "Within how much time a fleet's reports spread, each gateway at its own moment; none if not set.",
+    ),
+    Setting(
+        "reporting.order",
+        "text",
+        "oldest-first",
+        "What goes first after an outage: oldest-first or newest-first.",
+    ),
+    Setting(
+        "reporting.rate_per_s",
+        "number",
+        None,
+        "How many reports may be sent a second; as many as the VTN takes when not set.",
+    ),
+    Setting(
+        "reporting.most_values", "count", 50_000, "How many values one report tells; more are sent in parts."
+    ),
+    Setting(
+        "reporting.give_up_days", "days", 30.0, "When an undelivered report is given up, and said."
+    ),
+    Setting("reporting.keep_days", "days", 30.0, "How long reports that are done with stay in the list."),
+    Setting(
+        "reporting.coverage_days", "days", 1830.0, "How long the daily coverage of each resource is kept."
+    ),
+    Setting(
+        "reporting.correct_for_s",
+        "seconds",
+        604_800.0,
+        "How long after it was sent a report is corrected by readings that came late (7 days: data hubs "
+        "complete their days within a week).",
+    ),
+    Setting(
         "reporting.allow_negative",
         "flag",
         False,
         "Report net feed-in as negative USAGE and DEMAND; some VTNs refuse values below 0.",
+    ),
+    Setting(
+        "reporting.sub_interval_s",
+        "seconds",
+        900.0,
+        "How long parts of an event's intervals are, where it asks for them and the resource does not say.",
+    ),
+    Setting(
+        "reporting.adhoc_s", "seconds", 900.0, "How often reports are made that the VTN leaves to us."
+    ),
+    Setting(
+        "reporting.time_zone",
+        "text",
+        None,
+        "Zone of the days that baselines and forecasts are made of, such as Europe/Copenhagen; the "
+        "machine's own when not set.",
+    ),
+    Setting(
+        "reporting.window_reading",
+        "text",
+        "automatic",
+        "What a report descriptor's startInterval is: generation-point (where a report is made), "
+        "first-covered (the first it tells), or automatic.",
+    ),
+    Setting(
+        "reporting.all_intervals",
+        "text",
+        "since-last",
+        "What numIntervals -1 tells each time in repeated reports: since-last, or all.",
+    ),
+    Setting(
+        "reporting.forecast_at", "text", "start", "When in its window a forecast is due: start or end."
     ),
     Setting(
         "reporting.max_gap_s",

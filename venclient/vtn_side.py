@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from venclient.client import Listing, VenClient, ensure_resource, ensure_ven
-from venclient.clock import Clock
-from venclient.errors import AuthRefused, StoreError, VenError, VtnError, VtnProblem, WireError
+from venclient.client import (
+    Difference,
+    Listing,
+    Progress,
+    VenClient,
+    Wanted,
+    difference,
+    ensure_ven,
+    reconcile,
+)
+from venclient.client.push import Push
+from venclient.clock import Clock, rest
+from venclient.errors import StoreError, VenError, VtnError, VtnProblem, WireError
 from venclient.model.resource import Resource
 from venclient.notes import Notes, log
-from venclient.openadr.objects import ValuesMap, Ven, VenResource
+from venclient.openadr.objects import Event, Program, Ven, VenResource
 from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Reporter
 from venclient.reporting.eventbook import EventBook
@@ -36,13 +47,18 @@ LONGEST_WAIT_S = 300.0
 STATE_RETRY_S = 10.0
 #: How soon it is asked again for its time, which is all that tells us ours.
 DOUBT_WAIT_S = 10.0
-#: How many resources are registered at the same time.
-REGISTERING = 8
 #: How often the registration is looked at again: a VTN may have lost it, or have granted targets.
 REGISTER_AGAIN_S = 3600.0
 #: How many targets go into one query: an address has room for only so many.
 TARGETS_AT_ONCE = 40
 
+#: How far the clocks may be apart, in seconds, as some utilities require.
+SKEW_ALARM_S = 5.0
+
+#: After how many registered resources it is said how many are left.
+TOLD_EACH = 500
+
+SKEWED = "the clocks are apart"
 UNKEPT = "events are not kept"
 REFUSED = "the VTN refuses"
 BROKEN = "following the VTN broke"
@@ -77,6 +93,11 @@ class VtnSide:
         self.state = "not asked yet"
         self.last_error: str | None = None
         self.ven: Ven | None = None
+        #: Set by whoever tells us that the VTN has changed something.
+        self.wake = asyncio.Event()
+        #: Set once the VTN knows our VEN.
+        self.known = asyncio.Event()
+        self.push: Push | None = None
         self.registered: set[str] = set()
         self._settings = settings
         self._client = client
@@ -91,6 +112,15 @@ class VtnSide:
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
         self._looked_at_s: float | None = None
         self._targets: tuple[str, ...] = ()
+        #: What in a target of 3.0.1 means us.
+        self._own: frozenset[str] = frozenset()
+        spoken = client.known_dialect
+        self._percent_of_full = spoken.percent_of_full if spoken else 1.0
+        if spoken is not None:
+            reporter.options = replace(reporter.options, percent_of_full=spoken.percent_of_full)
+        self._skewed = False
+        #: How far a registration is that is going on; None when none is.
+        self.registering: Progress | None = None
 
     async def follow(self) -> None:
         """Register, then fetch programs and events again and again."""
@@ -111,9 +141,30 @@ class VtnSide:
                 for kind in (UNKEPT, REFUSED, BROKEN):
                     self._notes.end(kind)
                 wait_s = self._settings["vtn.poll_s"]
+                if self.push is not None and self.push.working:
+                    wait_s = max(wait_s, self._settings["vtn.push_poll_s"])
                 if not self._time_is_known():
                     wait_s = min(wait_s, DOUBT_WAIT_S)
-            await self._clock.sleep(wait_s)
+            self._tell_skew()
+            await rest(self._clock, wait_s, self.wake)
+            self.wake.clear()
+
+    def _tell_skew(self) -> None:
+        """Say once that the clocks have come apart: some utilities want them within 5 s of each other."""
+        skew_s = self._client.clock_skew_s
+        # The header tells whole seconds, cut off.
+        skewed = skew_s is not None and not -SKEW_ALARM_S <= skew_s <= SKEW_ALARM_S + 1
+        if skew_s is None or skewed == self._skewed:
+            return
+        self._skewed = skewed
+        if not skewed:
+            self._notes.end(SKEWED)
+            log.info("our clock agrees again with that of %s", self._settings["vtn.url"])
+            return
+        way = "ahead of" if skew_s > 0 else "behind"
+        what = f"{SKEWED}: ours is {abs(skew_s):.0f} s {way} that of {self._settings['vtn.url']}"
+        hint = "check NTP here (timedatectl), and tell the VTN's operator if it is well"
+        self._notes.begin(SKEWED, f"{what}; {hint}")
 
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, VenError):
@@ -127,7 +178,7 @@ class VtnSide:
             cause = f"{type(error).__name__} {status}"
             self._notes.begin(REFUSED, f"VTN: {error}; readings go on, reports wait", cause=cause)
         self.state = "unreachable" if error.transient else "refused"
-        self.last_error = error.what
+        self.last_error = f"{error.what}; {error.hint}" if error.hint else error.what
 
     async def _once(self) -> None:
         if self._looked_at_s is None:
@@ -140,55 +191,48 @@ class VtnSide:
 
     async def _register(self) -> None:
         """Bring the VEN object and those of its resources to what the registry says."""
+        self._percent_of_full = (await self._client.dialect()).percent_of_full
         ven = await ensure_ven(self._client, self._settings["ven.name"])
         if ven.id is None:
             raise WireError("the VTN stored our VEN without an id", subject=ven.ven_name)
         self.ven = ven
-        held = {one.resource_name: one for one in (await self._client.resources(ven.id)).items}
-        bound = asyncio.Semaphore(REGISTERING)
-        stopped: list[VtnError] = []
-
-        async def one(resource: Resource) -> None:
-            async with bound:
-                if stopped:
-                    return  # a VTN that has gone is not asked for each of a thousand
-                name = self._names[resource.resourceID]
-                try:
-                    held[name] = await self._ensure(ven.id or "", resource, held.get(name))
-                except (AuthRefused, VtnError, WireError) as error:
-                    self.registered.discard(resource.resourceID)
-                    if isinstance(error, VtnError) and (error.transient or isinstance(error, AuthRefused)):
-                        stopped.append(error)
-                        return
-                    kind = f"resource {name} is not registered"
-                    self._notes.begin(kind, f"{kind}: {error}")
-                else:
-                    self.registered.add(resource.resourceID)
-                    self._notes.end(f"resource {name} is not registered")
-
-        async with asyncio.TaskGroup() as group:
-            for resource in self._resources.values():
-                group.create_task(one(resource))
-        self._take_grants(ven, held)
-        if stopped and stopped[0].transient:
-            raise stopped[0]
-        if stopped:
+        self.known.set()
+        what = await self._drift(ven.id)
+        done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
+        for id_, name in self._names.items():
+            kind = f"resource {name} is not registered"
+            if name in done.held:
+                self.registered.add(id_)
+                self._notes.end(kind)
+                continue
+            self.registered.discard(id_)
+            if name in done.refused:
+                self._notes.begin(kind, f"{kind}: {done.refused[name]}")
+        self.registering = None
+        self._take_grants(ven, done.held)
+        if done.stopped is not None and done.stopped.transient:
+            raise done.stopped
+        if done.stopped is not None:
             # Somebody else may have registered them: events are followed all the same.
-            self._notes.begin(UNREGISTERED, f"{UNREGISTERED}: {stopped[0]}")
+            self._notes.begin(UNREGISTERED, f"{UNREGISTERED}: {done.stopped}")
         else:
             self._notes.end(UNREGISTERED)
         self._looked_at_s = self._clock.monotonic()
 
-    async def _ensure(self, ven_id: str, resource: Resource, known: VenResource | None) -> VenResource:
+    def _tell_progress(self, progress: Progress) -> None:
+        """Keep how far the registration is, and log it now and then when it takes long."""
+        self.registering = progress if progress.done < progress.of else None
+        if progress.done % TOLD_EACH == 0:
+            log.info("registering resources: %d of %d", progress.done, progress.of)
+
+    async def _drift(self, ven_id: str) -> Difference:
+        """Give what the VTN should hold of our resources and does not."""
         said: list[str] = []
-        wanted = resource_attributes(resource, problems=said)
+        wanted = wanted_resources(self._settings, self._resources.values(), self._names, said)
         for sentence in said:
             self._notes.begin(sentence, sentence)
-        # What others have written on it is not ours to remove.
-        foreign: list[ValuesMap] = list(known.attributes or ()) if known else []
-        attributes = (*wanted, *(one for one in foreign if one.type not in OURS))
-        name = self._names[resource.resourceID]
-        return await ensure_resource(self._client, ven_id, name, attributes, known=known)
+        held = (await self._client.resources(ven_id)).items
+        return difference(wanted, held, ours=OURS, ven_id=ven_id)
 
     def _take_grants(self, ven: Ven, held: Mapping[str, VenResource]) -> None:
         granted = {
@@ -196,9 +240,17 @@ class VtnSide:
             for id_, name in self._names.items()
         }
         of_ven = frozenset(ven.targets or ())
-        self._targets = tuple(sorted(of_ven.union(*granted.values())))
+        self._own = of_ven.union({self._settings["ven.name"]}, self._names.values(), *granted.values())
+        spoken = self._client.known_dialect
+        # A VTN that hides nothing is not asked twice.
+        hides = spoken is None or spoken.grants_targets
+        self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
         self._reporter.resources = [Reportable(id_, name, granted[id_]) for id_, name in self._names.items()]
-        self._reporter.options = replace(self._reporter.options, ven_targets=of_ven)
+        # 3.0.1 writes the VEN itself as a target.
+        of_ven |= {self._settings["ven.name"]}
+        self._reporter.options = replace(
+            self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
+        )
 
     # ---- what we hear
 
@@ -211,6 +263,8 @@ class VtnSide:
         for refused in (*programs.refused, *events.refused):
             self._notes.add(f"{refused.place}: {refused.reason}")
         wanted = set(self._settings["vtn.programs"])
+        if not (await self._client.dialect()).grants_targets:
+            programs, events = self._meant_for_us(programs, events)
         followed = [one for one in programs.items if not wanted or one.program_name in wanted]
         renamed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
         ids = {program.id for program in followed}
@@ -234,6 +288,26 @@ class VtnSide:
                 len(changes.gone),
             )
 
+    def _meant_for_us(
+        self, programs: Listing[Program], events: Listing[Event]
+    ) -> tuple[Listing[Program], Listing[Event]]:
+        """Give listings without what is for others, which a VTN of 3.0.1 shows to everybody."""
+        others = {one.id: one.targets or () for one in programs.items if self._is_for_others(one.targets)}
+        theirs = {
+            one.id: one.targets or ()
+            for one in events.items
+            if one.program_id in others or self._is_for_others(one.targets)
+        }
+        if theirs:
+            first = islice(theirs.items(), 3)
+            more = f"; and {len(theirs) - 3} more" if len(theirs) > 3 else ""
+            some = "; ".join(f"{id_} for {', '.join(to) or 'those of its program'}" for id_, to in first)
+            self._notes.add(f"left out, as for others than this VEN and its resources: {some}{more}")
+        return _without(programs, others), _without(events, theirs)
+
+    def _is_for_others(self, targets: Sequence[str] | None) -> bool:
+        return bool(targets) and self._own.isdisjoint(targets or ())
+
     async def _visible(self, lister: _Lister[S]) -> Listing[S]:
         """Give what the VTN shows us, asked without targets and with those that it granted us."""
         listing = await lister(targets=())
@@ -247,3 +321,21 @@ class VtnSide:
             self._targets = ()
             self._notes.begin(UNTARGETED, f"{UNTARGETED}: {error}")
         return listing
+
+
+def _without(listing: Listing[S], ids: Collection[str | None]) -> Listing[S]:
+    if not ids:
+        return listing
+    items = tuple(one for one in listing.items if getattr(one, "id", None) not in ids)
+    return replace(listing, items=items, ids=listing.ids.difference(ids))
+
+
+def wanted_resources(
+    settings: Settings, resources: Iterable[Resource], names: Mapping[str, str], problems: list[str]
+) -> list[Wanted]:
+    """Give the resources as the VTN should hold them; what cannot be told is named in `problems`."""
+    order = settings["vtn.location_order"]
+    return [
+        Wanted(names[one.resourceID], resource_attributes(one, location_order=order, problems=problems))
+        for one in resources
+    ]

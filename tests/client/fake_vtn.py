@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -36,9 +37,16 @@ class SwiftClock(ManualClock):
 
 
 class FakeVtn:
-    """Answers requests below BASE; `faults` are taken one by one by requests to the API (not for tokens)."""
+    """Answers requests below BASE; `faults` are taken one by one by requests to the API (not for tokens).
 
-    def __init__(self, clock: ManualClock, *, path: str = "/openadr3/3.1.0") -> None:
+    With `etags` listings carry an ETag and may be answered with 304; `old` is a VTN of 3.0.1.
+    """
+
+    def __init__(
+        self, clock: ManualClock, *, path: str = "/openadr3/3.1.0", etags: bool = False, old: bool = False
+    ) -> None:
+        self.etags = etags
+        self.old = old
         self.clock = clock
         self.path = path
         self.requests: list[httpx2.Request] = []
@@ -87,7 +95,7 @@ class FakeVtn:
         special = self.handlers.get((request.method, place))
         if special is not None:
             return special(request)
-        if place == "auth/server":
+        if place == "auth/server" and not self.old:
             return httpx2.Response(200, json={"tokenURL": f"https://vtn.example{self.path}/auth/token"})
         if place == "auth/token":
             return self.grant()
@@ -113,11 +121,17 @@ class FakeVtn:
 
     def _collection(self, request: httpx2.Request, place: str) -> httpx2.Response:
         name, _, id_ = place.partition("/")
+        parts = place.split("/")
+        params = dict(request.url.params)
+        if self.old and parts[0] == "vens" and parts[2:3] == ["resources"]:
+            name, id_, params["venID"] = "resources", "".join(parts[3:]), parts[1]
+        elif self.old and name == "resources":
+            return problem(404)
         held = self.collections.get(name)
         if held is None:
             return problem(404)
-        if request.method == "GET":
-            return httpx2.Response(200, json=page(held, request.url.params))
+        if request.method == "GET" and not id_:
+            return self._listing(request, page(held, params))
         if request.method == "POST":
             new = {"id": f"{name[0].upper()}{len(held) + 1}", **self.body(request)}
             held.append(new)
@@ -125,16 +139,32 @@ class FakeVtn:
         at = next((i for i, one in enumerate(held) if one["id"] == id_), None)
         if at is None:
             return problem(404)
+        if request.method == "GET":
+            return httpx2.Response(200, json=held[at])
         if request.method == "DELETE":
             return httpx2.Response(200, json=held.pop(at))
+        if self.old:  # its PUT replaces the whole object
+            held[at].clear()
+            held[at]["id"] = id_
         held[at] |= self.body(request)
         return httpx2.Response(200, json=held[at])
+
+    def _listing(self, request: httpx2.Request, listed: list[dict[str, Any]]) -> httpx2.Response:
+        response = httpx2.Response(200, json=listed)
+        if not self.etags:
+            return response
+        tag = f'W/"{hashlib.sha1(response.content).hexdigest()}"'
+        if request.headers.get("If-None-Match") == tag:
+            return httpx2.Response(304, headers={"ETag": tag})
+        response.headers["ETag"] = tag
+        return response
 
     # -- its client ---------------------------------------------------------------------------
 
     def client(self, **account: Any) -> VenClient:
         """Give a client of this VTN; `account` members replace those of an account with credentials."""
-        members: dict[str, Any] = {"url": BASE, "client_id": "gw-1", "client_secret": SECRET, **account}
+        url = f"https://vtn.example{self.path}"
+        members: dict[str, Any] = {"url": url, "client_id": "gw-1", "client_secret": SECRET, **account}
         return VenClient(
             VtnAccount(**members),
             self.clock,

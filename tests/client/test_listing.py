@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.client.fake_vtn import FakeVtn, problem
-from venclient.client.listing import Listing, read_listing
+from venclient.client.listing import Listing, Page, read_listing
 from venclient.errors import VtnProblem, VtnUnreachable
-from venclient.openadr.codec import Decoded, decode_list
+from venclient.openadr.codec import decode_list
 from venclient.openadr.objects import Event
 
 
@@ -170,23 +172,69 @@ async def test_row_25_both_target_queries_are_joined(vtn: FakeVtn) -> None:
 @settings(max_examples=60, deadline=None)
 def test_what_rests_is_never_missed_by_a_complete_listing(moves: list[tuple[int, int]], count: int) -> None:
     """With insertions and removals at random pages, a complete listing misses nothing that stayed."""
-    import asyncio
-    import json
-
     held = events(*range(count))
     throughout = {event["id"] for event in held}
     pending = [] if len({kind % 2 for kind, _ in moves}) > 1 else list(moves)
 
-    async def fetch(skip: int, limit: int) -> Decoded[Event]:
+    async def fetch(skip: int, limit: int) -> Page[Event]:
         if skip and pending:
             kind, at = pending.pop(0)
             if kind % 2:
                 held.insert(min(at, len(held)), events(1000 + len(pending))[0])
             elif held:
                 throughout.discard(held.pop(min(at, len(held) - 1))["id"])
-        return decode_list(Event, json.dumps(held[skip : skip + limit]).encode())
+        return Page(decode_list(Event, json.dumps(held[skip : skip + limit]).encode()))
 
     listing = asyncio.run(read_listing(fetch))
 
     if listing.complete:
         assert throughout <= listing.ids
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 160)), max_size=6), st.integers(51, 160))
+@settings(max_examples=60, deadline=None)
+def test_row_39_what_was_known_is_not_missed_whatever_moves(moves: list[tuple[int, int]], count: int) -> None:
+    """Insertions that hide removals between pages do not make a known object vanish that stayed."""
+    held = events(*range(count))
+    known = {event["id"] for event in held}
+    throughout = set(known)
+    pending = list(moves)
+
+    async def fetch(skip: int, limit: int) -> Page[Event]:
+        if skip:
+            for kind, at in pending[:2]:
+                if kind:
+                    held.insert(min(at, len(held)), events(1000 + len(pending))[0])
+                elif held:
+                    throughout.discard(held.pop(min(at, len(held) - 1))["id"])
+            del pending[:2]
+        return Page(decode_list(Event, json.dumps(held[skip : skip + limit]).encode()))
+
+    listing = asyncio.run(read_listing(fetch, known))
+
+    if listing.complete:
+        assert throughout <= listing.ids
+
+
+async def test_row_39_an_object_hidden_between_pages_is_looked_for_again() -> None:
+    """One moves over the page's end while another goes: the pages agree, and still none is missed."""
+    held = events(*range(120))
+    known = {event["id"] for event in held}
+    passes = 0
+
+    async def fetch(skip: int, limit: int) -> Page[Event]:
+        nonlocal passes
+        passes += not skip
+        if skip and passes == 1 and held[0]["id"] == "E0":
+            del held[0]
+            held.insert(0, held.pop(60))
+        return Page(decode_list(Event, json.dumps(held[skip : skip + limit]).encode()))
+
+    careless = await read_listing(fetch)
+    held[:] = events(*range(120))
+    passes = 0
+    careful = await read_listing(fetch, known)
+
+    assert "E61" not in careless.ids
+    assert careful.complete
+    assert careful.ids == {f"E{number}" for number in range(1, 120)}

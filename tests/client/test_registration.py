@@ -95,17 +95,6 @@ async def test_a_lost_answer_registers_once(vtn: FakeVtn) -> None:
     assert resource.id == "R1"
 
 
-async def test_a_known_resource_costs_no_request(vtn: FakeVtn) -> None:
-    """What was listed and fits is given back as it is."""
-    async with vtn.client() as client:
-        first = await ensure_resource(client, "V1", "main", SITE)
-        sent = len(vtn.requests)
-
-        assert await ensure_resource(client, "V1", "main", SITE, known=first) == first
-
-    assert len(vtn.requests) == sent
-
-
 async def test_another_conflict_free_refusal_passes(vtn: FakeVtn) -> None:
     """A refusal that is no conflict is the caller's to see."""
     vtn.handlers["POST", "vens"] = lambda request: problem(400, detail="no")

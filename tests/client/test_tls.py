@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,7 @@ import pytest
 from tests.client.fake_vtn import SwiftClock
 from tests.peers import missing
 from venclient.client import VenClient, VtnAccount
-from venclient.errors import VtnUnreachable
+from venclient.errors import ConfigError, VtnUnreachable
 from venclient.openadr.objects import Report
 
 pytestmark = pytest.mark.peer
@@ -91,6 +93,37 @@ async def server(body: bytes | None, tls: ssl.SSLContext | None = None) -> Async
         await listening.wait_closed()
 
 
+@contextmanager
+def strict_server(tls: ssl.SSLContext | None) -> Iterator[str]:
+    """Serve as `server` does, on plain sockets in a thread: they tell a client why its handshake failed."""
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    wrapped = tls.wrap_socket(connection, server_side=True) if tls else connection
+                    with wrapped:
+                        wrapped.recv(65_536)
+                        wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(PROGRAMS))
+                        wrapped.sendall(b"Connection: close\r\n\r\n" + PROGRAMS)
+                except OSError:
+                    continue
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listening.getsockname()[1]}/openadr3/3.1.0"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(5)
+
+
 async def programs(account: VtnAccount) -> list[str]:
     async with VenClient(account, SwiftClock()) as client:
         return [program.program_name for program in (await client.programs()).items]
@@ -125,9 +158,48 @@ async def test_row_06_a_vtn_with_tls_1_1_only_is_refused(certificate: Certificat
         tls.set_ciphers("ALL:@SECLEVEL=0")
         tls.minimum_version = ssl.TLSVersion.TLSv1
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with server(PROGRAMS, tls) as url:
-        with pytest.raises(VtnUnreachable):
-            await programs(VtnAccount(url=url, verify=False, retries=0))
+    with strict_server(tls) as url, pytest.raises(VtnUnreachable, match=r"TLS 1\.2"):
+        await programs(VtnAccount(url=url, verify=False, retries=0))
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_row_05_a_vtn_that_asks_for_a_client_certificate_gets_ours(
+    certificate: Certificate, newest: ssl.TLSVersion
+) -> None:
+    """With our certificate and key it answers; without, the error says what to set."""
+    tls = server_tls(certificate)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(certificate.file)
+    tls.maximum_version = newest
+    with strict_server(tls) as url:
+        known = VtnAccount(
+            url=url, ca_file=certificate.file, cert_file=certificate.file, key_file=certificate.key
+        )
+        assert await programs(known) == ["day-ahead"]
+        with pytest.raises(VtnUnreachable, match=r"vtn\.cert_file"):
+            await programs(VtnAccount(url=url, ca_file=certificate.file, retries=0))
+
+
+async def test_row_06_what_is_too_old_is_said(certificate: Certificate) -> None:
+    """A VTN without TLS at its address is told apart from one that is away."""
+    with strict_server(None) as url, pytest.raises(VtnUnreachable, match=r"TLS 1\.2") as caught:
+        await programs(VtnAccount(url=url, retries=0))
+
+    assert "vtn.url" in caught.value.hint
+
+
+def test_an_encrypted_key_is_refused_without_asking_anybody(certificate: Certificate, tmp_path: Path) -> None:
+    """OpenSSL would ask for the password at the terminal of the service."""
+    locked = tmp_path / "locked.pem"
+    subprocess.run(
+        ["openssl", "ec", "-in", certificate.key, "-out", locked, "-aes256", "-passout", "pass:secret"],
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
+    account = VtnAccount(url="https://127.0.0.1", cert_file=certificate.file, key_file=locked)
+    with pytest.raises(ConfigError, match="certificate file"):
+        account.tls_context()
 
 
 async def test_plain_http_works_where_it_is_allowed() -> None:

@@ -130,7 +130,7 @@ async def test_row_07_the_token_service_is_where_the_vtn_says(
         200, json={"tokenURL": "https://login.example/t"}
     )
     client = vtn.client()
-    client._transport = httpx2.MockTransport(answer)
+    client._talk._transport = httpx2.MockTransport(answer)
     async with client:
         await client.events()
 
@@ -238,7 +238,7 @@ async def test_row_14_secrets_are_in_no_log_repr_or_error(
         with pytest.raises(VtnProblem) as caught:
             await client.events()
         told = f"{caught.value} {caught.value.detail}"
-        shown = f"{told} {client!r} {client._tokens!r} {client.status} {client._account!r}"
+        shown = f"{told} {client!r} {client._talk.tokens!r} {client.status} {client._account!r}"
 
     assert "***" in shown
     for secret in (SECRET, "token-1", "s3cret"):

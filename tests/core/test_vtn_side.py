@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,19 +38,24 @@ class Options:
     """What of a reporter's options is set here."""
 
     ven_targets: frozenset[str] = frozenset()
+    percent_of_full: float = 1.0
 
 
 class Site:
     """A VtnSide against a fake VTN."""
 
-    def __init__(self, folder: Path, *names: str, programs: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, *names: str, programs: tuple[str, ...] = (), vtn: FakeVtn | None = None
+    ) -> None:
         self.clock = ManualClock()
-        self.vtn = FakeVtn(self.clock)
+        self.vtn = vtn or FakeVtn(self.clock)
+        self.vtn.clock = self.clock
         self.book = EventBook(folder / "state.db")
         self.reporter = SimpleNamespace(resources=[], options=Options())
-        self.client = self.vtn.client(retries=0)
+        self.client = self.vtn.client(retries=0, version="probe")
         self.notes = Notes()
-        values = {"ven.name": "ven", "vtn.poll_s": 60.0, "vtn.programs": programs}
+        values: dict[str, Any] = {"ven.name": "ven", "vtn.url": "https://vtn.example", "vtn.poll_s": 60.0}
+        values |= {"vtn.programs": programs, "vtn.location_order": "lon_lat"}
         self.side = VtnSide(
             Settings(values, {}, folder),
             self.client,
@@ -206,3 +212,109 @@ async def test_a_bug_ends_nothing_and_is_traced_once(
             assert site.side.state == "connected"
 
     assert len([one for one in caplog.records if one.exc_info]) == 1
+
+
+@pytest.mark.parametrize(("skew_s", "alarmed"), [(60, True), (-60, True), (7, True), (-7, True), (4, False)])
+async def test_row_70_clocks_that_come_apart_are_said_once_with_what_to_do(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, skew_s: float, alarmed: bool
+) -> None:
+    """Beyond 5 s there is one note with which way and where to look, and one line when it is well."""
+    caplog.set_level(logging.INFO, logger="venclient")
+    site = Site(tmp_path)
+    site.has("E1")
+    site.vtn.skew_s = skew_s
+    async with site.following():
+        await site.run(600)
+        notes = [note for note in site.notes if "clocks are apart" in note]
+        site.vtn.skew_s = 0
+        await site.run(600)
+
+    assert len(notes) == alarmed
+    if alarmed:
+        assert ("behind" if skew_s > 0 else "ahead of") in notes[0]
+        assert "https://vtn.example" in notes[0]
+        assert "timedatectl" in notes[0]
+    said = [record.levelname for record in caplog.records if "clock" in record.getMessage()]
+    assert said == (["ERROR", "INFO"] if alarmed else [])
+
+
+async def test_row_04_a_refused_certificate_is_in_the_status_with_what_to_set(tmp_path: Path) -> None:
+    """The status says why the VTN is not spoken to, and which setting would help."""
+    site = Site(tmp_path)
+    refused = ssl.SSLCertVerificationError("self-signed certificate")
+    failure = httpx2.ConnectError("TLS")
+    failure.__cause__ = refused
+    site.vtn.faults = [failure] * 50
+    async with site.following():
+        assert site.side.state == "unreachable"
+        assert "certificate was refused" in str(site.side.last_error)
+        assert "vtn.ca_file" in str(site.side.last_error)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Site:
+    """Give a site with the resource "bar" at a VTN of 3.0.1."""
+    return Site(tmp_path, "bar", vtn=FakeVtn(ManualClock(), path="/openadr3/3.0.1", old=True))
+
+
+async def test_row_71_a_vtn_of_3_0_1_is_registered_with_and_followed(old: Site) -> None:
+    """Nested resources, and what is whole in PERCENT told to the reports."""
+    old.has("E1")
+    async with old.following():
+        assert old.side.state == "connected"
+        assert old.side.registered == {"bar"}
+        assert set(old.book.events) == {"E1"}
+
+    assert len(old.vtn.calls("POST", "vens/V1/resources")) == 1
+    assert old.reporter.options.percent_of_full == 100.0
+    assert old.client.status.version == "3.0.1"
+
+
+@pytest.mark.parametrize(
+    ("targets", "ours"),
+    [
+        ([], True),
+        ([("VEN_NAME", "ven")], True),
+        ([("VEN_NAME", "another")], False),
+        ([("RESOURCE_NAME", "bar")], True),
+        ([("RESOURCE_NAME", "their-bar")], False),
+        ([("GROUP", "north")], True),
+        ([("GROUP", "south")], False),
+        ([("GROUP", "south"), ("VEN_NAME", "ven")], True),
+    ],
+)
+async def test_row_71_events_for_others_are_left_to_them(
+    old: Site, targets: list[tuple[str, str]], ours: bool
+) -> None:
+    """A VTN of 3.0.1 shows everybody everything: what is addressed to others is left out, and said."""
+    group = [{"type": "GROUP", "values": ["north"]}]
+    old.vtn.collections["vens"] = [{"id": "V1", "venName": "ven", "targets": group}]
+    old.has("E1", "E2")
+    old.vtn.collections["events"][0]["targets"] = [{"type": kind, "values": [one]} for kind, one in targets]
+    async with old.following():
+        assert set(old.book.events) == ({"E1", "E2"} if ours else {"E2"})
+        assert any("as for others" in note for note in old.notes) == (not ours)
+
+
+async def test_row_71_events_of_programs_for_others_are_left_to_them_too(old: Site) -> None:
+    """A program that is addressed to others takes its events along; what was ours before is let go."""
+    old.has("E1")
+    async with old.following():
+        assert set(old.book.events) == {"E1"}
+        theirs = [{"type": "VEN_NAME", "values": ["another"]}]
+        old.vtn.collections["programs"][0]["targets"] = theirs
+        await old.run(120)
+        assert not old.book.events
+        assert not old.book.programs
+
+
+async def test_row_39_an_unchanged_listing_keeps_events(tmp_path: Path) -> None:
+    """A VTN that answers 304 for hours has not lost its events; a deletion is noticed all the same."""
+    site = Site(tmp_path, vtn=FakeVtn(ManualClock(), etags=True))
+    site.has("E1", "E2")
+    async with site.following():
+        await site.run(3000)
+        assert set(site.book.events) == {"E1", "E2"}
+        site.has("E2")
+        await site.run(120)
+        assert set(site.book.events) == {"E2"}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
-from venclient.openadr.objects import ValuesMap, Ven, VenResource
+from venclient.openadr.objects import ValuesMap
 from venclient.reporting.registration import (
-    own_ven,
-    plan_registration,
     resource_attributes,
     resource_names,
 )
@@ -95,7 +92,7 @@ def test_reserved_and_empty_names_are_replaced() -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.text(max_size=140), max_size=8), st.randoms(use_true_random=False))
-def test_row_16_names_are_unique_and_fit(texts: list[str], rng: Any) -> None:
+def test_row_22_names_are_unique_and_fit(texts: list[str], rng: Any) -> None:
     """Whatever sites are called, names are unique, 1 to 128 characters, and do not depend on order."""
     sites = [site(f"{n:08d}-id", text) for n, text in enumerate(texts)]
     shuffled = list(sites)
@@ -105,62 +102,3 @@ def test_row_16_names_are_unique_and_fit(texts: list[str], rng: Any) -> None:
     assert len(sites) == len(set(names.values()))
     assert all(1 <= len(name) <= 128 for name in names.values())
     assert names == resource_names(shuffled)
-
-
-def test_row_22_plan_creates_updates_and_leaves_alone() -> None:
-    """New sites are created, changed ones updated under the VTN's id, equal ones left; others untouched."""
-    sites = [site("a", "New"), site("b", "Changed"), site("c", "Same")]
-    same = VenResource(
-        id="R3", resource_name="Same", ven_id="V", attributes=list(resource_attributes(sites[2]))
-    )
-    changed = VenResource(
-        id="R2",
-        resource_name="Changed",
-        ven_id="V",
-        attributes=[
-            ValuesMap(type="MAX_POWER_CONSUMPTION", values=[1.0]),
-            ValuesMap(type="X_OPERATOR", values=["kept"]),
-        ],
-    )
-    stray = VenResource(id="R9", resource_name="Stray", ven_id="V")
-    foreign = VenResource(id="R8", resource_name="New", ven_id="other")
-    plan = plan_registration(sites, [same, changed, stray, foreign], ven_id="V")
-
-    assert [one.name for one in plan.create] == ["New"]
-    assert [("Changed", changed)] == [(one.name, one.known) for one in plan.update]
-    assert values(plan.update[0].attributes)["X_OPERATOR"] == ["kept"]
-    assert values(plan.update[0].attributes)["MAX_POWER_CONSUMPTION"] == [50.0]
-    assert {"c": same} == plan.unchanged
-    assert (stray,) == plan.unclaimed
-    assert not plan.is_done
-
-
-def test_row_21_second_registration_changes_nothing() -> None:
-    """What was registered, read back with whole numbers and other attributes, needs no change."""
-    sites = [site("a", "Hotel"), site("b", "Hotel")]
-    first = plan_registration(sites, [])
-    listed = [
-        VenResource(
-            id=one.name,
-            resource_name=one.name,
-            attributes=[
-                ValuesMap(
-                    type=attribute.type,
-                    values=[
-                        int(v) if isinstance(v, float) and v.is_integer() else v for v in attribute.values
-                    ],
-                )
-                for attribute in one.attributes
-            ]
-            + [ValuesMap(type="X", values=[1])],
-        )
-        for one in first.create
-    ]
-
-    assert plan_registration(sites, listed).is_done
-
-
-@pytest.mark.parametrize(("name", "found"), [("gw", True), ("other", False)])
-def test_own_ven_is_found_by_name(name: str, found: bool) -> None:
-    """The VEN's object is the one of its name."""
-    assert found == (own_ven([Ven(ven_name="gw")], name) is not None)

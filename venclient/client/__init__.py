@@ -1,8 +1,32 @@
 """The VEN's client: one account at one VTN over HTTP(S), and registration there."""
 
 from venclient.client.account import VtnAccount
+from venclient.client.dialect import Dialect
+from venclient.client.difference import Difference, Drift, Update, Wanted, difference
 from venclient.client.listing import Listing
-from venclient.client.registration import ensure_resource, ensure_ven
+from venclient.client.registration import (
+    Progress,
+    Reconciled,
+    ensure_resource,
+    ensure_ven,
+    reconcile,
+)
 from venclient.client.ven_client import ClientStatus, VenClient
 
-__all__ = ["ClientStatus", "Listing", "VenClient", "VtnAccount", "ensure_resource", "ensure_ven"]
+__all__ = [
+    "ClientStatus",
+    "Dialect",
+    "Difference",
+    "Drift",
+    "Listing",
+    "Progress",
+    "Reconciled",
+    "Update",
+    "VenClient",
+    "VtnAccount",
+    "Wanted",
+    "difference",
+    "ensure_resource",
+    "ensure_ven",
+    "reconcile",
+]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from venclient.client.dialect import PROBE, V3_1, VERSIONS
 from venclient.errors import ConfigError
 
 _HTTP_HINT = "use https://, or write vtn.allow_http = true for a test on one machine"
@@ -21,7 +22,8 @@ class VtnAccount:
     `url` is the VTN's base with its version path. Without `client_id` no token is asked for.
     `ca_file` (PEM) replaces the system's authorities; `verify=False` accepts any certificate and is
     for tests. `cert_file` and `key_file` are our own certificate, for VTNs that ask for one.
-    `timeout_s` bounds one request, in seconds; `retries` how often it is repeated.
+    `version` is "3.1", "3.0.1" or "probe", which finds it out with the first request. `timeout_s`
+    bounds one request, in seconds; `retries` how often it is repeated.
     """
 
     url: str
@@ -34,6 +36,7 @@ class VtnAccount:
     cert_file: Path | None = None
     key_file: Path | None = None
     verify: bool = True
+    version: str = V3_1.version
     timeout_s: float = 10.0
     retries: int = 3
 
@@ -44,6 +47,10 @@ class VtnAccount:
             problems += self._address_problems("vtn.token_url", self.token_url)
         if self.client_id is not None and self.client_secret is None:
             problems.append("vtn.client_secret: is missing; vtn.client_id asks for one")
+        if self.key_file is not None and self.cert_file is None:
+            problems.append("vtn.key_file: belongs to vtn.cert_file, which is missing")
+        if self.version != PROBE and self.version not in VERSIONS:
+            problems.append(f"vtn.version: {self.version!r} is not {', '.join(VERSIONS)} or {PROBE}")
         if self.timeout_s <= 0:
             problems.append(f"vtn.timeout_s: {self.timeout_s} is not above 0; give seconds")
         if problems:
@@ -85,7 +92,9 @@ class VtnAccount:
             else:
                 context = httpx2.create_ssl_context()
             if self.cert_file is not None:
-                context.load_cert_chain(str(self.cert_file), str(self.key_file) if self.key_file else None)
+                key_file = str(self.key_file) if self.key_file else None
+                # A password keeps OpenSSL from asking for one at the terminal of a service.
+                context.load_cert_chain(str(self.cert_file), key_file, password="")
         except (OSError, ssl.SSLError) as error:
             named = (
                 self.ca_file if self.cert_file is None else f"{self.ca_file or ''} {self.cert_file}".strip()

@@ -34,8 +34,6 @@ _BACKOFF_CAP_S = 30.0
 #: A VTN that asks for more patience than this is not waited for within a call, but left alone until then.
 _LONGEST_WAIT_S = 60.0
 _LONGEST_HOLD_S = 3600.0
-#: Some utilities require clocks to agree to 5 s (Definition.md leaves it open).
-_SKEW_ALARM_S = 5.0
 
 #: Failures before anything was sent: the VTN cannot have acted on the request.
 _NOTHING_SENT = (
@@ -46,6 +44,10 @@ _NOTHING_SENT = (
     httpx2.UnsupportedProtocol,
     httpx2.LocalProtocolError,
 )
+
+#: Names that OpenSSL has for failures of a handshake.
+_VERSION_REASONS = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER", "HTTP_REQUEST")
+_IDENTITY_REASONS = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA")
 
 Params = Sequence[tuple[str, str]]
 
@@ -63,6 +65,11 @@ class Answer:
     def ok(self) -> bool:
         """True for 2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def unchanged(self) -> bool:
+        """True for 304: what is held already is still so."""
+        return self.status == 304
 
 
 @dataclass(slots=True)
@@ -93,7 +100,6 @@ class Exchange:
         self._rng = rng
         self._held_until: dict[str, float] = {}
         self._reachable = True
-        self._skewed = False
 
     async def send(
         self,
@@ -176,16 +182,18 @@ class Exchange:
         except TimeoutError as error:
             raise self._unreachable(subject, f"no answer in {self._account.timeout_s:g} s", error) from error
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            raise self._unreachable(subject, str(error) or type(error).__name__, error) from error
+            what = str(error) or f"the connection was cut ({type(error).__name__})"
+            raise self._unreachable(subject, what, error) from error
         self._note_date(response.headers)
         return Answer(response.status_code, response.content, response.headers, subject)
 
     def _unreachable(self, subject: str, what: str, error: Exception) -> VtnUnreachable:
-        refused = _certificate_error(error)
         hint = "check the network and vtn.url"
-        if refused is not None:
-            what = f"its certificate was refused ({refused.verify_message or refused})"
-            hint = "set vtn.ca_file to the VTN's certificate authority, or have its certificate renewed"
+        cut = isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError)
+        if cut and self._account.url.startswith("https:") and self._account.cert_file is None:
+            # With TLS 1.3 a server refuses only after the handshake, and may have closed by then.
+            hint += ", and whether it asks for a certificate of ours (vtn.cert_file)"
+        what, hint = _told_of_tls(error) or (what, hint)
         failure = VtnUnreachable(self._clean(what), subject=subject, hint=hint)
         failure.ambiguous = not isinstance(error, _NOTHING_SENT)
         failure.__cause__ = error
@@ -230,18 +238,10 @@ class Exchange:
         said = _http_date(headers.get("Date", ""))
         if said is None or headers.get("Age", "0").strip() != "0":
             return  # a cache's copy tells an old time
-        skew_s = (self._clock.now() - said).total_seconds()
-        self.tally.clock_skew_s = skew_s
-        # Whole seconds are all that the header tells.
-        skewed = abs(skew_s) > _SKEW_ALARM_S + 1
-        if skewed and not self._skewed:
-            log.warning("our clock differs by %.0f s from that of %s; check NTP", skew_s, self._account.url)
-        elif self._skewed and not skewed:
-            log.info("our clock agrees again with that of %s", self._account.url)
-        self._skewed = skewed
+        self.tally.clock_skew_s = (self._clock.now() - said).total_seconds()
 
     def _answered(self, answer: Answer) -> None:
-        if answer.ok:
+        if answer.ok or answer.unchanged:
             self.tally.last_ok = self._clock.now()
         if not self._reachable:
             self._reachable = True
@@ -260,7 +260,7 @@ class Exchange:
 
 
 def _hint(answer: Answer, *, told: bool) -> str:
-    if 300 <= answer.status < 400:
+    if 300 <= answer.status < 400 and not answer.unchanged:
         return f"it points to {answer.headers.get('Location', 'nowhere')}; set vtn.url to the VTN itself"
     if answer.status == 404 and not told:
         return "check that vtn.url ends with the VTN's version path"
@@ -275,12 +275,33 @@ def _http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+def _told_of_tls(error: BaseException) -> tuple[str, str] | None:
+    """Say what went wrong with TLS, and what to do; None when it is not about that."""
+    refused = _tls_error(error)
+    if isinstance(refused, ssl.SSLCertVerificationError):
+        what = f"its certificate was refused ({getattr(refused, 'verify_message', '') or refused})"
+        return what, "set vtn.ca_file to the VTN's certificate authority, or have its certificate renewed"
+    reason = str(refused.reason or "") if refused is not None else ""
+    if any(word in reason for word in _VERSION_REASONS):
+        what = f"speaks no TLS 1.2 or newer there ({reason.lower().replace('_', ' ')})"
+        return what, "check host and port of vtn.url; older TLS is refused"
+    if any(word in reason for word in _IDENTITY_REASONS):
+        what = f"broke off the TLS handshake ({reason.lower().replace('_', ' ')})"
+        return what, "it may want a certificate of ours: set vtn.cert_file and vtn.key_file"
+    return None
+
+
+def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     for _ in range(10):
-        if error is None or isinstance(error, ssl.SSLCertVerificationError):
+        if error is None or isinstance(error, ssl.SSLError):
             return error
         error = error.__cause__ or error.__context__
     return None
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    found = _tls_error(error)
+    return found if isinstance(found, ssl.SSLCertVerificationError) else None
 
 
 def _certificate_refused(error: VtnError) -> bool:

@@ -1,12 +1,13 @@
 """Whole listings out of pages of at most 50, with a watch for lists that move while they are read.
 
 Each page begins with the last element of the page before it. When another one stands there, something
-was inserted, removed or reordered meanwhile, and the listing is read again.
+was inserted, removed or reordered meanwhile, and the listing is read again; and so it is when a later page
+has changed while the ones before it were taken as unchanged, or when an object is missing that was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,8 +20,17 @@ S = TypeVar("S", bound=msgspec.Struct)
 PAGE = 50
 _PASSES = 4
 
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[S]):
+    """A page as far as it could be read; `changed` when another one was held under its address."""
+
+    decoded: Decoded[S]
+    changed: bool = False
+
+
 #: Gives the page of at most `limit` elements from position `skip`.
-FetchPage = Callable[[int, int], Awaitable[Decoded[S]]]
+FetchPage = Callable[[int, int], Awaitable[Page[S]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +64,18 @@ class _Pass(Generic[S]):
         self.items: list[S] = []
         self.refused: list[Refused] = []
         self.ids: set[str] = set()
+        self.pages = 0
         self.steady = True
         self.nameless = False
 
     async def read(self, fetch: FetchPage[S]) -> None:
         skip, last_id = 0, None
         while True:
-            page = await fetch(skip, PAGE)
+            got = await fetch(skip, PAGE)
+            page = got.decoded
+            self.pages += 1
+            if skip and got.changed:
+                self.steady = False
             if skip and last_id is not None and (not page.ids or page.ids[0] != last_id):
                 self.steady = False
             news = self._take(page)
@@ -84,18 +99,22 @@ class _Pass(Generic[S]):
         return len(self.items) + len(self.refused) > before
 
 
-async def read_listing(fetch: FetchPage[S]) -> Listing[S]:
+async def read_listing(fetch: FetchPage[S], known: Collection[str] = ()) -> Listing[S]:
     """Read all pages; again, a few times, when the list moved. Errors of `fetch` pass through.
 
     A listing that moves each time counts as complete once two readings in a row found the same ids
-    (some VTNs give equal objects in changing order).
+    (some VTNs give equal objects in changing order). That one of the `known` ids is missing from
+    several pages is believed of two readings only: two changes at once can hide an object between pages.
     """
     earlier: set[str] | None = None
-    for turn in range(_PASSES):
+    for _ in range(_PASSES):
         reading: _Pass[S] = _Pass()
         await reading.read(fetch)
-        complete = (reading.steady or reading.ids == earlier) and not reading.nameless
-        if complete or reading.nameless or turn == _PASSES - 1:
+        complete = reading.steady
+        if reading.pages > 1 and not reading.ids.issuperset(known):
+            complete = False
+        complete = (complete or reading.ids == earlier) and not reading.nameless
+        if complete or reading.nameless:
             break
         earlier = reading.ids
     return Listing(tuple(reading.items), tuple(reading.refused), complete, frozenset(reading.ids))

@@ -1,10 +1,23 @@
-"""Registration that may be repeated: the VEN and its resources exist once, however often it is asked for."""
+"""Registration that may be repeated: the VEN and its resources exist once, however often it is asked for.
+
+`reconcile` does what a `Difference` asks for, several requests at a time. It keeps nothing of its own:
+when it is broken off, the next difference is smaller by what was done.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from venclient.client.difference import Difference, Update, Wanted, drifts_of
 from venclient.client.ven_client import Attributes, VenClient
-from venclient.errors import VtnProblem
+from venclient.errors import AuthRefused, VenError, VtnError, VtnProblem, WireError
 from venclient.openadr.objects import ValuesMap, Ven, VenResource
+
+#: How many resources are registered at the same time.
+AT_ONCE = 8
 
 _TAKEN = "another client of this VTN holds it; choose another ven.name or ask the VTN's operator"
 
@@ -25,36 +38,125 @@ async def ensure_ven(client: VenClient, name: str, attributes: Attributes = None
             found = await _named_ven(client, name) or await _renamed_ven(client)
             if found is None:
                 raise _taken(problem, name) from problem
-    if found.id is None or (found.ven_name == name and not _differ(found.attributes, attributes)):
+    held = found.attributes or ()
+    wanted = held if attributes is None else attributes
+    fits = not drifts_of(wanted, held, ours={one.type for one in held})
+    if found.id is None or (found.ven_name == name and fits):
         return found
-    return await client.update_ven(found.id, name, attributes if attributes is not None else found.attributes)
+    return await client.update_ven(found.id, name, wanted)
+
+
+class ResourcePort(Protocol):
+    """What of a `VenClient` registers resources."""
+
+    async def create_resource(self, ven_id: str, name: str, attributes: Attributes = None) -> VenResource:
+        """Create a resource; `VtnProblem.is_conflict` when its name exists."""
+        ...
+
+    async def update_resource(
+        self, resource_id: str, ven_id: str, name: str, attributes: Attributes = None
+    ) -> VenResource:
+        """Replace name and attributes of a resource."""
+        ...
+
+    async def find_resource(self, ven_id: str, name: str) -> VenResource | None:
+        """Give the resource of that name, None when the VTN lists none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a reconciliation is: resources looked after, of how many; `failed` among them."""
+
+    done: int
+    of: int
+    failed: int
+
+
+@dataclass
+class Reconciled:
+    """What became of it: objects as the VTN holds them now, and refusals, both by resource name.
+
+    `stopped` is why it was given up before the end, when the VTN had gone or refused us as a whole:
+    those that are in neither were not asked for, or their fate is not known.
+    """
+
+    held: dict[str, VenResource] = field(default_factory=dict)
+    created: int = 0
+    updated: int = 0
+    refused: dict[str, VenError] = field(default_factory=dict)
+    stopped: VtnError | None = None
+
+
+async def reconcile(
+    client: ResourcePort,
+    ven_id: str,
+    what: Difference,
+    *,
+    at_once: int = AT_ONCE,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Reconciled:
+    """Create and update what a difference asks for, at most `at_once` at a time.
+
+    One that is refused stops no other. A VTN that has gone, or refuses the token or scope, is not asked
+    for each of a thousand: it ends there. Nothing is deleted.
+    """
+    result = Reconciled(held={one.resource_name: one for one in what.adopt})
+    steps: Iterator[Wanted | Update] = iter((*what.create, *what.update))
+    of, done = len(what.create) + len(what.update), 0
+
+    async def work() -> None:
+        nonlocal done
+        for step in steps:
+            if result.stopped is not None:
+                return
+            name = step.name if isinstance(step, Wanted) else step.wanted.name
+            try:
+                result.held[name] = await _done(client, ven_id, step)
+            except (VtnError, WireError) as error:
+                if isinstance(error, VtnError) and (error.transient or isinstance(error, AuthRefused)):
+                    result.stopped = result.stopped or error
+                    return
+                result.refused[name] = error
+            else:
+                result.created += isinstance(step, Wanted)
+                result.updated += isinstance(step, Update)
+            done += 1
+            progress(Progress(done, of, len(result.refused)))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(max(1, min(at_once, of))):
+            group.create_task(work())
+    return result
+
+
+async def _done(client: ResourcePort, ven_id: str, step: Wanted | Update) -> VenResource:
+    if isinstance(step, Wanted):
+        return await ensure_resource(client, ven_id, step.name, step.attributes)
+    if step.held.id is None:
+        raise WireError("stands at the VTN without an id", subject=step.wanted.name)
+    return await client.update_resource(step.held.id, ven_id, step.wanted.name, step.attributes)
 
 
 async def ensure_resource(
-    client: VenClient,
-    ven_id: str,
-    name: str,
-    attributes: Attributes = None,
-    *,
-    known: VenResource | None = None,
+    client: ResourcePort, ven_id: str, name: str, attributes: Attributes = None
 ) -> VenResource:
-    """Give one resource of the VEN: `known` when it fits, or found, created, adopted or updated.
+    """Give one resource of the VEN: created, or adopted and brought up to date where its name exists.
 
-    Pass what `client.resources(ven_id)` listed as `known`, to save a request for each resource.
+    `VtnProblem.is_conflict` when the VTN says that the name exists, and lists no such resource of ours.
     """
-    found = known or await _named_resource(client, ven_id, name)
-    if found is None:
-        try:
-            return await client.create_resource(ven_id, name, attributes)
-        except VtnProblem as problem:
-            if not problem.is_conflict:
-                raise
-            found = await _named_resource(client, ven_id, name)
-            if found is None:
-                raise _taken(problem, name) from problem
-    if found.id is None or not _differ(found.attributes, attributes):
+    try:
+        return await client.create_resource(ven_id, name, attributes)
+    except VtnProblem as problem:
+        if not problem.is_conflict:
+            raise
+        found = await client.find_resource(ven_id, name)
+        if found is None:
+            raise _taken(problem, name) from problem
+    # Attributes of others and another order are no change.
+    if found.id is None or not drifts_of(attributes or (), found.attributes, ours=()):
         return found
-    return await client.update_resource(found.id, ven_id, name, attributes)
+    return await client.update_resource(found.id, ven_id, name, _merged(found.attributes, attributes))
 
 
 async def _named_ven(client: VenClient, name: str) -> Ven | None:
@@ -72,13 +174,6 @@ async def _renamed_ven(client: VenClient) -> Ven | None:
     return own[0] if len(own) == 1 else None
 
 
-async def _named_resource(client: VenClient, ven_id: str, name: str) -> VenResource | None:
-    for resource in (await client.resources(ven_id, name=name)).items:
-        if resource.resource_name == name:
-            return resource
-    return None
-
-
 def _taken(problem: VtnProblem, name: str) -> VtnProblem:
     return VtnProblem(
         f"the name {name!r} is taken",
@@ -90,12 +185,6 @@ def _taken(problem: VtnProblem, name: str) -> VtnProblem:
     )
 
 
-def _differ(held: list[ValuesMap] | None, wanted: Attributes) -> bool:
-    """True when attributes are wanted that are not held; numbers count by value, other order is no change."""
-    if wanted is None:
-        return False
-    return _by_type(held or ()) != _by_type(wanted)
-
-
-def _by_type(attributes: list[ValuesMap] | tuple[()] | Attributes) -> dict[str, list[object]]:
-    return {attribute.type: list(attribute.values) for attribute in attributes or ()}
+def _merged(held: list[ValuesMap] | None, wanted: Attributes) -> list[ValuesMap]:
+    ours = {one.type for one in wanted or ()}
+    return [*(wanted or ()), *(one for one in held or () if one.type not in ours)]

@@ -39,6 +39,8 @@ class TokenSource:
         self._attempts = 0
         self._failure: VtnError | None = None
         self._endpoint: str | None = None
+        #: Whether the VTN tells its token service (GET /auth/server); None before it was asked.
+        self.discovered: bool | None = None
         exchange.secrets = self._own_secrets()
 
     def __repr__(self) -> str:
@@ -128,20 +130,13 @@ class TokenSource:
         return self._endpoint
 
     async def _discover(self) -> str:
-        base = self._account.url + "/"
-        answer = await self._exchange.send(
-            "GET", base + "auth/server", headers={"Accept": "application/json"}
-        )
-        if not answer.ok:
-            return base + "auth/token"
-        try:
-            url = urljoin(base, CODEC_31.decode(AuthServer, answer.body).token_url)
-        except (WireError, ValueError):
-            log.warning("%s tells no tokenURL; asking at its /auth/token", answer.subject)
-            return base + "auth/token"
+        fallback = self._account.url + "/auth/token"
+        url = await self.discover()
+        if url is None:
+            return fallback
         if not self._account.address_allowed(url):
             raise self._refused(
-                answer.subject,
+                f"GET {self._account.url}/auth/server",
                 f"names the token service {url!r}, to which our secret may not be sent",
                 "set vtn.token_url to an https:// address",
             )
@@ -151,6 +146,23 @@ class TokenSource:
                 self._account.url,
                 url,
             )
+        return url
+
+    async def discover(self) -> str | None:
+        """Give the token service that the VTN names; None when it names none."""
+        base = self._account.url + "/"
+        answer = await self._exchange.send(
+            "GET", base + "auth/server", headers={"Accept": "application/json"}
+        )
+        self.discovered = False
+        if not answer.ok:
+            return None
+        try:
+            url = urljoin(base, CODEC_31.decode(AuthServer, answer.body).token_url)
+        except (WireError, ValueError):
+            log.warning("%s tells no tokenURL; asking at its /auth/token", answer.subject)
+            return None
+        self.discovered = True
         return url
 
     def _own_secrets(self) -> frozenset[str]:

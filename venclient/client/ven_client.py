@@ -6,25 +6,31 @@ says no); `ambiguous` on them tells that the VTN may have acted all the same. It
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
 from datetime import datetime
 from types import TracebackType
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
+from msgspec.structs import replace as msgspec_replace
 
 from venclient.client.account import VtnAccount
-from venclient.client.exchange import USER_AGENT, Answer, Exchange, Params, Tally
-from venclient.client.listing import Listing, read_listing
-from venclient.client.token import TokenSource, TokenState
+from venclient.client.conversation import Conversation
+from venclient.client.dialect import VERSIONS, Dialect, told_by_path
+from venclient.client.exchange import Answer, Params, Tally
+from venclient.client.listing import Listing, Page, read_listing
+from venclient.client.notices import Notices
+from venclient.client.pages import PageMemory
+from venclient.client.probing import find_dialect
+from venclient.client.token import TokenState
 from venclient.clock import Clock
-from venclient.errors import AuthRefused, VtnError, VtnProblem, VtnUnreachable, WireError
-from venclient.openadr.codec import CODEC_31, Codec, Decoded
+from venclient.errors import AuthRefused, VtnProblem, WireError
 from venclient.openadr.objects import Event, Notifiers, Program, Report, ValuesMap, Ven, VenResource
 
 log = logging.getLogger(__name__)
@@ -33,8 +39,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 Attributes = Sequence[ValuesMap] | None
 
-#: How long a 403 that a new token did not change is taken for a missing scope, without renewing again.
-_FORBIDDEN_MEMORY_S = 900.0
 _REMEMBERED_REFUSALS = 10_000
 
 
@@ -42,10 +46,12 @@ _REMEMBERED_REFUSALS = 10_000
 class ClientStatus:
     """How it stands with one VTN; holds no secret.
 
-    `clock_skew_s` is our clock minus the VTN's, in seconds (its `Date` header tells whole ones).
+    `version` is the one that the VTN speaks, None until that is known. `clock_skew_s` is our clock
+    minus the VTN's, in seconds (its `Date` header tells whole ones).
     """
 
     url: str
+    version: str | None
     token: TokenState
     token_renewals: int
     scope: str | None
@@ -62,7 +68,7 @@ class ClientStatus:
 class VenClient:
     """The client of one account, used as an async context manager; safe for many tasks at once.
 
-    `transport` replaces the network (tests); `codec` is the version that the VTN speaks.
+    `transport` replaces the network (tests).
     """
 
     def __init__(
@@ -71,18 +77,15 @@ class VenClient:
         clock: Clock,
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
-        codec: Codec = CODEC_31,
         rng: random.Random | None = None,
     ) -> None:
         self._account = account
-        self._clock = clock
-        self._transport = transport
-        self._codec = codec
-        self._rng = rng or random.SystemRandom()
-        self._http: httpx2.AsyncClient | None = None
-        self._exchange: Exchange | None = None
-        self._tokens: TokenSource | None = None
-        self._forbidden_until: dict[tuple[str, str], float] = {}
+        self._talk = Conversation(account, clock, transport, rng or random.SystemRandom())
+        self._dialect = VERSIONS.get(account.version) or told_by_path(account.url)
+        self._probing = asyncio.Lock()
+        self._pages = PageMemory()
+        self._listed: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], frozenset[str]] = {}
+        self._program_of: dict[str, str] = {}
         self._known_refusals: set[tuple[str, str]] = set()
         self._refused_objects = 0
 
@@ -90,23 +93,32 @@ class VenClient:
         return f"VenClient({self._account.url!r})"
 
     async def __aenter__(self) -> VenClient:
-        http = self._open_http()
-        self._http = http
-        self._exchange = Exchange(self._account, self._clock, http, self._rng)
-        self._tokens = TokenSource(self._account, self._clock, self._exchange)
+        self._talk.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-        self._http = None
+        await self._talk.close()
 
     @property
     def client_id(self) -> str | None:
         """Give the client id of the account; None when it has none."""
         return self._account.client_id
+
+    @property
+    def known_dialect(self) -> Dialect | None:
+        """Give the version that the VTN speaks as far as it is known without asking."""
+        return self._dialect
+
+    async def dialect(self) -> Dialect:
+        """Give the version that the VTN speaks: as set, or found out once and remembered."""
+        if self._dialect is None:
+            async with self._probing:
+                if self._dialect is None:
+                    self._dialect = await find_dialect(self._talk)
+                    log.info("%s speaks OpenADR %s", self._account.url, self._dialect.version)
+        return self._dialect
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -116,28 +128,49 @@ class VenClient:
 
     async def events(self, program_id: str | None = None, *, targets: Sequence[str] = ()) -> Listing[Event]:
         """List the events, of one program or of all; with `targets`, joined with those for these targets."""
-        return await self._list_with_targets(Event, "events", _given(programID=program_id), targets)
+        listing = await self._list_with_targets(Event, "events", _given(programID=program_id), targets)
+        if (await self.dialect()).report_names_program:
+            self._program_of = {one.id: one.program_id for one in listing.items if one.id}
+        return listing
 
     async def vens(self, name: str | None = None) -> Listing[Ven]:
         """List the VEN objects that this client may see: its own."""
-        return await self._list(Ven, "vens", _given(venName=name))
+        return await self._list(Ven, ("vens",), _given(venName=name))
 
     async def resources(self, ven_id: str | None = None, *, name: str | None = None) -> Listing[VenResource]:
-        """List the resources of a VEN."""
-        return await self._list(VenResource, "resources", _given(venID=ven_id, resourceName=name))
+        """List the resources of a VEN, or of all that this client may see."""
+        dialect = await self.dialect()
+        if not dialect.nested_resources:
+            return await self._list(
+                VenResource, ("resources",), _given(venID=ven_id, resourceName=name), remember=name is None
+            )
+        owners = [ven_id] if ven_id else [one.id for one in (await self.vens()).items if one.id]
+        listing: Listing[VenResource] = Listing((), (), True, frozenset())
+        for owner in owners:
+            query = _given(resourceName=name)
+            path = dialect.resources_at(owner)
+            own = await self._list(VenResource, path, query, remember=name is None)
+            items = tuple(one if one.ven_id else msgspec_replace(one, ven_id=owner) for one in own.items)
+            listing = listing.joined(dataclass_replace(own, items=items))
+        return listing
+
+    async def find_resource(self, ven_id: str, name: str) -> VenResource | None:
+        """Give the resource of a VEN that has exactly that name; None when the VTN lists none."""
+        listed = await self.resources(ven_id, name=name)
+        return next((one for one in listed.items if one.resource_name == name), None)
 
     async def reports(
         self, event_id: str | None = None, client_name: str | None = None, *, program_id: str | None = None
     ) -> Listing[Report]:
         """List the reports that the VTN holds of this client."""
         query = _given(programID=program_id, eventID=event_id, clientName=client_name)
-        return await self._list(Report, "reports", query)
+        return await self._list(Report, ("reports",), query, remember=False)
 
     async def notifiers(self) -> Notifiers | None:
         """Give the ways in which the VTN notifies; None when it tells none (403, 404, unreadable): poll."""
         try:
-            answer = await self._call("GET", "notifiers", optional=True)
-            return self._codec.decode(Notifiers, answer.body)
+            answer = await self._talk.call("GET", "notifiers", optional=True)
+            return (await self.dialect()).codec.decode(Notifiers, answer.body)
         except (AuthRefused, WireError):
             return None
         except VtnProblem as problem:
@@ -145,34 +178,50 @@ class VenClient:
                 raise
             return None
 
+    @property
+    def notices(self) -> Notices:
+        """Give what is asked about notifications."""
+        return Notices(self._talk, self.dialect)
+
     # -- registering --------------------------------------------------------------------------
 
     async def create_ven(self, name: str, attributes: Attributes = None) -> Ven:
         """Create this VEN's object. `VtnProblem.is_conflict` when the name, or our VEN, exists."""
-        body = self._codec.ven_request(name, attributes)
-        return self._one(Ven, await self._call("POST", "vens", body=body))
+        body = (await self.dialect()).codec.ven_request(name, attributes)
+        return await self._one(Ven, await self._talk.call("POST", "vens", body=body))
 
     async def update_ven(self, ven_id: str, name: str, attributes: Attributes = None) -> Ven:
         """Replace name and attributes of this VEN's object; its targets are not ours and stay."""
-        body = self._codec.ven_request(name, attributes)
-        return self._one(Ven, await self._call("PUT", "vens", ven_id, body=body))
+        held = await self._held("vens", ven_id)
+        body = (await self.dialect()).codec.ven_request(name, attributes, held=held)
+        return await self._one(Ven, await self._talk.call("PUT", "vens", ven_id, body=body))
 
     async def create_resource(self, ven_id: str, name: str, attributes: Attributes = None) -> VenResource:
         """Create a resource of the VEN. `VtnProblem.is_conflict` when its name exists."""
-        body = self._codec.resource_request(name, ven_id, attributes)
-        return self._one(VenResource, await self._call("POST", "resources", body=body))
+        dialect = await self.dialect()
+        body = dialect.codec.resource_request(name, ven_id, attributes)
+        answer = await self._talk.call("POST", *dialect.resources_at(ven_id), body=body)
+        return await self._one(VenResource, answer)
 
     async def update_resource(
         self, resource_id: str, ven_id: str, name: str, attributes: Attributes = None
     ) -> VenResource:
         """Replace name and attributes of a resource; its targets are not ours and stay."""
-        body = self._codec.resource_request(name, ven_id, attributes)
-        return self._one(VenResource, await self._call("PUT", "resources", resource_id, body=body))
+        dialect = await self.dialect()
+        path = (*dialect.resources_at(ven_id), resource_id)
+        body = dialect.codec.resource_request(name, ven_id, attributes, held=await self._held(*path))
+        return await self._one(VenResource, await self._talk.call("PUT", *path, body=body))
 
-    async def delete_resource(self, resource_id: str) -> bool:
-        """Delete a resource; False when it was gone already."""
+    async def delete_resource(self, resource_id: str, *, ven_id: str | None = None) -> bool:
+        """Delete a resource (of `ven_id`, which 3.0.1 needs to know); False when it was gone already."""
+        dialect = await self.dialect()
+        if dialect.nested_resources and ven_id is None:
+            held = (one for one in (await self.resources()).items if one.id == resource_id)
+            ven_id = next((one.ven_id for one in held), None)
+            if ven_id is None:
+                return False
         try:
-            await self._call("DELETE", "resources", resource_id)
+            await self._talk.call("DELETE", *dialect.resources_at(ven_id), resource_id)
         except VtnProblem as problem:
             if problem.is_not_found:
                 return False
@@ -187,13 +236,14 @@ class VenClient:
         Sent again only when the VTN cannot have stored it. When that is in doubt the error is
         `ambiguous`: look for the report's name in `reports(...)` before sending it once more.
         """
-        body = self._codec.report_request(report)
-        return self._one(Report, await self._call("POST", "reports", body=body, repeatable=False))
+        body = (await self.dialect()).codec.report_request(await self._named(report))
+        answer = await self._talk.call("POST", "reports", body=body, repeatable=False)
+        return await self._one(Report, answer)
 
     async def update_report(self, report_id: str, report: Report) -> Report:
         """Replace a report by a corrected one, complete, and give it as the VTN stored it."""
-        body = self._codec.report_request(report)
-        return self._one(Report, await self._call("PUT", "reports", report_id, body=body))
+        body = (await self.dialect()).codec.report_request(await self._named(report))
+        return await self._one(Report, await self._talk.call("PUT", "reports", report_id, body=body))
 
     # -- state --------------------------------------------------------------------------------
 
@@ -205,12 +255,14 @@ class VenClient:
     @property
     def status(self) -> ClientStatus:
         """Give a snapshot for people and for `ven status`."""
-        tally = self._exchange.tally if self._exchange else Tally()
+        tally = self._talk.exchange.tally if self._talk.exchange else Tally()
+        tokens = self._talk.tokens
         return ClientStatus(
             url=self._account.url,
-            token=self._tokens.state if self._tokens else "none",
-            token_renewals=self._tokens.renewals if self._tokens else 0,
-            scope=self._tokens.granted_scope if self._tokens else None,
+            version=self._dialect.version if self._dialect else None,
+            token=tokens.state if tokens else "none",
+            token_renewals=tokens.renewals if tokens else 0,
+            scope=tokens.granted_scope if tokens else None,
             requests=tally.requests,
             retries=tally.retries,
             failures=tally.failures,
@@ -223,114 +275,65 @@ class VenClient:
 
     # -- inside -------------------------------------------------------------------------------
 
-    def _open_http(self) -> httpx2.AsyncClient:
-        account = self._account
-        encrypted = account.url.startswith("https:") or (account.token_url or "").startswith("https:")
-        loopback = urlsplit(account.url).hostname in ("localhost", "127.0.0.1", "::1")
-        return httpx2.AsyncClient(
-            transport=self._transport,
-            verify=account.tls_context() if encrypted and self._transport is None else True,
-            timeout=account.timeout_s,
-            headers={"User-Agent": USER_AGENT},
-            follow_redirects=False,  # a redirect would carry the token to an address nobody confirmed
-            trust_env=not loopback,  # a proxy between us and ourselves is never meant
-        )
-
-    async def _call(
-        self,
-        method: str,
-        collection: str,
-        id_: str | None = None,
-        *,
-        params: Params = (),
-        body: bytes | None = None,
-        repeatable: bool = True,
-        optional: bool = False,
-    ) -> Answer:
-        """Give the VTN's 2xx answer; a token that it does not take is renewed once.
-
-        A refusal of what is `optional` is raised as well, and not counted as a failure.
-        """
-        if self._exchange is None or self._tokens is None or self._http is None:
-            raise RuntimeError("a VenClient is used inside `async with`")
-        url = f"{self._account.url}/{collection}" + (f"/{quote(id_, safe='')}" if id_ is not None else "")
-        token = await self._tokens.current()
-        answer = await self._send(method, url, token, params, body, repeatable)
-        place = (method, collection)
-        if answer.status in (401, 403) and token is not None and self._worth_renewing(answer, place):
-            token = await self._tokens.renewed(token)
-            answer = await self._send(method, url, token, params, body, repeatable)
-            if answer.status == 403:
-                self._forbidden_until[place] = self._clock.monotonic() + _FORBIDDEN_MEMORY_S
-        if answer.ok:
-            self._forbidden_until.pop(place, None)
-            return answer
-        problem = self._exchange.problem(answer)
-        error: VtnError = problem
-        if answer.status in (401, 403):
-            hint = _auth_hint(answer.status, token, self._tokens.granted_scope)
-            error = AuthRefused(problem.what, subject=problem.subject, hint=hint)
-        if not optional:
-            self._exchange.fail(error)
-        raise error
-
-    async def _send(
-        self, method: str, url: str, token: str | None, params: Params, body: bytes | None, repeatable: bool
-    ) -> Answer:
-        assert self._exchange is not None  # noqa: S101  for the type checker; _call has looked
-        headers = {"Accept": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        return await self._exchange.send(
-            method, url, params=params, headers=headers, content=body, repeatable=repeatable
-        )
-
-    def _worth_renewing(self, answer: Answer, place: tuple[str, str]) -> bool:
-        """False for a 403 that a new token did not change a short while ago: a scope is missing then."""
-        return answer.status == 401 or self._forbidden_until.get(place, 0.0) <= self._clock.monotonic()
-
     async def _list_with_targets(
         self, kind: type[S], collection: str, query: Params, targets: Sequence[str]
     ) -> Listing[S]:
         # VTNs read a query without targets differently (Definition.md, "Object Privacy"): ask both ways.
-        listing = await self._list(kind, collection, query)
-        if targets:
-            named = [("targets", target) for target in targets]
-            listing = listing.joined(await self._list(kind, collection, [*query, *named]))
-        return listing
+        listing = await self._list(kind, (collection,), query)
+        named = (await self.dialect()).target_query(targets)
+        return listing.joined(await self._list(kind, (collection,), [*query, *named])) if named else listing
 
-    async def _list(self, kind: type[S], collection: str, query: Params) -> Listing[S]:
-        async def fetch(skip: int, limit: int) -> Decoded[S]:
+    async def _list(
+        self, kind: type[S], path: tuple[str, ...], query: Params, *, remember: bool = True
+    ) -> Listing[S]:
+        """Give a whole listing; pages and ids of those to `remember` are kept for the next time."""
+        codec = (await self.dialect()).codec
+
+        async def fetch(skip: int, limit: int) -> Page[S]:
             params = [*query, ("skip", str(skip)), ("limit", str(limit))]
-            answer = await self._call("GET", collection, params=params)
+            key = (path, tuple(params))
+            held = self._pages.get(key)
+            answer = await self._talk.call("GET", *path, params=params, etag=held.etag if held else None)
+            if held is not None and answer.unchanged:
+                return Page(held.decoded)
             try:
-                return self._codec.decode_list(kind, answer.body)
+                decoded = codec.decode_list(kind, answer.body)
             except WireError as error:
-                raise self._broken(answer, error) from error
+                raise self._talk.broken(answer, error) from error
+            if remember:
+                self._pages.keep(key, answer.headers.get("ETag"), decoded)
+            return Page(decoded, changed=held is not None)
 
-        listing = await read_listing(fetch)
+        place = (path, tuple(query))
+        listing = await read_listing(fetch, self._listed.get(place, ()))
+        if remember and listing.complete:
+            self._listed[place] = listing.ids
         self._note_refused(listing)
         return listing
 
-    def _one(self, kind: type[S], answer: Answer) -> S:
+    async def _one(self, kind: type[S], answer: Answer) -> S:
         try:
-            return self._codec.decode(kind, answer.body)
+            return (await self.dialect()).codec.decode(kind, answer.body)
         except WireError as error:
-            broken = self._broken(answer, error)
+            broken = self._talk.broken(answer, error)
             broken.ambiguous = True
             raise broken from error
 
-    def _broken(self, answer: Answer, error: WireError) -> VtnUnreachable:
-        assert self._exchange is not None  # noqa: S101  for the type checker; there is an answer
-        broken = VtnUnreachable(
-            f"answered {answer.status} with something else than expected: {error}",
-            subject=answer.subject,
-            hint="check that vtn.url is the VTN's and ends with its version path",
-        )
-        self._exchange.fail(broken)
-        return broken
+    async def _held(self, *path: str) -> bytes | None:
+        """Give an object as it is at a VTN whose PUT replaces what is not ours as well."""
+        if not (await self.dialect()).nested_resources:
+            return None
+        return (await self._talk.call("GET", *path)).body
+
+    async def _named(self, report: Report) -> Report:
+        """Give a report with its program, where the VTN wants it named."""
+        if report.program_id is not None or not (await self.dialect()).report_names_program:
+            return report
+        program_id = self._program_of.get(report.event_id)
+        if program_id is None:
+            event = await self._one(Event, await self._talk.call("GET", "events", report.event_id))
+            program_id = self._program_of[report.event_id] = event.program_id
+        return msgspec_replace(report, program_id=program_id)
 
     def _note_refused(self, listing: Listing[S]) -> None:
         """Count what could not be understood, and say it once for each object and reason."""
@@ -344,12 +347,3 @@ class VenClient:
 
 def _given(**members: str | None) -> Params:
     return [(name, value) for name, value in members.items() if value is not None]
-
-
-def _auth_hint(status: int, token: str | None, scope: str | None) -> str:
-    if token is None:
-        return "this VTN wants a token: set vtn.client_id and vtn.client_secret"
-    if status == 401:
-        return "it refuses even a new token; is vtn.token_url the service of this VTN?"
-    granted = f" (granted: {scope})" if scope else ""
-    return f"ask the VTN's operator for the scope that this needs{granted}"

@@ -50,6 +50,8 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 #: Kinds of which the strict reading would silently drop members that `straighten` knows.
 _ALWAYS_STRAIGHTENED = frozenset({objects.Program, objects.PayloadDescriptor, objects.Subscription})
 
+_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
+
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -84,14 +86,25 @@ class Codec(Protocol):
         """Give the body that creates or replaces a report."""
         ...
 
-    def ven_request(self, name: str, attributes: Sequence[ValuesMap] | None = None) -> bytes:
-        """Give the body that creates or replaces the VEN's own object."""
+    def ven_request(
+        self, name: str, attributes: Sequence[ValuesMap] | None = None, *, held: bytes | None = None
+    ) -> bytes:
+        """Give the body that creates the VEN's own object, or replaces the one `held` at the VTN (JSON)."""
         ...
 
     def resource_request(
-        self, name: str, ven_id: str, attributes: Sequence[ValuesMap] | None = None
+        self,
+        name: str,
+        ven_id: str,
+        attributes: Sequence[ValuesMap] | None = None,
+        *,
+        held: bytes | None = None,
     ) -> bytes:
-        """Give the body that creates or replaces a resource of the VEN."""
+        """Give the body that creates a resource of the VEN, or replaces the one `held` at the VTN (JSON)."""
+        ...
+
+    def encode(self, wire: msgspec.Struct) -> bytes:
+        """Give the JSON of any object."""
         ...
 
 
@@ -100,63 +113,83 @@ class Codec31:
 
     def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
         """Give the objects of a listing; WireError only when the body is no JSON list."""
-        if kind not in _ALWAYS_STRAIGHTENED:
-            try:
-                items = _list_decoder(kind).decode(body)
-            except _UNREADABLE:
-                pass  # the slow way names what is wrong
-            else:
-                return Decoded(items, [], [_text_id(getattr(item, "id", None)) for item in items])
+        try:
+            items = self._strictly(kind, body)
+        except _UNREADABLE:
+            pass  # the slow way names what is wrong
+        else:
+            return Decoded(items, [], [_text_id(getattr(item, "id", None)) for item in items])
         name = _NAMES.get(kind, kind.__name__)
-        raw = _json(body, f"list of {name}s")
-        if not isinstance(raw, list):
-            raise WireError(
-                f"a JSON list was expected, not {_kind_of(raw)}",
-                subject=f"list of {name}s",
-                hint="check that the VTN's address ends with its version path",
-            )
         decoded: Decoded[S] = Decoded([], [], [])
-        for index, one in enumerate(raw):
-            id_ = _text_id(one.get("id")) if isinstance(one, Mapping) else None
+        for index, part in enumerate(_parts(body, f"list of {name}s")):
+            place = f"{name}s[{index}]"
+            item, raw = self._sound(kind, part), None
+            if item is None:
+                raw = _json(bytes(part), place) if isinstance(part, msgspec.Raw) else part
+            id_ = _text_id(getattr(item, "id", None) if raw is None else _member(raw, "id"))
             decoded.ids.append(id_)
-            place = f"{name}s[{index}]" + (f" (id {id_!r})" if id_ else "")
             try:
-                decoded.items.append(_convert(kind, one, place))
+                decoded.items.append(self._convert(kind, raw, place) if item is None else item)
             except WireError as error:
-                decoded.refused.append(Refused(place, error.what, id_))
+                named = place + (f" (id {id_!r})" if id_ else "")
+                decoded.refused.append(Refused(named, error.what, id_))
         return decoded
 
     def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
         """Give one object from bytes or decoded JSON; WireError names the member that is wrong."""
         name = _NAMES.get(kind, kind.__name__)
-        return _convert(kind, _json(raw, name) if isinstance(raw, bytes) else raw, name)
+        return self._convert(kind, _json(raw, name) if isinstance(raw, bytes) else raw, name)
+
+    def _strictly(self, kind: type[S], body: bytes) -> list[S]:
+        """Give a listing whose objects have the exact shape; a msgspec error when one has not."""
+        if kind in _ALWAYS_STRAIGHTENED:
+            raise msgspec.ValidationError("is straightened first")
+        return _list_decoder(kind).decode(body)
+
+    def _sound(self, kind: type[S], part: Any) -> S | None:
+        """Give an element of a listing that has the exact shape; None when it has not."""
+        if kind in _ALWAYS_STRAIGHTENED or not isinstance(part, msgspec.Raw):
+            return None
+        try:
+            found: S = _decoder(kind).decode(part)
+        except _UNREADABLE:
+            return None
+        return found
+
+    def _convert(self, kind: type[S], raw: Any, subject: str) -> S:
+        """Give an object from decoded JSON, straightened where it must be; WireError when it cannot be."""
+        try:
+            if kind not in _ALWAYS_STRAIGHTENED:
+                try:
+                    return msgspec.convert(raw, kind)
+                except msgspec.ValidationError:
+                    pass
+            return msgspec.convert(straighten(kind, raw), kind)
+        except _UNREADABLE as error:
+            raise WireError(str(error), subject=subject) from None
 
     def report_request(self, report: Report) -> bytes:
         """Give the body of POST and PUT: without what the VTN adds, every measured number a float."""
-        descriptors = report.payload_descriptors
-        bare = replace(
-            report,
-            id=None,
-            created_date_time=None,
-            modification_date_time=None,
-            object_type=None,
-            client_id=None,
-            payload_descriptors=descriptors
-            and [replace(d, object_type=d.object_type or REPORT_PAYLOAD_DESCRIPTOR) for d in descriptors],
-        )
-        return self.encode(bare)
+        return self.encode(replace(bare_report(report), program_id=None))
 
-    def ven_request(self, name: str, attributes: Sequence[ValuesMap] | None = None) -> bytes:
+    def ven_request(
+        self, name: str, attributes: Sequence[ValuesMap] | None = None, *, held: bytes | None = None
+    ) -> bytes:
         """Give a VEN_VEN_REQUEST; targets and clientID are not a VEN's to send."""
-        return _request({"objectType": VEN_REQUEST, "venName": _name(name, "venName")}, attributes)
+        return _request({"objectType": VEN_REQUEST, "venName": checked_name(name, "venName")}, attributes)
 
     def resource_request(
-        self, name: str, ven_id: str, attributes: Sequence[ValuesMap] | None = None
+        self,
+        name: str,
+        ven_id: str,
+        attributes: Sequence[ValuesMap] | None = None,
+        *,
+        held: bytes | None = None,
     ) -> bytes:
         """Give a VEN_RESOURCE_REQUEST; targets and clientID are not a VEN's to send."""
         body = {
             "objectType": RESOURCE_REQUEST,
-            "resourceName": _name(name, "resourceName"),
+            "resourceName": checked_name(name, "resourceName"),
             "venID": ven_id,
         }
         return _request(body, attributes)
@@ -198,8 +231,28 @@ def _class_of(kind: str | type[S]) -> type[S]:
 
 
 @cache
+def _decoder(kind: type[S]) -> msgspec.json.Decoder[S]:
+    return msgspec.json.Decoder(kind)
+
+
+@cache
 def _list_decoder(kind: type[S]) -> msgspec.json.Decoder[list[S]]:
     return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]  # built at run time, per kind
+
+
+def _parts(body: bytes, subject: str) -> Sequence[Any]:
+    """Give the elements of a JSON list, unread where that is possible; WireError when it is no list."""
+    try:
+        return _PARTS.decode(body)
+    except _UNREADABLE:
+        raw = _json(body, subject)
+    if not isinstance(raw, list):
+        raise WireError(
+            f"a JSON list was expected, not {_kind_of(raw)}",
+            subject=subject,
+            hint="check that the VTN's address ends with its version path",
+        )
+    return raw
 
 
 class _NotJson:
@@ -238,27 +291,35 @@ def _is_half(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _convert(kind: type[S], raw: Any, subject: str) -> S:
-    try:
-        if kind not in _ALWAYS_STRAIGHTENED:
-            try:
-                return msgspec.convert(raw, kind)
-            except msgspec.ValidationError:
-                pass
-        return msgspec.convert(straighten(kind, raw), kind)
-    except _UNREADABLE as error:
-        raise WireError(str(error), subject=subject) from None
-
-
 def _kind_of(raw: Any) -> str:
     return {dict: "an object", str: "a text", type(None): "null"}.get(type(raw), f"a {type(raw).__name__}")
+
+
+def _member(raw: Any, name: str) -> Any:
+    return raw.get(name) if isinstance(raw, Mapping) else None
 
 
 def _text_id(raw: Any) -> str | None:
     return str(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) and raw != "" else None
 
 
-def _name(name: str, member: str) -> str:
+def bare_report(report: Report) -> Report:
+    """Give a report without what the VTN adds, its descriptors with the discriminator that 3.1 requires."""
+    descriptors = report.payload_descriptors
+    return replace(
+        report,
+        id=None,
+        created_date_time=None,
+        modification_date_time=None,
+        object_type=None,
+        client_id=None,
+        payload_descriptors=descriptors
+        and [replace(d, object_type=d.object_type or REPORT_PAYLOAD_DESCRIPTOR) for d in descriptors],
+    )
+
+
+def checked_name(name: str, member: str) -> str:
+    """Give an object's name as it is; WireError when it has not 1 to 128 characters."""
     if not 1 <= len(name) <= 128:
         raise WireError(
             f"{name[:20]!r} has {len(name)} characters",
@@ -270,8 +331,13 @@ def _name(name: str, member: str) -> str:
 
 def _request(body: dict[str, Any], attributes: Sequence[ValuesMap] | None) -> bytes:
     if attributes is not None:
-        body["attributes"] = [_floats_of(attribute, body["objectType"]) for attribute in attributes]
+        body["attributes"] = attributes_of(attributes, body["objectType"])
     return msgspec.json.encode(body)
+
+
+def attributes_of(attributes: Sequence[ValuesMap], subject: str) -> list[ValuesMap]:
+    """Give attributes as they are sent: numbers as floats; WireError when one is not finite."""
+    return [_floats_of(attribute, subject) for attribute in attributes]
 
 
 def _with_floats(resource: ReportResource) -> ReportResource:

@@ -27,6 +27,37 @@ INTEGER_PAYLOADS: Final = frozenset(
     }
 )
 
+#: Event payload types with one value for each interval: several split it (User Guide 7.3). Of a CURVE, an
+#: OLS list, a location or a private type several values belong together.
+SINGLE_VALUED_PAYLOADS: Final = frozenset(
+    {
+        "SIMPLE",
+        "PRICE",
+        "PRICE_ALTERNATE",
+        "EXPORT_PRICE",
+        "GHG",
+        "CHARGE_STATE_SETPOINT",
+        "DISPATCH_SETPOINT",
+        "DISPATCH_SETPOINT_RELATIVE",
+        "DISPATCH_INSTRUCTION",
+        "CONTROL_SETPOINT",
+        "CONTROL_LEVEL_OFFSET",
+        "CONTROL_LEVEL_OFFSET_PERCENT",
+        *(
+            f"{way}_CAPACITY_{what}"
+            for way in ("IMPORT", "EXPORT")
+            for what in (
+                "SUBSCRIPTION",
+                "RESERVATION",
+                "RESERVATION_FEE",
+                "AVAILABLE",
+                "AVAILABLE_PRICE",
+                "LIMIT",
+            )
+        ),
+    }
+)
+
 REPORT_PAYLOADS: Final = frozenset(
     {
         "READING",

@@ -8,6 +8,8 @@ on the wire.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import field
 
@@ -22,8 +24,8 @@ class Point(msgspec.Struct, frozen=True):
 Value = float | int | str | bool | Point | None
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Base of the wire objects."""
+class Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """Base of the wire objects: trees, which the garbage collector need not look through."""
 
 
 class ValuesMap(Wire, frozen=True, kw_only=True):
@@ -78,7 +80,10 @@ class ReportPayloadDescriptor(Wire, frozen=True, kw_only=True):
 
 
 class ReportDescriptor(Wire, frozen=True, kw_only=True):
-    """A wish for reports, within an event (User Guide 7.5)."""
+    """A wish for reports, within an event (User Guide 7.5).
+
+    `frequency` is a number of intervals; some VTNs write a duration, and it is kept as written.
+    """
 
     payload_type: str
     reading_type: str | None = None
@@ -88,7 +93,7 @@ class ReportDescriptor(Wire, frozen=True, kw_only=True):
     start_interval: int = -1
     num_intervals: int = -1
     historical: bool = True
-    frequency: int = -1
+    frequency: int | str = -1
     repeat: int = 1
     report_intervals: str = "INTERVALS"
 
@@ -136,8 +141,9 @@ class ReportResource(Wire, frozen=True, kw_only=True):
 
 
 class Report(Metadata, frozen=True, kw_only=True):
-    """A report on an event (schema `report`)."""
+    """A report on an event (schema `report`); `program_id` is of 3.0.1 only."""
 
+    program_id: str | None = field(default=None, name="programID")
     event_id: str = field(name="eventID")
     client_name: str
     client_id: str | None = field(default=None, name="clientID")
@@ -166,12 +172,16 @@ class VenResource(Metadata, frozen=True, kw_only=True):
 
 
 class ObjectOperation(Wire, frozen=True, kw_only=True):
-    """Which operations on which objects a subscription tells, and where to."""
+    """Which operations on which objects a subscription tells, and where to.
+
+    `mechanism` is what some VTNs add for other ways than a callback: WEBSOCKET.
+    """
 
     objects: list[str]
     operations: list[str]
-    callback_url: str
+    callback_url: str | None = None
     bearer_token: str | None = None
+    mechanism: str | None = None
 
     def __repr__(self) -> str:
         return f"ObjectOperation(objects={self.objects!r}, operations={self.operations!r})"
@@ -213,6 +223,7 @@ class Notifiers(Wire, frozen=True, kw_only=True):
 
     webhook: bool = field(default=False, name="WEBHOOK")
     mqtt: MqttNotifier | None = field(default=None, name="MQTT")
+    websocket: Any = field(default=None, name="WEBSOCKET")  # of a draft: its shape is not settled
 
 
 class AuthServer(Wire, frozen=True, kw_only=True):

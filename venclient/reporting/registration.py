@@ -1,16 +1,15 @@
-"""What the VTN should know of a site's resources, against what it knows: pure. A plan, not the doing."""
+"""What the VTN should know of a site's resources: their names there, and their attributes. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from venclient.model.resource import Resource
 from venclient.openadr.enumerations import AGGREGATED_REPORT
-from venclient.openadr.objects import ValuesMap, Ven, VenResource
+from venclient.openadr.objects import ValuesMap
 
 LocationOrder = Literal["lon_lat", "lat_lon"]
 
@@ -27,36 +26,6 @@ DESCRIPTION = "DESCRIPTION"
 
 #: Attributes that are ours to set; the VTN's other ones are sent back as they came.
 OURS = frozenset({LOCATION, MAX_POWER_CONSUMPTION, MAX_POWER_EXPORT, DESCRIPTION})
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceRequest:
-    """What to create or update: whose, under which name, with which attributes."""
-
-    resource_id: str
-    name: str
-    attributes: tuple[ValuesMap, ...]
-    known: VenResource | None = None
-
-
-@dataclass(frozen=True)
-class RegistrationPlan:
-    """What to do so that the VTN knows each resource of the site as it is.
-
-    `update` holds requests whose `known` is the VTN's object; `unchanged` are by resource id. `unclaimed`
-    objects answer to no resource here: they are left alone, as removing them is for people to decide.
-    """
-
-    create: tuple[ResourceRequest, ...]
-    update: tuple[ResourceRequest, ...]
-    unchanged: Mapping[str, VenResource]
-    unclaimed: tuple[VenResource, ...]
-    problems: tuple[str, ...] = ()
-
-    @property
-    def is_done(self) -> bool:
-        """True when nothing is to be created or updated."""
-        return not (self.create or self.update)
 
 
 def resource_names(resources: Sequence[Resource], known: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -144,65 +113,3 @@ def _number(
         problems.append(f"{resource.resourceName}: {key} {raw!r} is no number; left out at the VTN")
         return None
     return value
-
-
-def own_ven(vens: Sequence[Ven], name: str) -> Ven | None:
-    """Give this VEN's object in a listing; None when it has yet to be created."""
-    return next((ven for ven in vens if ven.ven_name == name), None)
-
-
-def plan_registration(
-    resources: Sequence[Resource],
-    listed: Sequence[VenResource],
-    *,
-    ven_id: str | None = None,
-    known_names: Mapping[str, str] | None = None,
-    location_order: LocationOrder = "lon_lat",
-) -> RegistrationPlan:
-    """Give what to create and update so that `listed` (the VTN's resource objects) fits the site.
-
-    Objects of other VENs than `ven_id` are not looked at. Numbers count as equal within a millionth.
-    """
-    own = [one for one in listed if ven_id is None or one.ven_id in (None, ven_id)]
-    by_name = {one.resource_name: one for one in reversed(own)}
-    create, update = [], []
-    problems: list[str] = []
-    unchanged: dict[str, VenResource] = {}
-    names = resource_names(resources, known_names)
-    for resource in resources:
-        name = names[resource.resourceID]
-        wanted = resource_attributes(resource, location_order=location_order, problems=problems)
-        there = by_name.get(name)
-        if there is None:
-            create.append(ResourceRequest(resource.resourceID, name, wanted))
-            continue
-        has = there.attributes or []
-        if _same(wanted, [one for one in has if one.type in OURS]):
-            unchanged[resource.resourceID] = there
-        else:
-            merged = (*wanted, *(one for one in has if one.type not in OURS))
-            update.append(ResourceRequest(resource.resourceID, name, merged, there))
-    claimed = set(names.values())
-    return RegistrationPlan(
-        tuple(create),
-        tuple(update),
-        unchanged,
-        tuple(one for one in own if one.resource_name not in claimed),
-        tuple(problems),
-    )
-
-
-def _same(a: Sequence[ValuesMap], b: Sequence[ValuesMap]) -> bool:
-    if len(a) != len(b):
-        return False
-    others = {one.type: one.values for one in b}
-    return all(one.type in others and _alike(one.values, others[one.type]) for one in a)
-
-
-def _alike(a: Sequence[object], b: Sequence[object]) -> bool:
-    return len(a) == len(b) and all(
-        math.isclose(x, y, rel_tol=1e-6)
-        if isinstance(x, int | float) and isinstance(y, int | float)
-        else x == y
-        for x, y in zip(a, b, strict=True)
-    )

@@ -1,0 +1,163 @@
+"""Authorised calls to one VTN: the address, the token, and what a refusal means. No OpenADR objects here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from venclient.client.account import VtnAccount
+from venclient.client.exchange import USER_AGENT, Answer, Exchange, Params
+from venclient.client.token import TokenSource
+from venclient.clock import Clock
+from venclient.errors import AuthRefused, VtnError, VtnUnreachable, WireError
+
+#: How long a 403 that a new token did not change is taken for a missing scope, without renewing again.
+_FORBIDDEN_MEMORY_S = 900.0
+
+
+class Conversation:
+    """Calls for one account, between `open` and `close`; safe for many tasks at once."""
+
+    def __init__(
+        self,
+        account: VtnAccount,
+        clock: Clock,
+        transport: httpx2.AsyncBaseTransport | None,
+        rng: random.Random,
+    ) -> None:
+        self.account = account
+        self._clock = clock
+        self._transport = transport
+        self._rng = rng
+        self._http: httpx2.AsyncClient | None = None
+        self._exchange: Exchange | None = None
+        self._tokens: TokenSource | None = None
+        self._forbidden_until: dict[tuple[str, str], float] = {}
+
+    def open(self) -> None:
+        """Make the connection pool; ConfigError when a certificate file cannot be used."""
+        self._http = self._open_http()
+        self._exchange = Exchange(self.account, self._clock, self._http, self._rng)
+        self._tokens = TokenSource(self.account, self._clock, self._exchange)
+
+    async def close(self) -> None:
+        """Close the connections; counters can still be looked at."""
+        if self._http is not None:
+            await self._http.aclose()
+        self._http = None
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """Give the exchange with its counters; None before `open`."""
+        return self._exchange
+
+    @property
+    def tokens(self) -> TokenSource | None:
+        """Give the source of tokens; None before `open`."""
+        return self._tokens
+
+    async def call(
+        self,
+        method: str,
+        *path: str,
+        params: Params = (),
+        body: bytes | None = None,
+        etag: str | None = None,
+        repeatable: bool = True,
+        optional: bool = False,
+    ) -> Answer:
+        """Give the VTN's 2xx answer, with `etag` its 304 as well; a token that it does not take is renewed.
+
+        `path` is in segments. A refusal of what is `optional` is raised too, and not counted as a failure.
+        """
+        exchange, tokens = self._in_use()
+        url = "/".join((self.account.url, *(quote(segment, safe="") for segment in path)))
+        headers = {"Accept": "application/json"}
+        if etag is not None:
+            headers["If-None-Match"] = etag
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+
+        async def send(token: str | None) -> Answer:
+            bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
+            return await exchange.send(
+                method, url, params=params, headers=headers | bearer, content=body, repeatable=repeatable
+            )
+
+        token = await tokens.current()
+        answer = await send(token)
+        place = (method, "/".join(path[::2]))  # without ids
+        if answer.status in (401, 403) and token is not None and self._worth_renewing(answer, place):
+            token = await tokens.renewed(token)
+            answer = await send(token)
+            if answer.status == 403:
+                self._forbidden_until[place] = self._clock.monotonic() + _FORBIDDEN_MEMORY_S
+        if answer.ok or (etag is not None and answer.unchanged):
+            self._forbidden_until.pop(place, None)
+            return answer
+        problem = exchange.problem(answer)
+        error: VtnError = problem
+        if answer.status in (401, 403):
+            hint = _auth_hint(answer.status, token, tokens.granted_scope)
+            error = AuthRefused(problem.what, subject=problem.subject, hint=hint)
+        if not optional:
+            exchange.fail(error)
+        raise error
+
+    async def token(self) -> str | None:
+        """Give a token that is good now; None for an account without login."""
+        _, tokens = self._in_use()
+        return await tokens.current()
+
+    async def tells_token_service(self) -> bool:
+        """Tell whether the VTN answers GET /auth/server, which it is asked once."""
+        _, tokens = self._in_use()
+        if tokens.discovered is None and self.account.client_id is not None:
+            await tokens.current()
+        return await tokens.discover() is not None if tokens.discovered is None else tokens.discovered
+
+    def broken(self, answer: Answer, error: WireError) -> VtnUnreachable:
+        """Give, and count, the error that an answer stands for which says something else than it should."""
+        exchange, _ = self._in_use()
+        broken = VtnUnreachable(
+            f"answered {answer.status} with something else than expected: {error}",
+            subject=answer.subject,
+            hint="check that vtn.url is the VTN's and ends with its version path",
+        )
+        exchange.fail(broken)
+        return broken
+
+    def _in_use(self) -> tuple[Exchange, TokenSource]:
+        if self._exchange is None or self._tokens is None or self._http is None:
+            raise RuntimeError("a VenClient is used inside `async with`")
+        return self._exchange, self._tokens
+
+    def _open_http(self) -> httpx2.AsyncClient:
+        account = self.account
+        encrypted = account.url.startswith("https:") or (account.token_url or "").startswith("https:")
+        loopback = urlsplit(account.url).hostname in ("localhost", "127.0.0.1", "::1")
+        headers: Mapping[str, str] = {"User-Agent": USER_AGENT}
+        return httpx2.AsyncClient(
+            transport=self._transport,
+            verify=account.tls_context() if encrypted and self._transport is None else True,
+            timeout=account.timeout_s,
+            headers=headers,
+            follow_redirects=False,  # a redirect would carry the token to an address nobody confirmed
+            trust_env=not loopback,  # a proxy between us and ourselves is never meant
+        )
+
+    def _worth_renewing(self, answer: Answer, place: tuple[str, str]) -> bool:
+        """False for a 403 that a new token did not change a short while ago: a scope is missing then."""
+        return answer.status == 401 or self._forbidden_until.get(place, 0.0) <= self._clock.monotonic()
+
+
+def _auth_hint(status: int, token: str | None, scope: str | None) -> str:
+    if token is None:
+        return "this VTN wants a token: set vtn.client_id and vtn.client_secret"
+    if status == 401:
+        return "it refuses even a new token; is vtn.token_url the service of this VTN?"
+    granted = f" (granted: {scope})" if scope else ""
+    return f"ask the VTN's operator for the scope that this needs{granted}"

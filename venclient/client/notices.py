@@ -1,0 +1,147 @@
+"""What a VEN asks a VTN about notifications: topics, subscriptions, and the token that logs in elsewhere.
+
+Definition.md, "Notifications via Additional Protocols" and "Webhooks".
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from venclient.client.conversation import Conversation
+from venclient.client.dialect import Dialect
+from venclient.errors import AuthRefused, VtnProblem
+from venclient.openadr.objects import ObjectOperation, Subscription
+
+#: What a VEN wants to hear of, in the collections of its own VEN object.
+OF_VEN = ("events", "programs", "resources")
+OBJECTS = ("EVENT", "PROGRAM", "RESOURCE", "VEN")
+OPERATIONS = ("CREATE", "UPDATE", "DELETE")
+#: How OpenLEADR's VTN is told that notifications are to come over its WebSocket.
+SOCKET = "WEBSOCKET"
+
+
+class Notices:
+    """The part of a `VenClient` that is about notifications."""
+
+    def __init__(self, talk: Conversation, dialect: Callable[[], Awaitable[Dialect]]) -> None:
+        self._talk = talk
+        self._dialect = dialect
+
+    @property
+    def client_id(self) -> str | None:
+        """Give the account's client id."""
+        return self._talk.account.client_id
+
+    @property
+    def url(self) -> str:
+        """Give the VTN's base address."""
+        return self._talk.account.url
+
+    @property
+    def plain_allowed(self) -> bool:
+        """True where connections without TLS are switched on (`vtn.allow_http`)."""
+        return self._talk.account.allow_http
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Give the account's TLS settings."""
+        return self._talk.account.tls_context()
+
+    async def token(self) -> str | None:
+        """Give a token that is good now; None for an account without login."""
+        return await self._talk.token()
+
+    async def topics(self, ven_id: str) -> tuple[str, ...]:
+        """Give the MQTT topics to subscribe to, as the VTN names them; none when it tells none.
+
+        A collection whose topics are refused (scope) or unknown (404) is left out.
+        """
+        found: dict[str, None] = {}
+        for path in (*(f"vens/{ven_id}/{part}" for part in OF_VEN), f"vens/{ven_id}"):
+            for topic in await self._topics_of(path):
+                found[topic] = None
+                if (other := _other_way_round(topic)) is not None:
+                    found[other] = None
+        return tuple(found)
+
+    async def _topics_of(self, path: str) -> tuple[str, ...]:
+        try:
+            answer = await self._talk.call(
+                "GET", "notifiers", "mqtt", "topics", *path.split("/"), optional=True
+            )
+            told = msgspec.json.decode(answer.body)
+            named = told["topics"]
+            if named.get("ALL"):
+                return (str(named["ALL"]),)
+            return tuple(str(topic) for topic in named.values() if topic)
+        except AuthRefused:
+            return ()
+        except VtnProblem as problem:
+            if problem.transient:
+                raise
+            return ()
+        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+            return ()
+
+    async def subscribe(self, name: str, callback_url: str, bearer: str) -> str | None:
+        """Have notifications sent to `callback_url`, and give the subscription's id.
+
+        One subscription per callback: ours of an earlier run is renewed.
+        """
+        wish: dict[str, Any] = {"objects": OBJECTS, "operations": OPERATIONS}
+        wish |= {"callbackUrl": callback_url, "bearerToken": bearer}
+        return await self._subscribe(name, wish, lambda held: held.callback_url == callback_url)
+
+    async def subscribe_socket(self, name: str) -> None:
+        """Have notifications sent over the WebSocket, where a VTN sends none unasked.
+
+        A renewal is told over the socket itself: so a VTN notices that an earlier one of ours is dead.
+        """
+        wish = {"objects": (*OBJECTS, "SUBSCRIPTION"), "operations": OPERATIONS, "mechanism": SOCKET}
+        try:
+            await self._subscribe(name, wish, lambda held: held.mechanism == SOCKET)
+        except AuthRefused:
+            raise
+        except VtnProblem as problem:
+            if problem.transient:
+                raise
+            # Subscriptions are for callbacks there: whoever is connected is told.
+
+    async def _subscribe(
+        self, name: str, wish: Mapping[str, Any], ours: Callable[[ObjectOperation], bool]
+    ) -> str | None:
+        """Give the id of the subscription for a wish: the one that is there, renewed, or a new one."""
+        body = msgspec.json.encode({"clientName": name, "objectOperations": [wish]})
+        for id_ in await self._subscriptions(name, ours):
+            await self._talk.call("PUT", "subscriptions", id_, body=body)
+            return id_
+        answer = await self._talk.call("POST", "subscriptions", body=body, repeatable=False)
+        stored = (await self._dialect()).codec.decode(Subscription, answer.body)
+        return stored.id
+
+    async def unsubscribe(self, id_: str) -> None:
+        """End a subscription; one that is gone is no error."""
+        try:
+            await self._talk.call("DELETE", "subscriptions", id_)
+        except VtnProblem as problem:
+            if not problem.is_not_found:
+                raise
+
+    async def _subscriptions(self, name: str, ours: Callable[[ObjectOperation], bool]) -> Sequence[str]:
+        answer = await self._talk.call("GET", "subscriptions", params=[("clientName", name)])
+        codec = (await self._dialect()).codec
+        listed: list[Any] = codec.decode_list(Subscription, answer.body).items
+        return [one.id for one in listed if one.id and any(map(ours, one.object_operations))]
+
+
+_SWAPPED = re.compile(r"(?P<head>(?:.*/)?)(?P<kind>[a-z]+)/vens/(?P<id>[^/]+)/(?P<rest>[^/]+)")
+
+
+def _other_way_round(topic: str) -> str | None:
+    """Give the topic that some VTNs publish to when they name "events/vens/ID/..." (openleadr 0.2)."""
+    found = _SWAPPED.fullmatch(topic)
+    return f"{found['head']}vens/{found['id']}/{found['kind']}/{found['rest']}" if found else None

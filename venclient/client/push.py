@@ -1,0 +1,162 @@
+"""Being told of changes instead of asking: the way that the VTN offers, kept up; said when there is none.
+
+A notification only wakes the poll, which stays: what has changed is read from the VTN, never from the
+message. So a lost, doubled or forged message costs a request at most.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from venclient.client.push_mqtt import MqttChannel
+from venclient.client.push_socket import SocketChannel
+from venclient.client.push_webhook import WebhookChannel
+from venclient.client.ven_client import VenClient
+from venclient.clock import Clock
+from venclient.errors import VenError
+from venclient.openadr.objects import Notifiers
+from venclient.utils import backoff_s
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT_S = 2.0
+_LONGEST_WAIT_S = 300.0
+#: How often a VTN that offers nothing is asked whether it does by now.
+ASK_AGAIN_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Where this gateway can be called: the public `url`, and where its receiver listens.
+
+    With `cert_file` and `key_file` it serves HTTPS itself; without, something in front of it does.
+    """
+
+    url: str
+    host: str
+    port: int
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Channel(Protocol):
+    """One way of being told. `run` ends with a VenError when it does not work, or no longer."""
+
+    kind: str
+
+    async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
+        """Listen: `up` when it works (each time it does anew), `wake` at each notification."""
+        ...
+
+
+class Push:
+    """Keeps a channel up for one VEN, and calls `wake` at each notification and each (re)connection.
+
+    `state` is a sentence for people; `working` tells whether polls may be rare.
+    """
+
+    def __init__(
+        self,
+        client: VenClient,
+        wake: Callable[[], None],
+        clock: Clock,
+        *,
+        client_name: str,
+        webhook: Webhook | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.state = "polling (not asked yet)"
+        self.working = False
+        self.notifications = 0
+        self._client = client
+        self._wake = wake
+        self._clock = clock
+        self._name = client_name
+        self._webhook = webhook
+        self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
+        self._failures = 0
+
+    async def run(self, ven_id: Callable[[], str]) -> None:
+        """Be told of changes for the VEN of this id for as long as possible; goes on until cancelled."""
+        while True:
+            try:
+                notifiers = await self._client.notifiers()
+            except VenError as error:
+                # The poll says that the VTN has gone.
+                self.state = f"polling ({error.what})"
+                await self._pause()
+                continue
+            channels = self._channels(notifiers, ven_id())
+            if not channels:
+                self._say(f"polling ({_why_none(notifiers, webhook=self._webhook is not None)})")
+                await self._clock.sleep(ASK_AGAIN_S)
+                continue
+            reasons = []
+            for channel in channels:
+                reasons.append(f"{channel.kind}: {await self._listen(channel)}")
+                if self.working:
+                    break  # it worked and was lost: begin with the best again
+            lost, self.working = self.working, False
+            self._say("polling (" + "; ".join(reasons) + ")")
+            if lost:
+                self._wake()  # a poll that was put off because we would be told
+            await self._pause()
+
+    async def _listen(self, channel: Channel) -> str:
+        """Listen until the channel fails, and give why."""
+
+        def up() -> None:
+            self.working, self._failures = True, 0
+            self._say(f"told by {channel.kind}")
+            # What changed while nobody told us is read now.
+            self._wake()
+
+        def wake() -> None:
+            self.notifications += 1
+            self._wake()
+
+        try:
+            await channel.run(up, wake)
+        except VenError as error:
+            return error.what
+        except Exception as error:
+            log.error("%s: unexpected %s", channel.kind, type(error).__name__, exc_info=error)
+            return f"unexpected {type(error).__name__} (a bug; please report it)"
+        return "ended"
+
+    def _channels(self, notifiers: Notifiers | None, ven_id: str) -> Sequence[Channel]:
+        """Give the ways to try, in order: what the user set up, MQTT, WebSocket."""
+        if notifiers is None:
+            return ()
+        notices = self._client.notices
+        channels: list[Channel] = []
+        if self._webhook is not None and notifiers.webhook:
+            channels.append(WebhookChannel(notices, self._name, self._webhook, self._clock))
+        if notifiers.mqtt is not None:
+            channels += [MqttChannel(notices, notifiers.mqtt, uri, ven_id) for uri in notifiers.mqtt.uris]
+        if notifiers.websocket:
+            channels.append(SocketChannel(notices, self._name))
+        return channels
+
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            log.info("%s: %s", self._client.notices.url, state)
+            self.state = state
+
+    async def _pause(self) -> None:
+        wait_s = backoff_s(self._failures, _FIRST_WAIT_S, _LONGEST_WAIT_S, self._rng)
+        self._failures += 1
+        await self._clock.sleep(wait_s)
+
+
+def _why_none(notifiers: Notifiers | None, *, webhook: bool) -> str:
+    if notifiers is None:
+        return "the VTN tells this client no notifiers"
+    if notifiers.webhook and not webhook:
+        return "the VTN offers webhooks only, and vtn.webhook_url is not set"
+    return "the VTN offers no notifications that we know"

@@ -1,0 +1,67 @@
+"""Notifications over a WebSocket below the VTN's address, as OpenLEADR's VTN offers them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from venclient.client.notices import Notices
+from venclient.errors import VtnUnreachable
+
+#: The library's debug messages would show the token.
+_QUIET = logging.getLogger("venclient.client.websocket")
+_QUIET.setLevel(logging.WARNING)
+
+_OPEN_WITHIN_S = 10.0
+#: Not every VTN answers a farewell, and we must be able to stop quickly.
+_CLOSE_WITHIN_S = 0.5
+_LARGEST_MESSAGE = 2**22
+
+
+class SocketChannel:
+    """The WebSocket of one VTN."""
+
+    kind = "WebSocket"
+
+    def __init__(self, notices: Notices, client_name: str) -> None:
+        self._notices = notices
+        self._name = client_name
+
+    async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
+        """Connect and listen until the connection ends; VenError says why it did."""
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+        await self._notices.subscribe_socket(self._name)
+        url = f"{self._notices.url}/notifiers/ws".replace("http", "ws", 1)
+        token = await self._notices.token()
+        tls = self._notices.tls_context() if url.startswith("wss:") else None
+        try:
+            async with connect(
+                url,
+                additional_headers={"Authorization": f"Bearer {token}"} if token else None,
+                ssl=tls,
+                open_timeout=_OPEN_WITHIN_S,
+                close_timeout=_CLOSE_WITHIN_S,
+                logger=_QUIET,
+                max_size=_LARGEST_MESSAGE,
+                proxy=None,
+            ) as socket:
+                up()
+                async for _ in socket:
+                    wake()
+        except InvalidStatus as error:
+            status = error.response.status_code
+            why = "409: it takes an earlier connection of ours for alive" if status == 409 else status
+            raise self._failure(f"refused ({why})") from None
+        except ConnectionClosed as error:
+            reason = error.rcvd.reason if error.rcvd else ""
+            raise self._failure(f"the connection ended ({reason or 'no reason told'})") from None
+        except (OSError, TimeoutError, InvalidHandshake) as error:
+            raise self._failure(f"no connection ({type(error).__name__})") from error
+        raise self._failure("the VTN closed the connection")
+
+    def _failure(self, what: str) -> VtnUnreachable:
+        return VtnUnreachable(
+            what, subject=f"{self._notices.url}/notifiers/ws", hint="events are polled meanwhile"
+        )
