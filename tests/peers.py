@@ -114,14 +114,15 @@ def _wait_until(command: list[str | Path], *, within_s: float = 10.0) -> None:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path, programs: Path | None = None) -> Iterator[str]:
     """Run a PostgreSQL server whose data are in `folder`; give the URL of its database "postgres".
 
     It listens on a socket in a folder of its own and on a port of 127.0.0.1 (`?host=` and `&port=` of the
     URL tell both), lets the superuser "postgres" in by the socket, and asks others for their password.
     It refuses to run as root: root starts it as the user "postgres". It is ended on the way out.
+    `programs` is the folder of its programs, Debian's newest unless given.
     """
-    programs = find_postgresql()
+    programs = programs or find_postgresql()
     who: list[str] = []
     # Paths of sockets are short, and the user "postgres" may not enter root's temporary folders.
     with tempfile.TemporaryDirectory(prefix="ven-pg-") as short:
@@ -156,8 +157,8 @@ def postgresql(folder: Path) -> Iterator[str]:
         with (folder / "postgresql.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         try:
-            wait_for_port(port)
-            _wait_until([programs / "pg_isready", "-q", "-h", place, "-p", str(port)])
+            wait_for_port(port, within_s=30)
+            _wait_until([programs / "pg_isready", "-q", "-h", place, "-p", str(port)], within_s=30)
             yield f"postgresql://postgres@/postgres?host={quote(short, safe='')}&port={port}"
         finally:
             # Told through pg_ctl, since runuser does not hand signals on; "fast" waits for no client.

@@ -128,6 +128,9 @@ def templates_page() -> str:
         for key, parameter in one.all_parameters.items():
             default = json.dumps(parameter.default).strip('"')
             lines.append(f"| `{key}` | `{default}` | {parameter.allowed} | {parameter.meaning} |")
+        if one.write:
+            written = ", ".join(f"`{register['quantity']}`" for register in one.write)
+            lines += ["", f"May be written: {written}. Source: {one.write_source.strip()}"]
         lines += ["", f"Source: {one.source.strip()}.", ""]
     return "\n".join(lines)
 

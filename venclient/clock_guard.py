@@ -7,11 +7,14 @@ known, readings get a provisional stamp, which counts real seconds and cannot be
     stamp     +0     +10 s     +20 s     | 12:40:30   12:40:40
     stored                               | 12:40:00, 12:40:10, 12:40:20, 12:40:30, 12:40:40
 
+Stamps count from the machine's start, so that they mean the same to the next process (`clock_memory.py`).
+
 Afterwards a step of the clock beyond a minute raises the doubt again; one that goes back by less is
 worked off at half speed, so that no reading is stamped before the one that was taken before it.
 
-What is believed, in this order: a kernel that says that its clock is synchronised (NTP); a VTN whose Date
-agrees; a battery clock, for as long as the time is not before what was stored already.
+What is believed, in this order: a clock that an earlier process believed since the machine's start, and
+that has gone on as the machine's seconds have; a kernel that says that its clock is synchronised (NTP); a
+VTN whose Date agrees; a battery clock, for as long as the time is not before what was stored already.
 """
 
 from __future__ import annotations
@@ -130,7 +133,8 @@ class ClockGuard:
     """A Clock for whatever stamps readings, and the readings that wait for the right time.
 
     `newest` is the time of the newest stored reading. `look` is to be called now and then; `believed` is
-    then true once the clock can be. With trust "always" it is from the start.
+    then true once the clock can be. With trust "always" it is from the start. `expected` is the time that it
+    must be by what an earlier process knew, `held` are the readings that it left waiting.
     """
 
     def __init__(
@@ -141,22 +145,28 @@ class ClockGuard:
         trust: Trust = "auto",
         newest: datetime | None = None,
         most_held: int = MOST_HELD,
+        expected: datetime | None = None,
+        held: Sequence[Reading] = (),
     ) -> None:
         self._clock = clock
         self._evidence = evidence
         self._trust = trust
         self._newest = newest
         self._most_held = most_held
-        self._origin_s = clock.monotonic()
-        self._held: list[Reading] = []
+        self._held = list(held)
         self._dropped = 0
         self._doubt: str | None = None
+        self._alone = False  # whether a battery clock is all that speaks for the time
         self._certain = asyncio.Event()
         self._anchor = self._last = (clock.now(), clock.monotonic())
         self._heard_s: float | None = None
         self._doubted_s = float("-inf")
         self._certain.set()
-        if trust == "auto":
+        step_s = None if expected is None else (clock.now() - expected).total_seconds()
+        if trust == "auto" and step_s is not None and abs(step_s) > STEP_S:
+            self._begin(f"the clock was set {_way(step_s)} by {abs(step_s):.0f} s since the last start")
+            self.look()
+        elif trust == "auto" and step_s is None:
             self._begin("the time is not known yet")
             self._doubted_s = float("-inf")  # at the start a battery clock is enough at once
             self.look()
@@ -169,7 +179,7 @@ class ClockGuard:
         if self._doubt is None:
             self._watch(wall, mono_s)
         if self._doubt is not None:
-            return PROVISIONAL + timedelta(seconds=mono_s - self._origin_s)
+            return PROVISIONAL + timedelta(seconds=mono_s)
         last, last_s = self._last
         now = max(wall, last + timedelta(seconds=SLOWEST * (mono_s - last_s)))
         self._last = (now, mono_s)
@@ -195,6 +205,16 @@ class ClockGuard:
         """How it stands."""
         return ClockState(self._doubt, len(self._held), self._dropped)
 
+    @property
+    def held(self) -> Sequence[Reading]:
+        """The readings that wait, the oldest first."""
+        return self._held
+
+    @property
+    def anchor(self) -> tuple[datetime, float] | None:
+        """The clock and the monotonic seconds at the last look, when more than a battery vouches for it."""
+        return self._anchor if self._doubt is None and not self._alone else None
+
     async def until_believed(self) -> None:
         """Return once the clock can be believed."""
         await self._certain.wait()
@@ -204,6 +224,8 @@ class ClockGuard:
         wall, mono_s = self._clock.now(), self._clock.monotonic()
         if self._doubt is None:
             self._watch(wall, mono_s)
+        if self._doubt is None and self._alone:
+            self._ask_vtn()
         if self._doubt is not None:
             why = self._why_not(wall, mono_s)
             if why is None:
@@ -219,24 +241,35 @@ class ClockGuard:
         self._anchor = (wall, mono_s)
         if abs(step_s) <= STEP_S:
             return
-        way = "forward" if step_s > 0 else "back"
+        way = _way(step_s)
         log.warning("the clock was set %s by %.0f s", way, abs(step_s))
         if self._trust == "always" or self._evidence.synchronised():
             self._last = self._anchor
         else:
             self._begin(f"the clock was set {way} by {abs(step_s):.0f} s")
 
+    def _ask_vtn(self) -> None:
+        """Let a VTN speak for or against a battery clock that nobody else has vouched for."""
+        skew_s = self._evidence.vtn_skew_s()
+        if self._evidence.synchronised():
+            self._alone = False
+        elif skew_s is not None and skew_s != self._heard_s and abs(skew_s) > STEP_S:
+            self._begin(_apart(skew_s))
+            log.warning("%s", self._doubt)
+        elif skew_s is not None and abs(skew_s) <= AGREES_S:
+            self._alone = False
+
     def _why_not(self, wall: datetime, mono_s: float) -> str | None:
         if wall < NOT_BEFORE:
             return f"the clock says {wall:%Y-%m-%d %H:%M} UTC, which is long ago"
+        self._alone = False
         if self._evidence.synchronised():
             return None
         skew_s = self._evidence.vtn_skew_s()
         if skew_s is None or skew_s == self._heard_s:
+            self._alone = True
             return self._why_not_alone(wall, mono_s)
-        if abs(skew_s) <= AGREES_S:
-            return None
-        return f"the clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the VTN's"
+        return None if abs(skew_s) <= AGREES_S else _apart(skew_s)
 
     def _why_not_alone(self, wall: datetime, mono_s: float) -> str | None:
         """Give what speaks against the clock when nobody else has told the time."""
@@ -281,10 +314,18 @@ class ClockGuard:
     def restamped(self, readings: Sequence[Reading]) -> list[Reading]:
         """Give readings with provisional stamps as times of day; others stay as they are."""
         wall, mono_s = self._anchor
-        shift = wall - PROVISIONAL - timedelta(seconds=mono_s - self._origin_s)
+        shift = wall - PROVISIONAL - timedelta(seconds=mono_s)
         return [
             msgspec.structs.replace(reading, time=reading.time + shift)
             if reading.time < PROVISIONAL_UNTIL
             else reading
             for reading in readings
         ]
+
+
+def _apart(skew_s: float) -> str:
+    return f"the clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the VTN's"
+
+
+def _way(step_s: float) -> str:
+    return "forward" if step_s > 0 else "back"

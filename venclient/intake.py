@@ -7,20 +7,28 @@ A part of the composition root: only `gateway.py` uses it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from venclient.clock import Clock
 from venclient.clock_guard import STEP_S, ClockGuard, Trust, machine_evidence
+from venclient.clock_memory import ClockMemory, boot_id
 from venclient.connectors.base import Batch
 from venclient.errors import StoreError
-from venclient.model.quality import MeterRules, meter_rules, quantity_rules
+from venclient.model.quality import NO_RULES, MeterRules, meter_rules, quantity_rules
 from venclient.model.reading import Reading
 from venclient.model.resource import ConnectionType, Resource
 from venclient.notes import Notes
+from venclient.readings.aside import Aside
 from venclient.readings.judging import Judge
+from venclient.readings.look import RULES
+from venclient.readings.series import to_ms
 from venclient.readings.store import ReadingStore
 
 log = logging.getLogger("venclient.gateway")
@@ -29,6 +37,7 @@ LOOK_S = 2.0
 CLOCK = "clock not synchronised"
 TOO_MANY = f"{CLOCK}: more readings wait than memory holds, the oldest give way"
 APART = "the clock and the VTN's are apart"
+TIMELESS = "taken while the time was not known, and the machine was started anew before it was"
 HINT = "let NTP set it (timedatectl set-ntp true), or set clock.trust"
 
 
@@ -44,7 +53,9 @@ class Intake:
     """Takes what connectors read, and stores it with the right time and quality.
 
     `clock` is for the connectors: it stamps what has no time of its own. `rules` are for the roll-up, by
-    resource. Resources whose rules are wrong have none here: their connection is refused elsewhere.
+    resource. Resources whose rules are wrong have none here: their connection is refused elsewhere. `boot`
+    names this start of the machine; what an earlier process of it knew of the clock, and what it left
+    waiting, is taken up.
     """
 
     def __init__(
@@ -56,12 +67,16 @@ class Intake:
         *,
         trust: Trust,
         vtn_skew_s: Callable[[], float | None],
+        boot: str | None = None,
     ) -> None:
         self._store = store
         self._notes = notes
         self._time = clock
         self._vtn_skew_s = vtn_skew_s
         self._waiting = 0
+        self._noted: asyncio.Future[None] | None = None
+        #: Hears of readings before they are stored, so that what they change is not forgotten.
+        self.before: Callable[[Sequence[Reading]], Awaitable[None]] | None = None
         self.rules: dict[str, MeterRules] = {}
         self._judges: dict[str, Judge] = {}
         newest: list[datetime] = []
@@ -77,23 +92,34 @@ class Intake:
                 continue
             self.rules[resource.resourceID] = of_meter
             self._judges[resource.resourceID] = Judge(resource.resourceName, rules, of_meter, stored)
+        self._memory = ClockMemory(store.bookmark, boot_id() if boot is None else boot)
+        anchor = self._memory.anchor
         self.clock = ClockGuard(
-            clock, machine_evidence(vtn_skew_s), trust=trust, newest=max(newest, default=None)
+            clock,
+            machine_evidence(vtn_skew_s),
+            trust=trust,
+            newest=max(newest, default=None),
+            expected=None if anchor is None else anchor.now(clock.monotonic()),
+            held=self._memory.held,
         )
         self._tell()
 
     async def run(self) -> None:
         """Look at the clock now and then, and store what waited for it; until cancelled."""
+        self._write_down_rules()
+        self._give_up_lost()
         try:
             while True:
                 self.clock.look()
                 self._tell()
                 self._store_held()
+                if self._noted is None or self._noted.done():
+                    self._remember()
                 await self._time.sleep(LOOK_S)
         finally:
-            held = self.clock.state.held
-            if held:
-                log.warning("readings lost, for the right time was not known before the end: %d", held)
+            self._remember()
+            if held := self.clock.state.held:
+                log.warning("the right time was not known before the end: %d readings wait for it", held)
 
     async def keep(self, batch: Batch) -> None:
         """Store a batch; when its source waits for our acknowledgement, return after the commit.
@@ -115,6 +141,8 @@ class Intake:
                 self._waiting -= len(readings)
             readings = self.clock.restamped(readings)
         self._store_held()
+        if self.before is not None:
+            await self.before(readings)
         stored = self._store.add(self._judged(readings), bookmarks=batch.bookmarks, urgent=batch.replayable)
         if batch.replayable:
             await stored
@@ -140,11 +168,54 @@ class Intake:
         if not held:
             return
         try:
-            self._store.add(self._judged(held))
+            dropped = self.clock.state.dropped
+            self._store.add(self._judged(held), bookmarks=self._memory.forget_held(dropped))
         except StoreError as error:
             self._notes.add(str(error))
             return
         log.info("%d readings that waited for the clock are stored", len(held))
+
+    def _remember(self) -> None:
+        """Write down what the next process must know of the clock, and of what waits for it."""
+        noted = self._memory.keep_held(self.clock.held, self.clock.state.dropped)
+        if (anchor := self.clock.anchor) is not None:
+            noted |= self._memory.keep_anchor(*anchor)
+        self._note(noted)
+
+    def _note(self, bookmarks: Mapping[str, str]) -> None:
+        if not bookmarks:
+            return
+        try:
+            self._noted = self._store.add([], bookmarks=bookmarks)
+        except StoreError as error:
+            self._notes.add(str(error))
+
+    def _give_up_lost(self) -> None:
+        """Set aside what waited for the time when the machine went down: it will never be known."""
+        lost: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+        for reading in self._memory.lost:
+            lost[reading.resource_id, reading.quantity].append(reading)
+        if not lost:
+            return
+        self._store.set_aside(
+            [
+                Aside("clock", *series, TIMELESS, len(some), tuple((to_ms(r.time), r.value) for r in some))
+                for series, some in lost.items()
+            ]
+        )
+        said = f"{len(self._memory.lost)} readings were {TIMELESS}: set aside (`ven readings aside`)"
+        self._notes.add(said)
+        log.warning("%s", said)
+
+    def _write_down_rules(self) -> None:
+        """Let the store know how the meters count, for the quarters that it makes."""
+        noted = {}
+        for id_, rules in self.rules.items():
+            text = msgspec.json.encode(rules).decode()
+            known = self._store.bookmark(RULES + id_)
+            if text != known and (known is not None or rules != NO_RULES):
+                noted[RULES + id_] = text
+        self._note(noted)
 
     def _judged(self, readings: Sequence[Reading]) -> list[Reading]:
         judged: list[Reading] = []

@@ -50,6 +50,18 @@ def test_each_can_be_shown(name: str) -> None:
         assert part in result.output
 
 
+def test_what_may_be_written_is_shown_with_its_source() -> None:
+    """Range, register and document of each command, of the given parameters; nothing where there is none."""
+    shown = ven("show", "victron-gx").output
+    told = json.loads(ven("show", "victron-gx", "--set", "usage=battery", "--json").output)
+    meter = ven("show", "eastron-sdm630").output
+
+    assert "power_kw: -32 to 32; holding 2700 int16 scale=0.001" in shown
+    assert "source: Victron Energy, register list" in shown
+    assert told["write"][0]["quantity"] == "max_charge_percent"
+    assert "may be written" not in meter
+
+
 def test_parameters_choose_what_is_shown() -> None:
     """Registers are those of the given parameters, and numbers are taken as such."""
     shown = ven("show", "huawei-sun2000", "--set", "usage=battery", "--set", "storage=2", "--set", "unit=16")

@@ -300,7 +300,7 @@ FACTORIES: list[Factory] = [
         _start_mqtt,
         wrong={
             "values": [{"quantity": "power_kw", "unit": "kWh"}, {"quantity": "soc_percent", "path": "a[x"}],
-            "qos": 2,
+            "qos": 3,
             "topics": ["a"],
             "timeout_s": 0,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,18 @@ from typing import Any
 import pytest
 
 from tests.connectors.sites import make_resource, make_site
-from tests.fakes.modbus import Memory, Misbehaving, misbehaving_server, pymodbus_server, refusing, silent
+from tests.fakes.modbus import (
+    Memory,
+    Misbehaving,
+    Request,
+    misbehaving_server,
+    pymodbus_server,
+    refusing,
+    silent,
+)
 from venclient.connectors.base import Writer
 from venclient.connectors.modbus_writer import ModbusWriter, open_modbus_writer
-from venclient.errors import ConfigError, ReadTimeout, Undecodable, WriteRefused
+from venclient.errors import ConfigError, ConnectFailed, ReadTimeout, Undecodable, WriteRefused
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.model.setpoint import Setpoint
 
@@ -187,6 +196,31 @@ async def test_a_write_is_never_sent_twice(tmp_path: Path, free_port: int, peer:
 
     assert len(peer.requests) == 1
     await writer.close()
+
+
+@pytest.mark.peer
+async def test_a_write_on_a_connection_that_breaks_is_not_sent_again(
+    tmp_path: Path, free_port: int, peer: Misbehaving
+) -> None:
+    """A read would be asked again on a new connection; what may have been done is told instead."""
+    unit = peer.units[3] = Memory({10: 0})
+    writer = opened(tmp_path, resource(free_port, retries=3))
+    await writer.write(wanted(1))
+
+    def do_it_and_break(request: Request, stream: asyncio.StreamWriter) -> None:
+        if request.values:
+            unit.words[10] = request.values[0]
+            stream.transport.abort()
+        else:
+            unit(request, stream)
+
+    peer.units[3] = do_it_and_break
+    seen = len(peer.requests)
+    with pytest.raises(ConnectFailed, match="closed the connection while it was asked"):
+        await writer.write(wanted(2))
+    await writer.close()
+
+    assert len([request for request in peer.requests[seen:] if request.values]) == 1
 
 
 @pytest.mark.peer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from venclient.connectors.base import Batch, Site
 from venclient.connectors.mqtt import MqttReader, open_mqtt_reader
 from venclient.connectors.mqtt_inbox import Endpoint, Inbox, Message
 from venclient.connectors.mqtt_topics import TopicFilter
-from venclient.errors import ConfigError
+from venclient.errors import ConfigError, ConnectFailed
 from venclient.model.reading import Quality
 from venclient.model.resource import ConnectionType, Resource
 
@@ -117,6 +118,7 @@ def test_every_mistake_of_a_connection_is_named(tmp_path: Path) -> None:
         ({"values": []}, "values"),
         ({"values": [{"quantity": "power_kw"}, {"quantity": "power_kw", "path": "a"}]}, "described twice"),
         ({"protocol": "4"}, "protocol"),
+        ({"qos": 2}, "lets go of one before its reading is stored; use 1"),
         ({"time": {"path": "t", "zone": "Mars/Olympus"}}, "no zone 'Mars/Olympus'"),
     ],
 )
@@ -228,6 +230,33 @@ async def test_what_is_not_acknowledged_comes_again(tmp_path: Path, free_port: i
         batches = await drained(reader)
         await reader.close()
     assert values(*batches) == [2.0, 3.0]
+
+
+@pytest.mark.peer
+async def test_what_came_before_a_reconnect_is_not_acknowledged_after_it(
+    tmp_path: Path, free_port: int
+) -> None:
+    """Its number may mean another message by then: only what the new connection brought is acknowledged."""
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+        await publish(free_port, (TOPIC, "1000"))
+        before = await read(reader)
+        connection = vars(vars(reader)["_link"])["_client"].socket()
+        connection.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(ConnectFailed):
+            await read(reader)
+        batches = [await read(reader)]
+        while not values(*batches):
+            batches.append(await read(reader))
+        before.acknowledge()
+        await drained(reader)  # time for what must not be sent
+        await reader.close()
+
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        again = await drained(reader)
+        await reader.close()
+    assert values(*batches) == values(*again) == [1.0]
 
 
 @pytest.mark.peer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 from tests.connectors.sites import make_site
 from tests.connectors.test_mqtt import PLAIN_W, TOPIC, connected, drained, meter, publish, read, values
 from tests.fakes.mqtt import scripted_broker
-from tests.peers import missing, mosquitto
+from tests.peers import missing, mosquitto, pick_port
 from venclient.connectors.base import Batch
 from venclient.connectors.mqtt import open_mqtt_reader
 from venclient.errors import ConnectFailed, ConnectorError
@@ -116,6 +117,120 @@ async def test_a_broker_that_talks_garbage_is_only_a_lost_connection(tmp_path: P
         await reader.close()
 
 
+@pytest.mark.peer
+@pytest.mark.parametrize("said", [b"", b"\x20\x02\x00\x01"])
+async def test_what_hangs_up_before_it_lets_us_in_is_told(
+    tmp_path: Path, free_port: int, said: bytes
+) -> None:
+    """A server that is no broker, or wants another version of MQTT, is named with what to check."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(14)
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", free_port):
+        options = {**PLAIN_W, "timeout_s": 0.2}
+        reader = open_mqtt_reader(meter(free_port, options=options), make_site(tmp_path))
+        with pytest.raises(ConnectFailed, match=r"ended before the broker let us in.*tls and protocol"):
+            await read(reader)
+        await reader.close()
+
+
+@pytest.mark.peer
+async def test_an_answer_that_no_broker_gives_costs_one_connection(tmp_path: Path, free_port: int) -> None:
+    """A subscription that is answered with nonsense is told as a lost connection, and read on after it."""
+    codes = [0x4D, 0x00]
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readexactly(2)
+            await reader.readexactly(head[1])
+            writer.write(b"\x20\x02\x00\x00")
+            head = await reader.readexactly(2)
+            wish = await reader.readexactly(head[1])
+            writer.write(b"\x90\x03" + wish[:2] + bytes([codes.pop(0)]))
+            if not codes:
+                body = len(TOPIC).to_bytes(2, "big") + TOPIC.encode() + b"5000"
+                writer.write(b"\x30" + bytes([len(body)]) + body)
+            await reader.read()
+        finally:
+            writer.close()
+            if not codes:
+                over.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        with pytest.raises(ConnectFailed, match="lost"):
+            await read(reader)
+        batches = [await read(reader)]
+        while not values(*batches):
+            batches.append(await read(reader))
+        await reader.close()
+        await over.wait()
+    assert values(*batches) == [5.0]
+
+
+@pytest.mark.peer
+async def test_a_packet_that_the_library_chokes_on_costs_one_connection(
+    tmp_path: Path, free_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged and the connection begun anew; what was not acknowledged comes again."""
+    with mosquitto(tmp_path / "broker", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        await connected(reader, free_port)
+        client = vars(vars(reader)["_link"])["_client"]
+
+        def choke() -> None:
+            del client.loop_read
+            raise ValueError("a bug")
+
+        client.loop_read = choke
+        await publish(free_port, (TOPIC, "6000"))
+        with pytest.raises(ConnectFailed, match="lost"):
+            await read(reader)
+        batches = [await read(reader)]
+        while not values(*batches):
+            batches.append(await read(reader))
+        await reader.close()
+    assert values(*batches) == [6.0]
+    assert "a packet cannot be understood" in caplog.text
+
+
+@pytest.mark.peer
+async def test_a_server_that_stays_silent_does_not_hold_up_the_end(tmp_path: Path, free_port: int) -> None:
+    """A host that takes the connection and says nothing is told, and closing does not wait for it."""
+
+    over = asyncio.Event()
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    async with await asyncio.start_server(stay_silent, "127.0.0.1", free_port):
+        options = {**PLAIN_W, "timeout_s": 0.2}
+        reader = open_mqtt_reader(meter(free_port, options=options), make_site(tmp_path))
+        with pytest.raises(ConnectFailed, match="no answer within"):
+            await read(reader)
+        async with asyncio.timeout(5):
+            await reader.close()
+            await over.wait()
+
+
+@pytest.mark.peer
+async def test_a_link_can_be_closed_while_it_connects(tmp_path: Path) -> None:
+    """A link that is closed before it is connected leaves neither task, thread nor socket behind."""
+    reader = open_mqtt_reader(meter(9, options=PLAIN_W), make_site(tmp_path))
+    reading = asyncio.create_task(reader.read())
+    await asyncio.sleep(0)
+    await reader.close()
+    reading.cancel()
+    assert not [one for one in asyncio.all_tasks() if "connection" in one.get_name()]
+
+
 @contextmanager
 def certified(folder: Path, port: int) -> Iterator[None]:
     """Run a broker with TLS for localhost that wants a certificate of its own authority from clients."""
@@ -159,10 +274,43 @@ async def test_tls_with_our_own_authority_and_certificate(tmp_path: Path, free_p
             "keyfile": str(tmp_path / "broker/client.key"),
         }
         await publish(free_port, (TOPIC, "1000"), tls=tls)
-        assert values(await read(reader)) == [1.0]
+        assert values(*await drained(reader)) == [1.0]
+        # Many in one record of TLS: what it has decrypted makes no socket readable.
+        await publish(free_port, *((TOPIC, str(1000 * n)) for n in range(300)), tls=tls)
+        assert values(*await drained(reader)) == [float(n) for n in range(300)]
         await reader.close()
 
         reader = open_mqtt_reader(meter(free_port, options=blind), make_site(tmp_path))
         with pytest.raises(ConnectorError, match=r"not trusted.*ca_file"):
             await read(reader)
         await reader.close()
+
+
+@pytest.mark.peer
+async def test_packets_of_one_tls_record_are_all_read(tmp_path: Path, free_port: int) -> None:
+    """What TLS has decrypted makes no socket readable: it is read on when it comes behind an answer."""
+    port = pick_port()
+    body = len(TOPIC).to_bytes(2, "big") + TOPIC.encode() + b"1000"
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readexactly(2)
+        await reader.readexactly(head[1])
+        writer.write(b"\x20\x02\x00\x00")
+        head = await reader.readexactly(2)
+        wish = await reader.readexactly(head[1])
+        writer.write(b"\x90\x03" + wish[:2] + b"\x01" + b"\x30" + bytes([len(body)]) + body)
+        await reader.read()
+        writer.close()
+        over.set()
+
+    with certified(tmp_path / "broker", free_port):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(tmp_path / "broker/server.pem", tmp_path / "broker/server.key")
+        async with await asyncio.start_server(serve, "127.0.0.1", port, ssl=context):
+            options = {**PLAIN_W, "tls": True, "ca_file": "broker/ca.pem"}
+            reader = open_mqtt_reader(meter(port, options=options), make_site(tmp_path))
+            batch = await read(reader)
+            await reader.close()
+            await over.wait()
+    assert values(batch) == [1.0]

@@ -19,6 +19,7 @@ from tests.connectors.test_mqtt_sites import until
 from tests.fakes.mqtt import scripted_broker
 from tests.peers import mosquitto
 from venclient.clock import ManualClock
+from venclient.connectors import mqtt_link, mqtt_traffic
 from venclient.connectors.mqtt import open_mqtt_reader
 from venclient.connectors.mqtt_inbox import lost
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
@@ -139,6 +140,44 @@ async def test_a_topic_is_refused_after_a_restart_too(tmp_path: Path, free_port:
         with pytest.raises(ConnectorError, match="refuses the topic"):
             await read(reader)
         await reader.close()
+
+
+@pytest.mark.peer
+async def test_a_silent_connection_is_kept_alive_and_a_dead_one_is_noticed(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker is told that we are still there; when it does not answer that, the connection is lost."""
+    monkeypatch.setattr(mqtt_link, "KEEPALIVE_S", 1)
+    monkeypatch.setattr(mqtt_traffic, "LOOK_S", 0.05)
+    pinged, over = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.read(1):
+                body = await reader.readexactly((await reader.readexactly(1))[0])
+                if head == b"\x10":
+                    writer.write(b"\x20\x02\x00\x00")
+                elif head == b"\x82":
+                    writer.write(b"\x90\x03" + body[:2] + b"\x01")
+                elif head == b"\xc0":
+                    if pinged.is_set():
+                        continue  # a broker that stands still
+                    pinged.set()
+                    writer.write(b"\xd0\x00")
+        finally:
+            writer.close()
+            over.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
+        waiting = asyncio.create_task(reader.read())
+        async with asyncio.timeout(10):
+            await pinged.wait()
+            assert not waiting.done()
+            with pytest.raises(ConnectFailed, match="lost"):
+                await waiting
+        await reader.close()
+        await over.wait()
 
 
 def test_what_a_broker_of_version_5_says_on_leaving_is_passed_on() -> None:

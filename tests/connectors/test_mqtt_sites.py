@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -236,9 +237,9 @@ async def test_the_gateway_says_that_it_is_there_and_when_it_is_not(tmp_path: Pa
         await connected(reader, free_port)
         await until(lambda: len(heard) == 3)
         assert isinstance(reader, MqttReader)
-        socket = reader._link._client.socket()
-        assert socket is not None
-        socket.close()  # as when the gateway is killed: no word of farewell
+        connection = reader._link._client.socket()
+        assert isinstance(connection, socket.socket)
+        connection.shutdown(socket.SHUT_RDWR)  # as when the gateway is killed: no word of farewell
         await until(lambda: "offline" in [payload for _, payload, _ in heard[3:]])
         await reader.close()
     assert [payload for _, payload, _ in heard[:4]] == ["online", "offline", "online", "offline"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.connectors.sites import make_resource
 from venclient.connectors import option_problems
-from venclient.model.resource import ConnectionType
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 
 VALUES = [{"path": "/p", "quantity": "power_kw", "unit": "kW"}]
 
@@ -34,3 +34,36 @@ def test_mistakes_of_each_connector(
 
     assert len(found) == len(told)
     assert all(one.startswith(start) for one, start in zip(found, told, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "told"),
+    [
+        (
+            ConnectionType.MODBUSTCP,
+            {"registers": [{"address": 1, "type": "uint16", "quantity": "p_kw", "min": 0, "max": 1}]},
+            [],
+        ),
+        (
+            ConnectionType.MODBUSTCP,
+            {"registers": [{"address": 1, "type": "uint16", "quantity": "p_kw"}]},
+            ["min: missing", "max: missing"],
+        ),
+        (
+            ConnectionType.MODBUSTCP,
+            {"values": VALUES},
+            ["options.registers: missing", "options.values: no such"],
+        ),
+        (ConnectionType.MQTT, {"anything": 1}, []),
+    ],
+)
+def test_a_writer_is_held_against_what_commanding_takes(
+    kind: ConnectionType, options: dict[str, Any], told: list[str]
+) -> None:
+    """Only MODBUSTCP can be commanded: of others nobody knows what they want."""
+    link = Connection(kind, ActorType.WRITER, host="192.0.2.1", options=options)
+
+    found = option_problems(Resource("r", "R", "DSR", None, "7", link, {}, {}))
+
+    assert len(found) == len(told)
+    assert all(part in one for one, part in zip(found, told, strict=True))

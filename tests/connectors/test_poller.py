@@ -212,6 +212,19 @@ async def test_a_clock_that_is_set_forward_misses_no_slots(meter: Meter, store: 
         assert poller.health.missed == 0
 
 
+async def test_slots_in_which_the_process_stood_still_are_missed(meter: Meter, store: Store) -> None:
+    """Stopped between two reads, as by SIGSTOP, it counts what passed and goes on in the current slot."""
+    async with polling(meter, store) as poller:
+        await meter.clock.advance(4)
+        meter.clock._elapsed_s += 61  # nobody was woken in its time
+        await meter.clock.advance(0)
+        assert meter.seconds() == [7, 10, 72]
+        assert poller.health.missed == 5
+        await meter.clock.advance(10)
+        assert meter.seconds() == [7, 10, 72, 80]
+        assert poller.health.missed == 5
+
+
 async def test_health_tells_how_it_stands(meter: Meter, store: Store) -> None:
     """Before the first reading a source is starting, then ok, with the time and count of what came."""
     meter.gate = asyncio.Event()

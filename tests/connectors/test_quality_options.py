@@ -66,6 +66,57 @@ def test_rules_of_another_shape_are_refused(wrong: object) -> None:
     assert problems[0].startswith("options.quality")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "powr_kw",
+            "options.quality.powr_kw: this connection gives no such quantity; did you mean power_kw?",
+        ),
+        ("x", "options.quality.x: this connection gives no such quantity; known are current_a, "),
+        ("heat_kw", "options.quality.heat_kw: this connection gives no such quantity"),
+    ],
+)
+def test_rules_of_a_quantity_that_is_not_there_are_refused(tmp_path: Path, name: str, told: str) -> None:
+    """A misspelt name checks nothing, so it is a mistake, told with the names that there are."""
+    resource = resource_with({name: {"range": {"max": 5}}})
+
+    [problem] = option_problems(resource)
+    assert problem.startswith(told)
+    with pytest.raises(ConfigError) as caught:
+        open_reader(resource, make_site(tmp_path))
+    assert caught.value.problems == (problem,)
+
+
+def test_rules_are_for_every_quantity_that_the_connection_has() -> None:
+    """Those that its registers, its computed values, or its template name."""
+    rules = {"heat_kw": {"range": {"max": 5}}, "total_kw": {"range": {"max": 5}}}
+    own = resource_with(
+        rules,
+        registers=[{"quantity": "heat_kw", "address": 0, "type": "float32"}],
+        computed=[{"quantity": "total_kw", "op": "sum", "of": ["heat_kw"]}],
+    )
+    of_template = make_resource(
+        host="127.0.0.1", options={"template": "sunspec", "quality": {"frequency_hz": {"range": {"max": 51}}}}
+    )
+
+    assert option_problems(own) == []
+    assert option_problems(of_template) == []
+
+
+def test_a_connector_of_another_package_may_have_any_quantity() -> None:
+    """Only its opener knows them."""
+    assert quality_problems({"quality": {"spin_rpm": {"range": {"max": 5}}}}, named=None) == []
+
+
+def test_only_registers_count() -> None:
+    """The rules of a counter on a gauge would do nothing, so they are a mistake."""
+    [problem] = quality_problems({"quality": {"power_kw": {"counter": {"digits": 6}}}})
+
+    assert problem.startswith("options.quality.power_kw.counter: is for a register")
+    assert "energy_kwh, energy_export_kwh" in problem
+
+
 @pytest.mark.parametrize("none", [None, {}, {"quality": None}])
 def test_no_rules_are_none(none: dict[str, Any] | None) -> None:
     """Nothing said, nothing checked."""

@@ -100,7 +100,8 @@ async def playing(port: int, golden: Golden) -> AsyncIterator[list[bytes]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                frame = await reader.readexactly(12)
+                head = await reader.readexactly(6)
+                frame = head + await reader.readexactly(int.from_bytes(head[4:6], "big"))
                 asked.append(frame[2:])
                 refusal = struct.pack(">HHBBB", 0, 3, frame[6], frame[7] | 0x80, 2)
                 writer.write(frame[:2] + golden.frames.get(frame[2:], refusal))
@@ -276,6 +277,16 @@ def test_a_meter_mounted_the_other_way_round() -> None:
     assert other["voltage_l1_v"] == plain["voltage_l1_v"]
 
 
+def test_energies_that_are_sums_change_sides_as_well() -> None:
+    """Reversed, what a meter counts by tariffs as imported is exported."""
+    plain = {one.quantity: one.of for one in options_of("siemens-pac2200").computed}
+    turned = options_of("siemens-pac2200", parameters={"reversed": True}).computed
+    other = {one.quantity: one.of for one in turned}
+
+    assert other["energy_kwh"] == plain["energy_export_kwh"]
+    assert other["energy_export_kwh"] == plain["energy_kwh"]
+
+
 @pytest.mark.parametrize(
     ("options", "mistake"),
     [
@@ -381,7 +392,7 @@ def test_the_page_says_every_parameter_of_sunspec(page: str) -> None:
 def test_the_examples_are_right(page: str) -> None:
     """Each example can be used as it stands."""
     examples = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         assert option_problems(make_resource(host="192.0.2.1", options=json.loads(example))) == []
 

@@ -132,6 +132,46 @@ def test_the_vtn_tells_the_time_too() -> None:
     assert guard.look()
 
 
+def test_a_battery_clock_gives_way_to_the_vtn() -> None:
+    """Believed while it is alone, held back from the VTN's first other word on, and right again with it."""
+    machine = Machine(battery=True)
+    guard = machine.guard()
+    assert guard.believed
+    assert guard.anchor is None
+
+    machine.skew_s = 7200.4
+    assert not guard.look()
+    assert "7200 s ahead of the VTN's" in str(guard.state.doubt)
+    guard.hold([Reading("m", "power_kw", 1.0, guard.now())])
+
+    machine.clock.step(-7200)
+    machine.skew_s = 0.3
+    assert guard.look()
+    assert [one.time for one in guard.release()] == [NINE - timedelta(hours=2)]
+
+
+def test_a_battery_clock_that_the_vtn_confirms_is_more_than_that() -> None:
+    """From then on the VTN may be wrong without holding anything up, and the next process may believe it."""
+    machine = Machine(battery=True)
+    guard = machine.guard()
+    machine.skew_s = 1.5
+    assert guard.look()
+    assert guard.anchor == (NINE, 0.0)
+
+    machine.skew_s = 500.0
+    assert guard.look()
+
+
+def test_a_clock_kept_by_ntp_does_not_give_way_to_the_vtn() -> None:
+    """The kernel knows better."""
+    machine = Machine(battery=True)
+    guard = machine.guard()
+    machine.synchronised = True
+    machine.skew_s = 500.0
+
+    assert guard.look()
+
+
 def test_release_gives_nothing_while_in_doubt() -> None:
     """What is held stays held."""
     machine = Machine()

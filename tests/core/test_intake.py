@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -15,9 +16,11 @@ from venclient.clock import ManualClock
 from venclient.connectors.base import Batch
 from venclient.errors import ConfigError
 from venclient.intake import LOOK_S, Intake
+from venclient.model.quality import Counter, MeterRules
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading, Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.notes import Notes
+from venclient.readings import look
 from venclient.readings.memory import MemoryReadings
 from venclient.settings import load_settings
 from venclient.view import ConnectionsTable, vtn_lines
@@ -45,7 +48,7 @@ class Around:
             self.clock,
             self.notes,
             vtn_skew_s=lambda: self.skew_s,
-            **({"trust": "auto"} | more),
+            **({"trust": "auto", "boot": "this start"} | more),
         )
 
     async def stored(self, quantity: str = POWER_KW) -> list[Reading]:
@@ -134,19 +137,83 @@ async def test_polled_readings_wait_for_the_clock(around: Around, lost_clock: No
     assert (intake.snapshot()["synchronised"], intake.snapshot()["held"]) == (True, 0)
 
 
-async def test_what_is_lost_with_the_end_is_said(
-    around: Around, lost_clock: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Polled readings whose time was never known are not stored with a wrong one, and that is logged."""
-    intake = around.intake()
+async def running(around: Around, intake: Intake, *values: float) -> None:
+    """Run an intake, with these readings each ten seconds, until the program ends."""
     task = asyncio.create_task(intake.run())
-    await intake.keep(Batch([reading(intake, 1)]))
+    for value in values:
+        await intake.keep(Batch([reading(intake, value)]))
+        await around.clock.advance(10)
     await around.clock.advance(LOOK_S)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-    assert "not known before the end: 1" in caplog.text
+
+async def test_what_waits_for_the_clock_waits_on_after_a_restart(
+    around: Around, lost_clock: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Within one start of the machine: stored at the right times by the next process, once, and forgotten."""
+    await running(around, around.intake(), *range(150))
+    assert "not known before the end: 150" in caplog.text
     assert await around.stored() == []
+
+    again = around.intake()
+    assert again.snapshot()["held"] == 150
+    await running(around, again, 150)
+    assert await around.stored() == []
+
+    around.clock.step(3600)
+    last = around.intake()
+    around.skew_s = 0.3
+    await running(around, last)
+    ten = NINE + timedelta(hours=1)
+    times = {one.value: one.time for one in await around.stored()}
+    assert [times[n] for n in range(150)] == [ten + timedelta(seconds=10 * n) for n in range(150)]
+    assert times[150] == ten + timedelta(seconds=1500 + LOOK_S)
+    assert around.intake().snapshot()["held"] == 0
+
+
+async def test_what_waited_when_the_machine_went_down_is_set_aside(
+    around: Around, lost_clock: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody will ever know their time: none is stored, each can be looked at, and it is said once."""
+    await running(around, around.intake(), 1, 2)
+
+    after = around.intake(boot="another start")
+    await running(around, after, 3)
+
+    assert after.snapshot()["held"] == 1
+    assert await around.stored() == []
+    [aside] = around.store.aside
+    assert (aside.resource_id, aside.quantity, aside.readings) == ("m", POWER_KW, 2)
+    assert [value for _, value in aside.points] == [1, 2]
+    assert sum("2 readings were taken while" in note for note in around.notes) == 1
+    assert around.intake(boot="another start").snapshot()["held"] == 1
+
+
+async def test_a_clock_that_was_believed_is_believed_after_a_restart(
+    around: Around, lost_clock: None
+) -> None:
+    """As long as the machine runs, and the clock as its seconds do; not after a step, nor another start."""
+    first = around.intake()
+    around.skew_s = 0.3
+    await running(around, first)
+    around.skew_s = None
+    await around.clock.advance(3600)
+
+    assert around.intake().snapshot()["synchronised"]
+    assert not around.intake(boot="another start").snapshot()["synchronised"]
+    around.clock.step(-7200)
+    stepped = around.intake().snapshot()
+    assert (stepped["synchronised"], "no battery clock" in stepped["doubt"]) == (False, True)
+
+
+async def test_the_store_learns_how_meters_count(around: Around) -> None:
+    """Its quarters are made by the same rules as reports, also by commands that know no registry."""
+    rules = {"quality": {ENERGY_KWH: {"counter": {"digits": 6}}}}
+    await running(around, around.intake(rules, trust="always"))
+
+    written = msgspec.json.decode(around.store.bookmark(look.RULES + "m") or "", type=MeterRules)
+    assert written == MeterRules({ENERGY_KWH: Counter(digits=6)}, 200)
 
 
 async def test_messages_are_not_acknowledged_before_the_clock_is_right(

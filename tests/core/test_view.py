@@ -151,6 +151,24 @@ def test_the_mirror_in_influxdb_has_a_line() -> None:
     text = shown(snapshot(influx=influx))
 
     assert (
-        "InfluxDB away, 7 sent, 1 refused, 3600 s behind: InfluxDB http://127.0.0.1:8086: no answer" in text
+        "InfluxDB away, 7 sent, 1 refused (`ven readings aside`), 3600 s behind:"
+        " InfluxDB http://127.0.0.1:8086: no answer" in text
     )
     assert "InfluxDB" not in shown(snapshot(influx=None))
+
+
+def test_a_full_disk_and_what_was_missed_are_told() -> None:
+    """Readings that wait or are lost, and moments at which nothing could be read, are on the screen."""
+    readings = {
+        "readings": 42,
+        "waiting": 7,
+        "refused": 0,
+        "dropped": 3,
+        "last_error": "var/readings.db: the disk is full",
+    }
+    rows = [row | {"missed": 2} for row in snapshot()["connections"]]
+
+    text = shown(snapshot(readings=readings, connections=rows))
+
+    assert "42 stored, 4 moments missed, 3 lost, 7 wait in memory: var/readings.db: the disk is full" in text
+    assert "wait in memory" not in shown(snapshot())

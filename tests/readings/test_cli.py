@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from venclient.cli import db
 from venclient.cli.readings import app
 from venclient.clock import SystemClock
+from venclient.clock_guard import PROVISIONAL
 from venclient.errors import ConfigError, StoreError
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
+from venclient.readings.aside import Aside
 from venclient.readings.tables import open_tables
+from venclient.registry.database import ResourceDatabase
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -166,6 +170,63 @@ def test_check_tells_sizes_and_wear(file: Path) -> None:
     assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 each)" in text
     assert text.endswith("all is well\n")
     assert json.loads(ven("check", "--json", "--readings", file))["problems"] == []
+
+
+def test_what_was_set_aside_can_be_looked_at(file: Path) -> None:
+    """By place, series and reason, each reading on request; times that count from the start as such."""
+    assert ven("aside", "--readings", file) == "nothing was set aside\n"
+    tables = open_tables(file)
+    moment = int(NOON.timestamp() * 1000)
+    found = [
+        Aside(
+            "influxdb", "hotel", ENERGY_KWH, "field type conflict", 2, ((moment, 12.5), (moment + 1000, 13))
+        ),
+        Aside("influxdb", "bar", "time", "the name is taken", 1500, ((moment, 1.0),)),
+        Aside("clock", "bar", POWER_KW, "no time", 1, ((int(PROVISIONAL.timestamp() * 1000) + 90_000, 5.0),)),
+    ]
+    tables.write([], {}, now=NOON, aside=found)
+    tables.close()
+
+    text = ven("aside", "--readings", file)
+    assert (
+        "influxdb: hotel energy_kwh: 2 readings of 2026-03-01T12:00:00.000Z .. 2026-03-01T12:00:01.000Z:"
+        " field type conflict\n" in text
+    )
+    assert "clock: bar power_kw: 1 reading of 0:01:30 after the machine's start: no time\n" in text
+    listed = ven("aside", "--points", "--resource", "bar", "--readings", file)
+    assert "and 1499 more that are only counted" in listed
+    assert "hotel" not in listed
+    shown = json.loads(ven("aside", "--json", "--readings", file))
+    assert {(one["resource_id"], one["readings"]) for one in shown} == {
+        ("hotel", 2),
+        ("bar", 1500),
+        ("bar", 1),
+    }
+
+
+def test_check_of_the_database_tells_of_the_readings_too(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ven db check` has sizes and bytes written each day of the readings file, also where it usually is."""
+    tables = open_tables(file)
+    tables.history.note_wear(20_513, 130_000, 1_000)
+    tables.close()
+    monkeypatch.chdir(tmp_path)
+    ResourceDatabase(str(tmp_path / "resources.db")).close()
+
+    def check(*words: object) -> str:
+        result = CliRunner().invoke(db.app, ["check", "--db", "resources.db", *map(str, words)])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert "readings" not in check().replace("0 resources", "")
+    told = check("--readings", file)
+    assert f"{file}: " in told
+    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 each)" in told
+    (tmp_path / "var").mkdir()
+    file.rename(tmp_path / "var" / "readings.db")
+    assert "written on 2026-03-01: 130000 bytes" in check()
+    assert json.loads(check("--json"))["readings"]["wear"][0]["bytes"] == 130_000
 
 
 def test_check_names_damage_and_fails(file: Path) -> None:

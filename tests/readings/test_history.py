@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from venclient.clock import ManualClock
+from venclient.model.quality import Counter, MeterRules
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
 from venclient.readings.compaction import begin, carry_out, finish, plan
+from venclient.readings.look import RULES
 from venclient.readings.quarters import QUARTER_MS, quarters
 from venclient.readings.series import from_ms, to_ms
 from venclient.readings.sqlite import SqliteReadings
@@ -196,6 +199,43 @@ def test_register_quarters_hold_energy(tmp_path: Path) -> None:
 
     assert len(found) == 140
     assert [quarter.value for quarter in found] == pytest.approx([0.25] * 140)
+
+
+def test_quarters_count_as_the_meter_does(tmp_path: Path) -> None:
+    """The rules of its counter, as the gateway wrote them down, are those of the quarters as well.
+
+    A counter of four digits rolls over at noon; by usual rules it would have been reset.
+    """
+    tables = open_tables(tmp_path / "readings.db")
+    readings = [
+        Reading("hotel", ENERGY_KWH, (9_640 + minute / 2) % 10_000, DAY + timedelta(minutes=minute))
+        for minute in range(24 * 60)
+    ]
+    rules = MeterRules({ENERGY_KWH: Counter(digits=4)}, most_kw=100)
+    tables.write(readings, {RULES + "hotel": msgspec.json.encode(rules).decode()}, now=DAY + 24 * HOUR)
+    found = []
+    for _ in range(2):
+        series = tables.quarters(["hotel"], DAY + HOUR, DAY + 23 * HOUR)["hotel"][ENERGY_KWH]
+        found.append([quarter.value for quarter in series])
+        compress(tables, DAY + 24 * HOUR, slice_rows=100)
+
+    assert found == [pytest.approx([7.5] * 88)] * 2
+
+
+def test_quarters_of_an_hourly_counter_have_no_seams(tmp_path: Path) -> None:
+    """What a counter tells once an hour is known in each quarter, also where a slice ends within the hour."""
+    tables = open_tables(tmp_path / "readings.db")
+    readings = [
+        Reading("hotel", ENERGY_KWH, 100.0 + 4 * ((minute + 55) // 60), DAY + timedelta(minutes=minute))
+        for minute in range(36 * 60)
+    ]
+    rules = MeterRules({ENERGY_KWH: Counter(hourly=True)}, most_kw=100)
+    tables.write(readings, {RULES + "hotel": msgspec.json.encode(rules).decode()}, now=DAY + 36 * HOUR)
+    compress(tables, DAY + 24 * HOUR, slice_rows=100)
+
+    series = tables.quarters(["hotel"], DAY + 2 * HOUR, DAY + 34 * HOUR)["hotel"][ENERGY_KWH]
+
+    assert [quarter.value for quarter in series] == pytest.approx([1.0] * 128)
 
 
 def test_late_reading_does_not_spoil_a_final_quarter(tables: Tables) -> None:

@@ -11,7 +11,9 @@ import pytest
 from tests.fakes.influx import Point
 from tests.readings.influx_bench import NOON, Bench, at
 from venclient.model.reading import ENERGY_KWH
+from venclient.readings.aside import MOST_POINTS
 from venclient.readings.influx import Verdict
+from venclient.readings.tables import open_tables
 
 
 @pytest.fixture
@@ -75,6 +77,40 @@ async def test_a_quantity_that_influxdb_refuses_costs_only_itself(
     assert (status["rejected"], status["sent"], status["state"]) == (40, 40, "ok")
     assert "hotel energy_kwh of 2026-03-01T12:00:" in status["last_rejects"][-1]
     assert [one.getMessage() for one in caplog.records if "hotel energy_kwh" in one.getMessage()][1:] == []
+
+
+async def test_what_is_refused_is_set_aside_with_its_reason(bench: Bench) -> None:
+    """Each refused reading, and each name that cannot be written, can be looked at; and counts once."""
+    bench.influx.refuse = conflict
+    await bench.put(*[r for n in range(40) for r in (at(n, n), at(n, n, quantity=ENERGY_KWH))])
+    await bench.put(at(0, 2, quantity="time"))
+    await bench.forwarder.drain()
+    await bench.again()
+    await bench.forwarder.drain()
+    await bench.journal.flush()
+
+    tables = open_tables(bench.path, read_only=True)
+    found = {(one.resource_id, one.quantity): one for one in tables.aside.rows()}
+    tables.close()
+    refused = found["hotel", ENERGY_KWH]
+    assert (refused.place, refused.readings) == ("influxdb", 40)
+    assert "field type conflict" in refused.reason
+    assert refused.points == [(int(NOON.timestamp() * 1000) + 1000 * n, n) for n in range(40)]
+    assert "taken in InfluxDB" in found["hotel", "time"].reason
+    assert set(found) == {("hotel", ENERGY_KWH), ("hotel", "time")}
+
+
+async def test_no_more_than_a_bound_is_set_aside_one_by_one(bench: Bench) -> None:
+    """Of a series that is refused for ever the first readings are kept, the others counted."""
+    bench.influx.refuse = conflict
+    await bench.put(*[at(n, n, quantity=ENERGY_KWH) for n in range(MOST_POINTS + 500)])
+    await bench.forwarder.drain()
+    await bench.journal.flush()
+
+    tables = open_tables(bench.path, read_only=True)
+    [kept] = tables.aside.rows("hotel")
+    tables.close()
+    assert (kept.readings, len(kept.points)) == (MOST_POINTS + 500, MOST_POINTS)
 
 
 @pytest.mark.parametrize("hint", [None, 13])

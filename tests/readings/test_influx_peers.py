@@ -181,6 +181,9 @@ async def test_a_field_that_is_an_integer_there_costs_only_itself(bench: Bench, 
     status = bench.forwarder.status()
     assert (status["rejected"], status["state"]) == (20, "ok")
     assert "type conflict" in status["last_rejects"][0]
+    # Each is set aside, to be looked at.
+    aside = [one for one in bench.journal.aside if "type conflict" in one.reason]
+    assert sorted(value for one in aside for _, value in one.points) == list(range(20))
 
 
 async def test_what_is_too_old_for_its_retention_is_left_out(bench: Bench, url: str) -> None:

@@ -54,13 +54,19 @@ async def test_no_more_than_fits_is_read_at_once(
 ) -> None:
     """Neither a day's grid nor one interval of a day loads all meters' readings together."""
     asked: list[timedelta] = []
-    windows = store.windows
+    tracks = store.tracks
 
-    async def noted(resource_ids: Sequence[str], start: datetime, end: datetime) -> Any:
-        asked.append(len(resource_ids) * (end - start))
-        return await windows(resource_ids, start, end)
+    async def noted(ids: Sequence[str], start: datetime, end: datetime, at_once: int) -> Any:
+        found = await tracks(ids, start, end, at_once)
+        asked.append(len(found) * (end - start))
+        return found
 
-    monkeypatch.setattr(store, "windows", noted)
+    monkeypatch.setattr(store, "tracks", noted)
+    await measures(store, NAMES, [(DAY, DAY + 24 * HOUR)])
+    assert len(asked) == 1  # so few samples fit together
+
+    monkeypatch.setattr("venclient.readings.look.SAMPLES_AT_ONCE", 1)
+    asked.clear()
     await measures(store, NAMES, [(DAY + n * HOUR, DAY + (n + 1) * HOUR) for n in range(24)])
     assert max(asked) <= ROOM + 16 * LONGEST_SLICE
 
@@ -84,6 +90,6 @@ async def test_the_event_loop_goes_on_meanwhile(
             inside.append(True)
         return {}
 
-    monkeypatch.setattr("venclient.readings.measures._rolled_up", rolled_up)
+    monkeypatch.setattr("venclient.readings.measures._measured", rolled_up)
     await measures(store, NAMES[:1], [(DAY, DAY + HOUR)])
     assert inside == [False]

@@ -20,12 +20,18 @@ def read(
     timeout_s: Annotated[
         float, typer.Option("--timeout", help="Seconds to wait for a value.", min=0.1, max=3600)
     ] = 10.0,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show the requests that a read takes (Modbus), and read nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Read one meter now and print every quantity it tells.
 
     A device that allows a single connection cannot be read while the gateway holds it.
     """
+    if plan:
+        _show_plan(find_resource(db, resource), folder_of(db), as_json=as_json)
+        return
     from venclient.connectors.snapshot import one_shot_site, run_to_end, take_snapshot
 
     chosen = find_resource(db, resource)
@@ -46,6 +52,32 @@ def read(
         )
     if not newest:
         typer.echo("  connected, but it has no value now")
+
+
+def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
+    from venclient.connectors.snapshot import one_shot_site, run_to_end
+    from venclient.errors import ConfigError
+    from venclient.model.resource import ConnectionType
+
+    connection = chosen.connection
+    if connection.type is not ConnectionType.MODBUSTCP or "connector" in (connection.options or {}):
+        raise ConfigError(
+            "is not read by requests, so that there is no plan",
+            subject=f"{chosen.resourceName} ({connection.endpoint})",
+            hint="only MODBUSTCP connections have one",
+        )
+    import msgspec
+
+    from venclient.connectors.modbus_survey import plan_of
+
+    planned = run_to_end(plan_of(chosen, one_shot_site(folder)))
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(planned), ensure_ascii=False))
+        return
+    typer.echo(f"{chosen.resourceName}  {connection.endpoint}  {len(planned)} request(s)")
+    for one in planned:
+        unit = "register" if one.count == 1 else "registers"
+        typer.echo(f"  {one.place}  ({one.count} {unit})  {', '.join(one.quantities)}")
 
 
 def folder_of(db: str) -> Path:

@@ -15,6 +15,7 @@ from venclient.errors import ConfigError
 
 if TYPE_CHECKING:
     from venclient.model.reading import Reading
+    from venclient.readings.inspection import Inspection
     from venclient.readings.tables import Tables
 
 app = typer.Typer(no_args_is_help=True, help="Show, export and check stored readings.")
@@ -108,15 +109,33 @@ def export(
 
 
 @app.command()
+def aside(
+    resource: Annotated[str | None, typer.Option(help="Only this resource; all when not given.")] = None,
+    points: Annotated[bool, typer.Option("--points", help="Each reading, as far as kept.")] = False,
+    readings: ReadingsFile = DEFAULT_FILE,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Show what was set aside, with the reason: what InfluxDB refused, what will never have a time."""
+    from venclient.cli.readings_aside import lines
+
+    with _tables(readings) as tables:
+        found = list(tables.aside.rows(resource))
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode([one._asdict() for one in found]), indent=2))
+        return
+    for line in lines(found, points=points):
+        typer.echo(line)
+
+
+@app.command()
 def check(
     readings: ReadingsFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Check the file without changing it, and tell its sizes and what is written to it each day."""
-    from venclient.readings.inspection import inspect
-
-    with _tables(readings) as tables:
-        found = inspect(tables)
+    found = inspected(readings)
     if as_json:
         import msgspec
 
@@ -126,6 +145,14 @@ def check(
             typer.echo(line)
     if found.problems:
         raise typer.Exit(1)
+
+
+def inspected(path: Path) -> Inspection:
+    """Give what is in a readings file, and what is wrong with it."""
+    from venclient.readings.inspection import inspect
+
+    with _tables(path) as tables:
+        return inspect(tables)
 
 
 def _quarter_rows(

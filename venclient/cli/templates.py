@@ -56,7 +56,7 @@ def show_template(
 
     With --json, the options of a connection that it stands for come along.
     """
-    from venclient.connectors.device_templates import expand_template, load_template
+    from venclient.connectors.device_templates import expand_template, expand_writing, load_template
     from venclient.errors import ConfigError
 
     template = load_template(name)
@@ -64,10 +64,14 @@ def show_template(
     expansion, problems = expand_template({"template": name, "parameters": parameters})
     if expansion is None:
         raise ConfigError("; ".join(problems), problems=tuple(problems))
+    commands, _ = expand_writing({"template": name, "parameters": parameters})
+    written = [] if commands is None else commands.options["registers"]
     if as_json:
-        typer.echo(json.dumps({**_summary(template), "options": expansion.options}, ensure_ascii=False))
+        told = {**_summary(template), "options": expansion.options, "write": written}
+        typer.echo(json.dumps(told, ensure_ascii=False))
         return
     _show(template, expansion)
+    _show_written(template, written)
     typer.echo("options of a connection:")
     typer.echo(f"  {json.dumps({'template': name, 'parameters': parameters or {'unit': template.unit}})}")
 
@@ -96,6 +100,20 @@ def _show(template: Template, expansion: Expansion) -> None:
     for one in expansion.options.get("computed", ()):
         scale = f" x {one['scale']}" if "scale" in one else ""
         typer.echo(f"  {one['quantity']}: {one['op']} of {', '.join(one['of'])}{scale}")
+
+
+def _show_written(template: Template, written: list[dict[str, Any]]) -> None:
+    if not written:
+        return
+    typer.echo("may be written, by a connection of actor type WRITER:")
+    for one in written:
+        rest = {
+            k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "min", "max")
+        }
+        span = f"{one['min']} to {one['max']}"
+        place = f"{one.get('kind', 'holding')} {one['address']} {one['type']}"
+        typer.echo(f"  {one['quantity']}: {span}; {place} {_pairs(rest)}".rstrip())
+    typer.echo(f"source: {template.write_source.strip()}")
 
 
 def _pairs(values: dict[str, Any]) -> str:

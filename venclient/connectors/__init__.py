@@ -13,32 +13,48 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from venclient.connectors.base import Batch, OpenReader, Reader, Site
+from venclient.connectors.base import Batch, OpenReader, OpenWriter, Reader, Site, Writer
 from venclient.connectors.leases import Leases
-from venclient.connectors.options import check_options, quality_problems, refuse, without_quality
+from venclient.connectors.options import check_options, quality_problems, refuse, without, without_quality
 from venclient.errors import ConfigError
-from venclient.model.resource import Connection, ConnectionType, Resource
+from venclient.model.quality import QUALITY
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 
 __all__ = [
     "CONNECTORS",
     "ENTRY_POINTS",
+    "WRITERS",
+    "WRITER_POINTS",
     "Batch",
     "Leases",
     "Reader",
     "Site",
+    "Writer",
     "known_connectors",
     "open_reader",
+    "open_writer",
     "option_problems",
     "read_meter",
+    "writer_for",
 ]
 
 ENTRY_POINTS = "venclient.connectors"
+WRITER_POINTS = "venclient.writers"
 
 
 def _lazy(module: str, function: str) -> OpenReader:
     def open_it(resource: Resource, site: Site) -> Reader:
         opener: OpenReader = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+        return opener(resource, site)
+
+    return open_it
+
+
+def _lazy_writer(module: str, function: str) -> OpenWriter:
+    def open_it(resource: Resource, site: Site) -> Writer:
+        opener: OpenWriter = getattr(importlib.import_module(f"{__name__}.{module}"), function)
         return opener(resource, site)
 
     return open_it
@@ -52,6 +68,11 @@ CONNECTORS: Mapping[str, OpenReader] = MappingProxyType(
     }
 )
 
+
+#: Connections that devices are commanded by, and the writers that serve them.
+WRITERS: Mapping[str, OpenWriter] = MappingProxyType(
+    {ConnectionType.MODBUSTCP.value: _lazy_writer("modbus_writer", "open_modbus_writer")}
+)
 
 #: Where the form of each connector's options is.
 _FORMS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -74,7 +95,7 @@ def open_reader(resource: Resource, site: Site) -> Reader:
     ConfigError names an unknown connector, or everything that is wrong with the connection.
     """
     connection = resource.connection
-    if problems := quality_problems(connection.options):
+    if problems := quality_problems(connection.options, named=_quantities(connection)):
         raise refuse(resource, [*problems, *_others(resource)], page="docs/explanation/quality.md")
     site = replace(site, secret=_secret_of(resource, site.secret))
     name = (connection.options or {}).get("connector", connection.type.value)
@@ -87,23 +108,51 @@ def open_reader(resource: Resource, site: Site) -> Reader:
             subject=f"{resource.resourceName} ({connection.endpoint})",
             hint=f"known are {', '.join(known_connectors())}",
         )
-    try:
-        opener: Callable[[Resource, Site], Reader] = installed.load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"the installed connector {name!r} cannot be loaded ({error})",
-            subject=f"{resource.resourceName} ({connection.endpoint})",
-            hint=f"reinstall the package that provides {installed.value}",
-        ) from error
+    opener: OpenReader = _loaded(installed, f"{resource.resourceName} ({connection.endpoint})")
     return opener(_without_choice(resource), site)
+
+
+def writer_for(connection: Connection) -> OpenWriter:
+    """Give what opens the writer of a connection that commands a device.
+
+    ConfigError when there is none: it names those that there are. A package brings one as an entry point of
+    the group `venclient.writers`, and a connection chooses it by `options["connector"]`.
+    """
+    name = (connection.options or {}).get("connector", connection.type.value)
+    if name in WRITERS:
+        return WRITERS[name]
+    points = {point.name: point for point in entry_points(group=WRITER_POINTS)}
+    if isinstance(name, str) and name in points:
+        opener: OpenWriter = _loaded(points[name], connection.endpoint)
+        return opener
+    raise ConfigError(
+        f"nothing can be commanded by {name!r}",
+        subject=connection.endpoint,
+        hint=f"a connection of actor type WRITER is of {', '.join(sorted({*WRITERS, *points}))}",
+    )
+
+
+def open_writer(resource: Resource, site: Site) -> Writer:
+    """Give the writer of a resource: that of its control connection, else of a connection that is a WRITER.
+
+    Nothing is connected before its first `write()`. ConfigError names everything that is wrong with it.
+    """
+    connection = resource.control_connection or resource.connection
+    opener = writer_for(connection)
+    commanding = _without_choice(replace(resource, connection=connection, control_connection=None))
+    return opener(commanding, replace(site, secret=_secret_of(commanding, site.secret)))
 
 
 def option_problems(resource: Resource) -> list[str]:
     """Give one sentence for each mistake in the options of a resource's connection; nothing is opened.
 
-    What a connector of another package wants is known only to its opener, so nothing is said of those.
+    A WRITER is held against what commanding takes; MODBUSTCP is what can be commanded. What a connector of
+    another package wants is known only to its opener, so nothing is said of those.
     """
-    return [*_others(resource), *quality_problems(resource.connection.options)]
+    if resource.connection.actortype is ActorType.WRITER:
+        return _writer_problems(resource.connection)
+    connection = resource.connection
+    return [*_others(resource), *quality_problems(connection.options, named=_quantities(connection))]
 
 
 def _others(resource: Resource) -> list[str]:
@@ -120,6 +169,28 @@ def _others(resource: Resource) -> list[str]:
     if name in known_connectors():
         return []
     return [f"options.connector: there is no connector {name!r}; known are {', '.join(known_connectors())}"]
+
+
+def _quantities(connection: Connection) -> set[str] | None:
+    """Give the quantities that a connection has beside those that its options name; None when not known."""
+    options = connection.options or {}
+    name = options.get("connector", connection.type.value)
+    if not isinstance(name, str) or name not in CONNECTORS:
+        return None
+    if connection.type is not ConnectionType.MODBUSTCP or "template" not in options:
+        return set()
+    from venclient.connectors.modbus_device import template_quantities
+
+    return template_quantities(without(options, QUALITY))
+
+
+def _writer_problems(connection: Connection) -> list[str]:
+    options = dict(connection.options or {})
+    if options.pop("connector", connection.type.value) != ConnectionType.MODBUSTCP.value:
+        return []
+    from venclient.connectors.modbus_writer import writing_options
+
+    return writing_options(replace(connection, options=options))[2]
 
 
 def read_meter(
@@ -153,6 +224,17 @@ def _secret_of(resource: Resource, secret: Callable[[str], str]) -> Callable[[st
             raise ConfigError(error.what, subject=subject, hint=error.hint) from error
 
     return resolved
+
+
+def _loaded(point: EntryPoint, subject: str) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"the installed connector {point.name!r} cannot be loaded ({error})",
+            subject=subject,
+            hint=f"reinstall the package that provides {point.value}",
+        ) from error
 
 
 def _installed() -> dict[str, EntryPoint]:

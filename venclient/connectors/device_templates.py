@@ -9,7 +9,7 @@ written, and which way it counts. Expanding one gives plain options of a MODBUST
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -27,6 +27,8 @@ Name = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 #: Powers and energies that change sides when a meter is mounted the other way round.
 _SIGNED_UNITS = frozenset({"kw", "w", "kvar", "var"})
+#: Options that a device needs whether it is read or commanded.
+LINK_OPTIONS = frozenset(("timeout_s", "retries", "framer", "pipelining", "connect_delay_s", "pause_s"))
 _OPPOSITE = {"energy_kwh": "energy_export_kwh", "energy_export_kwh": "energy_kwh"}
 
 
@@ -85,7 +87,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `registers` and `computed` are options of a MODBUSTCP connection and may have two things more: `when`
     (parameter and value) and an address of {base, step, per}: base + step x the parameter `per`.
-    `discovered` is for devices whose registers are found by asking them.
+    `discovered` is for devices whose registers are found by asking them. `write` has the registers of a
+    connection that commands the device, complete in themselves; `write_source` the document that has them.
     """
 
     name: Name
@@ -104,6 +107,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     defaults: dict[str, Any] = {}
     registers: list[dict[str, Any]] = []
     computed: list[dict[str, Any]] = []
+    write: list[dict[str, Any]] = []
+    write_source: str = ""
     identify: list[Mark] = []
 
     @property
@@ -127,6 +132,9 @@ class Expansion:
     template: Template
     options: dict[str, Any]
     parameters: dict[str, ParameterValue]
+
+
+_Apply = Callable[[Template, Mapping[str, ParameterValue], Mapping[str, Any]], dict[str, Any]]
 
 
 def _folder() -> Traversable:
@@ -178,6 +186,15 @@ def expand_template(options: Mapping[str, Any]) -> tuple[Expansion | None, list[
     What the connection says itself comes before what the template says; registers and computed quantities
     of its own are added, or replace those of the same quantity.
     """
+    return _expanded(options, _applied)
+
+
+def expand_writing(options: Mapping[str, Any]) -> tuple[Expansion | None, list[str]]:
+    """Give what options of a connection that commands stand for, or None with a sentence for each mistake."""
+    return _expanded(options, _applied_to_writing)
+
+
+def _expanded(options: Mapping[str, Any], apply: _Apply) -> tuple[Expansion | None, list[str]]:
     name, given = options.get("template"), options.get("parameters", {})
     if not isinstance(name, str):
         return None, [f"options.template: expected the name of a template, got {name!r}"]
@@ -195,7 +212,7 @@ def expand_template(options: Mapping[str, Any]) -> tuple[Expansion | None, list[
     if problems:
         return None, problems
     parameters = {key: given.get(key, one.default) for key, one in template.all_parameters.items()}
-    return Expansion(template, _applied(template, parameters, options), parameters), []
+    return Expansion(template, apply(template, parameters, options), parameters), []
 
 
 def _parameter_mistakes(template: Template, given: Mapping[str, Any]) -> list[str]:
@@ -219,13 +236,29 @@ def _applied(
         for one in template.registers
         if _holds(one, parameters)
     ]
-    computed = [_without_when(one) for one in template.computed if _holds(one, parameters)]
+    computed = [_computed(one, turned=turned) for one in template.computed if _holds(one, parameters)]
     own = {k: v for k, v in options.items() if k not in ("template", "parameters", "registers", "computed")}
     found: dict[str, Any] = {"unit": parameters["unit"], **template.options, **own}
     found["registers"] = _merged(registers, options.get("registers", []))
     if all_computed := _merged(computed, options.get("computed", [])):
         found["computed"] = all_computed
     return found
+
+
+def _applied_to_writing(
+    template: Template, parameters: Mapping[str, ParameterValue], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    registers = [
+        _register(one, parameters, turned=False) for one in template.write if _holds(one, parameters)
+    ]
+    own = {k: v for k, v in options.items() if k not in ("template", "parameters", "registers")}
+    link = {k: v for k, v in template.options.items() if k in LINK_OPTIONS}
+    return {
+        "unit": parameters["unit"],
+        **link,
+        **own,
+        "registers": _merged(registers, options.get("registers", [])),
+    }
 
 
 def _holds(one: Mapping[str, Any], parameters: Mapping[str, ParameterValue]) -> bool:
@@ -253,6 +286,14 @@ def _register(
             found["scale"] = -found.get("scale", 1.0)
             if "offset" in found:
                 found["offset"] = -found["offset"]
+    return found
+
+
+def _computed(one: Mapping[str, Any], *, turned: bool) -> dict[str, Any]:
+    """Give a computed quantity; its parts have their new signs already, only energies change sides."""
+    found = _without_when(one)
+    if turned:
+        found["quantity"] = _OPPOSITE.get(found["quantity"], found["quantity"])
     return found
 
 

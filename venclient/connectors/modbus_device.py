@@ -16,7 +16,7 @@ from venclient.connectors.modbus import QUEUE_ALLOWANCE_S, ModbusReader, open_mo
 from venclient.connectors.modbus_frames import read_question
 from venclient.connectors.modbus_link import ModbusLink
 from venclient.connectors.modbus_options import PAGE, ModbusOptions, acquire_link, endpoint_of
-from venclient.connectors.options import check_options, refuse, subject_of
+from venclient.connectors.options import check_options, quantities_named, refuse, subject_of
 from venclient.connectors.registers import Register
 from venclient.connectors.sunspec import BASES, Chain, is_missing, registers_of, walk
 from venclient.connectors.sunspec_models import POINTS
@@ -26,7 +26,7 @@ from venclient.model.resource import Resource
 log = logging.getLogger(__name__)
 
 #: Stand where registers will be, while the other options of a device are checked that tells its own.
-_LATER = [
+_LATER: list[dict[str, Any]] = [
     {"quantity": quantity, "address": 65535, "type": "uint16"}
     for quantity in sorted({point.quantity for points in POINTS.values() for point in points})
 ]
@@ -58,6 +58,15 @@ def template_problems(options: Mapping[str, Any]) -> list[str]:
     if expansion is None:
         return problems
     return _checked(expansion)[1]
+
+
+def template_quantities(options: Mapping[str, Any]) -> set[str] | None:
+    """Give the quantities of a device whose options name a template; None when that is not to be told."""
+    expansion, _ = expand_template(options)
+    if expansion is None:
+        return None
+    found = quantities_named(expansion.options)
+    return found | {one["quantity"] for one in _LATER} if expansion.template.discovered else found
 
 
 def _open(resource: Resource, site: Site) -> ModbusReader | SunSpecReader:

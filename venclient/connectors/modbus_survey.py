@@ -72,6 +72,14 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
         return not any(one.error for one in self.asked)
 
 
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a plan: what it asks for, how many registers, and the quantities that are in them."""
+
+    place: str
+    count: int
+    quantities: tuple[str, ...]
+
+
 class UnitFound(msgspec.Struct, frozen=True, kw_only=True):
     """A unit that answered, and how to which kinds of registers: "answers", or its refusal in words.
 
@@ -82,6 +90,25 @@ class UnitFound(msgspec.Struct, frozen=True, kw_only=True):
     kinds: dict[str, str]
     took_ms: float
     templates: dict[str, str] = {}
+
+
+async def plan_of(resource: Resource, site: Site) -> tuple[Planned, ...]:
+    """Give the requests of one read of a MODBUSTCP connection, in order; nothing is read.
+
+    A device is asked only where it alone knows its registers (SunSpec). ConfigError when options are wrong.
+    """
+    reader = await open_and_look(without_quality(resource), site)
+    try:
+        return tuple(
+            Planned(
+                place=str(block),
+                count=block.count,
+                quantities=tuple(register.quantity for register in block.registers),
+            )
+            for block in reader.plan
+        )
+    finally:
+        await reader.close()
 
 
 async def examine(resource: Resource, site: Site) -> Examination:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from venclient.connectors.base import Site
 from venclient.connectors.blocks import LARGEST_EXPONENT, Block
+from venclient.connectors.device_templates import all_templates, expand_writing
 from venclient.connectors.modbus_frames import (
     Question,
     read_question,
@@ -26,7 +29,7 @@ from venclient.connectors.modbus_options import (
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.connectors.registers import encode, meant_bits
 from venclient.errors import ConfigError, Undecodable, WriteRefused
-from venclient.model.resource import ActorType, Resource
+from venclient.model.resource import ActorType, Connection, Resource
 from venclient.model.setpoint import Receipt, Setpoint
 
 _WHOLE = 1e-6  # of a value, for floating point numbers that come back
@@ -164,6 +167,28 @@ def _without_factor(register: WritableRegister) -> WritableRegister:
     return msgspec.structs.replace(register, scale_register=None)
 
 
+def writing_options(connection: Connection) -> tuple[ModbusWriterOptions | None, Connection, list[str]]:
+    """Give the options of a connection that commands, by a template or not, and what is wrong with them.
+
+    The connection comes back with the port that the template's device has, where it says none itself.
+    """
+    options: Mapping[str, Any] = connection.options or {}
+    if "template" in options:
+        expansion, problems = expand_writing(options)
+        if expansion is None:
+            return None, connection, problems
+        if connection.port is None:
+            connection = replace(connection, port=expansion.template.port)
+        options = expansion.options
+        if not options["registers"]:
+            usage = "".join(f" with {k} {v}" for k, v in expansion.parameters.items() if k == "usage")
+            known = ", ".join(one.name for one in all_templates() if one.write)
+            problem = f"{expansion.template.name}{usage} has nothing to be written to; {known} have"
+            return None, connection, [f"options.template: {problem}"]
+    checked, problems = check_options(options, ModbusWriterOptions)
+    return checked, connection, problems
+
+
 def open_modbus_writer(resource: Resource, site: Site) -> ModbusWriter:
     """Give the writer of a resource's MODBUSTCP connection of actor type WRITER.
 
@@ -177,7 +202,7 @@ def open_modbus_writer(resource: Resource, site: Site) -> ModbusWriter:
             hint=f"add a connection of actor type WRITER; {PAGE} shows its options",
         )
     resource = replace(resource, connection=connection)
-    options, problems = check_options(connection.options, ModbusWriterOptions)
+    options, connection, problems = writing_options(connection)
     host, port = endpoint_of(connection, problems)
     if options is None or problems:
         raise refuse(resource, problems, page=PAGE)

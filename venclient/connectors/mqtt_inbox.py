@@ -149,6 +149,12 @@ def lost(reason: ReasonCode) -> Fault:
     return Fault("away", f"the connection to the broker was lost ({reason})", hint)
 
 
+def unanswered(reason: ReasonCode) -> Fault:
+    """Say that something hung up before it let us in, as what is no broker does."""
+    what = f"the connection was ended before the broker let us in ({reason})"
+    return Fault("away", what, "check port, tls and protocol: something else may listen there")
+
+
 def unreachable(error: BaseException | None) -> Fault:
     """Say why a broker could not be reached."""
     if isinstance(error, ssl.SSLCertVerificationError):

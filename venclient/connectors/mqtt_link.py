@@ -1,9 +1,8 @@
 """One connection to one MQTT broker under one login, shared by all resources behind it.
 
-paho speaks the protocol in a thread of its own and reconnects by itself; everything it tells crosses
-into the event loop through one queue, in order.
+paho speaks the protocol, `mqtt_traffic.py` moves its bytes; all of it happens in the event loop.
 
-    broker --> paho's thread --> _arrived --> loop: _drain --> inbox of each resource --> its reader
+    broker --> paho --> inbox of each resource --> its reader
     broker <-- acknowledgement, in the order of arrival, once every reader has committed its share
 
 A message is acknowledged only on the connection that brought it: after a reconnect the broker gives
@@ -14,11 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
-import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -30,12 +26,21 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from venclient.clock import Clock
 from venclient.connectors.mqtt_beacon import Beacon
-from venclient.connectors.mqtt_inbox import Endpoint, Fault, Inbox, Message, lost, refusal, unreachable
+from venclient.connectors.mqtt_inbox import (
+    Endpoint,
+    Fault,
+    Inbox,
+    Message,
+    lost,
+    refusal,
+    unanswered,
+    unreachable,
+)
+from venclient.connectors.mqtt_traffic import Traffic
 from venclient.connectors.payload import MOST_BYTES
 
 CONNECT_TIMEOUT_S = 3.0
 KEEPALIVE_S = 30
-RECONNECT_S = (1, 30)
 #: How long a broker of version 5 keeps our session, and so our messages, while we are away.
 SESSION_KEPT_S = 7 * 86_400
 #: How many messages may be on their way to us at once (version 5; before, the broker decides).
@@ -72,19 +77,20 @@ class MqttLink:
             clean_session=None if self._v5 else not keep_session,
             protocol=MQTTProtocolVersion.MQTTv5 if self._v5 else MQTTProtocolVersion.MQTTv311,
             manual_ack=True,
+            # Else paho would try an older version by itself, and stop the loop for it.
+            reconnect_on_failure=False,
         )
         if username is not None:
             self._client.username_pw_set(username, password)
         if context is not None:
             self._client.tls_set_context(context)
         self._client.connect_timeout = CONNECT_TIMEOUT_S
-        self._client.reconnect_delay_set(*RECONNECT_S)
-        self._client.suppress_exceptions = True  # a bug in a callback must not end the thread
+        self._client.suppress_exceptions = True  # a bug in a callback costs one message only
         self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
+        self._traffic = Traffic(self._client, clock, str(endpoint), failed=self._on_connect_fail)
         self.beacon = Beacon(self._client, clock, str(endpoint))
         self._watch: asyncio.Task[None] | None = None
         self._inboxes: list[Inbox] = []
@@ -97,12 +103,11 @@ class MqttLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._started_s = 0.0
-        # Shared with paho's thread.
-        self._lock = threading.Lock()
         self._connection = 0
         self._connected = False
-        self._arrived: deque[Message | tuple[Any, ...]] = deque()
-        self._scheduled = False
+        # Which of the connections were answered, and have ended.
+        self._greeted = 0
+        self._over = 0
 
     # Called by readers, in the loop
 
@@ -153,7 +158,7 @@ class MqttLink:
             self._client.connect_async(host, port, KEEPALIVE_S)
         self.beacon.start()
         self._watch = self._loop.create_task(self._watch_silence(), name=f"{self._endpoint} watch")
-        self._client.loop_start()
+        self._traffic.start()
 
     @property
     def was_connected(self) -> bool:
@@ -181,34 +186,11 @@ class MqttLink:
         for task in (*self._forsaking, *((self._watch,) if self._watch else ())):
             task.cancel()
         self.beacon.close()
-        loop = self._loop
-        if loop is None:
-            return
-        self._client.disconnect()
-        ended = asyncio.Event()
+        if self._loop is not None:
+            await self._traffic.close(CLOSE_WITHIN_S)
+        self._connected = False
 
-        def stop() -> None:
-            self._client.loop_stop()
-            self._client.reinitialise()  # closes its sockets now, not when the garbage is collected
-            with suppress(RuntimeError):  # the loop may be gone by now
-                loop.call_soon_threadsafe(ended.set)
-
-        # A thread that nobody joins: paho may be in the middle of a connection attempt.
-        threading.Thread(target=stop, name=f"{self._endpoint} stop", daemon=True).start()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_WITHIN_S):
-                await ended.wait()
-
-    # In the loop
-
-    def _drain(self) -> None:
-        self._scheduled = False
-        while self._arrived:
-            item = self._arrived.popleft()
-            if isinstance(item, Message):
-                self._route(item)
-            else:
-                item[0](*item[1:])
+    # What comes, and what becomes of it
 
     def _route(self, message: Message) -> None:
         inboxes = self._routes.get(message.topic)
@@ -246,11 +228,10 @@ class MqttLink:
 
     def _acknowledge_complete(self) -> None:
         queue = self._unacknowledged
-        with self._lock:
-            while queue and (queue[0].shares <= 0 or queue[0].connection != self._connection):
-                message = queue.popleft()
-                if self._connected and message.connection == self._connection:
-                    self._client.ack(message.number, message.qos)
+        while queue and (queue[0].shares <= 0 or queue[0].connection != self._connection):
+            message = queue.popleft()
+            if self._connected and message.connection == self._connection:
+                self._client.ack(message.number, message.qos)
 
     async def _forsake(self, inbox: Inbox) -> None:
         await self._clock.sleep(FORSAKE_AFTER_S)
@@ -316,29 +297,22 @@ class MqttLink:
                 )
             inbox.changed.set()
 
-    # In paho's thread
-
-    def _post(self, item: Message | tuple[Any, ...]) -> None:
-        self._arrived.append(item)
-        if not self._scheduled and self._loop is not None:
-            self._scheduled = True
-            with suppress(RuntimeError):  # the loop has ended; the broker keeps the message
-                self._loop.call_soon_threadsafe(self._drain)
+    # Called by paho
 
     def _on_connect(
         self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
     ) -> None:
+        self._greeted = self._traffic.opened
         if reason.is_failure:
-            self._post((self._now_faulty, refusal(reason)))
+            self._now_faulty(refusal(reason))
             return
-        with self._lock:
-            self._connection += 1
-            self._connected = True
-        self._post((self._now_connected,))
+        self._connection += 1
+        self._connected = True
+        self._traffic.accepted()
+        self._now_connected()
 
-    def _on_connect_fail(self, _client: Client, _data: Any) -> None:
-        # paho calls this while it handles the exception, and does not hand it over.
-        self._post((self._now_faulty, unreachable(sys.exc_info()[1])))
+    def _on_connect_fail(self, error: BaseException) -> None:
+        self._now_faulty(unreachable(error))
 
     def _on_disconnect(
         self,
@@ -348,24 +322,29 @@ class MqttLink:
         reason: ReasonCode,
         _more: Properties | None,
     ) -> None:
-        with self._lock:
-            was_connected, self._connected = self._connected, False
-        if was_connected and not self._closed:
-            self._post((self._now_faulty, lost(reason)))
+        was_connected, self._connected = self._connected, False
+        if self._closed or self._over == self._traffic.opened:
+            return  # paho may tell of one end twice
+        self._over = self._traffic.opened
+        if was_connected:
+            self._now_faulty(lost(reason))
+        elif self._greeted != self._over:
+            self._now_faulty(unanswered(reason))
 
     def _on_subscribe(
         self, _client: Client, _data: Any, number: int, reasons: list[ReasonCode], _more: Properties | None
     ) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
-        self._post((self._now_subscribed, number, refused[0] if refused else ""))
+        self._now_subscribed(number, refused[0] if refused else "")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # matches nobody: acknowledged and let go
+        self._traffic.took()
         size = len(message.payload)
-        self._post(
+        self._route(
             Message(
                 topic,
                 # What nobody will read must not fill the memory while it waits.

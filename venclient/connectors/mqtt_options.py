@@ -32,7 +32,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     time: TimeOptions = TimeOptions()
     match: str | None = None
     level: Annotated[int, Meta(ge=1, le=1000)] | None = None
-    qos: Literal[0, 1] = 1
+    qos: Literal[0, 1, 2] = 1
     protocol: Literal["3.1.1", "5"] = "3.1.1"
     tls: bool = False
     verify: bool = True
@@ -46,6 +46,11 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         problems = repeated_quantities([value.quantity for value in self.values])
+        if self.qos == 2:
+            problems.append(
+                "qos 2 would lose messages: a broker lets go of one before its reading is stored; use 1, "
+                "by which it is stored once where the payload tells its time"
+            )
         files = [name for name in ("ca_file", "cert_file", "key_file") if getattr(self, name) is not None]
         if not self.tls and (files or not self.verify):
             named = ", ".join(files + ([] if self.verify else ["verify"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -12,6 +12,7 @@ import msgspec
 
 from venclient.errors import ConfigError
 from venclient.model.quality import QUALITY, QuantityRules
+from venclient.model.reading import QUANTITIES
 from venclient.model.resource import Resource
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -31,8 +32,12 @@ def check_options(raw: Mapping[str, Any] | None, form: type[S]) -> tuple[S | Non
     return msgspec.convert(given, form), []
 
 
-def quality_problems(options: Mapping[str, Any] | None) -> list[str]:
-    """Give one sentence for each mistake in the rules of quality, which every connection may have."""
+def quality_problems(options: Mapping[str, Any] | None, *, named: Collection[str] | None = ()) -> list[str]:
+    """Give one sentence for each mistake in the rules of quality, which every connection may have.
+
+    Rules are for quantities that are known to all, that the options name, or that are in `named`; None
+    where a connector of another package may have any.
+    """
     given = (options or {}).get(QUALITY)
     if given is None:
         return []
@@ -41,7 +46,35 @@ def quality_problems(options: Mapping[str, Any] | None) -> list[str]:
         return [
             f'{place}: expected an object by quantity, such as {{"power_kw": {{"range": {{"max": 60}}}}}}'
         ]
-    return [m for name, rules in given.items() for m in _mistakes(f"{place}.{name}", rules, QuantityRules)]
+    known = None
+    if named is not None:
+        known = {*QUANTITIES, *named, *quantities_named(without(options, QUALITY))}
+    return [m for name, rules in given.items() for m in _rule_mistakes(place, str(name), rules, known)]
+
+
+def _rule_mistakes(place: str, name: str, rules: object, known: Collection[str] | None) -> Iterator[str]:
+    if known is not None and name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        yield f"{place}.{name}: this connection gives no such quantity; {hint}"
+    yield from _mistakes(f"{place}.{name}", rules, QuantityRules)
+    counts = isinstance(rules, Mapping) and rules.get("counter") is not None
+    if counts and known is not None and name in known and QUANTITIES.get(name) != "register":
+        registers = ", ".join(one for one, kind in QUANTITIES.items() if kind == "register")
+        yield f"{place}.{name}.counter: is for a register, which {name} is not; registers are {registers}"
+
+
+def quantities_named(options: object) -> set[str]:
+    """Give the names of quantities in a connection's options, wherever they stand there."""
+    if isinstance(options, Mapping):
+        found = {options["quantity"]} if isinstance(options.get("quantity"), str) else set()
+        return found.union(*map(quantities_named, options.values()))
+    return set().union(*map(quantities_named, options)) if isinstance(options, list | tuple) else set()
+
+
+def without(options: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
+    """Give options without one of them."""
+    return {key: value for key, value in (options or {}).items() if key != name}
 
 
 def without_quality(resource: Resource) -> Resource:
@@ -49,8 +82,7 @@ def without_quality(resource: Resource) -> Resource:
     options = resource.connection.options
     if not options or QUALITY not in options:
         return resource
-    rest = {key: value for key, value in options.items() if key != QUALITY}
-    return replace(resource, connection=replace(resource.connection, options=rest))
+    return replace(resource, connection=replace(resource.connection, options=without(options, QUALITY)))
 
 
 def refuse(resource: Resource, problems: Sequence[str], *, page: str) -> ConfigError:

@@ -304,8 +304,14 @@ class Poller:
         if self._slot > now + 2:
             # The wall clock was set back; one early wake-up alone must not read the same slot twice.
             self._slot = now + 1
-        due = self._slot * interval_s + self._phase_s
-        await self._clock.sleep(due - self._clock.now().timestamp())
+        wait_s = self._slot * interval_s + self._phase_s - self._clock.now().timestamp()
+        since_s = self._clock.monotonic()
+        await self._clock.sleep(wait_s)
+        overslept_s = self._clock.monotonic() - since_s - max(0.0, wait_s)
+        if overslept_s >= interval_s and (now := self._slot_now()) > self._slot:
+            # The process, or the machine, stood still: this is a later slot's reading.
+            self._missed += min(now - self._slot, int(overslept_s / interval_s))
+            self._slot = now
 
 
 def _spell(seconds: float) -> str:

@@ -31,6 +31,9 @@ QUANTITIES: Mapping[str, Kind] = MappingProxyType(
         ENERGY_EXPORT_KWH: "register",
         INTERVAL_ENERGY_KWH: "interval",
         SOC_PERCENT: "gauge",
+        "power_l1_kw": "gauge",
+        "power_l2_kw": "gauge",
+        "power_l3_kw": "gauge",
         "voltage_v": "gauge",
         "voltage_l1_v": "gauge",
         "voltage_l2_v": "gauge",
@@ -73,7 +76,7 @@ class Reject(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Measure(msgspec.Struct, frozen=True, kw_only=True):
+class Measure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one resource did in one interval [start, end), made of its readings.
 
     `energy_kwh` is net: drawn minus fed in. None means unknown, never zero. `coverage` is the share

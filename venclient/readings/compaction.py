@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from venclient.model.quality import NO_RULES, MeterRules
 from venclient.readings.history import DAY_MS, Segment
 from venclient.readings.layout import MOMENT_BITS, MOMENT_MASK, SERIES_BITS, SERIES_MASK
-from venclient.readings.look import merged
+from venclient.readings.look import HOURLY_QUARTERS, merged
 from venclient.readings.quarters import QUARTER_MS, Quarter, quarters
 from venclient.readings.segments import Sample, pack
 from venclient.readings.tables import Tables
@@ -64,6 +65,7 @@ def begin(tables: Tables, before_ms: int) -> bool:
 def plan(tables: Tables, *, slice_rows: int = SLICE_ROWS) -> Plan | None:
     """Give what to do next in the pass; None when all its readings are in the history."""
     connection = tables.connection
+    rules = tables.rules()
     found: Plan | None = None
     with connection:  # one state of the file, whatever is committed meanwhile
         before_ms, moved_ms = tables.history.compression()
@@ -81,7 +83,8 @@ def plan(tables: Tables, *, slice_rows: int = SLICE_ROWS) -> Plan | None:
         found = Plan(first_ms, end_ms, sum(map(len, inside.values())), [], [], {}, {})
         for number, fresh in inside.items():
             found.newest[number] = fresh[-1][0] << SERIES_BITS | number
-            _plan_series(tables, found, number, fresh, beyond.get(number, []))
+            meter = rules.get(tables.named(number)[0], NO_RULES)
+            _plan_series(tables, found, number, fresh, beyond.get(number, []), meter)
     return found
 
 
@@ -99,11 +102,15 @@ def _end(tables: Tables, first_ms: int, before_ms: int, slice_rows: int) -> int:
     return end_ms
 
 
-def _plan_series(tables: Tables, found: Plan, number: int, fresh: list[Sample], beyond: list[Sample]) -> None:
+def _plan_series(
+    tables: Tables, found: Plan, number: int, fresh: list[Sample], beyond: list[Sample], rules: MeterRules
+) -> None:
     history = tables.history
+    # An hourly counter tells of an hour when it is over: the slice before becomes known with this one.
+    back, reach_ms = (HOURLY_QUARTERS, 3 * REACH_MS) if rules.hourly else (1, REACH_MS)
     first_ms, last_ms = fresh[0][0], fresh[-1][0]
     day_ms = first_ms // DAY_MS * DAY_MS
-    around = history.segments(number, first_ms - REACH_MS, last_ms + REACH_MS)
+    around = history.segments(number, first_ms - reach_ms, last_ms + reach_ms)
     samples = {segment.key: history.samples(segment) for segment in around}
     open_ = _open_segment(around, first_ms, day_ms, len(fresh))
     taken = [one for one in around if one == open_ or (one.last_ms >= first_ms and one.first_ms <= last_ms)]
@@ -115,12 +122,12 @@ def _plan_series(tables: Tables, found: Plan, number: int, fresh: list[Sample], 
     others = [sample for one in around if one not in taken for sample in samples[one.key]]
     known = sorted([*others, *together], key=lambda sample: sample[0])
     known = merged(known, beyond)
-    first, last = first_ms // QUARTER_MS - 1, last_ms // QUARTER_MS + 1
-    known = [sample for sample in known if first_ms - REACH_MS <= sample[0]]
+    first, last = first_ms // QUARTER_MS - back, last_ms // QUARTER_MS + 1
+    known = [sample for sample in known if first_ms - reach_ms <= sample[0]]
     quantity = tables.named(number)[1]
     # A quarter after the slice whose readings are all still fresh is made with those.
     last = min(last, (found.end_ms - 1) // QUARTER_MS if beyond else last)
-    found.quarters[number] = list(quarters(quantity, tables.readings(number, known), first, last))
+    found.quarters[number] = list(quarters(quantity, tables.readings(number, known), first, last, rules))
 
 
 def _open_segment(around: Sequence[Segment], first_ms: int, day_ms: int, count: int) -> Segment | None:

@@ -12,9 +12,11 @@ from typing import NamedTuple, Protocol
 
 from venclient.clock import Clock
 from venclient.model.reading import Reading, Reject
+from venclient.readings.aside import Aside, kind_of
 from venclient.readings.influx import Verdict
 from venclient.readings.line_protocol import QUALITY_SUFFIX, Line, body
-from venclient.readings.series import named
+from venclient.readings.owed import PLACE
+from venclient.readings.series import named, to_ms
 
 MOST_KINDS = 1000
 
@@ -63,6 +65,8 @@ class Delivery:
         self._batch = batch
         self._said: set[tuple[str, str]] = set()
         self.counts = Counts()
+        #: What was refused for good, until whoever owns this takes it away.
+        self.aside: list[Aside] = []
 
     @property
     def name(self) -> str:
@@ -138,10 +142,12 @@ class Delivery:
                 self.counts.rejected += 1
                 place = f"{named(reading)} of {reading.time.isoformat()}"
                 self.counts.last_rejects.append(Reject(place, reason))
+                point = (to_ms(reading.time), reading.value)
+                self.aside.append(Aside(PLACE, reading.resource_id, reading.quantity, reason, 1, (point,)))
                 self._say(reading, place, reason)
 
     def _say(self, reading: Reading, place: str, reason: str) -> None:
-        kind = (named(reading), "".join(sign for sign in reason if not sign.isdecimal()))
+        kind = (named(reading), kind_of(reason))
         if kind not in self._said and len(self._said) < MOST_KINDS:
             self._said.add(kind)
             log.warning(

@@ -18,17 +18,19 @@ import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
 from venclient.model.reading import Reading, Reject
 from venclient.readings import line_protocol
+from venclient.readings.aside import Aside, grouped
 from venclient.readings.delivery import Delivery, Destination
 from venclient.readings.influx_query import REACH_MS
-from venclient.readings.line_protocol import Line, Tags, lines
+from venclient.readings.line_protocol import Tags
+from venclient.readings.owed import Owed, sorted_out
 from venclient.readings.places import Place
-from venclient.readings.series import from_ms, named, refusal, to_ms
+from venclient.readings.series import from_ms, refusal, to_ms
 from venclient.readings.store import ReadingStore
 from venclient.utils import backoff_s, chunks
 
@@ -45,16 +47,6 @@ BACKOFF_CAP_S = 60.0
 LONGEST_HOLD_S = 3600.0
 
 log = logging.getLogger(__name__)
-
-
-class _Owed(NamedTuple):
-    """What a look into the journal found to be sent, and where each resource's next reading may be."""
-
-    lines: list[Line]
-    readings: int
-    newest_ms: dict[str, int]
-    unwritable: list[tuple[str, str, int]]
-    next_ms: dict[str, int]
 
 
 class Forwarder:
@@ -83,6 +75,7 @@ class Forwarder:
         self._history = history
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._delivery = Delivery(destination, clock, batch=batch)
+        self._aside = self._delivery.aside
         self._batch = batch
         self._places: dict[str, Place] = {}
         self._late: dict[str, None] = {}  # resources with something to send again, in order
@@ -285,7 +278,7 @@ class Forwarder:
             place.newest = max(0, place.newest, *(to_ms(one.time) for one in latest.values()))
         self._loaded = True
 
-    async def _send(self, starts: Mapping[str, int], end: int) -> _Owed | None:
+    async def _send(self, starts: Mapping[str, int], end: int) -> Owed | None:
         """Send the readings of each resource from its start to `end`; None for trying again."""
         for id_ in starts:
             self._places[id_].fresh = None
@@ -293,25 +286,34 @@ class Forwarder:
         found = await self._journal.windows(ids, from_ms(min(starts.values())), from_ms(end))
         graded = {id_: self._places[id_].sent for id_ in ids}
         # Thousands of readings: beside the event loop, which meters need.
-        owed = await asyncio.to_thread(_sorted_out, found, starts, end, self._tags, graded)
+        owed = await asyncio.to_thread(sorted_out, found, starts, end, self._tags, graded)
         if owed.lines:
             later = await self._delivery.send(owed.lines)
             if later is not None:
                 self._failed(later.text, later.wait_s)
                 return None
             self._succeeded()
-        for name, reason, count in owed.unwritable:
-            self._leave_out(name, reason, count)
+        for one in owed.unwritable:
+            self._leave_out(one)
+        self._note_aside()
         for id_, ms in owed.newest_ms.items():
             self._places[id_].sent = max(self._places[id_].sent, ms)
         return owed
 
-    def _leave_out(self, name: str, reason: str, count: int) -> None:
-        self._delivery.counts.rejected += count
+    def _leave_out(self, one: Aside) -> None:
+        self._delivery.counts.rejected += one.readings
+        self._aside.append(one)
+        name = f"{one.resource_id} {one.quantity}"
         if name not in self._skipped:
             self._skipped.add(name)
-            self._unwritable.append(Reject(name, reason))
-            log.warning("%s: not sent to InfluxDB: %s (said once)", name, reason)
+            self._unwritable.append(Reject(name, one.reason))
+            log.warning("%s: not sent to InfluxDB: %s (said once)", name, one.reason)
+
+    def _note_aside(self) -> None:
+        """Give what InfluxDB will never take to the journal's next commit."""
+        if self._aside:
+            self._journal.set_aside(grouped(self._aside))
+            self._aside.clear()
 
     def _succeeded(self) -> None:
         self._attempt = 0
@@ -336,6 +338,7 @@ class Forwarder:
     def save(self) -> None:
         """Give the positions to the journal's next commit; before the journal is closed, and now and then."""
         self._saved_at_s = self.clock.monotonic()
+        self._note_aside()
         noted = {}
         for id_, place in self._places.items():
             safe = place.safe()
@@ -365,34 +368,3 @@ class Forwarder:
             "last_ok": self._last_ok.isoformat() if self._last_ok else None,
             "last_error": self._problem,
         }
-
-
-def _sorted_out(
-    found: Mapping[str, Mapping[str, Sequence[Reading]]],
-    starts: Mapping[str, int],
-    end: int,
-    tags: Mapping[str, Tags],
-    graded_until_ms: Mapping[str, int],
-) -> _Owed:
-    """Give what of the journal's windows is to be sent: each resource from its start to `end`."""
-    owed: list[Reading] = []
-    newest_ms: dict[str, int] = {}
-    unwritable: list[tuple[str, str, int]] = []
-    next_ms: dict[str, int] = {}
-    for id_, start in starts.items():
-        # The journal's neighbours reach a day: where there is none, nothing comes so soon.
-        next_ms[id_] = end + REACH_MS + 1
-        for readings in found[id_].values():
-            if readings and (ms := to_ms(readings[-1].time)) > end:
-                next_ms[id_] = min(next_ms[id_], ms)
-            chosen = [one for one in readings if start <= to_ms(one.time) <= end]
-            if not chosen:
-                continue
-            reason = line_protocol.refusal(chosen[0])
-            if reason is not None:
-                unwritable.append((named(chosen[0]), reason, len(chosen)))
-                continue
-            owed += chosen
-            newest_ms[id_] = max(newest_ms.get(id_, 0), to_ms(chosen[-1].time))
-    made = lines(owed, tags, graded_until_ms=graded_until_ms)
-    return _Owed(made, len(owed), newest_ms, unwritable, next_ms)

@@ -30,6 +30,12 @@ class Fresh:
             (max(first_ms, 0) << SERIES_BITS, max(last_ms, 0) << SERIES_BITS | SERIES_MASK),
         )
 
+    def count(self, first_ms: int, last_ms: int) -> int:
+        """Give how many readings of all series there are, first_ms <= time <= last_ms."""
+        bounds = (max(first_ms, 0) << SERIES_BITS, max(last_ms, 0) << SERIES_BITS | SERIES_MASK)
+        counted = self._connection.execute("SELECT count(*) FROM reading WHERE k BETWEEN ? AND ?", bounds)
+        return int(counted.get)
+
     def at(self, key: int) -> Sample | None:
         """Give the sample of a key."""
         for value, quality in self._connection.execute("SELECT v, q FROM reading WHERE k = ?", (key,)):

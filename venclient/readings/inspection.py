@@ -25,7 +25,10 @@ class Wear:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Sizes in bytes, counts, and what is wrong; `fresh` readings are not compressed yet."""
+    """Sizes in bytes, counts, and what is wrong; `fresh` readings are not compressed yet.
+
+    `set_aside` names damaged files, `aside` counts readings that somebody will never take.
+    """
 
     path: str
     layout: int
@@ -41,6 +44,7 @@ class Inspection:
     last: datetime | None
     wear: list[Wear]
     set_aside: list[str]
+    aside: int
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -63,6 +67,8 @@ class Inspection:
             for one in self.wear
         ]
         told += [f"set aside as damaged: {name}" for name in self.set_aside]
+        if self.aside:
+            told.append(f"{self.aside} readings were set aside: `ven readings aside` tells which, and why")
         told += [f"problem: {problem}" for problem in self.problems]
         return told if self.problems else [*told, "all is well"]
 
@@ -100,6 +106,7 @@ def inspect(tables: Tables) -> Inspection:
             for path in tables.path.parent.glob(f"{tables.path.name}{SIDE_PATTERN}")
             if not path.name.endswith(("-wal", "-shm"))
         ),
+        aside=one_value(tables.connection, "SELECT coalesce(sum(n), 0) FROM aside"),
         problems=problems,
     )
 

@@ -7,6 +7,7 @@
     bookmark                  where each source was when the readings beside it were committed
     late                      keys that came in while older ones were being compressed
     wear                      bytes written and readings taken, by day since 1970
+    aside, aside_point        what somebody will never take, with the reason (`aside.py`)
     readings                  a view of `reading` for people and other programs
 
 Readings come in at the end of `reading`, in time order: least wear on a memory card. Twice a day those
@@ -31,7 +32,7 @@ SERIES_MASK = (1 << SERIES_BITS) - 1
 MOMENT_BITS = 43
 MOMENT_MASK = (1 << MOMENT_BITS) - 1
 APPLICATION_ID = 0x56454E52  # "VENR"; tells our file from another program's
-VERSION = 2
+VERSION = 3
 PAGE_BYTES = 1024
 #: What follows the name of a file that was damaged and set aside.
 SIDE_PATTERN = ".corrupt-*"
@@ -60,8 +61,17 @@ CREATE TABLE late(k INTEGER PRIMARY KEY);
 CREATE TABLE wear(day INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, readings INTEGER NOT NULL);
 """
 
+_ASIDE = """
+CREATE TABLE aside(
+  id INTEGER PRIMARY KEY, place TEXT NOT NULL, resource_id TEXT NOT NULL, quantity TEXT NOT NULL,
+  kind TEXT NOT NULL, reason TEXT NOT NULL, n INTEGER NOT NULL, first_ms INTEGER, last_ms INTEGER,
+  noted_ms INTEGER NOT NULL, UNIQUE(place, resource_id, quantity, kind));
+CREATE TABLE aside_point(
+  aside INTEGER NOT NULL, ms INTEGER NOT NULL, value REAL NOT NULL, PRIMARY KEY(aside, ms)) WITHOUT ROWID;
+"""
+
 #: What leads to each layout from the one before; a step is never changed, the next one comes after it.
-STEPS = {1: _FIRST, 2: _HISTORY}
+STEPS = {1: _FIRST, 2: _HISTORY, 3: _ASIDE}
 
 
 def prepare(path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import apsw
+import msgspec
 
+from venclient.model.quality import NO_RULES, MeterRules
 from venclient.model.reading import Reading
 from venclient.readings.fresh import Fresh
 from venclient.readings.history import History
@@ -14,13 +17,23 @@ from venclient.readings.layout import MOMENT_MASK, SERIES_BITS, SERIES_MASK
 from venclient.readings.quarters import QUARTER_MS, Quarter, quarters
 from venclient.readings.segments import Sample
 from venclient.readings.series import MILLISECOND, NEIGHBOUR_REACH, QUALITIES, from_ms, to_ms
+from venclient.readings.track import Track
 
 REACH_MS = NEIGHBOUR_REACH // MILLISECOND
 #: So much of the history is put in time order at once.
 CHUNK_MS = 6 * 3_600_000
 
+#: So many samples in columns (16 bytes each) may be held.
+SAMPLES_AT_ONCE = 1_000_000
+
+#: Bookmarks under which a resource's rules are, so that its quarters are made by them wherever it is done.
+RULES = "rules:"
+RULES_SPAN = (RULES, "rules;")
+HOURLY_QUARTERS = 8
+
 Series = tuple[str, str]
 Found = dict[str, dict[str, list[Reading]]]
+FoundTracks = dict[str, dict[str, Track]]
 
 
 class Look:
@@ -38,6 +51,15 @@ class Look:
     def bookmarks(self) -> dict[str, str]:
         """Give all bookmarks."""
         return {str(key): str(value) for key, value in self.connection.execute("SELECT * FROM bookmark")}
+
+    def rules(self) -> dict[str, MeterRules]:
+        """Give how the meters count, by resource, as the gateway wrote it down."""
+        chosen = "SELECT key, value FROM bookmark WHERE key >= ? AND key < ?"
+        found = {}
+        for key, value in self.connection.execute(chosen, RULES_SPAN):
+            with suppress(msgspec.MsgspecError):
+                found[str(key).removeprefix(RULES)] = msgspec.json.decode(str(value), type=MeterRules)
+        return found
 
     def resources(self) -> dict[str, list[str]]:
         """Give the quantities that are known of each resource."""
@@ -67,6 +89,61 @@ class Look:
 
         `newest` are the newest committed keys; a series that ends before `start` is not searched for.
         """
+        found: Found = {resource_id: {} for resource_id in resource_ids}
+        for number, samples in self._window_samples(resource_ids, start, end, newest).items():
+            resource_id, quantity = self._names[number]
+            found[resource_id][quantity] = self.readings(number, samples)
+        return found
+
+    def tracks(
+        self,
+        resource_ids: Sequence[str],
+        start: datetime,
+        end: datetime,
+        newest: Mapping[int, int],
+        at_once: int,
+    ) -> FoundTracks:
+        """Give what `windows` gives, in columns; quickly where none of it is compressed yet.
+
+        Of the first resources only: `at_once`, or as many as fit into memory (SAMPLES_AT_ONCE).
+        """
+        first_ms, last_ms = -(-(start - from_ms(0)) // MILLISECOND), to_ms(end)
+        with self.connection:
+            history_ms = self.history.end_ms()
+            if first_ms >= history_ms:
+                each = self.fresh.count(first_ms, last_ms) / max(1, len({one for one, _ in self._ids}))
+                at_once = max(at_once, int(SAMPLES_AT_ONCE / max(each, 1)))
+            resource_ids = resource_ids[:at_once]
+            numbers = self.numbers(resource_ids)
+            if first_ms < history_ms:
+                samples = self._window_samples(resource_ids, start, end, newest)
+                tracks = {number: Track(some) for number, some in samples.items()}
+            else:
+                tracks = {number: Track() for number in sorted(numbers)}
+                for number, sample in self._befores(numbers, first_ms, newest, history_ms):
+                    tracks[number].add(*sample)
+                # All of a fleet's readings go through here: the least is done for each, and nothing is kept
+                # that the garbage collector would look through.
+                ends = {number: (one.times.append, one.values.append) for number, one in tracks.items()}
+                mask, bits = SERIES_MASK, SERIES_BITS
+                for key, value, quality in self.fresh.rows(self._chosen(numbers), first_ms, last_ms):
+                    add_time, add_value = ends[key & mask]
+                    if quality is not None:
+                        tracks[key & mask].doubt_next(quality)
+                    add_time(key >> bits)
+                    add_value(value)
+                for number, sample in self._afters(numbers, last_ms, newest, history_ms):
+                    tracks[number].add(*sample)
+        found: FoundTracks = {resource_id: {} for resource_id in resource_ids}
+        for number, track in tracks.items():
+            if track:
+                resource_id, quantity = self._names[number]
+                found[resource_id][quantity] = track
+        return found
+
+    def _window_samples(
+        self, resource_ids: Sequence[str], start: datetime, end: datetime, newest: Mapping[int, int]
+    ) -> dict[int, list[Sample]]:
         numbers = self.numbers(resource_ids)
         first_ms, last_ms = -(-(start - from_ms(0)) // MILLISECOND), to_ms(end)
         samples: dict[int, list[Sample]] = {}
@@ -78,11 +155,7 @@ class Look:
                 samples.setdefault(number, []).extend(found_inside)
             for number, sample in self._afters(numbers, last_ms, newest, history_ms):
                 samples.setdefault(number, []).append(sample)
-        found: Found = {resource_id: {} for resource_id in resource_ids}
-        for number in sorted(samples):
-            resource_id, quantity = self._names[number]
-            found[resource_id][quantity] = self.readings(number, samples[number])
-        return found
+        return dict(sorted(samples.items()))
 
     def numbers(self, resource_ids: Iterable[str] | None = None, quantity: str | None = None) -> set[int]:
         """Give the ids of the series of some resources, or all, and of one quantity, or all."""
@@ -180,13 +253,19 @@ class Look:
         self, numbers: set[int], last_ms: int, newest: Mapping[int, int], history_ms: int
     ) -> Iterator[tuple[int, Sample]]:
         """Give the first samples after a moment, at most a day on."""
-        keys = {key & SERIES_MASK: key for key in self.fresh.after(numbers, last_ms, newest, REACH_MS)}
+        old: dict[int, Sample] = {}
+        if last_ms < history_ms:
+            found = ((number, self.history.after(number, last_ms, REACH_MS)) for number in numbers)
+            old = {number: sample for number, sample in found if sample is not None}
+        # Beyond what the history has there is nothing nearer: a search on would meet all fresh readings.
+        reach_ms = REACH_MS
+        if len(old) == len(numbers):
+            reach_ms = max((sample[0] - last_ms for sample in old.values()), default=0)
+        keys = {key & SERIES_MASK: key for key in self.fresh.after(numbers, last_ms, newest, reach_ms)}
         for number in numbers:
             sample = self._at(keys[number]) if number in keys else None
-            if last_ms < history_ms:
-                old = self.history.after(number, last_ms, REACH_MS)
-                if old is not None and (sample is None or old[0] < sample[0]):
-                    sample = old
+            if number in old and (sample is None or old[number][0] < sample[0]):
+                sample = old[number]
             if sample is not None:
                 yield number, sample
 
@@ -211,10 +290,14 @@ class Look:
             resource_id, quantity = self._names[number]
             found[resource_id][quantity] = kept[number]
         if fresh <= last:
-            reach = (from_ms((fresh - 1) * QUARTER_MS), from_ms((last + 2) * QUARTER_MS))
+            rules = self.rules()
+            # An hourly counter's update before the first quarter, and the one after the last.
+            around = HOURLY_QUARTERS if any(one.hourly for one in rules.values()) else 1
+            reach = (from_ms((fresh - around) * QUARTER_MS), from_ms((last + 1 + around) * QUARTER_MS))
             for resource_id, series in self.windows(resource_ids, *reach, self.newest).items():
                 for quantity, readings in series.items():
-                    made = list(quarters(quantity, readings, fresh, last))
+                    meter = rules.get(resource_id, NO_RULES)
+                    made = list(quarters(quantity, readings, fresh, last, meter))
                     if made:
                         found[resource_id].setdefault(quantity, []).extend(made)
         return found

@@ -6,12 +6,27 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Protocol, runtime_checkable
 
 from venclient.model.quality import NO_RULES, MeterRules
 from venclient.model.reading import Measure, Reading
+from venclient.readings.quick import cells_of, quick_measures
 from venclient.readings.rollup import rollup
 from venclient.readings.store import ReadingStore
+from venclient.readings.track import Track
 from venclient.utils import chunks
+
+
+@runtime_checkable
+class TrackStore(Protocol):
+    """A store that gives its samples in columns too."""
+
+    async def tracks(
+        self, ids: Sequence[str], start: datetime, end: datetime, at_once: int
+    ) -> Mapping[str, Mapping[str, Track]]:
+        """Give what `windows` gives, by resource and quantity, of the first `at_once` resources or more."""
+        ...
+
 
 Grid = Sequence[tuple[datetime, datetime]]
 Key = tuple[str, datetime, datetime]
@@ -59,9 +74,31 @@ async def measures(
     for part in _slices(grid):
         start, end = min(start for start, _ in part) - margin, max(end for _, end in part) + margin
         at_once = max(LEAST_AT_ONCE, -(-len(resource_ids) // MOST_GOES), int(ROOM / (end - start)))
+        if isinstance(store, TrackStore):
+            measured |= await _tracked(store, resource_ids, (start, end), part, at_once, max_gap_s, rules)
+            continue
         for some in chunks(resource_ids, at_once):
             found = await store.windows(some, start, end)
-            measured |= await asyncio.to_thread(_rolled_up, some, found, part, max_gap_s, rules)
+            measured |= await asyncio.to_thread(_of_windows, some, found, part, max_gap_s, rules)
+    return measured
+
+
+async def _tracked(
+    store: TrackStore,
+    resource_ids: Sequence[str],
+    window: tuple[datetime, datetime],
+    grid: Grid,
+    at_once: int,
+    max_gap_s: float | None,
+    rules: Mapping[str, MeterRules],
+) -> dict[Key, Measure]:
+    """Measure by columns, as many resources in a go as the store has room for."""
+    measured: dict[Key, Measure] = {}
+    left = resource_ids
+    while left:
+        tracks = await store.tracks(left, *window, at_once)
+        some, left = left[: len(tracks)], left[len(tracks) :]
+        measured |= await asyncio.to_thread(_measured, some, tracks, grid, max_gap_s, rules)
     return measured
 
 
@@ -76,21 +113,42 @@ def _slices(grid: Grid) -> Iterator[Grid]:
     yield part
 
 
-def _rolled_up(
+def _measured(
+    resource_ids: Sequence[str],
+    found: Mapping[str, Mapping[str, Track]],
+    grid: Grid,
+    max_gap_s: float | None,
+    rules: Mapping[str, MeterRules],
+) -> dict[Key, Measure]:
+    """Give the Measures: most intervals need no closer look, the others are rolled up with care."""
+    measured: dict[Key, Measure] = {}
+    cells = cells_of(grid)
+    for resource_id in resource_ids:
+        series, meter = found.get(resource_id, {}), rules.get(resource_id, NO_RULES)
+        quick = quick_measures(resource_id, series, cells, max_gap_s=max_gap_s, rules=meter)
+        left = []
+        for (start, end), one in zip(grid, quick, strict=True):
+            if one is None:
+                left.append((start, end))
+            else:
+                measured[resource_id, start, end] = one
+        if left:
+            readings = {quantity: track.readings(resource_id, quantity) for quantity, track in series.items()}
+            for made in rollup(resource_id, readings, left, max_gap_s=max_gap_s, rules=meter):
+                measured[resource_id, made.start, made.end] = made
+    return measured
+
+
+def _of_windows(
     resource_ids: Sequence[str],
     found: Mapping[str, Mapping[str, Sequence[Reading]]],
     grid: Grid,
     max_gap_s: float | None,
     rules: Mapping[str, MeterRules],
 ) -> dict[Key, Measure]:
-    return {
-        (resource_id, measured.start, measured.end): measured
-        for resource_id in resource_ids
-        for measured in rollup(
-            resource_id,
-            found.get(resource_id, {}),
-            grid,
-            max_gap_s=max_gap_s,
-            rules=rules.get(resource_id, NO_RULES),
-        )
+    """Measure what a store gave as readings, by the same roll-up and so to the last digit alike."""
+    tracks = {
+        resource_id: {quantity: Track.of(readings) for quantity, readings in series.items()}
+        for resource_id, series in found.items()
     }
+    return _measured(resource_ids, tracks, grid, max_gap_s, rules)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from venclient.errors import StoreError
 from venclient.model.reading import Reading
+from venclient.readings.aside import Aside
 from venclient.readings.series import NEIGHBOUR_REACH, refusal, to_millisecond
 
 
@@ -20,6 +21,7 @@ class MemoryReadings:
         self._bookmarks: dict[str, str] = {}
         self._closed = False
         self.refused = 0
+        self.aside: list[Aside] = []
 
     def add(
         self, readings: Sequence[Reading], *, bookmarks: Mapping[str, str] | None = None, urgent: bool = False
@@ -49,6 +51,10 @@ class MemoryReadings:
     def bookmark(self, key: str) -> str | None:
         """Give the bookmark last added under `key`."""
         return self._bookmarks.get(key)
+
+    def set_aside(self, found: Sequence[Aside]) -> None:
+        """Keep it in `aside`."""
+        self.aside += found
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
         """Give one resource's readings by quantity, with their neighbours."""

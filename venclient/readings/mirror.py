@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from venclient.clock import Clock
 from venclient.errors import StoreError
 from venclient.model.reading import Reading
+from venclient.readings.aside import Aside
 from venclient.readings.forwarder import Forwarder
 from venclient.readings.influx import InfluxAccount, InfluxServer
 from venclient.readings.influx_query import Window, window_of
@@ -89,6 +90,10 @@ class InfluxReadings:
     def bookmark(self, key: str) -> str | None:
         """Give the bookmark last committed or added under `key`."""
         return self._journal.bookmark(key)
+
+    def set_aside(self, found: Sequence[Aside]) -> None:
+        """Keep in the journal what will never be taken by somebody."""
+        self._journal.set_aside(found)
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
         """Give one resource's committed readings by quantity, with their neighbours."""

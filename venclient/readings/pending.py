@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from venclient.errors import StoreError
 from venclient.model.reading import Reading
+from venclient.readings.aside import Aside
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ class Added:
     urgent: bool
     since_s: float
     future: asyncio.Future[None]
+    aside: Sequence[Aside] = ()
 
 
 def messages(readings: Sequence[Reading]) -> int:

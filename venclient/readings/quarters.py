@@ -1,6 +1,6 @@
 """Quarters: what one series did in each 15 minutes of UTC; pure. Kept for years, when readings are gone.
 
-The numbers come from the same curves as reports do (`rollup.py`), one series at a time.
+The numbers come from the same curves as reports do (`rollup.py`), by the same rules, one series at a time.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from venclient.model.quality import NO_RULES, MeterRules
 from venclient.model.reading import QUANTITIES, Reading
-from venclient.readings.curves import interval_curve, points_of, power_curve, register_curve
+from venclient.readings.counters import USUAL_COUNTER, Point
+from venclient.readings.curves import Curve, interval_curve, points_of, power_curve, register_curve
 
 QUARTER_S = 900
 QUARTER_MS = 1000 * QUARTER_S
-
-_CURVES = {"gauge": power_curve, "register": register_curve, "interval": interval_curve}
 
 
 class Quarter(NamedTuple):
@@ -35,16 +35,19 @@ class Quarter(NamedTuple):
     last: float | None
 
 
-def quarters(quantity: str, readings: Sequence[Reading], first: int, last: int) -> Iterator[Quarter]:
+def quarters(
+    quantity: str, readings: Sequence[Reading], first: int, last: int, rules: MeterRules = NO_RULES
+) -> Iterator[Quarter]:
     """Give the quarters first..last (numbers since 1970) of which something is known.
 
-    The readings are one series', and should reach a little beyond both ends.
+    The readings are one series', and should reach a little beyond both ends: by two hours where a counter
+    is brought up to date once an hour. `rules` say how the meter's registers count.
     """
     points = points_of(readings)
     if not points:
         return
     kind = QUANTITIES.get(quantity, "gauge")
-    curve = _CURVES[kind](points, None)
+    curve = _curve(quantity, points, rules)
     times = [point.time_s for point in points]
     for number in range(first, last + 1):
         start_s, end_s = number * QUARTER_S, (number + 1) * QUARTER_S
@@ -66,3 +69,10 @@ def quarters(quantity: str, readings: Sequence[Reading], first: int, last: int) 
             max(inside, default=None),
             inside[-1] if inside else None,
         )
+
+
+def _curve(quantity: str, points: Sequence[Point], rules: MeterRules) -> Curve:
+    kind = QUANTITIES.get(quantity, "gauge")
+    if kind == "register":
+        return register_curve(points, None, rules.counters.get(quantity, USUAL_COUNTER), rules.most_kw)
+    return (interval_curve if kind == "interval" else power_curve)(points, None)

@@ -117,6 +117,9 @@ def _take_over(aside: Path, path: Path) -> str:
             fresh, "quarter", 7, (row for row in _rows(old, "quarter", "k") if row[0] & SERIES_MASK in series)
         )
         _store(fresh, "wear", 3, _rows(old, "wear", "day"))
+        for table, columns in (("aside", 10), ("aside_point", 3)):
+            with suppress(apsw.Error):
+                _store(fresh, table, columns, old.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
         with suppress(apsw.Error):
             _store(fresh, "bookmark", 2, old.execute("SELECT * FROM bookmark").fetchall())
         # Of the state only this: a pass that was under way begins again with what is there, and quarters

@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -27,9 +28,10 @@ import apsw
 from venclient.clock import Clock
 from venclient.errors import StoreError
 from venclient.model.reading import Reading, Reject
+from venclient.readings.aside import Aside
 from venclient.readings.desk import Desk
 from venclient.readings.layout import unusable
-from venclient.readings.look import Found
+from venclient.readings.look import Found, FoundTracks
 from venclient.readings.pending import Added, fail, messages, retrieved
 from venclient.readings.quarters import Quarter
 from venclient.readings.series import named, refusal, to_millisecond
@@ -82,8 +84,7 @@ class SqliteReadings:
             raise unusable(self.path, error) from error
         self._bookmarks = dict(self._committed_bookmarks)
         self._waiting: deque[Added] = deque()
-        self._waiting_rows = 0
-        self._urgent_waiting = 0
+        self._waiting_rows = self._urgent_waiting = 0
         self._last_urgent_s = 0.0
         self._quiet_reserve = float(QUIET_RESERVE)
         self._reserve_counted_s = clock.monotonic()
@@ -135,6 +136,14 @@ class SqliteReadings:
         if due or len(self._waiting) == 1 or (lonely_before and self._urgent_waiting >= 2):
             self._wake.set()
         return future
+
+    def set_aside(self, found: Sequence[Aside]) -> None:
+        """Keep, with the next commit, what will never be taken by somebody, to be looked at."""
+        if found and not self._closed:
+            future = asyncio.get_running_loop().create_future()
+            future.add_done_callback(retrieved)
+            self._waiting.append(Added((), {}, False, self._clock.monotonic(), future, found))
+            self._wake.set()
 
     def _refuses(self, reading: Reading) -> bool:
         reason = refusal(reading)
@@ -243,7 +252,8 @@ class SqliteReadings:
         now = self._clock.now()
         readings = [reading for added in batch for reading in added.readings]
         bookmarks = {key: value for added in batch for key, value in added.bookmarks.items()}
-        await self._desk.on_writer(lambda tables: tables.write(readings, bookmarks, now=now))
+        aside = [one for added in batch for one in added.aside]
+        await self._desk.on_writer(lambda tables: tables.write(readings, bookmarks, now=now, aside=aside))
         self._committed_bookmarks.update(bookmarks)
 
     async def _make_room(self) -> None:
@@ -253,9 +263,11 @@ class SqliteReadings:
         except (apsw.Error, OSError, StoreError):
             return  # not even room to let go: the next commit that fails tries again
         self._counts.pruned += freed
-        if freed and "room" not in self._said:
-            self._said.add("room")
-            self._desk.say([f"{self.path}: the disk is full: the oldest readings give way (said once)"])
+        way = "the oldest readings give way" if freed else "its reserve is used, so free some space"
+        if way not in self._said:
+            self._said.add(way)
+            tell = self._desk.say if freed else self._desk.problems.extend  # the log has the failure itself
+            tell([f"{self.path}: the disk is full: {way} (said once)"])
 
     async def upkeep(self) -> None:
         """Do all that is due to keep the file in shape, which `run()` does by and by."""
@@ -322,12 +334,13 @@ class SqliteReadings:
 
     async def windows(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Found:
         """Give `window` of many resources at once: the file is looked through once for all of them."""
+        newest = self._desk.tables.newest
+        return await self._on_reader(lambda tables: tables.windows(resource_ids, start, end, newest))
 
-        def read(tables: Tables) -> Found:
-            tables.learn_series()
-            return tables.windows(resource_ids, start, end, self._desk.tables.newest)
-
-        return await self._on_reader(read)
+    async def tracks(self, ids: Sequence[str], start: datetime, end: datetime, at_once: int) -> FoundTracks:
+        """Give what `windows` gives, in columns, of `at_once` resources or as many as memory has room."""
+        newest = self._desk.tables.newest
+        return await self._on_reader(lambda tables: tables.tracks(ids, start, end, newest, at_once))
 
     async def quarters(
         self, resource_ids: Sequence[str], start: datetime, end: datetime
@@ -336,17 +349,16 @@ class SqliteReadings:
 
         They are kept when the readings themselves are gone; the newest ones are made of committed readings.
         """
-
-        def read(tables: Tables) -> dict[str, dict[str, list[Quarter]]]:
-            tables.learn_series()
-            return tables.quarters(resource_ids, start, end)
-
-        return await self._on_reader(read)
+        return await self._on_reader(lambda tables: tables.quarters(resource_ids, start, end))
 
     async def _on_reader(self, work: Callable[[Tables], T]) -> T:
+        def read(tables: Tables) -> T:
+            tables.learn_series()
+            return work(tables)
+
         if self._closed:
             raise StoreError("is closed", subject=str(self.path))
-        return await self._desk.on_reader(work)
+        return await self._desk.on_reader(read)
 
     def stats(self) -> StoreStats:
         """Give what the store did since it was opened."""
@@ -375,6 +387,8 @@ class SqliteReadings:
         self._wake.set()
         try:
             await self._commit(raises=True)
+            with suppress(apsw.Error, OSError):
+                await self._upkeep.note_wear()
         except StoreError as failure:
             self._counts.dropped += self._waiting_rows
             for added in self._waiting:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from venclient.model.reading import Reading
+from venclient.readings.aside import Aside
 
 
 class ReadingStore(Protocol):
@@ -34,6 +35,10 @@ class ReadingStore(Protocol):
 
     def bookmark(self, key: str) -> str | None:
         """Give the bookmark last committed (or added) under `key`."""
+        ...
+
+    def set_aside(self, found: Sequence[Aside]) -> None:
+        """Keep, with the next commit, what will never be taken by somebody, to be looked at."""
         ...
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:

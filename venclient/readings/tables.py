@@ -14,6 +14,7 @@ import apsw
 
 from venclient.errors import StoreError
 from venclient.model.reading import Reading
+from venclient.readings.aside import Aside, AsideTable
 from venclient.readings.layout import (
     SERIES_BITS,
     SERIES_MASK,
@@ -71,6 +72,7 @@ class Tables(Look):
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
         super().__init__(connection)
+        self.aside = AsideTable(connection)
         self._horizon_ms = 0
         self._moved: set[int] = set()
         #: Readings before this millisecond are in the history too, or being told of in `late`.
@@ -116,8 +118,9 @@ class Tables(Look):
         bookmarks: Mapping[str, str],
         *,
         now: datetime,
+        aside: Sequence[Aside] = (),
     ) -> None:
-        """Commit readings and bookmarks together, all or nothing.
+        """Commit readings, bookmarks and what was set aside together, all or nothing.
 
         The same reading twice is stored once, the later given wins.
         """
@@ -139,6 +142,7 @@ class Tables(Look):
             late = [row[:1] for row in rows if row[0] < moved_key]
             connection.executemany("INSERT OR IGNORE INTO late VALUES(?)", late)
             connection.executemany("INSERT OR REPLACE INTO bookmark VALUES(?, ?)", list(bookmarks.items()))
+            self.aside.keep(aside, to_ms(now))
             touched = {key & SERIES_MASK: key for key, _, _ in rows}
             moved = {number: key for number, key in touched.items() if key > self.newest.get(number, -1)}
             horizon_ms = self._save_newest(moved, to_ms(now))

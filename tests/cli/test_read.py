@@ -1,0 +1,80 @@
+"""`ven read --plan`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.cli.test_connections import serving
+from tests.connectors.sites import make_resource
+from tests.connectors.test_sunspec import METER, common, device
+from venclient.cli import app
+from venclient.errors import ConfigError
+from venclient.model.resource import ConnectionType
+from venclient.registry.database import ResourceDatabase
+
+REGISTERS = [
+    {"quantity": "power_kw", "address": 0, "type": "int32"},
+    {"quantity": "energy_kwh", "address": 4, "type": "uint32"},
+    {"quantity": "frequency_hz", "address": 100, "type": "uint16"},
+    {"quantity": "door", "address": 7, "kind": "coil", "type": "bool"},
+]
+
+
+def read(db: Path, *words: str) -> Result:
+    """Run `ven read` for the resource of the registry."""
+    return CliRunner().invoke(app, ["read", "Hotel Ærø", "--db", str(db), *words])
+
+
+def registry(folder: Path, kind: ConnectionType = ConnectionType.MODBUSTCP, **connection: Any) -> Path:
+    """Give a registry with one resource."""
+    db = folder / "resources.db"
+    with ResourceDatabase(str(db)) as opened:
+        opened.upsert_resource(make_resource(kind, host="127.0.0.1", **connection))
+    return db
+
+
+def test_the_plan_is_shown_without_a_device(tmp_path: Path, free_port: int) -> None:
+    """Each request, its registers and what is in them; nobody has to listen at the port."""
+    db = registry(tmp_path, port=free_port, options={"registers": REGISTERS})
+    shown, told = read(db, "--plan"), read(db, "--plan", "--json")
+
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.splitlines()[0].endswith("3 request(s)")
+    assert "  holding 0..5  (6 registers)  power_kw, energy_kwh" in shown.output
+    assert "  holding 100  (1 register)  frequency_hz" in shown.output
+    assert [one["place"] for one in json.loads(told.output)] == ["coil 7", "holding 0..5", "holding 100"]
+
+
+def test_the_plan_keeps_to_the_limits_of_the_options(tmp_path: Path) -> None:
+    """A smaller gap, or a forbidden address between, makes two requests of one."""
+    narrow = {"registers": REGISTERS[:2], "max_gap": 1}
+    barred = {"registers": REGISTERS[:2], "forbidden": [{"first": 2, "last": 3}]}
+    for n, options in enumerate((narrow, barred)):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        shown = read(registry(folder, options=options), "--plan").output
+        assert "2 request(s)" in shown
+        assert "holding 0..1" in shown
+
+
+@pytest.mark.peer
+def test_a_device_that_knows_its_registers_is_asked_for_them(tmp_path: Path, free_port: int) -> None:
+    """Of a SunSpec device the plan is that of what it has."""
+    db = registry(tmp_path, port=free_port, options={"template": "sunspec"})
+    with serving(free_port, {1: device(common(), METER)}):
+        shown = read(db, "--plan")
+
+    assert shown.exit_code == 0, shown.output
+    assert "power_kw" in shown.output
+
+
+def test_what_is_not_read_by_requests_has_no_plan(tmp_path: Path) -> None:
+    """Of a topic or a file it is said that there is none."""
+    db = registry(tmp_path, ConnectionType.MQTT, topic="a/b")
+    with pytest.raises(ConfigError, match="there is no plan"):
+        raise read(db, "--plan").exception or AssertionError
