@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 try:
@@ -15,5 +16,8 @@ except ModuleNotFoundError as missing:
 if __name__ == "__main__":
     try:
         tour("config/resources.db")
+        sys.stdout.flush()
     except VenError as problem:
         sys.exit(str(problem))
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

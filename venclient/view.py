@@ -40,6 +40,9 @@ def _latest_text(latest: Mapping[str, Mapping[str, Any]]) -> str:
             quality = latest[quantity].get("quality", "good").replace("_", " ")
             doubt = "" if quality == "good" else f" ({quality})"
             shown.append(f"{latest[quantity]['value']:.2f} {unit}{doubt}")
+    if not shown and latest:
+        quantity, one = max(latest.items(), key=lambda item: item[1]["time"])
+        shown.append(f"{quantity} {one['value']:.2f}")
     return ", ".join(shown[:2]) or "-"
 
 
@@ -106,6 +109,18 @@ def fault_lines(snapshot: Mapping[str, Any], *, limit: int = 8) -> list[str]:
     return lines
 
 
+def telemetry_lines(snapshot: Mapping[str, Any]) -> list[str]:
+    """Give what resources are configured to report and no event asks for, with what to ask the VTN for."""
+    lines = []
+    for link in (snapshot, *snapshot.get("others", ())):
+        told = link.get("telemetry") or {"unmet": (), "more": 0, "problems": ()}
+        of = f"VTN {link['name']}: " if link.get("name") else ""
+        lines += [f"{of}{one}" for one in (*told["unmet"], *told["problems"])]
+        if told["more"]:
+            lines.append(f"{of}and {told['more']} more kinds of reports go to nobody: `ven doctor` tells all")
+    return lines
+
+
 def bullets(lines: Sequence[str], style: str, mark: str = "!") -> Table:
     """Give lines with a coloured mark before each; what wraps stays indented."""
     table = Table.grid(padding=(0, 1, 0, 0))
@@ -127,13 +142,18 @@ def _link_lines(link: Mapping[str, Any], text: Text) -> None:
     text.append(vtn["state"], "green" if good else "yellow")
     if vtn["last_error"] and not good:
         text.append(f": {vtn['last_error']}")
+    if vtn.get("push") and good:
+        text.append(f", {vtn['push']}")
     text.append("\nVEN      ", "bold")
     ven = link["ven"]
     text.append(f"{ven['name']}, {ven['registered']} of {ven['resources']} resources registered")
     text.append("\nevents   ", "bold")
     text.append(f"{events['known']} in {events['programs']} programs")
     text.append("\nreports  ", "bold")
-    text.append(f"{reports['sent']} sent, {reports['owed']} owed, {reports['refused']} refused\n")
+    text.append(f"{reports['sent']} sent, {reports['owed']} owed, {reports['refused']} refused")
+    if reports.get("lost"):
+        text.append(f", {reports['lost']} lost", "red")
+    text.append("\n")
 
 
 def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
@@ -141,13 +161,13 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     text = Text()
     for link in (snapshot, *snapshot.get("others", ())):
         _link_lines(link, text)
-    store = snapshot["readings"]
-    text.append("readings ", "bold")
-    text.append(f"{store['readings']} stored")
+    _store_line(snapshot, text)
     if influx := snapshot.get("influx"):
         text.append("\nInfluxDB ", "bold")
         text.append(influx["state"], "green" if influx["state"] == "ok" else "yellow")
         text.append(f", {influx['sent']} sent, {influx['rejected']} refused")
+        if influx["rejected"]:
+            text.append(" (`ven readings aside`)")
         if influx["lag_s"] >= 1:
             text.append(f", {influx['lag_s']:.0f} s behind")
         if influx["last_error"]:
@@ -161,6 +181,23 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     return text
 
 
+def _store_line(snapshot: Mapping[str, Any], text: Text) -> None:
+    """Add how many readings are stored, and what became of others."""
+    store = snapshot["readings"]
+    text.append("readings ", "bold")
+    text.append(f"{store['readings']} stored")
+    missed = sum(row.get("missed", 0) for row in snapshot.get("connections", ()))
+    for count, what in (
+        (missed, "moments missed"),
+        (store.get("refused"), "refused"),
+        (store.get("dropped"), "lost"),
+    ):
+        if count:
+            text.append(f", {count} {what}")
+    if store.get("last_error"):
+        text.append(f", {store.get('waiting', 0)} wait in memory: {store['last_error']}", "yellow")
+
+
 def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
     """Give the whole picture, for `ven status`."""
     head = Text(
@@ -168,7 +205,11 @@ def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
         "bold",
     )
     parts: list[RenderableType] = [head, vtn_lines(snapshot), Text(), ConnectionsTable(snapshot)]
-    for lines, style in ((fault_lines(snapshot), "red"), (snapshot["notes"][-NOTES_SHOWN:], "yellow")):
+    for lines, style in (
+        (fault_lines(snapshot), "red"),
+        (telemetry_lines(snapshot), "yellow"),
+        (snapshot["notes"][-NOTES_SHOWN:], "yellow"),
+    ):
         if lines:
             parts += [Text(), bullets(lines, style)]
     return Group(*parts)

@@ -157,7 +157,8 @@ async def test_a_wrong_connection_is_named_and_stops_no_other(
     gone.connection = Connection(
         ConnectionType.FILEREADER, ActorType.READER, file="nowhere.csv", options={"format": "csv"}
     )
-    with ResourceDatabase(str(tmp_path / "resources.db")) as database:
+    # As a program left them that does not have options checked.
+    with ResourceDatabase(str(tmp_path / "resources.db"), check_options=lambda _: []) as database:
         database.bulk_upsert([wrong, gone])
     gateway.write(vtn.url)
     await gateway.start()

@@ -12,7 +12,7 @@ from venclient.model.resource import ActorType, Connection, ConnectionType, Reso
 
 
 def make_connection(**changes: Any) -> Connection:
-    """Give an MQTT reader, changed as said."""
+    """Give an MQTT reader, changed as said; one of another type has no options unless they are told."""
     told: dict[str, Any] = {
         "type": ConnectionType.MQTT,
         "actortype": ActorType.READER,
@@ -23,6 +23,8 @@ def make_connection(**changes: Any) -> Connection:
         "password": "hunter2",
         "options": {"values": [{"path": "/p", "quantity": "power_kw", "unit": "W"}]},
     }
+    if str(changes.get("type", "mqtt")).casefold() != "mqtt":
+        del told["options"]
     return Connection(**told | changes)
 
 

@@ -190,9 +190,16 @@ def test_unreadable_row_is_replaced_and_recorded(db: ResourceDatabase) -> None:
         assert "capacities is no JSON" in told["unreadable"]
 
 
-@pytest.mark.parametrize("sql", ["UPDATE changes SET actor = 'nobody'", "DELETE FROM changes"])
-def test_nobody_rewrites_the_record(db: ResourceDatabase, sql: str) -> None:
+_FORGED = "(id, at, actor, action, kind) VALUES (1, '2026', 'nobody', 'insert', 'resource')"
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE changes SET actor = 'nobody'", "DELETE FROM changes", f"REPLACE INTO changes {_FORGED}"]
+)
+def test_nobody_rewrites_the_record(db: ResourceDatabase, database: str, sql: str) -> None:
     """The database refuses to alter what was recorded, whoever asks."""
+    if "://" in database and sql.startswith("REPLACE"):
+        sql = f"INSERT INTO changes {_FORGED} ON CONFLICT (id) DO UPDATE SET actor = 'nobody'"
     db.upsert_resource(make_resource())
 
     def rewrite() -> None:
@@ -219,3 +226,11 @@ def test_programs_that_know_no_version_go_on(db: ResourceDatabase) -> None:
     assert found.version == 1
     assert db.history("old") == []
     assert db.update_resource("old", expected_version=1, ven="Ikast").version == 2
+
+
+def test_any_numbers_ask_for_changes(db: ResourceDatabase) -> None:
+    """A limit or a beginning beyond what a database counts gives what there is."""
+    db.upsert_resource(make_resource())
+
+    assert len(db.changes(after=-1, limit=2**70)) == 1
+    assert db.changes(after=2**70) == db.changes(limit=0) == db.changes(limit=-1) == []

@@ -18,6 +18,7 @@ from venclient.registry.csv_mapping import CsvMapping, from_flags, told
 from venclient.registry.csv_report import ImportReport
 from venclient.registry.csv_sites import Seen
 from venclient.registry.database import ResourceDatabase
+from venclient.registry.opening import holds_registry
 
 HEADER = "title,address,longitude,latitude"
 ROWS = [
@@ -223,15 +224,16 @@ class TestCommand:
     """`ven import`."""
 
     @pytest.fixture
-    def run(self, tmp_path: Path) -> Any:
-        """Give a function that runs the command on a database in the test's folder."""
+    def run(self, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Give a function that runs the command on a database of each kind."""
         from venclient.cli.importing import import_files
 
+        monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(tmp_path / "resources.db.key"))
         app = Typer()
         app.command()(import_files)
 
         def runner(*words: str | Path) -> Result:
-            return CliRunner().invoke(app, ["--db", str(tmp_path / "resources.db"), *map(str, words)])
+            return CliRunner().invoke(app, ["--db", database, *map(str, words)])
 
         return runner
 
@@ -239,7 +241,7 @@ class TestCommand:
         """Encoding, marks, columns and counts are shown; all good is exit status 0."""
         result = run(hotels)
         assert result.exit_code == 0, result.output
-        assert "utf-8, delimiter ,, decimal mark ." in result.stdout
+        assert "utf-8, delimiter ',', decimal mark '.'" in result.stdout
         assert "created 5, updated 0, unchanged 0, duplicates 0, rejected 0" in result.stdout
         assert "unchanged 5" in run(hotels).stdout
 
@@ -307,20 +309,37 @@ class TestCommand:
         assert "warning: there is no column 'Skolenavn' for title in this file: line 1" in result.stdout
 
     def test_wrong_flags_are_told_before_anything_is_done(
-        self, run: Any, hotels: Path, tmp_path: Path
+        self, run: Any, hotels: Path, database: str
     ) -> None:
         """A flag that makes no sense is exit status 2, and no database is made."""
         result = run(hotels, "--map", "naam=x", "--type", "BOILER")
         assert result.exit_code == 2
         assert "naam" in result.stderr
         assert "BOILER" in result.stderr
-        assert not (tmp_path / "resources.db").exists()
+        assert not holds_registry(database)
 
-    def test_a_dry_run_makes_no_database(self, run: Any, hotels: Path, tmp_path: Path) -> None:
-        """A dry run without a database compares with nothing and leaves no file behind."""
+    def test_a_dry_run_makes_no_database(self, run: Any, hotels: Path, database: str) -> None:
+        """A dry run without a database compares with nothing and leaves no file and no table behind."""
         result = run(hotels, "--dry-run")
         assert "would be created 5" in result.stdout
-        assert not (tmp_path / "resources.db").exists()
+        assert not holds_registry(database)
+
+    def test_a_connection_that_serves_for_nothing_yet_is_told(self, run: Any, tmp_path: Path) -> None:
+        """It is stored, since its register map may come later, with a warning of what is missing."""
+        path = tmp_path / "hotels.csv"
+        path.write_text(
+            "title,address,longitude,latitude,connection_type,host\n"
+            'Hotel A,"Bredgade 1, 7400 Herning",8.9,56.1,MODBUSTCP,meter-1\n',
+            encoding="utf-8",
+        )
+        result = run(path)
+        assert result.exit_code == 0, result.output
+        assert "created 1" in result.stdout
+        assert (
+            "warning: nothing can be read through a MODBUSTCP connection like this yet"
+            " (options.registers: missing): line 2\n" in result.stdout
+        )
+        assert "warning" not in run(path).stdout
 
     def test_json_is_all_that_is_printed(self, run: Any, hotels: Path) -> None:
         """With --json standard output is one JSON document."""
@@ -330,10 +349,10 @@ class TestCommand:
 
     def test_a_database_that_cannot_be_opened_is_named(self, run: Any, hotels: Path, tmp_path: Path) -> None:
         """A folder in the database's place ends in a sentence, not a traceback."""
-        (tmp_path / "resources.db").mkdir()
-        result = run(hotels)
+        (tmp_path / "folder.db").mkdir()
+        result = run(hotels, "--db", tmp_path / "folder.db")
         assert result.exit_code == 2
-        assert "resources.db" in result.stderr
+        assert "folder.db" in result.stderr
 
 
 def test_a_file_that_is_not_there_is_named(db: ResourceDatabase, tmp_path: Path) -> None:

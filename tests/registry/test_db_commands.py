@@ -88,21 +88,50 @@ def test_seal_after_an_old_program(tmp_path: Path) -> None:
     assert "geheim-4711" not in found.output + sealed.output
 
 
-def test_new_key_where_the_old_one_is_lost(path: Path) -> None:
-    """A new key is made when asked for, and what it cannot open is named by the check."""
-    key = Path(f"{path}.key")
+def test_check_tells_who_else_may_read_a_file(path: Path) -> None:
+    """A file that was made before, or copied, keeps its mode; that is told, and is no problem."""
+    assert "note:" not in ven("check", "--db", path).stdout
+    path.chmod(0o644)
+
+    result = ven("check", "--db", path)
+
+    assert result.exit_code == 0
+    assert f"note: others may use the file (mode 0644); `chmod 600 {path}`" in result.stdout
+    assert result.stdout.endswith("all is well\n")
+    assert json.loads(ven("check", "--db", path, "--json").stdout)["notes"]
+
+
+def test_check_and_seal_on_either_kind(db: ResourceDatabase, database: str) -> None:
+    """What there is and how much was recorded is told; sealing what is sealed says nothing of copies."""
+    db.upsert_resource(make_resource())
+    db.update_resource("r-1", ven="Ikast")
+    db.close()
+
+    checked = ven("check", "--db", database)
+    sealed = ven("seal", "--db", database)
+
+    assert "1 resources, 1 connections (0 not used by any resource), 2 recorded changes" in checked.stdout
+    assert "all is well" in checked.stdout
+    assert sealed.stdout.endswith(": 0 usernames and passwords sealed\n")
+
+
+def test_new_key_for_either_kind(
+    db: ResourceDatabase, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost key is replaced when asked for, wherever the logins are."""
+    db.upsert_resource(make_resource())
+    db.close()
+    key = tmp_path / "resources.db.key"
     key.unlink()
     from venclient import secrets
 
     secrets._ciphers.clear()
 
-    made = ven("seal", "--new-key", "--db", path)
+    made = ven("seal", "--new-key", "--db", database)
 
     assert made.exit_code == 0, made.output
     assert key.exists()
-    found = ven("check", "--db", path)
-    assert found.exit_code == 1
-    assert "store the login again" in found.output
+    assert "store the login again" in ven("check", "--db", database).output
 
 
 def test_check_tells_sizes(path: Path) -> None:

@@ -30,11 +30,11 @@ def test_dotted_names(db: ResourceDatabase) -> None:
 
     found = db.update_resource(
         "r-1",
-        {"connection.host": "meter-2", "connection.options.keepalive_s": 30, "reporting.interval": "PT5M"},
+        {"connection.host": "meter-2", "connection.options.qos": 1, "reporting.interval": "PT5M"},
     )
 
     assert found.connection.host == "meter-2"
-    assert found.connection.options == {**(make_connection().options or {}), "keepalive_s": 30}
+    assert found.connection.options == {**(make_connection().options or {}), "qos": 1}
     assert found.connection.password == "hunter2"
     assert found.reporting == {"interval": "PT5M"}
     assert db.update_resource("r-1", reporting=None).reporting is None

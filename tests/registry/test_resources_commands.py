@@ -1,4 +1,4 @@
-"""`ven resources list` and `export` as they are typed."""
+"""`ven resources list` and `export` as they are typed, on a registry of either kind."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ from venclient.registry.database import ResourceDatabase
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give the file of a database with four sites around Herning, one of them far away and switched off."""
-    found = tmp_path / "resources.db"
-    with ResourceDatabase(found) as db:
-        db.bulk_upsert(
-            [
-                make_resource("00000000-0000-5000-8000-000000000001"),
-                make_resource("r-2", resourceType="EV", resourceName="Ladepark Ålholm", ven="Ikast"),
-                make_resource("r-3", resourceName="Skole", location={"latitude": 56.2, "longitude": 8.97}),
-                make_resource(
-                    "r-4",
-                    resourceName="Bad",
-                    location={"latitude": 57, "longitude": 9},
-                    enabled=False,
-                    capacities={"P_max_kw": 120.5},
-                ),
-            ]
-        )
-    return found
+def path(db: ResourceDatabase, database: str) -> str:
+    """Give the name of a database with four sites around Herning, one of them far away and switched off."""
+    db.bulk_upsert(
+        [
+            make_resource("00000000-0000-5000-8000-000000000001"),
+            make_resource("r-2", resourceType="EV", resourceName="Ladepark Ålholm", ven="Ikast"),
+            make_resource("r-3", resourceName="Skole", location={"latitude": 56.2, "longitude": 8.97}),
+            make_resource(
+                "r-4",
+                resourceName="Bad",
+                location={"latitude": 57, "longitude": 9},
+                enabled=False,
+                capacities={"P_max_kw": 120.5},
+            ),
+        ]
+    )
+    db.close()
+    return database
 
 
-def run(command: str, path: Path, *options: str, columns: int = 80) -> Result:
+def run(command: str, path: str, *options: str, columns: int = 80) -> Result:
     """Run a command in a terminal of some width."""
     return CliRunner(env={"COLUMNS": str(columns), "NO_COLOR": "1"}).invoke(
-        app, [command, *options, "--db", str(path)]
+        app, [command, *options, "--db", path]
     )
 
 
-def listed(path: Path, *options: str) -> list[str]:
+def listed(path: str, *options: str) -> list[str]:
     """Give the ids that `list` finds."""
     result = run("list", path, "--json", *options)
     assert result.exit_code == 0, (result.output, result.exception)
@@ -71,12 +70,12 @@ def listed(path: Path, *options: str) -> list[str]:
         (["--never-reported", "--sort", "-id"], ["r-4", "r-3", "r-2", "001"]),
     ],
 )  # fmt: skip
-def test_options_are_conditions(path: Path, options: list[str], ids: list[str]) -> None:
+def test_options_are_conditions(path: str, options: list[str], ids: list[str]) -> None:
     """Each option keeps what it says, and they go together."""
     assert listed(path, *options) == ids
 
 
-def test_all_mistakes_of_a_command_line_are_told(path: Path) -> None:
+def test_all_mistakes_of_a_command_line_are_told(path: str) -> None:
     """Every option that makes no sense is named as it was typed."""
     result = run("list", path, "--type", "HEAT", "--near", "here", "--limit", "few", "--sort", "colour")
 
@@ -90,7 +89,7 @@ def test_all_mistakes_of_a_command_line_are_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
-def test_table_fits_the_terminal(path: Path, width: int) -> None:
+def test_table_fits_the_terminal(path: str, width: int) -> None:
     """No line is wider than the terminal, and every id is whole."""
     result = run("list", path, "--near", "56.14,8.97", columns=width)
 
@@ -101,20 +100,20 @@ def test_table_fits_the_terminal(path: Path, width: int) -> None:
     assert ("mqtt broker" in result.stdout) == (width >= 120)
 
 
-def test_a_part_says_of_how_many(path: Path) -> None:
+def test_a_part_says_of_how_many(path: str) -> None:
     """With a limit the last line says how many there are in all."""
     assert "2 of 3 resources" in run("list", path, "--enabled", "--limit", "2").stdout
     assert run("list", path, "--type", "PV").stdout == "0 resources\n"
 
 
-def test_formats_go_one_at_a_time(path: Path) -> None:
+def test_formats_go_one_at_a_time(path: str) -> None:
     """Two formats at once are refused."""
     result = run("list", path, "--json", "--csv")
 
     assert isinstance(result.exception, ConfigError)
 
 
-def test_list_as_csv_and_geojson(path: Path) -> None:
+def test_list_as_csv_and_geojson(path: str) -> None:
     """`--csv` is our own layout, `--geojson` a collection of points."""
     header, *rows = csv.reader(run("list", path, "--csv").stdout.splitlines())
     document = json.loads(run("list", path, "--geojson", "--type", "EV").stdout)
@@ -124,7 +123,7 @@ def test_list_as_csv_and_geojson(path: Path) -> None:
     assert [one["id"] for one in document["features"]] == ["r-2"]
 
 
-def test_export_by_the_files_name(path: Path, tmp_path: Path) -> None:
+def test_export_by_the_files_name(path: str, tmp_path: Path) -> None:
     """The file's name says the format; the file is said to be there, and comes back by import."""
     result = run("export", path, str(tmp_path / "out.csv"), "--ven", "Herning")
 
@@ -134,7 +133,7 @@ def test_export_by_the_files_name(path: Path, tmp_path: Path) -> None:
         assert import_csv(db, tmp_path / "out.csv").created == 3
 
 
-def test_export_to_standard_output(path: Path) -> None:
+def test_export_to_standard_output(path: str) -> None:
     """`-` prints the export, and nothing else."""
     result = run("export", path, "-", "--format", "json")
 
@@ -144,7 +143,7 @@ def test_export_to_standard_output(path: Path) -> None:
     assert "hunter2" not in result.stdout
 
 
-def test_export_replaces_when_told(path: Path, tmp_path: Path) -> None:
+def test_export_replaces_when_told(path: str, tmp_path: Path) -> None:
     """A file that is there stays, unless --force."""
     file = tmp_path / "out.json"
     file.write_text("mine")
@@ -155,7 +154,7 @@ def test_export_replaces_when_told(path: Path, tmp_path: Path) -> None:
     assert json.loads(file.read_text())["version"] == 1
 
 
-def test_export_in_an_unknown_format_is_refused(path: Path, tmp_path: Path) -> None:
+def test_export_in_an_unknown_format_is_refused(path: str, tmp_path: Path) -> None:
     """A name that tells no format asks for one."""
     result = run("export", path, str(tmp_path / "out.xlsx"))
 
@@ -163,7 +162,7 @@ def test_export_in_an_unknown_format_is_refused(path: Path, tmp_path: Path) -> N
     assert "csv, json, geojson" in str(result.exception)
 
 
-def test_export_names_bad_rows(path: Path, tmp_path: Path) -> None:
+def test_export_names_bad_rows(path: str, tmp_path: Path) -> None:
     """A row that makes no sense is left out, named, and in the exit status."""
     with ResourceDatabase(path) as db, db.get_connection() as connection:
         connection.execute("UPDATE resources SET capacities = 'oops' WHERE resource_id = 'r-2'")
@@ -175,13 +174,11 @@ def test_export_names_bad_rows(path: Path, tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "out.geojson").read_text())["features"]) == 3
 
 
-def test_show_hides_secrets_but_not_references(tmp_path: Path) -> None:
+def test_show_hides_secrets_but_not_references(db: ResourceDatabase, database: str) -> None:
     """`show` prints where a password is, never the password."""
-    path = tmp_path / "resources.db"
-    with ResourceDatabase(path) as db:
-        db.upsert_resource(make_resource("r-1", connection=make_connection(username="env:WHO")))
+    db.upsert_resource(make_resource("r-1", connection=make_connection(username="env:WHO")))
 
-    shown = run("show", path, "r-1").stdout
+    shown = run("show", database, "r-1").stdout
 
     assert "env:WHO" in shown
     assert "***" in shown

@@ -1,9 +1,8 @@
-"""`ven resources set` and `ven resources history`."""
+"""`ven resources set` and `ven resources history`, on a registry of either kind."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -17,26 +16,26 @@ runner = CliRunner()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give a database of an EV and two hotels, one of them in Ikast."""
-    path = tmp_path / "resources.db"
+def path(db: ResourceDatabase, database: str) -> str:
+    """Give the name of a database of an EV and two hotels, one of them in Ikast."""
+    db.close()
     options = {"values": [{"path": "/p", "quantity": "power_kw", "unit": "kW"}]}
-    with ResourceDatabase(path, actor="installer") as db:
-        db.bulk_upsert(
+    with ResourceDatabase(database, actor="installer") as installer:
+        installer.bulk_upsert(
             make_resource(name, resourceType=kind, ven=ven, connection=make_connection(options=options))
             for name, kind, ven in (("a", "EV", "Herning"), ("b", "DSR", "Herning"), ("c", "DSR", "Ikast"))
         )
-    return path
+    return database
 
 
-def ven(path: Path, *words: str) -> str:
+def ven(path: str, *words: str) -> str:
     """Give what `ven resources` prints; its errors come through."""
-    result = runner.invoke(app, ["resources", *words, "--db", str(path)], catch_exceptions=False)
+    result = runner.invoke(app, ["resources", *words, "--db", path], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def test_set_where(path: Path) -> None:
+def test_set_where(path: str) -> None:
     """Conditions as words and as options both hold; what fits is changed, and counted."""
     told = ven(
         path, "set", "--where", "type=DSR", "--ven", "Herning", "reporting.interval=PT15M", "enabled=false"
@@ -51,7 +50,7 @@ def test_set_where(path: Path) -> None:
         ]
 
 
-def test_set_takes_numbers_lists_and_nothing(path: Path) -> None:
+def test_set_takes_numbers_lists_and_nothing(path: str) -> None:
     """Values have the kind that their field wants."""
     ven(
         path, "set", "--all", "capacities.P_max_kw=60.5", "capacities.E_min_kwh=", "ven=2100",
@@ -69,7 +68,7 @@ def test_set_takes_numbers_lists_and_nothing(path: Path) -> None:
         assert one.connection.options["qos"] == 1
 
 
-def test_dry_run(path: Path) -> None:
+def test_dry_run(path: str) -> None:
     """A dry run tells how many would change, and changes none."""
     assert ven(path, "set", "--all", "--dry-run", "ven=Ikast") == "would change 2 of 3 resources\n"
     with ResourceDatabase(path) as db:
@@ -88,13 +87,13 @@ def test_dry_run(path: Path) -> None:
         (["--where", "kind=EV", "ven=Ikast"], "--where kind"),
     ],
 )
-def test_set_that_makes_no_sense(path: Path, words: list[str], told: str) -> None:
+def test_set_that_makes_no_sense(path: str, words: list[str], told: str) -> None:
     """What is asked in vain is refused with what to do."""
     with pytest.raises(ConfigError, match=told):
         ven(path, "set", *words)
 
 
-def test_set_checks_before_it_stores(path: Path) -> None:
+def test_set_checks_before_it_stores(path: str) -> None:
     """Options are checked by the connector; a mistake is told, and nothing is changed."""
     with pytest.raises(InvalidRecord, match=r"options\.qos"):
         ven(path, "set", "--all", "connection.options.qos=7")
@@ -105,7 +104,7 @@ def test_set_checks_before_it_stores(path: Path) -> None:
         assert len(db.changes()) == 3
 
 
-def test_history(path: Path) -> None:
+def test_history(path: str) -> None:
     """History tells who did what, with each member that differs."""
     with ResourceDatabase(path, actor="anna") as db:
         db.update_resource("a", {"connection.password": "hunter3"}, capacities={"P_max_kw": 60})
@@ -119,7 +118,7 @@ def test_history(path: Path) -> None:
     assert "hunter" not in told
 
 
-def test_history_as_json(path: Path) -> None:
+def test_history_as_json(path: str) -> None:
     """For programs, it is JSON."""
     (found,) = json.loads(ven(path, "history", "b", "--json"))
 
@@ -127,7 +126,7 @@ def test_history_as_json(path: Path) -> None:
     assert found["after"]["ven"] == "Herning"
 
 
-def test_history_of_nobody(path: Path) -> None:
+def test_history_of_nobody(path: str) -> None:
     """A resource that never was is named; one that is gone has a history."""
     with ResourceDatabase(path) as db:
         db.delete_resource("c")

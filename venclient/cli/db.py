@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from venclient.cli import db_copy
 from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
 
+if TYPE_CHECKING:
+    from venclient.readings.inspection import Inspection
+
 app = typer.Typer(no_args_is_help=True, help="Look after the file of the resource database.")
 app.command()(db_copy.copy)
 
 
+ReadingsOption = Annotated[
+    Path | None, typer.Option("--readings", help="The readings file, when it is not var/readings.db.")
+]
+
+
 @app.command()
-def check(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) -> None:
-    """Check the database without changing it; exit status 1 when something is wrong with it."""
+def check(
+    db: RegistryOption = DEFAULT_REGISTRY, readings: ReadingsOption = None, as_json: JsonOption = False
+) -> None:
+    """Check the database and the readings file without changing them; exit status 1 when something is wrong.
+
+    Of the readings file it tells sizes, and the bytes written on each of the last days.
+    """
     import json
     from dataclasses import asdict
+
+    from msgspec import to_builtins
 
     from venclient.registry.inspection import inspect, inspect_server
     from venclient.registry.opening import is_url
@@ -32,8 +47,10 @@ def check(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) ->
             registry.get_connections()
             found.problems += [f"{reject.place}: {reject.reason}" for reject in registry.rejects]
             found.problems += registry.login_problems()
+    stored = _readings(readings)
     if as_json:
-        typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        told = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
     else:
         age = (
             ""
@@ -50,14 +67,27 @@ def check(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) ->
         if not found.damage:
             typer.echo(
                 f"{found.resources} resources, {found.connections} connections"
-                f" ({found.unused_connections} not used by any resource)"
+                f" ({found.unused_connections} not used by any resource), {found.changes} recorded changes"
             )
+        for note in found.notes:
+            typer.echo(f"note: {note}")
         for problem in found.problems:
             typer.echo(f"problem: {problem}")
         if not found.problems:
             typer.echo("all is well")
-    if found.problems:
+        for line in () if stored is None else stored.lines():
+            typer.echo(line)
+    if found.problems or (stored is not None and stored.problems):
         raise typer.Exit(1)
+
+
+def _readings(path: Path | None) -> Inspection | None:
+    """Give what is in the readings file; None when none was named, and there is none where it usually is."""
+    from venclient.cli.readings import DEFAULT_FILE, inspected
+
+    if path is None and not DEFAULT_FILE.is_file():
+        return None
+    return inspected(path or DEFAULT_FILE)
 
 
 @app.command()
@@ -163,7 +193,8 @@ def seal(
             err=True,
         )
         raise typer.Exit(1)
-    typer.echo("copies that were made before still hold them in the clear")
+    if count:
+        typer.echo("copies that were made before still hold them in the clear")
 
 
 def _file(db: str) -> Path:

@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from venclient.model.resource import Resource
     from venclient.registry.csv_import import Progress
     from venclient.registry.csv_mapping import CsvMapping
     from venclient.registry.csv_report import ImportReport
     from venclient.registry.database import ResourceDatabase
     from venclient.registry.import_target import NoTarget
-    from venclient.registry.validation import CheckOptions
 
 EXIT_OK, EXIT_REJECTED, EXIT_UNUSABLE = 0, 1, 2
 _SHOWN = 5
 _COLUMNS = 20
-_REMEMBERED = 1_000
 
 
 def import_files(
@@ -152,10 +149,10 @@ def import_files(
 
 def summary(report: ImportReport) -> str:
     """Give the report as lines for people."""
-    mark = {"\t": "tab"}.get(report.delimiter, report.delimiter)
+    mark = {"\t": "tab"}.get(report.delimiter, f"'{report.delimiter}'")
     columns = ", ".join(f"{target} = {column}" for target, column in report.columns.items())
     source = f", mapping {report.mapping}" if report.mapping else ""
-    written = f"{report.encoding}, delimiter {mark}, decimal mark {report.decimal}"
+    written = f"{report.encoding}, delimiter {mark}, decimal mark '{report.decimal}'"
     lines = [f"{report.file}: {written}, header at line {report.header_line}{source}"]
     if len(report.columns) > _COLUMNS and all(name == told for name, told in report.columns.items()):
         columns = "those of our own export"
@@ -249,37 +246,15 @@ def _flags(
 
 
 def _open(db: str, dry_run: bool) -> ResourceDatabase | NoTarget:
-    if dry_run and "://" not in db and not Path(db).exists():
+    from venclient.registry.database import ResourceDatabase
+    from venclient.registry.opening import holds_registry
+
+    if dry_run and not holds_registry(db):
         from venclient.registry.import_target import NoTarget
 
-        return NoTarget(_told_options())
-    from venclient.registry.database import ResourceDatabase
+        return NoTarget()
 
-    return ResourceDatabase(db, check_options=_told_options())
-
-
-def _told_options() -> CheckOptions:
-    """Give what has the connectors check the options that a file or its mapping tells.
-
-    A connection without any is taken: its register map may come later. What the many rows of a file
-    share is checked once.
-    """
-    known: dict[str, list[str]] = {}
-
-    def check(resource: Resource) -> list[str]:
-        link = resource.connection
-        if not link.options:
-            return []
-        key = f"{link.type} {link.options!r}"
-        if key not in known:
-            from venclient.connectors import option_problems
-
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            known[key] = option_problems(resource)
-        return known[key]
-
-    return check
+    return ResourceDatabase(db)
 
 
 @contextmanager

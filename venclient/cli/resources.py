@@ -201,26 +201,19 @@ def stats(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) ->
             typer.echo(f"  {value:24} {count:>7}")
 
 
-def open_registry(db: str | Path, *, checking: bool = False) -> ResourceDatabase:
-    """Open a database that is there; ConfigError, saying how to make one, when it is not.
-
-    `checking` has the connectors check the options of what is stored.
-    """
+def open_registry(db: str | Path) -> ResourceDatabase:
+    """Open a database that is there; ConfigError, saying how to make one, when it is not."""
     from venclient.errors import ConfigError
     from venclient.registry.database import ResourceDatabase
-    from venclient.registry.opening import is_url
+    from venclient.registry.opening import holds_registry, is_url, shown
 
-    if not is_url(db) and not Path(db).exists():
+    if not holds_registry(db):
         raise ConfigError(
-            "there is no such database",
-            subject=str(db),
+            "holds no registry" if is_url(db) else "there is no such database",
+            subject=shown(db),
             hint="`ven import FILE...` or `python prepare_samples.py` makes one; --db names another",
         )
-    if not checking:
-        return ResourceDatabase(db)
-    from venclient.connectors import option_problems
-
-    return ResourceDatabase(db, check_options=option_problems)
+    return ResourceDatabase(db)
 
 
 def print_json(value: object) -> None:

@@ -49,7 +49,7 @@ def set_fields(
     asked = Query.parse(dict(_pair(one, "--where") for one in where or ()), lambda key: f"--where {key}")
     if query == asked == Query() and not every:
         raise ConfigError("there is no condition", hint="say which resources, or --all")
-    with open_registry(db, checking=True) as registry:
+    with open_registry(db) as registry:
         chosen = registry.query(query).ids()
         if where:
             both = set(registry.query(asked).ids())

@@ -45,7 +45,8 @@ def print_table(found: Sequence[Resource], query: Query, total: int) -> None:
     if found:
         console.print(table)
     more = f" of {total}" if total != len(found) else ""
-    console.print(f"{len(found)}{more} resources", highlight=False)
+    what = "resource" if total == 1 else "resources"
+    console.print(f"{len(found)}{more} {what}", highlight=False)
 
 
 def _columns(query: Query, found: Sequence[Resource]) -> list[Column]:

@@ -7,16 +7,18 @@ that is not is named.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from venclient.model.resource import Connection, Resource, ResourceType, enum_member
+from venclient.registry import csv_plain
 from venclient.registry.csv_cells import plain_numbers
 from venclient.registry.csv_connections import BadField, expected_file, told_connection
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_numbers import coordinate, coordinate_pair, is_one_group, number
+from venclient.registry.csv_plain import Kind, PlainRow, content_of_kind
 from venclient.registry.kinds import default_capacities
 from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, gs1_doubt, identity
 from venclient.registry.towns import post_town
@@ -76,25 +78,39 @@ class Assembly:
     mixes: Callable[[str], bool]
     doubt: Callable[[str], None]
 
-    def rows(self, columns: Mapping[str, Sequence[str | None]], count: int) -> Iterator[_Row]:
-        """Give the rows of a block, ready to be made into resources."""
+    def rows(
+        self, columns: Mapping[str, Sequence[str | None]], count: int, skipped: Collection[int] = ()
+    ) -> Rows:
+        """Give the rows of a block, to be made into resources; those in `skipped` nobody asks for."""
         located = self._located(columns)
+        plain: Sequence[PlainRow | None] | None = None
+        if located is not None and self._plain_kind is not None and columns.keys() == csv_plain.TARGETS:
+            plain = csv_plain.plain_rows(self._plain_kind, columns, located, skipped)
         powers: dict[str, Any] = {
             target: values
             for target in CAPACITIES
             if target in columns and (values := plain_numbers(columns[target], self.decimal)) is not None
         }
-        targets = tuple(columns)
         telling = tuple(target for target in _TELLING if target in columns)
-        texts = zip(*columns.values(), strict=True) if columns else iter([()] * count)
-        for place, cells in enumerate(texts):
-            yield _Row(
-                self,
-                dict(zip(targets, cells, strict=True)),
-                None if located is None else located[place],
-                {target: values[place] for target, values in powers.items()} if powers else powers,
-                telling,
-            )
+        return Rows(self, columns, located, powers, telling, plain or [None] * count)
+
+    @cached_property
+    def plain_given(self) -> frozenset[str]:
+        """The fields that a plain row tells."""
+        mapping = self.mapping
+        return _fields_told((), bool(mapping.type), bool(mapping.sub_type), True, True, True, False)
+
+    @cached_property
+    def _plain_kind(self) -> Kind | None:
+        """What the file says of all its rows; None when each row is to be looked at for it."""
+        mapping = self.mapping
+        if mapping.connection is not None or mapping.duplicates == "number":
+            return None
+        try:
+            kind = _type(mapping.type or self.file_type)
+        except ValueError:
+            return None
+        return Kind(kind, mapping.sub_type or self.file_sub_type, mapping.ven)
 
     def _located(self, columns: Mapping[str, Sequence[str | None]]) -> list[tuple[float, float]] | None:
         """Give all positions when every row has a plain and possible one."""
@@ -108,6 +124,32 @@ class Assembly:
             return None
         pairs = list(zip(latitudes, longitudes, strict=True))
         return None if (0.0, 0.0) in pairs else pairs
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a block on their way to resources; `plain` holds those that are there already."""
+
+    assembly: Assembly
+    columns: Mapping[str, Sequence[str | None]]
+    located: Sequence[tuple[float, float]] | None
+    powers: Mapping[str, Sequence[float]]
+    telling: tuple[str, ...]
+    plain: Sequence[PlainRow | None]
+
+    def made(self, place: int, nth: Callable[[str], int] | None) -> Made:
+        """Give what the row at `place` makes; Refusal says why there is none.
+
+        `nth` counts identities when equal rows are sites of their own.
+        """
+        row = _Row(
+            self.assembly,
+            {target: column[place] for target, column in self.columns.items()},
+            None if self.located is None else self.located[place],
+            {target: values[place] for target, values in self.powers.items()} if self.powers else {},
+            self.telling,
+        )
+        return row.made(nth)
 
 
 class _Row:
@@ -170,8 +212,8 @@ class _Row:
             ven=ven,
         )
         content = hash(
-            (name, kind, sub_type, meter_point_id, address, ven, enabled, *location.values())
-        ) ^ hash((*capacities.values(), repr(connection) if connection else None))
+            (name, kind.name, sub_type, meter_point_id, address, ven, enabled, *location.values())
+        ) ^ content_of_kind(capacities.values(), repr(connection) if connection else None)
         return Made(resource, content, self._given(resource, connection))
 
     def _given(self, resource: Resource, connection: Connection | None) -> frozenset[str]:

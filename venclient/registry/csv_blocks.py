@@ -20,8 +20,7 @@ from typing import Any
 
 BLOCK_LINES = 4_096
 _MAX_ROW_LINES = 50
-# What pandas would end a cell or a row at, or cannot read at all, and csv does not.
-_NOT_FOR_PANDAS = re.compile("\x00|\r(?!\n)|[\ud800-\udfff]")
+_LONE_RETURN = re.compile("\r(?!\n)")
 
 
 @dataclass(frozen=True)
@@ -147,33 +146,61 @@ def split_rows(
 
 
 def _is_plain(batch: list[str], delimiter: str, header: Sequence[str]) -> bool:
-    """True when each line is one record of the header's width, none blank and none a second header."""
-    between = len(header) - 1
-    first = header[0][:1] or delimiter
-    quoted = []
-    for text in batch:
-        if '"' in text:
-            quoted.append(text)
-        elif text.count(delimiter) != between or len(text) > csv.field_size_limit():
-            return False
-        elif text[0] == first or text[0] == delimiter or text[0].isspace():
-            cells = text.split(delimiter)
-            if not "".join(cells).strip() or _repeats(cells, header):
-                return False
-    try:
-        rows = list(csv.reader(quoted, delimiter=delimiter, strict=True))
-    except csv.Error:
+    """True when each line is one record of the header's width, none blank and none a second header.
+
+    False says nothing: the lines are to be looked at one by one.
+    """
+    if max(map(len, batch)) > csv.field_size_limit():
         return False
-    return len(rows) == len(quoted) and all(
-        len(row) == between + 1
-        and (row[0].strip() or any(cell.strip() for cell in row))
-        and not _repeats(row, header)
-        for row in rows
+    bare = _outside_quotes("".join(batch), delimiter)
+    if bare is None or len(bare) != len(batch):
+        return False
+    if not {len(header) - 1}.issuperset([text.count(delimiter) for text in bare]):
+        return False
+    begins = {header[0][:1], delimiter, '"'}
+    return not any(
+        _is_blank_or_header(text, delimiter, header)
+        for text in batch
+        if (first := text[0]) in begins or first.isspace()
+    )
+
+
+def _outside_quotes(text: str, delimiter: str) -> list[str] | None:
+    """Give the lines without their quoted cells; None when one spans lines, or a quotation mark is amiss."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+        if "\r" in text:
+            return None
+    outside, *others = text.split('"')
+    if others:
+        inside, between = others[::2], others[1::2]
+        if len(inside) != len(between) or "\n" in "".join(inside):
+            return None
+        # A quoted cell begins and ends at the end of a cell; nothing between two marks is one mark in it.
+        *middle, last = between
+        ends = (delimiter, "\n")
+        if (outside and outside[-1] not in ends) or (last and last[0] not in ends):
+            return None
+        if not all(not part or (part[0] in ends and part[-1] in ends) for part in middle):
+            return None
+        text = "".join((outside, *between))
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _is_blank_or_header(text: str, delimiter: str, header: Sequence[str]) -> bool:
+    if not text.replace(delimiter, "").replace('"', "").strip():
+        return True
+    begin = text.lstrip().lstrip('"').lstrip()
+    return begin.startswith(header[0][:1]) and _repeats(
+        next(csv.reader([text], delimiter=delimiter), []), header
     )
 
 
 def _repeats(cells: Sequence[str], header: Sequence[str]) -> bool:
-    return cells[0].strip() == header[0] and [" ".join(cell.split()) for cell in cells] == list(header)
+    if not cells or cells[0].strip() != header[0]:
+        return False
+    return [" ".join(cell.split()) for cell in cells] == list(header)
 
 
 def _row_by_row(source: Lines, until: int, delimiter: str, width: int, header: Sequence[str]) -> Block:
@@ -211,10 +238,20 @@ def _pandas() -> Any:
     return pd
 
 
+def _is_for_pandas(text: str) -> bool:
+    """False for what pandas would end a cell or a row at, or cannot read at all, and csv does not."""
+    if "\x00" in text or ("\r" in text and _LONE_RETURN.search(text)):
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:  # bytes that were no UTF-8
+        return False
+
+
 def _pandas_columns(texts: list[str], delimiter: str, width: int) -> list[list[str]] | None:
     """Give the columns as pandas reads them; None when the text has what pandas reads otherwise."""
     text = "".join(texts)
-    if _NOT_FOR_PANDAS.search(text):
+    if not _is_for_pandas(text):
         return None
     frame = _pandas().read_csv(
         io.StringIO(text),

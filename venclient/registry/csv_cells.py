@@ -14,7 +14,6 @@ _LONGEST_NULL = max(map(len, _NULLS))
 _MAX_TEXT = 500
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-_URL_SIGN = re.compile(r"://|www\.", re.IGNORECASE)
 _DECIMALS = re.compile(r"[0-9.+\-|]*")
 _BARE_POINT = re.compile(r"(?:^|[|+-])\.")
 
@@ -32,10 +31,22 @@ def looks_numeric(cell: str) -> bool:
 
 def cleaned(cells: Sequence[str]) -> tuple[list[str | None], dict[int, str]]:
     """Give the cells with single spaces and None for nulls, and by place why a cell cannot be taken."""
+    if _is_tidy(cells):
+        return [None if len(one) <= _LONGEST_NULL and one.casefold() in _NULLS else one for one in cells], {}
     problems = {}
     if max(map(len, cells), default=0) > _MAX_TEXT or _UNWANTED.search("".join(cells)):
         problems = {place: why for place, cell in enumerate(cells) if (why := _trouble(cell))}
     return [_text(cell) for cell in cells], problems
+
+
+def _is_tidy(cells: Sequence[str]) -> bool:
+    """True when no cell has more than single spaces between words, or anything that may not stand in one."""
+    whole = f"|{'|'.join(cells)}|"
+    return (
+        whole.isprintable()  # of all white space only the plain space is
+        and not any(sign in whole for sign in ("  ", " |", "| "))
+        and max(map(len, cells), default=0) <= _MAX_TEXT
+    )
 
 
 def joined(parts: Sequence[Sequence[str | None]]) -> list[str | None]:
@@ -47,7 +58,8 @@ def joined(parts: Sequence[Sequence[str | None]]) -> list[str | None]:
 
 def web_addresses(cells: Sequence[str]) -> list[int]:
     """Give the places of cells that hold a web address and nothing else."""
-    if not _URL_SIGN.search("\n".join(cells)):
+    whole = "\n".join(cells)
+    if "://" not in whole and "www." not in whole.lower():
         return []
     return [place for place, cell in enumerate(cells) if _URL.fullmatch(cell.strip())]
 
@@ -56,13 +68,12 @@ def strangers(cells: Sequence[str]) -> list[int]:
     """Give the places of cells that are neither null nor a number."""
     try:
         list(map(float, cells))
+        if _DECIMALS.fullmatch("|".join(cells)):
+            return []
     except ValueError:
-        return [place for place, cell in enumerate(cells) if not looks_numeric(cell) and not is_null(cell)]
-    return (
-        []
-        if _DECIMALS.fullmatch("|".join(cells))
-        else [place for place, cell in enumerate(cells) if not looks_numeric(cell) and not is_null(cell)]
-    )
+        pass
+    odd = {cell for cell in set(cells) if not looks_numeric(cell) and not is_null(cell)}
+    return [place for place, cell in enumerate(cells) if cell in odd] if odd else []
 
 
 def plain_numbers(cells: Sequence[str | None], decimal: str) -> list[float] | None:

@@ -22,6 +22,7 @@ from venclient.registry.csv_rejects import RejectsFile
 from venclient.registry.csv_report import KEPT, Change, Counts, ImportReport, Missing, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.import_target import NoTarget, Stored, Target
+from venclient.registry.option_checks import lacking
 from venclient.utils import REDACTED
 
 if TYPE_CHECKING:
@@ -157,6 +158,14 @@ class _Store:
             found = Stored() if self._is_empty else self._target.find(ids)
             changed = []
             self._warn_of_shared_meters(chunk)
+            if self._is_empty and not any(_hides_secrets(site.resource) for site in chunk):
+                new = [site.resource for site in chunk]
+                if self._target.are_plain(new):
+                    self._counts.created += len(new)
+                    self._doubt_connections(chunk)
+                    if self.writes:
+                        yield from new
+                    continue
             for site in chunk:
                 stored = None if self._is_empty else found.resources.get(site.resource.resourceID)
                 broken = None if self._is_empty else found.broken.get(site.resource.resourceID)
@@ -204,7 +213,17 @@ class _Store:
         except InvalidRecord as error:
             self._refuse(site, "; ".join(error.problems))
             return True
+        self._doubt_connections([site])
         return False
+
+    def _doubt_connections(self, sites: list[Site]) -> None:
+        """Say that nothing can be read through connections as they are told, though they may be stored."""
+        for site in sites:
+            if site.given is None or "connection" in site.given:
+                link = site.resource.connection
+                if missing := lacking(link):
+                    text = f"nothing can be read through a {link.type.name} connection like this yet"
+                    self.doubts.setdefault(f"{text} ({missing})", []).append(site.line)
 
     def _tell(self, site: Site, stored: Resource | None, resource: Resource, broken: str | None) -> None:
         if stored is None:
@@ -312,6 +331,8 @@ class _Import:
 
 def _hides_secrets(resource: Resource) -> bool:
     link, control = resource.connection, resource.control_connection
+    if link.username is None and link.password is None and control is None:
+        return False
     return REDACTED in (link.username, link.password) or (
         control is not None and REDACTED in (control.username, control.password)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +20,7 @@ from venclient.registry.csv_cells import cleaned, joined, profile, shifted
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_numbers import find_decimal, has_mark
 from venclient.registry.csv_own import decode_block
+from venclient.registry.csv_plain import PlainRow
 from venclient.registry.csv_table import CsvTable, open_table
 from venclient.registry.kinds import kind_of_file
 
@@ -197,27 +199,35 @@ class CsvSites:
             texts[target] = joined(parts)
         nth = _counter(seen) if self.mapping.duplicates == "number" else None
         name = self.table.path.name
-        assembled = self._assembly.rows(texts, len(block.lines))
-        for at, (line, row) in enumerate(zip(block.lines, assembled, strict=True)):
-            if at in faults:
-                yield Rejected(line, *faults[at], block.texts[at])
+        assembled = self._assembly.rows(texts, len(block.lines), faults.keys())
+        plain_given = self._assembly.plain_given
+        if new := _all_plain_and_new(block, assembled.plain, plain_given, seen, name):
+            yield from new
+            return
+        for at, (line, text, plain) in enumerate(zip(block.lines, block.texts, assembled.plain, strict=True)):
+            if plain is not None:
+                resource, content, given = *plain, plain_given
+            elif at in faults:
+                yield Rejected(line, *faults[at], text)
                 continue
-            self._line = line
-            try:
-                made = row.made(nth)
-            except Refusal as refusal:
-                column = self.name_of(refusal.target) if refusal.target else ""
-                yield Rejected(line, column, refusal.reason, block.texts[at])
-                continue
-            resource_id = made.resource.resourceID
+            else:
+                self._line = line
+                try:
+                    made = assembled.made(at, nth)
+                except Refusal as refusal:
+                    column = self.name_of(refusal.target) if refusal.target else ""
+                    yield Rejected(line, column, refusal.reason, text)
+                    continue
+                resource, content, given = made.resource, made.content, made.given
+            resource_id = resource.resourceID
             before = seen.contents.get(resource_id)
             if before is None:
-                seen.contents[resource_id] = (made.content, name, line)
-                yield Site(line, made.resource, made.given, block.texts[at])
-            elif before[0] == made.content:
+                seen.contents[resource_id] = (content, name, line)
+                yield Site(line, resource, given, text)
+            elif before[0] == content:
                 yield Duplicate(line, resource_id)
             else:
-                yield self._contradiction(line, made.resource, before, block.texts[at])
+                yield self._contradiction(line, resource, before, text)
 
     def _contradiction(
         self, line: int, resource: Resource, before: tuple[int, str, int], text: str
@@ -236,10 +246,13 @@ class CsvSites:
         """Give the resources of a file that `ven resources export` wrote."""
         name = self.table.path.name
         columns = self.table.columns(block)
-        decoded: Sequence[Resource | None] | None = decode_block(
-            dict(zip(self.columns, columns, strict=True))
-        )
-        decoded = decoded or [None] * len(block.lines)
+        found = decode_block(dict(zip(self.columns, columns, strict=True)))
+        if found is not None:
+            contents = list(map(hash, zip(*columns, strict=True)))
+            if new := _all_new(block, found, contents, None, seen, name):
+                yield from new
+                return
+        decoded: Sequence[Resource | None] = found or [None] * len(block.lines)
         cells = zip(*columns, strict=True)
         for line, row, text, made in zip(block.lines, cells, block.texts, decoded, strict=True):
             try:
@@ -258,6 +271,32 @@ class CsvSites:
                 yield Duplicate(line, resource.resourceID)
             else:
                 yield self._contradiction(line, resource, before, text)
+
+
+def _all_plain_and_new(
+    block: Block, rows: Sequence[PlainRow | None], given: frozenset[str], seen: Seen, name: str
+) -> Iterator[Site] | None:
+    found = [row for row in rows if row is not None]
+    if not found or len(found) < len(rows):
+        return None
+    resources, contents = zip(*found, strict=True)
+    return _all_new(block, resources, contents, given, seen, name)
+
+
+def _all_new(
+    block: Block,
+    resources: Sequence[Resource],
+    contents: Sequence[int],
+    given: frozenset[str] | None,
+    seen: Seen,
+    name: str,
+) -> Iterator[Site] | None:
+    """Give the sites of a block when none was met before, and count them as met; None when one was."""
+    ids = [resource.resourceID for resource in resources]
+    if len(set(ids)) < len(ids) or not seen.contents.keys().isdisjoint(ids):
+        return None
+    seen.contents.update(zip(ids, zip(contents, repeat(name), block.lines, strict=False), strict=True))
+    return map(Site, block.lines, resources, repeat(given), block.texts)
 
 
 def _rejected(row: BadRow) -> Rejected:

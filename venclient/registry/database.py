@@ -26,6 +26,7 @@ from venclient.registry.import_target import ImportTarget
 from venclient.registry.lifecycle import LifeCycle
 from venclient.registry.link import DbConnection
 from venclient.registry.opening import open_link, shown, statements_for
+from venclient.registry.option_checks import installed_checks, remembered
 from venclient.registry.query import Query
 from venclient.registry.rows import BadRow, Row
 from venclient.registry.schema import resources
@@ -56,8 +57,9 @@ class ResourceDatabase(LifeCycle):
     place: without a key file, or VEN_REGISTRY_KEY_FILE, storing one that is no reference is a ConfigError.
 
     `actor` is who changes things, "user@host:pid" when not told; `history` tells it with each change.
-    `check_options` gives what a connector says of the options of a resource's connection, one sentence for
-    each mistake (`venclient.connectors.option_problems`); without it options are taken as they are.
+    Options of connections are checked by the connectors that they are for (entry points of the group
+    `venclient.option_checks`), or by `check_options`: it gives one sentence for each mistake in the options
+    of a resource's connection.
 
     Each thread that calls keeps a connection until `close()`, since connecting would cost
     more than most queries. Use it as a context manager, or call `close()`; a forgotten one is closed when
@@ -81,8 +83,8 @@ class ResourceDatabase(LifeCycle):
         self._sealer.warn()
         self._clock: Clock = clock or SystemClock()
         self._log = ChangeLog(self._link, self._sql, self._clock, actor or default_actor())
-        self._check_options = check_options
-        self._writing = Writing(self._link, self._sql, self._sealer, self._log, check_options)
+        self._check_options = check_options or installed_checks
+        self._writing = Writing(self._link, self._sql, self._sealer, self._log, self._check_options)
         self._rejects: dict[str, Reject] = {}
 
     def __enter__(self) -> Self:
@@ -295,7 +297,8 @@ class ResourceDatabase(LifeCycle):
     def importing(self, clock: Clock | None = None) -> ImportTarget:
         """Give this registry as an import sees it: what is stored, by many ids, and where it came from."""
         clock = clock or SystemClock()
-        return ImportTarget(self, self._link, self._sql, self._writing, self._check_options, clock)
+        checks = remembered(self._check_options)
+        return ImportTarget(self, self._link, self._sql, self._writing, checks, clock)
 
     def _counts(self, column: str) -> list[tuple[str, int]]:
         return [(str(name), int(str(n))) for name, n in self._link.rows(self._sql.counts_by(column))]

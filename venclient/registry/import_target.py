@@ -15,7 +15,9 @@ from sqlalchemy.sql import ClauseElement
 from venclient.clock import Clock
 from venclient.model.resource import Resource
 from venclient.registry import rows
+from venclient.registry.batches import Batch, options_are_good
 from venclient.registry.link import Link
+from venclient.registry.option_checks import installed_checks, remembered
 from venclient.registry.rows import BadRow
 from venclient.registry.schema import import_sources, resources
 from venclient.registry.statements import Statements, resource_rows
@@ -60,6 +62,10 @@ class Target(Protocol):
         """Raise InvalidRecord, with all problems, when the resource could not be stored over `stored`."""
         ...
 
+    def are_plain(self, resources: Sequence[Resource]) -> bool:
+        """True when `check` has nothing against any of these as new ones; False says nothing."""
+        ...
+
     def create(self, new: Iterable[Resource]) -> None:
         """Store resources that `check` had no objection to and whose ids are free.
 
@@ -87,8 +93,8 @@ class Target(Protocol):
 class NoTarget:
     """A registry that holds nothing and keeps nothing; `check_options` as `ResourceDatabase` takes it."""
 
-    def __init__(self, check_options: CheckOptions | None = None) -> None:
-        self._check_options = check_options
+    def __init__(self, check_options: CheckOptions = installed_checks) -> None:
+        self._check_options = remembered(check_options)
 
     def transaction(self) -> AbstractContextManager[object]:
         """Give a context that does nothing."""
@@ -109,6 +115,10 @@ class NoTarget:
     def check(self, resource: Resource, stored: Resource | None) -> None:
         """Raise InvalidRecord, with all problems, when no registry would store the resource."""
         refuse_mistakes(resource, self._check_options)
+
+    def are_plain(self, resources: Sequence[Resource]) -> bool:
+        """True when `check` has nothing against any of these as new ones; False says nothing."""
+        return Batch.of(resources) is not None and options_are_good(resources, self._check_options)
 
     def create(self, new: Iterable[Resource]) -> None:
         """Store nothing."""
@@ -136,7 +146,7 @@ class ImportTarget:
         link: Link,
         statements: Statements,
         writing: Writing,
-        check_options: CheckOptions | None,
+        check_options: CheckOptions,
         clock: Clock,
     ) -> None:
         self._check_options = check_options
@@ -145,6 +155,7 @@ class ImportTarget:
         self._sql = statements
         self._writing = writing
         self._clock = clock
+        self._plain: Batch | None = None
 
     def transaction(self) -> AbstractContextManager[object]:
         """Keep all that is done inside, or, on an exception, nothing; may be nested."""
@@ -178,9 +189,20 @@ class ImportTarget:
         """Raise InvalidRecord, with all problems, when the resource could not be stored over `stored`."""
         refuse_mistakes(resource, self._check_options, before=stored)
 
+    def are_plain(self, resources: Sequence[Resource]) -> bool:
+        """True when `check` has nothing against any of these as new ones; False says nothing."""
+        self._plain = Batch.of(resources)
+        return self._plain is not None and options_are_good(resources, self._check_options)
+
     def create(self, new: Iterable[Resource]) -> None:
         """Store resources that `check` had no objection to and whose ids are free."""
-        self._writing.insert_many(((one, one.ven) for one in new), checked=True)
+        self._writing.insert_many(((one, one.ven) for one in new), checked=self._batch)
+
+    def _batch(self, resources: Sequence[Resource]) -> Batch | None:
+        """Give resources as a batch: that of `are_plain`, when these are the ones."""
+        if self._plain is not None and self._plain.is_of(resources):
+            return self._plain
+        return Batch.of(resources)
 
     def replace(self, changed: Collection[Resource]) -> None:
         """Store resources over what their ids have; InvalidRecord when one cannot be."""

@@ -12,7 +12,7 @@ from venclient.errors import NotFound
 from venclient.registry.copies import open_as_is
 from venclient.registry.opening import open_link, shown
 from venclient.registry.schema import HEAD
-from venclient.registry.sqlite_link import said
+from venclient.registry.sqlite_link import lets_others_in, said
 from venclient.registry.upgrade import KNOWN, version
 
 _SHOWN = 20
@@ -33,6 +33,7 @@ _COUNTS = {
 class Inspection:
     """What was found in a file; `problems` is empty when all is well. `version` None: first generation.
 
+    `changes` is how many are recorded. `notes` tell what may be meant so, but should be known.
     `damage` are those problems that keep the file from being used at all. `readable` says how many rows of
     each table a damaged file still gives.
     """
@@ -45,6 +46,8 @@ class Inspection:
     resources: int = 0
     connections: int = 0
     unused_connections: int = 0
+    changes: int = 0
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     readable: dict[str, int] = field(default_factory=dict)
@@ -86,6 +89,7 @@ def inspect_server(url: str) -> Inspection:
         if found.is_current:
             for name, sql in _COUNTS.items():
                 setattr(found, name, int(str(link.rows(sql.format(used=_USED))[0][0])))
+            found.changes = int(str(link.rows("SELECT count(*) FROM changes")[0][0]))
     return found
 
 
@@ -115,6 +119,8 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     found = Inspection(str(path), path.stat().st_size, version(driver))
     log = Path(f"{path}-wal")
     found.log_bytes = log.stat().st_size if log.exists() else 0
+    if told := lets_others_in(path):
+        found.notes.append(told)
     _check_version(found)
     if found.damage:
         return found
@@ -138,6 +144,8 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     used = _USED if found.is_current else _USED.partition(" UNION ")[0]
     for name, sql in _COUNTS.items():
         setattr(found, name, driver.execute(sql.format(used=used)).fetchone()[0])
+    if "changes" in tables:
+        found.changes = driver.execute("SELECT count(*) FROM changes").fetchone()[0]
     return found
 
 

@@ -33,6 +33,7 @@ from venclient.registry.words import words_for
 from venclient.registry.writing import Progress, Writing, missing
 
 _EVERY = 1_000
+_MOST = 2**31 - 1  # of row ids
 _NAMED = 5
 
 
@@ -50,7 +51,7 @@ class LifeCycle:
     _log: ChangeLog
     _clock: Clock
     _sealer: Sealer
-    _check_options: CheckOptions | None
+    _check_options: CheckOptions
 
     # Resources
 
@@ -150,20 +151,20 @@ class LifeCycle:
 
     def changes(self, *, after: int = 0, limit: int = 1_000) -> list[Change]:
         """Give recorded changes of everything, oldest first, from the one after the id `after` on."""
-        return self._log.listed(after, limit)
+        return self._log.listed(max(0, min(after, _MOST)), max(0, min(limit, _MOST)))
 
     # Connections
 
     def connection(self, connection_id: int) -> Connection | None:
         """Give a connection by its row id, None when there is none; InvalidRecord when it makes no sense."""
-        if not self._may_be_row(connection_id):
+        if not self._sql.may_be_row_id(connection_id):
             return None
         found = self._link.rows(self._sql.connection_by_id, (connection_id,))
         return self._connection_of(found[0]) if found else None
 
     def users_of_connection(self, connection_id: int) -> list[str]:
         """Give the ids of the resources that are read or controlled through a connection."""
-        if not self._may_be_row(connection_id):
+        if not self._sql.may_be_row_id(connection_id):
             return []
         found = self._link.rows(self._sql.users_of_connection, (connection_id, connection_id))
         return [str(row[0]) for row in found]
@@ -191,7 +192,7 @@ class LifeCycle:
 
     def delete_connection(self, connection_id: int) -> bool:
         """Delete a connection that nobody uses, Conflict names its users; False when there is none."""
-        if not self._may_be_row(connection_id):
+        if not self._sql.may_be_row_id(connection_id):
             return False
         with self._link.transaction() as driver:
             found = self._link.rows(self._sql.connection_by_id, (connection_id,))
@@ -298,11 +299,6 @@ class LifeCycle:
                 subject=f"{self.db_path}: connections row {row[0]}",
                 hint="store the resources that use it again, or delete it",
             ) from None
-
-    def _may_be_row(self, row_id: object) -> bool:
-        """Tell whether the database can have a row with that id; asking for another one is an error."""
-        most = 2**31 if self._link.dialect.name == "postgresql" else 2**63
-        return isinstance(row_id, int) and row_id in range(most)
 
     def _present_connection(self, connection_id: int) -> Connection:
         found = self.connection(connection_id)

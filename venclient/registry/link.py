@@ -130,6 +130,10 @@ class Link(Protocol):
         """Run an insert for each row, inside a transaction; RowRefused says which one breaks a rule."""
         ...
 
+    def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Do as `insert_rows` does, with the values by column."""
+        ...
+
     def new_connection_ids(self, count: int) -> Sequence[int]:
         """Give ids for that many new connections, in ascending order, that nobody else gets."""
         ...

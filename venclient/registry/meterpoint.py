@@ -6,6 +6,8 @@ Both are derived from a row's identity, so that the same site read twice is the 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from functools import cache
 from hashlib import sha1
 from uuid import UUID
 
@@ -16,6 +18,11 @@ SAMPLE_PREFIX = "707057500"
 NAMESPACE = UUID("6f0b7a52-98c6-5d1e-9d5c-3a1f2c70e4b9")
 
 _GS1_LENGTH = 18
+#: What a UUIDv5 takes from the hash, and the version and variant that it has in the bits between.
+_NOT_FIXED = ((1 << 128) - 1) ^ (0xF << 76) ^ (0x3 << 62)
+_VERSION_5 = (5 << 76) | (2 << 62)
+_VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
+_SERIALS = 10 ** (_GS1_LENGTH - 1 - len(SAMPLE_PREFIX))
 _NAMESPACE_BEGUN = sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
@@ -70,6 +77,49 @@ def derived_meter_point_id(key: str, prefix: str = SAMPLE_PREFIX) -> str:
     serial = int(_uuid5(f"meterpoint\x1f{key}"), 16) % 10**room
     body = f"{prefix}{serial:0{room}d}"
     return body + check_digit(body)
+
+
+def identities(*columns: Sequence[str]) -> list[str]:
+    """Give `identity` of each row of columns whose texts have single spaces between words, no other space."""
+    return list(map("\x1f".join, zip(*map(_all_normalised, columns), strict=True)))
+
+
+def _all_normalised(texts: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
+    whole = "\n".join(texts)
+    if whole.isascii() or unicodedata.is_normalized("NFKC", whole):
+        return whole.casefold().split("\n")  # no letter's case depends on those beside it
+    return list(map(normalised, texts))
+
+
+def derived_ids(keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Give `derived_resource_id` and `derived_meter_point_id` of each key, in half their time."""
+    site_ids, meter_ids = [], []
+    weights, begun = _weights(), _NAMESPACE_BEGUN
+    begun_meter = begun.copy()
+    begun_meter.update(b"meterpoint\x1f")
+    of_prefix = 10 - int(check_digit(SAMPLE_PREFIX))
+    for key in keys:
+        name = key.encode()
+        hashed = begun.copy()
+        hashed.update(name)
+        hex_ = hashed.hexdigest()
+        variant = _VARIANTS[hex_[16]]
+        site_ids.append(f"{hex_[:8]}-{hex_[8:12]}-5{hex_[13:16]}-{variant}{hex_[17:20]}-{hex_[20:32]}")
+        hashed = begun_meter.copy()
+        hashed.update(name)
+        number = int.from_bytes(hashed.digest()[:16], "big") & _NOT_FIXED | _VERSION_5
+        serial = number % _SERIALS
+        high, low = divmod(serial, 10_000)
+        meter_ids.append(f"{SAMPLE_PREFIX}{serial:08d}{-(of_prefix + weights[high] + weights[low]) % 10}")
+    return site_ids, meter_ids
+
+
+@cache
+def _weights() -> list[int]:
+    """Give what four digits, an even number of places before the check digit, add to the sum behind it."""
+    return [3 * (n % 10 + n // 100 % 10) + n // 10 % 10 + n // 1000 for n in range(10_000)]
 
 
 def _uuid5(name: str) -> str:

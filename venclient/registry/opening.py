@@ -54,6 +54,17 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
     return SqliteLink(path)
 
 
+def holds_registry(database: str | Path) -> bool:
+    """Tell whether there is a registry: a file of that name, or a table of resources; nothing is made."""
+    if not is_url(database):
+        return Path(database).exists()
+    link = open_link(database, upgraded=False)
+    try:
+        return link.rows("SELECT to_regclass('resources')")[0][0] is not None
+    finally:
+        link.close()
+
+
 def upgraded(url: str) -> tuple[str | None, str]:
     """Bring a PostgreSQL database to the newest schema; give the versions before and after."""
     link = _postgres(url, upgraded=False)

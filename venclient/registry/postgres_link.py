@@ -27,6 +27,11 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 10
 
+#: What psycopg says of a character that SQLite keeps and PostgreSQL does not.
+_NUL = "NUL (0x00)"
+_NUL_TOLD = "a text holds the character NUL (0x00), which PostgreSQL cannot store"
+_NUL_HINT = "take it out of the text"
+
 
 class NamedRow(tuple[Any, ...]):
     """A row by position or column name, like `sqlite3.Row`."""
@@ -128,9 +133,11 @@ def rewrite_table(url: str, table: str) -> None:
 
 def said(error: psycopg.Error, subject: str) -> RegistryError:
     """Give what the server or libpq said as an error of ours, without the rows that it may quote."""
-    reason = error.diag.message_primary or str(error).strip().replace("\n", " ")
+    reason = error.diag.message_primary or " ".join(str(error).split())
     if isinstance(error, psycopg.IntegrityError):
         return Conflict(f"is already there, or refers to what is not ({reason})", subject=subject)
+    if isinstance(error, psycopg.DataError) and _NUL in reason:
+        return InvalidRecord(f"{_NUL_TOLD}; nothing was changed", subject=subject, hint=_NUL_HINT)
     if isinstance(error, psycopg.DataError):
         return InvalidRecord(f"PostgreSQL cannot store a value ({reason})", subject=subject)
     for kinds, what, hint, transient in _SAID:
@@ -241,8 +248,14 @@ class PostgresLink(PerThread[PostgresDriver]):
                 except (psycopg.IntegrityError, psycopg.DataError) as error:
                     taken = isinstance(error, errors.UniqueViolation)
                     what = error.diag.message_primary or str(error)
+                    if _NUL in what:
+                        what = f"{_NUL_TOLD}; {_NUL_HINT}"
                     raise RowRefused(what, at=at, taken=taken) from None  # the error quotes the whole row
         driver.execute("RELEASE many")
+
+    def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Do as `insert_rows` does, with the values by column."""
+        self.insert_rows(sql, list(zip(*columns, strict=True)))
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresDriver]:

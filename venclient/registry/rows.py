@@ -73,7 +73,7 @@ def decode_connection(row: Row, at: int = 0) -> Connection:
     connection.file = file
     connection.username = None if username is None else opened(username)
     connection.password = None if password is None else opened(password)
-    connection.options = None if options is None else _json(options, "connections.options")
+    connection.options = None if options is None else json_object(options, "connections.options")
     connection.id = row_id
     return connection
 
@@ -94,11 +94,11 @@ def decode_resource(row: Row) -> Resource:
     resource.resourceSubType = sub_type
     resource.meterPointId = meter
     resource.connection = decode_connection(row, READER_AT)
-    resource.capacities = _json(capacities, "capacities")
-    resource.location = _json(location, "location")
+    resource.capacities = json_object(capacities, "capacities")
+    resource.location = json_object(location, "location")
     resource.address = address
     resource.enabled = None if enabled is None else bool(enabled)
-    resource.reporting = None if reporting is None else _json(reporting, "reporting")
+    resource.reporting = None if reporting is None else json_object(reporting, "reporting")
     resource.ven = ven
     resource.control_connection = None if row[WRITER_AT] is None else decode_connection(row, WRITER_AT)
     resource.version = row[VERSION_AT]
@@ -208,7 +208,8 @@ def _member(kind: type[Any], text: object, place: str) -> Any:
         raise BadRow(f"{place}: {error}") from None
 
 
-def _json(text: Any, place: str) -> dict[str, Any]:
+def json_object(text: Any, place: str) -> dict[str, Any]:
+    """Give the object that a column holds as JSON; BadRow names the column."""
     try:
         return _object(text)
     except (msgspec.DecodeError, TypeError):
@@ -241,3 +242,5 @@ def _plain(value: object) -> object:
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
+#: Gives a value as JSON in the registry's words; TypeError, ValueError or RecursionError when it is none.
+encoded = _encode

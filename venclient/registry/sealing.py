@@ -16,7 +16,7 @@ from venclient.errors import ConfigError, RegistryError
 from venclient.registry.link import Link
 from venclient.registry.opening import is_url
 from venclient.registry.schema import connections
-from venclient.registry.sqlite_link import open_driver, said
+from venclient.registry.sqlite_link import lets_others_in, open_driver, said
 from venclient.registry.statements import Statements
 from venclient.secrets import (
     KEY_FILE_VARIABLE,
@@ -98,8 +98,12 @@ class Sealer:
         literal = or_(*map(_is_literal, _LOGIN))
         if found := self._logins(literal, _NAMED + 1):
             _warned.add(self.database)
+            told = "" if is_url(self.database) else lets_others_in(Path(self.database))
             _log.warning(
-                "%s: logins are in the clear: %s; `ven db seal` seals them", self.database, _names(found)
+                "%s: logins are in the clear: %s; `ven db seal` seals them%s",
+                self.database,
+                _names(found),
+                told and f". And {told}",
             )
         heads = union(
             *(select(func.substr(column, 1, _HEAD)).where(_starts(column, SEALED)) for column in _LOGIN)

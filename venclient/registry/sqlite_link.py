@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
-from operator import is_
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,17 +16,15 @@ from sqlalchemy.engine import Dialect
 from venclient.errors import Conflict, RegistryError
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.collector import collector_paused
-from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused, unfit
+from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, unfit
 from venclient.registry.sqlite_functions import register
+from venclient.registry.sqlite_inserts import insert_columns
 
 T = TypeVar("T")
 
 
 #: In KiB, negated. Ids come in no order: where the index of them does not fit, pages go out and in again.
 _CACHE, _FILLING_CACHE = -8000, -32000
-#: Rows from which on it pays to look for columns that are the same in all of them.
-_MANY = 100
-_LITERALS = {None: "NULL", True: "1", False: "0"}
 #: Of idx_connection_id the entries come in its order, and bulk inserts look things up in it.
 _MADE_AT_THE_END = {
     "SELECT 1 FROM resources LIMIT 1": (
@@ -69,12 +66,22 @@ def open_driver(path: Path) -> sqlite3.Connection:
         driver.execute("PRAGMA wal_autocheckpoint = 0")
         # A large import must not leave a log of its size on the card.
         driver.execute("PRAGMA journal_size_limit = 8000000")
+        # What INSERT OR REPLACE throws out counts as deleted: the record of changes refuses that too.
+        driver.execute("PRAGMA recursive_triggers = ON")
         # A password that was replaced must not be found in the file's unused space.
         driver.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error as error:
         driver.close()
         raise said(error, path) from error
     return driver
+
+
+def lets_others_in(path: Path) -> str:
+    """Give a sentence when others than its owner may read or write a file, and what to do; else nothing."""
+    mode = path.stat().st_mode & 0o777
+    if not mode & 0o066:
+        return ""
+    return f"others may use the file (mode {mode:04o}); `chmod 600 {path}` keeps it to its owner"
 
 
 @contextmanager
@@ -173,15 +180,11 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     def insert_rows(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run an insert for each row, inside a transaction; RowRefused says which one breaks a rule."""
-        sql, values = _without_constants(sql, rows)
-        remaining = iter(values)
-        try:
-            self.driver().executemany(sql, remaining)
-        except sqlite3.IntegrityError as error:
-            # They go in one after the other: the last one that was drawn is the one that failed.
-            at = len(rows) - len(list(remaining)) - 1
-            taken = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
-            raise RowRefused(str(error), at=at, taken=taken) from error
+        insert_columns(self.driver(), sql, list(zip(*rows, strict=True)))
+
+    def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Do as `insert_rows` does, with the values by column."""
+        insert_columns(self.driver(), sql, columns)
 
     @contextmanager
     def filling(self) -> Iterator[None]:
@@ -290,26 +293,6 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 def _is_borrowed(driver: sqlite3.Connection) -> bool:
     """Tell whether a transaction is under way, or will be at the first statement inside `borrowed`."""
     return driver.in_transaction or driver.isolation_level is not None
-
-
-def _without_constants(sql: str, rows: Sequence[Sequence[Any]]) -> tuple[str, Iterable[Sequence[Any]]]:
-    """Give an insert and its rows without the columns that are null, or the same truth, in all rows.
-
-    The driver takes longer to bind one of these than a text, and a site list has many.
-    """
-    if len(rows) < _MANY:
-        return sql, rows
-    head, *rest = sql.split("?")
-    columns = list(zip(*rows, strict=True))
-    kept = []
-    for column, tail in zip(columns, rest, strict=True):
-        first = column[0]
-        if (first is None or first is True or first is False) and all(map(partial(is_, first), column)):
-            head += _LITERALS[first] + tail
-        else:
-            head += "?" + tail
-            kept.append(column)
-    return (head, zip(*kept, strict=True)) if kept else (sql, rows)
 
 
 def _decoded(cell: bytes) -> str:

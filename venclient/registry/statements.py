@@ -82,7 +82,7 @@ def matching(
     """
     found: list[ColumnElement[bool]] = []
     if ven is not None:
-        found.append(resources.c.ven == ven)
+        found.append(resources.c.ven == str(ven))  # PostgreSQL compares text with nothing else
     if enabled is not None:
         found.append(func.coalesce(resources.c.enabled, True) == enabled)
     if resource_type is not None:
@@ -95,6 +95,11 @@ class Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+
+    def may_be_row_id(self, value: object) -> bool:
+        """Tell whether the database can have a row with that id; asking for another one is an error."""
+        most = 2**31 if self._dialect.name == "postgresql" else 2**63
+        return isinstance(value, int) and value in range(most)
 
     def bound(self, statement: ClauseElement) -> Bound:
         """Give a statement that was made for one occasion, with its values."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from venclient.errors import NotFound
 from venclient.model.resource import Resource, ResourceType
 from venclient.registry.database import ResourceDatabase
+from venclient.registry.opening import holds_registry, is_url, shown
 
 _SHOWN = 3
 
@@ -17,8 +18,8 @@ def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
 
     NotFound, saying what to run first, when there is no database or nothing in it.
     """
-    if not Path(db_path).is_file():
-        raise _empty(db_path, "there is no such file")
+    if not holds_registry(db_path):
+        raise _empty(db_path, "holds no registry" if is_url(db_path) else "there is no such file")
     with ResourceDatabase(db_path) as db:
         every = db.get_all_resources()
         if not every:
@@ -72,5 +73,5 @@ def _show(found: Iterable[Resource], say: Callable[[str], object]) -> None:
 
 def _empty(db_path: str | Path, what: str) -> NotFound:
     return NotFound(
-        what, subject=str(db_path), hint="run `python prepare_samples.py`, or `ven import FILE...`, first"
+        what, subject=shown(db_path), hint="run `python prepare_samples.py`, or `ven import FILE...`, first"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,6 +41,22 @@ def post_town(address: str | None) -> PostTown:
     head, _, last = address.rpartition(",")
     found = _of(f"{head.rpartition(',')[2]},{last}")
     return found if found.town else _read(address)
+
+
+def post_towns(addresses: Iterable[str]) -> list[str | None]:
+    """Give `post_town` of each address, just the town."""
+    known: dict[str, str | None] = {}
+    towns = []
+    for address in addresses:
+        head, _, last = address.rpartition(",")
+        end = f"{head.rpartition(',')[2]},{last}"
+        town = known.get(end)
+        if town is None:
+            town = post_town(address).town
+            if town is not None and town == _of(end).town:
+                known[end] = town
+        towns.append(town)
+    return towns
 
 
 def _read(address: str) -> PostTown:

@@ -14,6 +14,7 @@ stored must still go in, and a meter point id with a wrong check digit is the on
       (of both)                                                     numbers written as text
     connection              host, topic or file missing, bad port,  commands instead of measuring
                             what the connector says of its options
+                            (of those that are told)
     control_connection      as above; measures instead of commanding
     reporting               a value that makes no sense             names that nobody knows
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 from venclient.errors import InvalidRecord
@@ -36,12 +38,13 @@ from venclient.registry.meterpoint import gs1_doubt
 from venclient.registry.rows import type_name
 
 #: Gives what the connector of a resource's connection says of its options, one sentence for each mistake.
+#: A control connection is asked about as a resource's connection too.
 CheckOptions: TypeAlias = Callable[[Resource], list[str]]
 
 CAPACITIES = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
 COORDINATES = {"latitude": 90.0, "longitude": 180.0}
 
-_LONGEST_ID = 128
+LONGEST_ID = 128
 _LEAST, _MOST = -math.inf, math.inf
 _FLAGS = (True, False, None)  # 1 and 0 as well
 _REQUIRED = {
@@ -50,8 +53,8 @@ _REQUIRED = {
     ConnectionType.FILEREADER: ("file",),
 }
 #: Where Denmark would be with latitude and longitude swapped: open sea, south of Yemen.
-_SWAPPED_LATITUDES = (7.5, 15.5)
-_SWAPPED_LONGITUDES = (54.4, 58.0)
+SWAPPED_LATITUDES = (7.5, 15.5)
+SWAPPED_LONGITUDES = (54.4, 58.0)
 
 
 class Findings(NamedTuple):
@@ -75,8 +78,8 @@ def check_resource(resource: Resource, check_options: CheckOptions | None = None
             _check_reporting(resource.reporting, found)
     elif (doubt := gs1_doubt(resource.meterPointId)) is not None:
         found.warnings.append(doubt)
-    if check_options is not None and isinstance(resource.connection, Connection):
-        found.problems.extend(f"connection: {one}" for one in check_options(resource))
+    if check_options is not None:
+        found.problems.extend(_option_problems(resource, check_options))
     return found
 
 
@@ -156,10 +159,10 @@ def is_plain(resource: Resource) -> bool:
             and -90.0 <= latitude <= 90.0
             and -180.0 <= longitude <= 180.0
             and not (
-                _SWAPPED_LATITUDES[0] < latitude < _SWAPPED_LATITUDES[1]
-                and _SWAPPED_LONGITUDES[0] < longitude < _SWAPPED_LONGITUDES[1]
+                SWAPPED_LATITUDES[0] < latitude < SWAPPED_LATITUDES[1]
+                and SWAPPED_LONGITUDES[0] < longitude < SWAPPED_LONGITUDES[1]
             )
-            and 0 < len(name) <= _LONGEST_ID
+            and 0 < len(name) <= LONGEST_ID
             and name.strip() == name
             and resource.resourceName.strip() != ""
             and type(resource.meterPointId) is str
@@ -181,9 +184,20 @@ def is_plain(resource: Resource) -> bool:
         return False
 
 
+def _option_problems(resource: Resource, check_options: CheckOptions) -> list[str]:
+    """Give what the connectors say of the options of both connections; other values are not theirs."""
+    found = []
+    for place in ("connection", "control_connection"):
+        link = getattr(resource, place)
+        if isinstance(link, Connection) and isinstance(link.options, dict | None):
+            told = resource if place == "connection" else replace(resource, connection=link)
+            found += [f"{place}: {one}" for one in check_options(told)]
+    return found
+
+
 def _connection_problems(connection: Connection, check_options: CheckOptions | None) -> list[str]:
     problems = check_connection(connection)
-    if check_options is not None and connection.actortype is ActorType.READER:
+    if check_options is not None and isinstance(connection.options, dict | None):
         nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
         problems += [f"connection: {one}" for one in check_options(nobody)]
     return problems
@@ -202,9 +216,9 @@ def _check_texts(resource: Resource, found: Findings) -> None:
     if isinstance(name, str):
         if not name.strip():
             found.problems.append("resourceID must not be empty")
-        elif len(name) > _LONGEST_ID:
+        elif len(name) > LONGEST_ID:
             found.problems.append(
-                f"resourceID has {len(name)} characters; a UUID, or 1 to {_LONGEST_ID}, is expected"
+                f"resourceID has {len(name)} characters; a UUID, or 1 to {LONGEST_ID}, is expected"
             )
         elif name != name.strip():
             found.warnings.append(f"resourceID {name!r} has spaces around it")
@@ -265,7 +279,7 @@ def location_hint(latitude: float | None, longitude: float | None) -> str | None
         return "it looks like UTM metres; convert it to degrees (EPSG:4326)"
     if abs(latitude) > 90 and abs(longitude) <= 90 and abs(latitude) <= 180:
         return "latitude and longitude look swapped"
-    if _within(latitude, _SWAPPED_LATITUDES) and _within(longitude, _SWAPPED_LONGITUDES):
+    if _within(latitude, SWAPPED_LATITUDES) and _within(longitude, SWAPPED_LONGITUDES):
         return "latitude and longitude look swapped: so it is in the Arabian Sea, swapped in Denmark"
     return None
 

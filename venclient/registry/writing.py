@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from venclient.errors import Conflict, InvalidRecord, NotFound
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows
+from venclient.registry.batches import Batch, options_are_good
 from venclient.registry.changes import (
     IN_FULL,
     ChangeLog,
@@ -19,13 +21,18 @@ from venclient.registry.changes import (
     told_connection,
     told_resource,
 )
+from venclient.registry.collector import collector_paused
 from venclient.registry.link import Link, RowRefused
+from venclient.registry.old_tuples import checked_tuple
 from venclient.registry.rows import BadRow, Row, Seal
 from venclient.registry.statements import Statements
 from venclient.registry.validation import CheckOptions, refuse_connection_mistakes, refuse_mistakes
 
 #: Hears how many are done, every thousand and at the end.
 Progress: TypeAlias = Callable[[int], object]
+
+#: Gives resources as a batch, None when they are none.
+BatchOf: TypeAlias = Callable[[Sequence[Resource]], Batch | None]
 
 Outcome = Literal["created", "updated", "unchanged"]
 
@@ -77,7 +84,10 @@ class Writing:
         refuse_mistakes(resource, self._check_options)
         values = rows.encode_resource(resource, ven)
         with self._link.transaction() as driver:
-            if driver.execute(self._sql.connection_exists, (connection_id,)).fetchone() is None:
+            if (
+                not self._sql.may_be_row_id(connection_id)
+                or driver.execute(self._sql.connection_exists, (connection_id,)).fetchone() is None
+            ):
                 raise NotFound(
                     f"there is no connection {connection_id!r}",
                     subject=f"resource {resource.resourceID}",
@@ -97,25 +107,20 @@ class Writing:
         resources: Iterable[tuple[Resource, str | None]],
         progress: Progress | None = None,
         *,
-        checked: bool = False,
+        checked: BatchOf | None = None,
     ) -> int:
         """Store new resources, each with its own connections; give how many.
 
-        `checked` ones were found to be free of mistakes a moment ago.
+        `checked` says that they were found to be free of mistakes a moment ago, and gives them as a batch.
         """
         count = 0
         with self._link.transaction(), ExitStack() as stack:
-            chunk: list[tuple[Resource, str | None]] = []
-            for pair in resources:
-                chunk.append(pair)
-                if len(chunk) == _CHUNK:
-                    if not count:
-                        stack.enter_context(self._link.filling())
+            waiting = iter(resources)
+            while chunk := list(islice(waiting, _CHUNK)):
+                if not count and len(chunk) == _CHUNK:
+                    stack.enter_context(self._link.filling())
+                with collector_paused():
                     count += self._insert_chunk(chunk, checked=checked)
-                    chunk = []
-                    _tell(progress, count)
-            if chunk:
-                count += self._insert_chunk(chunk, checked=checked)
                 _tell(progress, count)
             return count
 
@@ -125,7 +130,7 @@ class Writing:
         """Store the first generation's tuples, all behind one connection; give how many."""
         with self._link.transaction():
             connection_id = self._store_connection(connection)
-            checked = (_checked_tuple(row, at) for at, row in enumerate(old))
+            checked = (checked_tuple(row, at) for at, row in enumerate(old))
             values = [_placed(row, connection_id, None) for row in checked]
             self._insert_values(values)
             after = told_connection(connection) | {"id": connection_id}
@@ -207,14 +212,18 @@ class Writing:
             told = dict(zip(("resources", "connections"), counts, strict=True))
             self._log.add([Entry("clear", "registry", None, told)])
 
-    def _insert_chunk(self, chunk: Collection[tuple[Resource, str | None]], *, checked: bool = False) -> int:
+    def _insert_chunk(
+        self, chunk: Collection[tuple[Resource, str | None]], *, checked: BatchOf | None = None
+    ) -> int:
         """Store resources with connections of their own, numbered here so that two statements do it."""
+        if len(chunk) > IN_FULL and self._insert_batch(chunk, checked=checked):
+            return len(chunk)
         needed = len(chunk) + sum(resource.control_connection is not None for resource, _ in chunk)
         ids = iter(self._link.new_connection_ids(needed) if needed else ())
         connections: list[tuple[Any, ...]] = []
         values: list[tuple[Any, ...]] = []
         for resource, ven in chunk:
-            if not checked:
+            if checked is None:
                 refuse_mistakes(resource, self._check_options)
             told = rows.encode_resource(resource, ven)
             reader_id, control_id = next(ids), None
@@ -233,14 +242,29 @@ class Writing:
             self._log.add_inserted(connections[0][0], connections[-1][0])
         return len(values)
 
+    def _insert_batch(
+        self, chunk: Collection[tuple[Resource, str | None]], *, checked: BatchOf | None
+    ) -> bool:
+        """Do as `_insert_chunk` does, a column at a time; False when not all are plain."""
+        resources, vens = zip(*chunk, strict=True)
+        batch = checked(resources) if checked else Batch.of(resources)
+        if batch is None or not (checked or options_are_good(resources, self._check_options)):
+            return False
+        ids = self._link.new_connection_ids(len(chunk))
+        connections = batch.connection_columns(ids, self._seal)
+        values = batch.resource_columns(vens, ids)
+        if connections is None or values is None:
+            return False
+        self._link.insert_columns(self._sql.insert_numbered_connection, connections)
+        with _refusing(batch.ids):
+            self._link.insert_columns(self._sql.insert_resource, values)
+        self._log.add_inserted(ids[0], ids[-1])
+        return True
+
     def _insert_values(self, values: list[tuple[Any, ...]]) -> None:
         """Store ready rows of `resources`; an error names the resource that it is about."""
-        try:
+        with _refusing([row[0] for row in values]):
             self._link.insert_rows(self._sql.insert_resource, values)
-        except RowRefused as error:
-            if error.taken:
-                raise _taken(str(values[error.at][0])) from error
-            raise InvalidRecord(str(error), subject=f"resource {values[error.at][0]!r}") from error
 
     def update_row(
         self,
@@ -264,7 +288,10 @@ class Writing:
         moved = reader_id not in (None, old_reader_id) or control_id not in (None, old_control_id)
         if stored == wanted and not moved:
             return False
-        if stored is None or resource.connection != stored.connection:
+        if stored is None or (resource.connection, resource.control_connection) != (
+            stored.connection,
+            stored.control_connection,
+        ):
             refuse_mistakes(resource, self._check_options, before=stored)
         one_for_both = old_reader_id is not None and old_reader_id == old_control_id
         wanted.connection.id = reader_id or self._connect(
@@ -336,20 +363,15 @@ def _taken(resource_id: str) -> Conflict:
     )
 
 
-def _checked_tuple(row: Row, at: int) -> Row:
-    if len(row) != 10:
-        raise InvalidRecord(
-            f"has {len(row)} members, not 10",
-            subject=f"row {at}",
-            hint="give (resource_id, resource_name, resource_type, resource_sub_type, meter_point_id,"
-            " capacities_json, location_json, address, ven, enabled)",
-        )
+@contextmanager
+def _refusing(ids: Sequence[Any]) -> Iterator[None]:
+    """Give errors that name the resource whose row was refused, of those with these ids."""
     try:
-        kind = rows.type_name(str(row[2]))
-    except ValueError as error:
-        raise InvalidRecord(str(error), subject=f"resource {row[0]!r}") from None
-    enabled = bool(row[9]) if isinstance(row[9], int) else row[9]  # 0 and 1 are no truth to PostgreSQL
-    return (*row[:2], kind, *row[3:9], enabled, None)
+        yield
+    except RowRefused as error:
+        if error.taken:
+            raise _taken(str(ids[error.at])) from error
+        raise InvalidRecord(str(error), subject=f"resource {ids[error.at]!r}") from error
 
 
 def _placed(values: Row, connection_id: int, control_id: int | None) -> tuple[Any, ...]:
