@@ -13,7 +13,9 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import is_url, shown
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
-from venclient.vtn_link import VtnLink, account_of
+from venclient.status_board import StatusBoard
+from venclient.vtn_link import Latecomers, VtnLink, checked_account
 
 log = logging.getLogger("venclient.gateway")
 
@@ -73,7 +76,7 @@ class Gateway:
         self._key_file = settings.path("registry.key_file") if settings["registry.key_file"] else None
         sides = {"": settings, **settings.others}
         # What cannot work is told before any file is opened.
-        accounts = {name: account_of(own) for name, own in sides.items()}
+        accounts = {name: checked_account(own, name) for name, own in sides.items()}
         served = self._served(sides)
         self._resources = {id_: one for resources in served.values() for id_, one in resources.items()}
         cautious = CautiousClock(self._clock)
@@ -98,20 +101,26 @@ class Gateway:
             vtn_skew_s=self._skew_s,
         )
         cautious.guard = self._intake.clock
-        self._links = [
-            VtnLink(
-                own,
-                accounts[name],
-                served[name],
-                self._clock,
-                self._intake.clock,
-                self._measure,
-                self._tell_registry,
-                name=name,
-                notes=None if name else self._notes,
-            )
-            for name, own in sides.items()
-        ]
+        self._board = StatusBoard(tuple(sides))
+        try:
+            for name, own in sides.items():
+                link = VtnLink(
+                    own,
+                    accounts[name],
+                    served[name],
+                    self._clock,
+                    self._intake.clock,
+                    self._measure,
+                    partial(self._tell_registry, name),
+                    name=name,
+                    notes=None if name else self._notes,
+                )
+                self._links.append(link)
+        except BaseException:
+            self._close_links()
+            raise
+        newest = {id_: self._store.newest(id_).values() for id_ in self._resources}
+        self._intake.before = Latecomers(self._links, newest, self._notes).hear
         self._leases = Leases()
 
     def _served(self, sides: Mapping[str, Settings]) -> dict[str, dict[str, Resource]]:
@@ -167,8 +176,12 @@ class Gateway:
                 await status.stop()
                 await self._store.close()
             finally:
-                for link in self._links:
-                    link.close()
+                self._close_links()
+
+    def _close_links(self) -> None:
+        with ExitStack() as links:  # one that cannot be closed keeps no other open
+            for link in self._links:
+                links.callback(link.close)
 
     # ---- meters to store
 
@@ -234,8 +247,9 @@ class Gateway:
                 return
             await self._clock.sleep(0.25)
 
-    async def _tell_registry(self, statuses: Sequence[ReportingStatus]) -> None:
+    async def _tell_registry(self, vtn: str, told: Sequence[ReportingStatus]) -> None:
         """Keep in the registry how reporting stands for each resource; reports go on without."""
+        statuses = self._board.joined(vtn, told)
         if not statuses:
             return
 
@@ -266,6 +280,8 @@ class Gateway:
             "readings": {
                 "readings": stats.readings,
                 "commits": stats.commits,
+                "waiting": stats.waiting,
+                "refused": stats.refused,
                 "dropped": stats.dropped,
                 "last_error": stats.last_error,
             },
@@ -273,6 +289,7 @@ class Gateway:
             "vtn": first["vtn"],
             "events": first["events"],
             "reports": first["reports"],
+            "telemetry": first["telemetry"],
             "others": others,
             "rejects": dict(
                 Counter({name: p.health.rejects for name, p in self._pollers.items() if p.health.rejects})
@@ -280,11 +297,7 @@ class Gateway:
             "notes": [
                 *stats.problems,
                 *self._notes,
-                *(
-                    f"{link}: {note}" if link.name else note
-                    for link in self._links[1:]
-                    for note in link.notes
-                ),
+                *(f"{link}: {note}" for link in self._links[1:] for note in link.notes),
             ],
         }
 

@@ -14,9 +14,13 @@ MOST_KINDS = 10_000
 
 
 class Notes:
-    """The last sentences, each once; and which kinds of failure go on at the moment."""
+    """The last sentences, each once; and which kinds of failure go on at the moment.
 
-    def __init__(self) -> None:
+    `about` stands before what is logged, where there are several of a kind: "VTN operator: ".
+    """
+
+    def __init__(self, about: str = "") -> None:
+        self.about = about
         self._sentences: deque[str] = deque(maxlen=KEPT)
         self._going_on: dict[str, str] = {}
 
@@ -35,7 +39,7 @@ class Notes:
             return
         if len(self._going_on) < MOST_KINDS:
             self._going_on[kind] = cause
-        log.error("%s", sentence, exc_info=bug)
+        log.error("%s%s", self.about, sentence, exc_info=bug)
 
     def end(self, kind: str) -> None:
         """Let the next failure of a kind be logged again."""

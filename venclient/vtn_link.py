@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from venclient.client import VenClient, VtnAccount
-from venclient.clock import Clock
+from venclient.client.push import Push, Webhook
+from venclient.clock import Clock, rest
 from venclient.clock_guard import ClockGuard
-from venclient.errors import StoreError
+from venclient.errors import ConfigError, StoreError, VenError
+from venclient.model.reading import Reading
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import Resource
 from venclient.notes import Notes
 from venclient.reporting.builder import Reportable
-from venclient.reporting.delivery import Measuring, Reporter, ReportOptions
+from venclient.reporting.delivery import Measuring, Reporter, report_options
 from venclient.reporting.eventbook import EventBook
+from venclient.reporting.lateness import LateWatch
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.registration import resource_names
 from venclient.settings import Settings, resolve_secret
+from venclient.telemetry import TelemetryWatch
 from venclient.vtn_side import STATE_RETRY_S, VtnSide
 
 log = logging.getLogger("venclient.gateway")
@@ -31,6 +38,10 @@ log = logging.getLogger("venclient.gateway")
 #: How long the reporter rests when nothing is due.
 LONGEST_REST_S = 60.0
 WAITING = "reports wait"
+UNCORRECTED = "late readings correct no report"
+UNSERVED = "this VTN is not served"
+#: How long after everything about a VTN broke down it is begun anew.
+BROKEN_REST_S = 60.0
 
 
 class VtnLink:
@@ -54,7 +65,7 @@ class VtnLink:
         notes: Notes | None = None,
     ) -> None:
         self.name = name
-        self.notes = notes or Notes()
+        self.notes = notes or Notes(f"VTN {name}: " if name else "")
         self.names = resource_names(tuple(resources.values()))
         self._settings = settings
         self._resources = resources
@@ -63,9 +74,14 @@ class VtnLink:
         self._tell = tell
         self._wake = asyncio.Event()
         self.client = VenClient(account, clock)
+        webhook = webhook_of(settings)
         state = settings.path("reporting.state")
         self.book = EventBook(state)
-        self.outbox = Outbox(state)
+        try:
+            self.outbox = Outbox(state)
+        except BaseException:
+            self.book.close()
+            raise
         for problem in (*self.book.problems, *self.outbox.problems):
             self.notes.add(problem)
         self.reporter = Reporter(
@@ -73,13 +89,9 @@ class VtnLink:
             self.book,
             self.client,
             measure,
-            [Reportable(id_, named) for id_, named in self.names.items()],
+            [Reportable.of(resources[id_], named) for id_, named in self.names.items()],
             clock,
-            ReportOptions(
-                client_name=settings["ven.name"],
-                settle_s=settings["reporting.settle_s"],
-                allow_negative=settings["reporting.allow_negative"],
-            ),
+            report_options(settings),
         )
         self.side = VtnSide(
             settings,
@@ -93,6 +105,16 @@ class VtnLink:
             self._wake,
             guard.look,
         )
+        self._telemetry = TelemetryWatch(resources, self.reporter, self.book, clock)
+        self.push: Push | None = None
+        if settings["vtn.push"] == "auto":
+            self.push = self.side.push = Push(
+                self.client,
+                self.side.wake.set,
+                clock,
+                client_name=settings["ven.name"],
+                webhook=webhook,
+            )
 
     def __str__(self) -> str:
         return f"VTN {self.name or self._settings['vtn.url']}"
@@ -103,10 +125,41 @@ class VtnLink:
         self.book.close()
 
     async def run(self, ready: Callable[[], Awaitable[None]]) -> None:
-        """Follow the VTN's events and send reports, until cancelled."""
+        """Follow the VTN's events and send reports, until cancelled.
+
+        Whatever breaks here is told and begun anew later: it is no matter of the meters or of other VTNs.
+        """
+        while True:
+            try:
+                await self._serve(ready)
+            except Exception as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise asyncio.CancelledError from error
+                self._tell_broken(error)
+            await self._clock.sleep(BROKEN_REST_S)
+
+    def _tell_broken(self, error: Exception) -> None:
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        known = isinstance(error, VenError)
+        what = str(error) if known else f"unexpected {type(error).__name__} (a bug; please report it)"
+        said = f"{UNSERVED}: {what}"
+        self.side.state, self.side.last_error = "refused", what
+        self.notes.begin(UNSERVED, said, cause=type(error).__name__, bug=None if known else error)
+
+    async def _serve(self, ready: Callable[[], Awaitable[None]]) -> None:
         async with self.client, asyncio.TaskGroup() as group:
+            self.notes.end(UNSERVED)
             group.create_task(self.side.follow(), name=f"follow {self}")
             group.create_task(self._report(ready), name=f"report to {self}")
+            if self.push is not None:
+                group.create_task(self._be_told(self.push), name=f"be told by {self}")
+
+    async def _be_told(self, push: Push) -> None:
+        """Let the VTN tell us of changes, once it knows our VEN."""
+        await self.side.known.wait()
+        await push.run(lambda: self.side.ven.id or "" if self.side.ven else "")
 
     async def _report(self, ready: Callable[[], Awaitable[None]]) -> None:
         """Send what is due, then rest until the next is, or events have changed."""
@@ -131,24 +184,13 @@ class VtnLink:
                 rest_s = LONGEST_REST_S
             else:
                 self.notes.end(WAITING)
-            await self._sleep_or_woken(rest_s)
+            await rest(self._clock, rest_s, self._wake)
 
     def _rest_s(self) -> float:
         due = self.reporter.next_due()
         if due is None:
             return LONGEST_REST_S
         return min(LONGEST_REST_S, max(0.2, (due - self._clock.now()).total_seconds()))
-
-    async def _sleep_or_woken(self, seconds: float) -> None:
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(self._wake.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
 
     def snapshot(self) -> dict[str, Any]:
         """Give how it stands with this VTN, as plain data; `name` is empty for the first one."""
@@ -168,7 +210,9 @@ class VtnLink:
             },
             "vtn": {
                 "url": self._settings["vtn.url"],
+                "version": client.version,
                 "state": self.side.state,
+                "push": self.push.state if self.push else "polling (vtn.push is off)",
                 "last_error": self.side.last_error,
                 "last_ok": client.last_ok.isoformat() if client.last_ok else None,
                 "requests": client.requests,
@@ -178,7 +222,59 @@ class VtnLink:
             },
             "events": {"known": len(self.book.events), "programs": len(self.book.programs)},
             "reports": reports,
+            "telemetry": self._telemetry.snapshot(),
         }
+
+
+class Latecomers:
+    """Tells the reporters of `links` of readings that came for a time that was reported already."""
+
+    def __init__(
+        self, links: Sequence[VtnLink], newest: Mapping[str, Iterable[Reading]], notes: Notes
+    ) -> None:
+        self._links = links
+        self._notes = notes
+        self._watch = LateWatch(self._reported, newest)
+
+    async def hear(self, readings: Sequence[Reading]) -> None:
+        """Look at readings that are about to be stored; what they change is not forgotten afterwards."""
+        late = self._watch.look(readings)
+        for number, link in enumerate(self._links if late else ()):
+            kind = f"{UNCORRECTED} ({number})"
+            said = f"{link}: {UNCORRECTED}" if number else UNCORRECTED
+            # Readings come first: a report that stays as it was sent is the smaller loss.
+            try:
+                await link.reporter.late(late)
+            except StoreError as error:
+                self._notes.begin(kind, f"{said}: {error}")
+            except Exception as error:  # noqa: BLE001  nor may a bug in reporting cost readings
+                said = f"{said}: unexpected {type(error).__name__} (a bug; please report it)"
+                self._notes.begin(kind, said, cause=type(error).__name__, bug=error)
+            else:
+                self._notes.end(kind)
+
+    def _reported(self) -> datetime | None:
+        told = [link.reporter.reported for link in self._links]
+        return max((one for one in told if one is not None), default=None)
+
+
+def checked_account(settings: Settings, name: str = "") -> VtnAccount:
+    """Give a VTN's account, once all that its settings name was found usable; ConfigError names the VTN."""
+    try:
+        account = account_of(settings)
+        webhook_of(settings)
+        if account.url.startswith("https:"):
+            account.tls_context()
+    except ConfigError as error:
+        if not name:
+            raise
+        raise ConfigError(
+            error.what,
+            subject=f"[vtns.{name}] {error.subject}".strip(),
+            hint=error.hint,
+            problems=tuple(f"[vtns.{name}] {one}" for one in error.problems),
+        ) from error
+    return account
 
 
 def account_of(settings: Settings) -> VtnAccount:
@@ -189,7 +285,47 @@ def account_of(settings: Settings) -> VtnAccount:
         client_id=settings["vtn.client_id"],
         client_secret=resolve_secret(secret, folder=settings.folder) if secret else None,
         token_url=settings["vtn.token_url"],
+        scope=settings["vtn.scope"],
         allow_http=settings["vtn.allow_http"],
-        ca_file=settings.path("vtn.ca_file") if settings["vtn.ca_file"] else None,
+        ca_file=credential_file(settings, "vtn.ca_file"),
+        cert_file=credential_file(settings, "vtn.cert_file"),
+        key_file=credential_file(settings, "vtn.key_file"),
+        verify=settings["vtn.verify"],
+        version=settings["vtn.version"],
         timeout_s=settings["vtn.timeout_s"],
     )
+
+
+def webhook_of(settings: Settings) -> Webhook | None:
+    """Give where the VTN may call us, as the settings say; None when they say nothing."""
+    if not settings["vtn.webhook_url"]:
+        return None
+    host, _, port = str(settings["vtn.webhook_listen"]).rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ConfigError(
+            f"{settings['vtn.webhook_listen']!r} is no address to listen on",
+            subject="vtn.webhook_listen",
+            hint='write host and port, as in "0.0.0.0:8443"',
+        )
+    return Webhook(
+        url=settings["vtn.webhook_url"],
+        host=host.strip("[]"),
+        port=int(port),
+        cert_file=credential_file(settings, "vtn.webhook_cert_file"),
+        key_file=credential_file(settings, "vtn.webhook_key_file"),
+    )
+
+
+def credential_file(settings: Settings, key: str) -> Path | None:
+    """Give the file that a setting names by its path or as a systemd credential; None when it is not set."""
+    kind, _, name = str(settings[key] or "").partition(":")
+    if kind != "credential":
+        return settings.path(key) if settings[key] else None
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise ConfigError(
+            f"{settings[key]!r}: there are no systemd credentials here",
+            subject=key,
+            hint="set LoadCredential= in the service unit",
+        )
+    return Path(folder) / name

@@ -47,6 +47,11 @@ LONGEST_WAIT_S = 300.0
 STATE_RETRY_S = 10.0
 #: How soon it is asked again for its time, which is all that tells us ours.
 DOUBT_WAIT_S = 10.0
+#: Who is told of changes polls as often as this at most, after a few at once.
+TOLD_EACH_S = 1.0
+TOLD_AT_ONCE_S = 2.0
+#: What a poll that failed counts for at most, lest notifications make it fail again and again.
+FAILED_COUNTS_S = 10.0
 #: How often the registration is looked at again: a VTN may have lost it, or have granted targets.
 REGISTER_AGAIN_S = 3600.0
 #: How many targets go into one query: an address has room for only so many.
@@ -111,6 +116,7 @@ class VtnSide:
         self._time_is_known = time_is_known
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
         self._looked_at_s: float | None = None
+        self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
         #: What in a target of 3.0.1 means us.
         self._own: frozenset[str] = frozenset()
@@ -130,13 +136,15 @@ class VtnSide:
                 await self._once()
             except StoreError as error:
                 self._notes.begin(UNKEPT, f"{UNKEPT}: {error}")
-                wait_s = STATE_RETRY_S
+                wait_s, failed = STATE_RETRY_S, True
             except Exception as error:  # noqa: BLE001  whatever a VTN answers must not end the readings
+                failed = True
                 self._failed(error)
                 longest_s = min(LONGEST_WAIT_S, self._settings["vtn.poll_s"] * 5)
                 wait_s = backoff_s(failures, FIRST_WAIT_S, longest_s, self._rng)
                 failures += 1
             else:
+                failed = False
                 failures, self.state, self.last_error = 0, "connected", None
                 for kind in (UNKEPT, REFUSED, BROKEN):
                     self._notes.end(kind)
@@ -147,7 +155,18 @@ class VtnSide:
                     wait_s = min(wait_s, DOUBT_WAIT_S)
             self._tell_skew()
             await rest(self._clock, wait_s, self.wake)
+            if self.wake.is_set():
+                await self._hold_back(min(wait_s, FAILED_COUNTS_S) if failed else 0.0)
+            # Cleared before the poll: what changes while it runs is told again, and asks for another.
             self.wake.clear()
+
+    async def _hold_back(self, failed_s: float) -> None:
+        """Wait when polls that were asked for come too fast; the first few after a quiet time do not."""
+        now_s = self._clock.monotonic()
+        wait_s = self._told_until_s - TOLD_AT_ONCE_S - now_s
+        if wait_s > 0:
+            await self._clock.sleep(wait_s)
+        self._told_until_s = max(self._told_until_s, now_s) + max(TOLD_EACH_S, failed_s)
 
     def _tell_skew(self) -> None:
         """Say once that the clocks have come apart: some utilities want them within 5 s of each other."""
@@ -195,6 +214,8 @@ class VtnSide:
         ven = await ensure_ven(self._client, self._settings["ven.name"])
         if ven.id is None:
             raise WireError("the VTN stored our VEN without an id", subject=ven.ven_name)
+        if self.push is not None and self.ven is not None and self.ven.id != ven.id:
+            self.push.begin_anew()  # what it listens to is about a VEN that has gone
         self.ven = ven
         self.known.set()
         what = await self._drift(ven.id)
@@ -223,7 +244,7 @@ class VtnSide:
         """Keep how far the registration is, and log it now and then when it takes long."""
         self.registering = progress if progress.done < progress.of else None
         if progress.done % TOLD_EACH == 0:
-            log.info("registering resources: %d of %d", progress.done, progress.of)
+            log.info("%sregistering resources: %d of %d", self._notes.about, progress.done, progress.of)
 
     async def _drift(self, ven_id: str) -> Difference:
         """Give what the VTN should hold of our resources and does not."""
@@ -245,7 +266,9 @@ class VtnSide:
         # A VTN that hides nothing is not asked twice.
         hides = spoken is None or spoken.grants_targets
         self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
-        self._reporter.resources = [Reportable(id_, name, granted[id_]) for id_, name in self._names.items()]
+        self._reporter.resources = [
+            Reportable.of(self._resources[id_], name, granted[id_]) for id_, name in self._names.items()
+        ]
         # 3.0.1 writes the VEN itself as a target.
         of_ven |= {self._settings["ven.name"]}
         self._reporter.options = replace(
@@ -282,7 +305,8 @@ class VtnSide:
             self._changed.set()
         if changes:
             log.info(
-                "events: %d new, %d changed, %d gone",
+                "%sevents: %d new, %d changed, %d gone",
+                self._notes.about,
                 len(changes.created),
                 len(changes.modified),
                 len(changes.gone),

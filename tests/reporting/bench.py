@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ class Listed:
 
     items: Sequence[Report]
     complete: bool = True
+    refused: Sequence[object] = ()
 
 
 @dataclass
@@ -39,10 +40,13 @@ class FakeVtn:
 
     stored: list[Report] = field(default_factory=list)
     faults: list[tuple[str, BaseException] | None] = field(default_factory=list)
+    put_faults: list[tuple[str, BaseException] | None] = field(default_factory=list)
     posts: int = 0
+    puts: int = 0
     listings: int = 0
     listing_fault: VenError | None = None
     complete: bool = True
+    refused: Sequence[object] = ()
 
     async def create_report(self, report: Report) -> Report:
         self.posts += 1
@@ -58,14 +62,30 @@ class FakeVtn:
         return kept
 
     async def update_report(self, report_id: str, report: Report) -> Report:
-        raise AssertionError("no test of these replaces a report")
+        self.puts += 1
+        fault = self.put_faults.pop(0) if self.put_faults else None
+        if fault and fault[0] == "before":
+            raise fault[1]
+        place = next((n for n, one in enumerate(self.stored) if one.id == report_id), None)
+        if place is None:
+            raise VtnProblem("no such report", status=404)
+        self.stored[place] = replace(report, id=report_id)
+        if fault:
+            raise fault[1]
+        return self.stored[place]
 
-    async def reports(self, event_id: str | None = None, client_name: str | None = None) -> Listed:
+    async def reports(
+        self,
+        event_id: str | None = None,
+        client_name: str | None = None,
+        *,
+        names: Collection[str] | None = None,
+    ) -> Listed:
         self.listings += 1
         if self.listing_fault:
             raise self.listing_fault
         assert client_name == "ven-1"
-        return Listed([one for one in self.stored if one.event_id == event_id], self.complete)
+        return Listed([one for one in self.stored if one.event_id == event_id], self.complete, self.refused)
 
     def told(self) -> list[list[int]]:
         """Give the interval ids of each stored report, in the order of arrival."""
@@ -95,6 +115,8 @@ class Bench:
         self.vtn = FakeVtn()
         self.measure: Any = steady
         self.listed: list[Event] = []
+        self.names: tuple[str, ...] = ("hotel",)
+        self.options = ReportOptions(client_name="ven-1", settle_s=2.0)
         self._open()
 
     def _open(self) -> None:
@@ -105,9 +127,9 @@ class Bench:
             self.book,
             self.vtn,
             self._measured,
-            reportables("hotel"),
+            reportables(*self.names),
             self.clock,
-            ReportOptions(client_name="ven-1", settle_s=2.0),
+            self.options,
             rng=random.Random(1),
         )
 
@@ -135,7 +157,7 @@ class Bench:
         total = StepResult()
         while True:
             result = await self.reporter.step()
-            for name in ("owed", "sent", "refused", "unmet", "superseded"):
+            for name in ("owed", "sent", "refused", "unmet", "superseded", "lost", "corrected"):
                 setattr(total, name, getattr(total, name) + getattr(result, name))
             total.notes += result.notes
             total.held = result.held

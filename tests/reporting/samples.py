@@ -10,8 +10,8 @@ import msgspec
 
 from venclient.model.reading import Measure, Quality, Reading
 from venclient.openadr.objects import Event
-from venclient.reporting.builder import Reportable
 from venclient.reporting.obligations import Obligation
+from venclient.reporting.targets import Reportable
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -12,9 +12,10 @@ from tests.reporting.samples import HOUR, T0, at, event, last, measured, measure
 from venclient.model.reading import Measure, Quality
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import Report
-from venclient.reporting.builder import Built, Reportable, build_report, resources_of
+from venclient.reporting.builder import Built, build_report
 from venclient.reporting.obligations import Obligation, owed
 from venclient.reporting.payloads import BuildOptions
+from venclient.reporting.targets import Reportable, resources_of
 from venclient.reporting.units import base_of, converted, declared
 
 OPTIONS = BuildOptions(client_name="ven-1")
@@ -92,7 +93,8 @@ def test_what_is_sent_is_declared() -> None:
         ({"units": "kWh"}, 3.0, "kWh"),
         ({"payloadType": "DEMAND", "units": "W"}, 3000.0, "W"),
         ({"payloadType": "DEMAND", "units": "MW"}, 0.003, "MW"),
-        ({"units": "THERMS"}, 3.0, "KWH"),
+        ({"units": "THERMS"}, 0.102364249, "THERMS"),
+        ({"units": "KVARH"}, 3.0, "KWH"),
         ({"units": "KW"}, 3.0, "KWH"),
     ],
 )
@@ -132,10 +134,10 @@ def test_row_56_demand_is_mean_or_peak(reading_type: str | None, value: float, s
 @pytest.mark.parametrize(
     "asked",
     [
-        {"payloadType": "DEMAND", "readingType": "FORECAST"},
-        {"payloadType": "USAGE_FORECAST"},
+        {"payloadType": "DEMAND", "readingType": "MEDIAN"},
+        {"payloadType": "STORAGE_DISPATCH_FORECAST"},
         {"payloadType": "X_PRIVATE"},
-        {"payloadType": "USAGE", "historical": False},
+        {"payloadType": "STORAGE_CHARGE_LEVEL", "historical": False},
         {"payloadType": "READING", "units": "GALLONS"},
     ],
 )
@@ -320,7 +322,7 @@ def test_row_54_peaks_are_not_summed() -> None:
     assert "cannot be summed" in built.omissions[0]
 
 
-def test_row_22_descriptor_targets_restrict_the_resources() -> None:
+def test_row_26_descriptor_targets_restrict_the_resources() -> None:
     """Each payload type is told of the resources that its targets name."""
     one = obligation({"targets": ["zone-a"]}, {"payloadType": "DEMAND"}, count=1)
     sites = [Reportable("r1", "hotel", frozenset({"zone-a"})), Reportable("r2", "school")]
@@ -348,23 +350,8 @@ def test_row_26_targets_name_resources(
 ) -> None:
     """Targets match granted targets, names, or the VEN as a whole."""
     sites = [Reportable("r1", "a", frozenset({"za"})), Reportable("r2", "b")]
-    options = BuildOptions(client_name="v", ven_targets=frozenset({"whole"}))
 
-    assert expected == [one.resource_name for one in resources_of(descriptor, of_event, sites, options)]
-
-
-@pytest.mark.parametrize(
-    ("kind", "ids", "periods"), [("SUB_INTERVALS", [5, 6], 2), ("OPEN_INTERVALS", [0, 1], 2)]
-)
-def test_row_53_other_report_intervals_carry_their_periods(kind: str, ids: list[int], periods: int) -> None:
-    """SUB_INTERVALS keep the event's ids, OPEN_INTERVALS have their own; both say their periods."""
-    one = obligation({"reportIntervals": kind}, first_id=5)
-    report = build(one, measures_of(one, {"r1": 3.0})).report
-
-    assert report is not None
-    intervals = report.resources[0].intervals
-    assert ids == [interval.id for interval in intervals]
-    assert periods == sum(interval.interval_period is not None for interval in intervals)
+    assert expected == [one.resource_name for one in resources_of(descriptor, of_event, sites, {"whole"})]
 
 
 def test_row_64_values_are_floats_on_the_wire() -> None:

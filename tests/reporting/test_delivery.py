@@ -82,6 +82,19 @@ async def test_row_60_nothing_is_sent_while_the_fate_is_open(bench: Bench, troub
     assert bench.vtn.told() == [[0], [1], [2], [3]]
 
 
+async def test_row_60_report_among_unreadable_ones_is_not_sent_twice(bench: Bench) -> None:
+    """While the VTN's list holds what nobody understands, the report of open fate waits, and no other."""
+    bench.vtn.faults = [lost(after=False)]
+    bench.vtn.refused = ["a report without a name"]
+    result = await bench.run_to(2.5)
+
+    assert bench.vtn.told() == [[1]]
+    assert sum("cannot be understood" in note for note in result.notes) == 1
+    bench.vtn.refused = ()
+    await bench.run_to(2.9)
+    assert bench.vtn.told() == [[1], [0]]
+
+
 async def test_conflict_is_taken_for_sent_only_when_it_is_ours(bench: Bench) -> None:
     """409 is success when the VTN holds our report of that name, and a refusal otherwise."""
     conflict = VtnProblem("name taken", status=409)
@@ -210,11 +223,11 @@ async def test_gap_is_said_again_when_it_comes_again(bench: Bench) -> None:
 
 async def test_descriptor_that_cannot_be_served_is_said_once(bench: Bench) -> None:
     """A wrong descriptor is named when the event is first followed, and the others are served."""
-    bench.list_events(event(4, {"frequency": 0}, EACH))
+    bench.list_events(event(4, {"frequency": -3}, EACH))
     result = await bench.run_to(5)
 
     assert result.sent == 4
-    assert sum("frequency 0" in note for note in result.notes) == 1
+    assert sum("frequency -3" in note for note in result.notes) == 1
 
 
 async def test_long_absence_is_planned_in_parts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.reporting.samples import T0, at, event
 from venclient.openadr.codec import decode
 from venclient.openadr.objects import Event
-from venclient.reporting.obligations import MOST_INTERVALS, agenda
+from venclient.reporting.descriptors import MOST_INTERVALS
+from venclient.reporting.obligations import agenda
 
 
 def plan(one: Event) -> list[str]:

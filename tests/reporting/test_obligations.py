@@ -225,7 +225,8 @@ def test_row_27_program_supplies_missing_units() -> None:
 @pytest.mark.parametrize(
     ("descriptor", "said"),
     [
-        ({"frequency": 0}, "frequency 0"),
+        ({"frequency": "often"}, "frequency 'often'"),
+        ({"frequency": -3}, "frequency -3"),
         ({"startInterval": -2}, "startInterval -2"),
         ({"numIntervals": 0}, "numIntervals 0"),
         ({"repeat": -5}, "repeat -5"),

@@ -105,7 +105,7 @@ def test_refused_stays_in_the_list_with_its_reason(outbox: Outbox) -> None:
     assert [row.last_error for row in outbox.newest(state="refused")] == ["400: units"]
 
 
-def test_row_46_gone_event_takes_its_waiting_rows_along(outbox: Outbox) -> None:
+def test_row_39_gone_event_takes_its_waiting_rows_along(outbox: Outbox) -> None:
     """Dropping an event supersedes what waits, leaves what was sent, and forgets the bookmark."""
     other = owed(event(1, {}, id_="E2"), anchor=T0, first_seen=T0, after=None, until=at(9))
     outbox.owe(other, at(0), planned={"E1": Bookmark(at(1), "d"), "E2": Bookmark(at(1), "d")})

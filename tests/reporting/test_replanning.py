@@ -13,7 +13,7 @@ from venclient.errors import VtnProblem, VtnUnreachable
 from venclient.model.reading import Measure
 
 
-async def test_row_46_event_that_has_gone_takes_its_reports_along(bench: Bench) -> None:
+async def test_row_39_event_that_has_gone_takes_its_reports_along(bench: Bench) -> None:
     """What waits on an event that is no longer listed is dropped; what was sent stays."""
     await bench.run_to(1.5)
     bench.vtn.faults = [("before", VtnUnreachable("down"))] * 100
@@ -42,7 +42,7 @@ async def test_event_that_went_before_a_crash_is_dropped_after_it(bench: Bench) 
     assert bench.outbox.counts()["owed"] == 0
 
 
-async def test_row_46_404_drops_reports_once_the_event_is_not_listed_any_more(bench: Bench) -> None:
+async def test_row_39_404_drops_reports_once_the_event_is_not_listed_any_more(bench: Bench) -> None:
     """404 to a report holds it; the listing without its event, not the error, is what drops it."""
     bench.vtn.faults = [("before", VtnProblem("no such event", status=404))] * 100
     await bench.run_to(1.2)
@@ -54,7 +54,7 @@ async def test_row_46_404_drops_reports_once_the_event_is_not_listed_any_more(be
     assert bench.outbox.counts()["owed"] == 0
 
 
-async def test_row_35_404_from_the_way_to_the_vtn_drops_nothing(bench: Bench) -> None:
+async def test_row_39_404_from_the_way_to_the_vtn_drops_nothing(bench: Bench) -> None:
     """A proxy that answers 404 for a while does not make an event vanish that the VTN still lists."""
     bench.vtn.faults = [("before", VtnProblem("no route", status=404))] * 3
     result = await bench.run_to(2.5)
@@ -131,7 +131,7 @@ async def test_404_before_any_listing_loses_nothing(bench: Bench) -> None:
     assert bench.vtn.told() == [[0], [1]]
 
 
-async def test_row_46_modified_event_replans_what_waits_and_keeps_what_was_sent(bench: Bench) -> None:
+async def test_row_38_modified_event_replans_what_waits_and_keeps_what_was_sent(bench: Bench) -> None:
     """Intervals that a modification removes are given up; what was sent is not sent again."""
     await bench.run_to(1.5)
     bench.vtn.faults = [("before", VtnUnreachable("down"))] * 100
@@ -153,7 +153,7 @@ async def test_row_46_modified_event_replans_what_waits_and_keeps_what_was_sent(
     ]
 
 
-async def test_row_46_other_descriptors_do_not_tell_the_same_time_again(bench: Bench) -> None:
+async def test_row_38_other_descriptors_do_not_tell_the_same_time_again(bench: Bench) -> None:
     """When only the rhythm of reports changes, time that was told already is not told again."""
     await bench.run_to(2.5)
     two = {"startInterval": 1, "numIntervals": 2, "frequency": 2, "repeat": -1}
@@ -163,7 +163,7 @@ async def test_row_46_other_descriptors_do_not_tell_the_same_time_again(bench: B
     assert bench.vtn.told() == [[0], [1], [2, 3]]
 
 
-async def test_row_46_modification_while_stopped_is_noticed(bench: Bench) -> None:
+async def test_row_38_modification_while_stopped_is_noticed(bench: Bench) -> None:
     """An event that changed while the gateway was off is planned anew, without repeating reports."""
     await bench.run_to(1.5)
     bench.restart()

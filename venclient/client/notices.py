@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,16 @@ OBJECTS = ("EVENT", "PROGRAM", "RESOURCE", "VEN")
 OPERATIONS = ("CREATE", "UPDATE", "DELETE")
 #: How OpenLEADR's VTN is told that notifications are to come over its WebSocket.
 SOCKET = "WEBSOCKET"
+#: More topics than this of one collection are not the standard's.
+_MOST_TOPICS = 20
+_LONGEST_TOPIC = 1024
+
+
+class Topics(NamedTuple):
+    """MQTT topics as a VTN names them: those that tell of events, and the others."""
+
+    events: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 class Notices:
@@ -55,29 +65,36 @@ class Notices:
         """Give a token that is good now; None for an account without login."""
         return await self._talk.token()
 
-    async def topics(self, ven_id: str) -> tuple[str, ...]:
-        """Give the MQTT topics to subscribe to, as the VTN names them; none when it tells none.
+    async def topics(self, ven_id: str) -> Topics:
+        """Give the MQTT topics to subscribe to; none where the VTN tells none.
 
-        A collection whose topics are refused (scope) or unknown (404) is left out.
+        A collection whose topics are refused (scope) or unknown (404) is left out, and so is a topic that
+        no broker would take.
         """
-        found: dict[str, None] = {}
-        for path in (*(f"vens/{ven_id}/{part}" for part in OF_VEN), f"vens/{ven_id}"):
-            for topic in await self._topics_of(path):
-                found[topic] = None
-                if (other := _other_way_round(topic)) is not None:
-                    found[other] = None
-        return tuple(found)
+        events, *others = [await self._topics_of(f"vens/{ven_id}/{part}") for part in OF_VEN]
+        own = await self._topics_of(f"vens/{ven_id}")
+        rest = dict.fromkeys(topic for found in (*others, own) for topic in found)
+        return Topics(events, tuple(topic for topic in rest if topic not in events))
 
     async def _topics_of(self, path: str) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for topic in await self._told_topics(path):
+            found[topic] = None
+            if (other := _other_way_round(topic)) is not None:
+                found[other] = None
+        return tuple(found)
+
+    async def _told_topics(self, path: str) -> tuple[str, ...]:
         try:
             answer = await self._talk.call(
                 "GET", "notifiers", "mqtt", "topics", *path.split("/"), optional=True
             )
-            told = msgspec.json.decode(answer.body)
-            named = told["topics"]
-            if named.get("ALL"):
-                return (str(named["ALL"]),)
-            return tuple(str(topic) for topic in named.values() if topic)
+            named = msgspec.json.decode(answer.body)["topics"]
+            all_ = named.get("ALL")
+            told = [all_] if all_ else list(named.values())
+            return tuple(topic for topic in told if isinstance(topic, str) and is_filter(topic))[
+                :_MOST_TOPICS
+            ]
         except AuthRefused:
             return ()
         except VtnProblem as problem:
@@ -136,6 +153,18 @@ class Notices:
         codec = (await self._dialect()).codec
         listed: list[Any] = codec.decode_list(Subscription, answer.body).items
         return [one.id for one in listed if one.id and any(map(ours, one.object_operations))]
+
+
+def is_filter(topic: str) -> bool:
+    """Tell whether a broker could take this as a topic to subscribe to (MQTT 5.0, 4.7).
+
+    What a broker tells of itself ($SYS) comes all the time, and is of no VTN.
+    """
+    if not topic or len(topic) > _LONGEST_TOPIC or not topic.isprintable() or topic.startswith("$SYS/"):
+        return False
+    *before, last = topic.split("/")
+    alone = all("+" not in level or level == "+" for level in (*before, last))
+    return alone and not any("#" in level for level in before) and (last == "#" or "#" not in last)
 
 
 _SWAPPED = re.compile(r"(?P<head>(?:.*/)?)(?P<kind>[a-z]+)/vens/(?P<id>[^/]+)/(?P<rest>[^/]+)")

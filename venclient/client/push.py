@@ -6,6 +6,7 @@ message. So a lost, doubled or forged message costs a request at most.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -26,6 +27,11 @@ log = logging.getLogger(__name__)
 
 _FIRST_WAIT_S = 2.0
 _LONGEST_WAIT_S = 300.0
+#: A channel that held so long is no longer taken for one that comes and goes.
+STEADY_S = 60.0
+#: So many of a VTN's broker addresses are tried.
+_MOST_BROKERS = 4
+_LONGEST_STATE = 400
 #: How often a VTN that offers nothing is asked whether it does by now.
 ASK_AGAIN_S = 3600.0
 
@@ -80,38 +86,55 @@ class Push:
         self._webhook = webhook
         self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
         self._failures = 0
+        self._moved = asyncio.Event()
+
+    def begin_anew(self) -> None:
+        """Give up the channel that is up and take another: the VTN knows our VEN by another id now."""
+        self._moved.set()
 
     async def run(self, ven_id: Callable[[], str]) -> None:
         """Be told of changes for the VEN of this id for as long as possible; goes on until cancelled."""
         while True:
             try:
-                notifiers = await self._client.notifiers()
+                wait_s = await self._once(ven_id)
             except VenError as error:
                 # The poll says that the VTN has gone.
-                self.state = f"polling ({error.what})"
-                await self._pause()
-                continue
-            channels = self._channels(notifiers, ven_id())
-            if not channels:
-                self._say(f"polling ({_why_none(notifiers, webhook=self._webhook is not None)})")
-                await self._clock.sleep(ASK_AGAIN_S)
-                continue
-            reasons = []
-            for channel in channels:
-                reasons.append(f"{channel.kind}: {await self._listen(channel)}")
-                if self.working:
-                    break  # it worked and was lost: begin with the best again
-            lost, self.working = self.working, False
-            self._say("polling (" + "; ".join(reasons) + ")")
-            if lost:
-                self._wake()  # a poll that was put off because we would be told
-            await self._pause()
+                self.state, wait_s = _polling(error.what), self._next_wait_s()
+            except Exception as error:
+                # Whatever a VTN answers must not end the gateway.
+                what = f"unexpected {type(error).__name__} (a bug; please report it)"
+                log.error("%s: notifications: %s", self._client.notices.url, what, exc_info=error)
+                self.state, wait_s = _polling(what), self._next_wait_s()
+            self.working = False
+            await self._clock.sleep(wait_s)
+
+    async def _once(self, ven_id: Callable[[], str]) -> float:
+        """Listen as long as a channel works, and give how long to wait after that."""
+        notifiers = await self._client.notifiers()
+        self._moved.clear()
+        channels = self._channels(notifiers, ven_id())
+        if not channels:
+            self._say(_polling(_why_none(notifiers, webhook=self._webhook is not None)))
+            return ASK_AGAIN_S
+        reasons = []
+        for channel in channels:
+            reasons.append(f"{channel.kind}: {await self._listen(channel)}")
+            if self.working:
+                break  # it worked and was lost: begin with the best again
+        lost, self.working = self.working, False
+        self._say(_polling("; ".join(reasons)))
+        if lost:
+            self._wake()  # a poll that was put off because we would be told
+        return 0.0 if self._moved.is_set() else self._next_wait_s()
 
     async def _listen(self, channel: Channel) -> str:
         """Listen until the channel fails, and give why."""
+        up_at_s: float | None = None
 
         def up() -> None:
-            self.working, self._failures = True, 0
+            nonlocal up_at_s
+            self.working = True
+            up_at_s = self._clock.monotonic()
             self._say(f"told by {channel.kind}")
             # What changed while nobody told us is read now.
             self._wake()
@@ -120,13 +143,25 @@ class Push:
             self.notifications += 1
             self._wake()
 
+        listening = asyncio.ensure_future(channel.run(up, wake))
+        moved = asyncio.ensure_future(self._moved.wait())
         try:
-            await channel.run(up, wake)
+            await asyncio.wait({listening, moved}, return_when=asyncio.FIRST_COMPLETED)
+            if not listening.done():
+                return "our VEN has another id now"
+            listening.result()
         except VenError as error:
             return error.what
         except Exception as error:
             log.error("%s: unexpected %s", channel.kind, type(error).__name__, exc_info=error)
             return f"unexpected {type(error).__name__} (a bug; please report it)"
+        finally:
+            for task in (listening, moved):
+                task.cancel()
+            await asyncio.gather(listening, moved, return_exceptions=True)
+            # One that is lost as soon as it is up waits longer and longer, as one that never comes up does.
+            if up_at_s is not None and self._clock.monotonic() - up_at_s >= STEADY_S:
+                self._failures = 0
         return "ended"
 
     def _channels(self, notifiers: Notifiers | None, ven_id: str) -> Sequence[Channel]:
@@ -138,7 +173,8 @@ class Push:
         if self._webhook is not None and notifiers.webhook:
             channels.append(WebhookChannel(notices, self._name, self._webhook, self._clock))
         if notifiers.mqtt is not None:
-            channels += [MqttChannel(notices, notifiers.mqtt, uri, ven_id) for uri in notifiers.mqtt.uris]
+            uris = tuple(dict.fromkeys(notifiers.mqtt.uris))[:_MOST_BROKERS]
+            channels += [MqttChannel(notices, notifiers.mqtt, uri, ven_id) for uri in uris]
         if notifiers.websocket:
             channels.append(SocketChannel(notices, self._name))
         return channels
@@ -148,10 +184,16 @@ class Push:
             log.info("%s: %s", self._client.notices.url, state)
             self.state = state
 
-    async def _pause(self) -> None:
+    def _next_wait_s(self) -> float:
         wait_s = backoff_s(self._failures, _FIRST_WAIT_S, _LONGEST_WAIT_S, self._rng)
         self._failures += 1
-        await self._clock.sleep(wait_s)
+        return wait_s
+
+
+def _polling(why: str) -> str:
+    """Give the state for a reason, which may hold words of a VTN or broker: one line, not too long."""
+    clean = "".join(one if one.isprintable() else " " for one in why)
+    return f"polling ({clean[:_LONGEST_STATE]})"
 
 
 def _why_none(notifiers: Notifiers | None, *, webhook: bool) -> str:

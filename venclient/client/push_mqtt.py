@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import ssl
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from venclient.client.notices import Notices
+from venclient.client.notices import Notices, Topics
 from venclient.errors import VtnUnreachable
 from venclient.openadr.objects import MqttNotifier, NotifierAuthentication
 
 _TLS_SCHEMES = ("mqtts", "ssl", "tls")
 _PLAIN_SCHEMES = ("mqtt", "tcp")
 _CONNECT_WITHIN_S = 10.0
+#: How long the broker may take to let us in and confirm the topics.
+_ANSWER_WITHIN_S = 20.0
+#: A broker of version 5 sends us nothing larger.
+_LARGEST_MESSAGE = 2**24
 _KEEPALIVE_S = 30
 _UNSUPPORTED_VERSION = 0x84
+_FIRST = asyncio.FIRST_COMPLETED
 
 
 class MqttChannel:
@@ -33,14 +40,14 @@ class MqttChannel:
         self._login = notifier.authentication
         self._uri = uri
         self._ven_id = ven_id
-        self._subject = f"MQTT broker {urlsplit(uri).hostname or uri} of {notices.url}"
+        self._subject = f"MQTT broker of {notices.url}"
 
     async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
         """Connect, subscribe, and listen until the connection ends; VenError says why it did."""
-        topics = await self._notices.topics(self._ven_id)
-        if not topics:
-            raise self._failure("the VTN tells this VEN no topics")
         tls = self._tls()
+        topics = await self._notices.topics(self._ven_id)
+        if not topics.events:
+            raise self._failure("the VTN tells this VEN no topics of events")
         name, password = await self._credentials()
         # 5.0 is what the standard prefers; a broker of 3.1.1 only says so in its answer.
         if await self._listen(5, topics, tls, name, password, up, wake) == _UNSUPPORTED_VERSION:
@@ -50,7 +57,7 @@ class MqttChannel:
     async def _listen(
         self,
         protocol: int,
-        topics: Sequence[str],
+        topics: Topics,
         tls: ssl.SSLContext | None,
         name: str | None,
         password: str | None,
@@ -61,17 +68,6 @@ class MqttChannel:
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[int | str] = loop.create_future()
-
-        def end(result: int | str) -> None:
-            if not ended.done():
-                ended.set_result(result)
-
-        def in_loop(callback: Callable[..., None], *arguments: Any) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(callback, *arguments)
-
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"venclient-{secrets.token_hex(8)}",
@@ -79,37 +75,20 @@ class MqttChannel:
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_WITHIN_S
+        client.suppress_exceptions = True  # a bug in a callback costs one message, and not the thread
         if name is not None or password is not None:
             client.username_pw_set(name or "", password)
         if tls is not None:
             client.tls_set_context(tls)
-
-        def connected(_client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
-            if code.is_failure:
-                wrong = code.value == _UNSUPPORTED_VERSION
-                in_loop(end, _UNSUPPORTED_VERSION if wrong else f"refused: {code}")
-                return
-            client.subscribe([(topic, 1) for topic in topics])
-
-        def subscribed(_client: Any, _data: Any, _mid: Any, codes: Any, _properties: Any) -> None:
-            if all(code.is_failure for code in codes):
-                in_loop(end, "the broker lets us subscribe to none of the topics")
-            else:
-                in_loop(up)
-
-        client.on_connect = connected
-        client.on_subscribe = subscribed
-        client.on_message = lambda *_: in_loop(wake)
-        client.on_disconnect = lambda _c, _d, _f, code, _p: in_loop(end, f"the connection ended ({code})")
+        ear = _Ear(client, protocol, topics, up, wake)
         parts = urlsplit(self._uri)
-        port = parts.port or (8883 if tls is not None else 1883)
-        try:
-            await asyncio.to_thread(client.connect, parts.hostname or "", port, _KEEPALIVE_S)
-        except (OSError, ValueError) as error:
-            raise self._failure(f"no connection ({error})") from error
+        await self._connect(client, parts.hostname or "", parts.port or (8883 if tls is not None else 1883))
         client.loop_start()
         try:
-            result = await ended
+            await asyncio.wait((ear.ended, ear.heard), timeout=_ANSWER_WITHIN_S, return_when=_FIRST)
+            if not ear.ended.done() and not ear.heard.done():
+                raise self._failure(f"it does not let us in within {_ANSWER_WITHIN_S:g} s")
+            result = await ear.ended
         finally:
             client.disconnect()
             await asyncio.shield(asyncio.to_thread(client.loop_stop))
@@ -117,12 +96,46 @@ class MqttChannel:
             return result
         raise self._failure(result)
 
+    async def _connect(self, client: Any, host: str, port: int) -> None:
+        """Connect in a thread that nobody waits for once we have to go: a deaf broker takes its time."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[str | None] = loop.create_future()
+        properties = None
+        if client.protocol == 5:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = _LARGEST_MESSAGE
+
+        def tell(why: str | None) -> None:
+            if not done.done():
+                done.set_result(why)
+
+        def work() -> None:
+            why: str | None = None
+            try:
+                client.connect(host, port, _KEEPALIVE_S, properties=properties)
+            except Exception as error:  # noqa: BLE001  told where it is waited for
+                why = str(error) or type(error).__name__
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(tell, why)
+
+        threading.Thread(target=work, name="mqtt connect", daemon=True).start()
+        # Given up meanwhile, the client closes its socket as it is thrown away.
+        if (why := await done) is not None:
+            raise self._failure(f"no connection ({why})")
+
     def _tls(self) -> ssl.SSLContext | None:
         try:
-            scheme = urlsplit(self._uri).scheme.lower()
-            _ = urlsplit(self._uri).port
-        except ValueError as error:
-            raise self._failure(f"the VTN names no broker address ({error})") from None
+            parts = urlsplit(self._uri)
+            scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or port == 0:
+            # Not shown: an address may hold a password.
+            raise self._failure("the VTN names no broker address")
+        self._subject = f"MQTT broker {host} of {self._notices.url}"
         if scheme in _TLS_SCHEMES:
             return self._context()
         if scheme not in _PLAIN_SCHEMES:
@@ -154,6 +167,62 @@ class MqttChannel:
         return VtnUnreachable(
             what, subject=self._subject, hint="events are polled meanwhile; ask the VTN's operator"
         )
+
+
+class _Ear:
+    """What a client's network thread hears, told in the event loop.
+
+    `ended` is the refusal's code when the broker wants another version, else a sentence; `heard` is done
+    once it lets us hear of events.
+    """
+
+    def __init__(
+        self, client: Any, protocol: int, topics: Topics, up: Callable[[], None], wake: Callable[[], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[Any] = self._loop.create_future()
+        self.heard: asyncio.Future[Any] = self._loop.create_future()
+        self._protocol = protocol
+        self._topics = topics
+        self._up = up
+        self._let_in = False
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
+        client.on_message = lambda *_: self._in_loop(wake)
+        client.on_disconnect = self._disconnected
+
+    def _connected(self, client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        if code.is_failure:
+            wrong = code.value == _UNSUPPORTED_VERSION
+            self._in_loop(self._end, _UNSUPPORTED_VERSION if wrong else f"refused: {code}")
+            return
+        self._let_in = True
+        client.subscribe([(topic, 1) for topic in (*self._topics.events, *self._topics.others)])
+
+    def _subscribed(self, _client: Any, _data: Any, _mid: Any, codes: Any, _properties: Any) -> None:
+        # Without events we would poll rarely, and be told of none.
+        if all(code.is_failure for code in codes[: len(self._topics.events)]):
+            self._in_loop(self._end, "the broker lets us subscribe to none of the topics of events")
+        else:
+            self._in_loop(self._hear)
+
+    def _disconnected(self, _client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        # Some brokers of before 5.0 just hang up on it.
+        other = self._protocol == 5 and not self._let_in
+        self._in_loop(self._end, _UNSUPPORTED_VERSION if other else f"the connection ended ({code})")
+
+    def _end(self, result: int | str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(result)
+
+    def _hear(self) -> None:
+        if not self.heard.done() and not self.ended.done():
+            self.heard.set_result(None)
+            self._up()
+
+    def _in_loop(self, callback: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
 
 def _method(login: NotifierAuthentication | None) -> str:

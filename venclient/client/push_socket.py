@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket as sockets
 from collections.abc import Callable
+from typing import Any
 
 from venclient.client.notices import Notices
 from venclient.errors import VtnUnreachable
@@ -15,6 +18,9 @@ _QUIET.setLevel(logging.WARNING)
 _OPEN_WITHIN_S = 10.0
 #: Not every VTN answers a farewell, and we must be able to stop quickly.
 _CLOSE_WITHIN_S = 0.5
+_PING_EVERY_S = 60.0
+#: How long the other side may leave a ping unconfirmed (by TCP) until we take it for gone.
+_SILENT_FOR_S = 30.0
 _LARGEST_MESSAGE = 2**22
 
 
@@ -32,21 +38,30 @@ class SocketChannel:
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+        class Straight(connect):
+            """Follows no redirect: it would carry the token to an address nobody confirmed."""
+
+            def process_redirect(self, exc: Exception) -> Exception | str:
+                return exc
+
         await self._notices.subscribe_socket(self._name)
         url = f"{self._notices.url}/notifiers/ws".replace("http", "ws", 1)
         token = await self._notices.token()
         tls = self._notices.tls_context() if url.startswith("wss:") else None
         try:
-            async with connect(
+            async with Straight(
                 url,
                 additional_headers={"Authorization": f"Bearer {token}"} if token else None,
                 ssl=tls,
                 open_timeout=_OPEN_WITHIN_S,
                 close_timeout=_CLOSE_WITHIN_S,
+                ping_interval=_PING_EVERY_S,
+                ping_timeout=None,  # OpenLEADR's VTN never answers one; TCP tells that nobody is there
                 logger=_QUIET,
                 max_size=_LARGEST_MESSAGE,
                 proxy=None,
             ) as socket:
+                _bound_silence(socket.transport.get_extra_info("socket"))
                 up()
                 async for _ in socket:
                     wake()
@@ -65,3 +80,9 @@ class SocketChannel:
         return VtnUnreachable(
             what, subject=f"{self._notices.url}/notifiers/ws", hint="events are polled meanwhile"
         )
+
+
+def _bound_silence(connection: Any) -> None:
+    """Have the system end a connection whose other side vanished, where it can (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        connection.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_USER_TIMEOUT, int(_SILENT_FOR_S * 1000))

@@ -1,6 +1,7 @@
 """Notifications by webhook: a small receiver, and the subscription that names it (Definition.md, "Webhooks").
 
-The VTN first asks for an echo, then calls with the bearer token that only it and we know.
+The VTN first asks for an echo, then calls with the bearer token that only it and we know. Anybody else can
+call, too: so there are few calls at a time, each is short, and no more is read of it than needed.
 """
 
 from __future__ import annotations
@@ -8,17 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 import secrets
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from venclient.client.notices import Notices
 from venclient.clock import Clock
 from venclient.errors import ConfigError, VenError
 
+log = logging.getLogger(__name__)
+
 _LARGEST_BODY = 2**22
+#: Calls at the same time; more wait until one of these is over.
+MOST_CALLS = 32
+#: How long a call may take, its handshake included.
+CALL_WITHIN_S = 10.0
 #: How often the subscription is renewed: a VTN may have lost it.
 _RENEW_S = 3600.0
 _LEAVE_WITHIN_S = 2.0
@@ -49,7 +59,7 @@ class Receiver:
     def __init__(self, bearer: str, wake: Callable[[], None], path: str) -> None:
         self._bearer = f"Bearer {bearer}".encode()
         self._wake = wake
-        self._path = path or "/"
+        self._path = unquote(path) or "/"
 
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Serve one request."""
@@ -72,12 +82,9 @@ class Receiver:
                     return
                 size += len(message.get("body", b""))
                 more = message.get("more_body", False)
-            if size > _LARGEST_BODY:
-                await _answer(send, 413)
-                return
             # What it says is not looked at: the VTN itself is asked.
             self._wake()
-            await _answer(send, 200)
+            await _answer(send, 200 if size <= _LARGEST_BODY else 413)
 
 
 async def _answer(send: _Send, status: int, body: bytes = b"") -> None:
@@ -85,6 +92,7 @@ async def _answer(send: _Send, status: int, body: bytes = b"") -> None:
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
         (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -119,23 +127,86 @@ class WebhookChannel:
 
 
 @contextlib.asynccontextmanager
-async def _serving(app: Receiver, address: Address) -> Any:
-    """Serve `app` while the block runs; ConfigError when the address cannot be listened on."""
-    import socket
+async def _serving(app: Receiver, address: Address) -> AsyncIterator[None]:
+    """Serve `app` while the block runs; ConfigError when the address or certificate cannot be used."""
+    tls = _tls(address)
+    listener = _listener(address)
+    task = asyncio.create_task(_take_calls(app, listener, tls), name="webhook receiver")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        listener.close()
 
+
+async def _take_calls(app: Receiver, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    """Serve calls, MOST_CALLS at a time, until cancelled."""
     import uvicorn
 
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Generator[None, None, None]:
-            yield  # signals are the gateway's
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_config=None, log_level="critical", server_header=False
+    )
+    config.access_log = False
+    config.load()
+    loop = asyncio.get_running_loop()
+    room = asyncio.Semaphore(MOST_CALLS)
+    async with asyncio.TaskGroup() as calls:
+        while True:
+            await room.acquire()
+            try:
+                caller, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # No descriptors left, say; who called may call again.
+                log.warning("a call could not be taken: %s", error.strerror)
+                room.release()
+                await asyncio.sleep(1)
+                continue
+            calls.create_task(_serve(caller, config, tls)).add_done_callback(lambda _: room.release())
 
+
+async def _serve(caller: socket.socket, config: Any, tls: ssl.SSLContext | None) -> None:
+    """Serve one connection, and end it after CALL_WITHIN_S at the latest."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.server import ServerState
+
+    gone = asyncio.Event()
+    state = ServerState()
+
+    class Call(H11Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            gone.set()
+
+    transport: asyncio.Transport | None = None
+    try:
+        async with asyncio.timeout(CALL_WITHIN_S):
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Call(config=config, server_state=state, app_state={}),
+                caller,
+                ssl=tls,
+                ssl_handshake_timeout=CALL_WITHIN_S if tls else None,
+                ssl_shutdown_timeout=1.0 if tls else None,
+            )
+            await gone.wait()
+    except (OSError, TimeoutError):
+        pass  # strangers knock at every open port
+    except Exception as error:
+        log.error("a call: unexpected %s", type(error).__name__, exc_info=error)
+    finally:
+        if transport is not None:
+            transport.abort()
+        for task in tuple(state.tasks):
+            task.cancel()
+
+
+def _listener(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))
-        listener.listen(32)
+        listener.listen(MOST_CALLS)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -144,43 +215,21 @@ async def _serving(app: Receiver, address: Address) -> Any:
             subject=f"vtn.webhook_listen = {address.host}:{address.port}",
             hint="choose another port",
         ) from None
+    return listener
+
+
+def _tls(address: Address) -> ssl.SSLContext | None:
+    if address.cert_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        config = _config(app, address)
-        config.load()
+        # A password keeps OpenSSL from asking for one at the terminal of a service.
+        context.load_cert_chain(str(address.cert_file), address.key_file, password="")
     except (OSError, ValueError) as error:
-        listener.close()
         raise ConfigError(
             f"cannot be used ({error})",
             subject=f"vtn.webhook_cert_file {address.cert_file}",
             hint="a readable certificate and key in PEM form are expected",
         ) from None
-    server = Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]), name="webhook receiver")
-    try:
-        while not server.started:
-            if task.done():
-                await task
-            await asyncio.sleep(0)
-        yield
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _config(app: Receiver, address: Address) -> Any:
-    import uvicorn
-
-    return uvicorn.Config(
-        app,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        ssl_certfile=str(address.cert_file) if address.cert_file else None,
-        ssl_keyfile=str(address.key_file) if address.key_file else None,
-        limit_concurrency=50,
-        timeout_keep_alive=10,
-    )
+    return context

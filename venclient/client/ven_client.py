@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as dataclass_replace
 from datetime import datetime
@@ -160,11 +160,22 @@ class VenClient:
         return next((one for one in listed.items if one.resource_name == name), None)
 
     async def reports(
-        self, event_id: str | None = None, client_name: str | None = None, *, program_id: str | None = None
+        self,
+        event_id: str | None = None,
+        client_name: str | None = None,
+        *,
+        program_id: str | None = None,
+        names: Collection[str] | None = None,
     ) -> Listing[Report]:
-        """List the reports that the VTN holds of this client."""
+        """List the reports that the VTN holds of this client; with `names`, others come without content."""
         query = _given(programID=program_id, eventID=event_id, clientName=client_name)
-        return await self._list(Report, ("reports",), query, remember=False)
+
+        def asked_for(report: Report) -> Report:
+            if names is None or report.report_name in names:
+                return report
+            return msgspec_replace(report, resources=[], payload_descriptors=None)
+
+        return await self._list(Report, ("reports",), query, remember=False, kept=asked_for)
 
     async def notifiers(self) -> Notifiers | None:
         """Give the ways in which the VTN notifies; None when it tells none (403, 404, unreadable): poll."""
@@ -284,9 +295,15 @@ class VenClient:
         return listing.joined(await self._list(kind, (collection,), [*query, *named])) if named else listing
 
     async def _list(
-        self, kind: type[S], path: tuple[str, ...], query: Params, *, remember: bool = True
+        self,
+        kind: type[S],
+        path: tuple[str, ...],
+        query: Params,
+        *,
+        remember: bool = True,
+        kept: Callable[[S], S] | None = None,
     ) -> Listing[S]:
-        """Give a whole listing; pages and ids of those to `remember` are kept for the next time."""
+        """Give a whole listing, of each object what is `kept`; pages to `remember` spare the next asking."""
         codec = (await self.dialect()).codec
 
         async def fetch(skip: int, limit: int) -> Page[S]:
@@ -300,6 +317,8 @@ class VenClient:
                 decoded = codec.decode_list(kind, answer.body)
             except WireError as error:
                 raise self._talk.broken(answer, error) from error
+            if kept is not None:
+                decoded = msgspec_replace(decoded, items=[kept(one) for one in decoded.items])
             if remember:
                 self._pages.keep(key, answer.headers.get("ETag"), decoded)
             return Page(decoded, changed=held is not None)

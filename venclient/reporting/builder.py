@@ -1,24 +1,21 @@
 """From an obligation and what was measured to the report: pure.
 
-A value that is not known is left out, never written as zero; where the report holds a single payload
-type, DATA_QUALITY beside it (or alone) says MISSING or ESTIMATED. Whatever is left out is said.
+A value that is not known is left out, never written as zero. DATA_QUALITY stands beside a value that is
+not sound wherever the standard lets it: next to a single payload (User Guide 7.8). Where a report holds
+several payload types, an interval of which only one is known has it too; parts of intervals (and open
+ones) are told apart, so that each unsound value has its own. Whatever is left out is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
+from types import MappingProxyType
 
-import msgspec
-
-from venclient.model.reading import Measure, Quality
-from venclient.openadr.duration import Duration
+from venclient.model.reading import Quality
 from venclient.openadr.enumerations import AGGREGATED_REPORT, REPORT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import (
-    Interval,
-    IntervalPeriod,
     Report,
     ReportDescriptor,
     ReportPayloadDescriptor,
@@ -26,15 +23,29 @@ from venclient.openadr.objects import (
     Value,
     ValuesMap,
 )
-from venclient.openadr.times import format_time
-from venclient.reporting.obligations import Obligation, Span
-from venclient.reporting.payloads import DECIMALS, MISSING, BuildOptions, Column, Sample, column
+from venclient.reporting.baseline import METHOD, Measures
+from venclient.reporting.columns import column, completed
+from venclient.reporting.grids import INTERVALS, OPEN_INTERVALS, SUB_INTERVALS, cadence_s, of_other_days
+from venclient.reporting.needs import cells_of, like_days_of, now_of
+from venclient.reporting.obligations import Obligation
+from venclient.reporting.payloads import (
+    DECIMALS,
+    MISSING,
+    BuildOptions,
+    Column,
+    Facts,
+    Sample,
+    Seen,
+    Setpoints,
+)
+from venclient.reporting.shapes import Shape, Told
+from venclient.reporting.targets import Reportable, resources_of
+
+__all__ = ["DATA_QUALITY", "INTERVALS", "Built", "MeasureKey", "Measures", "Reportable", "build_report"]
 
 DATA_QUALITY = "DATA_QUALITY"
-INTERVALS = "INTERVALS"
 
 MeasureKey = tuple[str, datetime, datetime]
-Measures = Mapping[MeasureKey, Measure]
 
 _QUALITY = {
     Quality.GOOD: "OK",
@@ -43,68 +54,53 @@ _QUALITY = {
     Quality.OUT_OF_RANGE: "BAD",
     Quality.MISSING: "MISSING",
 }
+_FLAGS = {quality: ValuesMap(type=DATA_QUALITY, values=[told]) for quality, told in _QUALITY.items()}
 
-
-class Reportable(msgspec.Struct, frozen=True):
-    """A site's resource as reports name it; `targets` are those that the VTN granted to its object."""
-
-    resource_id: str
-    resource_name: str
-    targets: frozenset[str] = frozenset()
+_NO_SETPOINTS: Setpoints = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Built:
-    """A report, None when nothing can be said, and one sentence for each thing that was left out."""
+    """A report, None when nothing can be said, and one sentence for each thing that was left out.
+
+    `methods` say how values that nobody measured were made, a sentence each.
+    """
 
     report: Report | None
     omissions: tuple[str, ...] = ()
-
-
-def resources_of(
-    descriptor_targets: Collection[str] | None,
-    event_targets: Collection[str],
-    resources: Sequence[Reportable],
-    options: BuildOptions,
-) -> list[Reportable]:
-    """Give the resources that a descriptor asks for, among those that the event is meant for.
-
-    A target names resources by the targets granted to their objects, or by name; targets of the VEN
-    as a whole stand for all. Event targets that match nothing here do not restrict: the VTN showed
-    us the event all the same.
-    """
-    meant = _matching(event_targets, resources, options) or list(resources)
-    return _matching(descriptor_targets, meant, options) if descriptor_targets else meant
-
-
-def _matching(
-    targets: Collection[str], resources: Sequence[Reportable], options: BuildOptions
-) -> list[Reportable]:
-    wanted = frozenset(targets)
-    matched = [one for one in resources if one.resource_name in wanted or wanted & one.targets]
-    if not matched and wanted & options.ven_targets:
-        return list(resources)
-    return matched
+    methods: tuple[str, ...] = ()
 
 
 def build_report(
-    obligation: Obligation, resources: Sequence[Reportable], measures: Measures, options: BuildOptions
+    obligation: Obligation,
+    resources: Sequence[Reportable],
+    measures: Measures,
+    options: BuildOptions,
+    setpoints: Setpoints = _NO_SETPOINTS,
 ) -> Built:
     """Give the report that `obligation` asks for on `resources`, as far as `measures` tell.
 
-    `measures` are by (resource_id, start, end) over the obligation's spans; absent means unknown.
+    `measures` are by (resource_id, start, end), as `needs` asks for them; absent means unknown.
+    `setpoints` are those that were in force, by resource id; absent means unknown.
     """
-    return _Builder(obligation, measures, options).build(resources)
+    return _Builder(obligation, measures, options, setpoints).build(resources)
 
 
 class _Builder:
-    def __init__(self, obligation: Obligation, measures: Measures, options: BuildOptions) -> None:
+    def __init__(
+        self, obligation: Obligation, measures: Measures, options: BuildOptions, setpoints: Setpoints
+    ) -> None:
         self.owed = obligation
         self.measures = measures
         self.options = options
+        usual, now = like_days_of(obligation, options), now_of(obligation)
+        self.facts = Facts(measures, options, setpoints, usual, now)
         self.omissions: dict[str, None] = {}
         self.flagged = False
         self.asked_quality = any(d.payload_type == DATA_QUALITY for d in obligation.descriptors)
+        #: Intervals that carry their own periods may tell of one time twice, a payload each.
+        self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
+        self.shapes: dict[float, Shape] = {}
 
     def leave_out(self, sentence: str) -> None:
         self.omissions[f"event {self.owed.event_id}: {sentence}"] = None
@@ -115,30 +111,43 @@ class _Builder:
             for descriptor in self.owed.descriptors
             if descriptor.payload_type != DATA_QUALITY
             and (asked := self._asked(descriptor, resources))
-            and (made := self._column(descriptor)) is not None
+            and (made := self._column(descriptor, asked)) is not None
         ]
-        plain = [
-            (made, {one.resource_id for one in asked})
-            for made, asked in answered
-            if not made.descriptor.aggregate
-        ]
+        parts = self._plain(
+            [(made, asked) for made, asked in answered if not made.descriptor.aggregate], resources
+        )
+        sums = [(made, asked) for made, asked in answered if made.descriptor.aggregate]
+        # The same resources share a sum; descriptors over different ones are in reports of their own.
+        over = {tuple(one.resource_id for one in asked): asked for _, asked in sums}
+        for ids, asked in over.items():
+            same = [made for made, of in sums if tuple(one.resource_id for one in of) == ids]
+            parts.append(self._sum(_once(same), asked))
+        told = [part for part in parts if part is not None]
+        columns = [made for made, _ in answered]
+        report = self._report(columns, told) if told else None
+        methods = [f"{one.kind}: {METHOD}" for one in _once(columns) if of_other_days(one.descriptor)]
+        return Built(report, tuple(self.omissions), tuple(methods))
+
+    def _plain(
+        self, answered: Sequence[tuple[Column, list[Reportable]]], resources: Sequence[Reportable]
+    ) -> list[ReportResource | None]:
+        if not answered:
+            return []
+        if all(len(of) == len(resources) for _, of in answered):
+            everything = _once(made for made, _ in answered)
+            return [self._part(one, everything) for one in resources]
+        asked = [(made, {one.resource_id for one in of}) for made, of in answered]
+        columns_of: dict[tuple[bool, ...], list[Column]] = {}
         parts = []
         for one in resources:
-            mine = [made for made, ids in plain if one.resource_id in ids]
-            parts.append(self._part(one.resource_name, _once(mine), [one]))
-        sums = [(made, asked) for made, asked in answered if made.descriptor.aggregate]
-        if sums:
-            over = sums[0][1]
-            same = [made for made, asked in sums if asked == over]
-            if len(same) < len(sums):
-                self.leave_out("its aggregates are over different targets; only the first is sent")
-            parts.append(self._part(AGGREGATED_REPORT, _once(same), over))
-        told = [part for part in parts if part is not None]
-        report = self._report([made for made, _ in answered], told) if told else None
-        return Built(report, tuple(self.omissions))
+            mine = tuple(one.resource_id in ids for _, ids in asked)
+            if mine not in columns_of:
+                columns_of[mine] = _once(made for made, ids in asked if one.resource_id in ids)
+            parts.append(self._part(one, columns_of[mine]))
+        return parts
 
     def _asked(self, descriptor: ReportDescriptor, resources: Sequence[Reportable]) -> list[Reportable]:
-        asked = resources_of(descriptor.targets, self.owed.event_targets, resources, self.options)
+        asked = resources_of(descriptor.targets, self.owed.event_targets, resources, self.options.ven_targets)
         if not asked:
             of = (
                 f"targets {descriptor.targets}, which no resource has"
@@ -172,9 +181,9 @@ class _Builder:
             resources=parts,
         )
 
-    def _column(self, descriptor: ReportDescriptor) -> Column | None:
+    def _column(self, descriptor: ReportDescriptor, asked: Sequence[Reportable]) -> Column | None:
         kind, reading = descriptor.payload_type, descriptor.reading_type
-        made = column(descriptor, self.options)
+        made = column(completed(descriptor, asked), self.options)
         if made is None:
             ahead = "" if descriptor.historical else " ahead of time"
             self.leave_out(f"{kind}{f' ({reading})' if reading else ''}{ahead} cannot be reported yet")
@@ -186,48 +195,93 @@ class _Builder:
             self.leave_out(f"{kind} is asked for in {descriptor.units}; it is sent in {made.units}")
         return made
 
-    def _part(self, name: str, columns: Sequence[Column], of: Sequence[Reportable]) -> ReportResource | None:
-        single = len(columns) == 1
-        told: list[tuple[Span, list[ValuesMap]]] = []
-        for span in self.owed.spans if columns else ():
-            payloads: list[ValuesMap] = []
-            for made in columns:
-                sample = self._allowed(name, made, self._sample(made, of, span), single)
-                if sample.value is not None:
-                    payloads.append(_payload(made.kind, made.told(sample.value)))
-                if single and (self.asked_quality or sample.quality is not Quality.GOOD):
-                    payloads.append(_payload(DATA_QUALITY, _QUALITY[sample.quality]))
-                    self.flagged = True
-            if payloads:
-                told.append((span, payloads))
-        return _resource(name, told, self.owed.descriptors[0].report_intervals) if told else None
+    def _shape(self, together: Sequence[Reportable], every_s: float) -> Shape:
+        shape = self.shapes.get(every_s)
+        if shape is None:
+            cells = cells_of(self.owed, together, self.options)
+            shape = self.shapes[every_s] = Shape(cells, self.owed.descriptors[0].report_intervals)
+        return shape
 
-    def _sample(self, made: Column, of: Sequence[Reportable], span: Span) -> Sample:
-        samples = []
-        for one in of:
-            measure = self.measures.get((one.resource_id, span.start, span.end))
-            samples.append(MISSING if measure is None else made.sample(measure))
-        if not made.descriptor.aggregate:
-            return samples[0]
-        known = [sample.value for sample in samples if sample.value is not None]
-        if not known:
-            return MISSING
-        good = all(sample.quality is Quality.GOOD for sample in samples)
-        quality = Quality.GOOD if good else Quality.ESTIMATED
-        return Sample(sum(known), quality, partial=len(known) < len(samples))
+    def _part(self, one: Reportable, columns: Sequence[Column]) -> ReportResource | None:
+        """Give what is told of one resource."""
+        if not columns:
+            return None
+        shape = self._shape((one,), one.interval_s or self.options.sub_interval_s)
+        facts, measures = self.facts, self.measures
+        name, resource_id = one.resource_name, one.resource_id
+        single = columns[0] if len(columns) == 1 else None
+        told: list[Told] = []
+        for place, span in enumerate(shape.cells):
+            seen = Seen(one, span, measures.get((resource_id, span.start, span.end)), facts)
+            if single is not None:
+                self._single(name, place, single, single.sample(seen), told)
+            else:
+                self._several(name, place, [(made, made.sample(seen)) for made in columns], told)
+        return shape.resource(name, told) if told else None
 
-    def _allowed(self, name: str, made: Column, sample: Sample, single: bool) -> Sample:
+    def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
+        """Give what is told of several resources together."""
+        shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
+        told: list[Told] = []
+        for place, span in enumerate(shape.cells):
+            seen = [
+                Seen(one, span, self.measures.get((one.resource_id, span.start, span.end)), self.facts)
+                for one in over
+            ]
+            samples = [(made, _added([made.sample(one) for one in seen])) for made in columns]
+            if len(samples) == 1:
+                self._single(AGGREGATED_REPORT, place, *samples[0], told)
+            else:
+                self._several(AGGREGATED_REPORT, place, samples, told)
+        return shape.resource(AGGREGATED_REPORT, told) if told else None
+
+    def _single(self, name: str, place: int, made: Column, found: Sample, told: list[Told]) -> None:
+        """Tell one payload type of an interval, with its quality beside it where it is not sound."""
+        sample = self._allowed(name, made, found)
+        payloads = []
+        if sample.value is not None:
+            payloads.append(ValuesMap(type=made.descriptor.payload_type, values=[made.told(sample.value)]))
+        if self.asked_quality or sample.quality is not Quality.GOOD:
+            payloads.append(_FLAGS[sample.quality])
+            self.flagged = True
+        told.append((place, payloads))
+
+    def _several(
+        self, name: str, place: int, samples: Sequence[tuple[Column, Sample]], told: list[Told]
+    ) -> None:
+        """Tell several payload types of an interval."""
+        allowed = [(made, self._allowed(name, made, found)) for made, found in samples]
+        known = [(made, sample) for made, sample in allowed if sample.value is not None]
+        if len(known) == 1:
+            self._single(name, place, *known[0], told)
+            return
+        together = []
+        for made, sample in known:
+            sound = sample.quality is Quality.GOOD and not self.asked_quality
+            if not sound and self.apart:
+                self._single(name, place, made, sample, told)
+            elif sample.partial:
+                # Too small a sum may only go out with its quality beside it.
+                self.leave_out(f"{made.kind} of {name} lacks a resource in some interval and is left out")
+            else:
+                together.append(ValuesMap(type=made.kind, values=[_value(made, sample)]))
+                if not sound and sample.quality is not Quality.GOOD:
+                    self.leave_out(
+                        f"{made.kind} of {name} is {_QUALITY[sample.quality]} in some interval, which the "
+                        "standard lets nobody say beside another payload type"
+                    )
+        if together:
+            told.append((place, together))
+
+    def _allowed(self, name: str, made: Column, sample: Sample) -> Sample:
         """Give the sample as it may be sent; MISSING, with the reason said, when it may not."""
-        if sample.value is None:
+        value = sample.value
+        if value is None:
             self.leave_out(f"{made.kind} of {name} is not known for some interval and left out")
             return sample
-        if sample.partial and not single:
-            # Too small a sum may only go out with its quality beside it.
-            self.leave_out(f"{made.kind} of {name} lacks a resource in some interval and is left out")
-            return MISSING
-        if made.signed or self.options.allow_negative or sample.value >= 0:
+        if made.signed or self.options.allow_negative or isinstance(value, bool | str) or value >= 0:
             return sample
-        if sample.value > -(10.0**-DECIMALS):
+        if value > -(10.0**-DECIMALS):
             return sample._replace(value=0.0)
         self.leave_out(
             f"{made.kind} of {name} is below zero in some interval and left out; "
@@ -236,51 +290,22 @@ class _Builder:
         return MISSING
 
 
+def _value(made: Column, sample: Sample) -> Value:
+    return None if sample.value is None else made.told(sample.value)
+
+
+def _added(samples: Sequence[Sample]) -> Sample:
+    known = [one.value for one in samples if isinstance(one.value, int | float)]
+    if not known:
+        return MISSING
+    good = all(one.quality is Quality.GOOD for one in samples)
+    quality = Quality.GOOD if good else Quality.ESTIMATED
+    return Sample(float(sum(known)), quality, partial=len(known) < len(samples))
+
+
 def _once(columns: Iterable[Column]) -> list[Column]:
     """Give one column per payload type: descriptors may differ in their targets only."""
     first: dict[str, Column] = {}
     for one in columns:
         first.setdefault(one.kind, one)
     return list(first.values())
-
-
-def _payload(kind: str, value: Value) -> ValuesMap:
-    return ValuesMap(type=kind, values=[value])
-
-
-def _resource(name: str, told: Sequence[tuple[Span, list[ValuesMap]]], ids: str) -> ReportResource:
-    """Give a resource's part; one period stands for all intervals where they are alike and without gaps."""
-    spans = [span for span, _ in told]
-    length = spans[0].end - spans[0].start
-    alike = all(
-        one.start == spans[0].start + index * length and one.end - one.start == length
-        for index, one in enumerate(spans)
-    )
-    own_ids = ids == "OPEN_INTERVALS"
-    each = not alike or ids != INTERVALS
-    return ReportResource(
-        resource_name=name,
-        interval_period=IntervalPeriod(start=format_time(spans[0].start), duration=_iso(length))
-        if alike
-        else None,
-        intervals=[
-            Interval(
-                id=index if own_ids else span.id,
-                interval_period=IntervalPeriod(
-                    start=format_time(span.start), duration=_iso(span.end - span.start)
-                )
-                if each
-                else None,
-                payloads=payloads,
-            )
-            for index, (span, payloads) in enumerate(told)
-        ],
-    )
-
-
-def _iso(length: timedelta) -> str:
-    minutes, seconds = divmod(length.days * 86_400 + length.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return str(
-        Duration(hours=hours, minutes=minutes, secs=seconds + Decimal(length.microseconds) / 1_000_000)
-    )

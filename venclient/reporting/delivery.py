@@ -1,123 +1,53 @@
 """Brings what is owed to the VTN: in order, each report once, through outages and crashes.
 
-One `step` plans what has fallen due and sends what waits; the gateway calls it, and asks `next_due`
-when to call again. Whether a report of unknown fate has arrived is asked at the VTN, by its name.
+One `step` plans what has fallen due, sends what waits and corrects what was told too early; the gateway
+calls it, and asks `next_due` when to call again. `posting.py` sends, `corrections.py` corrects.
 """
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import Protocol
+from functools import partial
 
 from venclient.clock import Clock
-from venclient.errors import VenError, VtnError, VtnProblem, WireError
-from venclient.model.reading import Measure
-from venclient.model.reporting import ReportingStatus
-from venclient.openadr.enumerations import AGGREGATED_REPORT
-from venclient.openadr.objects import Report
-from venclient.reporting.builder import Built, Reportable, build_report
+from venclient.openadr.objects import Program, Report
+from venclient.reporting.corrections import Corrections
 from venclient.reporting.eventbook import EventBook
-from venclient.reporting.outbox import Outbox, Row
-from venclient.reporting.payloads import BuildOptions
-from venclient.reporting.planner import Planner
-from venclient.utils import backoff_s
+from venclient.reporting.lateness import Span
+from venclient.reporting.means import (
+    Means,
+    Pause,
+    ReportListing,
+    ReportOptions,
+    ReportPort,
+    StepResult,
+    report_options,
+)
+from venclient.reporting.needs import Measuring
+from venclient.reporting.obligations import Agenda
+from venclient.reporting.outbox import Outbox
+from venclient.reporting.pace import Pace, spread_s
+from venclient.reporting.planner import Planned, Planner
+from venclient.reporting.posting import Listings, Posting
+from venclient.reporting.rows import Row
+from venclient.reporting.targets import Reportable
 
-log = logging.getLogger("venclient.reporting")
-
-#: Gives a Measure per (resource id, start, end) for each resource over each interval of the grid.
-Measuring = Callable[
-    [Sequence[str], Sequence[tuple[datetime, datetime]]],
-    Awaitable[Mapping[tuple[str, datetime, datetime], Measure]],
+__all__ = [
+    "Measuring",
+    "ReportListing",
+    "ReportOptions",
+    "ReportPort",
+    "Reporter",
+    "StepResult",
+    "report_options",
 ]
 
-
-class ReportListing(Protocol):
-    """Reports that the VTN holds; absence means something only when `complete`."""
-
-    @property
-    def items(self) -> Sequence[Report]:
-        """Give the reports."""
-        ...
-
-    @property
-    def complete(self) -> bool:
-        """True when every page was read."""
-        ...
-
-
-class ReportPort(Protocol):
-    """What is asked of the VTN; errors are those of `venclient.errors` under VtnError."""
-
-    async def create_report(self, report: Report) -> Report:
-        """Send a report and give it as the VTN stored it."""
-        ...
-
-    async def update_report(self, report_id: str, report: Report) -> Report:
-        """Replace a report and give it as the VTN stored it."""
-        ...
-
-    async def reports(self, event_id: str | None = None, client_name: str | None = None) -> ReportListing:
-        """List this client's reports on an event."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportOptions(BuildOptions):
-    """How reports are made and sent.
-
-    `settle_s` is how long after a window's end late samples are waited for. One step sends at most
-    `batch` reports. After a failure the next attempt waits from `retry_base_s` on, doubling up to
-    `retry_cap_s`. Rows that are done with are kept for `keep_days`.
-    """
-
-    settle_s: float = 2.0
-    batch: int = 50
-    retry_base_s: float = 2.0
-    retry_cap_s: float = 300.0
-    keep_days: float = 30.0
-
-
-@dataclass
-class StepResult:
-    """What one step did, in numbers of reports; `notes` are sentences that were not said before.
-
-    `statuses` tell by resource id how reporting stands where this step changed it.
-    `held` is True when the VTN or the store could not be used, and what waits has to wait on.
-    """
-
-    owed: int = 0
-    sent: int = 0
-    refused: int = 0
-    unmet: int = 0
-    superseded: int = 0
-    held: bool = False
-    notes: list[str] = field(default_factory=list)
-    statuses: dict[str, ReportingStatus] = field(default_factory=dict)
-
-    def tell(self, resource_ids: Iterable[str], status: ReportingStatus) -> None:
-        """Note how it stands for some resources; the later word of a step counts."""
-        for id_ in resource_ids:
-            self.statuses[id_] = replace(status, resource_id=id_)
-
-
-class _Next(Enum):
-    """Whether the row after this one may be tried."""
-
-    GO_ON = "go on"
-    HOLD = "hold"
-
-
-#: A server error for one report holds the queue this often; then it may be that report's own fault.
-_HOLD_ATTEMPTS = 3
-#: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
-_ON_THE_WAY = (*range(300, 400), 407)
-_BUG_WAIT_S = 300.0
 _PRUNE_EVERY_S = 3600.0
+#: So many rows are given up in one commit.
+_GIVEN_UP = 500
 
 
 class Reporter:
@@ -138,38 +68,99 @@ class Reporter:
         *,
         rng: random.Random | None = None,
     ) -> None:
-        self.resources = resources
-        self.options = options
+        self._means = Means(
+            outbox,
+            eventbook,
+            port,
+            measure,
+            clock,
+            rng or random.Random(),  # noqa: S311  jitter, not secrecy
+            resources,
+            options,
+            Pause(clock),
+            Pace(clock, options.rate_per_s),
+            outbox.view.reported(),
+        )
         self._outbox = outbox
-        self._book = eventbook
-        self._port = port
-        self._measure = measure
         self._clock = clock
-        self._rng = rng or random.Random()  # noqa: S311  jitter, not secrecy
-        self._planner = Planner(outbox, eventbook, client_name=options.client_name)
-        # By the monotonic clock: a wall clock that is set back must not prolong a pause.
-        self._paused_until_s: float | None = None
-        self._not_found_since: dict[str, datetime] = {}
-        self._bugs: set[str] = set()
-        self._failures = 0
-        self._omitted: dict[tuple[str, str], frozenset[str]] = {}
+        self._planner = self._new_planner()
+        self._posting = Posting(self._means)
+        self._corrections = Corrections(self._means)
+        self._spread = timedelta(seconds=spread_s(options.client_name, options.jitter_s))
+        #: Held by whoever begins a commit on the event loop and ends it beside it.
+        self._writing = asyncio.Lock()
         self._pruned_at: float | None = None
 
+    def _new_planner(self) -> Planner:
+        options = self._means.options
+        return Planner(
+            self._outbox,
+            self._means.book,
+            client_name=options.client_name,
+            rules=options.rules,
+            adhoc_s=options.adhoc_s,
+        )
+
+    def note_change(self, at: datetime) -> None:
+        """Note that the state of something that is reported changed: reports at will fall due."""
+        self._planner.note_change(at)
+
+    def agendas(self) -> list[tuple[Agenda, Program | None]] | None:
+        """Give what each known event asks for, with its program; None while changes wait to be seen."""
+        return self._planner.agendas()
+
+    @property
+    def resources(self) -> Sequence[Reportable]:
+        """Give the resources that are reported on."""
+        return self._means.resources
+
+    @resources.setter
+    def resources(self, resources: Sequence[Reportable]) -> None:
+        self._means.resources = resources
+
+    @property
+    def options(self) -> ReportOptions:
+        """Give how reports are made and sent."""
+        return self._means.options
+
+    @options.setter
+    def options(self, options: ReportOptions) -> None:
+        self._means.options = options
+
+    @property
+    def reported(self) -> datetime | None:
+        """Give until when reports have told what was; None while none has."""
+        return self._means.reported
+
     async def step(self) -> StepResult:
-        """Plan what has fallen due and send what waits, oldest first; StoreError when the outbox fails."""
-        now = self._clock.now()
+        """Plan what has fallen due, send what waits, correct what was late; StoreError: the outbox fails."""
         result = StepResult()
-        planned = self._planner.plan(now - timedelta(seconds=self.options.settle_s), now)
+        now = self._clock.now()
+        planned = await self._plan(now)
         result.owed, result.superseded = planned.owed, planned.superseded
         for problem in planned.problems:
-            self._say(result, problem)
-        self._prune(now)
-        if self._pause_left_s() > 0:
+            result.say(problem)
+        if self._outbox.view.has_untold():
+            await self._posting.tell_apart()
+        await self._corrections.settle()
+        await self._keep_house(now, result)
+        if self._means.pause.left_s() > 0:
             result.held = True
             return result
         if self.resources:
-            await self._send(result)
+            listings: Listings = {}
+            result.held = not (
+                await self._posting.send(listings, result, self._room())
+                and await self._corrections.send(partial(self._find, listings), result, self._room())
+            )
         return result
+
+    async def late(self, late: Mapping[str, Span]) -> None:
+        """Take note of readings that came for a time that was told already, by resource id.
+
+        When this returns they are not forgotten, whatever happens; StoreError when they may be.
+        """
+        await self._corrections.note(late, self._writing)
 
     def next_due(self) -> datetime | None:
         """Give when a step would next have something to do; None when nothing is in sight.
@@ -177,194 +168,79 @@ class Reporter:
         Never earlier than the next attempt after a failure. New events are the caller's to notice.
         """
         coming = self._planner.next_due()
-        moments = [coming + timedelta(seconds=self.options.settle_s)] if coming else []
-        attempt = self._outbox.next_attempt() if self.resources else None
-        if attempt is not None:
-            moments.append(attempt)
+        now = self._clock.now()
+        moments = [coming + self._settle] if coming else []
+        attempts = [self._outbox.next_attempt(), self._corrections.next_attempt()] if self.resources else []
+        wait = timedelta(seconds=self._means.pace.wait_s())
+        moments += [max(attempt, now + wait) for attempt in attempts if attempt is not None]
+        settles_in_s = self._corrections.settles_in_s()
+        if settles_in_s is not None:
+            moments.append(now + timedelta(seconds=settles_in_s))
         if not moments:
             return None
-        soonest = min(moments)
-        return max(soonest, self._clock.now() + timedelta(seconds=self._pause_left_s()))
+        return max(min(moments), now + timedelta(seconds=self._means.pause.left_s()))
 
-    def _pause_left_s(self) -> float:
-        return max(0.0, (self._paused_until_s or 0.0) - self._clock.monotonic())
+    @property
+    def _settle(self) -> timedelta:
+        return timedelta(seconds=self.options.settle_s) + self._spread
 
-    async def _send(self, result: StepResult) -> None:
-        held: dict[str, ReportListing] = {}
-        for row in self._outbox.due(self._clock.now(), self.options.batch):
-            if await self._deliver(row, held, result) is _Next.HOLD:
-                result.held = True
-                return
-
-    async def _deliver(self, row: Row, held: dict[str, ReportListing], result: StepResult) -> _Next:
-        current = self._outbox.get(row.key)
-        if current is None or current.state != row.state:
-            return _Next.GO_ON  # dropped with its event while the rows before it were sent
-        try:
-            if row.state == "sending" and await self._settled(row, held, result):
-                return _Next.GO_ON
-            built = await self._build(row)
-        except VenError as error:
-            return self._failed(row, error, ambiguous=row.state == "sending")
-        except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
-            return self._broken(row, error, result)
-        self._tell_omissions(row, built.omissions, result)
-        if built.report is None:
-            reason = "; ".join(built.omissions) or "nothing is known of these intervals"
-            self._outbox.unmet(row.key, reason, self._clock.now())
-            result.unmet += 1
-            result.tell(self._ids(), ReportingStatus(resource_id="", state="unmet", detail=reason))
-            return _Next.GO_ON
-        return await self._post(row, built.report, held, result)
-
-    async def _post(
-        self, row: Row, report: Report, held: dict[str, ReportListing], result: StepResult
-    ) -> _Next:
-        self._outbox.sending(row.key, self._clock.now())
-        try:
-            stored = await self._port.create_report(report)
-        except VtnProblem as problem:
-            if problem.transient or problem.status in _ON_THE_WAY:
-                return self._failed(row, problem, ambiguous=problem.ambiguous)
-            return await self._answered_no(row, problem, held, result)
-        except WireError as error:
-            return self._refuse(row, error, result)
-        except VtnError as error:
-            return self._failed(row, error, ambiguous=error.ambiguous)
-        self._sent(row, stored.id, report, result)
-        return _Next.GO_ON
-
-    async def _build(self, row: Row) -> Built:
-        owed = row.obligation
-        grid = [(span.start, span.end) for span in owed.spans]
-        measures = await self._measure([one.resource_id for one in self.resources], grid)
-        return build_report(owed, self.resources, measures, self.options)
-
-    async def _settled(self, row: Row, held: dict[str, ReportListing], result: StepResult) -> bool:
-        """Ask the VTN for a report of unknown fate; True when it has it. VtnError when it cannot tell."""
-        event_id = row.obligation.event_id
-        if event_id not in held:
-            held[event_id] = await self._port.reports(event_id, self.options.client_name)
-        listing = held[event_id]
-        for report in listing.items:
-            if report.report_name == row.key:
-                self._sent(row, report.id, report, result)
-                return True
-        if not listing.complete:
-            raise VtnError(
-                "could not list all reports, so that it is open whether one has arrived",
-                subject=row.key,
-                transient=True,
-            )
-        return False
-
-    async def _answered_no(
-        self, row: Row, problem: VtnProblem, held: dict[str, ReportListing], result: StepResult
-    ) -> _Next:
-        """Take a definite no: the name may be there already, or the event gone; else it is a refusal."""
-        event_id = row.obligation.event_id
-        if problem.is_conflict:
-            held.pop(event_id, None)
+    async def _plan(self, now: datetime) -> Planned:
+        # The planner looks at the event book, so it works on the event loop; only the card is waited for.
+        async with self._writing:
+            self._outbox.begin()
             try:
-                there = await self._settled(row, held, result)
-            except VenError as error:
-                return self._failed(row, error, ambiguous=True)
-            return _Next.GO_ON if there else self._refuse(row, problem, result)
-        if not problem.is_not_found:
-            return self._refuse(row, problem, result)
-        if self._book.listed is not None and event_id not in self._book.events:
-            reason = f"the VTN no longer knows the event ({problem})"
-            result.superseded += self._outbox.drop_event(event_id, reason, self._clock.now())
-            self._say(result, f"event {event_id}: {reason}; its reports are dropped")
-            return _Next.GO_ON
-        # The event has gone, or the address is wrong for the moment: a whole listing will tell.
-        since = self._not_found_since.setdefault(row.key, self._clock.now())
-        if self._book.listed is not None and self._book.listed > since:
-            return self._refuse(row, problem, result)
-        return self._failed(row, problem, ambiguous=False)
+                planned = self._planner.plan(now - self._settle, now)
+                await self._means.write(self._outbox.commit)
+            except BaseException:
+                self._outbox.roll_back()
+                # What it remembers of this round was not written.
+                self._planner = self._new_planner()
+                raise
+        return planned
 
-    def _broken(self, row: Row, error: Exception, result: StepResult) -> _Next:
-        """Put a row off that we stumble over ourselves, and let the others pass."""
-        now = self._clock.now()
-        said = f"report {row.key} cannot be made: unexpected {type(error).__name__} (a bug; please report it)"
-        until = now + timedelta(seconds=_BUG_WAIT_S)
-        self._outbox.retry_later(row.key, said, until, now, ambiguous=row.state == "sending")
-        if type(error).__name__ not in self._bugs:
-            self._bugs.add(type(error).__name__)
-            log.error("%s", said, exc_info=error)
-            result.notes.append(said)
-        return _Next.GO_ON
+    def _room(self) -> int:
+        return self._means.pace.room(self.options.batch)
 
-    def _refuse(self, row: Row, error: VenError, result: StepResult) -> _Next:
-        self._outbox.refused(row.key, str(error), self._clock.now())
-        self._not_found_since.pop(row.key, None)
-        result.refused += 1
-        result.tell(self._ids(), ReportingStatus(resource_id="", state="refused", detail=str(error)))
-        self._say(result, f"report {row.key} was refused: {error}")
-        return _Next.GO_ON
+    async def _find(self, listings: Listings, row: Row) -> Report | None:
+        return await self._posting.find(row, listings)
 
-    def _ids(self, names: Collection[str] | None = None) -> list[str]:
-        """Give the ids of the resources with these names at the VTN; of all for None or a sum over them."""
-        every = names is None or AGGREGATED_REPORT in names
-        return [one.resource_id for one in self.resources if every or one.resource_name in (names or ())]
-
-    def _sent(self, row: Row, report_id: str | None, report: Report, result: StepResult) -> None:
-        now = self._clock.now()
-        self._outbox.sent(row.key, report_id, now)
-        result.sent += 1
-        status = ReportingStatus(
-            resource_id="", state="reported", last_report_at=now, last_report_name=row.key
-        )
-        result.tell(self._ids({part.resource_name for part in report.resources}), status)
-        if self._failures:
-            log.info("reports are delivered again")
-        self._not_found_since.pop(row.key, None)
-        self._failures, self._paused_until_s = 0, None
-
-    def _failed(self, row: Row, error: VenError, *, ambiguous: bool) -> _Next:
-        """Put a row off. All wait with it, so that order is kept, unless the fault may be its own."""
-        now = self._clock.now()
-        attempts = row.attempts + 1
-        alone = isinstance(error, VtnProblem) and error.status not in (404, 429, 503)
-        alone = alone and attempts >= _HOLD_ATTEMPTS
-        wait_s = backoff_s(
-            attempts - 1 if alone else self._failures,
-            self.options.retry_base_s,
-            self.options.retry_cap_s,
-            self._rng,
-        )
-        if isinstance(error, VtnProblem) and error.retry_after_s is not None:
-            wait_s = max(wait_s, error.retry_after_s)
-        until = now + timedelta(seconds=wait_s)
-        self._outbox.retry_later(row.key, str(error), until if alone else now, now, ambiguous=ambiguous)
-        if alone:
-            if attempts == _HOLD_ATTEMPTS:
-                log.warning("report %s keeps failing, others go before it: %s", row.key, error)
-            return _Next.GO_ON
-        if not self._failures:
-            log.warning("reports wait: %s", error)
-        self._failures += 1
-        self._paused_until_s = self._clock.monotonic() + wait_s
-        return _Next.HOLD
-
-    def _tell_omissions(self, row: Row, omissions: Sequence[str], result: StepResult) -> None:
-        """Say what was left out when it begins, not with every report."""
-        group = (row.obligation.event_id, row.obligation.group)
-        before = self._omitted.get(group, frozenset())
-        for sentence in omissions:
-            if sentence not in before:
-                self._say(result, sentence)
-        self._omitted[group] = frozenset(omissions)
-        for known in [known for known in self._omitted if known[0] not in self._book.events]:
-            del self._omitted[known]
-
-    def _say(self, result: StepResult, sentence: str) -> None:
-        log.warning("%s", sentence)
-        result.notes.append(sentence)
-
-    def _prune(self, now: datetime) -> None:
+    async def _keep_house(self, now: datetime, result: StepResult) -> None:
+        """Once an hour: give up what is too old, and forget what was done with long ago."""
         elapsed = self._clock.monotonic()
-        if self._pruned_at is None or elapsed - self._pruned_at >= _PRUNE_EVERY_S:
-            self._outbox.prune(now - timedelta(days=self.options.keep_days))
-            self._not_found_since.clear()
-            self._pruned_at = elapsed
+        if self._pruned_at is not None and elapsed - self._pruned_at < _PRUNE_EVERY_S:
+            return
+        days = self.options.give_up_days
+        limit = now - timedelta(days=days)
+        why = f"it could not be delivered in {days:g} days"
+        while True:
+            lost = await self._means.write(partial(self._outbox.give_up, limit, now, why, _GIVEN_UP))
+            result.lost += len(lost)
+            for sentence in _losses(lost, days):
+                result.say(sentence)
+            if len(lost) < _GIVEN_UP:
+                break
+        await self._means.write(
+            partial(
+                self._outbox.prune,
+                now - timedelta(days=self.options.keep_days),
+                coverage_before=now - timedelta(days=self.options.coverage_days),
+            )
+        )
+        self._posting.forget()
+        self._pruned_at = elapsed
+
+
+def _losses(lost: Sequence[Row], days: float) -> list[str]:
+    """Give a sentence for each event whose reports were given up."""
+    by_event: dict[str, list[Row]] = {}
+    for row in lost:
+        by_event.setdefault(row.obligation.event_id, []).append(row)
+    told = []
+    for event_id, rows in by_event.items():
+        first = min(row.obligation.start for row in rows)
+        last = max(row.obligation.end for row in rows)
+        told.append(
+            f"event {event_id}: {len(rows)} reports on {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC "
+            f"are lost: not delivered in {days:g} days (`ven reports list --state lost`)"
+        )
+    return told

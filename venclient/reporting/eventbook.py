@@ -61,7 +61,8 @@ class EventBook:
     """Events and programs in `path`, all of them in memory as well; only changes are written.
 
     `problems` names rows that could not be read; they are fetched anew from the VTN. `listed` is when
-    the events were last listed completely by this process, None before that.
+    the events were last listed completely by this process, None before that. `revision` is another number
+    whenever something has changed that reports may depend on.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -69,6 +70,7 @@ class EventBook:
         self._db = open_sqlite(path)
         self.problems: list[str] = []
         self.listed: datetime | None = None
+        self.revision = 0
         self._events: dict[str, Known] = {}
         self._programs: dict[str, Program] = {}
         self._seen_before: dict[str, tuple[datetime, datetime]] = {}
@@ -137,6 +139,8 @@ class EventBook:
         self._events.update(fresh)
         for id_ in gone:
             del self._events[id_]
+        if fresh or gone or (complete and self.listed is None):
+            self.revision += 1
         if complete:
             self.listed = now
         return changes
@@ -160,6 +164,7 @@ class EventBook:
         self._programs.update(fresh)
         for id_ in gone:
             del self._programs[id_]
+        self.revision += 1
         return True
 
     def _write(self, fresh: Mapping[str, Known], gone: Sequence[str]) -> None:

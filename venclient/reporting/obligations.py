@@ -12,9 +12,8 @@ numIntervals, frequency, and `repeat` for how many windows:
                                [---------------]
     historical=false     due at the window's start instead
 
-What the texts leave open is settled here: `numIntervals` left at -1 with a frequency and repetitions
-means the intervals since the last report; on an endless event "all" means one frequency, else one
-pattern; "the end" of an endless event is the end of its first window.
+Where the texts leave it open, `WindowRules` choose (`windows.py`). On an endless event "all" means one
+frequency, else one pattern; "the end" of an endless event is the end of its first window.
 """
 
 from __future__ import annotations
@@ -28,15 +27,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
+from venclient.errors import WireError
 from venclient.openadr.objects import Event, Program, ReportDescriptor
-from venclient.openadr.timeline import NEVER, Timeline, first_where, resolve
+from venclient.openadr.timeline import NEVER, Timeline, resolve
+from venclient.openadr.times import parse_time
+from venclient.reporting.adhoc import AtWill
+from venclient.reporting.descriptors import Group, begin_of, life_of, served
+from venclient.reporting.windows import USUAL_RULES, Window, WindowRules, Windows
 
 #: Before every date that an event can name.
 EVER = datetime.min.replace(tzinfo=UTC)
 
-#: More intervals in one report than this are a slip of whoever asks, and would hold up all else.
-MOST_INTERVALS = 100_000
+#: How often reports at will are made, unless something else is said.
+ADHOC_S = 900.0
 
 #: An event's id takes at most this much of a report's name (128 characters), else its digest does.
 _ID_ROOM = 64
@@ -55,7 +58,7 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
 
     `report_name` is the same each time it is worked out, differs between windows, descriptors and
     clients, and is the key under which the outbox remembers the report. `group` is the same for all
-    windows of the same descriptors.
+    windows of the same descriptors. `begins` is when the event itself does.
     """
 
     event_id: str
@@ -65,6 +68,7 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
     spans: tuple[Span, ...]
     due: datetime
     event_targets: tuple[str, ...] = ()
+    begins: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -83,24 +87,19 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Group:
-    """Descriptors that one report answers together (equal timing, no payload type twice)."""
-
-    descriptors: tuple[ReportDescriptor, ...]
-    digest: str
-
-
-@dataclass(frozen=True)
 class Agenda:
     """Everything an event will ever owe, worked out as far as it is looked at.
 
-    `problems` names what of the event cannot be served.
+    `problems` names what of the event cannot be served. `at_will` are the reports that fall due by
+    cadence and change (`adhoc.py`), which `falling_due` knows nothing of.
     """
 
     event: Event
     timeline: Timeline
     plans: tuple[tuple[Group, Windows], ...]
     problems: tuple[str, ...]
+    begins: datetime
+    at_will: tuple[tuple[Group, AtWill], ...] = ()
 
     def falling_due(
         self, *, first_seen: datetime, after: datetime | None, until: datetime
@@ -152,122 +151,50 @@ class Agenda:
                 spans.append(Span(slot.id, slot.start, slot.end))
         if not spans:
             return None
+        return self._named(group, tuple(spans), due)
+
+    def told_at_will(self, group: Group, start: datetime, end: datetime) -> Obligation:
+        """Give the report at will on [start, end), due at its end; a forecast is of as long after that."""
+        if not group.descriptors[0].historical:
+            return self._named(group, (Span(0, end, end + (end - start)),), end)
+        return self._named(group, (Span(0, start, end),), end)
+
+    def _named(self, group: Group, spans: tuple[Span, ...], due: datetime) -> Obligation:
         event_id = self.event.id or ""
         named = Obligation(
             event_id=event_id,
             report_name="",
             group=group.digest,
             descriptors=group.descriptors,
-            spans=tuple(spans),
+            spans=spans,
             due=due,
             event_targets=tuple(self.event.targets or ()),
+            begins=self.begins,
         )
         return replace(named, report_name=_name(event_id, group.digest, named.start, named.end))
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Intervals `first` to `last`, and when a report on them is due (None: never)."""
-
-    first: int
-    last: int
-    due: datetime | None
-
-
-class Windows:
-    """The windows of one timing on one timeline, in the order of their due times."""
-
-    def __init__(self, timing: ReportDescriptor, timeline: Timeline) -> None:
-        self._line = timeline
-        self._historical = timing.historical
-        s, r = timing.start_interval, timing.repeat
-        set_f = timing.frequency > 0
-        n = self._asked(timing, timeline)
-        self._n, self._f = n, timing.frequency if set_f else n
-        if not timing.historical:
-            self._first = max(s, 0)
-        elif s == -1:
-            at_end = r == 1 and not set_f and timeline.count is not None
-            self._first = max((timeline.count or 0) - n, 0) if at_end else 0
-        else:
-            self._first = s if s - n + 1 < 0 else s - n + 1
-        self.count = self._counted(r)
-        self._sorted: list[Window] | None = None
-        if not timeline.ordered and self.count is not None:
-            # Few by nature: only intervals that are written out one by one can step back in time.
-            windows = [self._made(k) for k in range(self.count)]
-            self._sorted = sorted(windows, key=lambda window: window.due or NEVER)
-
-    @staticmethod
-    def _asked(timing: ReportDescriptor, timeline: Timeline) -> int:
-        """Give numIntervals, with what -1 stands for."""
-        if timing.num_intervals != -1:
-            return timing.num_intervals
-        if timing.frequency > 0 and (timing.repeat != 1 or timeline.count is None):
-            return timing.frequency
-        return max(1, timeline.pattern if timeline.count is None else timeline.count)
-
-    @classmethod
-    def size_of(cls, timing: ReportDescriptor, timeline: Timeline) -> int:
-        """Give how many intervals the longest window has."""
-        asked = cls._asked(timing, timeline)
-        return asked if timeline.count is None else min(asked, timeline.count)
-
-    def _counted(self, repeat: int) -> int | None:
-        total = self._line.count
-        if total is None:
-            return None if repeat == -1 else repeat
-        if self._first >= total:
-            return 0
-        # The window that reaches the end is the last; a later one would only tell a part of it again.
-        beyond = max(0, total - self._n - self._first)
-        fitting = 1 + -(-beyond // self._f)
-        starting = 1 + (total - 1 - self._first) // self._f
-        fitting = min(fitting, starting)
-        return fitting if repeat == -1 else min(repeat, fitting)
-
-    def at(self, position: int) -> Window:
-        """Give the window at a position in the order of due times."""
-        return self._made(position) if self._sorted is None else self._sorted[position]
-
-    def due_by(self, moment: datetime) -> int:
-        """Give how many windows are due at `moment` or before."""
-        return first_where(lambda position: (self.at(position).due or NEVER) > moment, self.count)
-
-    def _made(self, k: int) -> Window:
-        first = self._first + k * self._f
-        last = first + self._n - 1
-        if self._line.count is not None:
-            last = min(last, self._line.count - 1)
-        if self._historical:
-            if self._line.ordered:
-                slot = self._line.at(last)
-                return Window(first, last, slot.end if slot else None)
-            ends = [slot.end for slot in map(self._line.at, range(first, last + 1)) if slot is not None]
-            known = [end for end in ends if end is not None]
-            return Window(first, last, max(known) if known and len(known) == len(ends) else None)
-        starts = (self._line.at(index) for index in range(first, last + 1))
-        slot = next((slot for slot in starts if slot is not None), None)
-        return Window(first, last, slot.start if slot else None)
-
-
-def agenda(event: Event, program: Program | None, *, anchor: datetime, client_name: str = "") -> Agenda:
+def agenda(
+    event: Event,
+    program: Program | None,
+    *,
+    anchor: datetime,
+    client_name: str = "",
+    rules: WindowRules = USUAL_RULES,
+    adhoc_s: float | None = ADHOC_S,
+) -> Agenda:
     """Give all that an event owes; the program's report payload descriptors supply missing units.
 
-    `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs.
+    `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs. Reports
+    at will are made every `adhoc_s` (None: only when a state changes).
     """
     timeline = resolve(event, anchor=anchor)
     problems = [f"event {event.id}: {problem}" for problem in timeline.problems]
-    served = []
-    for index, descriptor in enumerate(event.report_descriptors or ()):
-        trouble = _trouble(descriptor, timeline)
-        if trouble:
-            place = f"event {event.id}: reportDescriptors[{index}] ({descriptor.payload_type})"
-            problems.append(f"{place} {trouble}")
-        else:
-            served.append(_completed(descriptor, program))
-    plans = tuple((group, Windows(group.descriptors[0], timeline)) for group in _groups(served, client_name))
-    return Agenda(event, timeline, plans, tuple(problems))
+    groups, more = served(event, program, timeline, client_name=client_name, rules=rules, adhoc_s=adhoc_s)
+    begins = begin_of(timeline, _period_start(event), anchor)
+    plans = [(one, Windows(one.timing, timeline, rules)) for one in groups if one.timing]
+    at_will = [(one, life_of(event, timeline, begins, one.cadence_s)) for one in groups if not one.timing]
+    return Agenda(event, timeline, tuple(plans), (*problems, *more), begins, tuple(at_will))
 
 
 def owed(
@@ -279,81 +206,19 @@ def owed(
     after: datetime | None,
     until: datetime,
     client_name: str = "",
+    rules: WindowRules = USUAL_RULES,
 ) -> list[Obligation]:
     """Give the reports of an event that fall due in (after, until]; see `Agenda.falling_due`."""
-    plan = agenda(event, program, anchor=anchor, client_name=client_name)
+    plan = agenda(event, program, anchor=anchor, client_name=client_name, rules=rules)
     return list(plan.falling_due(first_seen=first_seen, after=after, until=until))
 
 
-def _trouble(descriptor: ReportDescriptor, timeline: Timeline) -> str | None:
-    """Give why a descriptor cannot be served, and what would be needed; None when it can."""
-    for name, value, least in (
-        ("startInterval", descriptor.start_interval, -1),
-        ("numIntervals", descriptor.num_intervals, -1),
-        ("frequency", descriptor.frequency, -1),
-        ("repeat", descriptor.repeat, -1),
-    ):
-        if value < least or (name == "numIntervals" and value == 0):
-            return f"has {name} {value}, which means nothing; -1 or more is expected"
-    if descriptor.frequency == 0:
-        return "asks for reports at will (frequency 0), which are not made yet"
-    if timeline.count == 0:
-        return "belongs to an event without intervals, so that no report falls due"
-    if timeline.count is not None and descriptor.start_interval >= timeline.count:
-        return f"starts at interval {descriptor.start_interval} of {timeline.count} (counted from 0)"
-    size = Windows.size_of(descriptor, timeline)
-    if size > MOST_INTERVALS:
-        return f"asks for {size} intervals in one report; {MOST_INTERVALS} are the most that are told"
-    return None
-
-
-def _completed(descriptor: ReportDescriptor, program: Program | None) -> ReportDescriptor:
-    """Give the descriptor with the units and reading type that it lacks, as its program declares them."""
-    for declared in (program.payload_descriptors or ()) if program else ():
-        if declared.object_type == EVENT_PAYLOAD_DESCRIPTOR:
-            continue
-        if declared.payload_type == descriptor.payload_type:
-            return replace(
-                descriptor,
-                units=descriptor.units or declared.units,
-                reading_type=descriptor.reading_type or declared.reading_type,
-            )
-    return descriptor
-
-
-def _groups(descriptors: Sequence[ReportDescriptor], client_name: str) -> list[Group]:
-    """Give descriptors that share a report: equal timing, and each payload type in one unit and reading."""
-    ranked: dict[tuple[object, ...], list[list[ReportDescriptor]]] = {}
-    for descriptor in descriptors:
-        lists = ranked.setdefault(_timing(descriptor), [])
-        for one in lists:
-            if all(_agree(descriptor, other) for other in one):
-                if descriptor not in one:
-                    one.append(descriptor)
-                break
-        else:
-            lists.append([descriptor])
-    return [
-        Group(tuple(one), hashlib.sha256(repr((client_name, timing, rank)).encode()).hexdigest()[:8])
-        for timing, lists in ranked.items()
-        for rank, one in enumerate(lists)
-    ]
-
-
-def _timing(descriptor: ReportDescriptor) -> tuple[object, ...]:
-    return (
-        descriptor.start_interval,
-        descriptor.num_intervals,
-        descriptor.historical,
-        descriptor.frequency,
-        descriptor.repeat,
-        descriptor.report_intervals,
-    )
-
-
-def _agree(a: ReportDescriptor, b: ReportDescriptor) -> bool:
-    """True unless one type is asked for in two units or readings, which one report could not tell apart."""
-    return a.payload_type != b.payload_type or (a.units, a.reading_type) == (b.units, b.reading_type)
+def _period_start(event: Event) -> datetime | None:
+    try:
+        start = parse_time(event.interval_period.start) if event.interval_period else None
+    except WireError:
+        return None
+    return start if isinstance(start, datetime) else None
 
 
 def _name(event_id: str, digest: str, start: datetime, end: datetime) -> str:

@@ -3,58 +3,46 @@
     owed ----> sending ----> sent            the VTN has it, under report_id
       ^           |--------> refused         the VTN said no, and why
       |           |--------> superseded      the event has gone, or asks for something else now
-      +-----------+          unmet           nothing is known that the report could say
+      |           |--------> unmet           nothing is known that the report could say
+      +-----------+          lost            given up, too old
         not sent, surely
 
 A row in state `sending` may or may not have reached the VTN: after a crash or a lost answer the VTN
 is asked for the report's name before it is sent again. The key of a row is the report's name.
+
+What came late for a row that is `sent` is kept in `corrections.py`, what rows that are pruned tell of
+each day in `ledger.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-import apsw
 import msgspec
 
 from venclient.errors import StoreError
+from venclient.reporting import ledger
+from venclient.reporting.layout import bits, moment, prepare, us
 from venclient.reporting.obligations import Obligation
-from venclient.sqlite_file import open_sqlite
+from venclient.reporting.rows import STATES, WAITING, OutboxView, Row, Rows, State
+from venclient.reporting.statefile import StateFile
+from venclient.reporting.targets import Reportable
 
-State = Literal["owed", "sending", "sent", "refused", "superseded", "unmet"]
-STATES: tuple[State, ...] = get_args(State)
+__all__ = ["STATES", "Bookmark", "Outbox", "Row", "State"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
+#: A longer story loses its middle: what came first, and the last, tell most.
+_STORY = 24
+_KEPT_FIRST = 8
+_LONGEST_TOLD = 300
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS outbox (
-    key TEXT PRIMARY KEY,
-    event_id TEXT NOT NULL,
-    obligation BLOB NOT NULL,              -- JSON
-    due INTEGER NOT NULL,                  -- this and the times below: microseconds since 1970, UTC
-    not_before INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    report_id TEXT,
-    last_error TEXT,
-    changed INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (due, key) WHERE state IN ('owed', 'sending');
-CREATE INDEX IF NOT EXISTS outbox_event ON outbox (event_id);
-CREATE INDEX IF NOT EXISTS outbox_changed ON outbox (changed);
-CREATE TABLE IF NOT EXISTS planned (
-    event_id TEXT PRIMARY KEY,
-    until INTEGER NOT NULL,                -- everything due up to here is in the outbox
-    digest TEXT NOT NULL                   -- of the event as it was then
-) WITHOUT ROWID;
-"""
-
-_COLUMNS = "key, obligation, due, not_before, state, attempts, report_id, last_error, changed"
+_TOLD = (
+    f"story = CASE WHEN json_array_length(coalesce(story, '[]')) >= {_STORY} "
+    f"THEN json_insert(json_remove(story, '$[{_KEPT_FIRST}]'), '$[#]', json_array(?, ?)) "
+    "ELSE json_insert(coalesce(story, '[]'), '$[#]', json_array(?, ?)) END"
+)
 
 
 class Bookmark(NamedTuple):
@@ -64,50 +52,26 @@ class Bookmark(NamedTuple):
     digest: str
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One report, owed or done with; `changed` is when it came to its state."""
+class Outbox(StateFile):
+    """The rows in `path`; one process sends them. Every method may raise StoreError, and any thread call it.
 
-    obligation: Obligation
-    due: datetime
-    not_before: datetime
-    state: State
-    attempts: int = 0
-    report_id: str | None = None
-    last_error: str | None = None
-    changed: datetime
-
-    @property
-    def key(self) -> str:
-        """Give the report's name."""
-        return self.obligation.key
-
-
-def _us(moment: datetime) -> int:
-    return (moment - _EPOCH) // _US
-
-
-def _moment(us: int) -> datetime:
-    return _EPOCH + us * _US
-
-
-class Outbox:
-    """The rows in `path`; one process writes them. Every method may raise StoreError.
-
-    Each change is on the card when the method returns. `problems` names rows that could not be read.
+    Each change is on the card when the method returns, or when the outermost `together` ends. `problems`
+    names rows that could not be read. `view` looks on without waiting for whoever writes.
     """
 
     def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
         self.problems: list[str] = []
-        self._path = str(path)
-        self._db = open_sqlite(path)
-        self._encode = msgspec.json.Encoder().encode
-        self._decode = msgspec.json.Decoder(Obligation).decode
-        with self._change():
-            self._db.execute(_SCHEMA)
+        self.rows = Rows(self.db, self._set_aside)
+        self._encode = msgspec.json.Encoder(order="deterministic").encode
+        with self.change():
+            prepare(self.db)
+        self.view = OutboxView(path)
 
     def close(self) -> None:
         """Close the file; nothing waits to be written."""
-        self._db.close()
+        self.view.close()
+        super().close()
 
     # What is owed
 
@@ -125,187 +89,309 @@ class Outbox:
         transaction, so that a crash neither loses a report nor doubles one.
         """
         new = 0
-        with self._change():
+        with self.change():
             for one in obligations:
-                due = _us(one.due)
-                self._db.execute(
-                    "INSERT INTO outbox (key, event_id, obligation, due, not_before, state, changed) "
-                    "VALUES (?, ?, ?, ?, ?, 'owed', ?) ON CONFLICT (key) DO UPDATE SET state = 'owed', "
-                    "obligation = excluded.obligation, not_before = excluded.not_before, "
-                    "changed = excluded.changed WHERE state = 'superseded'",
-                    (one.key, one.event_id, self._encode(one), due, due, _us(now)),
-                )
-                new += self._db.changes()
-            self._db.executemany(
+                new += self._owe(one, now)
+            self.db.executemany(
                 "INSERT INTO planned VALUES (?, ?, ?) ON CONFLICT (event_id) "
                 "DO UPDATE SET until = excluded.until, digest = excluded.digest",
-                [(event_id, _us(mark.until), mark.digest) for event_id, mark in (planned or {}).items()],
+                [(event_id, us(mark.until), mark.digest) for event_id, mark in (planned or {}).items()],
             )
         return new
+
+    def _owe(self, one: Obligation, now: datetime) -> int:
+        parts = self._states_of_parts(one.key)
+        if any(state != "superseded" for state in parts):
+            return 0  # its parts stand for it
+        if parts:
+            self.db.execute("DELETE FROM outbox WHERE owed_key = ? AND part > 0", (one.key,))
+        self._insert(one, one.key, 0, None, now, "owed")
+        return self.db.changes()
+
+    def _states_of_parts(self, owed_key: str) -> list[State]:
+        found = self.db.execute("SELECT state FROM outbox WHERE owed_key = ? AND part > 0", (owed_key,))
+        return [state for (state,) in found]
+
+    def _insert(
+        self,
+        one: Obligation,
+        owed_key: str,
+        part: int,
+        resources: int | None,
+        now: datetime,
+        told: str,
+        since: int | None = None,
+    ) -> None:
+        self.db.execute(
+            "INSERT INTO outbox (key, event_id, obligation, due, not_before, state, changed, owed_key, part, "
+            "start, until, spans, since, resources, story) "
+            "VALUES (?, ?, ?, ?, ?, 'owed', ?, ?, ?, ?, ?, ?, ?, ?, json_array(json_array(?, ?))) "
+            "ON CONFLICT (key) DO UPDATE SET state = 'owed', obligation = excluded.obligation, "
+            "due = excluded.due, not_before = excluded.not_before, changed = excluded.changed, "
+            "resources = excluded.resources, start = excluded.start, until = excluded.until, "
+            "spans = excluded.spans, since = excluded.since, last_error = NULL WHERE state = 'superseded'",
+            (
+                *(one.key, one.event_id, self._encode(one), us(one.due), us(one.due), us(now)),
+                *(owed_key, part, us(one.start), us(one.end), len(one.spans)),
+                *(us(now) if since is None else since, resources, us(now), told),
+            ),
+        )
+
+    def split(
+        self, row: Row, parts: Sequence[tuple[Obligation, Sequence[Reportable]]], now: datetime
+    ) -> None:
+        """Put the parts of an obligation, each with its resources, in the place of its row."""
+        with self.change():
+            self.db.execute("DELETE FROM outbox WHERE key = ? AND state = 'owed'", (row.key,))
+            if not self.db.changes():
+                return
+            numbers: dict[tuple[str, ...], int] = {}
+            for number, (one, resources) in enumerate(parts, 1):
+                ids = tuple(each.resource_id for each in resources)
+                if ids not in numbers:
+                    numbers[ids] = self._set_number(resources)
+                told = f"owed as part {number} of {len(parts)}"
+                self._insert(one, row.owed_key, number, numbers[ids], now, told, us(row.since))
+
+    def _set_number(self, resources: Sequence[Reportable]) -> int:
+        content = self._encode(list(resources))
+        self.db.execute("INSERT OR IGNORE INTO resource_sets (content) VALUES (?)", (content,))
+        found: int = self.db.execute("SELECT id FROM resource_sets WHERE content = ?", (content,)).get
+        return found
 
     def planned(self) -> dict[str, Bookmark]:
         """Give, per event, up to when everything that fell due is in the outbox."""
         found: list[tuple[Any, ...]]
-        with self._reading():
-            found = self._db.execute("SELECT event_id, until, digest FROM planned").fetchall()
-        return {event_id: Bookmark(_moment(until), digest) for event_id, until, digest in found}
+        with self.reading():
+            found = self.db.execute("SELECT event_id, until, digest FROM planned").fetchall()
+        return {event_id: Bookmark(moment(until), digest) for event_id, until, digest in found}
 
     def waiting(self, event_id: str) -> list[Row]:
         """Give the rows of an event that are not done with, by due time."""
-        return self._rows("WHERE event_id = ? AND state IN ('owed', 'sending') ORDER BY due, key", event_id)
+        with self.reading():
+            return self.rows.select(f"WHERE event_id = ? AND {WAITING} ORDER BY due, key", event_id)
 
     def of_event(self, event_id: str, *, after: datetime | None = None) -> list[Row]:
         """Give the rows of an event, by due time; those due after `after` only, when given."""
-        since = -(2**62) if after is None else _us(after)
-        return self._rows("WHERE event_id = ? AND due > ? ORDER BY due, key", event_id, since)
+        since = -(2**62) if after is None else us(after)
+        with self.reading():
+            return self.rows.select("WHERE event_id = ? AND due > ? ORDER BY due, key", event_id, since)
 
-    def due(self, now: datetime, limit: int = 100) -> list[Row]:
-        """Give the oldest rows, by due time, that are due and not waiting for a later attempt."""
-        return self._rows(
-            "WHERE state IN ('owed', 'sending') AND due <= ? AND not_before <= ? ORDER BY due, key LIMIT ?",
-            _us(now),
-            _us(now),
-            limit,
-        )
+    def due(
+        self, now: datetime, limit: int = 100, *, newest_first: bool = False, told_apart: bool = False
+    ) -> list[Row]:
+        """Give rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
 
-    def next_attempt(self) -> datetime | None:
-        """Give when the next row may be sent; None when none waits."""
-        with self._reading():
-            found = self._db.execute(
-                "SELECT min(max(due, not_before)) FROM outbox WHERE state IN ('owed', 'sending')"
-            ).get
-        return None if found is None else _moment(found)
+        The parts of one obligation come in their order either way; with `told_apart` only rows come of
+        which is known which resources they are about, or that may have been sent.
+        """
+        order = "due DESC" if newest_first else "due"
+        known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
+        with self.reading():
+            return self.rows.select(
+                f"WHERE {WAITING} {known} AND due <= ? AND not_before <= ? "
+                f"ORDER BY {order}, owed_key, part LIMIT ?",
+                *(us(now), us(now), limit),
+            )
+
+    def untold(self, limit: int) -> list[Row]:
+        """Give rows that wait and are not told apart by resources yet, oldest first."""
+        with self.reading():
+            return self.rows.select("WHERE state = 'owed' AND resources IS NULL ORDER BY due LIMIT ?", limit)
+
+    def about(self, key: str, resources: Sequence[Reportable]) -> None:
+        """Write down which resources a row is about."""
+        with self.change():
+            number = self._set_number(resources)
+            self.db.execute("UPDATE outbox SET resources = ? WHERE key = ?", (number, key))
+
+    def get(self, key: str) -> Row | None:
+        """Give the row of a report's name; None when there is none."""
+        with self.reading():
+            return next(iter(self.rows.select("WHERE key = ?", key)), None)
 
     # What becomes of it
 
-    def sending(self, key: str, now: datetime) -> None:
-        """Note that the report is about to be sent: from here on the VTN may have it."""
-        self._set(key, now, "state = 'sending', attempts = attempts + 1")
+    def sending(
+        self,
+        key: str,
+        now: datetime,
+        *,
+        resources: Sequence[Reportable] | None = None,
+        ask_at: datetime | None = None,
+    ) -> None:
+        """Note that the report, on `resources`, is about to be sent: from here on the VTN may have it.
 
-    def sent(self, key: str, report_id: str | None, now: datetime) -> None:
-        """Note that the VTN has the report, under `report_id`."""
-        self._set(key, now, "state = 'sent', last_error = NULL, report_id = ?", report_id)
+        Should nothing more be heard of it, the VTN is asked from `ask_at` on.
+        """
+        change = "state = 'sending', attempts = attempts + 1, not_before = max(not_before, ?)"
+        values: list[int] = [us(ask_at or now)]
+        with self.change():
+            if resources is not None:
+                change += ", resources = ?"
+                values.append(self._set_number(resources))
+            self.set(key, now, "to be sent", change, *values)
+
+    def not_sent(self, key: str, now: datetime) -> None:
+        """Note that the report was not sent after all, as another before it could not be."""
+        change = "state = 'owed', attempts = max(0, attempts - 1), not_before = ?"
+        self.set(key, now, "not sent: one before it could not be", change, us(now))
+
+    def sent(
+        self,
+        key: str,
+        report_id: str | None,
+        now: datetime,
+        *,
+        digest: bytes | None = None,
+        gaps: Mapping[int, Sequence[int]] | None = None,
+        told: str = "the VTN has it",
+    ) -> None:
+        """Note that the VTN has the report, under `report_id`: which body, and what it lacks.
+
+        `gaps` are places of intervals without a value, by the resource's place among the row's.
+        """
+        self.set(
+            *(key, now, told if report_id is None else f"{told}, as {report_id}"),
+            "state = 'sent', last_error = NULL, report_id = ?, digest = ?, gaps = ?, "
+            "sent_at = coalesce(sent_at, ?)",
+            *(report_id, digest, encoded_gaps(gaps or {}), us(now)),
+        )
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
         """Note that the VTN will not have the report; it stays in the list, with the reason."""
-        self._set(key, now, "state = 'refused', last_error = ?", reason)
+        self.set(key, now, f"refused: {reason}", "state = 'refused', last_error = ?", reason)
 
     def superseded(self, key: str, reason: str, now: datetime) -> None:
         """Note that nobody wants the report any more, and why."""
-        self._set(key, now, "state = 'superseded', last_error = ?", reason)
+        self.set(key, now, f"superseded: {reason}", "state = 'superseded', last_error = ?", reason)
 
     def unmet(self, key: str, reason: str, now: datetime) -> None:
         """Note that the report would say nothing, and why."""
-        self._set(key, now, "state = 'unmet', last_error = ?", reason)
+        self.set(key, now, f"unmet: {reason}", "state = 'unmet', last_error = ?", reason)
 
     def retry_later(
         self, key: str, reason: str, not_before: datetime, now: datetime, *, ambiguous: bool
     ) -> None:
         """Note a failed attempt; `ambiguous` keeps the row `sending`, as the VTN may have the report."""
         state = "sending" if ambiguous else "owed"
-        self._set(key, now, "state = ?, last_error = ?, not_before = ?", state, reason, _us(not_before))
+        change = "state = ?, last_error = ?, not_before = max(due, ?)"
+        fate = "it may have arrived all the same" if ambiguous else "it has not arrived"
+        self.set(key, now, f"{reason} ({fate})", change, state, reason, us(not_before))
+
+    def give_up(self, before: datetime, now: datetime, reason: str, limit: int = 1000) -> list[Row]:
+        """Give up what has been owed since before `before`, at most `limit` rows, and give these rows."""
+        with self.change():
+            old = self.rows.select(
+                f"WHERE {WAITING} AND due < ? AND since < ? ORDER BY due, owed_key, part LIMIT ?",
+                *(us(before), us(before), limit),
+            )
+            for row in old:
+                fate = "; it may have arrived" if row.state == "sending" else ""
+                said = f"{reason}{fate}" + (f"; last: {row.last_error}" if row.last_error else "")
+                self.set(row.key, now, f"given up: {said}", "state = 'lost', last_error = ?", said)
+        return old
+
+    def retry(self, key: str, now: datetime) -> bool:
+        """Owe a report again that was refused, unmet or lost; False when it is none of these."""
+        with self.change():
+            row = self.get(key)
+            if row is None or row.state not in ("refused", "unmet", "lost"):
+                return False
+            # What was given up while its fate was open is asked for before it is sent again.
+            open_fate = row.state == "lost" and (row.last_error or "").find("it may have arrived") >= 0
+            self.set(
+                *(key, now, "owed again, by hand", "state = ?, last_error = NULL, since = ?, not_before = ?"),
+                *("sending" if open_fate else "owed", us(now), max(us(row.due), us(now))),
+            )
+        return True
 
     def replan(self, obligation: Obligation, now: datetime) -> None:
         """Put what is owed now in the place of what was owed under the same key, if it still waits."""
-        with self._change():
-            self._db.execute(
-                "UPDATE outbox SET obligation = ?, due = ?, changed = ? WHERE key = ? AND state = 'owed'",
-                (self._encode(obligation), _us(obligation.due), _us(now), obligation.key),
+        with self.change():
+            parts = self._states_of_parts(obligation.key)
+            if parts and all(state == "owed" for state in parts):
+                self.db.execute("DELETE FROM outbox WHERE owed_key = ? AND part > 0", (obligation.key,))
+                self._insert(obligation, obligation.key, 0, None, now, "owed, as the event was modified")
+                return
+            self.db.execute(
+                "UPDATE outbox SET obligation = ?, due = ?, not_before = max(not_before, ?), start = ?, "
+                "until = ?, spans = ?, resources = NULL, changed = ? WHERE key = ? AND state = 'owed'",
+                (
+                    *(self._encode(obligation), us(obligation.due), us(obligation.due)),
+                    *(us(obligation.start), us(obligation.end), len(obligation.spans)),
+                    *(us(now), obligation.key),
+                ),
             )
 
     def drop_event(self, event_id: str, reason: str, now: datetime) -> int:
         """Supersede all that waits on an event that has gone, and forget its bookmark; give how many."""
-        with self._change():
-            self._db.execute(
-                "UPDATE outbox SET state = 'superseded', last_error = ?, changed = ? "
-                "WHERE event_id = ? AND state IN ('owed', 'sending')",
-                (reason, _us(now), event_id),
+        with self.change():
+            self.db.execute(
+                f"UPDATE outbox SET state = 'superseded', last_error = ?, changed = ?, {_TOLD} "  # noqa: S608
+                f"WHERE event_id = ? AND {WAITING}",
+                (reason, us(now), *_told(now, f"superseded: {reason}"), event_id),
             )
-            dropped = self._db.changes()
-            self._db.execute("DELETE FROM planned WHERE event_id = ?", (event_id,))
+            dropped = self.db.changes()
+            self.db.execute("DELETE FROM planned WHERE event_id = ?", (event_id,))
         return dropped
 
-    def prune(self, before: datetime) -> int:
-        """Forget rows that were done with before `before`; what is owed stays. Give how many went."""
-        with self._change():
-            self._db.execute(
-                "DELETE FROM outbox WHERE changed < ? AND state NOT IN ('owed', 'sending')", (_us(before),)
-            )
-            return self._db.changes()
+    def prune(self, before: datetime, *, coverage_before: datetime | None = None) -> int:
+        """Forget rows that were done with before `before`; what is owed stays. Give how many went.
 
-    # What can be told
+        What they tell of each day goes into the ledger, which forgets days before `coverage_before`.
+        """
+        with self.change():
+            return ledger.fold(self.db, self.rows, us(before), coverage_before)
+
+    # What can be told without waiting for a commit
 
     def counts(self) -> dict[State, int]:
         """Give how many rows are in each state."""
-        with self._reading():
-            found = dict(self._db.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
-        return {state: found.get(state, 0) for state in STATES}
+        return self.view.counts()
+
+    def next_attempt(self) -> datetime | None:
+        """Give when the next row may be sent; None when none waits."""
+        return self.view.next_attempt()
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:
         """Give the rows that changed last, newest first."""
-        if state is None:
-            return self._rows("ORDER BY changed DESC, key DESC LIMIT ?", limit)
-        return self._rows("WHERE state = ? ORDER BY changed DESC, key DESC LIMIT ?", state, limit)
+        return self.view.newest(limit, state=state)
 
-    def get(self, key: str) -> Row | None:
-        """Give the row of a report's name; None when there is none."""
-        return next(iter(self._rows("WHERE key = ?", key)), None)
+    # Its columns and story, for the modules of this stage
 
-    def _set(self, key: str, now: datetime, change: str, *values: str | int | None) -> None:
-        with self._change():
-            self._db.execute(
-                f"UPDATE outbox SET {change}, changed = ? WHERE key = ?",  # noqa: S608  our own words only
-                (*values, _us(now), key),
+    def set(self, key: str, now: datetime, told: str, change: str, *values: str | int | bytes | None) -> None:
+        """Bring a row to a state: change columns of it, and add to its story."""
+        self.tell(key, now, told, f"{change}, changed = ?", *values, us(now))
+
+    def tell(
+        self, key: str, now: datetime, told: str, change: str = "", *values: str | int | bytes | None
+    ) -> None:
+        """Add to a row's story, and change columns of it without bringing it to another state."""
+        with self.change():
+            columns = f"{change}, {_TOLD}" if change else _TOLD
+            self.db.execute(
+                f"UPDATE outbox SET {columns} WHERE key = ?",  # noqa: S608  our own words only
+                (*values, *_told(now, told), key),
             )
-            if not self._db.changes():
-                raise StoreError(f"no report {key!r} is in the outbox", subject=self._path)
-
-    def _rows(self, rest: str, *values: str | int) -> list[Row]:
-        found: list[tuple[Any, ...]]
-        with self._reading():
-            found = self._db.execute(f"SELECT {_COLUMNS} FROM outbox {rest}", values).fetchall()  # noqa: S608
-        rows = []
-        for key, obligation, due, not_before, state, attempts, report_id, error, changed in found:
-            try:
-                decoded = self._decode(obligation)
-            except msgspec.MsgspecError as problem:
-                # Whatever wrote it: one bad row must not hold up the others.
-                self._set_aside(key, state, f"cannot be read ({problem})")
-                continue
-            rows.append(
-                Row(
-                    obligation=decoded,
-                    due=_moment(due),
-                    not_before=_moment(not_before),
-                    state=state,
-                    attempts=attempts,
-                    report_id=report_id,
-                    last_error=error,
-                    changed=_moment(changed),
-                )
-            )
-        return rows
+            if not self.db.changes():
+                raise StoreError(f"no report {key!r} is in the outbox", subject=self.path)
 
     def _set_aside(self, key: str, state: State, reason: str) -> None:
         if state in ("owed", "sending"):
-            self.problems.append(f"{self._path}: report {key} {reason}; set aside as refused")
-            with self._change():
-                self._db.execute(
+            self.problems.append(f"{self.path}: report {key} {reason}; set aside as refused")
+            with self.change():
+                self.db.execute(
                     "UPDATE outbox SET state = 'refused', last_error = ? WHERE key = ?", (reason, key)
                 )
 
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        with self._reading(), self._db:
-            yield
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except apsw.Error as error:
-            raise StoreError(
-                f"the outbox cannot be used ({error})",
-                subject=self._path,
-                hint="check the disk's space and the file's permissions",
-            ) from error
+def _told(now: datetime, what: str) -> tuple[int, str, int, str]:
+    short = what if len(what) <= _LONGEST_TOLD else what[: _LONGEST_TOLD - 3] + "..."
+    return us(now), short, us(now), short
+
+
+def encoded_gaps(gaps: Mapping[int, Sequence[int]]) -> str | None:
+    """Give gaps as the column holds them."""
+    told = {str(place): bits(missing).hex() for place, missing in gaps.items() if missing}
+    return msgspec.json.encode(told).decode() if told else None

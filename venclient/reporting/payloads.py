@@ -1,14 +1,36 @@
-"""What each report payload type says of an interval: where its values come from, in which unit."""
+"""What each report payload type says of an interval: where its values come from, in which unit.
+
+This module has what meters tell; `abilities.py` has what a resource could do and is told to do,
+`forecast.py` what it would do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import datetime, tzinfo
+from typing import Literal, NamedTuple
 
-from venclient.model.reading import SOC_PERCENT, Measure, Quality
-from venclient.openadr.objects import ReportDescriptor
-from venclient.reporting.units import KW, KWH, PERCENT, QUANTITY_OF_BASE, base_of, converted, declared
+import msgspec
+
+from venclient.model.reading import SOC_PERCENT, Measure, Quality, Reading
+from venclient.openadr.objects import ReportDescriptor, Value
+from venclient.reporting.baseline import LikeDays, Measures
+from venclient.reporting.grids import SUB_INTERVAL_S
+from venclient.reporting.obligations import ADHOC_S, Span
+from venclient.reporting.targets import Reportable
+from venclient.reporting.units import (
+    KW,
+    KWH,
+    PERCENT,
+    QUANTITY_OF_BASE,
+    SUMMABLE,
+    base_of,
+    conversion,
+    declared,
+)
+from venclient.reporting.windows import USUAL_RULES, WindowRules
 
 #: Decimals kept: a millionth of a Wh, below every meter's resolution.
 DECIMALS = 9
@@ -21,7 +43,9 @@ class BuildOptions:
     `client_name` goes into each report. `allow_negative` sends net feed-in as negative USAGE and DEMAND.
     Energy is taken as known when readings vouch for `min_coverage` of an interval. `percent_of_full` is
     what a full battery is in PERCENT: 1.0 as in OpenADR 3.1, or 100.0 as in 3.0. `ven_targets` are those
-    granted to the VEN as a whole.
+    granted to the VEN as a whole. Parts of intervals are `sub_interval_s` long unless a resource says
+    otherwise; reports at will are made every `adhoc_s`, None for changes only. Days are those of `zone`,
+    None for the machine's own. `rules` say how descriptors are read.
     """
 
     client_name: str
@@ -29,128 +53,205 @@ class BuildOptions:
     min_coverage: float = 0.5
     percent_of_full: float = 1.0
     ven_targets: frozenset[str] = frozenset()
+    sub_interval_s: float = SUB_INTERVAL_S
+    adhoc_s: float | None = ADHOC_S
+    zone: tzinfo | None = None
+    rules: WindowRules = USUAL_RULES
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """A setpoint that was in force for a resource in [since, until), and what it does to it.
+
+    `value` is in `units`, where it is a number that has one.
+    """
+
+    value: Value
+    since: datetime
+    until: datetime | None = None
+    units: str | None = None
+    effect: Literal["curtailed", "heightened", "opted-out"] | None = None
+
+
+#: By resource id, in the order of time.
+Setpoints = Mapping[str, Sequence[InForce]]
 
 
 class Sample(NamedTuple):
     """One value in its base unit, None when unknown; `partial` for a sum that lacks a part."""
 
-    value: float | None
+    value: float | str | bool | None
     quality: Quality
     partial: bool = False
+
+    def times(self, factor: float) -> Sample:
+        """Give a number multiplied; anything else as it is."""
+        if self.value is None or isinstance(self.value, bool | str):
+            return self
+        return self._replace(value=self.value * factor)
 
 
 MISSING = Sample(None, Quality.MISSING)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a report is made of, besides the resources: all measures by (resource, start, end), and more.
+
+    `usual` gives baselines, None where no descriptor needs any. `now` is the newest span of time that was
+    measured before a forecast's window.
+    """
+
+    measures: Measures
+    options: BuildOptions
+    setpoints: Setpoints
+    usual: LikeDays | None = None
+    now: tuple[datetime, datetime] | None = None
+
+
+class Seen(NamedTuple):
+    """One interval of one resource as a column sees it; `measure` is None where nothing was measured."""
+
+    resource: Reportable
+    span: Span
+    measure: Measure | None
+    facts: Facts
+
+
 class Column(NamedTuple):
     """One payload type of a report: how it is declared, and how an interval's value is found.
 
-    `signed` is False where the standard wants 0 or more; `summable` where a sum over resources means
-    something.
+    `units` are None for values without any. `signed` is False where the standard wants 0 or more;
+    `summable` where a sum over resources means something.
     """
 
     descriptor: ReportDescriptor
-    units: str
+    units: str | None
     reading_type: str
-    sample: Callable[[Measure], Sample]
+    sample: Callable[[Seen], Sample]
     signed: bool
     summable: bool
+    factor: float
+    offset: float
 
     @property
     def kind(self) -> str:
         """Give the payload type."""
         return self.descriptor.payload_type
 
-    def told(self, value: float) -> float:
+    def told(self, value: float | str | bool) -> float | str | bool:
         """Give a value in its base unit as it goes into the report."""
-        return round(converted(value, self.units), DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
+        if type(value) is float or not isinstance(value, bool | str):
+            return round(value * self.factor + self.offset, DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
+        return value
 
 
-def column(descriptor: ReportDescriptor, options: BuildOptions) -> Column | None:
-    """Give how a descriptor is answered; None when it cannot be."""
-    make = _MAKERS.get(descriptor.payload_type)
-    if make is None or not descriptor.historical:
+Maker = Callable[[ReportDescriptor, str, BuildOptions], Column | None]
+
+
+def made(
+    descriptor: ReportDescriptor,
+    units: str | None,
+    reading_type: str,
+    sample: Callable[[Seen], Sample],
+    *,
+    signed: bool,
+    summable: bool,
+) -> Column:
+    """Give a column whose values are declared in `units`."""
+    return Column(descriptor, units, reading_type, sample, signed, summable, *conversion(units))
+
+
+def covered(measure: Measure, value: float | None, options: BuildOptions) -> Sample:
+    """Give a value that is known when readings vouch for enough of its interval."""
+    if value is None or measure.coverage < options.min_coverage:
+        return MISSING
+    return Sample(float(value), measure.quality) if math.isfinite(value) else MISSING
+
+
+def last_of(measure: Measure | None, quantity: str) -> Reading | None:
+    """Give the newest reading of an interval; what was read before it began tells nothing about its end."""
+    reading = measure.last.get(quantity) if measure is not None else None
+    if reading is None or measure is None or reading.time < measure.start:
         return None
-    return make(descriptor, (descriptor.reading_type or "DIRECT_READ").upper(), options)
+    return None if reading.quality is Quality.MISSING or not math.isfinite(reading.value) else reading
 
 
-def _usage(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
-    """Energy over the interval, net, in kWh."""
+def usage(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
+    """Energy over the interval, net, in kWh; estimated, what is not known is taken as the rest."""
+    units = declared(KWH, descriptor.units)
+    if wanted == "ESTIMATED":
+
+        def estimate(seen: Seen) -> Sample:
+            measure = seen.measure
+            kw = MISSING if measure is None else covered(measure, measure.mean_kw, options)
+            return kw.times(hours_of(seen.span))
+
+        return made(
+            descriptor, declared(KWH, descriptor.units), wanted, estimate, signed=False, summable=True
+        )
     if wanted not in ("DIRECT_READ", "SUMMED"):
         return None
 
-    def sample(measure: Measure) -> Sample:
-        return _covered(measure, measure.energy_kwh, options)
+    def sample(seen: Seen) -> Sample:
+        measure = seen.measure
+        return MISSING if measure is None else covered(measure, measure.energy_kwh, options)
 
-    units = declared(KWH, descriptor.units)
-    return Column(descriptor, units, "DIRECT_READ", sample, signed=False, summable=True)
+    return made(descriptor, units, wanted, sample, signed=False, summable=True)
 
 
-def _demand(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
+def demand(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
     """Power in kW: the mean over the interval, unless the peak is asked for; declared as what it is."""
     units = declared(KW, descriptor.units)
     if wanted == "PEAK":
 
-        def peak(measure: Measure) -> Sample:
-            return _covered(measure, measure.peak_kw, options)
+        def peak(seen: Seen) -> Sample:
+            measure = seen.measure
+            return MISSING if measure is None else covered(measure, measure.peak_kw, options)
 
         # The peaks of several resources fall at different moments, so their sum is nobody's peak.
-        return Column(descriptor, units, "PEAK", peak, signed=False, summable=False)
-    if wanted not in ("DIRECT_READ", "MEAN", "AVERAGE"):
+        return made(descriptor, units, "PEAK", peak, signed=False, summable=False)
+    if wanted not in ("DIRECT_READ", "MEAN", "AVERAGE", "ESTIMATED", "SUMMED"):
         return None
 
-    def mean(measure: Measure) -> Sample:
-        return _covered(measure, measure.mean_kw, options)
+    def mean(seen: Seen) -> Sample:
+        measure = seen.measure
+        return MISSING if measure is None else covered(measure, measure.mean_kw, options)
 
-    told = "AVERAGE" if wanted == "AVERAGE" else "MEAN"
-    return Column(descriptor, units, told, mean, signed=False, summable=True)
+    told = "MEAN" if wanted == "DIRECT_READ" else wanted
+    return made(descriptor, units, told, mean, signed=False, summable=True)
 
 
-def _reading(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
+def reading(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
     """What the meter showed last in the interval; the unit says what of it, the energy register if none."""
     base = base_of(descriptor.units) if descriptor.units else KWH
-    if wanted != "DIRECT_READ" or base is None:
+    if wanted not in ("DIRECT_READ", "SUMMED") or base is None or base not in QUANTITY_OF_BASE:
         return None
-    sample = _last(QUANTITY_OF_BASE[base], _scale_of(base, options))
+    sample = _last(QUANTITY_OF_BASE[base], scale_of(base, options))
     units = declared(base, descriptor.units)
-    return Column(descriptor, units, wanted, sample, signed=True, summable=base in (KWH, KW))
+    return made(descriptor, units, wanted, sample, signed=True, summable=base in SUMMABLE)
 
 
-def _charge_level(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
+def charge_level(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
     """State of charge at the end of the interval, in PERCENT."""
     if wanted != "DIRECT_READ":
         return None
-    sample = _last(SOC_PERCENT, _scale_of(PERCENT, options))
-    units = declared(PERCENT, descriptor.units)
-    return Column(descriptor, units, wanted, sample, signed=True, summable=False)
+    sample = _last(SOC_PERCENT, scale_of(PERCENT, options))
+    return made(descriptor, declared(PERCENT, descriptor.units), wanted, sample, signed=True, summable=False)
 
 
-def _scale_of(base: str, options: BuildOptions) -> float:
+def scale_of(base: str, options: BuildOptions) -> float:
+    """Give what 1 % of the readings is in a base unit that may be PERCENT."""
     return options.percent_of_full / 100 if base == PERCENT else 1.0
 
 
-def _covered(measure: Measure, value: float | None, options: BuildOptions) -> Sample:
-    known = value is not None and measure.coverage >= options.min_coverage
-    return Sample(value, measure.quality) if known else MISSING
+def hours_of(span: Span) -> float:
+    """Give an interval's length in hours."""
+    return (span.end - span.start).total_seconds() / 3600
 
 
-def _last(quantity: str, scale: float) -> Callable[[Measure], Sample]:
-    def sample(measure: Measure) -> Sample:
-        reading = measure.last.get(quantity)
-        # What was read before the interval began tells nothing about its end.
-        if reading is None or reading.time < measure.start or reading.quality is Quality.MISSING:
-            return MISSING
-        return Sample(reading.value * scale, reading.quality)
+def _last(quantity: str, scale: float) -> Callable[[Seen], Sample]:
+    def sample(seen: Seen) -> Sample:
+        found = last_of(seen.measure, quantity)
+        return MISSING if found is None else Sample(float(found.value * scale), found.quality)
 
     return sample
-
-
-_Make = Callable[[ReportDescriptor, str, BuildOptions], Column | None]
-
-#: What can be reported today; any other payload type is said to be left out.
-_MAKERS: Mapping[str, _Make] = {
-    "USAGE": _usage,
-    "DEMAND": _demand,
-    "READING": _reading,
-    "STORAGE_CHARGE_LEVEL": _charge_level,
-}

@@ -1,0 +1,209 @@
+"""`ven reports`, as it is typed, on the files of a gateway that ran."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.reporting.samples import EACH, T0, at, event, reportables
+from venclient.cli import main
+from venclient.clock import ManualClock
+from venclient.model.reading import Reading
+from venclient.readings.measures import measures
+from venclient.readings.sqlite import SqliteReadings
+from venclient.reporting.bodies import digest_of
+from venclient.reporting.builder import build_report
+from venclient.reporting.delivery import ReportOptions
+from venclient.reporting.obligations import owed
+from venclient.reporting.outbox import Outbox
+
+ALL = owed(event(4, EACH), anchor=T0, first_seen=T0, after=None, until=at(99))
+
+Ven = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
+    """Give `ven` in a folder whose gateway owed four reports: sent, refused, lost and still owed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    Path("ven.toml").write_text('[ven]\nname = "ven-1"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1"\n')
+    box = Outbox(Path("var/state.db"))
+    box.owe(ALL, at(0))
+    resources = reportables("hotel", "school")
+    for one in ALL[:2]:
+        box.sending(one.key, at(3), resources=resources)
+    box.sent(ALL[0].key, "R-0", at(3), gaps={1: [0]})
+    box.refused(ALL[1].key, "400: bad units", at(3))
+    box.give_up(at(3.5), at(4), "it could not be delivered in 30 days")
+    box.close()
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ven", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out, told.err
+
+    return call
+
+
+def test_list_tells_reports_and_how_many_of_each_state(ven: Ven) -> None:
+    """Each report has a line with state, window and why it is not there; the last line counts."""
+    status, out, _ = ven("reports", "list")
+
+    assert status == 0
+    assert all(one.key in out for one in ALL)
+    assert "400: bad units" in out
+    assert out.splitlines()[-1] == "4 shown; in all 1 owed, 1 sent, 1 refused, 1 lost"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--state", "refused"), [1]),
+        (("--state", "sent", "--state", "owed"), [0, 3]),
+        (("--event", "E1", "--limit", "1"), [3]),
+        (("--event", "other"), []),
+        (("--since", "2026-01-01T02:30Z"), [2, 3]),
+        (("--until", "2026-01-01T01:00:00"), [0]),
+        (("--resource", "school", "--state", "sent"), [0]),
+        (("--resource", "r1", "--state", "refused"), [1]),
+    ],
+)
+def test_list_filters(ven: Ven, words: tuple[str, ...], expected: list[int]) -> None:
+    """State, event, time, and resource by id or by name."""
+    status, out, _ = ven("reports", "list", "--json", *words)
+
+    assert status == 0
+    assert [one["name"] for one in json.loads(out)] == [ALL[n].key for n in expected]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("list", "--state", "gone"), "expected owed, sending, sent"),
+        (("list", "--since", "yesterday"), "expected ISO 8601"),
+        (("list", "--resource", "nobody"), "no report is about this resource"),
+        (("list", "--vtn", "second"), "no such VTN"),
+        (("show", "nobody"), "no such report"),
+        (("retry",), "which reports?"),
+    ],
+)
+def test_slips_are_told_with_what_to_do(ven: Ven, words: tuple[str, ...], said: str) -> None:
+    """A wrong word ends with status 2 and the way out."""
+    status, _, err = ven("reports", *words)
+
+    assert status == 2
+    assert said in err
+
+
+async def stored() -> bytes:
+    """Store readings of both resources; give the digest of the first report that they make."""
+    store = SqliteReadings(Path("var/readings.db"), ManualClock(at(5)))
+    store.add(
+        [
+            Reading(id_, "power_kw", kw, at(0) + timedelta(minutes=n))
+            for id_, kw in (("r1", 2.0), ("r2", 3.0))
+            for n in range(-5, 300)
+        ]
+    )
+    await store.flush()
+    grid = [(span.start, span.end) for span in ALL[0].spans]
+    found = await measures(store, ["r1", "r2"], grid)
+    await store.close()
+    built = build_report(ALL[0], reportables("hotel", "school"), found, ReportOptions(client_name="ven-1"))
+    assert built.report is not None
+    return digest_of(built.report)
+
+
+def test_show_says_what_happened_and_what_would_be_sent(ven: Ven) -> None:
+    """Without readings the body cannot be made, and that is said; the story is there all the same."""
+    status, out, _ = ven("reports", "show", "R-0")
+
+    assert status == 0
+    assert ALL[0].key in out
+    assert "sent, as R-0" in out
+    assert "the VTN has it, as R-0" in out
+    assert "hotel (r1), school (r2)" in out
+    assert "cannot be made here" in out
+
+
+def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
+    """The body of what is known now is that of the gateway, and whether it was sent so is told."""
+    digest = asyncio.run(stored())
+    box = Outbox(Path("var/state.db"))
+    box.sent(ALL[0].key, "R-0", at(3), digest=digest)
+    box.close()
+    _, out, _ = ven("reports", "show", ALL[0].key, "--json")
+    told = json.loads(out)
+    assert told["as_sent"] is True
+    assert told["body"]["reportName"] == ALL[0].key
+    values = [part["intervals"][0]["payloads"][0]["values"] for part in told["body"]["resources"]]
+    assert values == [[2.0], [3.0]]
+    assert [one["what"] for one in told["story"]][:2] == ["owed", "to be sent"]
+
+    _, out, _ = ven("reports", "show", ALL[1].key)
+    assert "body, as it would be sent now" in out
+
+
+def test_retry_owes_again_what_was_refused_or_lost(ven: Ven) -> None:
+    """By name or by state; what is in another state is left and named, with status 1."""
+    assert ven("reports", "retry", ALL[1].key)[:2] == (0, "1 report owed again\n")
+    assert ven("reports", "retry", "--state", "lost")[:2] == (0, "1 report owed again\n")
+    status, out, err = ven("reports", "retry", "R-0")
+    assert (status, out) == (1, "0 reports owed again\n")
+    assert "left as it is" in err
+
+    box = Outbox(Path("var/state.db"))
+    assert {state: n for state, n in box.counts().items() if n} == {"owed": 3, "sent": 1}
+    soon = box.next_attempt()
+    box.close()
+    assert soon is not None
+    assert soon <= datetime.now(UTC)
+
+
+def test_coverage_and_its_export(ven: Ven) -> None:
+    """Days of resources as a table, JSON and CSV, by resource where asked for."""
+    status, out, _ = ven("reports", "coverage", "--since", "2026-01-01")
+    assert status == 0
+    assert out.splitlines()[-1].startswith("6 intervals owed, 1 sent")
+
+    _, out, _ = ven("reports", "export")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(one["resource_id"], one["owed"], one["sent"], one["missing"]) for one in rows] == [
+        ("*", "2", "0", "1"),
+        ("r1", "2", "1", "1"),
+        ("r2", "2", "0", "2"),
+    ]
+    _, out, _ = ven("reports", "export", "--resource", "school", "--output", "days.json")
+    assert out == "days.json: 1 days of resources\n"
+    assert json.loads(Path("days.json").read_text())[0]["resource_id"] == "r2"
+
+
+def test_reports_are_read_while_the_gateway_writes(ven: Ven) -> None:
+    """The list comes from the file beside its writer, in the middle of a commit even."""
+    box = Outbox(Path("var/state.db"))
+    with box.change():
+        box.superseded(ALL[3].key, "gone", at(5))
+        _, out, _ = ven("reports", "list", "--state", "owed", "--json")
+        assert len(json.loads(out)) == 1
+    box.close()
+
+
+def test_without_a_state_file_it_is_said_what_makes_one(ven: Ven) -> None:
+    """A gateway that never ran has nothing to list."""
+    for file in Path("var").iterdir():
+        file.unlink()
+    status, _, err = ven("reports", "list")
+
+    assert status == 1
+    assert "it is made by `ven run`" in err

@@ -1,0 +1,42 @@
+"""Told by push: an event is known to the gateway at once, though it polls once in ten minutes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.conftest import SECRET, GatewayProcess, ask_for_usage, told, until
+from tests.peers import mosquitto, pick_port
+from venclient.simulation.site import VirtualSite
+from venclient.simulation.vtn import LocalVtn
+from venclient.simulation.vtn.push import Push
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(90)]
+
+SEEN_WITHIN_S = 1.0
+
+
+async def test_row_65_an_event_is_received_within_a_second_and_reported_on(
+    site: VirtualSite, gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    """By MQTT the event is known in under a second, and its reports arrive, once each."""
+    port = pick_port()
+    with mosquitto(tmp_path / "broker", port):
+        offer = Push(mqtt_uri=f"mqtt://127.0.0.1:{port}")
+        clients = [{"id": "ven-1", "secret": SECRET, "role": "ven"}]
+        async with LocalVtn(clients=clients, push=offer) as vtn:
+            gateway.write(vtn.url, poll_s="600")
+            await gateway.start()
+            await until(lambda: (s := gateway.status) and s["vtn"]["push"] == "told by MQTT", "told by MQTT")
+            await until(lambda: gateway.status["ven"]["registered"] == 5, "registered")
+            await asyncio.sleep(1)  # the reads that the registration itself causes are over
+
+            began = asyncio.get_running_loop().time()
+            ask_for_usage(vtn, intervals=2)
+            await until(lambda: gateway.status["events"]["known"] == 1, "event known")
+            took_s = asyncio.get_running_loop().time() - began
+            assert took_s < SEEN_WITHIN_S
+            await until(lambda: len(vtn.reports) == 2, "reports accepted")
+            assert len(told(vtn)) == 10

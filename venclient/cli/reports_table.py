@@ -1,0 +1,165 @@
+"""Reports and their coverage as tables for people and as plain data for programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from venclient.cli.reports_body import Body
+from venclient.reporting.ledger import Coverage
+from venclient.reporting.rows import Row, State, Told
+
+COVERAGE_COLUMNS = ("vtn", "day", "resource_id", "owed", "sent", "missing", "waiting", "corrected")
+_STYLE = {"sent": "green", "refused": "red", "lost": "red", "unmet": "yellow"}
+_UNBOUNDED = 10_000
+
+
+def row_json(vtn: str, row: Row) -> dict[str, Any]:
+    """Give a report as plain data: times are ISO 8601 in UTC."""
+    owed = row.obligation
+    return {
+        "name": row.key,
+        "vtn": vtn,
+        "event": owed.event_id,
+        "state": row.state,
+        "payload_types": [one.payload_type for one in owed.descriptors],
+        "start": owed.start,
+        "end": owed.end,
+        "intervals": len(owed.spans),
+        "resources": None if row.resources is None else [one.resource_id for one in row.resources],
+        "due": row.due,
+        "next_attempt": row.not_before if row.state in ("owed", "sending") else None,
+        "attempts": row.attempts,
+        "report_id": row.report_id,
+        "sent_at": row.sent_at,
+        "changed": row.changed,
+        "corrections": row.corrections,
+        "to_correct": list(row.late),
+        "without_value": {id_: len(gaps) for id_, gaps in row.gaps.items()},
+        "last_error": row.last_error,
+    }
+
+
+def coverage_json(vtn: str, one: Coverage) -> dict[str, Any]:
+    """Give a resource's day as plain data."""
+    return {"vtn": vtn, **one._asdict(), "day": one.day.isoformat(), "waiting": one.waiting}
+
+
+def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) -> None:
+    """Print reports, and how many there are of each state in all."""
+    console = _console()
+    several = any(vtn for vtn, _ in found)
+    table = _table(
+        *(("VTN",) if several else ()), "report", "state", "from", "to", "resources", "told", "note"
+    )
+    for vtn, row in found:
+        owed = row.obligation
+        told = "-" if row.sent_at is None else _time(row.sent_at)
+        table.add_row(
+            *((Text(vtn or "-"),) if several else ()),
+            Text(row.key),
+            Text(_state(row), _STYLE.get(row.state, "")),
+            _time(owed.start),
+            _time(owed.end),
+            "-" if row.resources is None else str(len(row.resources)),
+            told,
+            Text(row.last_error or ""),
+        )
+    if found:
+        console.print(table)
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    console.print(f"{len(found)} shown; in all {told or 'none'}", highlight=False)
+
+
+def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -> None:
+    """Print one report with its story and body."""
+    console = _console()
+    owed = row.obligation
+    about = "not told yet which" if row.resources is None else ", ".join(_named(row)) or "none"
+    lines = [
+        ("report", row.key),
+        *((("VTN", vtn),) if vtn else ()),
+        ("state", _state(row) + (f", as {row.report_id}" if row.report_id else "")),
+        ("event", owed.event_id),
+        ("asks for", ", ".join(one.payload_type for one in owed.descriptors)),
+        ("window", f"{_time(owed.start)} to {_time(owed.end)} UTC, {len(owed.spans)} intervals"),
+        ("resources", about),
+        ("due", f"{_time(row.due)} UTC"),
+        *((("last error", row.last_error),) if row.last_error else ()),
+    ]
+    for name, told in lines:
+        console.print(Text.assemble((f"{name:11}", "bold"), told), soft_wrap=True)
+    for one in story:
+        console.print(Text(f"  {one.time:%Y-%m-%d %H:%M:%S}  {one.what}"), soft_wrap=True)
+    if body is None:
+        return
+    console.print(Text(body.heading, "bold"))
+    for sentence in body.omissions:
+        console.print(Text(f"  {sentence}", "yellow"), soft_wrap=True)
+    if body.report is not None:
+        console.print(
+            msgspec.json.format(msgspec.json.encode(body.report), indent=2).decode(),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def print_coverage(found: Sequence[tuple[str, Coverage]]) -> None:
+    """Print the days of resources."""
+    console = _console()
+    several = any(vtn for vtn, _ in found)
+    names = ("day", "resource", "owed", "sent", "missing", "waiting", "corrected")
+    table = _table(*(("VTN",) if several else ()), *names, numbers=names[2:])
+    for vtn, one in found:
+        table.add_row(
+            *((Text(vtn or "-"),) if several else ()),
+            one.day.isoformat(),
+            Text(one.resource_id),
+            *map(str, (one.owed, one.sent)),
+            Text(str(one.missing), "red" if one.missing else ""),
+            *map(str, (one.waiting, one.corrected)),
+        )
+    if found:
+        console.print(table)
+    owed, sent = sum(one.owed for _, one in found), sum(one.sent for _, one in found)
+    share = f" ({100 * sent / owed:.2f} %)" if owed else ""
+    console.print(f"{owed} intervals owed, {sent} sent{share}", highlight=False)
+
+
+def _state(row: Row) -> str:
+    corrected = f", corrected {row.corrections} times" if row.corrections > 1 else ", corrected"
+    waits = ", to be corrected" if row.late else ""
+    return row.state + (corrected if row.corrections else "") + waits
+
+
+def _named(row: Row) -> list[str]:
+    several = row.resources or ()
+    some = [f"{one.resource_name} ({one.resource_id})" for one in several[:10]]
+    return [*some, f"and {len(several) - 10} more"] if len(several) > 10 else some
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if not moment.second else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _table(*names: str, numbers: Sequence[str] = ("resources",)) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        return Console(width=_UNBOUNDED)  # a program or a file reads it: nothing is cut
+    return console

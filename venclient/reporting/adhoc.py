@@ -1,0 +1,73 @@
+"""Reports at will (frequency 0, or an event without a grid): when one is due, and about which time: pure.
+
+    state             off          on                    off
+    cadence      |-----------|-----------|-----------|-----------|
+    reports      [-----------][][--------][-----------][-][--------]
+
+The event's time is cut at each step of the local cadence and at each change of state; what lies between
+two cuts is one report, due at its end, on open intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from venclient.openadr.timeline import NEVER
+
+#: A report at will tells at least so much time: a state that flickers does not flood the VTN.
+LEAST_S = 10.0
+
+
+class AtWill(msgspec.Struct, frozen=True):
+    """The time [begin, end) that reports at will are about; `cadence_s` None for changes of state only."""
+
+    begin: datetime
+    end: datetime = NEVER
+    cadence_s: float | None = None
+
+    def last_cut(self, moment: datetime) -> datetime:
+        """Give the newest step of the cadence at or before `moment`; without a cadence the moment itself."""
+        moment = min(moment, self.end)
+        if moment <= self.begin or self.cadence_s is None:
+            return max(moment, self.begin)
+        step = timedelta(seconds=self.cadence_s)
+        return self.begin + (moment - self.begin) // step * step
+
+    def first_untold(self, first_seen: datetime) -> datetime:
+        """Give from when on is told: late, the newest whole step of the cadence, else what comes."""
+        cut = self.last_cut(first_seen)
+        if self.cadence_s is None:
+            return cut
+        return max(self.begin, cut - timedelta(seconds=self.cadence_s))
+
+    def next_cut(self, told_until: datetime, changes: Sequence[datetime] = ()) -> datetime | None:
+        """Give the next cut that is in sight after `told_until`; None when only a change can make one.
+
+        A change that comes too soon after a cut is told a little later.
+        """
+        if told_until >= self.end:
+            return None
+        cuts = [self.end] if self.end < NEVER else []
+        if self.cadence_s is not None:
+            step = timedelta(seconds=self.cadence_s)
+            cuts.append(self.begin + ((told_until - self.begin) // step + 1) * step)
+        change = min((one for one in changes if one > told_until), default=None)
+        if change is not None:
+            cuts.append(max(change, told_until + timedelta(seconds=LEAST_S)))
+        return min(cuts, default=None)
+
+
+def adhoc_due(
+    plan: AtWill, *, told_until: datetime, changes: Sequence[datetime], until: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """Give the spans of time that are owed and over by `until`, in order.
+
+    `told_until` is the end of what was told last (or `AtWill.first_untold`), `changes` when the state of
+    what is reported changed, in any order.
+    """
+    while (cut := plan.next_cut(told_until, changes)) is not None and cut <= until:
+        yield told_until, cut
+        told_until = cut

@@ -1,0 +1,99 @@
+"""Bodies of reports looked at: what tells them apart, and which intervals they have no value for: pure."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from venclient.openadr.duration import Duration
+from venclient.openadr.enumerations import AGGREGATED_REPORT
+from venclient.openadr.objects import Report, ReportResource
+from venclient.openadr.times import known_time
+from venclient.reporting.obligations import Obligation
+from venclient.reporting.targets import Reportable
+
+#: A payload that says how good another is, and is no value itself.
+_QUALITY = "DATA_QUALITY"
+
+
+def gaps_of(
+    report: Report | None, obligation: Obligation, resources: Sequence[Reportable]
+) -> dict[int, list[int]]:
+    """Give the places of intervals without a value, by the place of the resource; without gaps it is absent.
+
+    A sum over resources tells of all of them. None is a report that says nothing.
+    """
+    spans = obligation.spans
+    order = sorted(range(len(spans)), key=lambda index: spans[index].start)
+    starts = [spans[index].start for index in order]
+    seen: dict[str, datetime | None] = {}
+    told: dict[str, set[int]] = {}
+    for part in report.resources if report else ():
+        places = told.setdefault(part.resource_name, set())
+        for start in _told_starts(part, seen):
+            at = bisect_right(starts, start) - 1
+            if at >= 0 and start < spans[order[at]].end:
+                places.add(order[at])
+    summed = told.get(AGGREGATED_REPORT, set())
+    gaps = {}
+    for place, one in enumerate(resources):
+        missing = [
+            index
+            for index in range(len(spans))
+            if index not in summed and index not in told.get(one.resource_name, ())
+        ]
+        if missing:
+            gaps[place] = missing
+    return gaps
+
+
+def _told_starts(part: ReportResource, seen: dict[str, datetime | None]) -> list[datetime]:
+    """Give when the intervals with a value begin."""
+    base = part.interval_period
+    first = _time(base.start, seen) if base is not None and base.start else None
+    length = _length(base.duration) if base is not None and base.duration else None
+    starts = []
+    for index, interval in enumerate(part.intervals):
+        if all(payload.type == _QUALITY for payload in interval.payloads):
+            continue
+        own = interval.interval_period
+        start = _time(own.start, seen) if own is not None and own.start else None
+        if start is None and first is not None:
+            start = first + index * (length or timedelta(0))
+        if start is not None:
+            starts.append(start)
+    return starts
+
+
+def _time(text: str, seen: dict[str, datetime | None]) -> datetime | None:
+    if text not in seen:
+        seen[text] = known_time(text)
+    return seen[text]
+
+
+def _length(text: str) -> timedelta | None:
+    seconds = Duration.parse(text).seconds
+    return None if seconds is None else timedelta(seconds=float(seconds))
+
+
+def digest_of(report: Report) -> bytes:
+    """Give what tells bodies apart."""
+    return hashlib.sha256(msgspec.json.encode(report, order="deterministic")).digest()[:16]
+
+
+def says_the_same(ours: Report, theirs: Report) -> bool:
+    """True when the VTN's copy tells the same values; whatever else it adds."""
+    return _values(ours) == _values(theirs)
+
+
+def _values(report: Report) -> dict[tuple[str, int, int, str], list[object]]:
+    return {
+        (part.resource_name, place, interval.id, payload.type): list(payload.values)
+        for part in report.resources
+        for place, interval in enumerate(part.intervals)
+        for payload in interval.payloads
+    }

@@ -1,0 +1,224 @@
+"""Report descriptors as they are served: checked, completed from the program, grouped into reports. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from venclient.errors import WireError
+from venclient.openadr.duration import Duration
+from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
+from venclient.openadr.objects import Event, Program, ReportDescriptor
+from venclient.openadr.timeline import NEVER, Timeline
+from venclient.reporting.adhoc import AtWill
+from venclient.reporting.windows import Timing, WindowRules, Windows
+
+#: More intervals in one window than this are a slip of whoever asks, and would hold up all else.
+MOST_INTERVALS = 100_000
+
+OPEN_INTERVALS = "OPEN_INTERVALS"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Descriptors that one report answers together (equal timing, no payload type twice).
+
+    `timing` is None for reports at will, whose cadence is `cadence_s`.
+    """
+
+    descriptors: tuple[ReportDescriptor, ...]
+    digest: str
+    timing: Timing | None
+    cadence_s: float | None = None
+
+
+@dataclass(frozen=True)
+class _Served:
+    descriptor: ReportDescriptor
+    timing: Timing | None
+    cadence_s: float | None
+
+
+def served(
+    event: Event,
+    program: Program | None,
+    timeline: Timeline,
+    *,
+    client_name: str,
+    rules: WindowRules,
+    adhoc_s: float | None,
+) -> tuple[list[Group], list[str]]:
+    """Give an event's descriptors, grouped into reports, and a sentence for each that cannot be served."""
+    problems = []
+    found = []
+    for index, descriptor in enumerate(event.report_descriptors or ()):
+        one = _served(completed(descriptor, program), timeline, rules, adhoc_s)
+        if isinstance(one, _Served):
+            found.append(one)
+        else:
+            place = f"event {event.id}: reportDescriptors[{index}] ({descriptor.payload_type})"
+            problems.append(f"{place} {one}")
+    return _groups(found, client_name), problems
+
+
+def life_of(event: Event, timeline: Timeline, begin: datetime, cadence_s: float | None) -> AtWill:
+    """Give the time that an event's reports at will are about."""
+    end = timeline.end if timeline.count else None
+    if not timeline.count and timeline.count is not None and event.duration:
+        try:
+            whole = Duration.parse(event.duration)
+        except WireError:
+            whole = Duration()  # the timeline has said so
+        end = None if whole.is_zero else whole.after(begin)
+    return AtWill(begin, end or NEVER, cadence_s)
+
+
+def begin_of(timeline: Timeline, start: datetime | None, anchor: datetime) -> datetime:
+    """Give when an event begins: its first interval, else its period's start, else when it was received."""
+    if timeline.count is None or (timeline.ordered and timeline.count):
+        first = timeline.at(0)
+        return first.start if first else anchor
+    starts = [slot.start for slot in timeline if slot is not None]
+    return min(starts, default=start or anchor)
+
+
+def completed(descriptor: ReportDescriptor, program: Program | None) -> ReportDescriptor:
+    """Give the descriptor with the units and reading type that it lacks, as its program declares them."""
+    for declared in (program.payload_descriptors or ()) if program else ():
+        if declared.object_type == EVENT_PAYLOAD_DESCRIPTOR:
+            continue
+        if declared.payload_type == descriptor.payload_type:
+            return replace(
+                descriptor,
+                units=descriptor.units or declared.units,
+                reading_type=descriptor.reading_type or declared.reading_type,
+            )
+    return descriptor
+
+
+def _served(
+    descriptor: ReportDescriptor, timeline: Timeline, rules: WindowRules, adhoc_s: float | None
+) -> _Served | str:
+    """Give how a descriptor is served, or why it cannot be, and what would be needed."""
+    every = _cadence(descriptor.frequency)
+    trouble = every if isinstance(every, str) else _nonsense(descriptor)
+    if not trouble and timeline.count == 0 and timeline.problems:
+        trouble = "belongs to an event without intervals, so that no report falls due"
+    if trouble or isinstance(every, str):
+        return trouble or ""
+    cadence_s = every.total_seconds() if isinstance(every, timedelta) else adhoc_s
+    frequency, repeat = every, descriptor.repeat
+    if isinstance(frequency, timedelta) and timeline.count != 0:
+        # A cadence means again and again; the default of `repeat` was never meant for it.
+        frequency, repeat = _intervals_in(frequency, timeline), -1 if repeat == 1 else repeat
+    if not isinstance(frequency, int) or frequency == 0 or timeline.count == 0:
+        return _Served(descriptor, None, cadence_s)
+    timing = Timing.of(descriptor, frequency, repeat)
+    return _too_far(timing, timeline, rules) or _Served(descriptor, timing, None)
+
+
+def _nonsense(descriptor: ReportDescriptor) -> str | None:
+    for name, value in (
+        ("startInterval", descriptor.start_interval),
+        ("numIntervals", descriptor.num_intervals),
+        ("repeat", descriptor.repeat),
+    ):
+        if value < -1 or (name == "numIntervals" and value == 0):
+            return f"has {name} {value}, which means nothing; -1 or more is expected"
+    return None
+
+
+def _too_far(timing: Timing, timeline: Timeline, rules: WindowRules) -> str | None:
+    if timeline.count is not None and timing.start_interval >= timeline.count:
+        return f"starts at interval {timing.start_interval} of {timeline.count} (counted from 0)"
+    size = Windows.size_of(timing, timeline, rules)
+    if size > MOST_INTERVALS:
+        return f"asks for {size} intervals in one report; {MOST_INTERVALS} are the most that are told"
+    return None
+
+
+def _cadence(frequency: int | str) -> int | timedelta | str:
+    """Give a frequency as a number of intervals or, as some VTNs write it, a duration; else what is wrong."""
+    if isinstance(frequency, str) and not frequency.strip().lstrip("+-").isdecimal():
+        try:
+            seconds = Duration.parse(frequency).seconds
+        except WireError:
+            return f"has frequency {frequency!r}: a number, or a duration such as PT15M, is expected"
+        if seconds is None or not 1 <= seconds <= 366 * 86_400:
+            return f"has frequency {frequency!r}; a duration of a second to a year is expected"
+        return timedelta(seconds=seconds)
+    number = int(frequency)
+    if number < -1:
+        return f"has frequency {number}, which means nothing; -1 or more is expected"
+    return number
+
+
+def _intervals_in(cadence: timedelta, timeline: Timeline) -> int:
+    """Give how many intervals a cadence is; 0 when it is no whole number of equal ones."""
+    pattern = timeline.pattern if timeline.count is None else min(timeline.pattern, timeline.count)
+    if pattern > MOST_INTERVALS:
+        return 0
+    lengths = set()
+    for index in range(pattern):
+        slot = timeline.at(index)
+        if slot is None or slot.end is None or slot.is_cancelled:
+            return 0
+        lengths.add(slot.end - slot.start)
+    if len(lengths) != 1:
+        return 0
+    counted, left = divmod(cadence, lengths.pop())
+    return 0 if left else counted
+
+
+def _groups(found: Sequence[_Served], client_name: str) -> list[Group]:
+    """Give descriptors that share a report: equal timing, and each payload type in one unit and reading."""
+    ranked: dict[tuple[object, ...], list[list[_Served]]] = {}
+    for one in found:
+        lists = ranked.setdefault(_timing(one.descriptor), [])
+        for together in lists:
+            if all(_agree(one.descriptor, other.descriptor) for other in together):
+                if one not in together:
+                    together.append(one)
+                break
+        else:
+            lists.append([one])
+    return [
+        Group(
+            tuple(_told(one) for one in together),
+            hashlib.sha256(repr((client_name, timing, rank)).encode()).hexdigest()[:8],
+            together[0].timing,
+            together[0].cadence_s,
+        )
+        for timing, lists in ranked.items()
+        for rank, together in enumerate(lists)
+    ]
+
+
+def _told(one: _Served) -> ReportDescriptor:
+    """Give the descriptor of a report; at will the intervals are ours, whatever was asked for."""
+    return one.descriptor if one.timing else replace(one.descriptor, report_intervals=OPEN_INTERVALS)
+
+
+def _timing(descriptor: ReportDescriptor) -> tuple[object, ...]:
+    return (
+        descriptor.start_interval,
+        descriptor.num_intervals,
+        descriptor.historical,
+        descriptor.frequency,
+        descriptor.repeat,
+        descriptor.report_intervals,
+    )
+
+
+def _agree(a: ReportDescriptor, b: ReportDescriptor) -> bool:
+    """True unless one report could not tell the two apart.
+
+    That is one type in two units or readings, or sums over different resources: they share one name.
+    """
+    if a.aggregate and b.aggregate and set(a.targets or ()) != set(b.targets or ()):
+        return False
+    return a.payload_type != b.payload_type or (a.units, a.reading_type) == (b.units, b.reading_type)

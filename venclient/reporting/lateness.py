@@ -1,0 +1,205 @@
+"""What was read after it was reported: noticed, and kept until the reports are corrected.
+
+    readings ---> `LateWatch.look` ---> late marks ---> rows marked `late` ---> PUT of what has changed
+               a comparison each      on the card        once no more come       (`corrections.py`)
+
+A mark is on the card before the readings are, so that no crash loses a correction; a mark without a
+change leads to nothing, for the body is compared with the one that the VTN has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from venclient.model.reading import Reading
+from venclient.reporting.layout import bits, moment, positions, us
+from venclient.reporting.outbox import Outbox, encoded_gaps
+from venclient.reporting.rows import Row
+
+Span = tuple[datetime, datetime]
+
+#: A reading after a longer silence than this tells about the time between, too.
+SILENCE = timedelta(minutes=5)
+#: So far from a reading its neighbours are looked for: a register may be brought up to date once an hour.
+_REACH = timedelta(hours=1)
+#: Longer silences than this are not bridged by any meter's reading.
+_LONGEST_REACH = timedelta(days=1)
+_HOUR_US = 3_600_000_000
+
+
+class LateWatch:
+    """Notices readings that change what was reported: one comparison per reading, of those that do not.
+
+    `reported` gives until when reports have told (None: nothing yet); `newest` are the readings last
+    stored, by resource.
+    """
+
+    def __init__(
+        self, reported: Callable[[], datetime | None], newest: Mapping[str, Iterable[Reading]]
+    ) -> None:
+        self._reported = reported
+        self._last = {
+            (one.resource_id, one.quantity): one.time for readings in newest.values() for one in readings
+        }
+
+    def look(self, readings: Sequence[Reading]) -> dict[str, Span]:
+        """Give, by resource id, the time within which reports may have told something else."""
+        until = self._reported()
+        late: dict[str, Span] = {}
+        for one in readings:
+            key = (one.resource_id, one.quantity)
+            last = self._last.get(key)
+            if last is None or one.time > last:
+                self._last[key] = one.time
+            if until is None:
+                continue
+            if one.time > until and (last is None or last >= until or one.time - last <= SILENCE):
+                continue
+            # Among older readings it changes what is made of both its neighbours, wherever they are.
+            span = one.time - _REACH, one.time + _REACH
+            if last is not None and last < one.time:
+                span = max(last, one.time - _LONGEST_REACH), one.time
+            late[one.resource_id] = joined(span, late.get(one.resource_id))
+        return late
+
+
+class LateBook:
+    """The marks in the outbox's file. Every method may raise StoreError, and any thread call it."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def marks(self) -> dict[str, Span]:
+        """Give the marks that are on the card."""
+        found: list[tuple[Any, ...]]
+        with self._outbox.reading():
+            found = self._outbox.db.execute("SELECT resource_id, start, until FROM late").fetchall()
+        return {resource_id: (moment(start), moment(until)) for resource_id, start, until in found}
+
+    def note(self, late: Mapping[str, Span]) -> None:
+        """Put marks on the card."""
+        with self._outbox.change():
+            self._outbox.db.executemany(
+                "INSERT INTO late VALUES (?, ?, ?) ON CONFLICT (resource_id) DO UPDATE SET "
+                "start = min(start, excluded.start), until = max(until, excluded.until)",
+                [(id_, us(start), us(until)) for id_, (start, until) in late.items()],
+            )
+
+    def apply(
+        self, late: Mapping[str, Span], noted: Mapping[str, Span], now: datetime, since: datetime
+    ) -> tuple[int, int]:
+        """Mark the rows whose windows `late` touches, and take what was `noted` off the card.
+
+        Reports sent before `since` stay as they are. What could not tell anything is owed again. Gives
+        how many rows are to be corrected, and how many are owed again.
+        """
+        marked = again = 0
+        found: list[tuple[Any, ...]]
+        with self._outbox.change():
+            db = self._outbox.db
+            low = min(start for start, _ in late.values())
+            high = max(until for _, until in late.values())
+            found = db.execute(
+                "SELECT key, state, start, until, resources, late FROM outbox WHERE "
+                "((state IN ('sent', 'sending') AND coalesce(sent_at, changed) >= ?) "
+                "OR (state = 'unmet' AND changed >= ?)) AND start < ? AND until > ? AND until <= due",
+                (us(since), us(since), us(high), us(low)),
+            ).fetchall()
+            for key, state, start, until, number, old in found:
+                places = [
+                    place
+                    for place, one in enumerate(self._outbox.rows.set_of(number) or ())
+                    if (span := late.get(one.resource_id)) and us(span[0]) < until and us(span[1]) > start
+                ]
+                if not places:
+                    continue
+                if state == "unmet":
+                    change = "state = 'owed', last_error = NULL, since = ?, not_before = ?"
+                    self._outbox.set(key, now, "owed again: readings came late", change, us(now), us(now))
+                    again += 1
+                    continue
+                merged = bits({*positions(old), *places})
+                told = f"readings of {len(places)} resources came late"
+                # `changed` stays when the row came to its state: late readings are not a state.
+                db.execute("UPDATE outbox SET late = ? WHERE key = ?", (merged, key))
+                self._outbox.tell(key, now, told)
+                marked += 1
+            db.executemany(
+                "DELETE FROM late WHERE resource_id = ? AND start >= ? AND until <= ?",
+                [(id_, us(start), us(until)) for id_, (start, until) in noted.items()],
+            )
+        return marked, again
+
+    def due(self, now: datetime, limit: int) -> list[Row]:
+        """Give the rows to be corrected, oldest first."""
+        with self._outbox.reading():
+            return self._outbox.rows.select(
+                "WHERE late IS NOT NULL AND state = 'sent' AND not_before <= ? "
+                "ORDER BY due, owed_key, part LIMIT ?",
+                *(us(now), limit),
+            )
+
+    def next_attempt(self) -> datetime | None:
+        """Give when a row may next be corrected; None when none is to be."""
+        view = self._outbox.view
+        with view.reading():
+            found = view.db.execute(
+                "SELECT min(not_before) FROM outbox WHERE late IS NOT NULL AND state = 'sent'"
+            ).get
+        return None if found is None else moment(found)
+
+    def not_put(self, key: str) -> None:
+        """Note that a corrected body was not sent after all."""
+        with self._outbox.change():
+            self._outbox.db.execute("UPDATE outbox SET putting = 0 WHERE key = ?", (key,))
+
+    def putting(self, key: str, now: datetime) -> None:
+        """Note that a corrected body is about to be sent: from here on the VTN may have it."""
+        self._outbox.tell(key, now, "to be corrected", "putting = 1")
+
+    def done(
+        self, row: Row, report_id: str | None, digest: bytes, gaps: Mapping[int, Sequence[int]], now: datetime
+    ) -> None:
+        """Note that the VTN has the corrected body."""
+        ids = [one.resource_id for one in row.resources or ()]
+        places = {place for place, id_ in enumerate(ids) if id_ in row.late}
+        with self._outbox.change():
+            raw = self._outbox.db.execute("SELECT corrected FROM outbox WHERE key = ?", (row.key,)).get
+            self._outbox.tell(
+                *(row.key, now, "corrected"),
+                "late = NULL, putting = 0, corrections = corrections + 1, digest = ?, gaps = ?, "
+                "corrected = ?, report_id = coalesce(?, report_id), last_error = NULL",
+                *(digest, encoded_gaps(gaps), bits({*positions(raw), *places}), report_id),
+            )
+
+    def unchanged(self, key: str, now: datetime) -> None:
+        """Note that what came late changes nothing that was told."""
+        self._outbox.tell(key, now, "what came late changes nothing", "late = NULL, putting = 0")
+
+    def refused(self, key: str, reason: str, now: datetime) -> None:
+        """Note that the VTN will not have the correction; what it has stays."""
+        change = "late = NULL, putting = 0, last_error = ?"
+        self._outbox.tell(key, now, f"correction refused: {reason}", change, f"correction refused: {reason}")
+
+    def later(self, key: str, reason: str, not_before: datetime, now: datetime, *, ambiguous: bool) -> None:
+        """Note a failed attempt; `ambiguous`: the VTN may have it all the same."""
+        change = "putting = ?, not_before = ?, last_error = ?"
+        self._outbox.tell(key, now, reason, change, int(ambiguous), us(not_before), reason)
+
+
+def widened(span: Span) -> Span:
+    """Give a span to the full hours around it: a backlog that comes in order is noted once an hour of it."""
+    start, until = us(span[0]) // _HOUR_US * _HOUR_US, -(-us(span[1]) // _HOUR_US) * _HOUR_US
+    return moment(start), moment(until)
+
+
+def within(inner: Span, outer: Span | None) -> bool:
+    """True when a span lies within another."""
+    return outer is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def joined(one: Span, other: Span | None) -> Span:
+    """Give the span from the beginning of the earlier to the end of the later."""
+    return one if other is None else (min(one[0], other[0]), max(one[1], other[1]))

@@ -1,0 +1,263 @@
+"""What reports are made and sent with: the VTN and the store as this stage sees them, options, results."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, TypeVar
+from zoneinfo import ZoneInfo
+
+from venclient.clock import Clock
+from venclient.errors import VenError, VtnProblem
+from venclient.model.reporting import ReportingStatus
+from venclient.openadr.enumerations import AGGREGATED_REPORT
+from venclient.openadr.objects import Report
+from venclient.reporting.builder import Built, build_report
+from venclient.reporting.eventbook import EventBook
+from venclient.reporting.needs import Measuring, gathered
+from venclient.reporting.outbox import Outbox
+from venclient.reporting.pace import Pace
+from venclient.reporting.parts import MOST_VALUES
+from venclient.reporting.payloads import BuildOptions
+from venclient.reporting.rows import Row
+from venclient.reporting.targets import Reportable
+from venclient.reporting.windows import WindowRules
+from venclient.settings import Settings
+from venclient.utils import backoff_s
+
+log = logging.getLogger("venclient.reporting")
+
+T = TypeVar("T")
+
+Order = Literal["oldest-first", "newest-first"]
+
+#: A server error for one report holds the queue this often; then it may be that report's own fault.
+HOLD_ATTEMPTS = 3
+
+
+class ReportListing(Protocol):
+    """Reports that the VTN holds; absence means something only when `complete`."""
+
+    @property
+    def items(self) -> Sequence[Report]:
+        """Give the reports."""
+        ...
+
+    @property
+    def refused(self) -> Sequence[object]:
+        """Give what was listed and could not be understood."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """True when every page was read."""
+        ...
+
+
+class ReportPort(Protocol):
+    """What is asked of the VTN; errors are those of `venclient.errors` under VtnError."""
+
+    async def create_report(self, report: Report) -> Report:
+        """Send a report and give it as the VTN stored it."""
+        ...
+
+    async def update_report(self, report_id: str, report: Report) -> Report:
+        """Replace a report and give it as the VTN stored it."""
+        ...
+
+    async def reports(
+        self,
+        event_id: str | None = None,
+        client_name: str | None = None,
+        *,
+        names: Collection[str] | None = None,
+    ) -> ReportListing:
+        """List this client's reports on an event; with `names`, others may come without content."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(BuildOptions):
+    """How reports are made and sent.
+
+    `settle_s` is how long after a window's end late samples are waited for; `jitter_s` is within how
+    much more time a fleet's gateways spread, each at its own moment. One step sends at most `batch`
+    reports, and never more than `rate_per_s`; a report tells at most `most_values`. After a failure the
+    next attempt waits from `retry_base_s` on, doubling up to `retry_cap_s`; a report of unknown fate is
+    not asked for before `ask_after_s` after it was sent, as the VTN may be at it still.
+
+    Rows that are done with are kept for `keep_days`, what they tell of each day for `coverage_days`. What
+    could not be delivered is given up after `give_up_days`. Readings that come within `correct_for_s`
+    after a report was sent correct it, once no more came for `correct_settle_s`.
+    """
+
+    settle_s: float = 2.0
+    jitter_s: float = 0.0
+    order: Order = "oldest-first"
+    rate_per_s: float | None = None
+    most_values: int = MOST_VALUES
+    batch: int = 50
+    retry_base_s: float = 2.0
+    retry_cap_s: float = 300.0
+    ask_after_s: float = 10.0
+    keep_days: float = 30.0
+    give_up_days: float = 30.0
+    coverage_days: float = 1830.0
+    correct_for_s: float = 7 * 86_400.0
+    correct_settle_s: float = 60.0
+
+
+@dataclass
+class StepResult:
+    """What one step did, in numbers of reports; `notes` are sentences that were not said before.
+
+    `statuses` tell by resource id how reporting stands where this step changed it.
+    `held` is True when the VTN or the store could not be used, and what waits has to wait on.
+    """
+
+    owed: int = 0
+    sent: int = 0
+    refused: int = 0
+    unmet: int = 0
+    superseded: int = 0
+    lost: int = 0
+    corrected: int = 0
+    held: bool = False
+    notes: list[str] = field(default_factory=list)
+    statuses: dict[str, ReportingStatus] = field(default_factory=dict)
+
+    def tell(self, resource_ids: Iterable[str], status: ReportingStatus) -> None:
+        """Note how it stands for some resources; the later word of a step counts."""
+        for id_ in resource_ids:
+            self.statuses[id_] = replace(status, resource_id=id_)
+
+    def say(self, sentence: str) -> None:
+        """Log a sentence, and keep it for whoever asks."""
+        log.warning("%s", sentence)
+        self.notes.append(sentence)
+
+
+class Pause:
+    """How long everything waits after a failure, by the monotonic clock: one set back prolongs nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until_s = 0.0
+        self.failures = 0
+
+    def left_s(self) -> float:
+        """Give the seconds that are left; 0 for none."""
+        return max(0.0, self._until_s - self._clock.monotonic())
+
+    def begin(self, wait_s: float, error: VenError) -> None:
+        """Wait for so long; the first failure of a row of them is logged."""
+        if not self.failures:
+            log.warning("reports wait: %s", error)
+        self.failures += 1
+        self._until_s = self._clock.monotonic() + wait_s
+
+    def end(self) -> None:
+        """Note that the VTN has taken a report."""
+        if self.failures:
+            log.info("reports are delivered again")
+        self.failures, self._until_s = 0, 0.0
+
+
+@dataclass
+class Means:
+    """All of it together; `resources` and `options` may be replaced while reports are sent."""
+
+    outbox: Outbox
+    book: EventBook
+    port: ReportPort
+    measure: Measuring
+    clock: Clock
+    rng: random.Random
+    resources: Sequence[Reportable]
+    options: ReportOptions
+    pause: Pause
+    pace: Pace
+    #: Until when reports have told; None while none has.
+    reported: datetime | None = None
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "outbox"))
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Do work on the outbox beside the event loop, one after the other: a commit waits for the card."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def built(self, row: Row) -> Built:
+        """Give a row's report, of what is known now."""
+        resources = self.resources_of(row)
+        measures = await gathered(self.measure, row.obligation, resources, self.options)
+        return build_report(row.obligation, resources, measures, self.options)
+
+    def resources_of(self, row: Row) -> list[Reportable]:
+        """Give the resources that a row is about, as they are now, or as they were when they have gone."""
+        if row.resources is None:
+            return list(self.resources)
+        now = {one.resource_id: one for one in self.resources}
+        return [now.get(one.resource_id, one) for one in row.resources]
+
+    def ids(self, row: Row, names: Collection[str] | None = None) -> list[str]:
+        """Give ids of a row's resources by their names; of all for None or a sum over them."""
+        every = names is None or AGGREGATED_REPORT in names
+        among = self.resources_of(row)
+        return [one.resource_id for one in among if every or one.resource_name in (names or ())]
+
+    def told(self, row: Row) -> None:
+        """Remember until when reports have told, by a row that is done with."""
+        if row.obligation.end <= row.due and (self.reported is None or row.obligation.end > self.reported):
+            self.reported = row.obligation.end
+
+    def put_off(self, attempts: int, error: VenError) -> tuple[datetime, bool]:
+        """Give until when a report waits after a failed attempt, and whether it waits alone.
+
+        All wait with it, so that order is kept, unless the fault may be its own.
+        """
+        alone = isinstance(error, VtnProblem) and error.status not in (404, 429, 503)
+        alone = alone and attempts >= HOLD_ATTEMPTS
+        wait_s = backoff_s(
+            attempts - 1 if alone else self.pause.failures,
+            self.options.retry_base_s,
+            self.options.retry_cap_s,
+            self.rng,
+        )
+        if isinstance(error, VtnProblem) and error.retry_after_s is not None:
+            wait_s = max(wait_s, error.retry_after_s)
+        now = self.clock.now()
+        if alone:
+            return now + timedelta(seconds=wait_s), True
+        self.pause.begin(wait_s, error)
+        return now, False
+
+
+def report_options(settings: Settings) -> ReportOptions:
+    """Give what the settings say of reports; those of one VTN where there are several."""
+    return ReportOptions(
+        client_name=settings["ven.name"],
+        allow_negative=settings["reporting.allow_negative"],
+        sub_interval_s=settings["reporting.sub_interval_s"],
+        adhoc_s=settings["reporting.adhoc_s"],
+        zone=ZoneInfo(settings["reporting.time_zone"]) if settings["reporting.time_zone"] else None,
+        rules=WindowRules(
+            window=settings["reporting.window_reading"],
+            all_intervals=settings["reporting.all_intervals"],
+            forecast=settings["reporting.forecast_at"],
+        ),
+        settle_s=settings["reporting.settle_s"],
+        jitter_s=settings["reporting.jitter_s"] or 0.0,
+        order=settings["reporting.order"],
+        rate_per_s=settings["reporting.rate_per_s"],
+        most_values=settings["reporting.most_values"],
+        # A request that we have given up may still be at work there for as long as we would have waited.
+        ask_after_s=settings["vtn.timeout_s"],
+        keep_days=settings["reporting.keep_days"],
+        give_up_days=settings["reporting.give_up_days"],
+        coverage_days=settings["reporting.coverage_days"],
+        correct_for_s=settings["reporting.correct_for_s"],
+    )

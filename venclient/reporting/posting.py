@@ -1,0 +1,354 @@
+"""Sends what is owed (POST), in order; what may have arrived already is asked for at the VTN, by its name.
+
+    due rows ---> asked for, where `sending` ---> split, where too large ---> marked `sending`, in one commit
+                                                                                     |
+                       the VTN's answers, in one commit <--- POST, POST, POST ... <--+
+
+So many reports share two commits; after a crash between them the VTN is asked for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from venclient.errors import VenError, VtnError, VtnProblem, WireError
+from venclient.model.reporting import ReportingStatus
+from venclient.openadr.objects import Report
+from venclient.reporting.bodies import digest_of, gaps_of
+from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
+from venclient.reporting.parts import split
+from venclient.reporting.rows import Row
+
+#: Gives the VTN's copy of a row's report, None when it has none; VtnError when it cannot tell.
+Ask = Callable[[Row], Awaitable[Report | None]]
+#: The VTN's reports by event, as listed in this step.
+Listings = dict[str, ReportListing]
+
+#: So many reports share a commit before they are sent, and one after.
+GROUP = 16
+#: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
+_ON_THE_WAY = (*range(300, 400), 407)
+_BUG_WAIT_S = 300.0
+#: So many rows are told apart in one commit.
+_AT_ONCE = 500
+
+
+class Unreadable(VtnError):
+    """The VTN's list holds what cannot be understood, so that no report is known to be missing from it."""
+
+
+class Posting:
+    """Sends what is owed; one `send` runs at a time."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._not_found_since: dict[str, datetime] = {}
+        self._omitted: dict[tuple[str, str], frozenset[str]] = {}
+        self._bugs: set[str] = set()
+        self._gone: set[str] = set()
+        self._changes: list[Callable[[], None]] = []
+
+    def forget(self) -> None:
+        """Let go of what was remembered of single reports."""
+        self._not_found_since.clear()
+
+    async def send(self, listings: Listings, result: StepResult, most: int) -> bool:
+        """Send at most `most` reports; False when everything has to wait."""
+        means = self._means
+        self._gone = set()
+        while most > 0:
+            newest_first = means.options.order == "newest-first"
+            now, few = means.clock.now(), min(most, GROUP)
+            rows = await means.write(
+                partial(means.outbox.due, now, few, newest_first=newest_first, told_apart=True)
+            )
+            if not rows:
+                return True
+            most -= len(rows)
+            try:
+                goes_on = await self._group(rows, listings, result)
+            except (Exception, asyncio.CancelledError):
+                means.outbox.apply(self._taken())  # what is known already is kept
+                raise
+            await self._flush()
+            if not goes_on:
+                return False
+        return True
+
+    async def find(self, row: Row, listings: Listings) -> Report | None:
+        """Ask the VTN for its copy of a row's report; VtnError when it cannot tell."""
+        event_id = row.obligation.event_id
+        if event_id not in listings:
+            # Very many may be there: no more is held in memory than what is looked for.
+            names = self._means.outbox.view.open_names(event_id)
+            client_name = self._means.options.client_name
+            listings[event_id] = await self._means.port.reports(
+                event_id, client_name, names={*names, row.key}
+            )
+        listing = listings[event_id]
+        for report in listing.items:
+            if report.report_name == row.key:
+                return report
+        if listing.refused:
+            raise Unreadable(
+                f"the VTN lists {len(listing.refused)} reports that cannot be understood; "
+                "it is open whether this is one of them",
+                subject=row.key,
+            )
+        if not listing.complete:
+            raise VtnError(
+                "could not list all reports, so that it is open whether one has arrived",
+                subject=row.key,
+                transient=True,
+            )
+        return None
+
+    async def _group(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> bool:
+        means = self._means
+        ready = []
+        for row in rows:
+            if row.state != "sending":
+                ready.append(row)
+                continue
+            try:
+                there = await self.find(row, listings)
+            except Unreadable as error:
+                self._wait_alone(row, error, result)
+                continue
+            except VenError as error:
+                self._failed(row, error, ambiguous=True)
+                return False
+            if there is None:
+                ready.append(row)
+            else:
+                self._sent(row, there, None, result)
+        await self._flush()
+        if not ready:
+            return True
+        now = means.clock.now()
+        ask_at = now + timedelta(seconds=means.options.ask_after_s)
+        sending = means.outbox.sending
+        marks = [partial(sending, row.key, now, ask_at=ask_at) for row in ready]
+        await means.write(partial(means.outbox.apply, marks))
+        for index, row in enumerate(ready):
+            if row.obligation.event_id in self._gone:
+                continue  # dropped with its event while the rows before it were sent
+            if not await self._deliver(row, listings, result):
+                rest = [one for one in ready[index + 1 :] if one.obligation.event_id not in self._gone]
+                self._changes += [partial(means.outbox.not_sent, one.key, now) for one in rest]
+                return False
+        return True
+
+    async def tell_apart(self) -> None:
+        """Write down which resources the reports that are owed are about, and split those that are too large.
+
+        Where targets choose among them, that waits for the first listing: the registration that grants
+        targets comes before it.
+        """
+        more = bool(self._means.resources)
+        while more:
+            more = await self._means.write(self._tell_some_apart)
+
+    def _tell_some_apart(self) -> bool:
+        """Do so with some rows, off the event loop; False when there are none left."""
+        means = self._means
+        listed = means.book.listed is not None
+        resources, options, now = means.resources, means.options, means.clock.now()
+        by_id = {one.resource_id: one for one in resources}
+        rows = [row for row in means.outbox.untold(_AT_ONCE) if listed or not _is_targeted(row)]
+        if not rows:
+            return False
+        with means.outbox.change():
+            for row in rows:
+                parts = split(
+                    row.obligation,
+                    resources,
+                    most_values=options.most_values,
+                    ven_targets=options.ven_targets,
+                    sub_interval_s=options.sub_interval_s,
+                )
+                about = [(one.obligation, [by_id[id_] for id_ in one.resource_ids]) for one in parts]
+                if len(about) > 1:
+                    means.outbox.split(row, about, now)
+                else:
+                    means.outbox.about(row.key, about[0][1])
+        return True
+
+    async def _deliver(self, row: Row, listings: Listings, result: StepResult) -> bool:
+        means = self._means
+        try:
+            built = await means.built(row)
+        except VenError as error:
+            return self._failed(row, error, ambiguous=False)
+        except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
+            return self._broken(row, error, result)
+        self._tell_omissions(row, built.omissions, result)
+        if built.report is None:
+            reason = "; ".join(built.omissions) or "nothing is known of these intervals"
+            self._changes.append(partial(means.outbox.unmet, row.key, reason, means.clock.now()))
+            means.told(row)
+            result.unmet += 1
+            result.tell(means.ids(row), ReportingStatus(resource_id="", state="unmet", detail=reason))
+            return True
+        means.pace.take()
+        return await self._post(row, built.report, listings, result)
+
+    async def _post(self, row: Row, report: Report, listings: Listings, result: StepResult) -> bool:
+        try:
+            stored = await self._means.port.create_report(report)
+        except VtnProblem as problem:
+            if retried_soon(problem):
+                return self._failed(row, problem, ambiguous=problem.ambiguous)
+            if problem.is_conflict:
+                return await self._taken_name(row, problem, listings, result)
+            if problem.is_not_found:
+                return await self._not_found(row, problem, result)
+            refusal: VenError = problem
+        except WireError as error:
+            refusal = error
+        except VtnError as error:
+            return self._failed(row, error, ambiguous=error.ambiguous)
+        else:
+            self._sent(row, stored, report, result)
+            return True
+        return self._refuse(row, refusal, result)
+
+    async def _taken_name(
+        self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult
+    ) -> bool:
+        """Take a 409: the report may be there already, else it is a refusal."""
+        listings.pop(row.obligation.event_id, None)
+        try:
+            there = await self.find(row, listings)
+        except VenError as error:
+            return self._failed(row, error, ambiguous=True)
+        if there is None:
+            return self._refuse(row, problem, result)
+        self._sent(row, there, None, result)
+        return True
+
+    async def _not_found(self, row: Row, problem: VtnProblem, result: StepResult) -> bool:
+        """Take a 404: the event may have gone, else it is a refusal, or the address is wrong for a while."""
+        means = self._means
+        event_id = row.obligation.event_id
+        listed = means.book.listed
+        if listed is not None and event_id not in means.book.events:
+            reason = f"the VTN no longer knows the event ({problem})"
+            await self._flush()
+            drop = partial(means.outbox.drop_event, event_id, reason, means.clock.now())
+            result.superseded += await means.write(drop)
+            self._gone.add(event_id)
+            result.say(f"event {event_id}: {reason}; its reports are dropped")
+            return True
+        # The event has gone, or the address is wrong for the moment: a whole listing will tell.
+        since = self._not_found_since.setdefault(row.key, means.clock.now())
+        if listed is not None and listed > since:
+            return self._refuse(row, problem, result)
+        return self._failed(row, problem, ambiguous=False)
+
+    def _broken(self, row: Row, error: Exception, result: StepResult) -> bool:
+        """Put a row off that we stumble over ourselves, and let the others pass."""
+        now = self._means.clock.now()
+        said = f"report {row.key} cannot be made: unexpected {type(error).__name__} (a bug; please report it)"
+        until = now + timedelta(seconds=_BUG_WAIT_S)
+        self._changes.append(
+            partial(self._means.outbox.retry_later, row.key, said, until, now, ambiguous=False)
+        )
+        if type(error).__name__ not in self._bugs:
+            self._bugs.add(type(error).__name__)
+            log.error("%s", said, exc_info=error)
+            result.notes.append(said)
+        return True
+
+    def _wait_alone(self, row: Row, error: Unreadable, result: StepResult) -> None:
+        """Put off a report whose fate the VTN's list does not tell; it is not sent a second time."""
+        now = self._means.clock.now()
+        until = now + timedelta(seconds=_BUG_WAIT_S)
+        later = partial(self._means.outbox.retry_later, row.key, str(error), until, now, ambiguous=True)
+        self._changes.append(later)
+        if row.last_error != str(error):
+            result.say(f"report {row.key} waits: {error.what}")
+
+    def _refuse(self, row: Row, error: VenError, result: StepResult) -> bool:
+        means = self._means
+        self._changes.append(partial(means.outbox.refused, row.key, str(error), means.clock.now()))
+        self._not_found_since.pop(row.key, None)
+        result.refused += 1
+        status = ReportingStatus(resource_id="", state="refused", detail=str(error))
+        result.tell(means.ids(row), status)
+        result.say(f"report {row.key} was refused: {error}")
+        return True
+
+    def _sent(self, row: Row, stored: Report, ours: Report | None, result: StepResult) -> None:
+        """Note that the VTN has a report: our own body when it took it just now, else what its copy tells."""
+        means = self._means
+        now = means.clock.now()
+        self._changes.append(
+            partial(
+                means.outbox.sent,
+                row.key,
+                stored.id,
+                now,
+                # What the VTN's copy was made of, nobody knows: late readings are told in any case.
+                digest=None if ours is None else digest_of(ours),
+                gaps=gaps_of(ours or stored, row.obligation, row.resources or ()),
+                told="the VTN has it" if ours is not None else "the VTN, asked, has it already",
+            )
+        )
+        means.told(row)
+        result.sent += 1
+        names = {part.resource_name for part in (ours or stored).resources}
+        result.tell(
+            means.ids(row, names),
+            ReportingStatus(resource_id="", state="reported", last_report_at=now, last_report_name=row.key),
+        )
+        self._not_found_since.pop(row.key, None)
+        means.pause.end()
+
+    def _failed(self, row: Row, error: VenError, *, ambiguous: bool) -> bool:
+        """Put a row off; True when the others need not wait with it."""
+        means = self._means
+        attempts = row.attempts + 1
+        until, alone = means.put_off(attempts, error)
+        now = means.clock.now()
+        if ambiguous:
+            until = max(until, now + timedelta(seconds=means.options.ask_after_s))
+        self._changes.append(
+            partial(means.outbox.retry_later, row.key, str(error), until, now, ambiguous=ambiguous)
+        )
+        if alone and attempts == HOLD_ATTEMPTS:
+            log.warning("report %s keeps failing, others go before it: %s", row.key, error)
+        return alone
+
+    def _tell_omissions(self, row: Row, omissions: Sequence[str], result: StepResult) -> None:
+        """Say what was left out when it begins, not with every report."""
+        group = (row.obligation.event_id, row.obligation.group)
+        before = self._omitted.get(group, frozenset())
+        for sentence in omissions:
+            if sentence not in before:
+                result.say(sentence)
+        self._omitted[group] = frozenset(omissions)
+        for known in [known for known in self._omitted if known[0] not in self._means.book.events]:
+            del self._omitted[known]
+
+    def _taken(self) -> list[Callable[[], None]]:
+        taken, self._changes = self._changes, []
+        return taken
+
+    async def _flush(self) -> None:
+        taken = self._taken()
+        if taken:
+            await self._means.write(partial(self._means.outbox.apply, taken))
+
+
+def _is_targeted(row: Row) -> bool:
+    owed = row.obligation
+    return bool(owed.event_targets) or any(one.targets for one in owed.descriptors)
+
+
+def retried_soon(problem: VtnProblem) -> bool:
+    """True for answers that are no word of the VTN on the report: it is busy, or somebody is in between."""
+    return problem.transient or problem.status in _ON_THE_WAY

@@ -1,0 +1,228 @@
+"""Standing telemetry: which of the resources' reporting configurations an event of the VTN asks for. Pure.
+
+A report is always on an event (User Guide 7.5): what a resource is configured to report goes to the VTN only
+when some event has a descriptor for it. What no event carries is told, with what to ask the VTN's
+operator for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from venclient.errors import InvalidRecord
+from venclient.model.reporting import ReportingConfig
+from venclient.model.resource import Resource
+from venclient.openadr.duration import Duration
+from venclient.openadr.objects import Program, ReportDescriptor
+from venclient.reporting.columns import column
+from venclient.reporting.grids import OPEN_INTERVALS, SUB_INTERVALS
+from venclient.reporting.obligations import Agenda
+from venclient.reporting.payloads import BuildOptions
+from venclient.reporting.targets import Reportable, resources_of
+
+#: So many resources are named in a sentence; the rest is counted.
+NAMED = 3
+
+#: Readings of power that come to the same.
+_MEANS = frozenset({"DIRECT_READ", "MEAN", "AVERAGE"})
+_USUAL = BuildOptions(client_name="")
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """One payload type that a resource is configured to report; `program` is a name, None for any."""
+
+    resource: Reportable
+    payload_type: str
+    reading_type: str
+    interval: str
+    units: str | None = None
+    program: str | None = None
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """A wish that an event's descriptor asks for; `note` says in what it differs, None for nothing."""
+
+    wish: Wish
+    event_id: str
+    descriptor: ReportDescriptor
+    note: str | None = None
+
+
+class Uncarried(msgspec.Struct, frozen=True):
+    """Wishes alike that no event carries: why, and the report descriptor to ask for, as JSON."""
+
+    wishes: tuple[Wish, ...]
+    why: str
+    descriptor: str
+
+    def __str__(self) -> str:
+        """Give a sentence for whoever looks after the gateway."""
+        one = self.wishes[0]
+        names = [wish.resource.resource_name for wish in self.wishes]
+        of = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        program = f"program {one.program}" if one.program else "a program that this VEN sees"
+        return (
+            f"{one.payload_type} of {of} every {one.interval} goes to nobody: {self.why}; ask the VTN's "
+            f"operator for an event of {program} with intervals of {one.interval}, without end, and the "
+            f"report descriptor {self.descriptor}"
+        )
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How the resources' reporting configurations stand; `problems` name those that cannot be read."""
+
+    carried: tuple[Carried, ...] = ()
+    uncarried: tuple[Uncarried, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def wishes_of(
+    resources: Iterable[Resource], reportables: Mapping[str, Reportable]
+) -> tuple[list[Wish], list[str]]:
+    """Give what resources are configured to report, and a sentence for each configuration that is wrong.
+
+    Only what somebody wrote down counts as a wish. `reportables` are by resource id.
+    """
+    wishes, problems = [], []
+    for resource in resources:
+        known = reportables.get(resource.resourceID)
+        if known is None or not resource.reporting:
+            continue
+        try:
+            config = ReportingConfig.of(resource)
+        except InvalidRecord as error:
+            problems.append(f"resource {resource.resourceName}: {error}")
+            continue
+        wishes += [
+            Wish(
+                resource=known,
+                payload_type=kind,
+                reading_type=config.reading_type,
+                interval=config.interval,
+                units=config.units.get(kind),
+                program=config.program,
+            )
+            for kind in config.payload_types
+        ]
+    return wishes, problems
+
+
+def standing(
+    wishes: Sequence[Wish],
+    agendas: Iterable[tuple[Agenda, Program | None]],
+    resources: Sequence[Reportable],
+    now: datetime,
+    *,
+    ven_targets: Collection[str] = (),
+    problems: Sequence[str] = (),
+) -> Standing:
+    """Give which wishes are carried by which event's descriptors at `now`, and which by none.
+
+    `agendas` are the events known with their programs, `resources` all that are reported on.
+    """
+    asked: dict[str, list[_Asked]] = {}
+    for agenda, program in agendas:
+        if _is_over(agenda, now):
+            continue
+        for descriptor in [d for group in _groups(agenda) for d in group]:
+            of = resources_of(descriptor.targets, agenda.event.targets or (), resources, ven_targets)
+            one = _Asked(agenda, program, descriptor, frozenset(each.resource_id for each in of))
+            asked.setdefault(descriptor.payload_type, []).append(one)
+    carried: list[Carried] = []
+    uncarried: dict[tuple[str | None, ...], list[tuple[Wish, str]]] = {}
+    for wish in wishes:
+        found = _carrier(wish, asked.get(wish.payload_type, ()))
+        if isinstance(found, Carried):
+            carried.append(found)
+        else:
+            alike = (wish.program, wish.payload_type, wish.reading_type, wish.interval, wish.units, found)
+            uncarried.setdefault(alike, []).append((wish, found))
+    return Standing(
+        tuple(carried),
+        tuple(
+            Uncarried(tuple(wish for wish, _ in some), some[0][1], descriptor_for(some[0][0]))
+            for some in uncarried.values()
+        ),
+        tuple(problems),
+    )
+
+
+def descriptor_for(wish: Wish) -> str:
+    """Give the report descriptor that a wish needs, as JSON: one report at the end of each interval."""
+    told = {
+        "payloadType": wish.payload_type,
+        **({} if wish.reading_type == "DIRECT_READ" else {"readingType": wish.reading_type}),
+        **({"units": wish.units} if wish.units else {}),
+        "startInterval": 0,
+        "numIntervals": 1,
+        "frequency": 1,
+        "repeat": -1,
+    }
+    return json.dumps(told)
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    agenda: Agenda
+    program: Program | None
+    descriptor: ReportDescriptor
+    resource_ids: frozenset[str]
+
+
+def _carrier(wish: Wish, asked: Sequence[_Asked]) -> Carried | str:
+    """Give the descriptor that carries a wish best, or why none does."""
+    probe = ReportDescriptor(payload_type=wish.payload_type, reading_type=wish.reading_type, units=wish.units)
+    if column(probe, _USUAL) is None:
+        return f"{wish.payload_type} ({wish.reading_type}) is nothing that can be made here"
+    why = "no event asks for it"
+    best: Carried | None = None
+    for one in asked:
+        if wish.program and (one.program is None or one.program.program_name != wish.program):
+            why = f"only events outside program {wish.program} ask for it"
+            continue
+        if wish.resource.resource_id not in one.resource_ids:
+            why = "the events that ask for it are meant for other resources"
+            continue
+        if not _same_reading(wish.reading_type, one.descriptor.reading_type):
+            asked_for = one.descriptor.reading_type or "DIRECT_READ"
+            why = f"it is asked for as {asked_for}, not as {wish.reading_type}"
+            continue
+        found = Carried(wish, one.agenda.event.id or "", one.descriptor, _difference(wish, one))
+        if found.note is None:
+            return found
+        best = best or found
+    return best or why
+
+
+def _same_reading(wanted: str, asked: str | None) -> bool:
+    told = (asked or "DIRECT_READ").upper()
+    return wanted == told or (wanted in _MEANS and told in _MEANS)
+
+
+def _difference(wish: Wish, one: _Asked) -> str | None:
+    said = []
+    asked = one.descriptor.units
+    if asked and wish.units and asked.upper() != wish.units.upper():
+        said.append(f"in {asked}, not {wish.units}")
+    if one.descriptor.report_intervals not in (SUB_INTERVALS, OPEN_INTERVALS):
+        line = one.agenda.timeline
+        slot = line.at(0) if line.count != 0 else None
+        length_s = (slot.end - slot.start).total_seconds() if slot and slot.end else None
+        if length_s is not None and length_s != Duration.parse(wish.interval).seconds:
+            said.append(f"in intervals of {length_s:g} s, not {wish.interval}")
+    return ", ".join(said) or None
+
+
+def _groups(agenda: Agenda) -> list[tuple[ReportDescriptor, ...]]:
+    planned = [group.descriptors for group, _ in agenda.plans]
+    return [*planned, *(group.descriptors for group, _ in agenda.at_will)]
+
+
+def _is_over(agenda: Agenda, now: datetime) -> bool:
+    if agenda.at_will and any(plan.end > now for _, plan in agenda.at_will):
+        return False
+    end = agenda.timeline.end if agenda.timeline.count else None
+    return end is not None and end <= now

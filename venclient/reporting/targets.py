@@ -1,0 +1,128 @@
+"""The resources that reports are about, as the VTN names them, and whom a descriptor asks for: pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from venclient.errors import InvalidRecord
+from venclient.model.reporting import ReportingConfig
+from venclient.model.resource import Resource, ResourceType, enum_member
+from venclient.openadr.duration import Duration
+
+
+class Limits(msgspec.Struct, frozen=True, gc=False):
+    """What a resource can do: kW from the grid's side (drawing is positive), kWh of storage.
+
+    None is what was not said.
+    """
+
+    p_max_kw: float | None = None
+    p_min_kw: float | None = None
+    e_max_kwh: float | None = None
+    e_min_kwh: float | None = None
+
+    @classmethod
+    def of(cls, capacities: Mapping[str, Any] | None) -> Limits:
+        """Give what `Resource.capacities` says, as far as they are numbers."""
+        told = capacities or {}
+        return cls(*(_number(told.get(name)) for name in ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")))
+
+
+_NO_LIMITS = Limits()
+
+
+class Reportable(msgspec.Struct, frozen=True):
+    """A site's resource as reports name it; `targets` are those that the VTN granted to its object.
+
+    `resource_type` is a member's name of `ResourceType`. `interval_s`, `units` (by payload type) and
+    `reading_type` are what its reporting configuration says, where a descriptor leaves it open; `limits` is
+    what it can do.
+    """
+
+    resource_id: str
+    resource_name: str
+    targets: frozenset[str] = frozenset()
+    interval_s: float | None = None
+    resource_type: str | None = None
+    units: Mapping[str, str] = msgspec.field(default_factory=dict)
+    reading_type: str | None = None
+    limits: Limits = _NO_LIMITS
+
+    @classmethod
+    def of(cls, resource: Resource, name: str, targets: Collection[str] = ()) -> Reportable:
+        """Give a registry's resource under its name at the VTN.
+
+        Only what `reporting` itself says counts here, not the defaults of the resource's type; where it is
+        wrong nothing of it does (`standing.wishes_of` says what).
+        """
+        told = resource.reporting or {}
+        kind: str | None
+        try:
+            config = ReportingConfig.of(resource)
+            kind = enum_member(ResourceType, resource.resourceType).name
+        except (InvalidRecord, ValueError):
+            told, config, kind = {}, ReportingConfig(), None
+        return cls(
+            resource.resourceID,
+            name,
+            frozenset(targets),
+            resource_type=kind,
+            interval_s=Duration.parse(config.interval).seconds if told.get("interval") else None,
+            units=dict(config.units) if told.get("units") else {},
+            reading_type=config.reading_type if told.get("reading_type") else None,
+            limits=Limits.of(resource.capacities),
+        )
+
+
+def resources_of(
+    descriptor_targets: Collection[str] | None,
+    event_targets: Collection[str],
+    resources: Sequence[Reportable],
+    ven_targets: Collection[str] = (),
+) -> list[Reportable]:
+    """Give the resources that a descriptor asks for, among those that the event is meant for.
+
+    A target names resources by the targets granted to their objects, or by name; targets of the VEN
+    as a whole stand for all. Event targets that match nothing here do not restrict: the VTN showed
+    us the event all the same.
+    """
+    of_ven = frozenset(ven_targets)
+    meant = _matching(event_targets, resources, of_ven) or list(resources)
+    return _matching(descriptor_targets, meant, of_ven) if descriptor_targets else meant
+
+
+def asked_by_any(
+    descriptors_targets: Iterable[Collection[str] | None],
+    event_targets: Collection[str],
+    resources: Sequence[Reportable],
+    ven_targets: Collection[str] = (),
+) -> list[Reportable]:
+    """Give the resources that at least one descriptor asks for, in their order."""
+    found: set[str] = set()
+    for targets in {tuple(one or ()) for one in descriptors_targets}:
+        asked = resources_of(targets, event_targets, resources, ven_targets)
+        if len(asked) == len(resources):
+            return list(resources)
+        found.update(one.resource_id for one in asked)
+    return [one for one in resources if one.resource_id in found]
+
+
+def _matching(
+    targets: Collection[str], resources: Sequence[Reportable], ven_targets: frozenset[str]
+) -> list[Reportable]:
+    if not targets:
+        return []
+    wanted = frozenset(targets)
+    matched = [one for one in resources if one.resource_name in wanted or wanted & one.targets]
+    if not matched and wanted & ven_targets:
+        return list(resources)
+    return matched
+
+
+def _number(value: object) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known and isinstance(value, int | float) else None

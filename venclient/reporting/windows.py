@@ -1,0 +1,146 @@
+"""Windows of intervals: which of an event's intervals each report of a descriptor covers, and when it is due.
+
+The User Guide (7.5) can be read in two ways in three places; `WindowRules` chooses.
+
+    intervals              0     1     2     3     4     5
+    s=1 n=2 f=2 r=3      [---------] [---------] [---------]        generation-point: made at s, looking back
+                               [---------] [---------] [---]        first-covered: s is the first told
+    automatic            generation-point, but first-covered where fewer than n come before s
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from venclient.openadr.objects import ReportDescriptor
+from venclient.openadr.timeline import NEVER, Timeline, first_where
+
+WindowReading = Literal["automatic", "generation-point", "first-covered"]
+AllIntervals = Literal["since-last", "all"]
+ForecastAt = Literal["start", "end"]
+
+
+class WindowRules(msgspec.Struct, frozen=True):
+    """How report descriptors are read where the standard leaves it open.
+
+    `window` says what startInterval is; `all_intervals` what numIntervals -1 with a frequency and
+    repetitions tells each time; `forecast` when in its window a forecast is due.
+    """
+
+    window: WindowReading = "automatic"
+    all_intervals: AllIntervals = "since-last"
+    forecast: ForecastAt = "start"
+
+
+USUAL_RULES = WindowRules()
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """When a descriptor wants reports; its frequency as a number of intervals."""
+
+    start_interval: int = -1
+    num_intervals: int = -1
+    historical: bool = True
+    frequency: int = -1
+    repeat: int = 1
+
+    @classmethod
+    def of(cls, descriptor: ReportDescriptor, frequency: int, repeat: int) -> Timing:
+        """Give a descriptor's timing, with the frequency and the repetitions that it comes to."""
+        historical = descriptor.historical
+        return cls(descriptor.start_interval, descriptor.num_intervals, historical, frequency, repeat)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Intervals `first` to `last`, and when a report on them is due (None: never)."""
+
+    first: int
+    last: int
+    due: datetime | None
+
+
+class Windows:
+    """The windows of one timing on one timeline, in the order of their due times."""
+
+    def __init__(self, timing: Timing, timeline: Timeline, rules: WindowRules = USUAL_RULES) -> None:
+        self._line = timeline
+        # A window is due at its end, or at its start.
+        self._at_end = timing.historical or rules.forecast == "end"
+        s, r = timing.start_interval, timing.repeat
+        set_f = timing.frequency > 0
+        n = self._asked(timing, timeline, rules)
+        self._n, self._f = n, timing.frequency if set_f else n
+        if not timing.historical:
+            self._first = max(s, 0)
+        elif s == -1:
+            at_end = r == 1 and not set_f and timeline.count is not None
+            self._first = max((timeline.count or 0) - n, 0) if at_end else 0
+        else:
+            # Decided once, for all windows of the descriptor.
+            covered = rules.window == "first-covered" or (rules.window == "automatic" and s - n + 1 < 0)
+            self._first = s if covered else s - n + 1
+        self.count = self._counted(r)
+        self._sorted: list[Window] | None = None
+        if not timeline.ordered and self.count is not None:
+            # Few by nature: only intervals that are written out one by one can step back in time.
+            windows = [self._made(k) for k in range(self.count)]
+            self._sorted = sorted(windows, key=lambda window: window.due or NEVER)
+
+    @staticmethod
+    def _asked(timing: Timing, timeline: Timeline, rules: WindowRules) -> int:
+        """Give numIntervals, with what -1 stands for."""
+        if timing.num_intervals != -1:
+            return timing.num_intervals
+        since_last = rules.all_intervals == "since-last" and timing.repeat != 1
+        if timing.frequency > 0 and (since_last or timeline.count is None):
+            return timing.frequency
+        return max(1, timeline.pattern if timeline.count is None else timeline.count)
+
+    @classmethod
+    def size_of(cls, timing: Timing, timeline: Timeline, rules: WindowRules = USUAL_RULES) -> int:
+        """Give how many intervals the longest window has."""
+        asked = cls._asked(timing, timeline, rules)
+        return asked if timeline.count is None else min(asked, timeline.count)
+
+    def _counted(self, repeat: int) -> int | None:
+        total = self._line.count
+        if total is None:
+            return None if repeat == -1 else repeat
+        if self._first >= total:
+            return 0
+        # The window that reaches the end is the last; a later one would only tell a part of it again.
+        beyond = max(0, total - self._n - self._first)
+        fitting = 1 + -(-beyond // self._f)
+        starting = 1 + (total - 1 - self._first) // self._f
+        fitting = min(fitting, starting)
+        return fitting if repeat == -1 else min(repeat, fitting)
+
+    def at(self, position: int) -> Window:
+        """Give the window at a position in the order of due times."""
+        return self._made(position) if self._sorted is None else self._sorted[position]
+
+    def due_by(self, moment: datetime) -> int:
+        """Give how many windows are due at `moment` or before."""
+        return first_where(lambda position: (self.at(position).due or NEVER) > moment, self.count)
+
+    def _made(self, k: int) -> Window:
+        first = self._first + k * self._f
+        last = first + self._n - 1
+        first = max(first, 0)  # a window that would begin before the event tells what there is of it
+        if self._line.count is not None:
+            last = min(last, self._line.count - 1)
+        if self._at_end:
+            if self._line.ordered:
+                slot = self._line.at(last)
+                return Window(first, last, slot.end if slot else None)
+            ends = [slot.end for slot in map(self._line.at, range(first, last + 1)) if slot is not None]
+            known = [end for end in ends if end is not None]
+            return Window(first, last, max(known) if known and len(known) == len(ends) else None)
+        starts = (self._line.at(index) for index in range(first, last + 1))
+        slot = next((slot for slot in starts if slot is not None), None)
+        return Window(first, last, slot.start if slot else None)

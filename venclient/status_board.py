@@ -1,0 +1,46 @@
+"""How reporting stands for a resource that several VTNs are told about: one word for the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from venclient.model.reporting import REPORTING_STATES, ReportingStatus
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class StatusBoard:
+    """Keeps the last word of each VTN (by name, "" for the first) on each resource.
+
+    The worst one counts, so that a VTN which refuses is not hidden by another that is content.
+    """
+
+    def __init__(self, vtns: Sequence[str]) -> None:
+        self._alone = len(vtns) <= 1
+        self._told: dict[str, dict[str, ReportingStatus]] = {}
+
+    def joined(self, vtn: str, statuses: Iterable[ReportingStatus]) -> list[ReportingStatus]:
+        """Give what holds for each of these resources now that a VTN's reporter has said so."""
+        if self._alone:
+            return list(statuses)
+        return [self._joined(vtn, status) for status in statuses]
+
+    def _joined(self, vtn: str, status: ReportingStatus) -> ReportingStatus:
+        told = self._told.setdefault(status.resource_id, {})
+        before = told.get(vtn)
+        if before is not None and status.last_report_at is None:
+            status = replace(
+                status, last_report_at=before.last_report_at, last_report_name=before.last_report_name
+            )
+        told[vtn] = status
+        name, worst = max(told.items(), key=lambda item: REPORTING_STATES.index(item[1].state))
+        newest = max(told.values(), key=lambda one: one.last_report_at or _NEVER)
+        where = f"VTN {name}" if name else "the first VTN"
+        return replace(
+            worst,
+            last_report_at=newest.last_report_at,
+            last_report_name=newest.last_report_name,
+            detail=f"{where}: {worst.detail}" if worst.detail else None,
+        )
