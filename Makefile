@@ -2,7 +2,7 @@
 
 VENV := .venv/bin
 
-.PHONY: help demo test unit check fix bench docs lock wheel clean
+.PHONY: help demo test unit interop conformance check fix bench docs lock wheel clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,12 +14,22 @@ demo:  ## From sample sites to accepted reports, on this machine alone, checked 
 test:  ## All tests: those without peers on all cores, then those with real peers on loopback
 	@tools/bootstrap.sh dev
 	@tools/peers.sh
-	@$(VENV)/python -m pytest -m "not peer" -n auto -q
-	@$(VENV)/python -m pytest -m peer
+	@VEN_RECORD=.conformance/unit.json $(VENV)/python -m pytest -m "not peer and not interop" -n auto -q
+	@VEN_RECORD=.conformance/peer.json $(VENV)/python -m pytest -m "peer and not interop"
 
 unit:  ## The tests of code alone, without peers, databases and commands (under 30 s)
 	@tools/bootstrap.sh dev
-	@$(VENV)/python -m pytest -m "not peer and not disk" -n auto -q
+	@$(VENV)/python -m pytest -m "not peer and not disk and not interop" -n auto -q
+
+interop:  ## Against the OpenLEADR VTN, which is built the first time (a quarter of an hour)
+	@tools/bootstrap.sh dev
+	@tools/peers.sh
+	@$(VENV)/python tools/openleadr.py
+	@VEN_RECORD=.conformance/openleadr.json $(VENV)/python -m pytest tests/interop -m interop -n 4 -q
+
+conformance:  ## Write docs/conformance.md from what `make test` and `make interop` came to
+	@tools/bootstrap.sh dev
+	@$(VENV)/python tools/conformance.py
 
 check:  ## Lint, format, types, walls, generated pages
 	@tools/bootstrap.sh dev

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance import recorder
 from tests.peers import pick_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,6 +15,11 @@ SHARED = ROOT.parent / "shared"
 
 #: Folders whose tests work on real databases, files and commands: no peers, but no unit tests either.
 ON_DISK = ("registry", "contract", "cli", "docs", "packaging")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record what the rows of the conformance table came to, where that is wanted."""
+    recorder.install(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

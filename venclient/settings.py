@@ -159,12 +159,7 @@ def load_settings(
     further = _further(given, problems)
     settings = _checked(given, file, problems)
     others = {name: _checked(own, file, problems, table=f" [vtns.{name}]") for name, own in further.items()}
-    states: dict[Path, str] = {}
-    for name, own in {"vtn": settings, **others}.items():
-        if (first := states.setdefault(own.path("reporting.state"), name)) != name:
-            problems.append(
-                f"{file}: vtns.{name}.state: is the file of {first} as well; each VTN has its own"
-            )
+    problems += _shared(file, {"vtn": settings, **{f"vtns.{name}": own for name, own in others.items()}})
     if problems:
         raise ConfigError(
             f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the settings",
@@ -175,6 +170,23 @@ def load_settings(
 
 
 _Given = dict[str, tuple[Any, str]]
+
+
+def _shared(file: Path | None, tables: Mapping[str, Settings]) -> list[str]:
+    """Tell what several VTNs have in common that each must have for itself."""
+    problems = []
+    seen: dict[tuple[Any, ...], str] = {}
+    for table, own in tables.items():
+        listens = own["vtn.webhook_listen"] if own["vtn.webhook_url"] else None
+        vtn = str(own["vtn.url"] or "").rstrip("/")
+        for is_given, key, said in (
+            (True, ("state", own.path("reporting.state").resolve()), "state: is the file of {}"),
+            (listens, ("listen", listens), "webhook_listen: is the address of {}"),
+            (vtn, ("ven", vtn, own["ven.name"]), "ven_name: is this VTN's VEN for {}"),
+        ):
+            if is_given and (first := seen.setdefault(key, table)) != table:
+                problems.append(f"{file}: {table}.{said.format(first)} as well; each VTN has its own")
+    return problems
 
 
 def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
@@ -288,16 +300,29 @@ def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[
         )
     if values.get("vtn.push") not in ("auto", "off"):
         problems.append(f"{origin['vtn.push']}: vtn.push = {values['vtn.push']!r}: expected auto or off")
-    webhook = str(values.get("vtn.webhook_url") or "")
-    if webhook.startswith("http://") and not values.get("vtn.allow_http"):
-        problems.append(
-            f"{origin['vtn.webhook_url']}: vtn.webhook_url = {webhook!r}: has no TLS; expected https://"
-        )
+    problems += _webhook_checks(values, origin)
     problems += _influx_checks(values, origin)
     problems += _reporting_checks(values, origin)
     if str(values.get("log.level")).upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         where = f"{origin['log.level']}: log.level = {values['log.level']!r}"
         problems.append(f"{where}: expected DEBUG, INFO, WARNING or ERROR")
+    return problems
+
+
+def _webhook_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
+    problems = []
+    webhook = str(values.get("vtn.webhook_url") or "")
+    if webhook.startswith("http://") and not values.get("vtn.allow_http"):
+        problems.append(
+            f"{origin['vtn.webhook_url']}: vtn.webhook_url = {webhook!r}: has no TLS; expected https://"
+        )
+    if values.get("vtn.webhook_key_file") and not values.get("vtn.webhook_cert_file"):
+        told = f"{origin['vtn.webhook_key_file']}: vtn.webhook_key_file belongs to vtn.webhook_cert_file"
+        problems.append(f"{told}: give both")
+    host, _, port = str(values.get("vtn.webhook_listen") or "").rpartition(":")
+    if webhook and not (host and port.isdecimal() and 0 < int(port[:6]) < 65_536):
+        told = f"{origin['vtn.webhook_listen']}: vtn.webhook_listen = {values.get('vtn.webhook_listen')!r}"
+        problems.append(f'{told}: expected host and port, as in "0.0.0.0:8443"')
     return problems
 
 

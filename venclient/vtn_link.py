@@ -131,7 +131,8 @@ class VtnLink:
         """
         while True:
             try:
-                await self._serve(ready)
+                # In a task of its own: a TaskGroup of Python 3.11 that failed leaves its task half cancelled.
+                await asyncio.create_task(self._serve(ready), name=f"serve {self}")
             except Exception as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():

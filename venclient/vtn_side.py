@@ -69,6 +69,7 @@ REFUSED = "the VTN refuses"
 BROKEN = "following the VTN broke"
 UNREGISTERED = "resources are not registered"
 UNTARGETED = "events are listed without targets"
+NAMELESS = "events have no id"
 
 
 class _Lister(Protocol[S]):
@@ -301,6 +302,14 @@ class VtnSide:
             also_listed=kept,
             now=self._clock.now(),
         )
+        if changes.nameless:
+            self._notes.begin(
+                NAMELESS,
+                f"{NAMELESS}: {changes.nameless} of them are left out, and nothing is taken for gone while "
+                "they are listed; tell the VTN's operator",
+            )
+        elif events.complete:
+            self._notes.end(NAMELESS)
         if changes or renamed:
             self._changed.set()
         if changes:

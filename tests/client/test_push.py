@@ -265,6 +265,20 @@ async def test_a_websocket_wakes_and_comes_back() -> None:
         assert ven.push.state == "told by WebSocket"
 
 
+async def test_a_token_that_expires_while_connected_costs_one_reconnection_at_most() -> None:
+    """The connection of the old token goes on; once it is lost, the next one is made with a new token."""
+    async with local_vtn(VtnPush(websocket=True)) as vtn, told(vtn) as ven:
+        await ven.up()
+        vtn.expire_tokens()
+        post_event(vtn)
+        await ven.notified()
+        await vtn.stop()
+        await ven.until(lambda: not ven.push.working)
+        await vtn.start()
+        await ven.until(lambda: ven.push.working, within_s=30)
+        assert ven.push.state == "told by WebSocket"
+
+
 async def test_row_69_a_webhook_answers_the_echo_and_takes_only_our_token(tmp_path: Path) -> None:
     """Over TLS: the VTN's challenge is answered, a change wakes, and a call without our token does not."""
     with certificates(tmp_path) as files:

@@ -169,6 +169,20 @@ def test_a_further_vtn_has_its_own_account_and_state_and_shares_all_else(file: P
         ('[vtns]\nurl = "https://a.example"\n', "expected a table [vtns.NAME]"),
         ('[vtns.a]\nurl = "https://a.example"\nstate = "var/state.db"\n', "each VTN has its own"),
         ('[vtns.a]\nurl = "http://a.example"\n', "has no TLS"),
+        (
+            '[vtns.a]\nurl = "https://a.example"\nstate = "var/../var/state.db"\n',
+            "vtns.a.state: is the file of vtn",
+        ),
+        (
+            '[vtns.a]\nurl = "https://vtn.example/openadr3/3.1.1/"\n',
+            "vtns.a.ven_name: is this VTN's VEN for vtn",
+        ),
+        (
+            "".join(
+                f'[vtns.{n}]\nurl = "https://{n}.example"\nwebhook_url = "https://me/{n}"\n' for n in "ab"
+            ),
+            "vtns.b.webhook_listen: is the address of vtns.a",
+        ),
     ],
 )
 def test_mistakes_in_a_further_vtn_are_told_with_its_table(file: Path, table: str, said: str) -> None:
@@ -178,4 +192,31 @@ def test_mistakes_in_a_further_vtn_are_told_with_its_table(file: Path, table: st
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environment={})
 
+    assert [one for one in caught.value.problems if said in one]
+
+
+def test_a_webhook_without_tls_is_refused(file: Path) -> None:
+    """The VTN calls us over https; plain http needs the same switch as the VTN itself."""
+    file.write_text(GOOD + 'webhook_url = "http://gateway.example/hook"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+    assert [one for one in caught.value.problems if "vtn.webhook_url" in one and "https://" in one]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('webhook_url = "https://me.example/hook"\nwebhook_listen = "8443"\n', "expected host and port"),
+        ('webhook_url = "https://me.example/hook"\nwebhook_listen = "a:99999"\n', "expected host and port"),
+        ('webhook_key_file = "me.key"\n', "belongs to vtn.webhook_cert_file"),
+    ],
+)
+def test_a_webhook_that_cannot_be_served_is_told_with_all_other_mistakes(
+    file: Path, lines: str, said: str
+) -> None:
+    """Where it listens and what it shows there is checked before anything is opened."""
+    file.write_text(GOOD + lines + "pool_s = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+    assert len(caught.value.problems) == 2
     assert [one for one in caught.value.problems if said in one]

@@ -318,3 +318,38 @@ async def test_row_39_an_unchanged_listing_keeps_events(tmp_path: Path) -> None:
         site.has("E2")
         await site.run(120)
         assert set(site.book.events) == {"E2"}
+
+
+async def test_events_without_an_id_are_named(tmp_path: Path) -> None:
+    """An event that cannot be followed is said once, with what it holds up; the others are followed."""
+    site = Site(tmp_path)
+    site.has("E1", "E2")
+    site.vtn.collections["events"].append({"programID": "P1", "eventName": "nameless"})
+    async with site.following():
+        assert set(site.book.events) == {"E1", "E2"}
+        del site.vtn.collections["events"][0]
+        await site.run(120)
+
+        assert set(site.book.events) == {"E1", "E2"}
+        (said,) = [note for note in site.notes if note.startswith("events have no id")]
+        assert "1 of them are left out, and nothing is taken for gone while they are listed" in said
+        del site.vtn.collections["events"][1]
+        await site.run(120)
+        assert set(site.book.events) == {"E2"}
+
+
+async def test_row_27_programs_are_followed_by_the_list_of_those_allowed(tmp_path: Path) -> None:
+    """With an allow-list events of other programs are not taken, and go when their program is left."""
+    site = Site(tmp_path, programs=("one",))
+    site.vtn.collections["programs"] = [
+        {"id": "P1", "programName": "one"},
+        {"id": "P2", "programName": "two"},
+    ]
+    site.vtn.collections["events"] = [{"id": "E1", "programID": "P1"}, {"id": "E2", "programID": "P2"}]
+    async with site.following():
+        assert set(site.book.events) == {"E1"}
+        assert set(site.book.programs) == {"P1"}
+        site.vtn.collections["programs"][0]["programName"] = "renamed"
+        site.vtn.collections["programs"][1]["programName"] = "one"
+        await site.run(120)
+        assert set(site.book.events) == {"E2"}

@@ -226,7 +226,13 @@ def test_the_local_vtn_is_served_seeded_and_asked(root: Path, folder: Path, free
         wait_for_port(free_port)
         text = snippet(root, "run: curl").replace("8081", str(free_port))
         (event,) = json.loads(shell(text, folder, VEN_1_SECRET=SECRET))
+        (folder / "seed.toml").write_text('[[programs]]\nprogramName = "more"\n', encoding="utf-8")
+        port = str(free_port)
+        told = shell(snippet(root, "run: desk"), folder, VEN_SIMULATE_VTN_PORT=port).splitlines()
 
+    assert told[0].startswith("program more ")
+    assert [line.split(":")[0].split(" ", 2)[2] for line in told[1:3]] == ["usage every 10 s"] * 2
+    assert (told[3], told[-1]) == ("no reports yet", "event usage every 10 s is withdrawn")
     assert (event["eventName"], len(event["intervals"])) == ("usage every 10 s", 6)
     assert SECRET not in (folder / "service.log").read_text()
 

@@ -84,7 +84,7 @@ async def test_with_the_vtn_down_at_the_start_meters_are_read_and_the_status_say
     assert told(vtn) == everything(2)
     assert gateway.status["vtn"]["state"] == "connected"
     # Said when it began and when it ended, not each time it was tried.
-    assert gateway.log.count("WARNING") <= 2
+    assert gateway.log.count("WARNING venclient.client") <= 2
 
 
 async def test_reports_owed_while_the_vtn_is_away_arrive_once_and_in_order(

@@ -28,7 +28,7 @@ async def test_row_72_a_vtn_that_is_slow_or_down_delays_no_other(
     """Each VTN has all reports that it asked for, once, while the other hangs or is away."""
     async with LocalVtn(clients=[{"id": "ven-1", "secret": SECRET, "role": "ven"}]) as other:
         _two(gateway, vtn.url, other.url)
-        vtn.faults.append(Fault(times=FOREVER, latency_s=8.0))
+        vtn.faults.append(Fault(times=FOREVER, latency_s=5.0))
         await gateway.start()
         await until(lambda: len(other.resources) == 5, "registered at the second VTN, the first one hanging")
         ask_for_usage(other, intervals=2)

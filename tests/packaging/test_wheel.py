@@ -92,7 +92,8 @@ def test_the_wheel_alone_gives_the_command_and_passes_the_contract(
         cwd=tmp_path,
     )
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", wheel, cwd=tmp_path)
-    shutil.copytree(root / "tests" / "contract", tmp_path / "tests" / "contract")
+    for name in ("contract", "conformance"):
+        shutil.copytree(root / "tests" / name, tmp_path / "tests" / name)
     for name in ("conftest.py", "peers.py"):
         shutil.copy(root / "tests" / name, tmp_path / "tests" / name)
     shutil.copy(root / "pyproject.toml", tmp_path / "pyproject.toml")

@@ -14,16 +14,19 @@ import typer
 import venclient.cli.connections as connections_commands
 import venclient.cli.db as db_commands
 import venclient.cli.demo as demo_commands
+import venclient.cli.doctor as doctor_commands
 import venclient.cli.importing as importing_commands
 import venclient.cli.meterdata as meterdata_commands
 import venclient.cli.read as read_commands
 import venclient.cli.readings as readings_commands
+import venclient.cli.reports as reports_commands
 import venclient.cli.resources as resources_commands
 import venclient.cli.resources_history as history_commands
 import venclient.cli.resources_set as set_commands
 import venclient.cli.service as service_commands
 import venclient.cli.simulate_vtn as simulate_vtn_commands
 import venclient.cli.templates as templates_commands
+import venclient.cli.vtn as vtn_commands
 from venclient import __version__
 from venclient.errors import ConfigError, VenError
 
@@ -80,11 +83,14 @@ app.add_typer(connections_commands.app, name="connections")
 app.add_typer(templates_commands.app, name="templates")
 app.command("read")(read_commands.read)
 app.add_typer(readings_commands.app, name="readings")
+app.add_typer(reports_commands.app, name="reports")
 app.command("run")(service_commands.run)
 app.command("status")(service_commands.status)
+app.command("doctor")(doctor_commands.doctor)
+app.add_typer(vtn_commands.app, name="vtn")
 app.add_typer(service_commands.config_app, name="config")
 app.add_typer(db_commands.app, name="db")
-simulate.command("vtn")(simulate_vtn_commands.vtn)
+simulate.add_typer(simulate_vtn_commands.app, name="vtn")
 simulate.command("meterdata")(meterdata_commands.meterdata)
 app.add_typer(simulate, name="simulate")
 

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import venclient.cli.vtn_desk as desk_commands
+
 if TYPE_CHECKING:
     from venclient.simulation.vtn import LocalVtn
 
 
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
 def vtn(
+    context: typer.Context,
     port: Annotated[
         int, typer.Option("--port", help="TCP port; 0 takes a free one.", min=0, max=65535)
     ] = 8081,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; there is no TLS.")] = "127.0.0.1",
+    version: Annotated[
+        str, typer.Option("--openadr", help="Version of OpenADR to speak: 3.1 or 3.0.1.")
+    ] = "3.1",
     base_path: Annotated[
-        str, typer.Option("--base-path", help="Path before /programs and the rest.")
-    ] = "/openadr3/3.1.1",
+        str | None,
+        typer.Option("--base-path", help="Path before /programs and the rest; by version when not given."),
+    ] = None,
     seed: Annotated[
-        Path | None, typer.Option("--seed", help="TOML or JSON file of clients, programs and events.")
+        Path | None, typer.Option("--seed", help="TOML or JSON file of clients, programs, events and faults.")
     ] = None,
     state: Annotated[
         Path | None, typer.Option("--state", help="Keep objects in this file between runs.")
     ] = None,
+    mqtt: Annotated[
+        str | None, typer.Option("--mqtt", help="Tell of changes through this broker, as mqtt://host:1883.")
+    ] = None,
+    webhooks: Annotated[bool, typer.Option("--webhooks", help="Call those who subscribed.")] = False,
+    websocket: Annotated[bool, typer.Option("--websocket", help="Tell of changes over a WebSocket.")] = False,
+    newest_first: Annotated[
+        bool, typer.Option("--newest-first", help="List the newest first, so that pages drift.")
+    ] = False,
+    unique_report_names: Annotated[
+        bool, typer.Option("--unique-report-names", help="Refuse a report name that is taken.")
+    ] = False,
     strict_targets: Annotated[
         bool,
         typer.Option(
@@ -40,25 +63,38 @@ def vtn(
         bool, typer.Option("--json", help="Print accepted reports as JSON, one a line.")
     ] = False,
 ) -> None:
-    """Serve a local OpenADR 3.1 VTN until Ctrl-C, with a line for every accepted report."""
+    """Serve a local OpenADR 3.1 VTN until Ctrl-C, with a line for every accepted report.
+
+    The commands are for another terminal: they load, list and change events of the VTN that runs, and
+    read its reports.
+    """
+    if context.invoked_subcommand is not None:
+        return
     from venclient.errors import ConfigError
 
     try:
         from venclient.simulation.vtn import LocalVtn
+        from venclient.simulation.vtn.push import Push
     except ImportError as error:
         raise ConfigError(
             f"the local VTN needs {error.name}", hint="pip install 'venclient[simulation]'"
         ) from None
 
+    if version not in ("3.1", "3.0.1"):
+        raise ConfigError(f"{version!r} is not spoken", subject="--openadr", hint="use 3.1 or 3.0.1")
     server = LocalVtn(
         port,
         host=host,
         base_path=base_path,
+        version="3.1" if version == "3.1" else "3.0.1",
         seed=seed,
         state=state,
         strict_targets=strict_targets,
         anonymous=anonymous,
         token_lifetime_s=token_lifetime,
+        newest_first=newest_first,
+        unique_report_names=unique_report_names,
+        push=Push(mqtt_uri=mqtt, webhook=webhooks, websocket=websocket),
         on_change=_print_json if as_json else _print_line,
     )
     try:
@@ -81,9 +117,18 @@ async def _serve(server: LocalVtn, *, secrets_are_ours: bool, quiet: bool) -> No
         async with server:
             if not quiet:
                 _print_start(server, secrets_are_ours=secrets_are_ours)
-            await stopped.wait()
+            with _desk_open(server):
+                await stopped.wait()
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _desk_open(server: LocalVtn) -> contextlib.AbstractContextManager[None]:
+    """Let the commands of this user in, where the VTN has an account for business logic."""
+    bl = next((client for client in server.clients.values() if client.is_bl), None)
+    if bl is None:
+        return contextlib.nullcontext()
+    return desk_commands.access(server.port, server.url, bl.id, bl.secret)
 
 
 def _print_start(server: LocalVtn, *, secrets_are_ours: bool) -> None:
@@ -114,3 +159,8 @@ def _print_json(operation: str, content: dict[str, Any]) -> None:
 
     if content["objectType"] == "REPORT" and operation != "DELETE":
         typer.echo(msgspec.json.encode(content).decode())
+
+
+for command in (desk_commands.load, desk_commands.events, desk_commands.change, desk_commands.delete):
+    app.command(command.__name__)(command)
+app.command("reports")(desk_commands.reports)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import httpx2
@@ -177,7 +178,7 @@ class Exchange:
         try:
             async with asyncio.timeout(self._account.timeout_s):
                 response = await self._http.request(
-                    method, url, params=list(params) or None, headers=headers, content=content
+                    method, _parsed(url), params=list(params) or None, headers=headers, content=content
                 )
         except TimeoutError as error:
             raise self._unreachable(subject, f"no answer in {self._account.timeout_s:g} s", error) from error
@@ -267,6 +268,13 @@ def _hint(answer: Answer, *, told: bool) -> str:
     return ""
 
 
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx2.URL:
+    # Reports go to the same one, thousands of times.
+    return httpx2.URL(url)
+
+
+@lru_cache(maxsize=16)
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)

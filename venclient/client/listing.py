@@ -87,7 +87,7 @@ class _Pass(Generic[S]):
 
     def _take(self, page: Decoded[S]) -> bool:
         """Keep what is new on a page; False when nothing is."""
-        before = len(self.items) + len(self.refused)
+        before = len(self.items) + len(self.refused) + len(self.ids)
         for item in page.items:
             if _id(item) is None or _id(item) not in self.ids:
                 self.items.append(item)
@@ -96,7 +96,7 @@ class _Pass(Generic[S]):
                 self.refused.append(one)
         self.nameless = self.nameless or None in page.ids
         self.ids.update(id_ for id_ in page.ids if id_ is not None)
-        return len(self.items) + len(self.refused) > before
+        return len(self.items) + len(self.refused) + len(self.ids) > before
 
 
 async def read_listing(fetch: FetchPage[S], known: Collection[str] = ()) -> Listing[S]:

@@ -29,6 +29,8 @@ _LARGEST_BODY = 2**22
 MOST_CALLS = 32
 #: How long a call may take, its handshake included.
 CALL_WITHIN_S = 10.0
+#: Callers that the system lets wait until it is their turn.
+_QUEUE = 128
 #: How often the subscription is renewed: a VTN may have lost it.
 _RENEW_S = 3600.0
 _LEAVE_WITHIN_S = 2.0
@@ -206,7 +208,7 @@ def _listener(address: Address) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address.host, address.port))
-        listener.listen(MOST_CALLS)
+        listener.listen(_QUEUE)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -167,13 +167,14 @@ class VenClient:
         program_id: str | None = None,
         names: Collection[str] | None = None,
     ) -> Listing[Report]:
-        """List the reports that the VTN holds of this client; with `names`, others come without content."""
+        """List the reports that the VTN holds of this client; with `names`, only those that have one of them.
+
+        The VTN may hold very many, of which no more are kept in memory than are asked for.
+        """
         query = _given(programID=program_id, eventID=event_id, clientName=client_name)
 
-        def asked_for(report: Report) -> Report:
-            if names is None or report.report_name in names:
-                return report
-            return msgspec_replace(report, resources=[], payload_descriptors=None)
+        def asked_for(report: Report) -> bool:
+            return names is None or report.report_name in names
 
         return await self._list(Report, ("reports",), query, remember=False, kept=asked_for)
 
@@ -301,9 +302,9 @@ class VenClient:
         query: Params,
         *,
         remember: bool = True,
-        kept: Callable[[S], S] | None = None,
+        kept: Callable[[S], bool] | None = None,
     ) -> Listing[S]:
-        """Give a whole listing, of each object what is `kept`; pages to `remember` spare the next asking."""
+        """Give a whole listing, of its objects those `kept`; pages to `remember` spare the next asking."""
         codec = (await self.dialect()).codec
 
         async def fetch(skip: int, limit: int) -> Page[S]:
@@ -318,7 +319,7 @@ class VenClient:
             except WireError as error:
                 raise self._talk.broken(answer, error) from error
             if kept is not None:
-                decoded = msgspec_replace(decoded, items=[kept(one) for one in decoded.items])
+                decoded = msgspec_replace(decoded, items=[one for one in decoded.items if kept(one)])
             if remember:
                 self._pages.keep(key, answer.headers.get("ETag"), decoded)
             return Page(decoded, changed=held is not None)

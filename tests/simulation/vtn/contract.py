@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ class Contract:
         )
         _drop_discriminators(self._document)
         answers = copy.deepcopy(self._document["components"])
-        for name in ("BlVenRequest", "BlResourceRequest"):
+        for name in {"BlVenRequest", "BlResourceRequest"} & answers["schemas"].keys():
             # a ven is objectType VEN by its metadata and BL_VEN_REQUEST by its body: no value is both
             answers["schemas"][name]["properties"].pop("objectType")
             answers["schemas"][name]["required"].remove("objectType")
@@ -95,6 +96,18 @@ def _drop_discriminators(node: object) -> None:
         node.pop("discriminator", None)
     for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         _drop_discriminators(inner)
+
+
+def answers_document(path: Path) -> dict[str, Any]:
+    """Give the document without what it says against itself of answers, for a tool that reads it whole."""
+    document: dict[str, Any] = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    _drop_discriminators(document)
+    for name in ("ven", "resource"):
+        # By its metadata its objectType is one thing, and by its request's form another.
+        document["components"]["schemas"][name] = {"type": "object", "required": ["id", f"{name}Name"]}
+    # YAML reads the examples' times as such; a JSON document has texts.
+    plain: dict[str, Any] = json.loads(json.dumps(document, default=lambda one: one.isoformat()))
+    return plain
 
 
 @cache

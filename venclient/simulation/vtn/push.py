@@ -30,6 +30,7 @@ from venclient.simulation.vtn.store import Record
 log = logging.getLogger(__name__)
 
 _WAIT_S = 5.0
+_TLS = ("mqtts", "ssl", "tls")
 #: Topics that the YAML names for clients that read all, and those for one VEN.
 WHOLE = ("programs", "events", "reports", "subscriptions", "vens", "resources")
 OF_VEN = ("events", "programs", "resources")
@@ -69,6 +70,19 @@ class Notifier:
         self.sockets: dict[asyncio.Queue[bytes], Client] = {}
         self._service = service
         self._waiting: asyncio.Queue[tuple[str, Record]] = asyncio.Queue()
+        self._broker: mqtt.Client | None = None
+
+    async def open(self) -> None:
+        """Connect to the broker, where there is one; ConfigError when it does not answer."""
+        if self.push.mqtt_uri:
+            self._broker = await asyncio.to_thread(self._connect)
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        if self._broker is not None:
+            self._broker.disconnect()
+            await asyncio.to_thread(self._broker.loop_stop)
+            self._broker = None
 
     def announce(self, operation: str, record: Record) -> None:
         """Note a change (CREATE, UPDATE, DELETE); never waits."""
@@ -97,43 +111,42 @@ class Notifier:
         return {**told, "ALL": f"{base}/+"}
 
     async def run(self) -> None:
-        """Work off what was announced, until cancelled."""
-        client = await asyncio.to_thread(self._connect) if self.push.mqtt_uri else None
+        """Work off what was announced, until cancelled; a receiver that hangs delays only other webhooks."""
+        calls: asyncio.Queue[tuple[str, Record, bytes]] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            if self.push.webhook:
+                group.create_task(self._call_all(calls))
+            while True:
+                operation, record = await self._waiting.get()
+                body = msgspec.json.encode(notification(operation, record))
+                if self._broker is not None:
+                    self._publish(self._broker, operation, record, body)
+                self._tell_sockets(record, body)
+                if self.push.webhook:
+                    calls.put_nowait((operation, record, body))
+
+    async def _call_all(self, calls: asyncio.Queue[tuple[str, Record, bytes]]) -> None:
+        async with self._http() as http:
+            while True:
+                await self._call(http, *await calls.get())
+
+    def _http(self) -> httpx2.AsyncClient:
         verify: Any = (
             ssl.create_default_context(cafile=self.push.webhook_ca) if self.push.webhook_ca else True
         )
-        try:
-            async with httpx2.AsyncClient(verify=verify, timeout=_WAIT_S, trust_env=False) as http:
-                while True:
-                    operation, record = await self._waiting.get()
-                    body = msgspec.json.encode(notification(operation, record))
-                    if client is not None:
-                        self._publish(client, operation, record, body)
-                    self._tell_sockets(record, body)
-                    if self.push.webhook:
-                        await self._call(http, operation, record, body)
-        finally:
-            if client is not None:
-                client.disconnect()
-                client.loop_stop()
+        return httpx2.AsyncClient(verify=verify, timeout=_WAIT_S, trust_env=False)
 
     async def challenge(self, content: Mapping[str, Any]) -> None:
         """Ask each callback of a subscription for an echo; Refusal (400) when one does not give it."""
-        verify: Any = (
-            ssl.create_default_context(cafile=self.push.webhook_ca) if self.push.webhook_ca else True
-        )
-        async with httpx2.AsyncClient(verify=verify, timeout=_WAIT_S, trust_env=False) as http:
+        async with self._http() as http:
             for one in content["objectOperations"]:
                 url = one["callbackUrl"]
-                if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in (
-                    "127.0.0.1",
-                    "localhost",
-                ):
+                if not _callable(url):
                     raise Refusal(400, "callbackUrl must be https")
                 word = secrets.token_urlsafe(16)
                 try:
                     answer = await http.get(url, params={"echo": word})
-                except httpx2.HTTPError as error:
+                except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                     raise Refusal(400, f"callbackUrl does not answer ({type(error).__name__})") from None
                 if answer.status_code != 200 or word not in answer.text:
                     raise Refusal(400, "callbackUrl does not answer with the echoed word")
@@ -141,11 +154,19 @@ class Notifier:
     # ---- MQTT
 
     def _connect(self) -> mqtt.Client:
-        parts = urlsplit(self.push.mqtt_uri or "")
+        try:
+            parts = urlsplit(self.push.mqtt_uri or "")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or parts.scheme not in (*_TLS, "mqtt", "tcp"):
+            raise ConfigError(
+                "is no broker's address", subject=self.push.mqtt_uri or "", hint="write mqtt://HOST:1883"
+            )
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         if self.push.login:
             client.username_pw_set(*self.push.login)
-        if parts.scheme in ("mqtts", "ssl", "tls"):
+        if parts.scheme in _TLS:
             cert, key = self.push.cert_files or (None, None)
             client.tls_set(
                 ca_certs=str(self.push.ca_file) if self.push.ca_file else None,
@@ -153,7 +174,7 @@ class Notifier:
                 keyfile=str(key) if key else None,
             )
         try:
-            client.connect(parts.hostname or "", parts.port or 1883)
+            client.connect(host, port or (8883 if parts.scheme in _TLS else 1883))
         except OSError as error:
             raise ConfigError(
                 f"the broker does not answer ({error})", subject=self.push.mqtt_uri or ""
@@ -206,8 +227,17 @@ class Notifier:
                 try:
                     answer = await http.post(one["callbackUrl"], content=body, headers=headers)
                     self.sent += answer.is_success
-                except httpx2.HTTPError as error:
+                except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                     log.warning("a webhook does not answer: %s", type(error).__name__)
+
+
+def _callable(url: str) -> bool:
+    """Tell whether a callback is https, as the standard wants, or on this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or parts.hostname in ("127.0.0.1", "localhost")
 
 
 def notification(operation: str, record: Record) -> dict[str, Any]:

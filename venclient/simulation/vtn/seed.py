@@ -1,4 +1,4 @@
-"""What a VTN starts with: clients, programs and events from a TOML or JSON file, or a mapping.
+"""What a VTN starts with: clients, programs, events and faults from a TOML or JSON file, or a mapping.
 
 Three members exist in a seed only: a program or event may fix its `id`; an event may name its
 `program` instead of a programID, repeat its one interval (`intervalCount = 6`), and start relative
@@ -22,6 +22,7 @@ import msgspec
 
 from venclient.errors import ConfigError
 from venclient.simulation.vtn.auth import Client, make_client
+from venclient.simulation.vtn.fault_plan import PlannedFault, read_fault
 from venclient.simulation.vtn.problems import Refusal
 from venclient.simulation.vtn.schema import read_body
 from venclient.simulation.vtn.service import Service
@@ -29,7 +30,7 @@ from venclient.simulation.vtn.store import wire_time
 
 _RELATIVE = re.compile(r"now(?:\s*([+-])\s*(\d+)([smhd]))?(?:\s+aligned\s+(\d+)([smhd]))?")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_TABLES = ("clients", "programs", "events")
+_TABLES = ("clients", "programs", "events", "faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Seed:
     clients: tuple[Client, ...]
     programs: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
+    faults: tuple[PlannedFault, ...] = ()
 
 
 def read_seed(source: Path | Mapping[str, Any] | None) -> Seed:
@@ -61,9 +63,15 @@ def read_seed(source: Path | Mapping[str, Any] | None) -> Seed:
             problems.append(f"{name}: clients[{number}]: {error}")
     programs = [row for _, row in _rows(name, "programs", tables, problems)]
     events = [row for _, row in _rows(name, "events", tables, problems)]
+    faults: list[PlannedFault] = []
+    for number, row in _rows(name, "faults", tables, problems):
+        fault, wrong = read_fault(row)
+        problems += [f"{name}: faults[{number}]: {one}" for one in wrong]
+        if fault is not None:
+            faults.append(fault)
     if problems:
         raise ConfigError(f"{len(problems)} mistakes in the seed", subject=name, problems=tuple(problems))
-    return Seed(tuple(clients), tuple(programs), tuple(events))
+    return Seed(tuple(clients), tuple(programs), tuple(events), tuple(faults))
 
 
 def plant(seed: Seed, service: Service, now: datetime) -> None:
@@ -120,7 +128,8 @@ def _plant_one(kind: str, row: Mapping[str, Any], service: Service, now: datetim
         if any(service.store.find("program", programName=content["programName"])):
             return
     else:
-        _resolve_event(content, service, now)
+        ids = {one.content["programName"]: one.id for one in service.store.find("program")}
+        content = prepared(content, ids, now)
         if not object_id and content.get("eventName"):
             kept = service.store.find("event", programID=content.get("programID", ""))
             if any(other.content.get("eventName") == content["eventName"] for other in kept):
@@ -128,13 +137,17 @@ def _plant_one(kind: str, row: Mapping[str, Any], service: Service, now: datetim
     add(service, kind, content, object_id)
 
 
-def _resolve_event(content: dict[str, Any], service: Service, now: datetime) -> None:
+def prepared(row: Mapping[str, Any], program_ids: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Give a seed's event as a request: what exists in a seed only is resolved.
+
+    `program_ids` are by program name. Raises LookupError or ValueError.
+    """
+    content = {key: value for key, value in row.items() if key != "id"}
     if "program" in content:
         name = content.pop("program")
-        found = next(iter(service.store.find("program", programName=name)), None)
-        if found is None:
+        if name not in program_ids:
             raise LookupError(f"there is no program named {name!r}")
-        content["programID"] = found.id
+        content["programID"] = program_ids[name]
     if "intervalCount" in content:
         count = int(content.pop("intervalCount"))
         (template,) = content.get("intervals") or [{"payloads": []}]
@@ -142,6 +155,7 @@ def _resolve_event(content: dict[str, Any], service: Service, now: datetime) -> 
     period = content.get("intervalPeriod")
     if period and "start" in period:
         content["intervalPeriod"] = {**period, "start": resolve_start(period["start"], now)}
+    return content
 
 
 def _load(path: Path) -> Mapping[str, Any]:

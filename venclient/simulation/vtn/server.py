@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 import uvicorn
@@ -18,14 +19,17 @@ from venclient.clock import Clock, SystemClock
 from venclient.errors import ConfigError
 from venclient.simulation.vtn.app import build_app
 from venclient.simulation.vtn.auth import Accounts, Client, make_client
+from venclient.simulation.vtn.fault_plan import Act
 from venclient.simulation.vtn.faults import TRANSPORT, Exchange, Fault, FaultyApp
+from venclient.simulation.vtn.old_face import OldFace
 from venclient.simulation.vtn.push import Notifier, Push
 from venclient.simulation.vtn.schema import read_body
 from venclient.simulation.vtn.seed import add, plant, read_client, read_seed
 from venclient.simulation.vtn.service import OnChange, Service
-from venclient.simulation.vtn.store import Store
+from venclient.simulation.vtn.store import KINDS, Store
 
 BASE_PATH = "/openadr3/3.1.1"
+BASE_PATH_301 = "/openadr3/3.0.1"
 
 
 class LocalVtn:
@@ -44,7 +48,8 @@ class LocalVtn:
         port: int = 0,
         *,
         host: str = "127.0.0.1",
-        base_path: str = BASE_PATH,
+        base_path: str | None = None,
+        version: Literal["3.1", "3.0.1"] = "3.1",
         seed: Path | Mapping[str, Any] | None = None,
         clients: Iterable[Mapping[str, Any]] | None = None,
         state: Path | None = None,
@@ -60,13 +65,16 @@ class LocalVtn:
     ) -> None:
         self.host = host
         self.port = port
+        base_path = (BASE_PATH if version == "3.1" else BASE_PATH_301) if base_path is None else base_path
         self.base_path = "/" + base_path.strip("/") if base_path.strip("/") else ""
+        self._old = version == "3.0.1"
         self.clock = clock or SystemClock()
-        self.faults: list[Fault] = []
+        self._seed = read_seed({} if seed is None and clients is not None else seed)
+        acts: dict[Act, Callable[[], object]] = {"drift": self.drift, "expire_tokens": self.expire_tokens}
+        self.faults: list[Fault] = [planned.armed(acts) for planned in self._seed.faults]
         """Consulted in order for each request; the first that strikes is the one."""
         self.exchanges: list[Exchange] = []
         """Every request so far, oldest first."""
-        self._seed = read_seed({} if seed is None and clients is not None else seed)
         self._state = state
         self._strict_targets = strict_targets
         self._on_change = on_change
@@ -95,14 +103,17 @@ class LocalVtn:
             on_change=self._on_change,
             **self._rules,
         )
+        self._service.private = not self._old
         self.notifier = Notifier(self._service, self._push)
         try:
             plant(self._seed, self._service, self.clock.now())
             if self._push.offers_any:
+                await self.notifier.open()
                 self._service.on_record = self.notifier.announce
                 self._notifying = asyncio.create_task(self.notifier.run(), name="vtn notifies")
             await self.start()
         except BaseException:
+            await self._stop_notifying()
             store.close()
             raise
         return self
@@ -113,11 +124,17 @@ class LocalVtn:
         """Stop serving and close the store; objects stay readable."""
         try:
             await self.stop()
-            if self._notifying is not None:
-                self._notifying.cancel()
-                await asyncio.gather(self._notifying, return_exceptions=True)
+            await self._stop_notifying()
         finally:
             self.service.store.close()
+
+    async def _stop_notifying(self) -> None:
+        if self._notifying is not None:
+            self._notifying.cancel()
+            await asyncio.gather(self._notifying, return_exceptions=True)
+            self._notifying = None
+        if self.notifier is not None:
+            await self.notifier.close()
 
     @property
     def url(self) -> str:
@@ -136,9 +153,12 @@ class LocalVtn:
     def app(self) -> FaultyApp:
         """Give a new ASGI application of this VTN, faults included."""
         assert self.notifier is not None  # noqa: S101  for the type checker; made when it was entered
-        app = build_app(self.service, self.accounts, self.base_path, self.notifier, etags=self._etags)
+        etags = self._etags and not self._old  # of bodies that are translated on the way out
+        app: Any = build_app(self.service, self.accounts, self.base_path, self.notifier, etags=etags)
+        if self._old:
+            app = OldFace(app, self.base_path, self.service)
         # Litestar's own scope types are narrower names for the same mappings
-        return FaultyApp(app, self.base_path, self.faults, self.clock, self.exchanges)  # type: ignore[arg-type]
+        return FaultyApp(app, self.base_path, self.faults, self.clock, self.exchanges)
 
     @property
     def clients(self) -> dict[str, Client]:
@@ -213,6 +233,13 @@ class LocalVtn:
                 self.service.note("UPDATE", changed)
                 return
         raise LookupError(f"there is no ven or resource {object_id}")
+
+    def drift(self) -> None:
+        """Move the oldest object of each kind to the end of its listing, as it is: pages shift by one."""
+        for kind in KINDS:
+            for record in islice(self.service.store.find(kind), 1):
+                self.service.store.remove(record)
+                self.service.store.put(record)
 
     def expire_tokens(self) -> None:
         """Make every token given out so far bad; new ones can be had."""

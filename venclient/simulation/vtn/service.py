@@ -44,6 +44,8 @@ class Service:
         self.strict_targets = strict_targets
         self.newest_first = newest_first
         self.unique_report_names = unique_report_names
+        self.private = True
+        """Whether targets hide objects from VENs that were not granted one (3.1, not 3.0.1)."""
         self.on_record: OnRecord | None = None
         """Called with each change, also one that the VTN's owner makes past the API."""
         self._clock = clock
@@ -140,10 +142,10 @@ class Service:
             return any(not query.objects.isdisjoint(operation["objects"]) for operation in operations)
         wanted = query.targets
         if wanted is not None:
-            if grants is not None and record.kind in _TARGETED:
+            if grants is not None and self.private and record.kind in _TARGETED:
                 wanted &= grants
             return not wanted.isdisjoint(record.targets)
-        if grants is None or record.kind not in _TARGETED or not record.targets:
+        if grants is None or not self.private or record.kind not in _TARGETED or not record.targets:
             return True
         return not self.strict_targets and not grants.isdisjoint(record.targets)
 
@@ -153,7 +155,11 @@ class Service:
             return True
         if record.kind not in _TARGETED:
             return record.client_id == client.id
-        return not record.targets or not self.store.grants(client.id).isdisjoint(record.targets)
+        return (
+            not self.private
+            or not record.targets
+            or not self.store.grants(client.id).isdisjoint(record.targets)
+        )
 
     def _require(self, client: Client, kind: str, object_id: str) -> Record:
         record = self.store.get(kind, object_id)
@@ -165,7 +171,7 @@ class Service:
         return record
 
     def _tell(self, client: Client, record: Record, asked: frozenset[str] | None = None) -> dict[str, Any]:
-        if record.kind not in _TARGETED or "read_all" in client.scopes:
+        if record.kind not in _TARGETED or not self.private or "read_all" in client.scopes:
             return record.wire()
         grants = self.store.grants(client.id)
         return record.wire(grants if asked is None else grants & asked)

@@ -1,0 +1,192 @@
+"""The other side of the VTN: the business logic that makes users, programs and events, and reads reports.
+
+Plain HTTP, and none of the product's code: what it says is what a VTN's operator says.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx2
+
+from tests.interop.stack import BUSINESS
+
+VEN_SCOPES = (
+    *("read_targets", "read_ven_objects", "write_reports_ven"),
+    *("write_subscriptions_ven", "write_vens_ven"),
+)
+PRICES = [
+    {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE", "units": "KWH", "currency": "EUR"}
+]
+#: A report after each interval.
+EACH = {"startInterval": 0, "numIntervals": 1, "frequency": 1, "repeat": -1}
+
+Object = dict[str, Any]
+
+
+class Business:
+    """An operator at one VTN."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx2.Client(base_url=url, trust_env=False, timeout=10)
+        self._numbers = itertools.count(1)
+        self.log_in()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def log_in(self) -> None:
+        """Get a token."""
+        form = {"grant_type": "client_credentials", "client_id": BUSINESS[0], "client_secret": BUSINESS[1]}
+        answer = self._http.post("/auth/token", data=form)
+        assert answer.status_code == 200, answer.text
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def say(self, method: str, path: str, body: Any = None) -> Any:
+        """Give what the VTN answers; fail the test when it is no 2xx."""
+        answer = self._http.request(method, path, json=body)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def _all(self, path: str, **query: str) -> list[Object]:
+        found: list[Object] = []
+        while True:
+            answer = self._http.get(path, params={**query, "skip": str(len(found)), "limit": "50"})
+            assert answer.is_success, f"GET {path}: {answer.status_code} {answer.text}"
+            page = answer.json()
+            found += page
+            if len(page) < 50:
+                return found
+
+    # ---- who may come
+
+    def add_client(self, client_id: str, secret: str, scopes: Sequence[str] = VEN_SCOPES) -> None:
+        """Let a client in."""
+        user = self.say(
+            "POST", "/users", {"reference": client_id, "description": client_id, "scope": list(scopes)}
+        )
+        self.say("POST", f"/users/{user['id']}", {"client_id": client_id, "client_secret": secret})
+
+    def vens(self) -> list[Object]:
+        """Give the VEN objects."""
+        return self._all("/vens")
+
+    def resources(self) -> list[Object]:
+        """Give the resource objects."""
+        return self._all("/resources")
+
+    def grant(self, ven: Object, *targets: str) -> None:
+        """Grant targets to a VEN object, as it is."""
+        kept = {
+            name: ven[name] for name in ("clientID", "venName", "attributes") if ven.get(name) is not None
+        }
+        body = {"objectType": "BL_VEN_REQUEST", **kept, "targets": list(targets)}
+        self.say("PUT", f"/vens/{ven['id']}", body)
+
+    def grant_resource(self, resource: Object, *targets: str) -> None:
+        """Grant targets to a resource object, as it is."""
+        names = ("clientID", "resourceName", "venID", "attributes")
+        kept = {name: resource[name] for name in names if resource.get(name) is not None}
+        body = {"objectType": "BL_RESOURCE_REQUEST", **kept, "targets": list(targets)}
+        self.say("PUT", f"/resources/{resource['id']}", body)
+
+    # ---- what it asks for
+
+    def add_program(self, name: str = "", **more: Any) -> Object:
+        """Make a program, of a name of its own."""
+        body = {"programName": name or f"program {next(self._numbers)}", **more}
+        return dict(self.say("POST", "/programs", body))
+
+    def add_event(self, program: Object, **event: Any) -> Object:
+        """Make an event."""
+        return dict(self.say("POST", "/events", {"programID": program["id"], "priority": None, **event}))
+
+    def change_event(self, event: Object, **changes: Any) -> Object:
+        """Replace members of an event; a member that is given as None goes."""
+        dropped = ("id", "createdDateTime", "modificationDateTime")
+        body = {name: value for name, value in {**event, **changes}.items() if name not in dropped}
+        kept = {name: value for name, value in body.items() if value is not None or name == "priority"}
+        return dict(self.say("PUT", f"/events/{event['id']}", kept))
+
+    def delete_event(self, event: Object) -> None:
+        """Delete an event."""
+        self.say("DELETE", f"/events/{event['id']}")
+
+    def events(self) -> list[Object]:
+        """Give all events."""
+        return self._all("/events")
+
+    def reports(self, event: Object, client_name: str | None = None) -> list[Object]:
+        """Give the reports on an event, oldest first."""
+        query = {"eventID": event["id"], **({"clientName": client_name} if client_name else {})}
+        return list(reversed(self._all("/reports", **query)))
+
+
+def intervals(count: int, kind: str = "SIMPLE", values: Sequence[float] | None = None) -> list[Object]:
+    """Give the intervals of an event, numbered from 0; all of value 0 unless `values` tells."""
+    chosen: Sequence[float | int] = values if values is not None else [0] * count
+    return [
+        {"id": number, "payloads": [{"type": kind, "values": [chosen[number]]}]} for number in range(count)
+    ]
+
+
+def period(start: datetime, step_s: float) -> Object:
+    """Give an intervalPeriod; OpenLEADR wants a whole RFC 3339 time."""
+    return {"start": zulu(start), "duration": f"PT{step_s:g}S"}
+
+
+def zulu(moment: datetime) -> str:
+    """Give a time as it is written on the wire."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def told(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, datetime], Any]:
+    """Give every value of a payload type by resource and start of its interval.
+
+    What is told twice fails the test.
+    """
+    found: dict[tuple[str, datetime], Any] = {}
+    for report in reports:
+        for part in report["resources"]:
+            for start, _, interval in placed(part):
+                for payload in interval["payloads"]:
+                    if payload["type"] == kind:
+                        key = part["resourceName"], start
+                        assert key not in found, f"{kind} of {key} is told twice"
+                        found[key] = payload["values"][0]
+    return found
+
+
+def placed(part: Object) -> list[tuple[datetime, timedelta, Object]]:
+    """Give start and length of each interval in a resource's part of a report, as the report itself says."""
+    found = []
+    whole = part.get("intervalPeriod")
+    coming = datetime.fromisoformat(whole["start"]) if whole else None
+    for interval in part["intervals"]:
+        own = interval.get("intervalPeriod")
+        start = datetime.fromisoformat(own["start"]) if own else coming
+        assert start is not None, f"nothing says when {interval} was"
+        length = _length((own or whole or {})["duration"])
+        found.append((start, length, interval))
+        coming = start + length
+    return found
+
+
+def _length(text: str) -> timedelta:
+    """Give a duration of days, hours, minutes and seconds; OpenLEADR writes P0Y0M0DT0H0M2S for PT2S."""
+    date, _, clock = text.removeprefix("P").partition("T")
+    found = timedelta()
+    for piece, units in ((date, {"D": "days"}), (clock, {"H": "hours", "M": "minutes", "S": "seconds"})):
+        number = ""
+        for letter in piece:
+            if letter.isdigit() or letter == ".":
+                number += letter
+                continue
+            if float(number):
+                found += timedelta(**{units[letter]: float(number)})
+            number = ""
+    return found

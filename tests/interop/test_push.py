@@ -1,0 +1,151 @@
+"""OpenLEADR's notifications, over a real mosquitto and over its WebSocket; a poll is minutes away here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.business import Business, Object, intervals, period
+from tests.interop.site import Gateway, Site, soon, until
+from tests.interop.stack import Database, OpenLeadr, find_vtn
+from tests.peers import mosquitto, pick_port
+
+#: How long an event may take to be known, in seconds.
+SOON_S = 1.0
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    """Give the port of a mosquitto that the VTN publishes to."""
+    port = pick_port()
+    with mosquitto(tmp_path / "broker", port):
+        yield port
+
+
+@pytest.fixture
+def vtn(request: pytest.FixtureRequest, postgres: Database) -> Iterator[OpenLeadr]:
+    """Give a VTN, which notifies by MQTT where the test has a broker."""
+    login = {}
+    if "broker" in request.fixturenames:
+        port = request.getfixturevalue("broker")
+        login = {"MQTT_URL": f"mqtt://127.0.0.1:{port}", "MQTT_USERNAME": "vtn", "MQTT_PASSWORD": "vtn"}
+    program = find_vtn()
+    with OpenLeadr(program, postgres.fresh(program), login) as served:
+        yield served
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, site: Site, vtn: OpenLeadr, business: Business) -> AsyncIterator[Gateway]:
+    """Give a gateway that asks the VTN every five minutes only."""
+    made = Gateway(tmp_path, vtn.url)
+    made.settings["vtn"] |= {"poll_s": 300, "push_poll_s": 300}
+    yield made
+    if made.process is not None and made.process.returncode is None:
+        await made.stop()
+
+
+async def told_by(gateway: Gateway, way: str) -> None:
+    """Return once the gateway says that the VTN tells it of changes in this way."""
+    await gateway.until(lambda s: way in str(s["vtn"].get("push")), f"told by {way}")
+
+
+def later(business: Business) -> Object:
+    """Give an event of tomorrow, of a program of its own."""
+    return business.add_event(
+        business.add_program(), intervalPeriod=period(soon(86_400), 2), intervals=intervals(1)
+    )
+
+
+async def woken(gateway: Gateway, events: int) -> float:
+    """Give how long it takes until so many events are known, in seconds."""
+    began = time.monotonic()
+    await gateway.knows(events)
+    return time.monotonic() - began
+
+
+async def test_row_65_the_token_logs_in_at_the_broker_and_events_wake_the_gateway(
+    broker: int, gateway: Gateway, business: Business, tmp_path: Path
+) -> None:
+    """The topics that the VTN tells are subscribed under the client's name, and events are known at once."""
+    await gateway.start()
+    await gateway.registered()
+    await told_by(gateway, "MQTT")
+    log = tmp_path / "broker" / "mosquitto.log"
+    await until(lambda: "u'interop'" in log.read_text(), "client's name at the broker", log=log.read_text)
+    seconds = []
+    for number in (1, 2, 3):
+        later(business)
+        seconds.append(await woken(gateway, number))
+
+    assert sorted(seconds)[1] < SOON_S
+
+
+async def test_row_65_a_deleted_event_wakes_it_too(broker: int, gateway: Gateway, business: Business) -> None:
+    """An event that is deleted is forgotten at once, not with the next poll."""
+    event = later(business)
+    await gateway.start()
+    await gateway.knows(1)
+    await told_by(gateway, "MQTT")
+    business.delete_event(event)
+
+    assert await woken(gateway, 0) < SOON_S
+
+
+async def test_row_65_a_vtn_that_was_away_is_heard_again(
+    broker: int, vtn: OpenLeadr, gateway: Gateway, business: Business
+) -> None:
+    """After a restart of the VTN, of which the broker tells nothing, notifications still come."""
+    await gateway.start()
+    await gateway.registered()
+    await told_by(gateway, "MQTT")
+    vtn.stop()
+    vtn.start()
+    later(business)
+
+    assert await woken(gateway, 1) < SOON_S
+
+
+async def test_without_a_broker_the_websocket_wakes_it(gateway: Gateway, business: Business) -> None:
+    """OpenLEADR without a broker tells by WebSocket those that subscribed; no log shows the token."""
+    gateway.settings["log"] = {"level": "DEBUG"}
+    await gateway.start()
+    await gateway.registered()
+    await told_by(gateway, "WebSocket")
+    seconds = []
+    for number in (1, 2, 3):
+        later(business)
+        seconds.append(await woken(gateway, number))
+
+    assert sorted(seconds)[1] < SOON_S
+    assert "Bearer" not in gateway.log
+
+
+async def test_the_websocket_stays_up_though_the_vtn_answers_no_ping(
+    gateway: Gateway, business: Business
+) -> None:
+    """After three quarters of a minute without a word it is the same connection, and tells of an event."""
+    await gateway.start()
+    await gateway.registered()
+    await told_by(gateway, "WebSocket")
+    await asyncio.sleep(45)  # longer than what clients wait for a pong; the VTN has no clock of ours
+    later(business)
+
+    assert await woken(gateway, 1) < SOON_S
+    assert gateway.log.count("told by WebSocket") == 1
+
+
+async def test_the_websocket_is_subscribed_to_once_however_often_it_starts(
+    gateway: Gateway, business: Business
+) -> None:
+    """Three starts later there is one subscription of this client at the VTN."""
+    for _ in range(3):
+        await gateway.start()
+        await gateway.registered()
+        await until(lambda: business.say("GET", "/subscriptions"), "subscribed", log=lambda: gateway.log)
+        await gateway.stop()
+
+    assert len(business.say("GET", "/subscriptions")) == 1

@@ -1,0 +1,82 @@
+"""`ven doctor`: what is well, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from venclient.checkup import Finding
+
+#: More devices than this that are well are told in one line.
+DEVICES_SHOWN = 30
+_STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(
+    config: ConfigOption = DEFAULT_CONFIG,
+    vtn: Annotated[
+        str | None,
+        typer.Option("--vtn", help="Only this further VTN: NAME of [vtns.NAME].", show_default=False),
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", help="Seconds that one check may take.", min=0.5, max=120)
+    ] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Check settings, clock, disk, VTN and devices: a line each, with what to do where not all is well.
+
+    Nothing is changed, here or at the VTN. Devices that a running gateway reads are not disturbed. Exit
+    status 1 when something failed.
+    """
+    import asyncio
+    import logging
+
+    from venclient.checkup import summed
+    from venclient.doctor import DEVICES_WITHIN_S, examine
+
+    # What matters of it is in the lines below.
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger("venclient").setLevel(logging.CRITICAL)
+    for noisy in ("pymodbus", "paho", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    found = asyncio.run(
+        examine(
+            config,
+            vtn=vtn,
+            within_s=timeout_s,
+            devices_within_s=max(DEVICES_WITHIN_S, timeout_s + 5),
+        )
+    )
+    failed = sum(one.state == "fail" for one in found)
+    if as_json:
+        import msgspec
+
+        checks = msgspec.to_builtins(found)
+        typer.echo(json.dumps({"ok": not failed, "checks": checks}, ensure_ascii=False, indent=2))
+    else:
+        others = [one for one in found if not one.check.startswith("device")]
+        devices = [one for one in found if one.check.startswith("device")]
+        _show([*others, *summed(devices, DEVICES_SHOWN)])
+        warned = sum(one.state == "warn" for one in found)
+        typer.echo(f"{len(found)} checks: {failed} failed, {warned} to look at")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(found: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True, highlight=False)
+    for one in found:
+        line = Text(f"{one.state:<5}", _STYLE[one.state])
+        line.append(f"{f'{one.vtn} ' if one.vtn else ''}{one.check}: ", "bold")
+        line.append(one.what, "default")
+        console.print(line)
+        if one.advice:
+            console.print(Text(f"      {one.advice}", "default"))

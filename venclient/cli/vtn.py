@@ -1,0 +1,303 @@
+"""`ven vtn discover`, `ven vtn diff` and `ven vtn register`: VTNs found, and what they hold of us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from venclient.client import Progress
+    from venclient.registrar import Comparison, Served
+    from venclient.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Find VTNs, and look after what they hold of this site.")
+
+VtnOption = Annotated[
+    str | None, typer.Option("--vtn", help="A further VTN: NAME of [vtns.NAME].", show_default=False)
+]
+AtOnceOption = Annotated[int, typer.Option(help="How many requests at the same time.", min=1, max=64)]
+#: So many of each kind are named; `--json` names all.
+SHOWN = 20
+
+
+@app.command("discover")
+def discover(
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to listen.", min=0.1, max=600)] = 5.0,
+    interface: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Listen there only: an address of this machine; may be repeated.", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find VTNs that announce themselves on the local network (mDNS), with the lines for ven.toml.
+
+    Nothing is connected to, and no file is changed. Exit status 1 when none is found.
+    """
+    import asyncio
+
+    from venclient.client.discovery import discover as look
+    from venclient.clock import SystemClock
+
+    found = asyncio.run(look(SystemClock(), within_s=timeout_s, interfaces=interface))
+    if as_json:
+        import msgspec
+
+        rows = [{**msgspec.to_builtins(one), "settings": one.settings()} for one in found]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    for one in () if as_json else found:
+        spoken = f"OpenADR {one.version}" if one.version else "does not say its version"
+        login = {
+            True: "wants a login",
+            False: "wants no login",
+            None: "does not say whether it wants a login",
+        }
+        typer.echo(f"{one.name}: {spoken}, {login[one.requires_auth]}")
+        if one.host or one.addresses:
+            at = f" ({', '.join(one.addresses)})" if one.addresses else ""
+            typer.echo(f"  host      {one.host or '-'}{at}, port {one.port or '-'}")
+        if one.program_names:
+            typer.echo(f"  programs  {', '.join(one.program_names)}")
+        if one.openapi_url:
+            typer.echo(f"  OpenAPI   {one.openapi_url}")
+        for note in one.notes:
+            typer.echo(f"  note      {note}")
+        if lines := one.settings():
+            typer.echo("  if it is the one that you mean, write in ven.toml:\n")
+            typer.echo("\n".join(f"    {line}" for line in lines.splitlines()) + "\n")
+    if not found:
+        if not as_json:
+            typer.echo(
+                f"no VTN announced itself within {timeout_s:g} s; VTNs elsewhere than on the local network"
+                " cannot: their operators tell the address"
+            )
+        raise typer.Exit(1)
+
+
+@app.command("diff")
+def diff(config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: JsonOption = False) -> None:
+    """Show what a VTN holds of this site otherwise than the registry says, member by member.
+
+    Nothing is changed. Exit status 1 when something is to be created or updated; what the VTN has
+    besides (extra) is only told.
+    """
+    import asyncio
+
+    from venclient.registrar import compare
+
+    own, served = _side(config, vtn)
+
+    async def look() -> Comparison:
+        async with _client(own) as client:
+            return await compare(client, own, served)
+
+    found = asyncio.run(look())
+    if as_json:
+        typer.echo(json.dumps(_plain(own, vtn, found), ensure_ascii=False, indent=2))
+    else:
+        _show(own, found)
+    if found.ven is None or not found.what.is_empty:
+        raise typer.Exit(1)
+
+
+@app.command("register")
+def register(
+    config: ConfigOption = DEFAULT_CONFIG,
+    vtn: VtnOption = None,
+    delete_extra: Annotated[
+        bool, typer.Option("--delete-extra", help="Delete resources there that the registry does not have.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    at_once: AtOnceOption = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Create, update and adopt the VEN and its resources at a VTN, as a starting gateway does.
+
+    It may be broken off and typed again: what is done stays done. Exit status 1 when something was
+    refused. Nothing is deleted unless asked for.
+    """
+    import asyncio
+
+    from venclient.errors import ConfigError
+    from venclient.registrar import Removed, remove
+    from venclient.registrar import register as bring_in_line
+
+    own, served = _side(config, vtn)
+    if delete_extra and as_json and not yes:
+        raise ConfigError("--json does not ask", subject="--delete-extra", hint="add --yes")
+    if delete_extra and served.problems:
+        raise ConfigError(
+            f"not while records of the registry cannot be read ({served.problems[0]})",
+            subject="--delete-extra",
+            hint="their resources would look as if nobody wanted them; `ven db check` tells all",
+        )
+
+    async def work() -> int:
+        async with _client(own) as client:
+            with _bar("registering") as tell:
+                found, done = await bring_in_line(client, own, served, at_once=at_once, progress=tell)
+            extra = found.what.extra
+            gone = Removed()
+            if delete_extra and extra and (yes or _confirmed(own, found)):
+                with _bar("deleting") as tell:
+                    gone = await remove(
+                        client, found.ven.id if found.ven else None, extra, at_once=at_once, progress=tell
+                    )
+        refused = {**done.refused, **gone.refused}
+        stopped = done.stopped or gone.stopped
+        told = {
+            "created": done.created,
+            "updated": done.updated,
+            "as_they_should_be": len(found.what.adopt),
+            "refused": {name: str(error) for name, error in refused.items()},
+            "stopped": str(stopped) if stopped else None,
+            "extra": len(extra) - gone.deleted,
+            "deleted": gone.deleted,
+        }
+        if as_json:
+            typer.echo(json.dumps(_head(own, vtn, found) | told, ensure_ascii=False, indent=2))
+        else:
+            _show_done(own, found, told, asked=delete_extra)
+        return 1 if refused or stopped else 0
+
+    if status := asyncio.run(work()):
+        raise typer.Exit(status)
+
+
+def _side(config: Any, vtn: str | None) -> tuple[Settings, Served]:
+    from venclient.registrar import served_resources, side_of
+    from venclient.settings import load_settings
+
+    own = side_of(load_settings(config), vtn)
+    return own, served_resources(own)
+
+
+def _client(own: Settings) -> Any:
+    from venclient.client import VenClient
+    from venclient.clock import SystemClock
+    from venclient.vtn_link import account_of
+
+    return VenClient(account_of(own), SystemClock())
+
+
+def _confirmed(own: Settings, found: Comparison) -> bool:
+    names = [one.resource_name for one in found.what.extra]
+    typer.echo("\n".join(f"  {line}" for line in _named(names)))
+    return typer.confirm(f"Delete these {len(names)} resources at {own['vtn.url']}?")
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
+    """Give what shows how far it is, on standard error: a bar where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def tell(progress: Progress) -> None:
+            failed = f" ({progress.failed} refused)" if progress.failed else ""
+            bar.update(task, completed=progress.done, total=progress.of, description=what + failed)
+
+        yield tell
+
+
+def _named(names: Iterable[str]) -> list[str]:
+    every = list(names)
+    more = [f"... and {len(every) - SHOWN} more (--json names all)"] if len(every) > SHOWN else []
+    return every[:SHOWN] + more
+
+
+def _head(own: Settings, vtn: str | None, found: Comparison) -> dict[str, Any]:
+    return {
+        "vtn": vtn or "",
+        "url": own["vtn.url"],
+        "ven": {"name": own["ven.name"], "id": found.ven.id if found.ven else None},
+        "problems": list(found.problems),
+    }
+
+
+def _plain(own: Settings, vtn: str | None, found: Comparison) -> dict[str, Any]:
+    import msgspec
+
+    what = found.what
+    return _head(own, vtn, found) | {
+        "create": [one.name for one in what.create],
+        "update": [
+            {
+                "name": one.wanted.name,
+                "id": one.held.id,
+                "drifts": [
+                    {
+                        "member": drift.member,
+                        "held": msgspec.to_builtins(drift.held),
+                        "wanted": msgspec.to_builtins(drift.wanted),
+                    }
+                    for drift in one.drifts
+                ],
+            }
+            for one in what.update
+        ],
+        "adopt": [{"name": one.resource_name, "id": one.id} for one in what.adopt],
+        "extra": [{"name": one.resource_name, "id": one.id} for one in what.extra],
+    }
+
+
+def _show(own: Settings, found: Comparison) -> None:
+    what = found.what
+    ven = f"known, id {found.ven.id}" if found.ven else "not known there"
+    typer.echo(f"{own['vtn.url']}\nVEN {own['ven.name']}: {ven}")
+    typer.echo(f"as they should be: {len(what.adopt)}")
+    parts: list[tuple[str, str, list[str]]] = [
+        ("to create", "+", [one.name for one in what.create]),
+        ("extra at the VTN", "?", [f"{one.resource_name} (id {one.id})" for one in what.extra]),
+    ]
+    if what.update:
+        typer.echo(f"to update: {len(what.update)}")
+    for one in what.update[:SHOWN]:
+        typer.echo(f"  ~ {one.wanted.name}")
+        for drift in one.drifts:
+            typer.echo(f"      {drift}")
+    if len(what.update) > SHOWN:
+        typer.echo(f"  ... and {len(what.update) - SHOWN} more (--json names all)")
+    for title, mark, names in parts:
+        if names:
+            typer.echo(f"{title}: {len(names)}")
+            for line in _named(names):
+                typer.echo(f"  {mark} {line}")
+    for line in _named(found.problems):
+        typer.echo(f"note: {line}")
+    if found.ven is None or not what.is_empty:
+        typer.echo("`ven vtn register` brings the VTN in line, as a gateway does by itself")
+    if what.extra:
+        typer.echo("extra resources stay until `ven vtn register --delete-extra`")
+
+
+def _show_done(own: Settings, found: Comparison, told: dict[str, Any], *, asked: bool) -> None:
+    ven = f"VEN {own['ven.name']} (id {found.ven.id if found.ven else '-'})"
+    typer.echo(
+        f"{ven} at {own['vtn.url']}: created {told['created']}, updated {told['updated']},"
+        f" as they should be {told['as_they_should_be']}, refused {len(told['refused'])},"
+        f" deleted {told['deleted']}"
+    )
+    for line in _named(f"{name}: {error}" for name, error in told["refused"].items()):
+        typer.echo(f"refused: {line}")
+    for line in _named(found.problems):
+        typer.echo(f"note: {line}")
+    if told["extra"]:
+        how = "" if asked else "; --delete-extra deletes them"
+        typer.echo(f"extra at the VTN: {told['extra']}{how}")
+    if told["stopped"]:
+        typer.echo(f"ended early: {told['stopped']}; type it again to go on")

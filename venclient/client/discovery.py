@@ -1,0 +1,232 @@
+"""VTNs that announce themselves on the local network (mDNS and DNS-SD), as a proposal for people.
+
+Definition.md, "Discovery and Configuration of Local VTNs". Anybody on the network may announce anything:
+what is heard is cleaned, told, and never connected to without somebody writing it into ven.toml.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import socket
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from venclient.client.dialect import V3_0_1, V3_1, told_by_path
+from venclient.clock import Clock, rest
+from venclient.errors import VtnUnreachable
+
+SERVICE = "_openadr3._tcp.local."
+
+#: A TXT string holds 255 bytes at most; no more of a text is shown.
+_LONGEST = 255
+#: How long one service may take to tell its address.
+_RESOLVE_MS = 3000
+#: More announcements than this are not looked at: a network has a VTN or two.
+MOST = 100
+
+
+class FoundVtn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a VTN on the local network says of itself; `url` is what to connect to, None when it tells none.
+
+    `requires_auth` is None when it does not say. `notes` tell, in sentences, what is odd about it.
+    """
+
+    name: str
+    url: str | None
+    version: str | None = None
+    host: str | None = None
+    port: int | None = None
+    addresses: tuple[str, ...] = ()
+    program_names: tuple[str, ...] = ()
+    requires_auth: bool | None = None
+    openapi_url: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def settings(self) -> str:
+        """Give the lines for ven.toml that lead to this VTN; "" when it tells no address."""
+        if self.url is None:
+            return ""
+        lines = ["[vtn]", f"url = {_quoted(self.url)}"]
+        if self.url.startswith("http:"):
+            lines.append("allow_http = true  # it offers no TLS")
+        spoken = _spoken(self.version)
+        if spoken is None and told_by_path(self.url) is None:
+            lines.append('version = "probe"  # it does not say what it speaks')
+        elif spoken == V3_0_1.version:
+            lines.append(f"version = {_quoted(spoken)}")
+        if self.program_names:
+            lines.append(f"programs = [{', '.join(map(_quoted, self.program_names))}]")
+        if self.requires_auth is not False:
+            why = "it wants a login: ask its operator" if self.requires_auth else "should it want a login"
+            lines += [f'# client_id = "..."  # {why}', '# client_secret = "file:vtn.secret"']
+        return "\n".join(lines)
+
+
+def read_announcement(
+    name: str,
+    server: str | None,
+    port: int | None,
+    addresses: Iterable[str],
+    txt: Mapping[bytes, bytes | None],
+) -> FoundVtn:
+    """Give what an announcement says. Pure; whatever it holds, it does not fail.
+
+    The `.local` name of the host is preferred to its address, and `local_url` to what is put together.
+    """
+    told = {_clean(key).casefold(): _clean(value) for key, value in reversed(list(txt.items()))}
+    found = tuple(addresses)
+    notes: list[str] = []
+    host = _clean(server).rstrip(".") or None
+    base = told.get("base_path", "").strip("/")
+    local = _address_of(told.get("local_url", ""), notes)
+    url = local
+    best = _best_host(host, found)
+    by_address = local is not None and _is_ip(urlsplit(local).hostname) and not _is_ip(best)
+    if best is not None and port and (local is None or by_address):
+        scheme = urlsplit(local).scheme if local else "https"
+        path = base or (urlsplit(local).path.strip("/") if local else "")
+        url = _address_of(f"{scheme}://{best}:{port}" + (f"/{path}" if path else ""), notes)
+    elif local and host and urlsplit(local).hostname not in (host.casefold(), *found):
+        notes.append(f"its local_url is on another host than {host}, which announces it")
+    if url is None:
+        notes.append("it tells neither a usable local_url nor host and port")
+    elif not urlsplit(url).path.strip("/"):
+        notes.append("it tells no base path; a VTN's address mostly ends with its version")
+    login = {"true": True, "false": False}.get(told.get("requires_auth", "").casefold())
+    programs = (one.strip() for one in told.get("program_names", "").split(","))
+    return FoundVtn(
+        name=_clean(name).removesuffix(f".{SERVICE}"),
+        url=url,
+        version=told.get("version") or None,
+        host=host,
+        port=port,
+        addresses=found,
+        program_names=tuple(dict.fromkeys(one for one in programs if one)),
+        requires_auth=login,
+        openapi_url=told.get("openapi_url") or None,
+        notes=tuple(notes),
+    )
+
+
+async def discover(
+    clock: Clock,
+    *,
+    within_s: float,
+    interfaces: Sequence[str] | None = None,
+    enough: Callable[[Collection[FoundVtn]], bool] = lambda _: False,
+) -> list[FoundVtn]:
+    """Give the VTNs that announce themselves within that time, by name.
+
+    It listens on all networks, or on the `interfaces` (own addresses); it ends early when what was
+    found is `enough`.
+    VtnUnreachable when this machine cannot ask.
+    """
+    # zeroconf costs 17 MiB and 0.2 s: only who looks for a VTN pays.
+    from zeroconf import IPVersion, ServiceStateChange
+    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+    logging.getLogger("zeroconf").setLevel(logging.ERROR)
+    heard: dict[str, FoundVtn] = {}
+    looking: dict[str, asyncio.Task[None]] = {}
+    done = asyncio.Event()
+    options: dict[str, Any] = {"interfaces": list(interfaces)} if interfaces else {}
+    try:
+        for one in interfaces or ():
+            # zeroconf leaves a socket open when it finds out by itself.
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((str(ipaddress.IPv4Address(one)), 0))
+        network = AsyncZeroconf(ip_version=IPVersion.V4Only, **options)
+    except (OSError, ValueError) as error:
+        raise VtnUnreachable(
+            f"the local network cannot be asked ({error})",
+            subject="mDNS",
+            hint="check that the machine has a network address, and what --interface names",
+        ) from error
+
+    async def resolve(name: str) -> None:
+        info = AsyncServiceInfo(SERVICE, name)
+        if await info.async_request(network.zeroconf, _RESOLVE_MS):
+            heard[name] = read_announcement(
+                name, info.server, info.port, info.parsed_addresses(), info.properties
+            )
+        else:
+            heard[name] = read_announcement(name, None, None, (), {})
+        if enough(heard.values()):
+            done.set()
+
+    def changed(*, name: str, state_change: ServiceStateChange, **_: object) -> None:
+        if (before := looking.pop(name, None)) is not None:
+            before.cancel()
+        heard.pop(name, None)
+        if state_change is not ServiceStateChange.Removed and len(looking) < MOST:
+            looking[name] = asyncio.ensure_future(resolve(name))
+
+    browser: AsyncServiceBrowser | None = None
+    try:
+        browser = AsyncServiceBrowser(network.zeroconf, SERVICE, handlers=[changed])
+        await rest(clock, within_s, done)
+    finally:
+        if browser is not None:
+            await browser.async_cancel()
+        for task in looking.values():
+            task.cancel()
+        await asyncio.gather(*looking.values(), return_exceptions=True)
+        await network.async_close()
+    for name in looking.keys() - heard.keys():
+        heard[name] = read_announcement(name, None, None, (), {})
+    return sorted(heard.values(), key=lambda one: (one.name, one.url or ""))
+
+
+def _clean(text: str | bytes | None) -> str:
+    """Give a text as far as it can be shown: no control characters, of a bounded length."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return "".join(c for c in text or "" if c.isprintable()).strip()[:_LONGEST]
+
+
+def _address_of(text: str, notes: list[str]) -> str | None:
+    """Give an address that may stand in ven.toml, None for what is none."""
+    text = text.strip("\"' ").rstrip("/")
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound or parts.username is not None or parts.query or parts.fragment or " " in text:
+        notes.append(f"{text!r} is no address of a VTN")
+        return None
+    return text
+
+
+def _best_host(host: str | None, addresses: Sequence[str]) -> str | None:
+    if host:
+        return host
+    first = next(iter(addresses), None)
+    return f"[{first}]" if first and ":" in first else first
+
+
+def _is_ip(host: str | None) -> bool:
+    try:
+        ipaddress.ip_address((host or "").strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _spoken(version: str | None) -> str | None:
+    told = (version or "").lower().removeprefix("v")
+    if told.startswith("3.0"):
+        return V3_0_1.version
+    return V3_1.version if told.startswith("3.") else None
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

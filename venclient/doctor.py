@@ -1,0 +1,257 @@
+"""Everything that `ven doctor` looks at: this machine, the files, the gateway, the VTNs and the devices.
+
+It changes nothing, works with and without a running gateway, and whatever is broken stops no other check.
+What is concluded from what is seen stands in `checkup.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Hashable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from venclient import checkup
+from venclient.checkup import Finding
+from venclient.clock import Clock, SystemClock
+from venclient.clock_guard import kernel_is_synchronised
+from venclient.connectors.snapshot import one_shot_site, take_snapshot
+from venclient.errors import ConfigError, ReadTimeout, VenError
+from venclient.model.resource import ConnectionType, Resource
+from venclient.readings.inspection import WEAR_DAYS
+from venclient.readings.tables import open_tables
+from venclient.registrar import Served, served_resources, side_of
+from venclient.registry.inspection import inspect, inspect_server
+from venclient.registry.opening import is_url, shown
+from venclient.settings import Settings, load_settings, resolve_secret
+from venclient.status import ask
+from venclient.vtn_examination import Examination, Found, aside, checked
+
+#: How many devices (a gateway with its units is one) are read at the same time, and how long, in seconds,
+#: all of them may take.
+DEVICES_AT_ONCE = 32
+DEVICES_WITHIN_S = 60.0
+#: A readings file larger than this, in bytes, is not read to its end here.
+CHECKED_BYTES = 256 * checkup.MIB
+
+
+async def examine(
+    config: Path,
+    *,
+    vtn: str | None = None,
+    within_s: float = 10.0,
+    devices_within_s: float = DEVICES_WITHIN_S,
+    clock: Clock | None = None,
+) -> list[Finding]:
+    """Give what is well and what is not, in the order in which one thing rests on another.
+
+    `vtn` looks at that further VTN only; each check takes at most about `within_s` seconds, and the
+    devices together `devices_within_s`.
+    """
+    doctor = _Doctor(config, within_s, devices_within_s, clock or SystemClock())
+    try:
+        settings = load_settings(config)
+        sides = {vtn: side_of(settings, vtn)} if vtn else {"": settings, **settings.others}
+    except ConfigError as error:
+        advice = "correct it; `ven config show` tells what is in force"
+        wrong = [Finding("settings", "fail", problem, advice) for problem in error.problems]
+        return [*wrong, doctor.clock_finding()]
+    return await doctor.all_of(settings, sides)
+
+
+class _Doctor:
+    def __init__(self, config: Path, within_s: float, devices_within_s: float, clock: Clock) -> None:
+        self._config = config
+        self._within_s = within_s
+        self._devices_within_s = devices_within_s
+        self._clock = clock
+
+    async def all_of(self, settings: Settings, sides: Mapping[str, Settings]) -> list[Finding]:
+        snapshots: list[Mapping[str, Any]] = []
+        gateway, registry, disk, readings = await asyncio.gather(
+            self._check("gateway", self._gateway(settings, snapshots)),
+            self._check("registry", self._registry(settings)),
+            self._check("disk", self._disk(settings)),
+            self._check("readings", self._readings(settings)),
+        )
+        served: dict[str, Served] = {}
+        if all(one.state == "ok" for one in registry):
+            for name, side in sides.items():
+                registry += await self._check("registry", self._serve(side, name, served))
+        # Each of their checks has its limit: these are for what nobody thought of.
+        vtns = [
+            checked(
+                f"VTN {name}".strip(),
+                Examination(own, served.get(name), self._clock, name=name, within_s=self._within_s).run(),
+                within_s=self._within_s * 20,
+            )
+            for name, own in sides.items()
+        ]
+        snapshot = snapshots[0] if snapshots else None
+        limit = self._devices_within_s + self._within_s
+        looked = checked("devices", self._devices(settings, served, snapshot), within_s=limit)
+        *told, devices = await asyncio.gather(*vtns, looked)
+        count = f"{self._config} is right"
+        if settings.others:
+            count += f", with {1 + len(settings.others)} VTNs"
+        machine = [Finding("settings", "ok", count), self.clock_finding(), *disk, *registry, *readings]
+        return [*machine, *gateway, *(one for some in told for one in some), *devices]
+
+    async def _check(self, name: str, work: Awaitable[Found]) -> list[Finding]:
+        return await checked(name, work, within_s=self._within_s)
+
+    def clock_finding(self) -> Finding:
+        return checkup.of_clock(synchronised=kernel_is_synchronised())
+
+    # ---- files and the gateway
+
+    async def _disk(self, settings: Settings) -> Found:
+        def look() -> list[Finding]:
+            seen: dict[int, Finding] = {}
+            for key in ("readings.path", "reporting.state"):
+                folder = settings.path(key).parent
+                while not folder.exists() and folder != folder.parent:
+                    folder = folder.parent
+                usage = shutil.disk_usage(folder)
+                found = checkup.of_space(str(folder), usage.free, usage.total)
+                seen.setdefault(folder.stat().st_dev, found)
+            return list(seen.values())
+
+        try:
+            return await aside(look)
+        except OSError as error:
+            return Finding("disk", "fail", f"cannot be looked at ({error})", "check readings.path")
+
+    async def _readings(self, settings: Settings) -> Found:
+        path = settings.path("readings.path")
+        if not path.exists():
+            return Finding("readings", "ok", f"{path}: nothing is stored yet")
+
+        def look() -> tuple[int, list[str] | None, list[tuple[int, int]]]:
+            with closing(open_tables(path, read_only=True)) as tables:
+                size = tables.size()
+                days = [(written, count) for _, written, count in tables.history.wear(WEAR_DAYS + 1)]
+                # The newest day is not over.
+                return size, tables.check() if size <= CHECKED_BYTES else None, days[1:]
+
+        size, problems, days = await aside(look)
+        what = f"{path}: {size / checkup.MIB:,.1f} MiB"
+        if problems:
+            advice = (
+                "stop the gateway, and start it anew: it sets the damaged file aside and saves what it can"
+            )
+            found = Finding("readings", "fail", f"{what}, damaged: {problems[0]}", advice)
+        elif problems is None:
+            found = Finding("readings", "ok", f"{what}; too large to check here (`ven db check` does)")
+        else:
+            found = Finding("readings", "ok", f"{what}, sound")
+        wear = checkup.of_wear(days, settings["readings.commit_s"])
+        return [found, wear] if wear else found
+
+    async def _registry(self, settings: Settings) -> Found:
+        place = settings.place("registry.database")
+        found = await aside(lambda: inspect_server(place) if is_url(place) else inspect(Path(place)))
+        what = f"{shown(place)}: {found.resources} resources"
+        if found.problems:
+            return Finding("registry", "fail", f"{what}; {found.problems[0]}", "`ven db check` tells all")
+        if not found.is_current:
+            # Opening it would upgrade it.
+            advice = "`ven db migrate`, or start the gateway, which does the same"
+            return Finding("registry", "warn", f"{what}, of an older schema", advice)
+        return Finding("registry", "ok", f"{what}, sound")
+
+    async def _serve(self, side: Settings, name: str, served: dict[str, Served]) -> Found:
+        served[name] = found = await aside(lambda: served_resources(side))
+        told = [
+            Finding("registry", "warn", problem, "`ven db check` tells all", name)
+            for problem in found.problems[: checkup.NAMED]
+        ]
+        if not found.resources:
+            wanted = side["ven.resources"]
+            with_ven = f" with ven = {wanted!r}" if wanted else ""
+            advice = "check ven.resources, and `ven resources list`"
+            told.append(
+                Finding("registry", "warn", f"no enabled resource{with_ven}: nothing is read", advice, name)
+            )
+        return told
+
+    async def _gateway(self, settings: Settings, snapshots: list[Mapping[str, Any]]) -> Found:
+        snapshot = await aside(lambda: ask(settings.path("status.socket")))
+        found = checkup.of_gateway(snapshot, str(self._config))
+        if snapshot is not None:
+            snapshots.append(snapshot)
+        return found
+
+    # ---- devices
+
+    async def _devices(
+        self, settings: Settings, served: Mapping[str, Served], snapshot: Mapping[str, Any] | None
+    ) -> list[Finding]:
+        """Look at each device: through the gateway where it reads it, else by reading it once."""
+        resources = {id_: one for some in served.values() for id_, one in some.resources.items()}
+        rows = {row["resource"]: row for row in snapshot["connections"]} if snapshot else {}
+        now = snapshot["now"] if snapshot else ""
+        lines = _lines(one for id_, one in resources.items() if id_ not in rows)
+        waiting = iter(lines)
+        found = {id_: [checkup.of_running_device(rows[id_], now)] for id_ in resources if id_ in rows}
+        database = settings.place("registry.database")
+        folder = settings.folder if is_url(database) else Path(database).parent
+        site = replace(
+            one_shot_site(folder, self._clock),
+            secret=lambda reference: resolve_secret(reference, folder=settings.folder),
+        )
+
+        async def work() -> None:
+            for one in chain.from_iterable(waiting):
+                limit = self._within_s + 2
+                found[one.resourceID] = await checked(
+                    f"device {one.resourceName}", self._device(one, site), within_s=limit
+                )
+
+        try:
+            async with asyncio.timeout(self._devices_within_s), asyncio.TaskGroup() as group:
+                for _ in range(min(DEVICES_AT_ONCE, len(lines))):
+                    group.create_task(work())
+        except TimeoutError:
+            pass
+        told = [one for id_ in resources for one in found.get(id_, ())]
+        if left := len(resources) - len(found):
+            what = f"{left} devices were not read: {self._devices_within_s:g} s were over"
+            told.append(Finding("devices", "warn", what, "`ven connections test ID` tries one"))
+        return told
+
+    async def _device(self, resource: Resource, site: Any) -> Found:
+        check = f"device {resource.resourceName}"
+        place = resource.connection.endpoint
+        try:
+            readings = await take_snapshot(resource, site, timeout_s=self._within_s)
+        except ReadTimeout as error:
+            # A broker that was reached, and a device that sends less often than we waited.
+            waits = resource.connection.type is ConnectionType.MQTT
+            return Finding(check, "warn" if waits else "fail", f"{place}: {error.what}", error.hint)
+        except VenError as error:
+            advice = error.hint or f"`ven connections test {resource.resourceID}` shows more"
+            return Finding(check, "fail", f"{place}: {error.what}", advice)
+        if not readings:
+            advice = f"`ven connections test {resource.resourceID}` shows more"
+            return Finding(check, "warn", f"{place}: answers, but has no value now", advice)
+        return Finding(check, "ok", f"{place}: {_values(readings)}")
+
+
+def _lines(resources: Iterable[Resource]) -> list[list[Resource]]:
+    """Give resources by what is read in turn: units behind one Modbus gateway would wait for each other."""
+    lines: dict[Hashable, list[Resource]] = {}
+    for one in resources:
+        told = one.connection
+        shared = told.type is ConnectionType.MODBUSTCP
+        lines.setdefault((told.host, told.port) if shared else one.resourceID, []).append(one)
+    return list(lines.values())
+
+
+def _values(readings: Mapping[str, Sequence[Any]]) -> str:
+    some = [f"{quantity} {found[-1].value:g}" for quantity, found in sorted(readings.items())]
+    return ", ".join(some[: checkup.NAMED]) + (" ..." if len(some) > checkup.NAMED else "")
