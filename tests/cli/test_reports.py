@@ -207,3 +207,19 @@ def test_without_a_state_file_it_is_said_what_makes_one(ven: Ven) -> None:
 
     assert status == 1
     assert "it is made by `ven run`" in err
+
+
+def test_a_narrow_terminal_shows_ends_of_names_which_do_to_name_them(
+    ven: Ven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within 80 columns each report has one line; the end that stands there names it for `show`."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = ven("reports", "list")
+    lines = [line for line in out.splitlines() if ALL[0].key[-20:] in line]
+    status, shown, _ = ven("reports", "show", f"\u2026{ALL[0].key[-20:]}", "--no-body")
+    other, _, said = ven("reports", "show", "Z-none")
+
+    assert len(lines) == 1
+    assert max(map(len, out.splitlines())) <= 80
+    assert (status, ALL[0].key in shown) == (0, True)
+    assert (other, "no such report" in said) == (2, True)

@@ -36,6 +36,8 @@ ResourceOption = Annotated[
     str | None, typer.Option("--resource", help="Only about this resource: its id, or its name at the VTN.")
 ]
 
+#: An end of a name must be this long to stand for it.
+LEAST_ENDING = 6
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -82,7 +84,7 @@ def list_reports(
 
 @app.command()
 def show(
-    report: Annotated[str, typer.Argument(help="The report's name, or its id at the VTN.")],
+    report: Annotated[str, typer.Argument(help="The report's name, the end of it, or its id at the VTN.")],
     config: ConfigOption = DEFAULT_CONFIG,
     vtn: VtnOption = None,
     body: Annotated[bool, typer.Option(help="Show the body, made of what is known now.")] = True,
@@ -112,7 +114,9 @@ def show(
 
 @app.command()
 def retry(
-    reports: Annotated[list[str] | None, typer.Argument(help="Names of reports, or their ids.")] = None,
+    reports: Annotated[
+        list[str] | None, typer.Argument(help="Names of reports, ends of them, or their ids.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     state: StateOption = None,
     event: EventOption = None,
@@ -170,7 +174,7 @@ def coverage(
     if as_json:
         _print_json([coverage_json(name, one) for name, one in found])
     else:
-        print_coverage(found)
+        print_coverage(found, _names(config))
 
 
 @app.command()
@@ -227,19 +231,50 @@ def _places(config: Path, vtn: str | None) -> list[Place]:
     return [Place(name, own, OutboxView(own.path("reporting.state"))) for name, own in sides.items()]
 
 
+def _names(config: Path) -> dict[str, str]:
+    """Give the registry's names by resource id; none where it cannot be read: ids do as well."""
+    from venclient.errors import VenError
+    from venclient.registrar import served_resources
+    from venclient.settings import load_settings
+
+    try:
+        served = served_resources(load_settings(config))
+    except VenError:
+        return {}
+    return {id_: resource.resourceName for id_, resource in served.resources.items()}
+
+
 def _close(places: list[Place]) -> None:
     for place in places:
         place.view.close()
 
 
 def _report(config: Path, vtn: str | None, name: str) -> tuple[Place, Row]:
+    """Give the report of this name or id, or whose name ends so; ConfigError when there is not one."""
+    from venclient.reporting.rows import Selection
+
     places = _places(config, vtn)
     for place in places:
         row = place.view.get(name)
         if row is not None:
             _close([one for one in places if one is not place])
             return place, row
+    ending = name.removeprefix("\u2026")
+    meant = [
+        (place, row)
+        for place in (places if len(ending) >= LEAST_ENDING else ())
+        for row in place.view.select(Selection())
+        if row.key.endswith(ending)
+    ]
+    if len(meant) == 1:
+        ((place, row),) = meant
+        _close([one for one in places if one is not place])
+        return place, row
     _close(places)
+    if meant:
+        raise ConfigError(
+            f"{len(meant)} reports have names with this end", subject=name, hint="tell more of the name"
+        )
     raise ConfigError("no such report", subject=name, hint="`ven reports list` tells their names")
 
 

@@ -20,6 +20,13 @@ from venclient.reporting.rows import Row, State, Told
 COVERAGE_COLUMNS = ("vtn", "day", "resource_id", "owed", "sent", "missing", "waiting", "corrected")
 _STYLE = {"sent": "green", "refused": "red", "lost": "red", "unmet": "yellow"}
 _UNBOUNDED = 10_000
+#: A terminal this wide has room for whole names; a narrower one shows their ends, which do to name them.
+WIDE = 130
+TAIL = 20
+#: What a narrow terminal does not take away from a column.
+MOST = {"resource": 26, "report": 21, "note": 14}
+LEAST = {"report": TAIL + 1, "day": 10, "corrected": 9, "missing": 7, "waiting": 7}
+CUT = "\u2026"
 
 
 def row_json(vtn: str, row: Row) -> dict[str, Any]:
@@ -57,20 +64,20 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
     """Print reports, and how many there are of each state in all."""
     console = _console()
     several = any(vtn for vtn, _ in found)
-    table = _table(
-        *(("VTN",) if several else ()), "report", "state", "from", "to", "resources", "told", "note"
-    )
+    wide = console.width >= WIDE
+    names = ("from", "to", "resources", "told", "note") if wide else ("window", "resources", "note")
+    table = _table(*(("VTN",) if several else ()), "report", "state", *names, folded=wide)
     for vtn, row in found:
         owed = row.obligation
         told = "-" if row.sent_at is None else _time(row.sent_at)
+        window = (_time(owed.start), _time(owed.end)) if wide else (_window(owed.start, owed.end),)
         table.add_row(
             *((Text(vtn or "-"),) if several else ()),
-            Text(row.key),
+            Text(row.key if wide or len(row.key) <= TAIL else f"{CUT}{row.key[-TAIL:]}"),
             Text(_state(row), _STYLE.get(row.state, "")),
-            _time(owed.start),
-            _time(owed.end),
+            *window,
             "-" if row.resources is None else str(len(row.resources)),
-            told,
+            *((told,) if wide else ()),
             Text(row.last_error or ""),
         )
     if found:
@@ -113,17 +120,17 @@ def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -
         )
 
 
-def print_coverage(found: Sequence[tuple[str, Coverage]]) -> None:
-    """Print the days of resources."""
+def print_coverage(found: Sequence[tuple[str, Coverage]], names_of: Mapping[str, str]) -> None:
+    """Print the days of resources; `names_of` gives resources their names, by id."""
     console = _console()
     several = any(vtn for vtn, _ in found)
     names = ("day", "resource", "owed", "sent", "missing", "waiting", "corrected")
-    table = _table(*(("VTN",) if several else ()), *names, numbers=names[2:])
+    table = _table(*(("VTN",) if several else ()), *names, numbers=names[2:], folded=console.width >= WIDE)
     for vtn, one in found:
         table.add_row(
             *((Text(vtn or "-"),) if several else ()),
             one.day.isoformat(),
-            Text(one.resource_id),
+            Text(names_of.get(one.resource_id, one.resource_id)),
             *map(str, (one.owed, one.sent)),
             Text(str(one.missing), "red" if one.missing else ""),
             *map(str, (one.waiting, one.corrected)),
@@ -151,10 +158,26 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if not moment.second else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _table(*names: str, numbers: Sequence[str] = ("resources",)) -> Table:
+def _window(start: datetime, end: datetime) -> str:
+    """Give a window in short: its start, and how long it is."""
+    seconds = int((end - start).total_seconds())
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds % size == 0:
+            return f"{_time(start)} +{seconds // size} {unit}"
+    return f"{_time(start)} +{seconds} s"
+
+
+def _table(*names: str, numbers: Sequence[str] = ("resources",), folded: bool = True) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if name in numbers else "left",
+            overflow="fold" if folded else "ellipsis",
+            no_wrap=not folded,
+            min_width=LEAST.get(name),
+            max_width=None if folded else MOST.get(name),
+        )
     return table
 
 
