@@ -14,7 +14,8 @@ worked off at half speed, so that no reading is stamped before the one that was 
 
 What is believed, in this order: a clock that an earlier process believed since the machine's start, and
 that has gone on as the machine's seconds have; a kernel that says that its clock is synchronised (NTP); a
-VTN whose Date agrees; a battery clock, for as long as the time is not before what was stored already.
+VTN whose Date agrees; a battery clock, for as long as the time is not before what was stored already. At
+the start a battery clock alone is given some seconds, in which the VTN may disagree.
 """
 
 from __future__ import annotations
@@ -46,10 +47,14 @@ STEP_S = 60.0
 AGREES_S = 30.0
 #: How long after a step the battery clock alone is enough again: the VTN had its chance to disagree.
 SETTLED_S = 90.0
+#: How long a VTN is waited for at the start when a battery clock is all that speaks for the time.
+GRACE_S = 5.0
 #: Stamps may lie so much beyond the clock's time, when the clock was set back a little.
 SLOWEST = 0.5
 MOST_HELD = 100_000
 
+_UNKNOWN = "the time is not known yet"
+_SETTLING = "a battery clock alone tells the time: the VTN may disagree yet"
 _TIME_ERROR = 5
 _SYNCHRONISED_FILE = Path("/run/systemd/timesync/synchronized")
 _TIMEX_BYTES = 512
@@ -90,11 +95,15 @@ class CautiousClock:
 
 
 class ClockState(msgspec.Struct, frozen=True):
-    """How it stands with the clock: why it is not believed (None when it is), and what waits for that."""
+    """How it stands with the clock: why it is not believed (None when it is), and what waits for that.
+
+    `settling` is True in the first seconds, when nothing speaks against a battery clock.
+    """
 
     doubt: str | None
     held: int
     dropped: int
+    settling: bool = False
 
 
 def kernel_is_synchronised() -> bool:
@@ -134,7 +143,8 @@ class ClockGuard:
 
     `newest` is the time of the newest stored reading. `look` is to be called now and then; `believed` is
     then true once the clock can be. With trust "always" it is from the start. `expected` is the time that it
-    must be by what an earlier process knew, `held` are the readings that it left waiting.
+    must be by what an earlier process knew, `held` are the readings that it left waiting. `grace_s` is how
+    long a VTN is waited for when only a battery clock vouches for the time.
     """
 
     def __init__(
@@ -147,6 +157,7 @@ class ClockGuard:
         most_held: int = MOST_HELD,
         expected: datetime | None = None,
         held: Sequence[Reading] = (),
+        grace_s: float = GRACE_S,
     ) -> None:
         self._clock = clock
         self._evidence = evidence
@@ -161,14 +172,15 @@ class ClockGuard:
         self._anchor = self._last = (clock.now(), clock.monotonic())
         self._heard_s: float | None = None
         self._doubted_s = float("-inf")
+        self._grace_until_s = clock.monotonic() + grace_s
         self._certain.set()
         step_s = None if expected is None else (clock.now() - expected).total_seconds()
         if trust == "auto" and step_s is not None and abs(step_s) > STEP_S:
             self._begin(f"the clock was set {_way(step_s)} by {abs(step_s):.0f} s since the last start")
             self.look()
         elif trust == "auto" and step_s is None:
-            self._begin("the time is not known yet")
-            self._doubted_s = float("-inf")  # at the start a battery clock is enough at once
+            self._begin(_UNKNOWN)
+            self._doubted_s = float("-inf")  # at the start a battery clock is enough after a short grace
             self.look()
 
     # ---- the clock that connectors have
@@ -203,7 +215,7 @@ class ClockGuard:
     @property
     def state(self) -> ClockState:
         """How it stands."""
-        return ClockState(self._doubt, len(self._held), self._dropped)
+        return ClockState(self._doubt, len(self._held), self._dropped, self._doubt == _SETTLING)
 
     @property
     def held(self) -> Sequence[Reading]:
@@ -269,6 +281,9 @@ class ClockGuard:
         if skew_s is None or skew_s == self._heard_s:
             self._alone = True
             return self._why_not_alone(wall, mono_s)
+        if self._doubt == _SETTLING and AGREES_S < abs(skew_s) <= STEP_S:
+            self._alone = True  # too far to vouch for the battery clock, too near to speak against it
+            return None
         return None if abs(skew_s) <= AGREES_S else _apart(skew_s)
 
     def _why_not_alone(self, wall: datetime, mono_s: float) -> str | None:
@@ -277,6 +292,8 @@ class ClockGuard:
             return f"the clock says {wall:%Y-%m-%d %H:%M} UTC, which is before the newest stored reading"
         if not self._evidence.battery():
             return "the machine has no battery clock, and neither NTP nor the VTN has told the time yet"
+        if self._doubt in (_UNKNOWN, _SETTLING) and mono_s < self._grace_until_s:
+            return _SETTLING
         return self._doubt if mono_s - self._doubted_s < SETTLED_S else None
 
     def _begin(self, doubt: str) -> None:
@@ -304,12 +321,18 @@ class ClockGuard:
             del self._held[:excess]
             self._dropped += excess
 
-    def release(self) -> list[Reading]:
-        """Give the readings that were held, stamped again, oldest first; none while the clock is in doubt."""
-        if self._doubt is not None:
+    def ripe(self) -> list[Reading]:
+        """Give the readings that are held, stamped again, oldest first; none while the clock is in doubt."""
+        if self._doubt is not None or not self._held:
             return []
-        held, self._held = self._held, []
-        return sorted(self.restamped(held), key=lambda reading: reading.time)
+        return sorted(self.restamped(self._held), key=lambda reading: reading.time)
+
+    def release(self) -> list[Reading]:
+        """Give what `ripe` gives, and hold it no longer."""
+        found = self.ripe()
+        if found:
+            self._held = []
+        return found
 
     def restamped(self, readings: Sequence[Reading]) -> list[Reading]:
         """Give readings with provisional stamps as times of day; others stay as they are."""

@@ -212,7 +212,7 @@ class Gateway:
             poller = Poller(
                 reader,
                 name=resource.resourceName,
-                deliver=self._intake.keep,
+                deliver=partial(self._intake.keep, of=resource.resourceName),
                 clock=self._clock,
                 phase_s=phase_s,
             )

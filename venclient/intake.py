@@ -34,6 +34,8 @@ from venclient.readings.store import ReadingStore
 log = logging.getLogger("venclient.gateway")
 
 LOOK_S = 2.0
+#: In the first seconds, while a VTN may still speak for a battery clock, or against it.
+SETTLING_LOOK_S = 0.2
 CLOCK = "clock not synchronised"
 TOO_MANY = f"{CLOCK}: more readings wait than memory holds, the oldest give way"
 APART = "the clock and the VTN's are apart"
@@ -74,6 +76,7 @@ class Intake:
         self._time = clock
         self._vtn_skew_s = vtn_skew_s
         self._waiting = 0
+        self._storing = asyncio.Lock()
         self._noted: asyncio.Future[None] | None = None
         #: Hears of readings before they are stored, so that what they change is not forgotten.
         self.before: Callable[[Sequence[Reading]], Awaitable[None]] | None = None
@@ -112,38 +115,42 @@ class Intake:
             while True:
                 self.clock.look()
                 self._tell()
-                self._store_held()
+                await self._store_held()
                 if self._noted is None or self._noted.done():
                     self._remember()
-                await self._time.sleep(LOOK_S)
+                await self._time.sleep(SETTLING_LOOK_S if self.clock.state.settling else LOOK_S)
         finally:
             self._remember()
             if held := self.clock.state.held:
                 log.warning("the right time was not known before the end: %d readings wait for it", held)
 
-    async def keep(self, batch: Batch) -> None:
+    async def keep(self, batch: Batch, *, of: str = "") -> None:
         """Store a batch; when its source waits for our acknowledgement, return after the commit.
 
+        `of` names the resource that it is of, for what is said of what could not be read.
         While the clock is in doubt, what a source keeps for us is left with it, and the rest is held.
         """
         for reject in batch.rejects:
-            self._notes.add(f"{reject.place}: {reject.reason}")
+            said = f"{reject.place}: {reject.reason}"
+            self._notes.add(f"{of}: {said}" if of else said)
         readings = batch.readings
-        if self.clock.is_provisional(readings):
+        if waited := self.clock.is_provisional(readings):
             if not batch.replayable:
                 self.clock.hold(readings)
-                self._store_held()
+                await self._store_held()
                 return
             self._waiting += len(readings)
             try:
-                await self.clock.until_believed()
+                while not self.clock.believed:
+                    await self.clock.until_believed()
             finally:
                 self._waiting -= len(readings)
             readings = self.clock.restamped(readings)
-        self._store_held()
+        await self._store_held()
         if self.before is not None:
             await self.before(readings)
-        stored = self._store.add(self._judged(readings), bookmarks=batch.bookmarks, urgent=batch.replayable)
+        judged = self._judged(readings, waited=waited)
+        stored = self._store.add(judged, bookmarks=batch.bookmarks, urgent=batch.replayable)
         if batch.replayable:
             await stored
 
@@ -158,18 +165,25 @@ class Intake:
         state = self.clock.state
         return {
             "synchronised": state.doubt is None,
+            "settling": state.settling,
             "doubt": state.doubt,
             "held": state.held + self._waiting,
             "dropped": state.dropped,
         }
 
-    def _store_held(self) -> None:
-        held = self.clock.release()
+    async def _store_held(self) -> None:
+        if not self.clock.held:
+            return
+        async with self._storing:  # newer ones wait for those that were held
+            if self.before is not None and (ripe := self.clock.ripe()):
+                # Still held meanwhile: what is cut off here is not lost.
+                await self.before(ripe)
+            held = self.clock.release()
         if not held:
             return
         try:
-            dropped = self.clock.state.dropped
-            self._store.add(self._judged(held), bookmarks=self._memory.forget_held(dropped))
+            forgotten = self._memory.forget_held(self.clock.state.dropped)
+            self._store.add(self._judged(held, waited=True), bookmarks=forgotten)
         except StoreError as error:
             self._notes.add(str(error))
             return
@@ -217,7 +231,8 @@ class Intake:
                 noted[RULES + id_] = text
         self._note(noted)
 
-    def _judged(self, readings: Sequence[Reading]) -> list[Reading]:
+    def _judged(self, readings: Sequence[Reading], *, waited: bool) -> list[Reading]:
+        """Give readings with their qualities; those that `waited` for the clock came when they were taken."""
         judged: list[Reading] = []
         now = self._time.now()
         for reading in readings:
@@ -225,7 +240,7 @@ class Intake:
             if judge is None:
                 judged.append(reading)
                 continue
-            found = judge.judge((reading,), now)
+            found = judge.judge((reading,), reading.time if waited else now)
             judged += found.readings
             for sentence in found.said:
                 self._notes.add(sentence)
@@ -234,6 +249,8 @@ class Intake:
 
     def _tell(self) -> None:
         state = self.clock.state
+        if state.settling:
+            return  # every start has these seconds: nothing is wrong
         if state.doubt is not None:
             self._notes.begin(CLOCK, f"{CLOCK}: {state.doubt}; readings and reports wait ({HINT})")
             if state.dropped:

@@ -175,6 +175,9 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     clock = snapshot.get("clock")
     if clock and not clock["synchronised"]:
         text.append("\nclock    ", "bold")
+        if clock.get("settling"):
+            text.append(f"being compared with the VTN's: {clock['held']} readings wait for some seconds")
+            return text
         text.append(f"clock not synchronised: holding {clock['held']} readings", "yellow")
         lost = f", {clock['dropped']} given up" if clock["dropped"] else ""
         text.append(f"{lost} ({clock['doubt']})")
@@ -188,7 +191,7 @@ def _store_line(snapshot: Mapping[str, Any], text: Text) -> None:
     text.append(f"{store['readings']} stored")
     missed = sum(row.get("missed", 0) for row in snapshot.get("connections", ()))
     for count, what in (
-        (missed, "moments missed"),
+        (missed, "moment missed" if missed == 1 else "moments missed"),
         (store.get("refused"), "refused"),
         (store.get("dropped"), "lost"),
     ):

@@ -89,6 +89,17 @@ def test_a_wrong_word_order_is_guessed(tmp_path: Path, free_port: int) -> None:
 
 
 @pytest.mark.peer
+def test_a_mark_for_no_value_is_not_taken_for_a_wrong_word_order(tmp_path: Path, free_port: int) -> None:
+    """A device that says that it has no value is believed: there is nothing to change."""
+    mark = POWER.replace("uint16", "int16")
+    with serving(free_port, {1: Memory({0: 0x4366, 1: 0x8000, 2: 0, 3: 0, 4: 0x8000})}):
+        result = ven("test", "--file", connection(tmp_path, free_port, mark))
+
+    assert "soc_percent  8000  ->  -32768  ->  no value" in result.output
+    assert "would give" not in result.output
+
+
+@pytest.mark.peer
 def test_another_kind_and_a_manuals_number_are_found(tmp_path: Path, free_port: int) -> None:
     """A register that does not exist is looked for where it usually is instead."""
     register = '[[options.registers]]\nquantity = "power_kw"\naddress = 40011\ntype = "int16"\n'

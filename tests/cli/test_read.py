@@ -1,4 +1,4 @@
-"""`ven read --plan`, as it is typed."""
+"""`ven read`, as it is typed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 from tests.cli.test_connections import serving
 from tests.connectors.sites import make_resource
 from tests.connectors.test_sunspec import METER, common, device
+from tests.fakes.modbus import Memory
 from venclient.cli import app
+from venclient.cli.read import SHOWN_REJECTS
 from venclient.errors import ConfigError
 from venclient.model.resource import ConnectionType
 from venclient.registry.database import ResourceDatabase
@@ -71,6 +73,31 @@ def test_a_device_that_knows_its_registers_is_asked_for_them(tmp_path: Path, fre
 
     assert shown.exit_code == 0, shown.output
     assert "power_kw" in shown.output
+
+
+@pytest.mark.peer
+def test_registers_that_cannot_be_read_are_told_beside_those_that_can(tmp_path: Path, free_port: int) -> None:
+    """A value is there, and so is the reason why another is not."""
+    options = {"registers": [REGISTERS[0], {"quantity": "voltage_v", "address": 40020, "type": "uint16"}]}
+    db = registry(tmp_path, port=free_port, options=options)
+    with serving(free_port, {1: Memory({0: 0, 1: 7})}):
+        shown, told = read(db), read(db, "--json")
+
+    assert shown.exit_code == 0, shown.output
+    assert "power_kw" in shown.output
+    assert "  not read: unit 1 holding 40020: exception 2 (illegal data address)" in shown.output
+    [reject] = json.loads(told.output)["rejects"]
+    assert reject["place"] == "unit 1 holding 40020"
+
+
+def test_of_many_rows_that_cannot_be_read_some_are_told(tmp_path: Path) -> None:
+    """The first ones with their lines, and how many there are besides."""
+    rows = "".join(f"2026-03-01T12:00:{n:02}Z,oops\n" for n in range(12))
+    (tmp_path / "meter.csv").write_text(f"time,power_kw\n{rows}2026-03-01T12:01:00Z,5\n")
+    shown = read(registry(tmp_path, ConnectionType.FILEREADER, file="meter.csv")).output
+
+    assert "  not read: meter.csv:2: column 'power_kw': 'oops' is no number" in shown
+    assert f"  ... and {12 - SHOWN_REJECTS} more that could not be read" in shown
 
 
 def test_what_is_not_read_by_requests_has_no_plan(tmp_path: Path) -> None:

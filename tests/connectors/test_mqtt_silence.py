@@ -22,6 +22,7 @@ from venclient.clock import ManualClock
 from venclient.connectors import mqtt_link, mqtt_traffic
 from venclient.connectors.mqtt import open_mqtt_reader
 from venclient.connectors.mqtt_inbox import lost
+from venclient.connectors.mqtt_traffic import FIRST_PAUSE_S
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -97,6 +98,30 @@ async def test_a_revoked_access_list_ends_in_a_silence_that_is_told(tmp_path: Pa
         await reload(broker, folder)
         await publish(free_port, ("site/meter/power", "3000"))
         assert 3.0 in values(await read(reader))
+        await reader.close()
+
+
+@pytest.mark.peer
+async def test_a_device_that_was_silent_is_not_back_with_its_broker(tmp_path: Path, free_port: int) -> None:
+    """A broker that was away and came back says nothing of the device: only a message does."""
+    clock = ManualClock(NOON)
+    with mosquitto(tmp_path / "one", free_port):
+        options = {**PLAIN_W, "silence_s": 60}
+        reader = open_mqtt_reader(meter(free_port, options=options), make_site(tmp_path, clock))
+        await connected(reader, free_port)
+        waiting = asyncio.create_task(reader.read())
+        await clock.advance(120)
+        with pytest.raises(ReadTimeout, match="nothing has come"):
+            await asyncio.wait_for(waiting, 10)
+    with pytest.raises(ConnectFailed, match="the connection to the broker was lost;"):
+        await read(reader)
+    with mosquitto(tmp_path / "two", free_port):
+        waiting = asyncio.create_task(reader.read())
+        await clock.advance(FIRST_PAUSE_S)
+        with pytest.raises(ReadTimeout, match="nothing has come"):
+            await asyncio.wait_for(waiting, 10)
+        await publish(free_port, ("site/meter/power", "3000"))
+        assert values(await read(reader)) == [3.0]
         await reader.close()
 
 
@@ -178,6 +203,34 @@ async def test_a_silent_connection_is_kept_alive_and_a_dead_one_is_noticed(
                 await waiting
         await reader.close()
         await over.wait()
+
+
+@pytest.mark.peer
+async def test_a_connection_that_comes_and_goes_is_left_alone_for_longer(
+    tmp_path: Path, free_port: int
+) -> None:
+    """As with two programs of one client id: the log must not fill with a line each second."""
+    opened = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await reader.read(1)
+        writer.write(b"\x20\x02\x00\x00")
+        writer.close()
+
+    clock = ManualClock(NOON)
+    async with await asyncio.start_server(serve, "127.0.0.1", free_port):
+        reader = open_mqtt_reader(meter(free_port), make_site(tmp_path, clock))
+        with pytest.raises(ConnectFailed, match="lost"):
+            await read(reader)
+        traffic = reader._link._traffic
+        for number, pause_s in enumerate((1, 2, 4), 1):
+            await until(lambda longer=2 * pause_s: traffic._pause_s == longer)
+            assert opened == number
+            await clock.advance(pause_s)
+            await until(lambda more=number: opened > more)
+        await reader.close()
 
 
 def test_what_a_broker_of_version_5_says_on_leaving_is_passed_on() -> None:

@@ -22,6 +22,7 @@ from tests.peers import mosquitto
 from venclient.clock import ManualClock
 from venclient.connectors.mqtt import MqttReader, open_mqtt_reader
 from venclient.connectors.payload import PayloadDecoder, TimeOptions, ValueOptions
+from venclient.connectors.timestamps import time_reader
 from venclient.errors import ConfigError
 
 SHELLIES = "shellies/+/emeter/0/power"
@@ -149,7 +150,9 @@ def test_a_sum_beside_a_single_path_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_time_of_any_usual_form_is_read() -> None:
-    """With the form "auto" a device may state seconds, milliseconds, ISO or DSMR."""
+    """With the form "auto" a device may state seconds, milliseconds, ISO or DSMR, and nothing else."""
+    with pytest.raises(ValueError, match="is no number, and neither in ISO nor in DSMR form"):
+        time_reader("auto", None)("yesterday")
     decoder = PayloadDecoder(
         [ValueOptions(quantity="power_kw", path="w")],
         TimeOptions(path="t", format="auto", zone="Europe/Paris"),

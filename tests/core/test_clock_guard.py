@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from venclient.clock import ManualClock
 from venclient.clock_guard import (
+    GRACE_S,
     PROVISIONAL_UNTIL,
     SETTLED_S,
     STEP_S,
@@ -38,7 +39,8 @@ class Machine:
         self.skew_s: float | None = None
 
     def guard(self, **options: object) -> ClockGuard:
-        """Give the guard of this machine."""
+        """Give the guard of this machine, which waits for no VTN at the start unless told so."""
+        options.setdefault("grace_s", 0.0)
         evidence = Evidence(lambda: self.synchronised, lambda: self.battery, lambda: self.skew_s)
         return ClockGuard(self.clock, evidence, **options)  # type: ignore[arg-type]
 
@@ -148,6 +150,49 @@ def test_a_battery_clock_gives_way_to_the_vtn() -> None:
     machine.skew_s = 0.3
     assert guard.look()
     assert [one.time for one in guard.release()] == [NINE - timedelta(hours=2)]
+
+
+async def test_at_the_start_a_battery_clock_waits_for_the_vtn_to_disagree() -> None:
+    """No reading gets the wrong time in the second before the VTN's first answer."""
+    machine = Machine(battery=True)
+    guard = machine.guard(grace_s=GRACE_S)
+    assert (guard.believed, guard.state.settling) == (False, True)
+    guard.hold([*await machine.read(guard, 2, every_s=1)])
+    assert not guard.look()
+
+    machine.skew_s = -7200.0
+    assert not guard.look()
+    assert not guard.state.settling
+    assert "7200 s behind the VTN's" in str(guard.state.doubt)
+    await machine.clock.advance(2 * SETTLED_S, settle=1)
+    assert not guard.look()
+
+    machine.clock.step(7200)
+    machine.skew_s = 0.4
+    assert guard.look()
+    two_hours = timedelta(hours=2)
+    assert [one.time - NINE - two_hours for one in guard.release()] == [timedelta(0), timedelta(seconds=1)]
+
+
+async def test_a_battery_clock_is_enough_when_no_vtn_answers_in_time() -> None:
+    """After some seconds what waited is stored at the battery clock's time."""
+    machine = Machine(battery=True)
+    guard = machine.guard(grace_s=GRACE_S)
+    guard.hold([*await machine.read(guard, 1, every_s=GRACE_S)])
+
+    assert guard.look()
+    assert [one.time for one in guard.release()] == [NINE]
+    assert guard.anchor is None
+
+
+def test_a_vtn_that_is_a_little_apart_holds_no_battery_clock_up() -> None:
+    """Within a minute of it the clock is believed at once, though nobody has vouched for it."""
+    machine = Machine(battery=True)
+    guard = machine.guard(grace_s=GRACE_S)
+    machine.skew_s = 45.0
+
+    assert guard.look()
+    assert guard.anchor is None
 
 
 def test_a_battery_clock_that_the_vtn_confirms_is_more_than_that() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -15,7 +16,7 @@ from venclient import clock_guard
 from venclient.clock import ManualClock
 from venclient.connectors.base import Batch
 from venclient.errors import ConfigError
-from venclient.intake import LOOK_S, Intake
+from venclient.intake import LOOK_S, SETTLING_LOOK_S, Intake
 from venclient.model.quality import Counter, MeterRules
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading, Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
@@ -110,10 +111,10 @@ async def test_exchanged_meter_is_noted(around: Around) -> None:
 
 
 async def test_rejects_are_noted(around: Around) -> None:
-    """What a connector refused is said."""
-    await around.intake(trust="always").keep(Batch(rejects=[Reject("register 5", "is broken")]))
+    """What a connector refused is said, with the resource that it is of."""
+    await around.intake(trust="always").keep(Batch(rejects=[Reject("register 5", "is broken")]), of="Hotel")
 
-    assert list(around.notes) == ["register 5: is broken"]
+    assert list(around.notes) == ["Hotel: register 5: is broken"]
 
 
 async def test_polled_readings_wait_for_the_clock(around: Around, lost_clock: None) -> None:
@@ -135,6 +136,55 @@ async def test_polled_readings_wait_for_the_clock(around: Around, lost_clock: No
     ten = NINE + timedelta(hours=1)
     assert [one.time for one in await around.stored()] == [ten + timedelta(seconds=10 * n) for n in range(3)]
     assert (intake.snapshot()["synchronised"], intake.snapshot()["held"]) == (True, 0)
+
+
+async def test_what_waited_for_the_clock_is_told_before_it_is_stored(
+    around: Around, lost_clock: None
+) -> None:
+    """Reporters hear of held readings with their right times; those are as fresh as when they were taken."""
+    intake = around.intake(RULES)
+    heard: list[list[datetime]] = []
+
+    async def hear(readings: Sequence[Reading]) -> None:
+        assert intake.snapshot()["held"] == 3
+        assert await around.stored() == []
+        heard.append([one.time for one in readings])
+
+    intake.before = hear
+    for value in (1, 2, 3):
+        await intake.keep(Batch([reading(intake, value)]))
+        await around.clock.advance(600)
+    assert heard == []
+
+    around.skew_s = 0.3
+    task = asyncio.create_task(intake.run())
+    await around.clock.advance(LOOK_S)
+    task.cancel()
+
+    stored = await around.stored()
+    assert [[one.time for one in stored]] == heard
+    assert {one.quality for one in stored} == {Quality.GOOD}
+    assert intake.snapshot()["held"] == 0
+
+
+async def test_the_first_seconds_of_a_battery_clock_are_no_fault(
+    around: Around, lost_clock: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readings wait for the VTN's first answer, nothing is complained of, and all are stored soon after."""
+    monkeypatch.setattr(clock_guard, "has_battery_clock", lambda: True)
+    intake = around.intake()
+    await intake.keep(Batch([reading(intake, 1)]))
+    task = asyncio.create_task(intake.run())
+    await around.clock.advance(SETTLING_LOOK_S)
+    assert intake.snapshot()["settling"]
+    assert await around.stored() == []
+
+    around.skew_s = 0.3
+    await around.clock.advance(SETTLING_LOOK_S)
+    task.cancel()
+
+    assert [one.time for one in await around.stored()] == [NINE]
+    assert (list(around.notes), intake.snapshot()["synchronised"]) == ([], True)
 
 
 async def running(around: Around, intake: Intake, *values: float) -> None:
@@ -292,6 +342,8 @@ def test_status_says_that_readings_wait() -> None:
     assert "clock not synchronised: holding 42 readings (nobody told the time)" in str(vtn_lines(snapshot))
     snapshot["clock"]["dropped"] = 7  # type: ignore[index]
     assert "holding 42 readings, 7 given up (nobody" in str(vtn_lines(snapshot))
+    snapshot["clock"] |= {"settling": True}  # type: ignore[operator]
+    assert "being compared with the VTN's: 42 readings wait for some seconds" in str(vtn_lines(snapshot))
     snapshot["clock"] = {"synchronised": True, "held": 0, "doubt": None, "dropped": 0}
     assert "clock" not in str(vtn_lines(snapshot))
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from venclient.cli import db
+from venclient.cli import readings as readings_cli
 from venclient.cli.readings import app
 from venclient.clock import SystemClock
 from venclient.clock_guard import PROVISIONAL
@@ -50,6 +51,21 @@ def file(tmp_path: Path) -> Path:
 def ven(*words: object) -> str:
     """Run `ven readings` and give what it printed; its errors come through."""
     return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False).stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [
+        (5, "5 s ago"),
+        (1060, "18 min ago"),
+        (9000, "2 h ago"),
+        (2.7e6, "31 d ago"),
+        (-5, "5 s ahead of this clock"),
+    ],
+)
+def test_ages_are_told_as_people_say_them(seconds: float, age: str) -> None:
+    """In one unit, like everywhere else."""
+    assert readings_cli._age(seconds) == age
 
 
 def test_show_tells_newest_values_and_the_last_hour(file: Path) -> None:

@@ -39,6 +39,18 @@ def compress(tables: Tables, before: datetime, *, slice_rows: int = 40_000, step
             assert carry_out(tables, planned)
 
 
+async def test_what_is_written_while_the_time_is_in_doubt_is_filed_under_no_day(tmp_path: Path) -> None:
+    """The days of `ven db check` are days that there were."""
+    for now in (datetime(1980, 1, 1, tzinfo=UTC), DAY):
+        path = tmp_path / f"{now.year}.db"
+        store = SqliteReadings(path, ManualClock(now))
+        store.add([Reading("hotel", POWER_KW, 1.0, DAY)])
+        await store.close()
+        tables = open_tables(path, read_only=True)
+        assert len(tables.history.wear(7)) == (now == DAY)
+        tables.close()
+
+
 def count(tables: Tables, table: str) -> int:
     """Give how many rows a table has."""
     ((number,),) = tables.connection.execute(f"SELECT count(*) FROM {table}").fetchall()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,18 @@ class Watched(InfluxServer):
         return await super().write(lines, now=now)
 
 
+def starved_s() -> float:
+    """Give for how long the threads of this process were ready to run while others had the processors.
+
+    0 where the system does not tell.
+    """
+    total_ns = 0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has just ended
+            total_ns += int(path.read_text().split()[1])
+    return total_ns / 1e9
+
+
 def times_of_1(url: str) -> dict[str, list[int]]:
     """Give the times of all points of an InfluxDB 1, by resource."""
     text = "SELECT power_kw FROM meter_reading GROUP BY resource_id"
@@ -111,7 +124,7 @@ async def test_two_days_away_are_caught_up_with_while_no_reading_is_late(
     tmp_path: Path, version: int
 ) -> None:
     """48 hours of ten meters wait in the journal; when InfluxDB comes, all of it follows in bounded parts,
-    and the meters that are read meanwhile are read in each of their seconds.
+    and the meters that are read meanwhile are read in each of their seconds that the machine leaves us.
     """
     clock = TurnedClock()
     port = pick_port()
@@ -151,12 +164,14 @@ async def test_two_days_away_are_caught_up_with_while_no_reading_is_late(
         )
         with peer as url:
             clock.turned += timedelta(minutes=2)  # it is tried again at the latest after a minute
+            starved_before_s = starved_s()
             works = (journal.run(), *(poller.run() for poller in pollers), forwarder.run())
             tasks = [asyncio.create_task(work) for work in works]
             async with asyncio.timeout(LIMIT_S):
                 while forwarder.status()["state"] != "ok" or len(meters[0].slots) < 5:  # noqa: ASYNC110
                     await asyncio.sleep(0.2)  # a real server is at work
             missed = [poller.health.missed for poller in pollers]
+            starved = math.floor(starved_s() - starved_before_s)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -169,9 +184,11 @@ async def test_two_days_away_are_caught_up_with_while_no_reading_is_late(
 
     assert found == kept
     assert {len(times) for times in kept.values()} == {count + len(meters[0].slots)}
-    assert missed == [0] * len(METERS)
+    # Only what others on this machine took from us may be missing: on a free machine nothing.
+    assert max(missed) <= starved
     for meter in meters:
-        assert meter.slots == list(range(meter.slots[0], meter.slots[0] + len(meter.slots)))
+        assert meter.slots == sorted(set(meter.slots))
+        assert meter.slots[-1] - meter.slots[0] + 1 - len(meter.slots) <= starved
     assert server.most <= BATCH
     assert most_in_memory <= 4 * BATCH
 

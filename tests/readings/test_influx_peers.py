@@ -187,7 +187,11 @@ async def test_a_field_that_is_an_integer_there_costs_only_itself(bench: Bench, 
 
 
 async def test_what_is_too_old_for_its_retention_is_left_out(bench: Bench, url: str) -> None:
-    """A retention of an hour takes an hour; what is older is counted and stops nothing."""
+    """A retention of an hour takes an hour; what is older is counted and stops nothing.
+
+    InfluxDB takes older points, too, where their request makes the shard (an hour's, here) that they fall in:
+    how many depends on where in the hour the test runs, and never goes beyond two hours.
+    """
     query(url, 'CREATE DATABASE "meter_data" WITH DURATION 1h')
     now = datetime.now(UTC)
     times = [now - timedelta(seconds=60 * n) for n in range(240)]
@@ -195,8 +199,9 @@ async def test_what_is_too_old_for_its_retention_is_left_out(bench: Bench, url: 
     await bench.put(*[Reading("hotel", POWER_KW, n, time) for n, time in enumerate(times)])
 
     status = bench.forwarder.status()
-    assert status["sent"] + status["rejected"] == 240
-    assert 55 <= len(stored(url)) <= 62
+    there = {value for _, value in stored(url)}
+    assert set(range(60 - 1)) <= there <= set(range(120 + 1))
+    assert (status["sent"], status["rejected"]) == (len(there), 240 - len(there))
     assert status["state"] == "ok"
 
 

@@ -11,7 +11,10 @@ import typer
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry
 
 if TYPE_CHECKING:
+    from venclient.model.reading import Reject
     from venclient.model.resource import Resource
+
+SHOWN_REJECTS = 5
 
 
 def read(
@@ -36,11 +39,17 @@ def read(
 
     chosen = find_resource(db, resource)
     site = one_shot_site(folder_of(db))
-    found = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s))
+    rejects: list[Reject] = []
+    found = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s, rejects=rejects))
     newest = {quantity: readings[-1] for quantity, readings in sorted(found.items())}
     if as_json:
         values = {q: {"value": r.value, "time": r.time.isoformat()} for q, r in newest.items()}
-        text = {"resource_id": chosen.resourceID, "resource_name": chosen.resourceName, "readings": values}
+        text = {
+            "resource_id": chosen.resourceID,
+            "resource_name": chosen.resourceName,
+            "readings": values,
+            "rejects": [{"place": one.place, "reason": one.reason} for one in rejects],
+        }
         typer.echo(json.dumps(text, ensure_ascii=False))
         return
     typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
@@ -52,6 +61,10 @@ def read(
         )
     if not newest:
         typer.echo("  connected, but it has no value now")
+    for one in rejects[:SHOWN_REJECTS]:
+        typer.echo(f"  not read: {one.place}: {one.reason}")
+    if len(rejects) > SHOWN_REJECTS:
+        typer.echo(f"  ... and {len(rejects) - SHOWN_REJECTS} more that could not be read")
 
 
 def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:

@@ -211,7 +211,10 @@ def _have(known: dict[str, list[str]]) -> str:
 def _age(seconds: float) -> str:
     if seconds < 0:
         return f"{-seconds:.0f} s ahead of this clock"
-    return f"{seconds:.0f} s ago" if seconds < 600 else f"{timedelta(seconds=round(seconds))} ago"
+    for limit, size, unit in ((600, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds / 86_400:.0f} d ago"
 
 
 def _duration(text: str) -> timedelta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import MappingProxyType
 
 from venclient.clock import Clock
@@ -13,7 +14,7 @@ EXCEPTIONS = MappingProxyType(
     {
         1: (
             "illegal function",
-            "this device has no such registers: try kind holding instead of input, or input",
+            "this device has no such registers: try the other kind, holding or input",
         ),
         2: ("illegal data address", "check address (zero-based) and kind, or lower max_gap"),
         3: ("illegal data value", "lower max_registers: the device does not give so many at once"),
@@ -27,7 +28,7 @@ EXCEPTIONS = MappingProxyType(
 )
 _WRITE_HINTS = MappingProxyType(
     {
-        1: "this device cannot be written so: try function single instead of multiple, or multiple",
+        1: "this device cannot be written so: try the other function, single or multiple",
         2: "check address (zero-based); the register may be read-only, or locked until remote control is on",
         3: "the device does not take this value: check type, scale and its limits",
     }
@@ -81,7 +82,7 @@ class Breaker:
             return
         wait_s = self._until_s - self._clock.monotonic()
         if wait_s > 0:
-            raise again(self._error, what=f"{self._error.what} (asked again in {wait_s:.0f} s)")
+            raise again(self._error, what=f"{self._error.what} (asked again in {math.ceil(wait_s)} s)")
 
     def failed(self, error: ConnectorError) -> None:
         """Note a failure."""

@@ -24,7 +24,7 @@ from venclient.connectors.modbus_link import ModbusLink
 from venclient.connectors.modbus_options import ModbusOptions
 from venclient.connectors.options import without_quality
 from venclient.connectors.recognition import recognise
-from venclient.connectors.registers import BIT_KINDS, Register, RegisterKind, text_in
+from venclient.connectors.registers import BIT_KINDS, Register, RegisterKind, sentinels, text_in
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
 from venclient.model.reading import Reading
 from venclient.model.resource import Resource
@@ -166,7 +166,10 @@ async def _look_at(reader: ModbusReader, options: ModbusOptions, block: Block, c
             words=_words(block, register, data),
             raw=_shown(register, raw),
             value=values.get(register.quantity),
-            hint=_hint(block, register, data, values.get(register.quantity)),
+            # A mark for "no value" is what it is: no other order of words is to be tried for it.
+            hint=""
+            if raw in sentinels(register)
+            else _hint(block, register, data, values.get(register.quantity)),
         )
         for register, raw in zip(block.registers, block.raw(data), strict=False)
     )
@@ -207,7 +210,7 @@ def _hint(block: Block, register: Register, data: bytes, value: float | None) ->
             found.append(f"{' and '.join(change)} would give {told[0][1]:g}")
     if not found:
         return ""
-    return f"an unlikely value: {found[0]}"
+    return f"{'no value' if value is None else 'an unlikely value'}: {found[0]}"
 
 
 def _changes(register: Register, word_order: str, byte_order: str) -> list[tuple[str, str]]:

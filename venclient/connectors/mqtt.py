@@ -45,6 +45,8 @@ class MqttReader:
         self._clock = site.clock
         self._endpoint = endpoint
         self._told: Fault | None = None
+        # The silence that was told last, while nothing has come since.
+        self._silence: Fault | None = None
         self._open = True
         self._inbox = Inbox(topics, options.qos, silence_s=options.silence_s)
         self._keep_alive = options.keep_alive
@@ -74,12 +76,13 @@ class MqttReader:
             inbox.changed.clear()
             if inbox.granted:
                 silent = self._told is not None and self._told.kind == "silent"
-                if self._told is not None and not silent:
+                if self._told is not None and not silent and self._silence is None:
                     self._told = None
                     return Batch()
-                fault = None if silent else inbox.silence(self._clock.monotonic())
+                # That the broker is back says nothing of a device that was silent before it went.
+                fault = None if silent else self._silence or inbox.silence(self._clock.monotonic())
                 if fault is not None:
-                    self._told = fault
+                    self._told = self._silence = fault
                     raise fault.error(self._subject)
                 await inbox.changed.wait()
                 continue
@@ -129,6 +132,7 @@ class MqttReader:
 
     def _take(self) -> Batch:
         inbox = self._inbox
+        self._silence = None
         if self._told is not None and self._told.kind == "silent":
             self._told = None
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]

@@ -20,6 +20,8 @@ MOST_WAITING = 10_000
 #: So many levels of other devices are kept, to be told where ours stays silent.
 _OTHERS_KEPT = 3
 
+_UNSPECIFIED = 128
+
 FaultKind = Literal["away", "refused", "topic", "silent"]
 
 
@@ -146,12 +148,17 @@ def lost(reason: ReasonCode) -> Fault:
     }
     usual = "it is tried again; check that the broker runs and that no other program uses our client id"
     hint = hints.get(reason.value, usual)
-    return Fault("away", f"the connection to the broker was lost ({reason})", hint)
+    return Fault("away", f"the connection to the broker was lost{_why(reason)}", hint)
+
+
+def _why(reason: ReasonCode) -> str:
+    """Give the reason in brackets, nothing where there is none: before version 5 no broker tells."""
+    return "" if reason.value == _UNSPECIFIED else f" ({reason})"
 
 
 def unanswered(reason: ReasonCode) -> Fault:
     """Say that something hung up before it let us in, as what is no broker does."""
-    what = f"the connection was ended before the broker let us in ({reason})"
+    what = f"the connection was ended before the broker let us in{_why(reason)}"
     return Fault("away", what, "check port, tls and protocol: something else may listen there")
 
 

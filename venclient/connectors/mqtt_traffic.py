@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+#: A connection that held so long ends by mishap, and is begun anew at once. One that comes and goes, as with
+#: two programs of one client id, is left alone for longer each time.
+HELD_S = 5.0
 #: How often paho looks whether it has to say that it is still there.
 LOOK_S = 5.0
 #: So many packets are taken before others get their turn.
@@ -35,7 +38,7 @@ class Traffic:
     """Keeps a client connected until it is closed. `failed` is told why a connection was not possible.
 
     The client's callbacks are called in the event loop. They count packets by calling `took`, and tell by
-    `accepted` that a broker let us in, so that the next pause is a short one.
+    `accepted` that a broker let us in: after a connection that held, the next pause is a short one.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Traffic:
         self._ended = asyncio.Event()
         self._connecting: asyncio.Future[BaseException | None] | None = None
         self._pause_s = FIRST_PAUSE_S
+        self._accepted_s: float | None = None
+        self._choked: set[str] = set()
         #: How many connections there were.
         self.opened = 0
         self._taken = 0
@@ -72,7 +77,7 @@ class Traffic:
 
     def accepted(self) -> None:
         """Note that the broker let us in."""
-        self._pause_s = FIRST_PAUSE_S
+        self._accepted_s = self._clock.monotonic()
 
     async def close(self, within_s: float) -> None:
         """Send what waits and a farewell, for so many seconds at the most, then end the connection."""
@@ -101,6 +106,9 @@ class Traffic:
                 await self._ended.wait()
             else:
                 self._failed(error)
+            since_s, self._accepted_s = self._accepted_s, None
+            if since_s is not None and self._clock.monotonic() - since_s >= HELD_S:
+                self._pause_s = FIRST_PAUSE_S
             pause_s = self._pause_s
             self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             await self._clock.sleep(pause_s)
@@ -154,8 +162,12 @@ class Traffic:
             held = self._socket
             if held is not None and hasattr(held, "pending") and held.pending():
                 asyncio.get_running_loop().call_soon(self._read)
-        except Exception:  # a packet that paho chokes on must cost this connection only
-            log.exception("%s: a packet cannot be understood; the connection is begun anew", self._name)
+        except Exception as error:  # a packet that paho chokes on must cost this connection only
+            kind = type(error).__name__
+            level = logging.DEBUG if kind in self._choked else logging.ERROR
+            self._choked.add(kind)
+            said = "%s: a packet cannot be understood; the connection is begun anew (said once)"
+            log.log(level, said, self._name, exc_info=error)
             self._client.disconnect()
             self._write()
 

@@ -15,11 +15,18 @@ from venclient.connectors.base import Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectorError, ReadTimeout
-from venclient.model.reading import INTERVAL_ENERGY_KWH, POWER_KW, Reading
-from venclient.model.resource import Connection, Resource, ResourceType
+from venclient.model.reading import INTERVAL_ENERGY_KWH, POWER_KW, Reading, Reject
+from venclient.model.resource import Connection, ConnectionType, Resource, ResourceType
 from venclient.settings import resolve_secret
 
 T = TypeVar("T")
+
+HINT = "check that the device is on, or wait longer"
+HINTS = {
+    ConnectionType.MQTT: "check that the device sends to this topic and that the login may read it, or wait "
+    "longer: a broker may accept a topic that it never serves",
+    ConnectionType.FILEREADER: "check that something writes to the file, or wait longer",
+}
 
 
 def one_shot_site(folder: Path, clock: Clock | None = None) -> Site:
@@ -37,12 +44,18 @@ def one_shot_site(folder: Path, clock: Clock | None = None) -> Site:
 
 
 async def take_snapshot(
-    resource: Resource, site: Site, *, timeout_s: float = 10.0, wanted: str | None = None
+    resource: Resource,
+    site: Site,
+    *,
+    timeout_s: float = 10.0,
+    wanted: str | None = None,
+    rejects: list[Reject] | None = None,
 ) -> dict[str, list[Reading]]:
     """Give the newest readings of a resource by quantity, the last two each, oldest first.
 
     A source with a backlog (a file) is read to its end. One that is pushed is waited for until `wanted`,
-    or anything at all, has come; ReadTimeout after `timeout_s`, with the reason of the last reject.
+    or anything at all, has come; ReadTimeout after `timeout_s`, with the reason of the last reject. What
+    could not be read is added to `rejects`.
     """
     found: dict[str, list[Reading]] = {}
     reason = ""
@@ -53,6 +66,8 @@ async def take_snapshot(
                 batch = await reader.read()
                 for reading in batch.readings:
                     found[reading.quantity] = [*found.get(reading.quantity, ())[-1:], reading]
+                if rejects is not None:
+                    rejects += batch.rejects
                 if batch.rejects:
                     reason = f"; {batch.rejects[-1].place}: {batch.rejects[-1].reason}"
                 if reader.interval_s is None:
@@ -65,7 +80,7 @@ async def take_snapshot(
         raise ReadTimeout(
             f"nothing to read within {timeout_s:g} s{reason}",
             subject=subject_of(resource),
-            hint="check that the device is sending, or wait longer",
+            hint=HINTS.get(resource.connection.type, HINT),
         ) from None
     finally:
         await reader.close()

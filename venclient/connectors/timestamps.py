@@ -122,7 +122,11 @@ def _any(raw: object, place: tzinfo | None) -> Instants:
         return _epoch(raw, 1 if seconds else 1000)
     if _DSMR.fullmatch(text):
         return _dsmr(text, place or ZoneInfo("Europe/Amsterdam"))
-    return _local(_iso(raw), place, raw)
+    try:
+        time = _iso(raw)
+    except ValueError:
+        raise ValueError(f"time {raw!r} is no number, and neither in ISO nor in DSMR form") from None
+    return _local(time, place, raw)
 
 
 def _iso(raw: object) -> datetime:

@@ -111,7 +111,7 @@ class Look:
         with self.connection:
             history_ms = self.history.end_ms()
             if first_ms >= history_ms:
-                each = self.fresh.count(first_ms, last_ms) / max(1, len({one for one, _ in self._ids}))
+                each = self.fresh.estimate(first_ms, last_ms) / max(1, len({one for one, _ in self._ids}))
                 at_once = max(at_once, int(SAMPLES_AT_ONCE / max(each, 1)))
             resource_ids = resource_ids[:at_once]
             numbers = self.numbers(resource_ids)
@@ -238,6 +238,8 @@ class Look:
     ) -> Iterator[tuple[int, Sample]]:
         """Give the last samples before a moment, at most a day back."""
         keys = {key & SERIES_MASK: key for key in self.fresh.before(numbers, first_ms, newest, REACH_MS)}
+        if history_ms <= first_ms - REACH_MS:
+            numbers = numbers & keys.keys()  # the history ends too early to have any
         for number in numbers:
             sample = self._at(keys[number]) if number in keys else None
             # What was searched for among the fresh ones only may have a later one in the history.

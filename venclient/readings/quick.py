@@ -83,11 +83,7 @@ def quick_measures(
 
     `series` are tracks by quantity.
     """
-    lines = {
-        quantity: track
-        for quantity, track in series.items()
-        if track and quantity in _COUNTED
-    }
+    lines = {quantity: track for quantity, track in series.items() if track and quantity in _COUNTED}
     for quantity, track in lines.items():
         if not _is_sound(track, max_gap_s) or (
             quantity != POWER_KW and not _counts_up(quantity, track, rules)
@@ -170,5 +166,8 @@ def _energy(
 
 
 def _last(resource_id: str, series: Mapping[str, Track], end_ms: float) -> dict[str, Reading]:
-    found = {quantity: track.last(resource_id, quantity, end_ms) for quantity, track in series.items()}
-    return {quantity: reading for quantity, reading in found.items() if reading is not None}
+    return {
+        quantity: reading
+        for quantity, track in series.items()
+        if (reading := track.last(resource_id, quantity, end_ms)) is not None
+    }

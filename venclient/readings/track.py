@@ -59,10 +59,11 @@ class Track:
     def last(self, resource_id: str, quantity: str, at_ms: float) -> Reading | None:
         """Give the newest sample at or before a moment that is not MISSING."""
         place = bisect_right(self.times, at_ms) - 1
-        while place >= 0 and self.doubtful.get(place) == _MISSING:
-            place -= 1
+        if self.doubtful:
+            while place >= 0 and self.doubtful.get(place) == _MISSING:
+                place -= 1
         return self._reading(resource_id, quantity, place) if place >= 0 else None
 
     def _reading(self, resource_id: str, quantity: str, place: int) -> Reading:
-        quality = QUALITIES[self.doubtful.get(place)]
+        quality = QUALITIES[self.doubtful.get(place)] if self.doubtful else Quality.GOOD
         return Reading(resource_id, quantity, self.values[place], from_ms(self.times[place]), quality)

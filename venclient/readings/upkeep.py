@@ -39,6 +39,8 @@ SEGMENTS_AT_ONCE = 64
 EACH_AT_ONCE = 4
 #: A limit of bytes does not reach readings that are younger than this, nor does a full disk.
 KEPT_IN_ANY_CASE = timedelta(days=1)
+#: 2000-01-01: what is before it is no time of day (`clock_guard.py`).
+FIRST_DAY = 10_957
 
 log = logging.getLogger(__name__)
 
@@ -182,6 +184,8 @@ class Upkeep:
     async def note_wear(self) -> None:
         """Keep what was written since the last time, under today."""
         day = to_ms(self._clock.now()) // DAY_MS
+        if day < FIRST_DAY:
+            return  # the time is in doubt: under which day it belongs is seen later
         readings = self._counts.readings
 
         def note(tables: Tables) -> int:
