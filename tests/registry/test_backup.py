@@ -260,6 +260,25 @@ def test_database_is_no_backup_of_itself(path: Path) -> None:
         restore(path, path)
 
 
+def test_rescue_that_fails_leaves_nothing_behind(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the new file cannot be filled it goes again, and is what the error names."""
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("venclient.registry.rescue._saved", full)
+    before = set(tmp_path.iterdir())
+
+    with pytest.raises(RegistryError) as caught:
+        rescue(path, tmp_path / "saved.db")
+
+    assert caught.value.subject == str(tmp_path / "saved.db")
+    assert {one for one in tmp_path.iterdir() if one.name.startswith("saved")} == set()
+    assert before <= set(tmp_path.iterdir())
+
+
 def test_rescue_saves_what_can_be_read(path: Path, tmp_path: Path) -> None:
     """Of a damaged file most resources are saved into a new, sound one; the damaged file stays as it is."""
     damage(path)

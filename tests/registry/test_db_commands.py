@@ -161,3 +161,25 @@ def test_rescue_of_a_damaged_file(path: Path, tmp_path: Path) -> None:
     assert saved.exit_code == 0, saved.output
     with ResourceDatabase(tmp_path / "saved.db") as db:
         assert db.count() > 100
+
+
+def test_restoring_what_is_not_there_says_what_to_name(path: Path, tmp_path: Path) -> None:
+    """The missing file is the backup, not the database."""
+    result = ven("restore", tmp_path / "missing.db", "--db", path)
+
+    assert str(result.exception).endswith("no such file; name a backup, as `ven db backup` makes them")
+
+
+def test_many_problems_are_shown_in_part(path: Path) -> None:
+    """A check of a large broken file does not fill the screen; --json has every problem."""
+    with ResourceDatabase(path) as db:
+        db.bulk_upsert(make_resource(f"many-{number}") for number in range(30))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DELETE FROM connections")
+        other.commit()
+
+    lines = ven("check", "--db", path).stdout.splitlines()
+
+    assert sum(line.startswith("problem: ") for line in lines) == 20
+    assert lines[-1].endswith(" more problems; --json tells them all")
+    assert len(json.loads(ven("check", "--db", path, "--json").stdout)["problems"]) > 30

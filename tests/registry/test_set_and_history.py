@@ -134,3 +134,39 @@ def test_history_of_nobody(path: str) -> None:
     assert "delete resource c" in ven(path, "history", "c")
     with pytest.raises(NotFound, match="has no resource nobody"):
         ven(path, "history", "nobody")
+
+
+def test_a_condition_told_twice_has_both_values(path: str) -> None:
+    """`--where ven=A --where ven=B` is either, as `--ven A --ven B` is."""
+    told = ven(path, "set", "--where", "ven=Herning", "--where", "ven=Ikast", "--dry-run", "enabled=false")
+
+    assert told == "would change 3 of 3 resources\n"
+
+
+def test_an_unknown_condition_is_told_what_was_meant(path: str) -> None:
+    """A slip is named with the condition that it is close to, otherwise with all there are."""
+    with pytest.raises(ConfigError, match=r"--where typ: there is no such condition; type was meant\?"):
+        ven(path, "set", "--where", "typ=EV", "enabled=false")
+    with pytest.raises(ConfigError, match=r"known are type, sub_type, ven, enabled, "):
+        ven(path, "set", "--where", "colour=red", "enabled=false")
+
+
+def test_a_reporting_name_that_nobody_knows_is_doubted(path: str) -> None:
+    """A slip in the name is stored, as older programs may have such names, but told."""
+    words = ["resources", "set", "--all", "reporting.intervl=PT15M", "reporting.interval=PT5M", "--db", path]
+    result = runner.invoke(app, words)
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "warning: reporting.intervl is not known here; interval was meant?\n"
+
+
+def test_an_update_leaves_indexes_that_it_does_not_touch_and_keeps_those_that_it_does(path: str) -> None:
+    """A resource is found by what it says now, whichever columns were written."""
+    with ResourceDatabase(path) as db:
+        db.update_resource("a", address="Vej 1")
+        db.update_resource("a", ven="Ikast", address="Vej 2")
+        db.update_resource("a", resourceType="BATTERY")
+        found = db.get_resources_by_ven("Ikast")
+
+        assert [(one.resourceID, one.version) for one in found] == [("a", 4), ("c", 1)]
+        assert [one.address for one in db.get_resources_by_type("BATTERY")] == ["Vej 2"]

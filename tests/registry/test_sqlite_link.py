@@ -12,7 +12,8 @@ import pytest
 
 from venclient.errors import RegistryError
 from venclient.registry import link as link_module
-from venclient.registry.sqlite_link import SqliteLink
+from venclient.registry.link import PerThread
+from venclient.registry.sqlite_link import SqliteLink, _begin
 
 
 @pytest.fixture
@@ -194,3 +195,56 @@ def test_full_disk_is_said(tmp_path: Path) -> None:
 def test_constants_match_what_is_promised() -> None:
     """Another program's write of under five seconds is waited for."""
     assert link_module.BUSY_TIMEOUT_MS == 5_000
+
+
+def test_a_connection_that_opens_while_all_are_closed_is_closed_too(tmp_path: Path) -> None:
+    """What another thread closes in the middle of opening leaves no open connection behind."""
+    opened: list[sqlite3.Connection] = []
+
+    def open_one() -> sqlite3.Connection:
+        opened.append(sqlite3.connect(tmp_path / "x.db"))
+        made.close()
+        return opened[0]
+
+    made = PerThread("x.db", open_one)
+
+    with pytest.raises(RegistryError, match="is closed"):
+        made.driver()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        opened[0].execute("SELECT 1")
+
+
+class Contested:
+    """Stands in for a driver whose writers come and go: busy `times` times, a commit of others each time."""
+
+    def __init__(self, times: int, *, others_commit: bool) -> None:
+        self.left = times
+        self.version = 1
+        self.others_commit = others_commit
+        self.begun = False
+
+    def execute(self, statement: str) -> Contested:
+        """Answer as SQLite does."""
+        if statement == "BEGIN IMMEDIATE":
+            if self.left:
+                self.left -= 1
+                self.version += self.others_commit
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            self.begun = True
+        return self
+
+    def fetchone(self) -> tuple[int]:
+        """Give the data version."""
+        return (self.version,)
+
+
+def test_who_goes_short_among_quick_writers_waits_on() -> None:
+    """Others that commit in between are waited for again; one that holds on for a time-out is not."""
+    among = Contested(3, others_commit=True)
+    _begin(among)  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        _begin(Contested(1, others_commit=False))  # type: ignore[arg-type]
+
+    assert among.begun

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look after the file of the resource database.")
 app.command()(db_copy.copy)
 
+_SHOWN = 20
 
 ReadingsOption = Annotated[
     Path | None, typer.Option("--readings", help="The readings file, when it is not var/readings.db.")
@@ -71,8 +72,10 @@ def check(
             )
         for note in found.notes:
             typer.echo(f"note: {note}")
-        for problem in found.problems:
+        for problem in found.problems[:_SHOWN]:
             typer.echo(f"problem: {problem}")
+        if len(found.problems) > _SHOWN:
+            typer.echo(f"... and {len(found.problems) - _SHOWN} more problems; --json tells them all")
         if not found.problems:
             typer.echo("all is well")
         for line in () if stored is None else stored.lines():

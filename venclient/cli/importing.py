@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +108,7 @@ def import_files(
         _complain(error)
         raise typer.Exit(EXIT_UNUSABLE) from None
     seen = Seen()
+    noted: set[str] = set()
     together = RejectsFile(rejects) if rejects else None
     for path in files:
         # A dry run leaves no file behind that nobody asked for.
@@ -135,7 +138,9 @@ def import_files(
                 refused.close()
         reports.append(report)
         if not as_json:
-            typer.echo(summary(report))
+            # What several files have in common is said once.
+            typer.echo(_fitted(summary(report, known=noted)))
+            noted |= set(report.notes) if report.created else set()
     if together is not None:
         together.close()
     if as_json:
@@ -147,8 +152,8 @@ def import_files(
         raise typer.Exit(EXIT_REJECTED)
 
 
-def summary(report: ImportReport) -> str:
-    """Give the report as lines for people."""
+def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
+    """Give the report as lines for people, without the notes that they know."""
     mark = {"\t": "tab"}.get(report.delimiter, f"'{report.delimiter}'")
     columns = ", ".join(f"{target} = {column}" for target, column in report.columns.items())
     source = f", mapping {report.mapping}" if report.mapping else ""
@@ -188,7 +193,7 @@ def summary(report: ImportReport) -> str:
     lines += _disappeared(report)
     lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
     if report.created:
-        lines += [f"  note: {note}" for note in report.notes]
+        lines += [f"  note: {note}" for note in report.notes if note not in known]
     if report.dry_run:
         for change in report.changes[:_SHOWN]:
             fields = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in change.fields.items())
@@ -196,6 +201,23 @@ def summary(report: ImportReport) -> str:
         if report.updated > _SHOWN:
             lines.append(f"  ... and {report.updated - _SHOWN} more changes; --json tells them all")
     return "\n".join(lines)
+
+
+def _fitted(text: str) -> str:
+    """Give text that breaks between words where a terminal ends; a file or a program gets it as it is."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(broken(line, width) for line in text.splitlines())
+
+
+def broken(line: str, width: int) -> str:
+    """Give a line in parts of at most that width; a path or an id is left whole, however long."""
+    start = " " * (len(line) - len(line.lstrip()) + 2)
+    parts = textwrap.wrap(
+        line, width, subsequent_indent=start, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(parts) or line
 
 
 def _disappeared(report: ImportReport) -> list[str]:
@@ -206,6 +228,8 @@ def _disappeared(report: ImportReport) -> list[str]:
     more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
     if report.disabled:
         done = "would be switched off" if report.dry_run or not report.stored else "switched off"
+    elif report.left_on:
+        done = "not switched off, as it may be in the refused rows"
     else:
         done = (
             "left as it is; --disable-missing switches it off"

@@ -46,7 +46,11 @@ def set_fields(
     from venclient.registry.query import Query
 
     changes = dict(_field(one) for one in fields)
-    asked = Query.parse(dict(_pair(one, "--where") for one in where or ()), lambda key: f"--where {key}")
+    told: dict[str, list[str]] = {}
+    for pair in where or ():
+        key, value = _pair(pair, "--where")
+        told.setdefault(key, []).append(value)
+    asked = Query.parse(told, lambda key: f"--where {key}")
     if query == asked == Query() and not every:
         raise ConfigError("there is no condition", hint="say which resources, or --all")
     with open_registry(db) as registry:
@@ -58,7 +62,22 @@ def set_fields(
             tell_what_there_is(registry, one)
         with _Bar(len(chosen)) as bar:
             changed = registry.set_where(chosen, changes, dry_run=dry_run, progress=bar.progress)
+    _warn_of_slips(changes)
     typer.echo(f"{'would change' if dry_run else 'changed'} {changed} of {len(chosen)} resources")
+
+
+def _warn_of_slips(changes: dict[str, Any]) -> None:
+    """Say which members of `reporting` nobody knows: they are stored, as older programs may have some."""
+    from venclient.model.reporting import reporting_warnings
+
+    whole = changes.get("reporting")
+    told = whole if isinstance(whole, dict) else {}
+    for name, value in changes.items():
+        path = name.split(".")
+        if path[0] == "reporting" and value is not None and len(path) == 2:
+            told = told | {path[1]: value}
+    for warning in reporting_warnings(told):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 class _Bar:

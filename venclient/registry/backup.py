@@ -64,7 +64,7 @@ def restore(backup: Path, database: Path, *, clock: Clock | None = None) -> Rest
     RegistryError when the backup is damaged, of another program or of a newer one; Conflict while another
     program has the database open. Nothing was changed then.
     """
-    found = inspect(backup)
+    found = inspect(backup, hint="name a backup, as `ven db backup` makes them")
     if found.damage:
         raise RegistryError(
             f"cannot be used: {'; '.join(found.damage)}",

@@ -23,12 +23,16 @@ from venclient.registry.csv_report import KEPT, Change, Counts, ImportReport, Mi
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.import_target import NoTarget, Stored, Target
 from venclient.registry.option_checks import lacking
+from venclient.registry.validation import location_hint
 from venclient.utils import REDACTED
 
 if TYPE_CHECKING:
     from venclient.registry.database import ResourceDatabase
 
 _CHUNK = 1_000
+#: Sites with something to store that are held before the registry is locked for them. More would take
+#: memory without end: the lock then stays over the rest of the file.
+_AT_HAND = 20_000
 
 #: Told how many bytes of how many are done, and how many rows that was.
 Progress = Callable[[int, int, int], None]
@@ -61,6 +65,8 @@ def import_csv(
     `source` names what the file is a new version of, otherwise its path does: resources that an earlier
     version had and this one has not are reported, and with `disable_missing` switched off. Nothing is
     deleted. `pandas` False reads without it. ConfigError when the file or its mapping cannot be used at all.
+
+    Others can write while the file is read and compared with what is stored; they wait while it is written.
     """
     mapping_file = mapping_file or csv_mapping.beside(path)
     mapping = csv_mapping.load(mapping_file) if mapping_file else CsvMapping()
@@ -81,18 +87,21 @@ def import_csv(
         unused=sites.unused,
         mapping=str(mapping_file) if mapping_file else None,
         dry_run=dry_run,
-        notes=_notes(sites),
+        notes=sites.notes(),
     )
     target = registry if isinstance(registry, NoTarget) else registry.importing()
     work = _Import(target, sites, report, keep_good=keep_good, rejects=rejects)
     try:
-        with collector_paused(), nullcontext() if dry_run else target.transaction():
-            work.run(Seen() if seen is None else seen, progress)
+        with collector_paused():
+            work.read(Seen() if seen is None else seen, progress)
+        with collector_paused(), nullcontext() if dry_run or not report.stored else target.transaction():
+            work.store()
             work.tell_disappeared(source or str(path.resolve()), disable=disable_missing)
             if not report.stored:
                 raise _UndoneError
     except _UndoneError:
         pass
+    report.rejected.sort(key=lambda row: row.line)  # what the registry refuses comes later
     report.rejects_file = str(rejects.path) if rejects is not None and rejects.made else None
     report.warnings |= sites.warnings
     for target_ in sites.mapping.where_present:
@@ -140,24 +149,45 @@ class _Store:
         self._target = target
         self._counts = counts
         self._refuse = refuse
-        self._is_empty = target.is_empty()
+        self._is_empty = False
 
-    def put(self, sites: Iterable[Site]) -> None:
+    def sifted(self, sites: Iterator[Site]) -> list[Site]:
+        """Draw sites and give those that differ from what is stored, the others are done with.
+
+        Nothing is locked meanwhile: `put` looks again at those that it is given. Some may be left to draw.
+        """
+        found: list[Site] = []
+        while len(found) < _AT_HAND and not self._target.is_empty():
+            if not (chunk := list(islice(sites, _CHUNK))):
+                break
+            self._warn_of_shared_meters(chunk)
+            stored = self._target.find([site.resource.resourceID for site in chunk]).resources
+            for site in chunk:
+                known = stored.get(site.resource.resourceID)
+                if known is not None and merge(known, site) == known:
+                    self._counts.unchanged += 1
+                else:
+                    found.append(site)
+        return found
+
+    def put(self, sites: Iterable[Site], *, sifted: bool = False) -> None:
         """Create, update or leave alone the resources of the sites."""
-        new = self._new(sites)
+        self._is_empty = self._target.is_empty()
+        new = self._new(sites, sifted=sifted)
         if self.writes:
             self._target.create(new)
         for _ in new:  # nobody stores them: they are only counted
             pass
 
-    def _new(self, sites: Iterable[Site]) -> Iterator[Resource]:
+    def _new(self, sites: Iterable[Site], *, sifted: bool) -> Iterator[Resource]:
         """Give the resources that are to be created; the others are seen to here."""
         waiting = iter(sites)
         while chunk := list(islice(waiting, _CHUNK)):
             ids = [site.resource.resourceID for site in chunk]
             found = Stored() if self._is_empty else self._target.find(ids)
             changed = []
-            self._warn_of_shared_meters(chunk)
+            if not sifted:
+                self._warn_of_shared_meters(chunk)
             if self._is_empty and not any(_hides_secrets(site.resource) for site in chunk):
                 new = [site.resource for site in chunk]
                 if self._target.are_plain(new):
@@ -214,7 +244,15 @@ class _Store:
             self._refuse(site, "; ".join(error.problems))
             return True
         self._doubt_connections([site])
+        self._doubt_place(site)
         return False
+
+    def _doubt_place(self, site: Site) -> None:
+        """Say what a position looks like that is no likely place. Plain sites have none of that kind."""
+        if site.given is None or "location" in site.given:
+            place = site.resource.location
+            if hint := location_hint(place.get("latitude"), place.get("longitude")):
+                self.doubts.setdefault(hint, []).append(site.line)
 
     def _doubt_connections(self, sites: list[Site]) -> None:
         """Say that nothing can be read through connections as they are told, though they may be stored."""
@@ -262,6 +300,8 @@ class _Import:
         self._keep_good = keep_good
         self._rejects = rejects
         self._ids: set[str] = set()
+        self._at_hand: list[Site] = []
+        self._waiting: Iterator[Site] = iter(())
         self._store = _Store(
             target,
             report,
@@ -269,12 +309,19 @@ class _Import:
             writes=not report.dry_run,
         )
 
-    def run(self, seen: Seen, progress: Progress | None) -> None:
-        """Take all rows of the file."""
+    def read(self, seen: Seen, progress: Progress | None) -> None:
+        """Read the file as far as no lock is needed: what it says that is stored already is done with."""
         report, size = self._report, self._sites.table.size
         told = (lambda done: progress(done, size, report.rows)) if progress else None
-        self._store.put(self._taken(seen, told))
-        report.warnings |= self._store.doubts
+        self._waiting = self._taken(seen, told)
+        self._at_hand = self._store.sifted(self._waiting)
+
+    def store(self) -> None:
+        """Take the rows that are to be stored, and those that were not read yet."""
+        self._store.put(self._at_hand, sifted=True)
+        self._at_hand = []
+        self._store.put(self._waiting)
+        self._report.warnings |= self._store.doubts
 
     def tell_disappeared(self, source: str, *, disable: bool) -> None:
         """Report what the source had and has no more, and record what it has now."""
@@ -291,9 +338,7 @@ class _Import:
         keep = [one.resource_id for one in missing]
         if disable and missing:
             if report.rejected_rows:
-                report.notes.append(
-                    "nothing was switched off, as refused rows may be what seems to be missing"
-                )
+                report.left_on = True
             else:
                 report.disabled = len(missing)
                 if self._store.writes:
@@ -340,20 +385,3 @@ def _hides_secrets(resource: Resource) -> bool:
 
 def _raise(site: Site, reason: str) -> None:
     raise InvalidRecord(reason, subject=f"line {site.line}")
-
-
-def _notes(sites: CsvSites) -> list[str]:
-    if sites.is_own:
-        told = sorted(sites.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
-        ignored = f"; {', '.join(told)} of the mapping have no effect" if told else ""
-        return [f"the file is in the layout of our own export and is taken as it is{ignored}"]
-    notes = []
-    if "meterpoint_id" not in sites.places:
-        notes.append("no column tells the meter point: each new site gets a number derived from its identity")
-    told_ = {"connection_type", "host", "topic", "file"} & sites.places.keys()
-    if not told_ and sites.mapping.connection is None:
-        notes.append(
-            "nothing tells how the meters are reached: each new site reads meterdata/<meter point id>.csv"
-            " beside the database until it is given a connection"
-        )
-    return notes

@@ -45,7 +45,8 @@ class ImportReport(Counts):
     """What one file's import did, or would do when `dry_run`.
 
     `stored` is False when nothing was, as some rows are bad. `rejected`, `duplicates`, `changes` and
-    `disappeared` hold the first thousand; the counts beside them count all.
+    `disappeared` hold the first thousand; the counts beside them count all. `left_on`: what disappeared was
+    to be switched off but was not, as refused rows may be what seems to be missing.
     """
 
     file: str = ""
@@ -67,6 +68,7 @@ class ImportReport(Counts):
     disappeared_count: int = 0
     disappeared: list[Missing] = field(default_factory=list)
     disabled: int = 0
+    left_on: bool = False
     warnings: dict[str, list[int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

@@ -58,11 +58,14 @@ class Inspection:
         return self.version == HEAD
 
 
-def inspect(path: Path) -> Inspection:
-    """Look at the file at `path`; NotFound when there is none, RegistryError when it is no database."""
+def inspect(path: Path, *, hint: str = "--db names another") -> Inspection:
+    """Look at the file at `path`; NotFound, with the hint, when there is none.
+
+    RegistryError when it is no database.
+    """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "there is no such file"
-        raise NotFound(what, subject=str(path), hint="--db names another")
+        raise NotFound(what, subject=str(path), hint=hint)
     try:
         with closing(open_as_is(path, read_only=True)) as driver:
             return _inspected(driver, path)

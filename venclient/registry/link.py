@@ -188,12 +188,16 @@ class PerThread(Generic[D]):
 
     def driver(self) -> D:
         """Give this thread's connection, opened at its first call; RegistryError after `close()`."""
-        if self._closed:
-            raise RegistryError("is closed", subject=self.name, hint="open another ResourceDatabase")
+        self._refuse_closed()
         held: D | None = getattr(self._local, "driver", None)
         if held is None:
             held = self._open_one()
             with self._lock:
+                try:
+                    self._refuse_closed()
+                except RegistryError:  # by another thread, meanwhile
+                    held.close()
+                    raise
                 ended = [entry for entry in self._drivers if not _is_alive(entry[0])]
                 for entry in ended:
                     self._drivers.remove(entry)
@@ -213,8 +217,13 @@ class PerThread(Generic[D]):
 
     def close(self) -> None:
         """Close the connections of all threads; safe to call twice."""
-        self._closed = True
-        self._finalizer()
+        with self._lock:
+            self._closed = True
+            self._finalizer()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise RegistryError("is closed", subject=self.name, hint="open another ResourceDatabase")
 
 
 def _is_alive(reference: weakref.ref[threading.Thread]) -> bool:

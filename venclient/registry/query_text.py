@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -57,11 +58,7 @@ def parse(told: Mapping[str, Text], spelt: Callable[[str], str] = str) -> Query:
         query = _tried(_SETTERS[key], query, values[key], spelt(key), problems)
     query = _ordered(query, values, spelt, problems)
     query = _paged(query, values, spelt, problems)
-    problems += [
-        f"{spelt(key)}: there is no such condition; known are {', '.join(map(spelt, KEYS))}"
-        for key in values
-        if key not in KEYS
-    ]
+    problems += [f"{spelt(key)}: {_unknown(key)}" for key in values if key not in KEYS]
     if problems:
         raise BadQuery("; ".join(problems), problems=tuple(problems))
     return query
@@ -110,6 +107,12 @@ def as_text(query: Query) -> dict[str, list[str]]:
     if query.start:
         found["offset"] = [str(query.start)]
     return {key: value for key, value in found.items() if value}
+
+
+def _unknown(key: str) -> str:
+    close = difflib.get_close_matches(key, KEYS, n=1)
+    meant = f"{close[0]} was meant?" if close else f"known are {', '.join(KEYS)}"
+    return f"there is no such condition; {meant}"
 
 
 def _tried(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from venclient.errors import Conflict, NotFound, RegistryError
@@ -17,7 +17,8 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
     """Make a new database at `target` of the rows that `damaged` still gives; give how many of each table.
 
     `damaged` is only read. A resource whose connection is lost is saved all the same, and named by
-    `ven db check`. RegistryError when nothing can be read; Conflict when `target` is there.
+    `ven db check`. RegistryError when nothing can be read, or `target` cannot be written (it is not left
+    behind then); Conflict when `target` is there.
     """
     if not damaged.is_file():
         raise NotFound("there is no such file", subject=str(damaged), hint="--db names another")
@@ -31,11 +32,24 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
             }
             if not columns["resources"] and not columns["connections"]:
                 raise RegistryError("has no table of a registry", subject=str(damaged), hint="take a backup")
-            upgrade(target)
-            with closing(open_driver(target)) as writer:
-                return _saved(reader, writer, columns)
+            return _rescued(reader, target, columns)
     except sqlite3.Error as error:
         raise said(error, damaged) from error
+
+
+def _rescued(reader: sqlite3.Connection, target: Path, columns: dict[str, list[str]]) -> dict[str, int]:
+    """Fill a new database; half of one is not left behind when that fails."""
+    try:
+        upgrade(target)
+        with closing(open_driver(target)) as writer:
+            return _saved(reader, writer, columns)
+    except BaseException as error:
+        for ending in ("", "-wal", "-shm", "-journal"):
+            with suppress(OSError):
+                Path(f"{target}{ending}").unlink()
+        if isinstance(error, sqlite3.Error):
+            raise said(error, target) from error
+        raise
 
 
 def _saved(

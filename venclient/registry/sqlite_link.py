@@ -23,6 +23,9 @@ from venclient.registry.sqlite_inserts import insert_columns
 T = TypeVar("T")
 
 
+#: So many time-outs are waited through while others come and go.
+MOST_TIMEOUTS = 12
+
 #: In KiB, negated. Ids come in no order: where the index of them does not fit, pages go out and in again.
 _CACHE, _FILLING_CACHE = -8000, -32000
 #: Of idx_connection_id the entries come in its order, and bulk inserts look things up in it.
@@ -265,8 +268,11 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         driver = self.driver()
         nested = _is_borrowed(driver)
         if nested and not driver.in_transaction:  # the first that writes inside `borrowed`, which ends it
-            driver.execute("BEGIN IMMEDIATE")
-        driver.execute("SAVEPOINT part" if nested else "BEGIN IMMEDIATE")
+            _begin(driver)
+        if nested:
+            driver.execute("SAVEPOINT part")
+        else:
+            _begin(driver)
         try:
             yield driver
             if driver.in_transaction:
@@ -288,6 +294,28 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         """Close the connections of all threads; safe to call twice."""
         self._checkpoints.close()
         super().close()
+
+
+def _begin(driver: sqlite3.Connection) -> None:
+    """Begin to write; "database is locked" only when one other writer never let go in a whole time-out.
+
+    SQLite's waiting is not a queue: among several busy writers one can go short, although each of the
+    others is quick.
+    """
+    seen = driver.execute("PRAGMA data_version").fetchone()[0]
+    for _ in range(MOST_TIMEOUTS):
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            committed = driver.execute("PRAGMA data_version").fetchone()[0]
+            if committed == seen:
+                raise
+            seen = committed
+        else:
+            return
+    driver.execute("BEGIN IMMEDIATE")
 
 
 def _is_borrowed(driver: sqlite3.Connection) -> bool:

@@ -180,10 +180,18 @@ class Statements:
     @cached_property
     def update_resource(self) -> str:
         """Takes INSERT_ORDER, then the row id; `updated_at` becomes now, `version` one more."""
-        values: dict[str, Any] = {name: bindparam(name) for name in INSERT_ORDER}
+        return self._updating(INSERT_ORDER)
+
+    @cached_property
+    def update_rest_of_resource(self) -> str:
+        """Do as `update_resource` does, but for INDEXED, whose indexes are then left alone: twice as fast."""
+        return self._updating([name for name in INSERT_ORDER if name not in INDEXED])
+
+    def _updating(self, names: Sequence[str]) -> str:
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
         values |= {"updated_at": func.current_timestamp(), "version": resources.c.version + _one}
         statement = update(resources).where(resources.c.id == bindparam("row_id")).values(values)
-        return self._sql(statement, [*INSERT_ORDER, "row_id"])
+        return self._sql(statement, [*names, "row_id"])
 
     @cached_property
     def update_login(self) -> str:
@@ -363,3 +371,6 @@ INSERT_ORDER = tuple(
     for column in resources.columns
     if column.name in {*RESOURCE_COLUMNS, "connection_id", "control_connection_id"}
 )
+
+#: Of these, what indexes have: SQLite writes them anew whenever an update names a column of theirs.
+INDEXED = ("resource_id", "resource_type", "meter_point_id", "connection_id", "ven", "control_connection_id")

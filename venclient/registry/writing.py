@@ -25,7 +25,8 @@ from venclient.registry.collector import collector_paused
 from venclient.registry.link import Link, RowRefused
 from venclient.registry.old_tuples import checked_tuple
 from venclient.registry.rows import BadRow, Row, Seal
-from venclient.registry.statements import Statements
+from venclient.registry.schema import RESOURCE_COLUMNS
+from venclient.registry.statements import INDEXED, INSERT_ORDER, Statements
 from venclient.registry.validation import CheckOptions, refuse_connection_mistakes, refuse_mistakes
 
 #: Hears how many are done, every thousand and at the end.
@@ -308,7 +309,7 @@ class Writing:
         control_id = wanted.control_connection.id if wanted.control_connection else None
         driver = self._link.driver()
         values = rows.encode_resource(wanted, wanted.ven)
-        driver.execute(self._sql.update_resource, (*_placed(values, reader_id, control_id), row[0]))
+        self._write_over(row, _placed(values, reader_id, control_id))
         for old_id in {old_reader_id, old_control_id} - {reader_id, control_id, None}:
             driver.execute(self._sql.delete_unused_connection, (old_id,))
         if stored is not None:
@@ -316,6 +317,17 @@ class Writing:
         else:
             self._log.add([Entry("update", "resource", wanted.resourceID, before, told_resource(wanted))])
         return True
+
+    def _write_over(self, row: Row, values: Row) -> None:
+        """Give a stored row the values of INSERT_ORDER, and leave alone the indexes whose columns stay."""
+        told = dict(zip(INSERT_ORDER, values, strict=True))
+        stored = dict(zip(RESOURCE_COLUMNS, row[rows.RESOURCE_AT :], strict=False))
+        stored |= {"connection_id": row[rows.READER_AT], "control_connection_id": row[rows.READER_AT - 1]}
+        if any(told[name] != stored[name] for name in INDEXED):
+            self._link.driver().execute(self._sql.update_resource, (*values, row[0]))
+            return
+        rest = (value for name, value in told.items() if name not in INDEXED)
+        self._link.driver().execute(self._sql.update_rest_of_resource, (*rest, row[0]))
 
     def _store_connection(self, connection: Connection) -> int:
         values = rows.encode_connection(connection, self._seal)
