@@ -162,9 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "reporting.most_values", "count", 50_000, "How many values one report tells; more are sent in parts."
     ),
-    Setting(
-        "reporting.give_up_days", "days", 30.0, "When an undelivered report is given up, and said."
-    ),
+    Setting("reporting.give_up_days", "days", 30.0, "When an undelivered report is given up, and said."),
     Setting("reporting.keep_days", "days", 30.0, "How long reports that are done with stay in the list."),
     Setting(
         "reporting.coverage_days", "days", 1830.0, "How long the daily coverage of each resource is kept."
@@ -188,9 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
         900.0,
         "How long parts of an event's intervals are, where it asks for them and the resource does not say.",
     ),
-    Setting(
-        "reporting.adhoc_s", "seconds", 900.0, "How often reports are made that the VTN leaves to us."
-    ),
+    Setting("reporting.adhoc_s", "seconds", 900.0, "How often reports are made that the VTN leaves to us."),
     Setting(
         "reporting.time_zone",
         "text",
@@ -211,9 +207,7 @@ SETTINGS: tuple[Setting, ...] = (
         "since-last",
         "What numIntervals -1 tells each time in repeated reports: since-last, or all.",
     ),
-    Setting(
-        "reporting.forecast_at", "text", "start", "When in its window a forecast is due: start or end."
-    ),
+    Setting("reporting.forecast_at", "text", "start", "When in its window a forecast is due: start or end."),
     Setting(
         "reporting.max_gap_s",
         "seconds",

@@ -162,7 +162,8 @@ async def test_an_event_for_others_is_not_told(tmp_path: Path) -> None:
         async with local_vtn(VtnPush(mqtt_uri=f"mqtt://127.0.0.1:{port}")) as vtn, told(vtn) as ven:
             await ven.up()
             post_event(vtn)
-            await ven.notified()
+            await ven.until(lambda: ven.push.notifications == 2)  # of the program, and of the event
+            ven.woken.clear()
             seen = ven.push.notifications
             post_event(vtn, targets=["others"])
             vtn.grant(ven.ven_id, "zone-a")

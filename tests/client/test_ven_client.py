@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from tests.client.fake_vtn import FakeVtn, problem
 from venclient.errors import VtnProblem, VtnUnreachable
@@ -45,6 +46,20 @@ async def test_reports_are_asked_for_by_event_and_client(vtn: FakeVtn) -> None:
 
     params = vtn.calls("GET", "reports")[0].url.params
     assert (params["eventID"], params["clientName"]) == ("E 1", "gw&x")
+
+
+async def test_of_very_many_reports_only_those_asked_for_are_kept(vtn: FakeVtn) -> None:
+    """With names, the whole list is read, and no other report is given; without, all of them are."""
+    async with vtn.client() as client:
+        for number in range(120):
+            await client.create_report(replace(report(number), report_name=f"E1-{number}"))
+        found = await client.reports("E1", "gw", names={"E1-7", "E1-115", "E1-999"})
+        everything = await client.reports("E1", "gw")
+
+    assert [one.report_name for one in found.items] == ["E1-7", "E1-115"]
+    assert found.complete
+    assert found.ids == everything.ids
+    assert len(everything.items) == 120
 
 
 async def test_ids_stay_one_part_of_the_path(vtn: FakeVtn) -> None:

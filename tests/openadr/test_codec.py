@@ -340,3 +340,13 @@ def test_secrets_stay_out_of_repr() -> None:
     )
 
     assert "s3cret" not in f"{token!r} {notifiers!r} {subscription!r}"
+
+
+@pytest.mark.parametrize(("written", "read"), [(4.0, 4), ("4", "4"), ("PT15M", "PT15M"), (None, -1)])
+def test_row_18_a_frequency_in_another_spelling_hides_no_event(written: object, read: object) -> None:
+    """A whole number with a point, a text and null are read; the event's other members stay."""
+    raw = {"programID": "P", "reportDescriptors": [{"payloadType": "USAGE", "frequency": written}]}
+    read_event: Event = decode("event", raw)
+    (one,) = read_event.report_descriptors or []
+
+    assert one.frequency == read

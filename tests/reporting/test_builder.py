@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from venclient.model.reading import Measure, Quality
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import Report
 from venclient.reporting.builder import Built, build_report
+from venclient.reporting.needs import needs
 from venclient.reporting.obligations import Obligation, owed
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.targets import Reportable, resources_of
@@ -369,3 +371,32 @@ def test_units_know_their_relatives() -> None:
     assert tuple(map(base_of, (None, "PARSEC", "wh", "FAHRENHEIT"))) == (None, None, "KWH", "CELSIUS")
     assert (declared("KW", "KWH"), declared("KW", "w")) == ("KW", "w")
     assert converted(5.0, "PARSEC") == 5.0
+
+
+def test_row_55_one_report_has_one_unit_for_a_payload_type() -> None:
+    """Resources of two descriptors that want other units are told in the unit that is declared."""
+    one = obligation({"targets": ["a"]}, {"targets": ["b"]}, count=1)
+    resources = [
+        Reportable("r1", "a", units={"USAGE": "KWH"}),
+        Reportable("r2", "b", units={"USAGE": "WH"}),
+    ]
+    report = build_report(one, resources, measures_of(one, {"r1": 1.0, "r2": 1.0}), OPTIONS).report
+
+    assert report is not None
+    assert [said.units for said in report.payload_descriptors or ()] == ["KWH"]
+    assert told(report) == {"a": [{"USAGE": 1.0}], "b": [{"USAGE": 1.0}]}
+
+
+def test_row_26_descriptors_for_each_of_many_resources() -> None:
+    """A descriptor for each resource alone gives each its own, in a time that grows with the resources."""
+    count = 4000
+    begun = time.perf_counter()
+    one = obligation(*[{"targets": [f"n{n}"]} for n in range(count)], count=1)
+    some = [Reportable(f"r{n}", f"n{n}") for n in range(count)]
+    measures = measures_of(one, {each.resource_id: 1.0 for each in some})
+    report = build_report(one, some, measures, OPTIONS).report
+
+    assert [len(need.resource_ids) for need in needs(one, some, OPTIONS)] == [count]
+    assert report is not None
+    assert len(report.resources) == count
+    assert time.perf_counter() - begun < 2.0

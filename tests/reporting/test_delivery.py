@@ -14,7 +14,7 @@ from tests.reporting.samples import EACH, at, event, reportables
 from venclient.errors import AuthRefused, StoreError, VtnProblem, VtnUnreachable
 from venclient.model.reading import Measure
 from venclient.openadr.objects import Report
-from venclient.reporting import planner
+from venclient.reporting import planner, posting
 
 
 async def test_row_50_each_window_is_sent_when_it_has_settled(bench: Bench) -> None:
@@ -32,6 +32,29 @@ async def test_row_50_each_window_is_sent_when_it_has_settled(bench: Bench) -> N
     assert bench.reporter.next_due() is None
     assert {state: n for state, n in bench.outbox.counts().items() if n} == {"sent": 4}
     assert [row.report_id for row in bench.outbox.of_event("E1")] == ["R0", "R1", "R2", "R3"]
+
+
+async def test_fates_are_on_the_card_before_the_next_reports_leave(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports go in groups: each is `sending` before the first of its group leaves, and told right after."""
+    monkeypatch.setattr(posting, "GROUP", 2)
+    seen: list[list[str]] = []
+    create = bench.vtn.create_report
+
+    async def watched(report: Report) -> Report:
+        seen.append([row.state for row in bench.outbox.of_event("E1")])
+        return await create(report)
+
+    monkeypatch.setattr(bench.vtn, "create_report", watched)
+    await bench.run_to(0.5)
+    bench.reporter.resources = []
+    await bench.run_to(5)
+    bench.reporter.resources = reportables("hotel")
+    await bench.run_to(5)
+
+    first, second = ["sending"] * 2 + ["owed"] * 2, ["sent"] * 2 + ["sending"] * 2
+    assert seen == [first, first, second, second]
 
 
 async def test_row_59_late_join_sends_newest_only(bench: Bench) -> None:
@@ -265,6 +288,26 @@ FAULTS: list[Callable[[], tuple[str, BaseException] | None]] = [
     lambda: ("before", Killed()),
     lambda: ("after", Killed()),
 ]
+
+
+async def test_row_62_no_report_overtakes_one_whose_fate_is_open(bench: Bench) -> None:
+    """After a lost answer the others wait until the VTN was asked, also across a restart."""
+    await bench.run_to(0.5)
+    bench.reporter.resources = []
+    await bench.run_to(2.25)
+    bench.reporter.resources = reportables("hotel")
+    bench.vtn.faults = [lost(after=False)]
+    await bench.reporter.step()
+    assert bench.vtn.posts == 1
+
+    await bench.clock.advance(5, settle=0)
+    assert (await bench.reporter.step()).held
+    bench.restart()
+    assert (await bench.reporter.step()).held
+    assert (bench.vtn.posts, bench.vtn.listings) == (1, 0)
+
+    await bench.run_to(5)
+    assert bench.vtn.told() == [[0], [1], [2], [3]]
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.reporting.bench import Bench
 from tests.reporting.samples import HOUR, event, measured, reportables
 from venclient.model.reading import Measure, Quality
 from venclient.openadr.objects import Report
@@ -194,3 +195,23 @@ def test_quality_of_like_days_is_that_of_the_worst() -> None:
     assert (
         told(build(one, before(4.0, 4.0), quality=Quality.ESTIMATED).report)[0]["DATA_QUALITY"] == "ESTIMATED"
     )
+
+
+async def test_row_48_how_a_forecast_was_made_is_in_the_reports_story(bench: Bench) -> None:
+    """What nobody measured is told with its method, where the report's fate is told."""
+    bench.list_events(event(1, {"historical": False}, {"payloadType": "DEMAND", "historical": False}))
+    await bench.run_to(0.1)
+    (row,) = bench.outbox.newest()
+    (sent,) = [one.what for one in bench.outbox.view.story(row.key) if "VTN has it" in one.what]
+
+    assert sent.startswith("the VTN has it (USAGE, DEMAND: mean of the last 10 like days")
+    assert sent.endswith("as R0")
+
+
+async def test_what_was_measured_has_no_method(bench: Bench) -> None:
+    """A report of measurements is told without any."""
+    bench.list_events(event(1, {}))
+    await bench.run_to(1.1)
+    (row,) = bench.outbox.newest()
+
+    assert "the VTN has it, as R0" in [one.what for one in bench.outbox.view.story(row.key)]

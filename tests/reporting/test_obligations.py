@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.reporting.samples import EACH, HOUR, T0, at, event, names_of, windows
 from venclient.openadr.objects import Event, PayloadDescriptor, Program
-from venclient.reporting.obligations import Obligation, agenda, covered, owed
+from venclient.reporting.obligations import Obligation, ToldTime, agenda, owed
 
 BEFORE = T0 - timedelta(days=1)
 LATER = T0 + timedelta(days=400)
@@ -260,14 +261,15 @@ def test_obligation_survives_json() -> None:
     assert one == msgspec.json.decode(msgspec.json.encode(one), type=Obligation)
 
 
-def test_covered_looks_at_every_interval() -> None:
+def test_told_time_looks_at_every_interval() -> None:
     """A window is told when reports tell all of its time, however they cut it."""
     whole = all_of(event(4, {}))[0]
     singles = all_of(event(4, EACH))
 
-    assert covered(singles, whole)
-    assert covered([whole], singles[2])
-    assert not covered(singles[:3], whole)
+    assert ToldTime(singles).covers(whole)
+    assert ToldTime([whole]).covers(singles[2])
+    assert not ToldTime(singles[:3]).covers(whole)
+    assert not ToldTime([singles[0], singles[2]]).covers(singles[1])
 
 
 descriptors = st.fixed_dictionaries(
@@ -352,3 +354,56 @@ def test_time_zones_do_not_matter_to_names() -> None:
 
     assert names_of(here) == names_of(there)
     assert here[0].due.tzinfo == UTC
+
+
+def test_row_42_intervals_at_the_same_time_are_told_apart_by_name() -> None:
+    """Where intervals overlap, windows over the same time are reports of their own."""
+    hour = {"start": "2026-01-01T00:00:00Z", "duration": "PT1H"}
+    twice: list[dict[str, Any]] = [{"id": n, "intervalPeriod": hour, "payloads": []} for n in (0, 1)]
+    one = event(0, EACH, intervals=twice)
+    found = all_of(one)
+
+    assert windows(found) == [([0], 1.0), ([1], 1.0)]
+    assert len(set(names_of(found))) == 2
+    assert names_of(found) == names_of(all_of(one))
+
+
+@pytest.mark.parametrize(
+    ("period", "duration", "asks"),
+    [
+        ({"start": "0001-01-01", "duration": "PT0S"}, None, False),
+        ({"start": "0001-01-01T00:00:00Z", "duration": "P0D"}, "PT0S", False),
+        ({"start": "2026-01-01T00:00:00Z", "duration": "PT0S"}, None, False),
+        ({"duration": "PT0S"}, None, True),
+        ({"start": "2026-01-01T00:00:00Z", "duration": "PT0S"}, "P1D", True),
+        (None, None, True),
+    ],
+)
+def test_row_32_a_grid_that_is_called_off_owes_nothing(
+    period: dict[str, str] | None, duration: str | None, asks: bool
+) -> None:
+    """A start with PT0S ends an event without intervals; without a start there is none to call off."""
+    one = event(0, EACH, {"frequency": 0}, intervals=None, intervalPeriod=period)
+    plan = agenda(msgspec.structs.replace(one, duration=duration), None, anchor=T0)
+
+    assert plan.plans == ()
+    assert bool(plan.at_will) is asks
+
+
+def test_row_32_a_dated_period_of_no_length_is_named() -> None:
+    """PT0S at a date may be a slip of whoever made the event: it is said; a proper cancellation is not."""
+    slip = event(0, EACH, intervals=None, duration="PT0S")
+    proper = event(0, EACH, intervals=None, duration="PT0S", start="0001-01-01")
+
+    assert "no length (PT0S)" in agenda(slip, None, anchor=T0).problems[-1]
+    assert agenda(proper, None, anchor=T0).problems == ()
+
+
+def test_told_time_of_many_reports_is_looked_through_once() -> None:
+    """Whether time is told already takes little for ten thousand windows."""
+    hours = all_of(event(10_000, EACH), until=T0 + timedelta(days=500))
+    begun = time.perf_counter()
+    told = ToldTime(hours)
+
+    assert all(told.covers(one) for one in hours)
+    assert time.perf_counter() - begun < 2

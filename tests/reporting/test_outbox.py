@@ -54,6 +54,29 @@ def test_due_gives_the_oldest_first_and_nothing_early(outbox: Outbox) -> None:
     assert ALL[0] == outbox.due(at(1))[0].obligation
 
 
+def test_due_gives_no_more_intervals_than_fit_into_memory(path: Path) -> None:
+    """Of rows with many intervals fewer come at once, in order, and one in any case."""
+    (wide,) = owed(event(50, {}), anchor=T0, first_seen=T0 - HOUR, after=None, until=at(99))
+    box = Outbox(path)
+    box.owe([*ALL, wide], at(0))
+
+    assert [row.key for row in box.due(at(99), most_spans=3)] == keys(*ALL[:3])
+    assert [row.key for row in box.due(at(99), newest_first=True, most_spans=3)] == [wide.key]
+    assert len(box.due(at(99), most_spans=54)) == 5
+    assert len(box.untold(9, most_spans=2)) == 2
+    box.close()
+
+
+def test_all_that_is_about_to_be_sent_is_noted(outbox: Outbox) -> None:
+    """Rows marked together are each `sending`, once more attempted, and asked for later at the earliest."""
+    outbox.all_sending(keys(*ALL[:2]), at(2), ask_at=at(3))
+
+    rows = outbox.of_event("E1")
+    assert [(row.state, row.attempts) for row in rows] == [("sending", 1)] * 2 + [("owed", 0)] * 2
+    assert outbox.due(at(2)) == []
+    assert [told.what for told in outbox.view.story(ALL[0].key)][-1] == "to be sent"
+
+
 def test_row_put_off_waits_for_its_time(outbox: Outbox) -> None:
     """A failed attempt is counted, its reason kept, and not tried before its time."""
     outbox.sending(ALL[0].key, at(1))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.reporting.bench import Bench
 from tests.reporting.samples import T0, at, event, reportables
 from venclient.reporting.obligations import Obligation, owed
 from venclient.reporting.parts import LONGEST_NAME, part_name, split
@@ -132,3 +134,27 @@ def test_ten_thousand_intervals_of_five_thousand_resources_take_little() -> None
     parts = split(one, [Reportable(f"r{n}", f"n{n}") for n in range(5000)], most_values=50_000)
     assert len(parts) == 1000
     assert len({id(part.resource_ids) for part in parts}) == 1
+
+
+async def test_what_is_owed_at_once_goes_out_in_small_bodies_by_time(bench: Bench) -> None:
+    """A day of many resources is sent in parts of the set size, in order, and every value is told once."""
+    bench.options = replace(bench.options, most_values=10)
+    bench.names = tuple(f"n{n}" for n in range(7))
+    bench.restart()
+    bench.list_events(event(24, {}))
+    await bench.run_to(24.1)
+
+    bodies = [
+        [
+            (part.resource_name, interval.id)
+            for part in report.resources
+            for interval in part.intervals
+            for _ in interval.payloads
+        ]
+        for report in bench.vtn.stored
+    ]
+    told = [one for body in bodies for one in body]
+    firsts = [min(id_ for _, id_ in body) for body in bodies]
+    assert max(map(len, bodies)) <= 10
+    assert sorted(told) == sorted((name, hour) for name in bench.names for hour in range(24))
+    assert firsts == sorted(firsts)

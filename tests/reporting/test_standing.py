@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -138,3 +139,66 @@ def test_configuration_of_a_resource_fills_what_a_descriptor_leaves_open() -> No
     assert one.limits.p_max_kw == 5.0
     assert one.limits.e_max_kwh is None
     assert Reportable.of(resource("other"), "other").interval_s is None
+
+
+@pytest.mark.parametrize("payload_type", ["USAGE", "DEMAND"])
+def test_a_forecast_carries_nobodys_measurements(payload_type: str) -> None:
+    """What is asked for ahead of time is a forecast: what was is still told to nobody."""
+    ahead = asking({**EACH, "payloadType": payload_type, "historical": False})
+    (measured,) = stand(resource("hotel", payload_types=[payload_type]), agendas=[ahead]).uncarried
+    wished = resource("hotel", payload_types=[payload_type], reading_type="FORECAST")
+
+    assert "asked for as FORECAST, not as DIRECT_READ" in measured.why
+    assert stand(wished, agendas=[ahead]).uncarried == ()
+
+
+def test_sum_over_resources_is_noted() -> None:
+    """What is told only as a sum is carried, and said to be one."""
+    (one,) = stand(
+        resource("hotel", payload_types=["USAGE"]), agendas=[asking({**EACH, "aggregate": True})]
+    ).carried
+
+    assert one.note == "as a sum over resources"
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "note"),
+    [
+        ({}, None),
+        ({"numIntervals": 2, "repeat": -1}, None),
+        ({"numIntervals": 1}, "of some of the event's intervals only"),
+        ({**EACH, "repeat": 3}, "of some of the event's intervals only"),
+        ({**EACH, "startInterval": 1}, "of some of the event's intervals only"),
+        ({**EACH, "frequency": 2}, "of some of the event's intervals only"),
+        ({"frequency": 0}, None),
+    ],
+)
+def test_what_leaves_intervals_untold_is_noted(descriptor: dict[str, Any], note: str | None) -> None:
+    """A descriptor that asks for a part of an event's time is no standing telemetry, and that is said."""
+    (one,) = stand(resource("hotel", payload_types=["USAGE"]), agendas=[asking(descriptor)]).carried
+
+    assert one.note == note
+
+
+def test_report_once_on_an_event_without_end_is_noted() -> None:
+    """One report is not all of an event that goes on for ever."""
+    once = agenda(event(0, {}, intervals=None, duration="PT15M"), PROGRAM, anchor=T0)
+    always = agenda(event(0, EACH, intervals=None, duration="PT15M"), PROGRAM, anchor=T0)
+    made = resource("hotel", payload_types=["USAGE"])
+
+    assert [stand(made, agendas=[one]).carried[0].note for one in (once, always)] == [
+        "of some of the event's intervals only",
+        None,
+    ]
+
+
+def test_many_resources_and_events_are_compared_at_once() -> None:
+    """Thousands of wishes against a thousand events that differ from them in length take no time."""
+    made = [resource(f"n{n}", payload_types=["USAGE"], interval="PT5M") for n in range(2000)]
+    asked = [asking(EACH, id_=f"E{n}") for n in range(1000)]
+    begun = time.perf_counter()
+    found = stand(*made, agendas=asked)
+
+    assert {one.note for one in found.carried} == {"in intervals of 900 s, not PT5M"}
+    assert len(found.carried) == 2000
+    assert time.perf_counter() - begun < 3

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.reporting.samples import T0, at, event, windows
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import Event
+from venclient.openadr.times import format_time
 from venclient.reporting.obligations import agenda, owed
 from venclient.reporting.windows import WindowRules
 
@@ -105,3 +109,41 @@ def test_row_18_frequency_as_text_does_not_hide_the_event() -> None:
 
     assert not decoded.refused
     assert (decoded.items[0].report_descriptors or [])[0].frequency == "PT15M"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    starts=st.lists(st.integers(0, 12), min_size=1, max_size=9),
+    n=st.integers(1, 5),
+    f=st.integers(1, 4),
+    s=st.integers(-1, 3),
+)
+def test_row_49_windows_over_intervals_in_any_order_are_due_at_their_last_end(
+    starts: list[int], n: int, f: int, s: int
+) -> None:
+    """However intervals lie, a report is due when all of its intervals are over."""
+    intervals = [
+        {"id": place, "intervalPeriod": {"start": f"2026-01-01T{hour:02}:00:00Z"}, "payloads": []}
+        for place, hour in enumerate(starts)
+    ]
+    asked = {"startInterval": s, "numIntervals": n, "frequency": f, "repeat": -1}
+    one = event(0, asked, intervals=intervals)
+    found = owed(one, anchor=T0, first_seen=at(-1), after=None, until=at(100))
+
+    for each in found:
+        assert each.due == max(span.end for span in each.spans)
+    assert [each.due for each in found] == sorted(each.due for each in found)
+
+
+def test_row_49_windows_in_any_order_take_time_that_grows_with_their_number() -> None:
+    """Thousands of intervals out of order, told in long rolling windows, are placed at once."""
+    intervals = [
+        {"id": n, "intervalPeriod": {"start": format_time(at((n * 7919) % 6000))}, "payloads": []}
+        for n in range(6000)
+    ]
+    one = event(0, {"numIntervals": 3000, "frequency": 1, "repeat": -1}, intervals=intervals)
+    begun = time.perf_counter()
+    plan = agenda(one, None, anchor=T0)
+
+    assert plan.next_due(first_seen=at(-1), after=None) is not None
+    assert time.perf_counter() - begun < 2

@@ -138,7 +138,16 @@ class Codec31:
     def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
         """Give one object from bytes or decoded JSON; WireError names the member that is wrong."""
         name = _NAMES.get(kind, kind.__name__)
-        return self._convert(kind, _json(raw, name) if isinstance(raw, bytes) else raw, name)
+        if not isinstance(raw, bytes):
+            return self._convert(kind, raw, name)
+        if kind not in _ALWAYS_STRAIGHTENED:
+            try:
+                found: S = _decoder(kind).decode(raw)
+            except _UNREADABLE:
+                pass  # the slow way straightens, or names what is wrong
+            else:
+                return found
+        return self._convert(kind, _json(raw, name), name)
 
     def _strictly(self, kind: type[S], body: bytes) -> list[S]:
         """Give a listing whose objects have the exact shape; a msgspec error when one has not."""
@@ -342,6 +351,13 @@ def attributes_of(attributes: Sequence[ValuesMap], subject: str) -> list[ValuesM
 
 def _with_floats(resource: ReportResource) -> ReportResource:
     # The same object comes back when nothing changes, as is the rule: reports are large.
+    if all(
+        type(value) is float and -math.inf < value < math.inf
+        for interval in resource.intervals
+        for payload in interval.payloads
+        for value in payload.values
+    ):
+        return resource
     changed: list[Interval] | None = None
     for index, interval in enumerate(resource.intervals):
         payloads = [_floats_of(payload, resource.resource_name) for payload in interval.payloads]

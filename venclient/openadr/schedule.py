@@ -26,7 +26,7 @@ from venclient.errors import WireError
 from venclient.openadr.duration import Duration
 from venclient.openadr.enumerations import SINGLE_VALUED_PAYLOADS
 from venclient.openadr.objects import Event, ValuesMap
-from venclient.openadr.timeline import Slot, Timeline, resolve
+from venclient.openadr.timeline import NEVER, Slot, Timeline, resolve
 from venclient.openadr.times import known_time
 
 _ZERO = timedelta(0)
@@ -128,21 +128,21 @@ def _moved(line: Timeline, moves: Sequence[timedelta]) -> Timeline:
     if len(set(moves)) > 1:
         moves = _in_order(line, moves)
     slot = partial(_at, line, moves)
-    moved_limit = limit + moves[0] if limit is not None else None
+    moved_limit = _shifted(limit, moves[0]) if limit is not None else None
     return Timeline(line.count, line.pattern, line.ordered, line.problems, slot, moved_limit)
 
 
 def _in_order(line: Timeline, moves: Sequence[timedelta]) -> list[timedelta]:
     """Give moves under which no interval begins before the one before it, in a loop's next turn either."""
     shown = [_written(line, index) for index in range(len(moves) + 1)]
-    turn = shown[-1].start + moves[0] if shown[-1] is not None else None
+    turn = _shifted(shown[-1].start, moves[0]) if shown[-1] is not None else None
     kept: list[timedelta] = []
     latest: datetime | None = None
     for slot, move in zip(shown, moves, strict=False):
         if slot is None:
             kept.append(move)
             continue
-        start = slot.start + move
+        start = _shifted(slot.start, move)
         if latest is not None and line.ordered:
             start = max(start, latest)
         if turn is not None and line.ordered:
@@ -150,6 +150,14 @@ def _in_order(line: Timeline, moves: Sequence[timedelta]) -> list[timedelta]:
         latest = start
         kept.append(start - slot.start)
     return kept
+
+
+def _shifted(moment: datetime, move: timedelta) -> datetime:
+    """Give a moved moment, within the calendar."""
+    try:
+        return moment + move
+    except OverflowError:
+        return NEVER if move > _ZERO else _OLDEST
 
 
 def _written(line: Timeline, index: int) -> Slot | None:
@@ -162,13 +170,13 @@ def _at(line: Timeline, moves: Sequence[timedelta], index: int) -> Slot | None:
     slot = _written(line, index)
     if slot is None:
         return None
-    start = slot.start + moves[index % len(moves)]
+    start = _shifted(slot.start, moves[index % len(moves)])
     if slot.end is None:
         return replace(slot, start=start)
-    end = max(start, slot.end + moves[index % len(moves)])
+    end = max(start, _shifted(slot.end, moves[index % len(moves)]))
     after = _written(line, index + 1)
     if after is not None and after.start == slot.end and not slot.is_cancelled:
-        end = max(start, after.start + moves[(index + 1) % len(moves)])
+        end = max(start, _shifted(after.start, moves[(index + 1) % len(moves)]))
     elif slot.is_cancelled:
         end = start
     return replace(slot, start=start, end=end)

@@ -67,8 +67,10 @@ def _members(kind: type[msgspec.Struct]) -> Mapping[str, _Member]:
 
 def _straightener(hint: Any) -> _Straighten:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        options = [option for option in typing.get_args(hint) if option is not types.NoneType]
-        return _straightener(options[0]) if len(options) == 1 else _as_it_is
+        options = {option for option in typing.get_args(hint) if option is not types.NoneType}
+        if len(options) == 1:
+            return _straightener(options.pop())
+        hint = frozenset(options)
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)
         if item == Value:
@@ -79,7 +81,7 @@ def _straightener(hint: Any) -> _Straighten:
         return lambda raw: [inner(one) for one in (raw if isinstance(raw, list) else [raw])]
     if isinstance(hint, type) and issubclass(hint, Wire):
         return lambda raw: straighten(hint, raw)
-    return {str: _text, int: _whole}.get(hint, _as_it_is)
+    return {str: _text, int: _whole, frozenset({int, str}): _number_or_text}.get(hint, _as_it_is)
 
 
 def _as_it_is(raw: Any) -> Any:
@@ -95,6 +97,10 @@ def _whole(raw: Any) -> Any:
         return int(raw) if isinstance(raw, str) or (isinstance(raw, float) and raw.is_integer()) else raw
     except ValueError:
         return raw
+
+
+def _number_or_text(raw: Any) -> Any:
+    return raw if isinstance(raw, str) else _whole(raw)
 
 
 def _values(raw: Any) -> Any:

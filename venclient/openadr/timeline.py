@@ -57,7 +57,8 @@ class Timeline:
     """The intervals of one event.
 
     `count` is how many there are, None for endless; `pattern` how many there are before they repeat.
-    `ordered` is True when starts and ends never step back, so that time can be searched by halves.
+    `ordered` is True when starts and ends never step back, so that time can be searched by halves;
+    `apart` when, besides, no two intervals hold the same moment.
     `problems` says what could not be placed, and why; a slot that could not be placed is None.
     """
 
@@ -67,6 +68,7 @@ class Timeline:
     problems: tuple[str, ...]
     _slot: Callable[[int], Slot | None] = field(repr=False, compare=False)
     _limit: datetime | None = None
+    apart: bool = True
 
     def at(self, index: int) -> Slot | None:
         """Give the interval at `index`, in one step; None when it has no place. IndexError beyond it."""
@@ -236,8 +238,9 @@ class _Written:
         ordered = len(placed) == n and all(
             a.start <= b.start and (a.end or NEVER) <= (b.end or NEVER) for a, b in pairwise(placed)
         )
+        apart = ordered and all((a.end or NEVER) <= b.start for a, b in pairwise(placed))
         if whole is None or not any(slots):
-            return Timeline(n, n, ordered, tuple(problems), slots.__getitem__)
+            return Timeline(n, n, ordered, tuple(problems), slots.__getitem__, apart=apart)
         first = next(slot.start for slot in slots if slot is not None)
         limit = whole.after(first)
         last = placed[-1].end if ordered and placed else None
@@ -245,7 +248,7 @@ class _Written:
         if loops and last is not None:
             slot = self._repeated(first, last - first)
             count = None if limit is None else first_where(_begins(slot, limit), None)
-            return Timeline(count, n, True, tuple(problems), slot, limit)
+            return Timeline(count, n, True, tuple(problems), slot, limit, apart)
         if not ordered and all(s.end and (limit is None or s.end < limit) for s in slots if s):
             problems.append(
                 "the intervals overlap, step back or lack a place, so that event.duration cannot repeat them"
@@ -253,7 +256,7 @@ class _Written:
         count = n
         if ordered and limit is not None:
             count = bisect_left([slot.start for slot in placed], limit)
-        return Timeline(count, n, ordered, tuple(problems), slots.__getitem__, limit)
+        return Timeline(count, n, ordered, tuple(problems), slots.__getitem__, limit, apart)
 
     def _repeated(self, first: datetime, span: timedelta) -> Callable[[int], Slot | None]:
         slots, n, sums = self.slots, len(self.slots), self.sums

@@ -11,6 +11,7 @@ two cuts is one report, due at its end, on open intervals.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -53,10 +54,12 @@ class AtWill(msgspec.Struct, frozen=True):
         cuts = [self.end] if self.end < NEVER else []
         if self.cadence_s is not None:
             step = timedelta(seconds=self.cadence_s)
-            cuts.append(self.begin + ((told_until - self.begin) // step + 1) * step)
+            with suppress(OverflowError):  # beyond the calendar
+                cuts.append(self.begin + ((told_until - self.begin) // step + 1) * step)
         change = min((one for one in changes if one > told_until), default=None)
         if change is not None:
-            cuts.append(max(change, told_until + timedelta(seconds=LEAST_S)))
+            soonest = told_until + min(timedelta(seconds=LEAST_S), NEVER - told_until)
+            cuts.append(max(change, soonest))
         return min(cuts, default=None)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -31,23 +32,32 @@ def gaps_of(
     order = sorted(range(len(spans)), key=lambda index: spans[index].start)
     starts = [spans[index].start for index in order]
     seen: dict[str, datetime | None] = {}
+    #: Most resources have the same intervals, so the place of each is worked out once.
+    place_of: dict[datetime, int | None] = {}
     told: dict[str, set[int]] = {}
     for part in report.resources if report else ():
         places = told.setdefault(part.resource_name, set())
         for start in _told_starts(part, seen):
-            at = bisect_right(starts, start) - 1
-            if at >= 0 and start < spans[order[at]].end:
-                places.add(order[at])
+            if start not in place_of:
+                at = bisect_right(starts, start) - 1
+                place_of[start] = order[at] if at >= 0 and start < spans[order[at]].end else None
+            place = place_of[start]
+            if place is not None:
+                places.add(place)
+    if all(len(places) == len(spans) for places in told.values()) and (
+        told.keys() >= {one.resource_name for one in resources}
+    ):
+        return {}
     summed = told.get(AGGREGATED_REPORT, set())
     gaps = {}
-    for place, one in enumerate(resources):
+    for number, one in enumerate(resources):
         missing = [
             index
             for index in range(len(spans))
             if index not in summed and index not in told.get(one.resource_name, ())
         ]
         if missing:
-            gaps[place] = missing
+            gaps[number] = missing
     return gaps
 
 
@@ -58,12 +68,15 @@ def _told_starts(part: ReportResource, seen: dict[str, datetime | None]) -> list
     length = _length(base.duration) if base is not None and base.duration else None
     starts = []
     for index, interval in enumerate(part.intervals):
-        if all(payload.type == _QUALITY for payload in interval.payloads):
+        payloads = interval.payloads
+        if not payloads or (
+            payloads[0].type == _QUALITY and all(payload.type == _QUALITY for payload in payloads)
+        ):
             continue
         own = interval.interval_period
         start = _time(own.start, seen) if own is not None and own.start else None
         if start is None and first is not None:
-            start = first + index * (length or timedelta(0))
+            start = first + index * (length or timedelta(0)) if index else first
         if start is not None:
             starts.append(start)
     return starts
@@ -75,6 +88,7 @@ def _time(text: str, seen: dict[str, datetime | None]) -> datetime | None:
     return seen[text]
 
 
+@lru_cache(maxsize=256)
 def _length(text: str) -> timedelta | None:
     seconds = Duration.parse(text).seconds
     return None if seconds is None else timedelta(seconds=float(seconds))
@@ -83,6 +97,11 @@ def _length(text: str) -> timedelta | None:
 def digest_of(report: Report) -> bytes:
     """Give what tells bodies apart."""
     return hashlib.sha256(msgspec.json.encode(report, order="deterministic")).digest()[:16]
+
+
+def told_with(what: str, methods: Sequence[str]) -> str:
+    """Give what a row's story tells of a report, with how values in it were made that nobody measured."""
+    return f"{what} ({'; '.join(methods)})" if methods else what
 
 
 def says_the_same(ours: Report, theirs: Report) -> bool:

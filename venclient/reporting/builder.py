@@ -8,7 +8,7 @@ ones) are told apart, so that each unsound value has its own. Whatever is left o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -39,7 +39,7 @@ from venclient.reporting.payloads import (
     Setpoints,
 )
 from venclient.reporting.shapes import Shape, Told
-from venclient.reporting.targets import Reportable, resources_of
+from venclient.reporting.targets import Asked, Reportable
 
 __all__ = ["DATA_QUALITY", "INTERVALS", "Built", "MeasureKey", "Measures", "Reportable", "build_report"]
 
@@ -106,12 +106,20 @@ class _Builder:
         self.omissions[f"event {self.owed.event_id}: {sentence}"] = None
 
     def build(self, resources: Sequence[Reportable]) -> Built:
+        whom = Asked(self.owed.event_targets, resources, self.options.ven_targets)
+        wanted = [
+            (descriptor, asked)
+            for descriptor in self.owed.descriptors
+            if descriptor.payload_type != DATA_QUALITY and (asked := self._asked(descriptor, whom))
+        ]
+        # A report declares a payload type once: what its resources leave open they must agree on.
+        of_kind: dict[str, dict[str, Reportable]] = {}
+        for descriptor, asked in wanted:
+            of_kind.setdefault(descriptor.payload_type, {}).update((one.resource_id, one) for one in asked)
         answered = [
             (made, asked)
-            for descriptor in self.owed.descriptors
-            if descriptor.payload_type != DATA_QUALITY
-            and (asked := self._asked(descriptor, resources))
-            and (made := self._column(descriptor, asked)) is not None
+            for descriptor, asked in wanted
+            if (made := self._column(descriptor, of_kind[descriptor.payload_type].values())) is not None
         ]
         parts = self._plain(
             [(made, asked) for made, asked in answered if not made.descriptor.aggregate], resources
@@ -125,8 +133,9 @@ class _Builder:
         told = [part for part in parts if part is not None]
         columns = [made for made, _ in answered]
         report = self._report(columns, told) if told else None
-        methods = [f"{one.kind}: {METHOD}" for one in _once(columns) if of_other_days(one.descriptor)]
-        return Built(report, tuple(self.omissions), tuple(methods))
+        computed = ", ".join(one.kind for one in _once(columns) if of_other_days(one.descriptor))
+        methods = (f"{computed}: {METHOD}",) if computed and report else ()
+        return Built(report, tuple(self.omissions), methods)
 
     def _plain(
         self, answered: Sequence[tuple[Column, list[Reportable]]], resources: Sequence[Reportable]
@@ -136,18 +145,21 @@ class _Builder:
         if all(len(of) == len(resources) for _, of in answered):
             everything = _once(made for made, _ in answered)
             return [self._part(one, everything) for one in resources]
-        asked = [(made, {one.resource_id for one in of}) for made, of in answered]
-        columns_of: dict[tuple[bool, ...], list[Column]] = {}
+        asked: dict[str, list[int]] = {}
+        for place, (_, of) in enumerate(answered):
+            for one in of:
+                asked.setdefault(one.resource_id, []).append(place)
+        columns_of: dict[tuple[int, ...], list[Column]] = {}
         parts = []
         for one in resources:
-            mine = tuple(one.resource_id in ids for _, ids in asked)
+            mine = tuple(asked.get(one.resource_id, ()))
             if mine not in columns_of:
-                columns_of[mine] = _once(made for made, ids in asked if one.resource_id in ids)
+                columns_of[mine] = _once(answered[place][0] for place in mine)
             parts.append(self._part(one, columns_of[mine]))
         return parts
 
-    def _asked(self, descriptor: ReportDescriptor, resources: Sequence[Reportable]) -> list[Reportable]:
-        asked = resources_of(descriptor.targets, self.owed.event_targets, resources, self.options.ven_targets)
+    def _asked(self, descriptor: ReportDescriptor, whom: Asked) -> list[Reportable]:
+        asked = whom.by(descriptor.targets)
         if not asked:
             of = (
                 f"targets {descriptor.targets}, which no resource has"
@@ -181,7 +193,7 @@ class _Builder:
             resources=parts,
         )
 
-    def _column(self, descriptor: ReportDescriptor, asked: Sequence[Reportable]) -> Column | None:
+    def _column(self, descriptor: ReportDescriptor, asked: Collection[Reportable]) -> Column | None:
         kind, reading = descriptor.payload_type, descriptor.reading_type
         made = column(completed(descriptor, asked), self.options)
         if made is None:

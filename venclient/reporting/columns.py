@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from msgspec.structs import replace
 
@@ -55,7 +55,7 @@ def column(descriptor: ReportDescriptor, options: BuildOptions) -> Column | None
     return make(descriptor, wanted, options) if make else None
 
 
-def completed(descriptor: ReportDescriptor, asked: Sequence[Reportable]) -> ReportDescriptor:
+def completed(descriptor: ReportDescriptor, asked: Collection[Reportable]) -> ReportDescriptor:
     """Give a descriptor with the unit and reading type that it leaves open, where its resources agree."""
     if descriptor.units and descriptor.reading_type:
         return descriptor

@@ -7,13 +7,13 @@ VTN first; when the VTN's copy says the same already, that counts, and nothing i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
 from venclient.openadr.objects import Report
-from venclient.reporting.bodies import digest_of, gaps_of, says_the_same
+from venclient.reporting.bodies import digest_of, gaps_of, says_the_same, told_with
 from venclient.reporting.lateness import LateBook, Span, joined, widened, within
 from venclient.reporting.means import Means, StepResult, log
 from venclient.reporting.posting import Ask, Unreadable, retried_soon
@@ -124,7 +124,8 @@ class Corrections:
         means = self._means
         arrived = row.putting
         try:
-            report = (await means.built(row)).report
+            built = await means.built(row)
+            report = built.report
             if report is None or digest_of(report) == row.digest:
                 changes.append(partial(self._book.unchanged, row.key, means.clock.now()))
                 return True
@@ -137,7 +138,7 @@ class Corrections:
                 report_id = there.id
                 if says_the_same(report, there):
                     if arrived:
-                        self._done(row, report_id, report, result, changes)
+                        self._done(row, report_id, report, result, changes, built.methods)
                     else:
                         changes.append(partial(self._book.unchanged, row.key, means.clock.now()))
                     return True
@@ -147,7 +148,7 @@ class Corrections:
         except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
             return self._not_done(row, error, arrived, result, changes)
         means.pause.end()
-        self._done(row, stored.id, report, result, changes)
+        self._done(row, stored.id, report, result, changes, built.methods)
         return True
 
     def _not_done(
@@ -168,11 +169,18 @@ class Corrections:
         return True
 
     def _done(
-        self, row: Row, report_id: str | None, report: Report, result: StepResult, changes: Changes
+        self,
+        row: Row,
+        report_id: str | None,
+        report: Report,
+        result: StepResult,
+        changes: Changes,
+        methods: Sequence[str],
     ) -> None:
         gaps = gaps_of(report, row.obligation, row.resources or ())
         now = self._means.clock.now()
-        changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now))
+        told = told_with("corrected", methods)
+        changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, told))
         self._failed.pop(row.key, None)
         result.corrected += 1
 

@@ -90,6 +90,11 @@ class Reporter:
         #: Held by whoever begins a commit on the event loop and ends it beside it.
         self._writing = asyncio.Lock()
         self._pruned_at: float | None = None
+        asked = outbox.view.last_ask()
+        if asked is not None:
+            # What an earlier process left on its way is asked for first, so that order is kept.
+            left_s = (asked - clock.now()).total_seconds()
+            self._means.pause.prolong(min(left_s, options.ask_after_s))
 
     def _new_planner(self) -> Planner:
         options = self._means.options

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from venclient.errors import WireError
@@ -75,6 +76,24 @@ def life_of(event: Event, timeline: Timeline, begin: datetime, cadence_s: float 
             whole = Duration()  # the timeline has said so
         end = None if whole.is_zero else whole.after(begin)
     return AtWill(begin, end or NEVER, cadence_s)
+
+
+def is_cancelled(event: Event) -> bool:
+    """True for an event without intervals whose period is a start and PT0S: nothing is asked for any more.
+
+    That is how one is called off (User Guide 7.9). An event without a period is one for reports at will.
+    """
+    period = event.interval_period
+    if event.intervals or period is None or not period.start or period.duration is None:
+        return False
+    try:
+        return Duration.parse(period.duration).is_zero and not _lasts(event)
+    except WireError:
+        return False
+
+
+def _lasts(event: Event) -> bool:
+    return event.duration is not None and not Duration.parse(event.duration).is_zero
 
 
 def begin_of(timeline: Timeline, start: datetime | None, anchor: datetime) -> datetime:
@@ -176,25 +195,20 @@ def _intervals_in(cadence: timedelta, timeline: Timeline) -> int:
 
 def _groups(found: Sequence[_Served], client_name: str) -> list[Group]:
     """Give descriptors that share a report: equal timing, and each payload type in one unit and reading."""
-    ranked: dict[tuple[object, ...], list[list[_Served]]] = {}
+    ranked: dict[tuple[object, ...], list[_Together]] = {}
     for one in found:
-        lists = ranked.setdefault(_timing(one.descriptor), [])
-        for together in lists:
-            if all(_agree(one.descriptor, other.descriptor) for other in together):
-                if one not in together:
-                    together.append(one)
-                break
-        else:
-            lists.append([one])
+        reports = ranked.setdefault(_timing(one.descriptor), [])
+        if not any(together.took(one) for together in reports):
+            reports.append(_Together(one))
     return [
         Group(
-            tuple(_told(one) for one in together),
+            tuple(_told(one) for one in together.served.values()),
             hashlib.sha256(repr((client_name, timing, rank)).encode()).hexdigest()[:8],
-            together[0].timing,
-            together[0].cadence_s,
+            together.first.timing,
+            together.first.cadence_s,
         )
-        for timing, lists in ranked.items()
-        for rank, together in enumerate(lists)
+        for timing, reports in ranked.items()
+        for rank, together in enumerate(reports)
     ]
 
 
@@ -214,11 +228,26 @@ def _timing(descriptor: ReportDescriptor) -> tuple[object, ...]:
     )
 
 
-def _agree(a: ReportDescriptor, b: ReportDescriptor) -> bool:
-    """True unless one report could not tell the two apart.
+class _Together:
+    """Descriptors that one report can tell apart: each type in one unit and reading, sums over the same.
 
-    That is one type in two units or readings, or sums over different resources: they share one name.
+    Sums share one name, so that those over different resources cannot be in one report.
     """
-    if a.aggregate and b.aggregate and set(a.targets or ()) != set(b.targets or ()):
-        return False
-    return a.payload_type != b.payload_type or (a.units, a.reading_type) == (b.units, b.reading_type)
+
+    def __init__(self, first: _Served) -> None:
+        self.first = first
+        self.served: dict[bytes, _Served] = {}
+        self._kinds: dict[str, tuple[str | None, str | None]] = {}
+        self._summed: frozenset[str] | None = None
+        self.took(first)
+
+    def took(self, one: _Served) -> bool:
+        """Take a descriptor in and give True, unless it would be mixed up with another."""
+        wanted = one.descriptor
+        said = (wanted.units, wanted.reading_type)
+        over = frozenset(wanted.targets or ()) if wanted.aggregate else self._summed
+        if self._summed not in (None, over) or self._kinds.get(wanted.payload_type, said) != said:
+            return False
+        self._kinds[wanted.payload_type], self._summed = said, over
+        self.served.setdefault(msgspec.json.encode(wanted), one)
+        return True

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from venclient.model.reading import Reading
-from venclient.reporting.layout import bits, moment, positions, us
-from venclient.reporting.outbox import Outbox, encoded_gaps
+from venclient.reporting.layout import bits, encoded_gaps, moment, positions, us
+from venclient.reporting.outbox import Outbox
 from venclient.reporting.rows import Row
 
 Span = tuple[datetime, datetime]
@@ -160,7 +160,13 @@ class LateBook:
         self._outbox.tell(key, now, "to be corrected", "putting = 1")
 
     def done(
-        self, row: Row, report_id: str | None, digest: bytes, gaps: Mapping[int, Sequence[int]], now: datetime
+        self,
+        row: Row,
+        report_id: str | None,
+        digest: bytes,
+        gaps: Mapping[int, Sequence[int]],
+        now: datetime,
+        told: str = "corrected",
     ) -> None:
         """Note that the VTN has the corrected body."""
         ids = [one.resource_id for one in row.resources or ()]
@@ -168,7 +174,7 @@ class LateBook:
         with self._outbox.change():
             raw = self._outbox.db.execute("SELECT corrected FROM outbox WHERE key = ?", (row.key,)).get
             self._outbox.tell(
-                *(row.key, now, "corrected"),
+                *(row.key, now, told),
                 "late = NULL, putting = 0, corrections = corrections + 1, digest = ?, gaps = ?, "
                 "corrected = ?, report_id = coalesce(?, report_id), last_error = NULL",
                 *(digest, encoded_gaps(gaps), bits({*positions(raw), *places}), report_id),

@@ -9,7 +9,7 @@ coverage         per day and resource, what became of rows that are pruned (`led
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,6 +88,31 @@ CREATE INDEX IF NOT EXISTS outbox_parts ON outbox (owed_key) WHERE part > 0;
 CREATE INDEX IF NOT EXISTS outbox_event ON outbox (event_id);
 CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, changed);
 """
+
+
+#: A longer story loses its middle: what came first, and the last, tell most.
+_STORY = 24
+_KEPT_FIRST = 8
+_LONGEST_TOLD = 300
+
+#: Adds to a row's story; its values are those of `story_entry`.
+TOLD = (
+    f"story = CASE WHEN json_array_length(coalesce(story, '[]')) >= {_STORY} "
+    f"THEN json_insert(json_remove(story, '$[{_KEPT_FIRST}]'), '$[#]', json_array(?, ?)) "
+    "ELSE json_insert(coalesce(story, '[]'), '$[#]', json_array(?, ?)) END"
+)
+
+
+def story_entry(now: datetime, what: str) -> tuple[int, str, int, str]:
+    """Give an entry of a row's story as the statement takes it."""
+    short = what if len(what) <= _LONGEST_TOLD else what[: _LONGEST_TOLD - 3] + "..."
+    return us(now), short, us(now), short
+
+
+def encoded_gaps(gaps: Mapping[int, Sequence[int]]) -> str | None:
+    """Give gaps as their column holds them: by the resource's place, the places of its intervals."""
+    found = {str(place): bits(missing).hex() for place, missing in gaps.items() if missing}
+    return msgspec.json.encode(found).decode() if found else None
 
 
 def us(moment: datetime) -> int:

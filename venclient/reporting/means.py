@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -77,7 +77,7 @@ class ReportPort(Protocol):
         *,
         names: Collection[str] | None = None,
     ) -> ReportListing:
-        """List this client's reports on an event; with `names`, others may come without content."""
+        """List this client's reports on an event; with `names`, others need not be among them."""
         ...
 
 
@@ -116,7 +116,6 @@ class ReportOptions(BuildOptions):
 class StepResult:
     """What one step did, in numbers of reports; `notes` are sentences that were not said before.
 
-    `statuses` tell by resource id how reporting stands where this step changed it.
     `held` is True when the VTN or the store could not be used, and what waits has to wait on.
     """
 
@@ -129,12 +128,17 @@ class StepResult:
     corrected: int = 0
     held: bool = False
     notes: list[str] = field(default_factory=list)
-    statuses: dict[str, ReportingStatus] = field(default_factory=dict)
+    _told: dict[str, ReportingStatus] = field(default_factory=dict)
+
+    @property
+    def statuses(self) -> dict[str, ReportingStatus]:
+        """Give by resource id how reporting stands where this step changed it."""
+        return {id_: replace(status, resource_id=id_) for id_, status in self._told.items()}
 
     def tell(self, resource_ids: Iterable[str], status: ReportingStatus) -> None:
         """Note how it stands for some resources; the later word of a step counts."""
-        for id_ in resource_ids:
-            self.statuses[id_] = replace(status, resource_id=id_)
+        # Very many reports may go in one step, most of them on the same resources.
+        self._told.update(dict.fromkeys(resource_ids, status))
 
     def say(self, sentence: str) -> None:
         """Log a sentence, and keep it for whoever asks."""
@@ -161,6 +165,10 @@ class Pause:
         self.failures += 1
         self._until_s = self._clock.monotonic() + wait_s
 
+    def prolong(self, wait_s: float) -> None:
+        """Wait for so long at least."""
+        self._until_s = max(self._until_s, self._clock.monotonic() + wait_s)
+
     def end(self) -> None:
         """Note that the VTN has taken a report."""
         if self.failures:
@@ -185,6 +193,9 @@ class Means:
     #: Until when reports have told; None while none has.
     reported: datetime | None = None
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "outbox"))
+    #: What `by_id` and `resources_of` found last, and for what.
+    _by_id: tuple[Sequence[Reportable], dict[str, Reportable]] = ((), {})
+    _resolved: tuple[Sequence[Reportable], Sequence[Reportable], list[Reportable]] = ((), (), [])
 
     async def write(self, work: Callable[[], T]) -> T:
         """Do work on the outbox beside the event loop, one after the other: a commit waits for the card."""
@@ -196,12 +207,24 @@ class Means:
         measures = await gathered(self.measure, row.obligation, resources, self.options)
         return build_report(row.obligation, resources, measures, self.options)
 
-    def resources_of(self, row: Row) -> list[Reportable]:
+    @property
+    def by_id(self) -> Mapping[str, Reportable]:
+        """Give the resources that are reported on, by id."""
+        resources = self.resources
+        if self._by_id[0] is not resources:
+            self._by_id = (resources, {one.resource_id: one for one in resources})
+        return self._by_id[1]
+
+    def resources_of(self, row: Row) -> Sequence[Reportable]:
         """Give the resources that a row is about, as they are now, or as they were when they have gone."""
-        if row.resources is None:
-            return list(self.resources)
-        now = {one.resource_id: one for one in self.resources}
-        return [now.get(one.resource_id, one) for one in row.resources]
+        asked, resources = row.resources, self.resources
+        if asked is None:
+            return resources
+        # The windows of an event share a set: its rows hold the very same one.
+        if self._resolved[0] is not asked or self._resolved[1] is not resources:
+            now = self.by_id
+            self._resolved = (asked, resources, [now.get(one.resource_id, one) for one in asked])
+        return self._resolved[2]
 
     def ids(self, row: Row, names: Collection[str] | None = None) -> list[str]:
         """Give ids of a row's resources by their names; of all for None or a sum over them."""

@@ -12,7 +12,7 @@ from venclient.reporting.baseline import LikeDays, reference
 from venclient.reporting.grids import cadence_s, cells, of_other_days
 from venclient.reporting.obligations import Obligation, Span
 from venclient.reporting.payloads import BuildOptions
-from venclient.reporting.targets import Reportable, asked_by_any, resources_of
+from venclient.reporting.targets import Asked, Reportable
 
 Grid = Sequence[tuple[datetime, datetime]]
 Measuring = Callable[[Sequence[str], Grid], Awaitable[Mapping[tuple[str, datetime, datetime], Measure]]]
@@ -104,12 +104,8 @@ def _together(
     """Give the resources that are told on the same intervals: by their cadence, and those of each sum."""
     plain = [one.targets for one in obligation.descriptors if not one.aggregate]
     groups: dict[float | None, list[Reportable]] = {}
-    if plain:
-        for one in asked_by_any(plain, obligation.event_targets, resources, options.ven_targets):
-            groups.setdefault(one.interval_s, []).append(one)
-    sums = [
-        resources_of(one.targets, obligation.event_targets, resources, options.ven_targets)
-        for one in obligation.descriptors
-        if one.aggregate
-    ]
-    return [*groups.values(), *(asked for asked in sums if asked)]
+    asked = Asked(obligation.event_targets, resources, options.ven_targets)
+    for one in asked.by_any(plain) if plain else ():
+        groups.setdefault(one.interval_s, []).append(one)
+    sums = [asked.by(one.targets) for one in obligation.descriptors if one.aggregate]
+    return [*groups.values(), *(some for some in sums if some)]

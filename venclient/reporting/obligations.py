@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +33,7 @@ from venclient.openadr.objects import Event, Program, ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline, resolve
 from venclient.openadr.times import parse_time
 from venclient.reporting.adhoc import AtWill
-from venclient.reporting.descriptors import Group, begin_of, life_of, served
+from venclient.reporting.descriptors import Group, begin_of, is_cancelled, life_of, served
 from venclient.reporting.windows import USUAL_RULES, Window, WindowRules, Windows
 
 #: Before every date that an event can name.
@@ -151,15 +152,17 @@ class Agenda:
                 spans.append(Span(slot.id, slot.start, slot.end))
         if not spans:
             return None
-        return self._named(group, tuple(spans), due)
+        # Where intervals overlap, the time alone does not tell one window from another.
+        place = "" if self.timeline.apart else f"-i{window.first}"
+        return self._named(group, tuple(spans), due, place)
 
     def told_at_will(self, group: Group, start: datetime, end: datetime) -> Obligation:
         """Give the report at will on [start, end), due at its end; a forecast is of as long after that."""
         if not group.descriptors[0].historical:
-            return self._named(group, (Span(0, end, end + (end - start)),), end)
+            return self._named(group, (Span(0, end, end + min(end - start, NEVER - end)),), end)
         return self._named(group, (Span(0, start, end),), end)
 
-    def _named(self, group: Group, spans: tuple[Span, ...], due: datetime) -> Obligation:
+    def _named(self, group: Group, spans: tuple[Span, ...], due: datetime, place: str = "") -> Obligation:
         event_id = self.event.id or ""
         named = Obligation(
             event_id=event_id,
@@ -171,7 +174,7 @@ class Agenda:
             event_targets=tuple(self.event.targets or ()),
             begins=self.begins,
         )
-        return replace(named, report_name=_name(event_id, group.digest, named.start, named.end))
+        return replace(named, report_name=_name(event_id, group.digest, named.start, named.end) + place)
 
 
 def agenda(
@@ -192,6 +195,11 @@ def agenda(
     problems = [f"event {event.id}: {problem}" for problem in timeline.problems]
     groups, more = served(event, program, timeline, client_name=client_name, rules=rules, adhoc_s=adhoc_s)
     begins = begin_of(timeline, _period_start(event), anchor)
+    if is_cancelled(event):
+        # As the first instant it is how one is called off; at a date it may be a slip.
+        slip = bool(event.report_descriptors) and _period_start(event) is not None
+        said = f"event {event.id}: its period is of no length (PT0S), as if called off: it owes no report"
+        return Agenda(event, timeline, (), (*problems, *more, *([said] if slip else ())), begins)
     plans = [(one, Windows(one.timing, timeline, rules)) for one in groups if one.timing]
     at_will = [(one, life_of(event, timeline, begins, one.cadence_s)) for one in groups if not one.timing]
     return Agenda(event, timeline, tuple(plans), (*problems, *more), begins, tuple(at_will))
@@ -230,16 +238,22 @@ def _name(event_id: str, digest: str, start: datetime, end: datetime) -> str:
     return f"{event_id}-{digest}-{begin}{fraction}Z-{length_s:.6f}".rstrip("0").rstrip(".")
 
 
-def covered(obligations: Sequence[Obligation], wanted: Obligation) -> bool:
-    """True when every interval of `wanted` lies within intervals that `obligations` tell already."""
-    told = sorted((span.start, span.end) for one in obligations for span in one.spans)
-    return all(_is_told(span, told) for span in wanted.spans)
+class ToldTime:
+    """The time that obligations tell: its gapless runs, worked out once."""
 
+    def __init__(self, obligations: Iterable[Obligation]) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        for start, end in sorted((span.start, span.end) for one in obligations for span in one.spans):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
 
-def _is_told(span: Span, told: Sequence[tuple[datetime, datetime]]) -> bool:
-    reached = span.start
-    for start, end in told:
-        if start > reached:
-            break
-        reached = max(reached, end)
-    return reached >= span.end
+    def covers(self, wanted: Obligation) -> bool:
+        """True when every interval of `wanted` lies within that time."""
+        return all(
+            (at := bisect_right(self._starts, span.start)) > 0 and self._ends[at - 1] >= span.end
+            for span in wanted.spans
+        )

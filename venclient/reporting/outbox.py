@@ -25,24 +25,13 @@ import msgspec
 
 from venclient.errors import StoreError
 from venclient.reporting import ledger
-from venclient.reporting.layout import bits, moment, prepare, us
+from venclient.reporting.layout import TOLD, encoded_gaps, moment, prepare, story_entry, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import STATES, WAITING, OutboxView, Row, Rows, State
 from venclient.reporting.statefile import StateFile
 from venclient.reporting.targets import Reportable
 
 __all__ = ["STATES", "Bookmark", "Outbox", "Row", "State"]
-
-#: A longer story loses its middle: what came first, and the last, tell most.
-_STORY = 24
-_KEPT_FIRST = 8
-_LONGEST_TOLD = 300
-
-_TOLD = (
-    f"story = CASE WHEN json_array_length(coalesce(story, '[]')) >= {_STORY} "
-    f"THEN json_insert(json_remove(story, '$[{_KEPT_FIRST}]'), '$[#]', json_array(?, ?)) "
-    "ELSE json_insert(coalesce(story, '[]'), '$[#]', json_array(?, ?)) END"
-)
 
 
 class Bookmark(NamedTuple):
@@ -178,26 +167,34 @@ class Outbox(StateFile):
             return self.rows.select("WHERE event_id = ? AND due > ? ORDER BY due, key", event_id, since)
 
     def due(
-        self, now: datetime, limit: int = 100, *, newest_first: bool = False, told_apart: bool = False
+        self,
+        now: datetime,
+        limit: int = 100,
+        *,
+        newest_first: bool = False,
+        told_apart: bool = False,
+        most_spans: int | None = None,
     ) -> list[Row]:
         """Give rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
 
         The parts of one obligation come in their order either way; with `told_apart` only rows come of
-        which is known which resources they are about, or that may have been sent.
+        which is known which resources they are about, or that may have been sent; with `most_spans` no more
+        than have so many intervals together, and one.
         """
         order = "due DESC" if newest_first else "due"
         known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
         with self.reading():
-            return self.rows.select(
-                f"WHERE {WAITING} {known} AND due <= ? AND not_before <= ? "
-                f"ORDER BY {order}, owed_key, part LIMIT ?",
-                *(us(now), us(now), limit),
+            return self.rows.some(
+                *(limit, most_spans),
+                f"WHERE {WAITING} {known} AND due <= ? AND not_before <= ? ORDER BY {order}, owed_key, part",
+                *(us(now), us(now)),
             )
 
-    def untold(self, limit: int) -> list[Row]:
-        """Give rows that wait and are not told apart by resources yet, oldest first."""
+    def untold(self, limit: int, most_spans: int | None = None) -> list[Row]:
+        """Give rows that wait and are not told apart by resources yet, oldest first; limited as `due` is."""
+        rest = "WHERE state = 'owed' AND resources IS NULL ORDER BY due"
         with self.reading():
-            return self.rows.select("WHERE state = 'owed' AND resources IS NULL ORDER BY due LIMIT ?", limit)
+            return self.rows.some(limit, most_spans, rest)
 
     def about(self, key: str, resources: Sequence[Reportable]) -> None:
         """Write down which resources a row is about."""
@@ -231,6 +228,16 @@ class Outbox(StateFile):
                 change += ", resources = ?"
                 values.append(self._set_number(resources))
             self.set(key, now, "to be sent", change, *values)
+
+    def all_sending(self, keys: Sequence[str], now: datetime, *, ask_at: datetime) -> None:
+        """Note the same of several reports."""
+        values = (us(ask_at), us(now), *story_entry(now, "to be sent"))
+        with self.change():
+            self.db.executemany(
+                "UPDATE outbox SET state = 'sending', attempts = attempts + 1, "  # noqa: S608
+                f"not_before = max(not_before, ?), changed = ?, {TOLD} WHERE key = ?",
+                [(*values, key) for key in keys],
+            )
 
     def not_sent(self, key: str, now: datetime) -> None:
         """Note that the report was not sent after all, as another before it could not be."""
@@ -328,9 +335,9 @@ class Outbox(StateFile):
         """Supersede all that waits on an event that has gone, and forget its bookmark; give how many."""
         with self.change():
             self.db.execute(
-                f"UPDATE outbox SET state = 'superseded', last_error = ?, changed = ?, {_TOLD} "  # noqa: S608
+                f"UPDATE outbox SET state = 'superseded', last_error = ?, changed = ?, {TOLD} "  # noqa: S608
                 f"WHERE event_id = ? AND {WAITING}",
-                (reason, us(now), *_told(now, f"superseded: {reason}"), event_id),
+                (reason, us(now), *story_entry(now, f"superseded: {reason}"), event_id),
             )
             dropped = self.db.changes()
             self.db.execute("DELETE FROM planned WHERE event_id = ?", (event_id,))
@@ -369,10 +376,10 @@ class Outbox(StateFile):
     ) -> None:
         """Add to a row's story, and change columns of it without bringing it to another state."""
         with self.change():
-            columns = f"{change}, {_TOLD}" if change else _TOLD
+            columns = f"{change}, {TOLD}" if change else TOLD
             self.db.execute(
                 f"UPDATE outbox SET {columns} WHERE key = ?",  # noqa: S608  our own words only
-                (*values, *_told(now, told), key),
+                (*values, *story_entry(now, told), key),
             )
             if not self.db.changes():
                 raise StoreError(f"no report {key!r} is in the outbox", subject=self.path)
@@ -384,14 +391,3 @@ class Outbox(StateFile):
                 self.db.execute(
                     "UPDATE outbox SET state = 'refused', last_error = ? WHERE key = ?", (reason, key)
                 )
-
-
-def _told(now: datetime, what: str) -> tuple[int, str, int, str]:
-    short = what if len(what) <= _LONGEST_TOLD else what[: _LONGEST_TOLD - 3] + "..."
-    return us(now), short, us(now), short
-
-
-def encoded_gaps(gaps: Mapping[int, Sequence[int]]) -> str | None:
-    """Give gaps as the column holds them."""
-    told = {str(place): bits(missing).hex() for place, missing in gaps.items() if missing}
-    return msgspec.json.encode(told).decode() if told else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,13 +13,16 @@ from itertools import islice
 
 import msgspec
 
+from venclient.errors import VenError
 from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import Program
 from venclient.reporting.adhoc import adhoc_due
 from venclient.reporting.eventbook import EventBook, Known
-from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, agenda, covered
+from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, ToldTime, agenda
 from venclient.reporting.outbox import Bookmark, Outbox
 from venclient.reporting.windows import USUAL_RULES, WindowRules
+
+log = logging.getLogger("venclient.reporting")
 
 #: How many obligations of one event are written down in one go: the rest follows in the next step.
 BATCH = 500
@@ -117,12 +121,15 @@ class Planner:
                 followed = self._followed.get(id_)
                 program = self._book.program_of(known.event)
                 if followed is None or followed.known is not known or followed.program is not program:
-                    followed, said = self._follow(id_, known, program)
                     try:
+                        followed, said = self._follow(id_, known, program)
                         new, given_up = self._reconcile(id_, followed, now)
-                    except BaseException:
-                        del self._followed[id_]  # it is looked at again
-                        raise
+                    except BaseException as error:
+                        self._followed.pop(id_, None)  # it is looked at again
+                        if not isinstance(error, Exception) or isinstance(error, VenError):
+                            raise
+                        problems.append(_stumbled(id_, error))
+                        continue
                     problems += said
                     owed, superseded = owed + new, superseded + given_up
             self._revision = self._book.revision
@@ -133,7 +140,13 @@ class Planner:
         waiting = list(due)
         try:
             for id_ in due:
-                owed += self._owe(id_, self._followed[id_], until, now)
+                try:
+                    owed += self._owe(id_, self._followed[id_], until, now)
+                except VenError:
+                    raise
+                except Exception as error:  # noqa: BLE001  an event that we stumble over stops no other
+                    del self._followed[id_]
+                    problems.append(_stumbled(id_, error))
                 waiting.pop(0)
         finally:
             for id_ in waiting:
@@ -245,8 +258,8 @@ class Planner:
                 replanned.add(row.owed_key)
         told = [row for row in self._outbox.of_event(id_, after=since) if row.state != "superseded"]
         keys = {row.owed_key for row in told}
-        spans = [row.obligation for row in told]
-        missing = [one for key, one in wanted.items() if key not in keys and not covered(spans, one)]
+        told_time = ToldTime(row.obligation for row in told)
+        missing = [one for key, one in wanted.items() if key not in keys and not told_time.covers(one)]
         return self._write(id_, followed, missing, mark.until, now), given_up
 
     def _owe(self, id_: str, followed: _Followed, until: datetime, now: datetime) -> int:
@@ -298,6 +311,13 @@ class Planner:
         told = [moment for one in self._followed.values() for moment in one.told_until.values()]
         oldest = min(told, default=None)
         self._changes = [] if oldest is None else [one for one in self._changes if one > oldest]
+
+
+def _stumbled(id_: str, error: Exception) -> str:
+    """Log what must not happen, and give the sentence for people."""
+    said = f"event {id_}: cannot be planned: unexpected {type(error).__name__} (a bug; please report it)"
+    log.error("%s", said, exc_info=error)
+    return said
 
 
 def _some(coming: Iterator[Obligation]) -> Iterator[Obligation]:

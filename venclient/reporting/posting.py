@@ -1,10 +1,10 @@
 """Sends what is owed (POST), in order; what may have arrived already is asked for at the VTN, by its name.
 
-    due rows ---> asked for, where `sending` ---> split, where too large ---> marked `sending`, in one commit
-                                                                                     |
-                       the VTN's answers, in one commit <--- POST, POST, POST ... <--+
+    due rows, marked `sending` ---> POST, POST, POST ... ---> the VTN's answers
+    '---- in one commit -----'                              '-- in one commit with the next rows' marks
 
-So many reports share two commits; after a crash between them the VTN is asked for each.
+One after the other, so that they arrive in order. After a crash between two commits the VTN is asked for
+each report of the group. A row that is `sending` already is asked for before anything of its group is sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
-from venclient.reporting.bodies import digest_of, gaps_of
+from venclient.reporting.bodies import digest_of, gaps_of, told_with
 from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
 from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
@@ -26,14 +26,18 @@ from venclient.reporting.rows import Row
 Ask = Callable[[Row], Awaitable[Report | None]]
 #: The VTN's reports by event, as listed in this step.
 Listings = dict[str, ReportListing]
+Changes = list[Callable[[], None]]
 
-#: So many reports share a commit before they are sent, and one after.
-GROUP = 16
+#: So many reports share a commit before they are sent and one after, but no more intervals than these,
+#: which are held in memory.
+GROUP = 64
+_SPANS = 5000
 #: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
 _ON_THE_WAY = (*range(300, 400), 407)
 _BUG_WAIT_S = 300.0
-#: So many rows are told apart in one commit.
+#: So many rows are told apart in one commit, and no more intervals than these.
 _AT_ONCE = 500
+_SPANS_AT_ONCE = 20_000
 
 
 class Unreadable(VtnError):
@@ -49,7 +53,7 @@ class Posting:
         self._omitted: dict[tuple[str, str], frozenset[str]] = {}
         self._bugs: set[str] = set()
         self._gone: set[str] = set()
-        self._changes: list[Callable[[], None]] = []
+        self._changes: Changes = []
 
     def forget(self) -> None:
         """Let go of what was remembered of single reports."""
@@ -60,11 +64,7 @@ class Posting:
         means = self._means
         self._gone = set()
         while most > 0:
-            newest_first = means.options.order == "newest-first"
-            now, few = means.clock.now(), min(most, GROUP)
-            rows = await means.write(
-                partial(means.outbox.due, now, few, newest_first=newest_first, told_apart=True)
-            )
+            rows = await means.write(partial(self._take, self._taken(), means.clock.now(), min(most, GROUP)))
             if not rows:
                 return True
             most -= len(rows)
@@ -73,10 +73,31 @@ class Posting:
             except (Exception, asyncio.CancelledError):
                 means.outbox.apply(self._taken())  # what is known already is kept
                 raise
-            await self._flush()
             if not goes_on:
+                await self._flush()
                 return False
+        await self._flush()
         return True
+
+    def _take(self, changes: Changes, now: datetime, most: int) -> list[Row]:
+        """Write down what became of the rows before, and take the next ones, in one commit.
+
+        They are marked as about to be sent, unless the VTN has to be asked for one of them first.
+        """
+        means = self._means
+        newest_first = means.options.order == "newest-first"
+        with means.outbox.change():
+            for change in changes:
+                change()
+            rows = means.outbox.due(now, most, newest_first=newest_first, told_apart=True, most_spans=_SPANS)
+            if not _to_be_asked(rows):
+                self._mark(rows, now)
+        return rows
+
+    def _mark(self, rows: Sequence[Row], now: datetime) -> None:
+        """Note that rows are about to be sent; within a commit."""
+        ask_at = now + timedelta(seconds=self._means.options.ask_after_s)
+        self._means.outbox.all_sending([row.key for row in rows], now, ask_at=ask_at)
 
     async def find(self, row: Row, listings: Listings) -> Report | None:
         """Ask the VTN for its copy of a row's report; VtnError when it cannot tell."""
@@ -108,6 +129,27 @@ class Posting:
 
     async def _group(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> bool:
         means = self._means
+        ready = rows
+        if _to_be_asked(rows):
+            asked = await self._asked(rows, listings, result)
+            await self._flush()
+            if asked is None:
+                return False
+            if asked:
+                await means.write(partial(self._mark, asked, means.clock.now()))
+            ready = asked
+        now = means.clock.now()
+        for index, row in enumerate(ready):
+            if row.obligation.event_id in self._gone:
+                continue  # dropped with its event while the rows before it were sent
+            if not await self._deliver(row, listings, result):
+                rest = [one for one in ready[index + 1 :] if one.obligation.event_id not in self._gone]
+                self._changes += [partial(means.outbox.not_sent, one.key, now) for one in rest]
+                return False
+        return True
+
+    async def _asked(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> list[Row] | None:
+        """Ask for the rows whose fate is open, and give those to be sent; None when all must wait."""
         ready = []
         for row in rows:
             if row.state != "sending":
@@ -120,27 +162,12 @@ class Posting:
                 continue
             except VenError as error:
                 self._failed(row, error, ambiguous=True)
-                return False
+                return None
             if there is None:
                 ready.append(row)
             else:
                 self._sent(row, there, None, result)
-        await self._flush()
-        if not ready:
-            return True
-        now = means.clock.now()
-        ask_at = now + timedelta(seconds=means.options.ask_after_s)
-        sending = means.outbox.sending
-        marks = [partial(sending, row.key, now, ask_at=ask_at) for row in ready]
-        await means.write(partial(means.outbox.apply, marks))
-        for index, row in enumerate(ready):
-            if row.obligation.event_id in self._gone:
-                continue  # dropped with its event while the rows before it were sent
-            if not await self._deliver(row, listings, result):
-                rest = [one for one in ready[index + 1 :] if one.obligation.event_id not in self._gone]
-                self._changes += [partial(means.outbox.not_sent, one.key, now) for one in rest]
-                return False
-        return True
+        return ready
 
     async def tell_apart(self) -> None:
         """Write down which resources the reports that are owed are about, and split those that are too large.
@@ -157,8 +184,9 @@ class Posting:
         means = self._means
         listed = means.book.listed is not None
         resources, options, now = means.resources, means.options, means.clock.now()
-        by_id = {one.resource_id: one for one in resources}
-        rows = [row for row in means.outbox.untold(_AT_ONCE) if listed or not _is_targeted(row)]
+        by_id = means.by_id
+        untold = means.outbox.untold(_AT_ONCE, most_spans=_SPANS_AT_ONCE)
+        rows = [row for row in untold if listed or not _is_targeted(row)]
         if not rows:
             return False
         with means.outbox.change():
@@ -194,9 +222,11 @@ class Posting:
             result.tell(means.ids(row), ReportingStatus(resource_id="", state="unmet", detail=reason))
             return True
         means.pace.take()
-        return await self._post(row, built.report, listings, result)
+        return await self._post(row, built.report, listings, result, built.methods)
 
-    async def _post(self, row: Row, report: Report, listings: Listings, result: StepResult) -> bool:
+    async def _post(
+        self, row: Row, report: Report, listings: Listings, result: StepResult, methods: Sequence[str]
+    ) -> bool:
         try:
             stored = await self._means.port.create_report(report)
         except VtnProblem as problem:
@@ -212,7 +242,7 @@ class Posting:
         except VtnError as error:
             return self._failed(row, error, ambiguous=error.ambiguous)
         else:
-            self._sent(row, stored, report, result)
+            self._sent(row, stored, report, result, methods)
             return True
         return self._refuse(row, refusal, result)
 
@@ -282,10 +312,18 @@ class Posting:
         result.say(f"report {row.key} was refused: {error}")
         return True
 
-    def _sent(self, row: Row, stored: Report, ours: Report | None, result: StepResult) -> None:
+    def _sent(
+        self,
+        row: Row,
+        stored: Report,
+        ours: Report | None,
+        result: StepResult,
+        methods: Sequence[str] = (),
+    ) -> None:
         """Note that the VTN has a report: our own body when it took it just now, else what its copy tells."""
         means = self._means
         now = means.clock.now()
+        told = "the VTN has it" if ours is not None else "the VTN, asked, has it already"
         self._changes.append(
             partial(
                 means.outbox.sent,
@@ -295,7 +333,7 @@ class Posting:
                 # What the VTN's copy was made of, nobody knows: late readings are told in any case.
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps_of(ours or stored, row.obligation, row.resources or ()),
-                told="the VTN has it" if ours is not None else "the VTN, asked, has it already",
+                told=told_with(told, methods),
             )
         )
         means.told(row)
@@ -316,6 +354,9 @@ class Posting:
         now = means.clock.now()
         if ambiguous:
             until = max(until, now + timedelta(seconds=means.options.ask_after_s))
+            if not alone:
+                # No other report goes before it: it is asked for first.
+                means.pause.prolong(means.options.ask_after_s)
         self._changes.append(
             partial(means.outbox.retry_later, row.key, str(error), until, now, ambiguous=ambiguous)
         )
@@ -334,7 +375,7 @@ class Posting:
         for known in [known for known in self._omitted if known[0] not in self._means.book.events]:
             del self._omitted[known]
 
-    def _taken(self) -> list[Callable[[], None]]:
+    def _taken(self) -> Changes:
         taken, self._changes = self._changes, []
         return taken
 
@@ -342,6 +383,10 @@ class Posting:
         taken = self._taken()
         if taken:
             await self._means.write(partial(self._means.outbox.apply, taken))
+
+
+def _to_be_asked(rows: Sequence[Row]) -> bool:
+    return any(row.state == "sending" for row in rows)
 
 
 def _is_targeted(row: Row) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -95,6 +96,17 @@ class Rows:
         """Give the rows that a WHERE (with ORDER, LIMIT) of our own words finds."""
         found = self.db.execute(f"SELECT {_COLUMNS} FROM outbox {rest}", values).fetchall()  # noqa: S608
         return [row for raw in found if (row := self._row(raw)) is not None]
+
+    def some(self, limit: int, most_spans: int | None, rest: str, *values: str | int) -> list[Row]:
+        """Give at most `limit` of the same, of more than `most_spans` intervals together only the first ones.
+
+        There is one at least: rows with very many intervals take memory.
+        """
+        if most_spans is not None:
+            found = self.db.execute(f"SELECT spans FROM outbox {rest} LIMIT ?", (*values, limit))  # noqa: S608
+            sums = accumulate(spans for (spans,) in found)
+            limit = max(1, sum(1 for held in sums if held <= most_spans))
+        return self.select(f"{rest} LIMIT ?", *values, limit)
 
     def each(self, rest: str, *values: str | int) -> Iterator[Row]:
         """Give the same one by one, without holding all of them; nothing may be written meanwhile."""
@@ -221,6 +233,12 @@ class OutboxView:
         with self.reading():
             found = self.db.execute("SELECT 1 FROM outbox WHERE state = 'owed' AND resources IS NULL LIMIT 1")
             return found.fetchone() is not None
+
+    def last_ask(self) -> datetime | None:
+        """Give from when on all reports of open fate may be asked for; None when there are none."""
+        with self.reading():
+            found = self.db.execute("SELECT max(not_before) FROM outbox WHERE state = 'sending'").get
+        return None if found is None else moment(found)
 
     def next_attempt(self) -> datetime | None:
         """Give when the next row may be sent; None when none waits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from venclient.openadr.duration import Duration
 from venclient.openadr.objects import Interval, IntervalPeriod, ReportResource, ValuesMap
@@ -64,6 +65,7 @@ class Shape:
         return known
 
 
+@lru_cache(maxsize=64)
 def written(length: timedelta) -> str:
     """Give a length of time as an ISO 8601 duration in hours, minutes and seconds."""
     minutes, seconds = divmod(length.days * 86_400 + length.seconds, 60)

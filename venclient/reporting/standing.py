@@ -22,7 +22,7 @@ from venclient.reporting.columns import column
 from venclient.reporting.grids import OPEN_INTERVALS, SUB_INTERVALS
 from venclient.reporting.obligations import Agenda
 from venclient.reporting.payloads import BuildOptions
-from venclient.reporting.targets import Reportable, resources_of
+from venclient.reporting.targets import Asked, Reportable
 
 #: So many resources are named in a sentence; the rest is counted.
 NAMED = 3
@@ -125,17 +125,29 @@ def standing(
     `agendas` are the events known with their programs, `resources` all that are reported on.
     """
     asked: dict[str, list[_Asked]] = {}
+    meant: dict[tuple[str, ...], Asked] = {}
+    ids_of: dict[tuple[tuple[str, ...], tuple[str, ...]], frozenset[str]] = {}
     for agenda, program in agendas:
         if _is_over(agenda, now):
             continue
-        for descriptor in [d for group in _groups(agenda) for d in group]:
-            of = resources_of(descriptor.targets, agenda.event.targets or (), resources, ven_targets)
-            one = _Asked(agenda, program, descriptor, frozenset(each.resource_id for each in of))
+        # Most events are for the same resources: thousands of them share a set.
+        to = tuple(agenda.event.targets or ())
+        if to not in meant:
+            meant[to] = Asked(to, resources, ven_targets)
+        for descriptor, tells_all in _descriptors(agenda):
+            among = tuple(descriptor.targets or ())
+            if (to, among) not in ids_of:
+                ids_of[to, among] = frozenset(one.resource_id for one in meant[to].by(among))
+            one = _Asked(agenda, program, descriptor, ids_of[to, among], tells_all)
             asked.setdefault(descriptor.payload_type, []).append(one)
+    carriers: dict[tuple[str | None, ...], _Carriers] = {}
     carried: list[Carried] = []
     uncarried: dict[tuple[str | None, ...], list[tuple[Wish, str]]] = {}
     for wish in wishes:
-        found = _carrier(wish, asked.get(wish.payload_type, ()))
+        kind = (wish.program, wish.payload_type, wish.reading_type, wish.interval, wish.units)
+        if kind not in carriers:
+            carriers[kind] = _Carriers(wish, asked.get(wish.payload_type, ()))
+        found = carriers[kind].of(wish)
         if isinstance(found, Carried):
             carried.append(found)
         else:
@@ -170,35 +182,52 @@ class _Asked(msgspec.Struct, frozen=True):
     program: Program | None
     descriptor: ReportDescriptor
     resource_ids: frozenset[str]
+    tells_all: bool
 
 
-def _carrier(wish: Wish, asked: Sequence[_Asked]) -> Carried | str:
-    """Give the descriptor that carries a wish best, or why none does."""
-    probe = ReportDescriptor(payload_type=wish.payload_type, reading_type=wish.reading_type, units=wish.units)
-    if column(probe, _USUAL) is None:
-        return f"{wish.payload_type} ({wish.reading_type}) is nothing that can be made here"
-    why = "no event asks for it"
-    best: Carried | None = None
-    for one in asked:
-        if wish.program and (one.program is None or one.program.program_name != wish.program):
-            why = f"only events outside program {wish.program} ask for it"
-            continue
-        if wish.resource.resource_id not in one.resource_ids:
-            why = "the events that ask for it are meant for other resources"
-            continue
-        if not _same_reading(wish.reading_type, one.descriptor.reading_type):
-            asked_for = one.descriptor.reading_type or "DIRECT_READ"
-            why = f"it is asked for as {asked_for}, not as {wish.reading_type}"
-            continue
-        found = Carried(wish, one.agenda.event.id or "", one.descriptor, _difference(wish, one))
-        if found.note is None:
-            return found
-        best = best or found
-    return best or why
+class _Carriers:
+    """The descriptors that may carry wishes alike, best first, worked out once for all of their resources."""
+
+    def __init__(self, wish: Wish, asked: Sequence[_Asked]) -> None:
+        self._why = "no event asks for it"
+        self._best: list[tuple[_Asked, str | None]] = []
+        probe = ReportDescriptor(
+            payload_type=wish.payload_type, reading_type=wish.reading_type, units=wish.units
+        )
+        if column(probe, _USUAL) is None:
+            self._why = f"{wish.payload_type} ({wish.reading_type}) is nothing that can be made here"
+            return
+        found: dict[tuple[frozenset[str], bool], tuple[_Asked, str | None]] = {}
+        for one in asked:
+            asked_for = _reading_asked(one.descriptor)
+            if wish.program and (one.program is None or one.program.program_name != wish.program):
+                self._why = f"only events outside program {wish.program} ask for it"
+            elif not _same_reading(wish.reading_type, asked_for):
+                self._why = f"it is asked for as {asked_for}, not as {wish.reading_type}"
+            else:
+                note = _difference(wish, one)
+                # Of those for the same resources the first is enough.
+                found.setdefault((one.resource_ids, note is None), (one, note))
+        self._best = sorted(found.values(), key=lambda one: one[1] is not None)
+        if self._best:
+            self._why = "the events that ask for it are meant for other resources"
+
+    def of(self, wish: Wish) -> Carried | str:
+        """Give the descriptor that carries a wish best, or why none does."""
+        for one, note in self._best:
+            if wish.resource.resource_id in one.resource_ids:
+                return Carried(wish, one.agenda.event.id or "", one.descriptor, note)
+        return self._why
 
 
-def _same_reading(wanted: str, asked: str | None) -> bool:
-    told = (asked or "DIRECT_READ").upper()
+def _reading_asked(descriptor: ReportDescriptor) -> str:
+    """Give what is asked for: ahead of time energy and power are forecasts, whatever they are called."""
+    told = (descriptor.reading_type or "DIRECT_READ").upper()
+    ahead = not descriptor.historical and descriptor.payload_type in ("USAGE", "DEMAND")
+    return "FORECAST" if ahead and told in (*_MEANS, "SUMMED", "ESTIMATED") else told
+
+
+def _same_reading(wanted: str, told: str) -> bool:
     return wanted == told or (wanted in _MEANS and told in _MEANS)
 
 
@@ -207,6 +236,10 @@ def _difference(wish: Wish, one: _Asked) -> str | None:
     asked = one.descriptor.units
     if asked and wish.units and asked.upper() != wish.units.upper():
         said.append(f"in {asked}, not {wish.units}")
+    if one.descriptor.aggregate:
+        said.append("as a sum over resources")
+    if not one.tells_all:
+        said.append("of some of the event's intervals only")
     if one.descriptor.report_intervals not in (SUB_INTERVALS, OPEN_INTERVALS):
         line = one.agenda.timeline
         slot = line.at(0) if line.count != 0 else None
@@ -216,9 +249,10 @@ def _difference(wish: Wish, one: _Asked) -> str | None:
     return ", ".join(said) or None
 
 
-def _groups(agenda: Agenda) -> list[tuple[ReportDescriptor, ...]]:
-    planned = [group.descriptors for group, _ in agenda.plans]
-    return [*planned, *(group.descriptors for group, _ in agenda.at_will)]
+def _descriptors(agenda: Agenda) -> list[tuple[ReportDescriptor, bool]]:
+    """Give an event's descriptors, and whether each tells all of its time."""
+    planned = [(one, windows.tell_all) for group, windows in agenda.plans for one in group.descriptors]
+    return [*planned, *((one, True) for group, _ in agenda.at_will for one in group.descriptors)]
 
 
 def _is_over(agenda: Agenda, now: datetime) -> bool:

@@ -90,9 +90,58 @@ def resources_of(
     as a whole stand for all. Event targets that match nothing here do not restrict: the VTN showed
     us the event all the same.
     """
-    of_ven = frozenset(ven_targets)
-    meant = _matching(event_targets, resources, of_ven) or list(resources)
-    return _matching(descriptor_targets, meant, of_ven) if descriptor_targets else meant
+    return Asked(event_targets, resources, ven_targets).by(descriptor_targets)
+
+
+class Asked:
+    """Whom the descriptors of one event ask for, as `resources_of` has it; looks at all resources once."""
+
+    def __init__(
+        self,
+        event_targets: Collection[str],
+        resources: Sequence[Reportable],
+        ven_targets: Collection[str] = (),
+    ) -> None:
+        self._of_ven = frozenset(ven_targets)
+        self._all = self._matching(event_targets, resources, _places(resources)) if event_targets else []
+        self._all = self._all or list(resources)
+        self._places: dict[str, list[int]] | None = None
+
+    def by(self, targets: Collection[str] | None) -> list[Reportable]:
+        """Give the resources that a descriptor with these targets asks for, in their order."""
+        if not targets:
+            return list(self._all)
+        if self._places is None:
+            self._places = _places(self._all)
+        return self._matching(targets, self._all, self._places)
+
+    def by_any(self, each: Iterable[Collection[str] | None]) -> list[Reportable]:
+        """Give the resources that at least one descriptor asks for, in their order."""
+        found: set[str] = set()
+        for targets in {tuple(one or ()) for one in each}:
+            asked = self.by(targets)
+            if len(asked) == len(self._all):
+                return asked
+            found.update(one.resource_id for one in asked)
+        return [one for one in self._all if one.resource_id in found]
+
+    def _matching(
+        self, targets: Collection[str], among: Sequence[Reportable], places: Mapping[str, Sequence[int]]
+    ) -> list[Reportable]:
+        wanted = frozenset(targets)
+        matched = sorted({place for target in wanted for place in places.get(target, ())})
+        if not matched and wanted & self._of_ven:
+            return list(among)
+        return [among[place] for place in matched]
+
+
+def _places(resources: Sequence[Reportable]) -> dict[str, list[int]]:
+    """Give where in their order the resources are that each target stands for."""
+    places: dict[str, list[int]] = {}
+    for place, one in enumerate(resources):
+        for target in (one.resource_name, *one.targets):
+            places.setdefault(target, []).append(place)
+    return places
 
 
 def asked_by_any(
@@ -102,25 +151,7 @@ def asked_by_any(
     ven_targets: Collection[str] = (),
 ) -> list[Reportable]:
     """Give the resources that at least one descriptor asks for, in their order."""
-    found: set[str] = set()
-    for targets in {tuple(one or ()) for one in descriptors_targets}:
-        asked = resources_of(targets, event_targets, resources, ven_targets)
-        if len(asked) == len(resources):
-            return list(resources)
-        found.update(one.resource_id for one in asked)
-    return [one for one in resources if one.resource_id in found]
-
-
-def _matching(
-    targets: Collection[str], resources: Sequence[Reportable], ven_targets: frozenset[str]
-) -> list[Reportable]:
-    if not targets:
-        return []
-    wanted = frozenset(targets)
-    matched = [one for one in resources if one.resource_name in wanted or wanted & one.targets]
-    if not matched and wanted & ven_targets:
-        return list(resources)
-    return matched
+    return Asked(event_targets, resources, ven_targets).by_any(descriptors_targets)
 
 
 def _number(value: object) -> float | None:

@@ -10,6 +10,7 @@ The User Guide (7.5) can be read in two ways in three places; `WindowRules` choo
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -88,7 +89,7 @@ class Windows:
         self._sorted: list[Window] | None = None
         if not timeline.ordered and self.count is not None:
             # Few by nature: only intervals that are written out one by one can step back in time.
-            windows = [self._made(k) for k in range(self.count)]
+            windows = [self._made(k) for k in range(self.count)] if not self._at_end else self._ending()
             self._sorted = sorted(windows, key=lambda window: window.due or NEVER)
 
     @staticmethod
@@ -124,23 +125,58 @@ class Windows:
         """Give the window at a position in the order of due times."""
         return self._made(position) if self._sorted is None else self._sorted[position]
 
+    @property
+    def tell_all(self) -> bool:
+        """True when no interval is left untold."""
+        total, count = self._line.count, self.count
+        if count is None:
+            return self._first <= 0 and self._f <= self._n
+        if total is None or not count:
+            return False
+        return (
+            self._first <= 0 and (count == 1 or self._f <= self._n) and self._reach(count - 1)[1] == total - 1
+        )
+
     def due_by(self, moment: datetime) -> int:
         """Give how many windows are due at `moment` or before."""
         return first_where(lambda position: (self.at(position).due or NEVER) > moment, self.count)
 
     def _made(self, k: int) -> Window:
-        first = self._first + k * self._f
-        last = first + self._n - 1
-        first = max(first, 0)  # a window that would begin before the event tells what there is of it
-        if self._line.count is not None:
-            last = min(last, self._line.count - 1)
+        first, last = self._reach(k)
         if self._at_end:
-            if self._line.ordered:
-                slot = self._line.at(last)
-                return Window(first, last, slot.end if slot else None)
-            ends = [slot.end for slot in map(self._line.at, range(first, last + 1)) if slot is not None]
-            known = [end for end in ends if end is not None]
-            return Window(first, last, max(known) if known and len(known) == len(ends) else None)
+            slot = self._line.at(last)
+            return Window(first, last, slot.end if slot else None)
         starts = (self._line.at(index) for index in range(first, last + 1))
         slot = next((slot for slot in starts if slot is not None), None)
         return Window(first, last, slot.start if slot else None)
+
+    def _reach(self, k: int) -> tuple[int, int]:
+        """Give the first and the last interval of a window."""
+        first = self._first + k * self._f
+        last = first + self._n - 1
+        if self._line.count is not None:
+            last = min(last, self._line.count - 1)
+        return max(first, 0), last  # one that would begin before the event tells what there is of it
+
+    def _ending(self) -> list[Window]:
+        """Give windows over intervals in any order: each is due when the last of its intervals has ended."""
+        slots = list(self._line)
+        ends = [None if slot is None else slot.end or NEVER for slot in slots]
+        windows = []
+        # Those that no later interval of the window outlasts, latest first; each goes in and out once.
+        latest: deque[tuple[int, datetime]] = deque()
+        reached = 0
+        for k in range(self.count or 0):
+            first, last = self._reach(k)
+            for index in range(reached, last + 1):
+                end = ends[index]
+                if end is not None:
+                    while latest and latest[-1][1] <= end:
+                        latest.pop()
+                    latest.append((index, end))
+            reached = max(reached, last + 1)
+            while latest and latest[0][0] < first:
+                latest.popleft()
+            due = latest[0][1] if latest else NEVER
+            windows.append(Window(first, last, None if due == NEVER else due))
+        return windows
