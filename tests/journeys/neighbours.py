@@ -107,6 +107,9 @@ class Counter:
         """Count until cancelled."""
         self._client.loop_start()
         try:
+            # What is published before there is a connection, paho sends out of order.
+            while not self._client.is_connected():  # noqa: ASYNC110 - paho has no event for this loop
+                await asyncio.sleep(EACH_S)
             while True:
                 ms = round(datetime.now(UTC).timestamp() * 1000)
                 number = self._client.publish(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,24 +36,19 @@ def doctor(
     status 1 when something failed.
     """
     import asyncio
-    import logging
 
     from venclient.checkup import summed
     from venclient.doctor import DEVICES_WITHIN_S, examine
 
-    # What matters of it is in the lines below.
-    logging.getLogger().addHandler(logging.NullHandler())
-    logging.getLogger("venclient").setLevel(logging.CRITICAL)
-    for noisy in ("pymodbus", "paho", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    found = asyncio.run(
-        examine(
-            config,
-            vtn=vtn,
-            within_s=timeout_s,
-            devices_within_s=max(DEVICES_WITHIN_S, timeout_s + 5),
+    with _quiet("venclient", "pymodbus", "paho", "asyncio"):
+        found = asyncio.run(
+            examine(
+                config,
+                vtn=vtn,
+                within_s=timeout_s,
+                devices_within_s=max(DEVICES_WITHIN_S, timeout_s + 5),
+            )
         )
-    )
     failed = sum(one.state == "fail" for one in found)
     if as_json:
         import msgspec
@@ -66,6 +63,22 @@ def doctor(
         typer.echo(f"{len(found)} checks: {failed} failed, {warned} to look at")
     if failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Keep what is logged while the checks run to ourselves: what matters of it is in their lines."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _show(found: list[Finding]) -> None:
