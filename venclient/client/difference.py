@@ -94,6 +94,8 @@ def difference(
             update.append(Update(want, there, drifts, (*want.attributes, *others)))
         else:
             adopt.append(there)
+    # A VTN lists as it likes; people compare one day's list with the next.
+    extra.sort(key=lambda one: (one.resource_name, one.id or ""))
     return Difference(tuple(create), tuple(update), tuple(adopt), tuple(extra))
 
 
