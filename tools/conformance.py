@@ -97,6 +97,8 @@ def gaps() -> list[str]:
     for number, row in rows().items():
         if not row.get("later") and not tests_of(number, tests):
             said.append(f"row {number}: no test carries its number")
+        if row.get("later") and tests_of(number, tests):
+            said.append(f"row {number}: waits for {row['later']}, and yet a test carries its number")
         if row.get("openleadr") and not any("tests/interop/" in one for one in tests_of(number, tests)):
             said.append(f"row {number}: no test against OpenLEADR carries its number")
     for clause in clauses():

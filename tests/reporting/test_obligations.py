@@ -356,7 +356,7 @@ def test_time_zones_do_not_matter_to_names() -> None:
     assert here[0].due.tzinfo == UTC
 
 
-def test_row_42_intervals_at_the_same_time_are_told_apart_by_name() -> None:
+def test_intervals_at_the_same_time_are_told_apart_by_name() -> None:
     """Where intervals overlap, windows over the same time are reports of their own."""
     hour = {"start": "2026-01-01T00:00:00Z", "duration": "PT1H"}
     twice: list[dict[str, Any]] = [{"id": n, "intervalPeriod": hour, "payloads": []} for n in (0, 1)]
