@@ -26,7 +26,7 @@ from venclient.connectors import open_reader
 from venclient.connectors.base import Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.poller import Poller, spread_phase
-from venclient.errors import ConfigError, VenError
+from venclient.errors import VenError
 from venclient.intake import Intake
 from venclient.model.reading import Measure
 from venclient.model.reporting import ReportingStatus
@@ -36,6 +36,7 @@ from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
+from venclient.registrar import enabled_resources, registry_of
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import is_url, shown
 from venclient.settings import Settings, resolve_secret
@@ -63,17 +64,9 @@ class Gateway:
         self._pollers: dict[str, Poller] = {}
         self._links: list[VtnLink] = []
 
-        database = settings.place("registry.database")
-        if not is_url(database) and not Path(database).is_file():
-            raise ConfigError(
-                "no such database",
-                subject=f"registry.database = {database!r}",
-                hint="make one with `ven import FILE.csv --db PATH`",
-            )
+        self._database, self._key_file = registry_of(settings)
         # Relative names of meter files start here.
-        self._folder = settings.folder if is_url(database) else Path(database).parent
-        self._database = database
-        self._key_file = settings.path("registry.key_file") if settings["registry.key_file"] else None
+        self._folder = settings.folder if is_url(self._database) else Path(self._database).parent
         sides = {"": settings, **settings.others}
         # What cannot work is told before any file is opened.
         accounts = {name: checked_account(own, name) for name, own in sides.items()}
@@ -128,15 +121,11 @@ class Gateway:
         served: dict[str, dict[str, Resource]] = {}
         with ResourceDatabase(self._database, key_file=self._key_file) as registry:
             for name, own in sides.items():
-                wanted = own["ven.resources"]
-                served[name] = {
-                    resource.resourceID: resource
-                    for resource in registry.get_resources(ven=wanted)
-                    if resource.enabled is not False
-                }
+                served[name] = enabled_resources(registry, own)
                 for reject in registry.rejects:
                     self._notes.add(f"{reject.place}: {reject.reason}")
                 if not served[name]:
+                    wanted = own["ven.resources"]
                     with_ven = f" with ven = {wanted!r}" if wanted else ""
                     of_vtn = f"VTN {name}: " if name else ""
                     nothing = (

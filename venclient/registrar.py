@@ -74,8 +74,8 @@ def side_of(settings: Settings, name: str | None) -> Settings:
     return settings.others[name]
 
 
-def served_resources(settings: Settings) -> Served:
-    """Give the enabled resources that the VTN of these settings hears of, as a gateway would."""
+def registry_of(settings: Settings) -> tuple[str, Path | None]:
+    """Give the registry's file or URL, and its key file where one is set; ConfigError when there is none."""
     database = settings.place("registry.database")
     if not is_url(database) and not Path(database).is_file():
         raise ConfigError(
@@ -83,10 +83,20 @@ def served_resources(settings: Settings) -> Served:
             subject=f"registry.database = {database!r}",
             hint="make one with `ven import FILE.csv --db PATH`",
         )
-    key_file = settings.path("registry.key_file") if settings["registry.key_file"] else None
+    return database, settings.path("registry.key_file") if settings["registry.key_file"] else None
+
+
+def enabled_resources(registry: ResourceDatabase, settings: Settings) -> dict[str, Resource]:
+    """Give the resources that the VTN of these settings hears of, by id; `registry.rejects` has the rest."""
+    found = registry.get_resources(ven=settings["ven.resources"])
+    return {one.resourceID: one for one in found if one.enabled is not False}
+
+
+def served_resources(settings: Settings) -> Served:
+    """Give the enabled resources that the VTN of these settings hears of, as a gateway would."""
+    database, key_file = registry_of(settings)
     with ResourceDatabase(database, key_file=key_file) as registry:
-        found = registry.get_resources(ven=settings["ven.resources"])
-        resources = {one.resourceID: one for one in found if one.enabled is not False}
+        resources = enabled_resources(registry, settings)
         problems = tuple(f"{reject.place}: {reject.reason}" for reject in registry.rejects)
     return Served(resources, resource_names(tuple(resources.values())), problems)
 

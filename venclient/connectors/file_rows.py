@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from venclient.connectors.file_options import NOTHING, TIME_NAMES, FileOptions, FileValue
-from venclient.connectors.payload import ABSENT, Terms, find, json_of, number_of, parse_path, sample
+from venclient.connectors.payload import ABSENT, Terms, find, json_of, number_of, parse_path, samples
 from venclient.connectors.timestamps import Instants, time_reader
 from venclient.connectors.units import Scaling, scaling_for
 from venclient.model.reading import POWER_KW, QUANTITIES, Quality
@@ -141,15 +141,7 @@ class JsonRows:
         if not times:
             raise ValueError("there is no time in this line; say where it is with time.path")
         instants = self._read_time(times[0])
-        values: list[tuple[str, float]] = []
-        reasons: list[str] = []
-        for quantity, terms, scaling in self._values:
-            try:
-                number = sample(document, terms)
-                if number is not None:
-                    values.append((quantity, scaling.apply(number)))
-            except ValueError as error:
-                reasons.append(f"{quantity}: {error}")
+        values, reasons = samples(document, self._values)
         return Row(values, instants, reasons)
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from venclient.connectors.timestamps import nearest, time_mistakes, time_reader
-from venclient.connectors.units import scaling_for, value_mistakes
+from venclient.connectors.units import Scaling, scaling_for, value_mistakes
 from venclient.model.reading import POWER_KW
 
 #: Longer payloads are no meter's.
@@ -157,6 +157,22 @@ def find(document: object, path: Path) -> object:
     return document
 
 
+def samples(
+    document: object, wanted: Iterable[tuple[str, Terms, Scaling]]
+) -> tuple[list[tuple[str, float]], list[str]]:
+    """Give the quantities that a document tells, and a reason for each that is no number."""
+    values: list[tuple[str, float]] = []
+    reasons: list[str] = []
+    for quantity, terms, scaling in wanted:
+        try:
+            number = sample(document, terms)
+            if number is not None:
+                values.append((quantity, scaling.apply(number)))
+        except ValueError as error:
+            reasons.append(f"{quantity}: {error}")
+    return values, reasons
+
+
 def sample(document: object, terms: Terms) -> float | None:
     """Give the sum that `terms` name, None where a part of it is null, empty or absent.
 
@@ -245,15 +261,7 @@ class PayloadDecoder:
             time = self._time_of(document, arrival)
         except ValueError as error:
             return Decoded(reasons=(str(error),))
-        values: list[tuple[str, float]] = []
-        reasons: list[str] = []
-        for quantity, terms, scaling in self._values:
-            try:
-                number = sample(document, terms)
-                if number is not None:
-                    values.append((quantity, scaling.apply(number)))
-            except ValueError as error:
-                reasons.append(f"{quantity}: {error}")
+        values, reasons = samples(document, self._values)
         return Decoded(tuple(values), time, tuple(reasons))
 
     def _time_of(self, document: object, arrival: datetime) -> datetime | None:

@@ -127,6 +127,16 @@ def encode_connection(connection: Connection, seal: Seal | None = None) -> tuple
     )
 
 
+def unstorable(resource: Resource, problems: Sequence[str]) -> InvalidRecord:
+    """Give the error that tells all that is wrong with a resource."""
+    return InvalidRecord(
+        "; ".join(problems),
+        subject=f"resource {resource.resourceID!r}",
+        hint="correct it and store it again; nothing was changed",
+        problems=tuple(problems),
+    )
+
+
 def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
     """Give the values of RESOURCE_COLUMNS; InvalidRecord lists everything that cannot be stored.
 
@@ -134,12 +144,7 @@ def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
     """
     problems = _problems(resource)
     if problems:
-        raise InvalidRecord(
-            "; ".join(problems),
-            subject=f"resource {resource.resourceID!r}",
-            hint="correct it and store it again; nothing was changed",
-            problems=tuple(problems),
-        )
+        raise unstorable(resource, problems)
     try:
         capacities, location = _encode(resource.capacities).decode(), _encode(resource.location).decode()
     except (TypeError, ValueError, RecursionError):  # which of them it is

@@ -35,7 +35,7 @@ from venclient.errors import InvalidRecord
 from venclient.model.reporting import reporting_problems, reporting_warnings
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.meterpoint import gs1_doubt
-from venclient.registry.rows import type_name
+from venclient.registry.rows import type_name, unstorable
 
 #: Gives what the connector of a resource's connection says of its options, one sentence for each mistake.
 #: A control connection is asked about as a resource's connection too.
@@ -114,12 +114,7 @@ def refuse_mistakes(
         known = set(check_resource(before, check_options).problems)
         problems = [one for one in problems if one not in known]
     if problems:
-        raise InvalidRecord(
-            "; ".join(problems),
-            subject=f"resource {resource.resourceID!r}",
-            hint="correct it and store it again; nothing was changed",
-            problems=tuple(problems),
-        )
+        raise unstorable(resource, problems)
 
 
 def refuse_connection_mistakes(

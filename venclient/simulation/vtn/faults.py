@@ -7,7 +7,7 @@ TCP connection without an answer: `before` the request is acted on, or `after` i
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -121,7 +121,10 @@ class FaultyApp:
                 await self._app(scope, receive, _swallow)
             await _cut(scope, receive)
         elif fault.status is not None:
-            await _answer(fault.status, fault.retry_after_s, send)
+            later = fault.retry_after_s
+            more = () if later is None else ((b"retry-after", str(later).encode()),)
+            said = problem(fault.status, "a fault was asked for")
+            await answer(send, fault.status, said, more_headers=more)
         else:
             await self._app(scope, receive, send)
 
@@ -140,10 +143,15 @@ async def _cut(scope: Scope, receive: Receive) -> None:
         pass
 
 
-async def _answer(status: int, retry_after_s: int | None, send: Send) -> None:
-    body = msgspec.json.encode(problem(status, "a fault was asked for"))
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if retry_after_s is not None:
-        headers.append((b"retry-after", str(retry_after_s).encode()))
+async def answer(
+    send: Send, status: int, content: object, *, more_headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer an ASGI request with JSON."""
+    body = msgspec.json.encode(content)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *more_headers,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from venclient.simulation.vtn.faults import App, Message, Receive, Scope, Send
+from venclient.simulation.vtn.faults import App, Message, Receive, Scope, Send, answer
 from venclient.simulation.vtn.problems import problem
 from venclient.simulation.vtn.service import Service
 
@@ -52,7 +52,7 @@ class OldFace:
             return
         path = str(scope["path"]).removeprefix(self._base_path)
         if _UNKNOWN.fullmatch(path):
-            await _answer(send, 404, problem(404, f"OpenADR 3.0.1 has no {path}"))
+            await answer(send, 404, problem(404, f"OpenADR 3.0.1 has no {path}"))
             return
         query = _query(bytes(scope.get("query_string", b"")))
         nested = _NESTED.fullmatch(path)
@@ -71,7 +71,7 @@ class OldFace:
             try:
                 content = self._request(path.strip("/").split("/")[0], msgspec.json.decode(body), nested)
             except (msgspec.MsgspecError, AttributeError, TypeError, KeyError, ValueError) as error:
-                await _answer(send, 400, problem(400, f"is no request of OpenADR 3.0.1: {error}"))
+                await answer(send, 400, problem(400, f"is no request of OpenADR 3.0.1: {error}"))
                 return
             body = msgspec.json.encode(content)
         inner["headers"] = [
@@ -231,10 +231,3 @@ def _replay(body: bytes, then: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
-
-
-async def _answer(send: Send, status: int, content: object) -> None:
-    body = msgspec.json.encode(content)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
