@@ -19,15 +19,21 @@
         ├── AuthRefused           token refused, or scope missing
         └── VtnProblem            the VTN's own problem document, kept whole
 
-Each says who it is about (`subject`), what happened, and what to do (`hint`). `transient` decides
-whether a caller may try again; nothing in the code matches on message text.
+Each says who it is about (`subject`), what happened, and what to do (`hint`). `code` is the stable code of its
+message (`venclient.messages`). `transient` decides whether a caller may try again; nothing in the code matches
+on message text.
 """
 
 from __future__ import annotations
 
+from venclient.messages import Text, code_of
+
 
 class VenError(Exception):
-    """Base of all errors. `str()` gives "subject: what happened; what to do" on one line."""
+    """Base of all errors. `str()` returns "subject: what happened; what to do [code]" on one line.
+
+    `what` is a message of the catalogue (`venclient.messages`), whose hint is used unless `hint` is given.
+    """
 
     transient: bool = False
 
@@ -37,13 +43,23 @@ class VenError(Exception):
         super().__init__(what)
         self.what = what
         self.subject = subject
-        self.hint = hint
+        self.hint = hint or (what.hint if isinstance(what, Text) else "")
         if transient is not None:
             self.transient = transient
 
-    def __str__(self) -> str:
-        text = f"{self.subject}: {self.what}" if self.subject else self.what
+    @property
+    def code(self) -> str:
+        """The code of the message, such as VEN-REG-014; empty for an error raised with plain text."""
+        return code_of(self.what)
+
+    @property
+    def text(self) -> str:
+        """The error without its code: "subject: what happened; what to do"."""
+        text = f"{self.subject}: {self.what}" if self.subject else str(self.what)
         return f"{text}; {self.hint}" if self.hint else text
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.code}]" if self.code else self.text
 
 
 class ConfigError(VenError):

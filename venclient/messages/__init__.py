@@ -1,0 +1,156 @@
+"""Every message that a user can see: a stable code, a template, and the parameters that fill it.
+
+Each area has a module with its messages (`registry.py` has VEN-REG-..., `importing.py` VEN-IMP-...). Calling a
+message with its parameters returns a `Text`: a `str` that still knows its code, parameters and hint, so it
+can be raised, logged, listed and stored like any other string.
+
+    PORT = error("VEN-REG-014", "invalid port {port}: must be 1 to 65535", hint="correct the port")
+    raise InvalidRecord(PORT(port=99999), subject="Hotel Nord")
+    log.warning(PORT(port=99999))
+
+A template writes `{name}` for a parameter, `{name!r}` for its repr, `{names}` for a list (joined with commas)
+and `{count:site|sites}` for a number with its noun. Codes never change their meaning and are never used again.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from venclient.messages.printable import printable
+
+
+class Level(StrEnum):
+    """How serious a message is; logs and the CLI show the code of warnings and errors."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Text(str):
+    """A message with its parameters filled in: a `str` that keeps `code`, `params` and `hint`."""
+
+    __slots__ = ("message", "params")
+    message: Message
+    params: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, message: Message, params: Mapping[str, Any]) -> Text:
+        """Return the text of `message` with `params` filled in."""
+        text = cls(_FORMATTER.vformat(message.template, (), params))
+        text.message = message
+        text.params = params
+        return text
+
+    @property
+    def code(self) -> str:
+        """The stable code of the message, such as VEN-REG-014."""
+        return self.message.code
+
+    @property
+    def level(self) -> Level:
+        """How serious the message is."""
+        return self.message.level
+
+    @property
+    def hint(self) -> str:
+        """What to do next, with the same parameters filled in; empty when the message has no hint."""
+        return _FORMATTER.vformat(self.message.hint, (), self.params)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Text.of, (self.message, dict(self.params))
+
+
+@dataclass(frozen=True)
+class Message:
+    """One entry of the catalogue. Call it with the parameters of its template to get a `Text`."""
+
+    code: str
+    template: str
+    hint: str = ""
+    level: Level = Level.ERROR
+
+    def __call__(self, **params: Any) -> Text:
+        """Return the message with `params` filled in; KeyError when a parameter of the template is missing."""
+        return Text.of(self, params)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters that the template and the hint use."""
+        return frozenset(
+            _root(field)
+            for part in (self.template, self.hint)
+            for _, field, _, _ in _FORMATTER.parse(part)
+            if field
+        )
+
+
+def error(code: str, template: str, *, hint: str = "") -> Message:
+    """Return a message about something that could not be done."""
+    return Message(code, template, hint, Level.ERROR)
+
+
+def warning(code: str, template: str, *, hint: str = "") -> Message:
+    """Return a message about something that was done, but may not be what was meant."""
+    return Message(code, template, hint, Level.WARNING)
+
+
+def info(code: str, template: str, *, hint: str = "") -> Message:
+    """Return a message about something that went as intended."""
+    return Message(code, template, hint, Level.INFO)
+
+
+def code_of(text: object) -> str:
+    """Return the code of a `Text` or of an error that carries one, else an empty string."""
+    code = getattr(text, "code", "")
+    return code if isinstance(code, str) else ""
+
+
+def text_of(failure: BaseException) -> str:
+    """Return the message of an exception as a `Text` where it was raised with one, else its `str()`."""
+    if failure.args and isinstance(failure.args[0], Text):
+        return failure.args[0]
+    return str(failure)
+
+
+def with_code(text: str) -> str:
+    """Return `text` as people see it: a warning or error ends with its code in brackets."""
+    if isinstance(text, Text) and text.level is not Level.INFO:
+        return f"{text} [{text.code}]"
+    return str(text)
+
+
+class _Formatter(string.Formatter):
+    """Fills templates: lists are joined, numbers get their noun, foreign text becomes printable."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        value = kwargs[key] if isinstance(key, str) else args[key]
+        return _plain(value)
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        if "|" in format_spec:
+            one, many = format_spec.split("|")
+            return f"{value:,} {one if value == 1 else many}"
+        return printable(super().format_field(value, format_spec))
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter as a template shows it; an error inside another message shows no code."""
+    if isinstance(value, BaseException):
+        return getattr(value, "text", None) or text_of(value) or type(value).__name__
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return ", ".join(str(_plain(item)) for item in items)
+    return value
+
+
+def _root(field: str) -> str:
+    """Return the parameter of a template field such as "error.title" or "names[0]"."""
+    return field.partition(".")[0].partition("[")[0]
+
+
+_FORMATTER = _Formatter()

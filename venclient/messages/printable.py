@@ -1,0 +1,35 @@
+"""Foreign text made safe to show: no control characters, no invisible direction changes, bounded."""
+
+from __future__ import annotations
+
+import unicodedata
+
+#: Characters of one foreign value (a name, a payload, a problem text) that a message, log or status shows.
+FOREIGN_LIMIT = 200
+#: Characters of anything that a message shows, lists of our own names included.
+LIMIT = 2_000
+#: Unicode categories that no terminal or log should get: control, format, surrogate, private, line ends.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+def printable(text: str, limit: int = LIMIT) -> str:
+    r"""Return `text` with unsafe characters escaped (\n, \x1b, \u202e) and cut after `limit` characters."""
+    cut = len(text) > limit
+    if cut:
+        text = text[: limit - 1]
+    if not text.isprintable():
+        text = "".join(char if _is_safe(char) else _escaped(char) for char in text)
+    return text + "…" if cut else text
+
+
+def foreign(value: object) -> str:
+    """Return a value from outside (VTN, file, device, registry row) as bounded, printable text."""
+    return printable(value if isinstance(value, str) else repr(value), FOREIGN_LIMIT)
+
+
+def _is_safe(char: str) -> bool:
+    return char.isprintable() or unicodedata.category(char) not in _UNSAFE
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
