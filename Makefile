@@ -2,7 +2,7 @@
 
 VENV := .venv/bin
 
-.PHONY: help demo test unit interop conformance check fix bench docs lock wheel clean
+.PHONY: help demo test unit interop conformance proof check fix bench docs lock wheel clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,11 @@ interop:  ## Against the OpenLEADR VTN, which is built the first time (a quarter
 	@tools/peers.sh
 	@$(VENV)/python tools/openleadr.py
 	@VEN_RECORD=.conformance/openleadr.json $(VENV)/python -m pytest tests/interop -m interop -n 4 -q
+
+proof:  ## The full counts (hours; can be interrupted and run again), written to docs/proofs.md
+	@tools/bootstrap.sh dev
+	@tools/peers.sh
+	@$(VENV)/python tools/proof.py
 
 conformance:  ## Write docs/conformance.md from what `make test` and `make interop` came to
 	@tools/bootstrap.sh dev
@@ -64,4 +69,4 @@ wheel:  ## Build the wheel into dist/
 	@$(VENV)/python -m build --wheel --no-isolation
 
 clean:  ## Remove what the commands above made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .proof dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,5 +18,5 @@ def wait_until(holds: Callable[[], Any], what: str | Callable[[], str]) -> Any:
     while time.monotonic() < deadline:
         if found := holds():
             return found
-        time.sleep(0.01)  # another process is at work: there is no clock of ours to turn
+        time.sleep(0.01)  # another process is at work, which no manual clock drives
     pytest.fail(f"not in {GUARD_S:g} s: {what if isinstance(what, str) else what()}")

@@ -63,7 +63,7 @@ def test_an_assertion_of_time_is_found(lint: Any, source: str) -> None:
 
 @pytest.mark.parametrize("source", COUNTED)
 def test_what_does_not_depend_on_speed_is_allowed(lint: Any, source: str) -> None:
-    """Counted work, clocks of our own, causal order and guards against hanging are no findings."""
+    """The lint accepts counted work, manual clocks, causal order and guards against hanging."""
     assert lint.check(source) == []
 
 

@@ -1,4 +1,4 @@
-"""What the tests count work with tells linear work from quadratic work."""
+"""The helpers that count work distinguish linear from quadratic work."""
 
 from __future__ import annotations
 
