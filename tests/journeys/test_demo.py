@@ -100,7 +100,7 @@ def test_ctrl_c_ends_the_demo_and_all_it_started_within_two_seconds(config: Path
 
 
 async def test_without_mosquitto_the_broker_in_the_process_serves(tmp_path: Path) -> None:
-    """Where Debian's broker is not installed, amqtt takes and passes on messages."""
+    """Where Debian's broker is not installed, the demo's own broker passes messages on."""
     broker = Broker(tmp_path)
     await broker.start(prefer_mosquitto=False)
     loop = asyncio.get_running_loop()
@@ -129,4 +129,4 @@ async def test_without_mosquitto_the_broker_in_the_process_serves(tmp_path: Path
         client.loop_stop()
         await broker.stop()
 
-    assert (broker.kind, payload) == ("amqtt", b"5000.0")
+    assert (broker.kind, payload) == ("built-in MQTT broker", b"5000.0")
