@@ -71,7 +71,6 @@ def vtn(
     if context.invoked_subcommand is not None:
         return
     from venclient.errors import ConfigError
-
     from venclient.simulation.vtn import LocalVtn
     from venclient.simulation.vtn.push import Push
 

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from venclient.errors import ConnectFailed
+from venclient.messages import simulation as sim
 from venclient.simulation.mqtt_broker import MiniBroker
 
 START_WITHIN_S = 10.0
@@ -70,9 +71,7 @@ class Broker:
                 writer.close()
                 await writer.wait_closed()
                 return
-        raise ConnectFailed(
-            "mosquitto does not start", subject=f"127.0.0.1:{self.port}", hint=f"try: {program} -c {config}"
-        )
+        raise ConnectFailed(sim.MOSQUITTO_FAILED(port=self.port, command=f"{program} -c {config}"))
 
     async def stop(self) -> None:
         """End the broker; safe to call twice."""
