@@ -16,6 +16,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.waiting import wait_until
 from venclient.clock import SystemClock
+from venclient.model.resource import ActorType, Connection, ConnectionType
+from venclient.registry.database import ResourceDatabase
+from venclient.registry.samples import generate_resources
 from venclient.simulation.broker import Broker
 from venclient.simulation.loads import Load
 from venclient.simulation.mqtt_devices import MqttPublisher, plain_meter
@@ -61,6 +64,26 @@ def test_the_demo_ends_with_all_checks_held(config: Path, tmp_path: Path) -> Non
     }
 
 
+def test_the_demo_leaves_an_edited_registry_alone(config: Path, tmp_path: Path) -> None:
+    """Started where config/resources.db was edited by its user, it changes no byte there and adds no file."""
+    with generate_resources(config) as registry:
+        chosen = registry.get_resources(ven="Herning")[0]
+        connection = Connection(ConnectionType.MODBUSTCP, ActorType.READER, "10.1.2.3", 5020)
+        registry.update_resource(chosen.resourceID, resourceName="Renamed", connection=connection)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    for more in ([], ["--config-folder", str(config)]):
+        command = [sys.executable, "-m", "venclient", "demo", "--intervals", "1", *more]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with ResourceDatabase(str(config / "resources.db")) as registry:
+        stored = registry.get_resource(chosen.resourceID)
+    assert stored is not None
+    assert stored.resourceName == "Renamed"
+
+
 def test_ctrl_c_ends_the_demo_and_all_it_started(config: Path, tmp_path: Path) -> None:
     """Interrupted in the middle, it ends, and neither broker nor gateway is left behind."""
     site = tmp_path / "site"
@@ -98,7 +121,7 @@ def test_ctrl_c_ends_the_demo_and_all_it_started(config: Path, tmp_path: Path) -
 
 
 async def test_without_mosquitto_the_broker_in_the_process_serves(tmp_path: Path) -> None:
-    """Where Debian's broker is not installed, amqtt takes and passes on messages."""
+    """Where Debian's broker is not installed, the demo's own broker passes messages on."""
     broker = Broker(tmp_path)
     await broker.start(prefer_mosquitto=False)
     loop = asyncio.get_running_loop()
@@ -127,4 +150,4 @@ async def test_without_mosquitto_the_broker_in_the_process_serves(tmp_path: Path
         client.loop_stop()
         await broker.stop()
 
-    assert (broker.kind, payload) == ("amqtt", b"5000.0")
+    assert (broker.kind, payload) == ("built-in MQTT broker", b"5000.0")
