@@ -16,7 +16,7 @@ from tests.peers import mosquitto, pick_port
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
-    """Give the port of a mosquitto that the VTN publishes to."""
+    """Return the port of a mosquitto that the VTN publishes to."""
     port = pick_port()
     with mosquitto(tmp_path / "broker", port):
         yield port
@@ -24,7 +24,7 @@ def broker(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture
 def vtn(request: pytest.FixtureRequest, postgres: Database) -> Iterator[OpenLeadr]:
-    """Give a VTN, which notifies by MQTT where the test has a broker."""
+    """Return a VTN, which notifies by MQTT where the test has a broker."""
     login = {}
     if "broker" in request.fixturenames:
         port = request.getfixturevalue("broker")
@@ -36,7 +36,7 @@ def vtn(request: pytest.FixtureRequest, postgres: Database) -> Iterator[OpenLead
 
 @pytest.fixture
 async def gateway(tmp_path: Path, site: Site, vtn: OpenLeadr, business: Business) -> AsyncIterator[Gateway]:
-    """Give a gateway that asks the VTN every five minutes only."""
+    """Return a gateway that asks the VTN every five minutes only."""
     made = Gateway(tmp_path, vtn.url)
     # What is known before the deadline of `knows` was told by the VTN: the next poll comes after it.
     assert LIMIT_S < 300
@@ -52,7 +52,7 @@ async def told_by(gateway: Gateway, way: str) -> None:
 
 
 def later(business: Business) -> Object:
-    """Give an event of tomorrow, of a program of its own."""
+    """Return an event of tomorrow, of a program of its own."""
     return business.add_event(
         business.add_program(), intervalPeriod=period(soon(86_400), 2), intervals=intervals(1)
     )
@@ -120,7 +120,7 @@ async def test_the_websocket_stays_up_though_the_vtn_answers_no_ping(
     later(business)
 
     await gateway.knows(1)
-    assert gateway.log.count("told by WebSocket") == 1
+    assert gateway.log.count("receiving notifications by WebSocket") == 1
 
 
 async def test_the_websocket_is_subscribed_to_once_however_often_it_starts(

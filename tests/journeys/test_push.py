@@ -9,6 +9,7 @@ import pytest
 
 from tests.journeys.conftest import SECRET, GatewayProcess, ask_for_usage, told, until
 from tests.peers import mosquitto, pick_port
+from venclient.messages.client import PUSHED
 from venclient.simulation.site import VirtualSite
 from venclient.simulation.vtn import LocalVtn
 from venclient.simulation.vtn.push import Push
@@ -36,7 +37,8 @@ async def test_row_65_an_event_is_received_between_two_polls_and_reported_on(
         async with LocalVtn(clients=clients, push=offer) as vtn:
             gateway.write(vtn.url, poll_s=str(POLL_S), push_poll_s=str(POLL_S))
             await gateway.start()
-            await until(lambda: (s := gateway.status) and s["vtn"]["push"] == "told by MQTT", "told by MQTT")
+            by_mqtt = str(PUSHED(kind="MQTT"))
+            await until(lambda: (s := gateway.status) and s["vtn"]["push"] == by_mqtt, by_mqtt)
             await until(lambda: gateway.status["ven"]["registered"] == 5, "registered")
 
             program_id = vtn.add_program({"programName": "push"})["id"]
