@@ -71,14 +71,13 @@ def vtn(
     if context.invoked_subcommand is not None:
         return
     from venclient.errors import ConfigError
+    from venclient.installation import install_hint
 
     try:
         from venclient.simulation.vtn import LocalVtn
         from venclient.simulation.vtn.push import Push
     except ImportError as error:
-        raise ConfigError(
-            f"the local VTN needs {error.name}", hint="pip install 'venclient[simulation]'"
-        ) from None
+        raise ConfigError(f"the local VTN needs {error.name}", hint=install_hint("simulation")) from None
 
     if version not in ("3.1", "3.0.1"):
         raise ConfigError(f"{version!r} is not spoken", subject="--openadr", hint="use 3.1 or 3.0.1")
