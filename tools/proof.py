@@ -69,7 +69,7 @@ def proofs() -> list[Proof]:
 
 @contextlib.contextmanager
 def busy_loops(count: int) -> Iterator[None]:
-    """Keep that many loops running beside the block."""
+    """Keep `count` loops running beside the block."""
     loop = ["timeout", str(BUSY_AT_MOST_S), "sh", "-c", "while :; do :; done"]
     running = [subprocess.Popen(loop) for _ in range(count)]
     try:
@@ -129,8 +129,8 @@ def page(state: Mapping[str, Mapping[str, Any]]) -> str:
     return (
         "# Proofs\n\n"
         "`make proof` runs what takes too long for each change: every property with 50 times its examples,\n"
-        "tests that kill a process with 10 times the kills, and the whole suite twice beside three busy\n"
-        "loops. It can be interrupted: what passed for a commit is not run again. It writes this page: a row for\n"
+        "tests that kill a process with 10 times the kills, and the whole suite twice beside three busy loops.\n"
+        "It can be interrupted: what passed for a commit is not run again. It writes this page: a row for\n"
         "each proof, with the last commit it ran for (`+`: with changes that were not committed).\n\n"
         "| proof | count | outcome | tests | time | commit | date |\n|---|---|---|---|---|---|---|\n"
         + "\n".join(rows)

@@ -89,7 +89,7 @@ def test_each_reason_in_the_suite_is_listed(root: Path) -> None:
 
 
 def words_of(node: ast.expr) -> str:
-    """Return a literal text, with "x" for what is filled in; empty where it is no literal."""
+    """Return a literal text, with "x" for what is filled in; empty for anything else."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     parts = node.values if isinstance(node, ast.JoinedStr) else []

@@ -34,7 +34,7 @@ def answers(ran: list[str], outcome: str = "passed") -> Any:
 
 
 def test_what_passed_for_a_commit_is_not_run_again(proof: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run does only what the first did not; another commit, or a change, starts anew."""
+    """A second run does only what the first did not; another commit, or a change, starts again."""
     ran: list[str] = []
     monkeypatch.setattr(proof, "run", answers(ran))
     counts = []
