@@ -20,7 +20,7 @@ from venclient.installation import install_arguments, install_hint, pip_install,
 ROOT = Path(__file__).parent.parent
 
 #: Files that explain why the command is not used.
-_EXPLAIN = ("installation.py", "CHANGELOG.md")
+_EXPLAIN = ("installation.py", "CHANGELOG.md", "0016-starlette-and-the-demo-s-broker.md")
 
 
 class _Recorded:
