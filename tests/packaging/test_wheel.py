@@ -76,7 +76,7 @@ def test_the_wheel_alone_gives_the_command_and_passes_the_contract(
             [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(tmp_path), "six"],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=240,
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         missing("no package index can be reached, so an empty environment cannot be filled")
