@@ -83,10 +83,10 @@ def mosquitto(folder: Path, port: int, *lines: str) -> Iterator[subprocess.Popen
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(5)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(5)
+                process.wait(60)
 
 
 def find_postgresql() -> Path:
@@ -157,8 +157,8 @@ def postgresql(folder: Path, programs: Path | None = None) -> Iterator[str]:
         with (folder / "postgresql.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         try:
-            wait_for_port(port, within_s=30)
-            _wait_until([programs / "pg_isready", "-q", "-h", place, "-p", str(port)], within_s=30)
+            wait_for_port(port, within_s=180)
+            _wait_until([programs / "pg_isready", "-q", "-h", place, "-p", str(port)], within_s=180)
             yield f"postgresql://postgres@/postgres?host={quote(short, safe='')}&port={port}"
         finally:
             # Told through pg_ctl, since runuser does not hand signals on; "fast" waits for no client.
@@ -176,10 +176,10 @@ def postgresql(folder: Path, programs: Path | None = None) -> Iterator[str]:
             ]
             subprocess.run(stop, cwd="/", capture_output=True, check=False)
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(5)
+                process.wait(60)
 
 
 @contextmanager
@@ -198,10 +198,10 @@ def _server(
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(5)
+            process.wait(60)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def serving(port: int, units: dict[int, Behaviour], other: Behaviour = silent) -
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert started.wait(5)
+    assert started.wait(60)
     try:
         yield
     finally:

@@ -185,7 +185,7 @@ async def test_row_66_after_a_lost_connection_everything_is_read_anew(tmp_path: 
             ven.woken.clear()
             post_event(vtn)
             with mosquitto(tmp_path, port):
-                await ven.notified(within_s=30)
+                await ven.notified(within_s=180)
                 assert ven.push.state == messages.PUSHED(kind="MQTT")
 
 
@@ -260,7 +260,7 @@ async def test_a_websocket_wakes_and_comes_back() -> None:
         await ven.until(lambda: not ven.push.working)
         ven.woken.clear()
         await vtn.start()
-        await ven.notified(within_s=30)
+        await ven.notified(within_s=180)
         assert ven.push.state == messages.PUSHED(kind="WebSocket")
 
 
@@ -274,7 +274,7 @@ async def test_a_token_that_expires_while_connected_costs_one_reconnection_at_mo
         await vtn.stop()
         await ven.until(lambda: not ven.push.working)
         await vtn.start()
-        await ven.until(lambda: ven.push.working, within_s=30)
+        await ven.until(lambda: ven.push.working, within_s=180)
         assert ven.push.state == messages.PUSHED(kind="WebSocket")
 
 

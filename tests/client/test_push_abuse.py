@@ -56,7 +56,7 @@ async def receiver(
 
 async def post(url: str, body: bytes = b"{}", token: str = BEARER) -> int:
     """Call with a token, and give the status."""
-    async with httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=120) as http:
         answer = await http.post(url, content=body, headers={"Authorization": f"Bearer {token}"})
         assert answer.headers["connection"] == "close"
         return answer.status_code

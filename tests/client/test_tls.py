@@ -46,7 +46,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         [*asked, "-out", str(made.file), "-keyout", str(made.key)],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=240,
     )
     return made
 
@@ -195,7 +195,7 @@ def test_an_encrypted_key_is_refused_without_asking_anybody(certificate: Certifi
         ["openssl", "ec", "-in", certificate.key, "-out", locked, "-aes256", "-passout", "pass:secret"],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=240,
     )
     account = VtnAccount(url="https://127.0.0.1", cert_file=certificate.file, key_file=locked)
     with pytest.raises(ConfigError, match="certificate file"):

@@ -58,20 +58,35 @@ async def publish(
     await asyncio.to_thread(multiple, packets, "127.0.0.1", port, **more)
 
 
-async def connected(reader: MqttReader, port: int, *, topic: str = TOPIC, **more: Any) -> None:
-    """Return when a reader surely gets what is published: a first message has made the round."""
+async def connected(
+    reader: MqttReader, port: int, *, topic: str = TOPIC, shape: str = "{}", **more: Any
+) -> None:
+    """Return when a reader receives what is published, and has received all that was published to find out.
+
+    `shape` is the payload, with {} for the number. The broker keeps the order: once the last number has come,
+    nothing is left of those before it.
+    """
     reading = asyncio.create_task(reader.read())
     async with asyncio.timeout(60):
         while not reading.done():
-            await publish(port, (topic, "1"), **more)
+            await publish(port, (topic, shape.replace("{}", "1")), **more)
             await asyncio.wait({reading}, timeout=0.1)
-    reading.result().acknowledge()
-    await drained(reader)
+        await publish(port, (topic, shape.replace("{}", "2")), **more)
+        batch = reading.result()
+        first = values(batch)[0]
+        batch.acknowledge()
+        while set(values(batch)) <= {first}:
+            batch = await reader.read()
+            batch.acknowledge()
 
 
-async def drained(reader: MqttReader) -> list[Batch]:
-    """Read and acknowledge until nothing comes for a moment."""
-    batches = []
+async def drained(reader: MqttReader, *, least: int = 0) -> list[Batch]:
+    """Read and acknowledge until `least` readings and rejects have come, and then nothing for a moment."""
+    batches: list[Batch] = []
+    async with asyncio.timeout(60):
+        while sum(len(one.readings) + len(one.rejects) for one in batches) < least:
+            batches.append(await reader.read())
+            batches[-1].acknowledge()
     try:
         while True:
             batches.append(await asyncio.wait_for(reader.read(), 0.3))
@@ -202,7 +217,7 @@ async def test_a_bad_payload_is_named_and_stops_nothing(tmp_path: Path, free_por
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
         await connected(reader, free_port)
         await publish(free_port, *bad, (TOPIC, "2000"))
-        batches = await drained(reader)
+        batches = await drained(reader, least=len(bad) + 1)
         await reader.close()
 
         again = open_mqtt_reader(meter(free_port), make_site(tmp_path))
@@ -228,7 +243,7 @@ async def test_what_is_not_acknowledged_comes_again(tmp_path: Path, free_port: i
 
         await publish(free_port, (TOPIC, "3000"))
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
-        batches = await drained(reader)
+        batches = await drained(reader, least=2)
         await reader.close()
     assert values(*batches) == [2.0, 3.0]
 
@@ -255,7 +270,7 @@ async def test_what_came_before_a_reconnect_is_not_acknowledged_after_it(
         await reader.close()
 
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
-        again = await drained(reader)
+        again = await drained(reader, least=1)
         await reader.close()
     assert values(*batches) == values(*again) == [1.0]
 
@@ -273,7 +288,7 @@ async def test_messages_wait_at_the_broker_while_we_are_away(
         await reader.close()
         await publish(free_port, (TOPIC, "1000"), (TOPIC, "2000"))
         reader = open_mqtt_reader(resource, make_site(tmp_path))
-        batches = await drained(reader)
+        batches = await drained(reader, least=2)
         await reader.close()
     assert values(*batches) == [1.0, 2.0]
 

@@ -118,7 +118,7 @@ async def test_real_payloads_through_a_broker_become_readings(
         await publish(
             free_port, *((topic, line["payload"]) for topic, line in zip(topics, lines, strict=True))
         )
-        batches: list[list[Batch]] = await asyncio.gather(*(drained(reader) for reader in readers))
+        batches: list[list[Batch]] = await asyncio.gather(*(drained(reader, least=1) for reader in readers))
         for reader in (*readers, ready):
             await reader.close()
     for line, found in zip(lines, batches, strict=True):

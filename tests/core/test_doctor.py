@@ -68,7 +68,7 @@ class Folder:
     async def look(self, clock: Clock | None = None, vtn: str | None = None) -> dict[str, list[Finding]]:
         """Give what the doctor finds, by check (with the VTN's name before it)."""
         found: dict[str, list[Finding]] = {}
-        for one in await examine(self.path / "ven.toml", vtn=vtn, within_s=5, clock=clock):
+        for one in await examine(self.path / "ven.toml", vtn=vtn, within_s=120, clock=clock):
             assert SECRET not in repr(one)
             found.setdefault(f"{one.vtn} {one.check}".strip(), []).append(one)
         return found
@@ -288,7 +288,7 @@ async def test_devices_that_hang_do_not_hold_everything_up(
     folder.write("http://127.0.0.1:9/x")
     folder.keep(9)
 
-    found = await examine(folder.path / "ven.toml", within_s=5, devices_within_s=0.05)
+    found = await examine(folder.path / "ven.toml", within_s=120, devices_within_s=0.05)
 
     assert [one.what for one in found if one.check == "devices"] == [
         "1 devices were not read: 0.05 s were over"
@@ -383,8 +383,8 @@ async def test_check_that_fails_or_takes_too_long_is_a_finding() -> None:
         raise StoreError("is full", subject="disk", hint="make room")
 
     assert (await checked("a", wait(), within_s=0.01))[0].what == "no answer within 0.01 s"
-    assert "unexpected KeyError" in (await checked("a", break_down(), within_s=1))[0].what
-    assert await checked("a", refuse(), within_s=1) == [Finding("a", "fail", "disk: is full", "make room")]
+    assert "unexpected KeyError" in (await checked("a", break_down(), within_s=120))[0].what
+    assert await checked("a", refuse(), within_s=120) == [Finding("a", "fail", "disk: is full", "make room")]
 
 
 async def test_blocking_work_gives_its_result_or_its_error() -> None:

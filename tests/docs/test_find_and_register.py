@@ -27,7 +27,7 @@ def typed(text: str, folder: Path, *, statuses: tuple[int, ...] = (0,)) -> str:
         env={**os.environ, "PATH": path, "SECRET": "made-up"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode in statuses, f"{text}\n{done.stdout}{done.stderr}"

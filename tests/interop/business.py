@@ -31,7 +31,7 @@ class Business:
     """An operator at one VTN."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx2.Client(base_url=url, trust_env=False, timeout=10)
+        self._http = httpx2.Client(base_url=url, trust_env=False, timeout=120)
         self._numbers = itertools.count(1)
         self.log_in()
 

@@ -305,7 +305,7 @@ async def test_row_63_late_meter_data_correct_the_report_in_place(
         return (late.name, start) in told(business.reports(event))
 
     # Late rows are waited for until no more come.
-    await until(corrected, "report corrected", within_s=150, log=lambda: gateway.log)
+    await until(corrected, "report corrected", within_s=180, log=lambda: gateway.log)
     (report,) = business.reports(event)
     assert (report["id"], report["reportName"]) == (first["id"], first["reportName"])
     assert told([report]) == pytest.approx({(early.name, start): 36.0, (late.name, start): 72.0})

@@ -32,7 +32,7 @@ from venclient.registry.database import ResourceDatabase
 
 POLL_S = 2
 EACH_S = 0.05
-ACKNOWLEDGED_WITHIN_S = 60.0
+ACKNOWLEDGED_WITHIN_S = 180.0
 QUEUES = ("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 200")
 VALUES = {"values": [{"path": "/n", "quantity": "power_kw"}], "time": {"path": "/ts", "format": "epoch_ms"}}
 

@@ -83,7 +83,7 @@ def test_upgrade_killed_at_any_statement_loses_nothing(tmp_path: Path, root: Pat
     for countdown in range(40):
         done = subprocess.run(
             [sys.executable, "-c", UPGRADER, str(path), str(countdown)],
-            cwd=root, capture_output=True, text=True, timeout=30, check=False,
+            cwd=root, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         probe = open_tables(path, read_only=True)
         assert list(probe.rows(DAY, DAY + timedelta(days=1))) == expected(50)

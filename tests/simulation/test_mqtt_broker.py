@@ -60,7 +60,7 @@ async def test_paho_subscribes_publishes_and_gets_what_was_retained(version: MQT
     client.connect_async("127.0.0.1", broker.port)
     client.loop_start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             got = [await received.get() for _ in range(4)]
             reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
             writer.write(b"\x30\x00")  # PUBLISH before CONNECT
