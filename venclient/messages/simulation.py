@@ -12,7 +12,7 @@ NOT_SHIPPED = error(
 )
 NO_SAMPLES = error(
     "VEN-SIM-002",
-    "{folder} has no sample sites",
+    "no sample sites found in {folder}",
     hint="leave out --config-folder, or name a folder that has exampleassets/*.csv",
 )
 FOLDER_NOT_EMPTY = error(
