@@ -47,4 +47,4 @@ $uv pip install --quiet --python "$env/bin/python" --no-deps --editable .
 $uv pip list --quiet --python "$env/bin/python" | grep -iE '^(alembic|apsw|cryptography|httpx2|msgspec|paho-mqtt|pymodbus|pyyaml|rich|sqlalchemy|starlette|typer|uvicorn|websockets|zeroconf|tzdata|pandas|pyarrow|psycopg) ' || true
 
 log "testing"
-"$env/bin/python" -m pytest -m "not peer and not interop" -q -p no:cacheprovider "$@"
+"$env/bin/python" -m pytest -m "not peer and not interop" --ignore=tests/interop -n auto -q -p no:cacheprovider "$@"

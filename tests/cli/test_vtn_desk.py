@@ -87,7 +87,7 @@ def test_what_cannot_be_loaded_is_told_and_stops_no_other(vtn: LocalVtn, tmp_pat
     (tmp_path / "seed.toml").write_text(SEED + '[[events]]\nprogram = "none"\n')
     status, told = ven(vtn, "load", str(tmp_path / "seed.toml"))
     assert status == 1
-    assert "there is no program named 'none'" in told
+    assert "'none' [VEN-SIM-106]" in told
     assert len(vtn.events) == 1
 
 
@@ -111,12 +111,12 @@ def test_reports_are_listed_with_their_values(vtn: LocalVtn, tmp_path: Path) -> 
 
 def test_mistakes_are_said_in_a_sentence(vtn: LocalVtn) -> None:
     """An unknown event, members that are no JSON, and a port without a VTN."""
-    with pytest.raises(ConfigError, match="no event has this id or name"):
+    with pytest.raises(ConfigError, match="VEN-SIM-104"):
         ven(vtn, "delete", "nothing")
-    with pytest.raises(ConfigError, match="is no JSON object"):
+    with pytest.raises(ConfigError, match="VEN-SIM-109"):
         ven(vtn, "change", "nothing", "priority=1")
     access_file(vtn.port).unlink()
-    with pytest.raises(ConnectFailed, match="no local VTN of yours is running there"):
+    with pytest.raises(ConnectFailed, match="VEN-SIM-101"):
         ven(vtn, "events")
 
 
@@ -131,7 +131,7 @@ def test_a_login_that_somebody_else_left_is_not_used(vtn: LocalVtn, monkeypatch:
     found = access_file(vtn.port)
     monkeypatch.setattr("venclient.cli.vtn_desk.access_file", lambda _: found)
     monkeypatch.setattr("venclient.cli.vtn_desk.os.getuid", lambda: ours + 1)
-    with pytest.raises(ConnectFailed, match="no local VTN of yours is running there"):
+    with pytest.raises(ConnectFailed, match="VEN-SIM-101"):
         ven(vtn, "events")
 
 
@@ -139,5 +139,5 @@ def test_a_name_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """Where the login cannot be left, it is said what to do."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     access_file(8081).mkdir()
-    with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"), access(8081, "http://vtn", "bl-1", "s"):
+    with pytest.raises(ConfigError, match="VEN-SIM-100"), access(8081, "http://vtn", "bl-1", "s"):
         pytest.fail("it was left")

@@ -232,7 +232,7 @@ def test_the_local_vtn_is_served_seeded_and_asked(root: Path, folder: Path, free
 
     assert told[0].startswith("program more ")
     assert [line.split(":")[0].split(" ", 2)[2] for line in told[1:3]] == ["usage every 10 s"] * 2
-    assert (told[3], told[-1]) == ("no reports yet", "event usage every 10 s is withdrawn")
+    assert (told[3], told[-1]) == ("no reports yet", "withdrew event usage every 10 s")
     assert (event["eventName"], len(event["intervals"])) == ("usage every 10 s", 6)
     assert SECRET not in (folder / "service.log").read_text()
 

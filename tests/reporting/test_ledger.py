@@ -11,6 +11,7 @@ import pytest
 
 from tests.reporting.samples import EACH, T0, at, event, reportables
 from venclient.errors import StoreError
+from venclient.reporting import ledger
 from venclient.reporting.ledger import coverage
 from venclient.reporting.obligations import owed
 from venclient.reporting.outbox import Outbox
@@ -134,3 +135,9 @@ def test_file_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     assert told(box.view) == [(DAY1, "*", 2, 1, 0, 0)]
     assert box.view.reported() == ALL[0].end
     box.close()
+
+
+def test_an_obligation_that_is_not_utf8_has_no_days() -> None:
+    """Some versions of msgspec raise UnicodeDecodeError for it, others DecodeError."""
+    assert ledger._days_of(b'{"spans": "\xff"}') == []
+    assert ledger._days_of(b"\xff") == []

@@ -1,4 +1,4 @@
-"""`ven simulate meterdata`: writes invented meter files that FILEREADER connections can read."""
+"""`ven simulate meterdata`: writes invented meter files for FILEREADER connections."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ def meterdata(
     start: Annotated[
         datetime, typer.Option("--start", formats=["%Y-%m-%d"], help="First local day.")
     ] = datetime(2026, 6, 1),  # noqa: DTZ001  a day; the zone gives it its hours
-    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="How many days.")] = 7,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same file.")] = 2026,
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="Number of days.")] = 7,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of the random noise; the same seed writes the same file.")
+    ] = 2026,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File, or folder for --kind all; otherwise standard output."),
     ] = None,
     latitude: Annotated[
-        float, typer.Option("--latitude", min=-90, max=90, help="Where the sun shines.")
+        float, typer.Option("--latitude", min=-90, max=90, help="Latitude of the PV plant.")
     ] = 56.14,
-    longitude: Annotated[float, typer.Option("--longitude", min=-180, max=180)] = 8.97,
-    zone: Annotated[str, typer.Option("--zone", help="Time zone of the day's shape.")] = "Europe/Copenhagen",
+    longitude: Annotated[
+        float, typer.Option("--longitude", min=-180, max=180, help="Longitude of the PV plant.")
+    ] = 8.97,
+    zone: Annotated[
+        str, typer.Option("--zone", help="Time zone of the daily load curve.")
+    ] = "Europe/Copenhagen",
 ) -> None:
     """Write 15-minute meter data of a kind of site: time;power_kw;energy_kwh, times in UTC.
 
@@ -37,20 +43,17 @@ def meterdata(
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from venclient.errors import ConfigError
+    from venclient.messages import simulation as sim
     from venclient.simulation.meterdata import KINDS, generate, write_csv
 
     if kind != "all" and kind not in KINDS:
-        raise ConfigError(
-            f"{kind!r} is not known", subject="--kind", hint=f"give all or one of {', '.join(KINDS)}"
-        )
+        raise ConfigError(sim.UNKNOWN_KIND(kind=kind, known=KINDS), subject="--kind")
     if kind == "all" and out is None:
-        raise ConfigError("all kinds need a folder", subject="--out", hint="give --out FOLDER, or one --kind")
+        raise ConfigError(sim.OUT_MISSING(), subject="--out")
     try:
         where = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigError(
-            f"{zone!r} is no time zone", subject="--zone", hint="like Europe/Copenhagen"
-        ) from error
+        raise ConfigError(sim.UNKNOWN_ZONE(zone=zone), subject="--zone") from error
     kinds = KINDS if kind == "all" else (kind,)
     for name in kinds:
         rows = generate(
@@ -65,8 +68,6 @@ def meterdata(
             with path.open("w", encoding="utf-8", newline="\n") as stream:
                 count = write_csv(rows, stream, export=name == "pv")
         except OSError as error:
-            why = error.strerror or str(error)
-            raise ConfigError(
-                f"cannot be written ({why})", subject=str(path), hint="give another --out"
-            ) from error
-        typer.echo(f"{path}: {count} rows", err=True)
+            reason = error.strerror or str(error)
+            raise ConfigError(sim.UNWRITABLE(reason=reason), subject=str(path)) from error
+        typer.echo(sim.ROWS_WRITTEN(path=path, count=count), err=True)

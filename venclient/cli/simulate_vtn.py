@@ -1,4 +1,4 @@
-"""`ven simulate vtn`: the local VTN alone, for a look with curl or a gateway beside it."""
+"""`ven simulate vtn`: the local VTN alone, for curl or a gateway in another terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import venclient.cli.vtn_desk as desk_commands
+from venclient.messages import simulation as sim
 
 if TYPE_CHECKING:
     from venclient.simulation.vtn import LocalVtn
@@ -29,7 +30,7 @@ def vtn(
     ] = "3.1",
     base_path: Annotated[
         str | None,
-        typer.Option("--base-path", help="Path before /programs and the rest; by version when not given."),
+        typer.Option("--base-path", help="Path before /programs; default by version."),
     ] = None,
     seed: Annotated[
         Path | None, typer.Option("--seed", help="TOML or JSON file of clients, programs, events and faults.")
@@ -38,35 +39,33 @@ def vtn(
         Path | None, typer.Option("--state", help="Keep objects in this file between runs.")
     ] = None,
     mqtt: Annotated[
-        str | None, typer.Option("--mqtt", help="Tell of changes through this broker, as mqtt://host:1883.")
+        str | None, typer.Option("--mqtt", help="Send notifications to this broker: mqtt://host:1883.")
     ] = None,
-    webhooks: Annotated[bool, typer.Option("--webhooks", help="Call those who subscribed.")] = False,
-    websocket: Annotated[bool, typer.Option("--websocket", help="Tell of changes over a WebSocket.")] = False,
+    webhooks: Annotated[bool, typer.Option("--webhooks", help="Offer notifications by webhook.")] = False,
+    websocket: Annotated[bool, typer.Option("--websocket", help="Offer notifications by WebSocket.")] = False,
     newest_first: Annotated[
-        bool, typer.Option("--newest-first", help="List the newest first, so that pages drift.")
+        bool, typer.Option("--newest-first", help="List the newest objects first; pages then shift.")
     ] = False,
     unique_report_names: Annotated[
-        bool, typer.Option("--unique-report-names", help="Refuse a report name that is taken.")
+        bool, typer.Option("--unique-report-names", help="Reject a report name that is in use.")
     ] = False,
     strict_targets: Annotated[
         bool,
         typer.Option(
             "--strict-targets/--lenient-targets",
-            help="Whether a listing without targets= hides targeted objects from VENs.",
+            help="Hide targeted objects from listings without targets=.",
         ),
     ] = False,
-    anonymous: Annotated[bool, typer.Option("--anonymous", help="Admit VENs without a token.")] = False,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Accept VENs without a token.")] = False,
     token_lifetime: Annotated[
         float, typer.Option("--token-lifetime", help="Seconds until a token expires.", min=1)
     ] = 3600,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print accepted reports as JSON, one a line.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print accepted reports as lines of JSON.")] = False,
 ) -> None:
-    """Serve a local OpenADR 3.1 VTN until Ctrl-C, with a line for every accepted report.
+    """Run a local OpenADR 3.1 VTN until Ctrl-C and print each accepted report.
 
-    The commands are for another terminal: they load, list and change events of the VTN that runs, and
-    read its reports.
+    Run the subcommands in another terminal: they load, list and change events of the running VTN, and list
+    its reports.
     """
     if context.invoked_subcommand is not None:
         return
@@ -75,7 +74,7 @@ def vtn(
     from venclient.simulation.vtn.push import Push
 
     if version not in ("3.1", "3.0.1"):
-        raise ConfigError(f"{version!r} is not spoken", subject="--openadr", hint="use 3.1 or 3.0.1")
+        raise ConfigError(sim.UNKNOWN_VERSION(version=version), subject="--openadr")
     server = LocalVtn(
         port,
         host=host,
@@ -97,7 +96,7 @@ def vtn(
         asyncio.run(_serve(server, secrets_are_ours=seed is None, quiet=as_json))
     except KeyboardInterrupt:
         if not as_json:
-            typer.echo("stopped")
+            typer.echo(sim.STOPPED())
 
 
 async def _serve(server: LocalVtn, *, secrets_are_ours: bool, quiet: bool) -> None:
@@ -118,7 +117,7 @@ async def _serve(server: LocalVtn, *, secrets_are_ours: bool, quiet: bool) -> No
 
 
 def _desk_open(server: LocalVtn) -> contextlib.AbstractContextManager[None]:
-    """Let the commands of this user in, where the VTN has an account for business logic."""
+    """Open the VTN to the commands of this user, if it has an account for business logic."""
     bl = next((client for client in server.clients.values() if client.is_bl), None)
     if bl is None:
         return contextlib.nullcontext()
@@ -126,13 +125,17 @@ def _desk_open(server: LocalVtn) -> contextlib.AbstractContextManager[None]:
 
 
 def _print_start(server: LocalVtn, *, secrets_are_ours: bool) -> None:
-    typer.echo(f"VTN at {server.url}")
+    typer.echo(sim.VTN_AT(url=server.url))
     for client in server.clients.values():
         role = "business logic" if client.is_bl else "VEN"
         # without a seed the secret was made up now, and this is the only place to learn it
-        secret = f" secret {client.secret}" if secrets_are_ours else ""
-        typer.echo(f"  client {client.id} ({role}){secret}")
-    typer.echo(f"  {len(server.programs)} programs, {len(server.events)} events; Ctrl-C stops")
+        if secrets_are_ours:
+            shown = sim.VTN_CLIENT_SECRET(client=client.id, role=role, secret=client.secret)
+        else:
+            shown = sim.VTN_CLIENT(client=client.id, role=role)
+        typer.echo(f"  {shown}")
+    holds = sim.VTN_HOLDS(programs=len(server.programs), events=len(server.events))
+    typer.echo(f"  {holds}")
 
 
 def _print_line(operation: str, content: dict[str, Any]) -> None:
@@ -140,11 +143,15 @@ def _print_line(operation: str, content: dict[str, Any]) -> None:
         return
     resources = content["resources"]
     intervals = sum(len(resource["intervals"]) for resource in resources)
-    verb = "accepted" if operation == "CREATE" else "corrected"
-    name = content.get("reportName") or content["id"]
+    message = sim.REPORT_ACCEPTED if operation == "CREATE" else sim.REPORT_CORRECTED
     typer.echo(
-        f"{content['modificationDateTime']} report {name} {verb} from {content['clientID']}: "
-        f"{len(resources)} resources, {intervals} intervals"
+        message(
+            time=content["modificationDateTime"],
+            name=content.get("reportName") or content["id"],
+            client=content["clientID"],
+            resources=len(resources),
+            intervals=intervals,
+        )
     )
 
 

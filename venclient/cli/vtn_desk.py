@@ -15,6 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
+from venclient.messages import simulation as sim
+from venclient.messages import with_code
+
 PortOption = Annotated[
     int,
     typer.Option("--port", help="Port of the local VTN.", envvar="VEN_SIMULATE_VTN_PORT", min=1, max=65535),
@@ -24,7 +27,7 @@ PAGE = 50
 
 
 def access_file(port: int) -> Path:
-    """Give where the VTN at a port tells its user how to log in."""
+    """Return the file in which the VTN on a port leaves its login for this user."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     return Path(base) / f"venclient-vtn-{os.getuid()}-{port}.json"
 
@@ -39,11 +42,7 @@ def access(port: int, url: str, client_id: str, secret: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise ConfigError(
-            f"cannot be written ({error.strerror})",
-            subject=str(path),
-            hint="somebody else's file has this name; set XDG_RUNTIME_DIR to a folder of yours",
-        ) from None
+        raise ConfigError(sim.ACCESS_FILE(reason=error.strerror), subject=str(path)) from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump({"url": url, "client_id": client_id, "secret": secret}, file)
     try:
@@ -64,14 +63,10 @@ class Desk:
         try:
             with path.open(encoding="utf-8") as file:
                 if os.fstat(file.fileno()).st_uid != os.getuid():
-                    raise OSError("somebody else wrote it")
+                    raise OSError  # another user wrote it
                 told = json.load(file)
         except (OSError, ValueError):
-            raise ConnectFailed(
-                "no local VTN of yours is running there",
-                subject=f"port {port}",
-                hint="start one with `ven simulate vtn`, or name its port with --port",
-            ) from None
+            raise ConnectFailed(sim.NO_VTN(port=port)) from None
         self._subject = told["url"]
         self._http = httpx2.Client(base_url=told["url"] + "/", timeout=10, trust_env=False)
         form = {
@@ -93,7 +88,7 @@ class Desk:
         self._http.close()
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
-        """Give the answer's JSON; ConnectFailed or VtnProblem tell what the VTN says."""
+        """Return the JSON of the answer; raises ConnectFailed or VtnProblem."""
         import httpx2
 
         from venclient.errors import ConnectFailed, VtnProblem
@@ -101,9 +96,7 @@ class Desk:
         try:
             answer = self._http.request(method, path, **options)
         except httpx2.HTTPError as error:
-            raise ConnectFailed(
-                f"the local VTN does not answer ({type(error).__name__})", subject=self._subject
-            ) from None
+            raise ConnectFailed(sim.VTN_SILENT(reason=type(error).__name__), subject=self._subject) from None
         if answer.is_success:
             return answer.json()
         try:
@@ -111,11 +104,13 @@ class Desk:
         except ValueError:
             detail = answer.text[:200]
         raise VtnProblem(
-            f"{answer.status_code} {detail}", subject=f"{method} {path}", status=answer.status_code
+            sim.VTN_REFUSED(status=answer.status_code, detail=detail),
+            subject=f"{method} {path}",
+            status=answer.status_code,
         )
 
     def all(self, kind: str, **query: str) -> list[dict[str, Any]]:
-        """Give every object of a kind."""
+        """Return every object of a kind."""
         found: list[dict[str, Any]] = []
         while True:
             page = self.ask("GET", kind, params={**query, "skip": str(len(found)), "limit": str(PAGE)})
@@ -124,23 +119,23 @@ class Desk:
                 return found
 
     def event(self, named: str) -> dict[str, Any]:
-        """Give the one event with this id or name; ConfigError when there is none, or more."""
+        """Return the one event with this id or name; ConfigError when there is none, or more."""
         from venclient.errors import ConfigError
 
         found = [one for one in self.all("events") if named in (one["id"], one.get("eventName"))]
         if len(found) == 1:
             return found[0]
-        what = "no event has this id or name" if not found else f"{len(found)} events have this name"
-        raise ConfigError(what, subject=named, hint="see `ven simulate vtn events`")
+        what = sim.SEVERAL_EVENTS(count=len(found)) if found else sim.NO_EVENT()
+        raise ConfigError(what, subject=named)
 
 
 def load(
     file: Annotated[Path, typer.Argument(help="TOML or JSON of programs and events, as for --seed.")],
     port: PortOption = 8081,
 ) -> None:
-    """Add the programs and events of a file; what cannot be added is told and stops no other.
+    """Add the programs and events of a file; one that is rejected is shown and skipped.
 
-    Clients and faults of the file are for a VTN that starts with it (--seed), and are passed over.
+    Clients and faults of the file are ignored: they belong to `ven simulate vtn --seed`.
     """
     from datetime import UTC, datetime
 
@@ -159,16 +154,16 @@ def load(
                 stored = desk.ask("POST", "programs", json=content)
             except VtnProblem as problem:
                 refused += 1
-                typer.echo(f"refused: {problem}", err=True)
+                typer.echo(with_code(sim.NOT_LOADED(reason=problem)), err=True)
                 continue
             ids[stored["programName"]] = stored["id"]
-            typer.echo(f"program {stored['programName']} {stored['id']}")
+            typer.echo(sim.PROGRAM_ADDED(name=stored["programName"], id=stored["id"]))
         for row in seed.events:
             try:
                 stored = desk.ask("POST", "events", json=prepared(row, ids, datetime.now(UTC)))
             except (VtnProblem, LookupError, ValueError, TypeError, AttributeError) as problem:
                 refused += 1
-                typer.echo(f"refused: {problem}", err=True)
+                typer.echo(with_code(sim.NOT_LOADED(reason=problem)), err=True)
                 continue
             typer.echo(_event_line(stored))
     if refused:
@@ -185,7 +180,7 @@ def events(port: PortOption = 8081, as_json: JsonOption = False) -> None:
     for one in found:
         typer.echo(_event_line(one))
     if not found:
-        typer.echo("no events; add some with `ven simulate vtn load FILE`")
+        typer.echo(sim.NO_EVENTS())
 
 
 def change(
@@ -202,13 +197,9 @@ def change(
     try:
         wanted = json.loads(members)
         if not isinstance(wanted, Mapping):
-            raise ValueError("no object")
+            raise ConfigError(sim.NOT_JSON_OBJECT(reason=type(wanted).__name__), subject=members[:80])
     except ValueError as error:
-        raise ConfigError(
-            f"is no JSON object ({error})",
-            subject=members[:80],
-            hint="write for instance '{\"priority\": 0}'",
-        ) from None
+        raise ConfigError(sim.NOT_JSON_OBJECT(reason=error), subject=members[:80]) from None
     own = ("id", "createdDateTime", "modificationDateTime", "objectType")
     with Desk(port) as desk:
         found = desk.event(event)
@@ -220,16 +211,16 @@ def change(
 def delete(
     event: Annotated[str, typer.Argument(help="Id or name of the event.")], port: PortOption = 8081
 ) -> None:
-    """Withdraw an event; its reports stay."""
+    """Delete an event; its reports stay."""
     with Desk(port) as desk:
         found = desk.event(event)
         desk.ask("DELETE", f"events/{found['id']}")
-    typer.echo(f"event {found.get('eventName') or found['id']} is withdrawn")
+    typer.echo(sim.EVENT_WITHDRAWN(event=found.get("eventName") or found["id"]))
 
 
 def reports(
     event: Annotated[
-        str | None, typer.Option("--event", help="Only those on the event of this id or name.")
+        str | None, typer.Option("--event", help="Only reports on the event with this id or name.")
     ] = None,
     port: PortOption = 8081,
     as_json: JsonOption = False,
@@ -242,7 +233,8 @@ def reports(
         typer.echo(json.dumps(found, indent=2))
         return
     for one in found:
-        typer.echo(f"{one['createdDateTime']} {one.get('reportName') or one['id']} from {one['clientName']}")
+        name = one.get("reportName") or one["id"]
+        typer.echo(sim.REPORT(time=one["createdDateTime"], name=name, client=one["clientName"]))
         for resource in one["resources"]:
             for interval in resource["intervals"]:
                 told = ", ".join(
@@ -251,14 +243,17 @@ def reports(
                 )
                 typer.echo(f"  {resource['resourceName']} [{interval['id']}] {told}")
     if not found:
-        typer.echo("no reports yet")
+        typer.echo(sim.NO_REPORTS())
 
 
 def _event_line(event: Mapping[str, Any]) -> str:
     period = event.get("intervalPeriod") or {}
-    asked = ", ".join(one["payloadType"] for one in event.get("reportDescriptors") or ())
-    return (
-        f"event {event['id']} {event.get('eventName') or '-'}: {len(event.get('intervals') or ())} intervals"
-        f" from {period.get('start', '-')}, each {period.get('duration', '-')}"
-        f"{f'; wants {asked}' if asked else ''}"
-    )
+    payloads = [one["payloadType"] for one in event.get("reportDescriptors") or ()]
+    shown: dict[str, Any] = {
+        "id": event["id"],
+        "name": event.get("eventName") or "-",
+        "count": len(event.get("intervals") or ()),
+        "start": period.get("start", "-"),
+        "duration": period.get("duration", "-"),
+    }
+    return sim.EVENT_WANTS(**shown, payloads=payloads) if payloads else sim.EVENT(**shown)

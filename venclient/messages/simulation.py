@@ -153,7 +153,7 @@ NO_VTN = error(
     hint="start one with `ven simulate vtn`, or name its port with --port",
 )
 VTN_SILENT = error("VEN-SIM-102", "the local VTN does not answer ({reason})", hint="start it again")
-VTN_REFUSED = error("VEN-SIM-103", "the local VTN refused: {detail}", hint="correct the request")
+VTN_REFUSED = error("VEN-SIM-103", "the local VTN answered {status}: {detail}", hint="correct the request")
 NO_EVENT = error("VEN-SIM-104", "no event has this id or name", hint="list them: ven simulate vtn events")
 SEVERAL_EVENTS = error(
     "VEN-SIM-105", "{count} events have this name", hint="use an id of `ven simulate vtn events`"

@@ -152,7 +152,7 @@ def _request(body: dict[str, Any], attributes: Sequence[ValuesMap] | None, held:
     if held is not None:
         try:
             kept = msgspec.json.decode(held)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WireError(oad.HELD_NOT_JSON(problem=foreign(str(error))), subject=str(body)) from None
     if not isinstance(kept, Mapping):
         kept = {}

@@ -189,14 +189,14 @@ class EventBook:
             seen = datetime.fromisoformat(first_seen), datetime.fromisoformat(anchor)
             try:
                 self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 # When it was seen is kept all the same, so that nothing is reported twice.
                 self._seen_before[id_] = seen
                 self._unreadable("event", id_, error)
         for id_, raw in programs:
             try:
                 self._programs[id_] = msgspec.json.decode(raw, type=Program)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self._unreadable("program", id_, error)
 
     def _unreadable(self, kind: Literal["event", "program"], id_: str, error: Exception) -> None:

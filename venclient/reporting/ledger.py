@@ -143,7 +143,7 @@ def _ids(rows: Rows, number: int | None) -> list[str]:
 def _days_of(raw: bytes) -> list[int]:
     try:
         spans = msgspec.json.decode(raw, type=Obligation).spans
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return []
     return [day(us(span.start)) for span in spans]
 

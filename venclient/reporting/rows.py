@@ -136,7 +136,7 @@ class Rows:
         try:
             owed = self._decode(obligation)
             resources = self.set_of(number)
-        except msgspec.MsgspecError as problem:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             # Whatever wrote it: one bad row must not hold up the others.
             self._unreadable(key, state, f"cannot be read ({problem})")
             return None

@@ -56,7 +56,7 @@ class GrowingFile:
                 file.flush()
 
     def row(self, at_s: float) -> str:
-        """Give the line for one moment: ISO time in UTC, decimal commas."""
+        """Return the line for one moment: ISO time in UTC, decimal commas."""
         power_kw = f"{self.load.power_kw(at_s):.4f}".replace(".", ",")
         energy_kwh = f"{250 + self.load.energy_kwh(self.since_s, at_s):.6f}".replace(".", ",")
         return f"{datetime.fromtimestamp(at_s, UTC).isoformat()};{power_kw};{energy_kwh}\n"

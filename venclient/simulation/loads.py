@@ -30,14 +30,14 @@ class Load:
     waves: tuple[Wave, ...] = ()
 
     def power_kw(self, at_s: float) -> float:
-        """Give the power at one moment."""
+        """Return the power at one moment."""
         return self.mean_kw + sum(
             wave.amplitude_kw * math.sin(2 * math.pi * at_s / wave.period_s + wave.phase)
             for wave in self.waves
         )
 
     def energy_kwh(self, start_s: float, end_s: float) -> float:
-        """Give the exact energy between two moments."""
+        """Return the exact energy between two moments."""
         total_kws = self.mean_kw * (end_s - start_s)
         for wave in self.waves:
             turn = 2 * math.pi / wave.period_s
@@ -50,7 +50,7 @@ class Load:
 
 
 def lively_load(name: str, mean_kw: float, *, swing: float = 0.4, seed: int = 1) -> Load:
-    """Give a load around `mean_kw` that moves visibly within a minute and never changes its sign.
+    """Return a load around `mean_kw` that moves visibly within a minute and never changes its sign.
 
     `swing` (0..1) is the share of the mean that the waves may move it by, all together.
     """

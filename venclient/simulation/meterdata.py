@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
+from venclient.messages import simulation as sim
+
 STEP = timedelta(minutes=15)
 STEPS_PER_DAY = 96
 
@@ -49,7 +51,7 @@ class Shape:
 
 
 def _hours(*bands: tuple[int, int, float], base: float) -> tuple[float, ...]:
-    """Give 24 shares: `base`, and in each band [from, to) its own."""
+    """Return 24 shares: `base`, and in each band [from, to) its own."""
     shares = [base] * 24
     for first, beyond, share in bands:
         shares[first:beyond] = [share] * (beyond - first)
@@ -118,7 +120,7 @@ def generate(
     longitude: float = DENMARK[1],
     zone: ZoneInfo | None = None,
 ) -> Iterator[MeterRow]:
-    """Give the rows of `days` local days from `start`, oldest first.
+    """Return the rows of `days` local days from `start`, oldest first.
 
     Local days of a clock change have 92 or 100 rows. ValueError for a kind that is not in `KINDS`.
     """
@@ -135,7 +137,7 @@ def generate(
     elif kind in SHAPES:
         powers = _shaped(steps, rng, zone, SHAPES[kind])
     else:
-        raise ValueError(f"{kind!r} is no kind of site with a day's shape; known are {', '.join(KINDS)}")
+        raise ValueError(sim.UNKNOWN_KIND(kind=kind, known=KINDS))
     register_wh = rng.randrange(10_000_000, 90_000_000)
     export_wh = rng.randrange(1_000_000, 9_000_000) if kind == "pv" else 0
     for begin, power_kw in zip(steps, powers, strict=True):
@@ -147,7 +149,7 @@ def generate(
 
 
 def sun_elevation(at: datetime, latitude: float, longitude: float) -> float:
-    """Give the sun's height above the horizon in degrees (negative at night), good to about half a degree.
+    """Return the sun's height above the horizon in degrees (negative at night), good to about half a degree.
 
     Declination and equation of time by the usual harmonic approximations; no refraction.
     """
@@ -215,7 +217,7 @@ def _pv(steps: list[datetime], rng: random.Random, latitude: float, longitude: f
 
 
 def _charging(steps: list[datetime], rng: random.Random, zone: ZoneInfo) -> Iterator[float]:
-    """Give the mean power of one charging point: cars come, take what they need, and go."""
+    """Return the mean power of one charging point: cars come, take what they need, and go."""
     power_kw = needed_kwh = 0.0
     for begin in steps:
         taken_kwh = 0.0

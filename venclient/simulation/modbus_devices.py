@@ -22,7 +22,7 @@ Registers = Mapping[int, int]
 
 
 def words(pattern: str, value: float, *, low_word_first: bool = False) -> list[int]:
-    """Give the 16-bit registers of one number ("h", "H", "I", "f"), high word first unless told otherwise."""
+    """the 16-bit registers of one number ("h", "H", "I", "f"), high word first unless told otherwise."""
     number: int | float = value if pattern == "f" else round(value)
     data = struct.pack(f">{pattern}", number)
     found = [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2)]
@@ -43,7 +43,7 @@ class ModbusDevice:
 
 
 def three_phase_meter(load: Load, since_s: float) -> ModbusDevice:
-    """Give a meter with int16 power per phase and a uint32 import register (0.1 Wh)."""
+    """Return a meter with int16 power per phase and a uint32 import register (0.1 Wh)."""
     shares = (0.42, 0.33, 0.25)
 
     def registers(at_s: float) -> Registers:
@@ -73,7 +73,7 @@ def three_phase_meter(load: Load, since_s: float) -> ModbusDevice:
 
 
 def battery(load: Load, since_s: float, *, capacity_kwh: float = 200.0, charge: float = 0.8) -> ModbusDevice:
-    """Give a battery with signed int16 power (discharging counts positive there) and its state of charge."""
+    """a battery with signed int16 power (discharging counts positive there) and its state of charge."""
 
     def registers(at_s: float) -> Registers:
         stored = charge + load.energy_kwh(since_s, at_s) / capacity_kwh
@@ -101,7 +101,7 @@ def battery(load: Load, since_s: float, *, capacity_kwh: float = 200.0, charge: 
 
 
 def pv_inverter(load: Load, since_s: float) -> ModbusDevice:
-    """Give an inverter with word-swapped float32 power (W, production positive) and total (kWh)."""
+    """Return an inverter with word-swapped float32 power (W, production positive) and total (kWh)."""
 
     def registers(at_s: float) -> Registers:
         return _placed(

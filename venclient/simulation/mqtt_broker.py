@@ -105,7 +105,7 @@ class MiniBroker:
         try:
             kind, _, body = await _read_packet(reader)
             if kind is not Packet.CONNECT:
-                raise ProtocolError("the first packet is not CONNECT")
+                raise ProtocolError  # the first packet must be CONNECT
             _connect(client, body)
             while True:
                 kind, flags, body = await _read_packet(reader)
@@ -137,12 +137,12 @@ class MiniBroker:
             case Packet.PUBACK:
                 pass  # nothing is sent again: the connection does not outlive the demo
             case _:
-                raise ProtocolError(f"unexpected packet {kind.name}")
+                raise ProtocolError  # only a server sends the others
 
     def _publish(self, client: _Client, flags: int, body: bytes) -> None:
         qos = flags >> 1 & 3
         if qos > 1:
-            raise ProtocolError("QoS 2 is not supported")
+            raise ProtocolError  # QoS 2
         topic, rest = _read_text(body)
         if qos:
             identifier, rest = rest[:2], rest[2:]
@@ -169,7 +169,7 @@ class MiniBroker:
 def _connect(client: _Client, body: bytes) -> None:
     name, rest = _read_text(body)
     if name != "MQTT" or rest[0] not in (4, 5):
-        raise ProtocolError("only MQTT 3.1.1 and 5 are spoken")
+        raise ProtocolError  # MQTT 3.1
     client.version = rest[0]
     rest = rest[4:]  # version, flags, keep alive
     if client.version == 4:
@@ -202,11 +202,11 @@ async def _read_packet(reader: asyncio.StreamReader) -> tuple[Packet, int, bytes
         if one < 128:
             break
     if length > MOST_BYTES:
-        raise ProtocolError(f"a packet of {length} bytes is too long")
+        raise ProtocolError
     try:
         kind = Packet(head >> 4)
     except ValueError:
-        raise ProtocolError(f"unknown packet type {head >> 4}") from None
+        raise ProtocolError from None
     return kind, head & 15, await reader.readexactly(length)
 
 
@@ -227,7 +227,7 @@ def _text(text: str) -> bytes:
 def _read_text(data: bytes) -> tuple[str, bytes]:
     (length,) = struct.unpack_from(">H", data)
     if len(data) < 2 + length:
-        raise ProtocolError("a text is cut short")
+        raise ProtocolError
     return data[2 : 2 + length].decode(), data[2 + length :]
 
 
@@ -237,4 +237,4 @@ def _skip_properties(data: bytes) -> bytes:
         length |= (one & 127) << 7 * place
         if one < 128:
             return data[place + 1 + length :]
-    raise ProtocolError("properties are cut short")
+    raise ProtocolError

@@ -22,7 +22,7 @@ class MqttDevice:
 
 
 def json_meter(topic: str, load: Load, since_s: float) -> MqttDevice:
-    """Give a plug-like meter: {"ts": epoch, "ENERGY": {"Power": W, "Total": kWh, "Voltage": V}}."""
+    """Return a plug-like meter: {"ts": epoch, "ENERGY": {"Power": W, "Total": kWh, "Voltage": V}}."""
 
     def payload(at_s: float) -> str:
         energy = {
@@ -48,7 +48,7 @@ def json_meter(topic: str, load: Load, since_s: float) -> MqttDevice:
 
 
 def plain_meter(topic: str, load: Load) -> MqttDevice:
-    """Give a meter that publishes its power in watts as a bare number, without a time."""
+    """Return a meter that publishes its power in watts as a bare number, without a time."""
     return MqttDevice(
         topic,
         lambda at_s: f"{load.power_kw(at_s) * 1000:.1f}",

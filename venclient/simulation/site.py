@@ -80,7 +80,7 @@ class VirtualSite:
         await self._stack.aclose()
 
     def true_energy_kwh(self, resource_id: str, start: datetime, end: datetime) -> float:
-        """Give what a resource truly drew between two moments (negative: fed in)."""
+        """Return what a resource truly drew between two moments (negative: fed in)."""
         load = next(meter.load for meter in self.meters if meter.resource.resourceID == resource_id)
         return load.energy_kwh(start.timestamp(), end.timestamp())
 
@@ -168,7 +168,7 @@ class VirtualSite:
         return [special.get(resource.resourceType) or next(turn) for resource in self._resources]
 
     def _load(self, resource: Resource) -> Load:
-        """Give a load inside the resource's capacities; storage discharges and PV produces throughout."""
+        """Return a load inside the resource's capacities; storage discharges and PV produces throughout."""
         p_max_kw = float(resource.capacities.get("P_max_kw") or 0)
         p_min_kw = float(resource.capacities.get("P_min_kw") or 0)
         mean_kw = p_min_kw * 0.5 if resource.resourceType in ("BATTERY", "PV") else p_max_kw * 0.5

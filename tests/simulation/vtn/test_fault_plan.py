@@ -44,38 +44,38 @@ def test_a_row_becomes_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "code", "said"),
     [
-        ({"status": 500, "paht": "x"}, "unknown key 'paht'"),
-        ({"status": 200}, "status = 200: expected a status of HTTP from 400 to 599"),
-        ({"status": True}, "status = True"),
-        ({"status": 500, "method": "get"}, "expected GET or POST or PUT or DELETE"),
-        ({"status": 500, "path": "("}, "expected a regular expression"),
-        ({"status": 500, "path": 7}, "expected a regular expression"),
-        ({"status": 500, "times": 0}, "or -1 for ever"),
-        ({"status": 500, "times": 1.5}, "or -1 for ever"),
-        ({"status": 500, "skip": -1}, "skip = -1"),
-        ({"latency_s": float("nan")}, "latency_s = nan"),
-        ({"latency_s": "1"}, "latency_s = '1'"),
-        ({"status": 503, "retry_after_s": 1.5}, "expected whole seconds"),
-        ({"latency_s": 1, "retry_after_s": 1}, "belongs to a status"),
-        ({"cut": "during"}, "expected before or after"),
-        ({"cut": "after", "status": 500}, "exclude each other"),
-        ({"act": ["drift"]}, "expected drift or expire_tokens"),
-        ({"path": "^/events"}, "does nothing"),
+        ({"status": 500, "paht": "x"}, "VEN-SIM-087", "'paht'"),
+        ({"status": 200}, "VEN-SIM-088", "status = 200"),
+        ({"status": True}, "VEN-SIM-088", "status = True"),
+        ({"status": 500, "method": "get"}, "VEN-SIM-088", "expected GET or POST or PUT or DELETE"),
+        ({"status": 500, "path": "("}, "VEN-SIM-088", "expected a regular expression"),
+        ({"status": 500, "path": 7}, "VEN-SIM-088", "expected a regular expression"),
+        ({"status": 500, "times": 0}, "VEN-SIM-088", "or -1 for ever"),
+        ({"status": 500, "times": 1.5}, "VEN-SIM-088", "or -1 for ever"),
+        ({"status": 500, "skip": -1}, "VEN-SIM-088", "skip = -1"),
+        ({"latency_s": float("nan")}, "VEN-SIM-088", "latency_s = nan"),
+        ({"latency_s": "1"}, "VEN-SIM-088", "latency_s = '1'"),
+        ({"status": 503, "retry_after_s": 1.5}, "VEN-SIM-088", "expected whole seconds"),
+        ({"latency_s": 1, "retry_after_s": 1}, "VEN-SIM-091", ""),
+        ({"cut": "during"}, "VEN-SIM-088", "expected before or after"),
+        ({"cut": "after", "status": 500}, "VEN-SIM-090", ""),
+        ({"act": ["drift"]}, "VEN-SIM-088", "expected drift or expire_tokens"),
+        ({"path": "^/events"}, "VEN-SIM-089", ""),
     ],
 )
-def test_a_mistake_in_a_fault_is_told(row: dict[str, Any], said: str) -> None:
+def test_a_mistake_in_a_fault_is_told(row: dict[str, Any], code: str, said: str) -> None:
     """Each with the key, the value and what was expected."""
     fault, problems = read_fault(row)
     assert fault is None
-    assert [one for one in problems if said in one]
+    assert [one for one in problems if one.code == code and said in one]
 
 
 def test_all_mistakes_are_told_at_once_with_their_row(tmp_path: Path) -> None:
     """Two in one row and one in another are three sentences, each with file and row."""
     path = seed(tmp_path, 'times = 0\ncut = "x"', 'status = 500\nskip = "a"', "latency_s = 1")
-    with pytest.raises(ConfigError, match="3 mistakes") as caught:
+    with pytest.raises(ConfigError, match="VEN-SIM-083") as caught:
         read_seed(path)
     assert [one.split(": ")[1] for one in caught.value.problems] == ["faults[0]", "faults[0]", "faults[1]"]
     assert all(one.startswith(str(path)) for one in caught.value.problems)
@@ -119,8 +119,8 @@ async def test_a_broker_that_is_not_there_is_told_at_the_start(free_port: int) -
     from venclient.simulation.vtn.push import Push
 
     for uri, said in (
-        (f"mqtt://127.0.0.1:{free_port}", "does not answer"),
-        ("nowhere", "no broker's address"),
+        (f"mqtt://127.0.0.1:{free_port}", "VEN-SIM-060"),
+        ("nowhere", "VEN-SIM-059"),
     ):
         with pytest.raises(ConfigError, match=said):
             async with LocalVtn(clients=[{"id": "ven-1"}], push=Push(mqtt_uri=uri)):

@@ -181,7 +181,7 @@ async def test_signals_stay_with_the_program(vtn: LocalVtn) -> None:
 
 async def test_a_taken_port_is_a_configuration_error(vtn: LocalVtn) -> None:
     """A port that somebody listens on is named, with what to do."""
-    with pytest.raises(ConfigError, match=f"{vtn.port}.*another port"):
+    with pytest.raises(ConfigError, match=f"{vtn.port}.*VEN-SIM-058"):
         async with LocalVtn(vtn.port):
             pass
 
@@ -213,7 +213,7 @@ def test_command_serves_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         try:
             head = [process.stdout.readline() for _ in range(3)]
             url = re.sub(r"^VTN at ", "", head[0]).strip()
-            assert head[1:] == ["  client gw (VEN)\n", "  1 programs, 1 events; Ctrl-C stops\n"]
+            assert head[1:] == ["  client gw (VEN)\n", "  1 program, 1 event; press Ctrl-C to stop\n"]
             form = {"grant_type": "client_credentials", "client_id": "gw", "client_secret": "hush"}
             with httpx2.Client(base_url=url) as http:
                 token = http.post("/auth/token", data=form).json()["access_token"]

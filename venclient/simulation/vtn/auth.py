@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from venclient.clock import Clock
 from venclient.errors import ConfigError
+from venclient.messages import simulation as sim
 from venclient.simulation.vtn.problems import Refusal
 
 VEN_SCOPES = frozenset(
@@ -55,30 +56,24 @@ class Client:
 def make_client(
     client_id: str, *, role: str = "ven", secret: str = "", scopes: Iterable[str] | None = None
 ) -> Client:
-    """Give a client; without a secret it gets a random one, `env:NAME` is read from the environment.
+    """Return a client; without a secret it gets a random one, `env:NAME` is read from the environment.
 
     Raises ConfigError for an unknown role or scope, or a variable that is not set.
     """
     subject = f"client {client_id!r}"
     if not 1 <= len(client_id) <= 128:
-        raise ConfigError("an id has 1 to 128 characters", subject=subject)
+        raise ConfigError(sim.CLIENT_ID_LENGTH(length=len(client_id)), subject=subject)
     defaults = {"ven": VEN_SCOPES, "bl": BL_SCOPES}
     if role not in defaults:
-        raise ConfigError(f"unknown role {role!r}", subject=subject, hint="use ven or bl")
+        raise ConfigError(sim.UNKNOWN_ROLE(role=role), subject=subject)
     wanted = defaults[role] if scopes is None else frozenset(scopes)
     if unknown := wanted - ALL_SCOPES:
-        raise ConfigError(
-            f"unknown scope {', '.join(sorted(unknown))}",
-            subject=subject,
-            hint=f"use {', '.join(sorted(ALL_SCOPES))}",
-        )
+        raise ConfigError(sim.UNKNOWN_SCOPES(scopes=unknown, known=ALL_SCOPES), subject=subject)
     if secret.startswith("env:"):
         name = secret.removeprefix("env:")
         secret = os.environ.get(name, "")
         if not secret:
-            raise ConfigError(
-                f"the variable {name} is not set", subject=subject, hint="set it, or leave secret out"
-            )
+            raise ConfigError(sim.VARIABLE_NOT_SET(name=name), subject=subject)
     return Client(client_id, secret or secrets.token_urlsafe(18), wanted)
 
 
@@ -122,7 +117,7 @@ class Accounts:
         self._tokens.clear()
 
     def issue(self, body: bytes) -> dict[str, object]:
-        """Give the answer to a form of the client credentials flow; raises AuthRefusal."""
+        """Return the answer to a form of the client credentials flow; raises AuthRefusal."""
         form = self._read_form(body)
         if form["grant_type"] != "client_credentials":
             raise AuthRefusal(400, "unsupported_grant_type", "grant_type must be client_credentials")
@@ -146,7 +141,7 @@ class Accounts:
         }
 
     def identify(self, authorization: str | None) -> Client:
-        """Give the client that an Authorization header stands for; raises Refusal (401)."""
+        """Return the client that an Authorization header stands for; raises Refusal (401)."""
         if authorization is None:
             if self._anonymous is not None:
                 return self._anonymous

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
+from venclient.messages import Text
+from venclient.messages import simulation as sim
 from venclient.simulation.vtn.faults import FOREVER, Fault
 
 Act = Literal["drift", "expire_tokens"]
@@ -44,7 +46,7 @@ class PlannedFault:
     act: Act | None = None
 
     def armed(self, acts: Mapping[Act, Callable[[], object]]) -> Fault:
-        """Give a new fault, its act looked up in `acts`."""
+        """Return a new fault, its act looked up in `acts`."""
         return Fault(
             method=self.method,
             path=self.path,
@@ -58,8 +60,8 @@ class PlannedFault:
         )
 
 
-def read_fault(row: Mapping[str, Any]) -> tuple[PlannedFault | None, list[str]]:
-    """Give the fault of one table, or None with every mistake in it, one sentence each."""
+def read_fault(row: Mapping[str, Any]) -> tuple[PlannedFault | None, list[Text]]:
+    """Return the fault of one table, or None with every mistake in it."""
     problems = list(_mistakes(row))
     if problems:
         return None, problems
@@ -102,16 +104,16 @@ _RULES: Mapping[str, _Rule] = {
 }
 
 
-def _mistakes(row: Mapping[str, Any]) -> Iterator[str]:
+def _mistakes(row: Mapping[str, Any]) -> Iterator[Text]:
     for key, value in row.items():
         rule = _RULES.get(key)
         if rule is None:
-            yield f"unknown key {key!r}; use {', '.join(_RULES)}"
+            yield sim.FAULT_KEY(key=key, known=list(_RULES))
         elif not rule.holds(value):
-            yield f"{key} = {value!r}: expected {rule.expected}"
+            yield sim.FAULT_VALUE(key=key, value=value, expected=rule.expected)
     if not any(key in row for key in _EFFECTS):
-        yield f"does nothing; give {', '.join(_EFFECTS[:-1])} or {_EFFECTS[-1]}"
+        yield sim.FAULT_WITHOUT_EFFECT(known=_EFFECTS)
     if "cut" in row and "status" in row:
-        yield "cut and status exclude each other: a cut connection has no answer"
+        yield sim.FAULT_CUT_STATUS()
     if "retry_after_s" in row and "status" not in row:
-        yield "retry_after_s belongs to a status"
+        yield sim.FAULT_RETRY_AFTER()

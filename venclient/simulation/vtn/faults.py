@@ -51,7 +51,7 @@ class Fault:
     """How often it struck."""
 
     def strikes(self, method: str, path: str) -> bool:
-        """Tell whether this request is hit, and count it."""
+        """Return whether this request is hit, and count it."""
         if self.times == 0 or self.method not in (None, method) or not re.search(self.path, path):
             return False
         if self.skip > 0:

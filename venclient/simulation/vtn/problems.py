@@ -16,7 +16,7 @@ class Refusal(Exception):
 
 
 def problem(status: int, detail: str) -> dict[str, object]:
-    """Give the body of an error answer, as the `problem` schema of the standard has it."""
+    """Return the body of an error answer, as the `problem` schema of the standard has it."""
     try:
         title = HTTPStatus(status).phrase
     except ValueError:

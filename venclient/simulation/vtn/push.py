@@ -22,6 +22,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from venclient.errors import ConfigError
+from venclient.messages import simulation as sim
 from venclient.simulation.vtn.auth import VEN_SCOPES, Client
 from venclient.simulation.vtn.problems import Refusal
 from venclient.simulation.vtn.service import Service
@@ -89,7 +90,7 @@ class Notifier:
         self._waiting.put_nowait((operation, record))
 
     def described(self) -> dict[str, Any]:
-        """Give the answer to GET /notifiers."""
+        """Return the answer to GET /notifiers."""
         told: dict[str, Any] = {"WEBHOOK": self.push.webhook}
         if self.push.mqtt_uri:
             told["MQTT"] = {
@@ -102,7 +103,7 @@ class Notifier:
         return told
 
     def topics(self, path: str) -> dict[str, str]:
-        """Give the topics of a path below /notifiers/mqtt/topics."""
+        """Return the topics of a path below /notifiers/mqtt/topics."""
         base = f"{self.push.prefix}/{path}"
         told = {name: f"{base}/{name.lower()}" for name in ("UPDATE", "DELETE")}
         # What has an id exists already: its creation can no longer be told.
@@ -160,9 +161,7 @@ class Notifier:
         except ValueError:
             host, port = None, None
         if not host or parts.scheme not in (*_TLS, "mqtt", "tcp"):
-            raise ConfigError(
-                "is no broker's address", subject=self.push.mqtt_uri or "", hint="write mqtt://HOST:1883"
-            )
+            raise ConfigError(sim.INVALID_BROKER(uri=self.push.mqtt_uri or ""))
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         if self.push.login:
             client.username_pw_set(*self.push.login)
@@ -176,9 +175,7 @@ class Notifier:
         try:
             client.connect(host, port or (8883 if parts.scheme in _TLS else 1883))
         except OSError as error:
-            raise ConfigError(
-                f"the broker does not answer ({error})", subject=self.push.mqtt_uri or ""
-            ) from None
+            raise ConfigError(sim.BROKER_SILENT(reason=error), subject=self.push.mqtt_uri or "") from None
         client.loop_start()
         return client
 
@@ -228,11 +225,11 @@ class Notifier:
                     answer = await http.post(one["callbackUrl"], content=body, headers=headers)
                     self.sent += answer.is_success
                 except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                    log.warning("a webhook does not answer: %s", type(error).__name__)
+                    log.warning(sim.WEBHOOK_SILENT(reason=type(error).__name__))
 
 
 def _callable(url: str) -> bool:
-    """Tell whether a callback is https, as the standard wants, or on this machine."""
+    """Return whether a callback is https, as the standard wants, or on this machine."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -241,5 +238,5 @@ def _callable(url: str) -> bool:
 
 
 def notification(operation: str, record: Record) -> dict[str, Any]:
-    """Give a change as the YAML's `notification`."""
+    """Return a change as the YAML's `notification`."""
     return {"objectType": record.kind.upper(), "operation": operation, "object": record.wire()}

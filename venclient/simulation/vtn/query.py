@@ -38,7 +38,7 @@ class Query:
 
 
 def read_query(kind: str, raw: bytes) -> Query:
-    """Give the checked parameters of a listing; unknown ones are ignored. Raises Refusal (400)."""
+    """Return the checked parameters of a listing; unknown ones are ignored. Raises Refusal (400)."""
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError:
@@ -63,7 +63,7 @@ def read_query(kind: str, raw: bytes) -> Query:
 
 
 def check_id(object_id: str) -> str:
-    """Give an id of a path as it is; raises Refusal (400) when it can be none."""
+    """Return an id of a path as it is; raises Refusal (400) when it can be none."""
     if OBJECT_ID.fullmatch(object_id) is None:
         raise Refusal(400, "an id in a path has 1 to 128 of a-z A-Z 0-9 _ -")
     return object_id

@@ -44,13 +44,13 @@ _NOW = ("0001-01-01", "0001-01-01T00:00:00")  # without a zone, and yet the YAML
 
 
 def wire_name(field: str) -> str:
-    """Give the member's name on the wire: `program_id` is `programID`, `callback_url` is `callbackUrl`."""
+    """Return the member's name on the wire: `program_id` is `programID`, `callback_url` is `callbackUrl`."""
     head, *rest = field.split("_")
     return head + "".join("ID" if word == "id" else word.title() for word in rest)
 
 
 def is_date_time(text: str) -> bool:
-    """Tell whether text is an RFC 3339 date-time, or one of the two spellings of "now"."""
+    """Return whether text is an RFC 3339 date-time, or one of the two spellings of "now"."""
     if text in _NOW:
         return True
     found = _DATE_TIME.fullmatch(text)
@@ -237,7 +237,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 def read_body(kind: str, body: bytes, *, is_bl: bool) -> dict[str, Any]:
-    """Give a request body as a checked mapping with wire names.
+    """Return a request body as a checked mapping with wire names.
 
     Raises Refusal (400) naming the member and the rule, also when a VEN uses the business logic's
     form of a ven or resource, or the other way round.

@@ -21,6 +21,8 @@ from typing import Any
 import msgspec
 
 from venclient.errors import ConfigError
+from venclient.messages import Text
+from venclient.messages import simulation as sim
 from venclient.simulation.vtn.auth import Client, make_client
 from venclient.simulation.vtn.fault_plan import PlannedFault, read_fault
 from venclient.simulation.vtn.problems import Refusal
@@ -44,7 +46,7 @@ class Seed:
 
 
 def read_seed(source: Path | Mapping[str, Any] | None) -> Seed:
-    """Give the seed of a .toml or .json file or a mapping; without one, clients `bl-1` and `ven-1`.
+    """Return the seed of a .toml or .json file or a mapping; without one, clients `bl-1` and `ven-1`.
 
     Clients without a secret get a random one. Raises ConfigError naming every mistake.
     """
@@ -52,39 +54,41 @@ def read_seed(source: Path | Mapping[str, Any] | None) -> Seed:
         return Seed((make_client("bl-1", role="bl"), make_client("ven-1")))
     name = str(source) if isinstance(source, Path) else "seed"
     tables = _load(source) if isinstance(source, Path) else source
-    problems = [
-        f"{name}: unknown table {key!r}; use {', '.join(_TABLES)}" for key in tables if key not in _TABLES
+    problems: list[Text] = [
+        sim.SEED_UNKNOWN_TABLE(seed=name, table=key, known=_TABLES) for key in tables if key not in _TABLES
     ]
     clients: list[Client] = []
     for number, row in _rows(name, "clients", tables, problems):
         try:
             clients.append(read_client(row))
         except (ConfigError, TypeError) as error:
-            problems.append(f"{name}: clients[{number}]: {error}")
+            problems.append(sim.SEED_ROW(seed=name, table="clients", number=number, reason=error))
     programs = [row for _, row in _rows(name, "programs", tables, problems)]
     events = [row for _, row in _rows(name, "events", tables, problems)]
     faults: list[PlannedFault] = []
     for number, row in _rows(name, "faults", tables, problems):
         fault, wrong = read_fault(row)
-        problems += [f"{name}: faults[{number}]: {one}" for one in wrong]
+        problems += [
+            sim.SEED_ROW(seed=name, table="faults", number=number, reason=_with_hint(one)) for one in wrong
+        ]
         if fault is not None:
             faults.append(fault)
     if problems:
-        raise ConfigError(f"{len(problems)} mistakes in the seed", subject=name, problems=tuple(problems))
+        raise _mistakes(name, problems)
     return Seed(tuple(clients), tuple(programs), tuple(events), tuple(faults))
 
 
 def plant(seed: Seed, service: Service, now: datetime) -> None:
     """Create the seed's programs and events, unless a kept store has them; raises ConfigError."""
-    problems: list[str] = []
+    problems: list[Text] = []
     for kind, rows in (("program", seed.programs), ("event", seed.events)):
         for number, row in enumerate(rows):
             try:
                 _plant_one(kind, row, service, now)
             except (Refusal, ValueError, TypeError, LookupError, AttributeError) as error:
-                problems.append(f"seed: {kind}s[{number}]: {error}")
+                problems.append(sim.SEED_ROW(seed="seed", table=f"{kind}s", number=number, reason=error))
     if problems:
-        raise ConfigError(f"{len(problems)} mistakes in the seed", subject="seed", problems=tuple(problems))
+        raise _mistakes("seed", problems)
 
 
 def add(service: Service, kind: str, content: Mapping[str, Any], object_id: str = "") -> dict[str, Any]:
@@ -104,17 +108,17 @@ def add(service: Service, kind: str, content: Mapping[str, Any], object_id: str 
 
 
 def resolve_start(text: str, now: datetime) -> str:
-    """Give an event's start as RFC 3339: a relative one against now, any other as it is."""
+    """Return an event's start as RFC 3339: a relative one against now, any other as it is."""
     found = _RELATIVE.fullmatch(text.strip())
     if found is None:
         if text.startswith("now"):
-            raise ValueError(f"start {text!r} is not like 'now+5s' or 'now+5s aligned 10s'")
+            raise ValueError(sim.INVALID_START(start=text))
         return text
     sign, count, unit, grid, grid_unit = found.groups()
     offset_s = int(count) * _UNIT_S[unit] * (-1 if sign == "-" else 1) if count else 0
     grid_s = int(grid) * _UNIT_S[grid_unit] if grid else 1
     if grid_s == 0:
-        raise ValueError(f"start {text!r} is aligned to nothing")
+        raise ValueError(sim.ALIGNED_TO_ZERO(start=text))
     moment_s = math.ceil((now.timestamp() + offset_s) / grid_s) * grid_s
     return wire_time(datetime.fromtimestamp(moment_s, UTC))
 
@@ -138,7 +142,7 @@ def _plant_one(kind: str, row: Mapping[str, Any], service: Service, now: datetim
 
 
 def prepared(row: Mapping[str, Any], program_ids: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """Give a seed's event as a request: what exists in a seed only is resolved.
+    """Return a seed's event as a request: what exists in a seed only is resolved.
 
     `program_ids` are by program name. Raises LookupError or ValueError.
     """
@@ -146,7 +150,7 @@ def prepared(row: Mapping[str, Any], program_ids: Mapping[str, str], now: dateti
     if "program" in content:
         name = content.pop("program")
         if name not in program_ids:
-            raise LookupError(f"there is no program named {name!r}")
+            raise LookupError(sim.UNKNOWN_PROGRAM(name=name))
         content["programID"] = program_ids[name]
     if "intervalCount" in content:
         count = int(content.pop("intervalCount"))
@@ -158,39 +162,49 @@ def prepared(row: Mapping[str, Any], program_ids: Mapping[str, str], now: dateti
     return content
 
 
+def _mistakes(name: str, problems: list[Text]) -> ConfigError:
+    shown = tuple(f"{_with_hint(one)} [{one.code}]" for one in problems)
+    return ConfigError(sim.SEED_MISTAKES(count=len(problems)), subject=name, problems=shown)
+
+
+def _with_hint(text: Text) -> str:
+    return f"{text}; {text.hint}" if text.hint else str(text)
+
+
 def _load(path: Path) -> Mapping[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
-        raise ConfigError(f"cannot be read ({error.strerror})", subject=str(path)) from None
+        raise ConfigError(sim.SEED_UNREADABLE(reason=error.strerror), subject=str(path)) from None
     except ValueError as error:
-        raise ConfigError(f"is no {path.suffix or 'TOML'} file: {error}", subject=str(path)) from None
+        what = sim.SEED_NOT_PARSED(format="JSON" if path.suffix == ".json" else "TOML", reason=error)
+        raise ConfigError(what, subject=str(path)) from None
     if not isinstance(loaded, dict):
-        raise ConfigError(f"holds no tables; use {', '.join(_TABLES)}", subject=str(path))
+        raise ConfigError(sim.SEED_NO_TABLES(known=_TABLES), subject=str(path))
     return loaded
 
 
 def _rows(
-    name: str, table: str, tables: Mapping[str, Any], problems: list[str]
+    name: str, table: str, tables: Mapping[str, Any], problems: list[Text]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     rows = tables.get(table, [])
     if not isinstance(rows, list):
-        problems.append(f"{name}: {table} is not a list of tables; write [[{table}]]")
+        problems.append(sim.SEED_NOT_LIST(seed=name, table=table))
         return
     for number, row in enumerate(rows):
         if isinstance(row, Mapping):
             yield number, row
         else:
-            problems.append(f"{name}: {table}[{number}] is not a table")
+            problems.append(sim.SEED_NOT_TABLE(seed=name, table=table, number=number))
 
 
 def read_client(row: Mapping[str, Any]) -> Client:
-    """Give the client of a seed's table (id, role, secret, scopes); raises ConfigError."""
+    """Return the client of a seed's table (id, role, secret, scopes); raises ConfigError."""
     if not isinstance(row.get("id"), str):
-        raise ConfigError("a client has an id", hint='write id = "ven-1"')
+        raise ConfigError(sim.CLIENT_WITHOUT_ID())
     if unknown := set(row) - {"id", "role", "secret", "scopes"}:
-        raise ConfigError(f"unknown keys {', '.join(sorted(unknown))}", hint="use id, role, secret, scopes")
+        raise ConfigError(sim.CLIENT_KEYS(keys=unknown))
     return make_client(
         row["id"], role=row.get("role", "ven"), secret=row.get("secret", ""), scopes=row.get("scopes")
     )

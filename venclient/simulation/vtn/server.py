@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import ConfigError
+from venclient.messages import simulation as sim
 from venclient.simulation.vtn.app import build_app
 from venclient.simulation.vtn.auth import Accounts, Client, make_client
 from venclient.simulation.vtn.fault_plan import Act
@@ -138,20 +139,20 @@ class LocalVtn:
 
     @property
     def url(self) -> str:
-        """Give the URL that a VEN is configured with, base path included."""
+        """Return the URL that a VEN is configured with, base path included."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}{self.base_path}"
 
     @property
     def service(self) -> Service:
-        """Give the rules and the store behind the API."""
+        """Return the rules and the store behind the API."""
         if self._service is None:
             raise RuntimeError("this LocalVtn was not entered: use `async with`")
         return self._service
 
     @property
     def app(self) -> FaultyApp:
-        """Give a new ASGI application of this VTN, faults included."""
+        """Return a new ASGI application of this VTN, faults included."""
         assert self.notifier is not None  # noqa: S101  for the type checker; made when it was entered
         etags = self._etags and not self._old  # of bodies that are translated on the way out
         app: Any = build_app(self.service, self.accounts, self.base_path, self.notifier, etags=etags)
@@ -161,32 +162,32 @@ class LocalVtn:
 
     @property
     def clients(self) -> dict[str, Client]:
-        """Give the accounts by client id; `vtn.clients["ven-1"].secret` is what its VEN needs."""
+        """Return the accounts by client id; `vtn.clients["ven-1"].secret` is what its VEN needs."""
         return self.accounts.clients
 
     @property
     def programs(self) -> list[dict[str, Any]]:
-        """Give all programs as the API would, oldest first."""
+        """Return all programs as the API would, oldest first."""
         return self._all("program")
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Give all events as the API would, oldest first."""
+        """Return all events as the API would, oldest first."""
         return self._all("event")
 
     @property
     def reports(self) -> list[dict[str, Any]]:
-        """Give all accepted reports as the API would, oldest first."""
+        """Return all accepted reports as the API would, oldest first."""
         return self._all("report")
 
     @property
     def vens(self) -> list[dict[str, Any]]:
-        """Give all ven objects as the API would, oldest first."""
+        """Return all ven objects as the API would, oldest first."""
         return self._all("ven")
 
     @property
     def resources(self) -> list[dict[str, Any]]:
-        """Give all resource objects as the API would, oldest first."""
+        """Return all resource objects as the API would, oldest first."""
         return self._all("resource")
 
     def add_client(
@@ -265,7 +266,7 @@ class LocalVtn:
         while not self._server.started:
             if self._serving.done():
                 await self._serving
-                raise ConfigError("the VTN ended at once", subject=self.url)
+                raise ConfigError(sim.VTN_ENDED(), subject=self.url)
             await asyncio.sleep(0)
 
     async def stop(self) -> None:
@@ -302,9 +303,7 @@ class LocalVtn:
         except OSError as error:
             listener.close()
             raise ConfigError(
-                f"cannot listen on {self.host}:{self.port} ({error.strerror})",
-                subject="local VTN",
-                hint="choose another port, or 0 for a free one",
+                sim.CANNOT_LISTEN(host=self.host, port=self.port, reason=error.strerror), subject="local VTN"
             ) from None
         self.port = listener.getsockname()[1]
         return listener

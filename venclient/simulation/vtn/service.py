@@ -52,14 +52,14 @@ class Service:
         self._on_change = on_change
 
     def search(self, client: Client, kind: str, query: Query) -> list[dict[str, Any]]:
-        """Give one page of what the client may see, oldest first unless this VTN lists the newest first."""
+        """Return one page of what the client may see, oldest first unless this VTN lists the newest first."""
         demand(client, "read_all", READ_SCOPE[kind])
         candidates = self._candidates(client, kind, query)
         page = islice(candidates, query.skip, query.skip + query.limit)
         return [self._tell(client, record, query.targets) for record in page]
 
     def get(self, client: Client, kind: str, object_id: str) -> dict[str, Any]:
-        """Give one object; what the client may not see is not found."""
+        """Return one object; what the client may not see is not found."""
         demand(client, "read_all", READ_SCOPE[kind])
         return self._tell(client, self._require(client, kind, object_id))
 
@@ -150,7 +150,7 @@ class Service:
         return not self.strict_targets and not grants.isdisjoint(record.targets)
 
     def sees(self, client: Client, record: Record) -> bool:
-        """Tell whether a client may see an object (Definition, "Object Privacy")."""
+        """Return whether a client may see an object (Definition, "Object Privacy")."""
         if "read_all" in client.scopes:
             return True
         if record.kind not in _TARGETED:

@@ -30,7 +30,7 @@ _INDEXED: Mapping[str, tuple[str, ...]] = {
 
 
 def wire_time(moment: datetime) -> str:
-    """Give a UTC time as RFC 3339 text with milliseconds."""
+    """Return a UTC time as RFC 3339 text with milliseconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
@@ -47,22 +47,22 @@ class Record(msgspec.Struct, kw_only=True):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Give the object's targets; none for null, absent and empty alike."""
+        """Return the object's targets; none for null, absent and empty alike."""
         return tuple(self.content.get("targets") or ())
 
     @property
     def client_id(self) -> str | None:
-        """Give the clientID of the owner, when the kind has one."""
+        """Return the clientID of the owner, when the kind has one."""
         return self.content.get("clientID")
 
     def key(self, member: str) -> str | None:
-        """Give the value that the record is indexed by under this member's name."""
+        """Return the value that the record is indexed by under this member's name."""
         if member == "programID" and self.kind == "report":
             return self.program_id
         return self.content.get(member)
 
     def wire(self, shown_targets: Iterable[str] | None = None) -> dict[str, Any]:
-        """Give the object as answered; with `shown_targets`, only those of its targets are told."""
+        """Return the object as answered; with `shown_targets`, only those of its targets are told."""
         told = {
             "id": self.id,
             "createdDateTime": wire_time(self.created),
@@ -89,11 +89,11 @@ class Store:
             self._open(path)
 
     def get(self, kind: str, object_id: str) -> Record | None:
-        """Give the record with that id, or None."""
+        """Return the record with that id, or None."""
         return self._records[kind].get(object_id)
 
     def find(self, kind: str, **members: str) -> Iterable[Record]:
-        """Give the records whose indexed members have these values, oldest first."""
+        """Return the records whose indexed members have these values, oldest first."""
         buckets = [self._index.get((kind, member, value), {}) for member, value in members.items()]
         if not buckets:
             return list(self._records[kind].values())
@@ -101,7 +101,7 @@ class Store:
         return [record for id_, record in first.items() if all(id_ in other for other in others)]
 
     def grants(self, client_id: str) -> frozenset[str]:
-        """Give the targets that the client's ven and resource objects carry."""
+        """Return the targets that the client's ven and resource objects carry."""
         return frozenset(self._grants.get(client_id, ()))
 
     def create(

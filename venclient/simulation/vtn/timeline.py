@@ -16,7 +16,7 @@ _LEAP_SECOND = re.compile(r"(?<=T\d\d:\d\d):60")
 
 
 def later(moment: datetime, duration: str) -> datetime | None:
-    """Give the moment after an ISO 8601 duration; None when that is beyond the calendar (P9999Y)."""
+    """Return the moment after an ISO 8601 duration; None when that is beyond the calendar (P9999Y)."""
     found = _PARTS.fullmatch(duration)
     if found is None:
         raise ValueError(f"{duration!r} is no ISO 8601 duration")
@@ -33,7 +33,7 @@ def later(moment: datetime, duration: str) -> datetime | None:
 
 
 def event_end(event: Mapping[str, Any], created: datetime) -> datetime | None:
-    """Give the end of an event's last interval in UTC; None when it has no end, or no known one."""
+    """Return the end of an event's last interval in UTC; None when it has no end, or no known one."""
     period: Mapping[str, Any] = event.get("intervalPeriod") or {}
     intervals: list[Mapping[str, Any]] = event.get("intervals") or []
     start = _moment(period.get("start"), created)
