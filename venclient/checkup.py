@@ -1,16 +1,22 @@
-"""What `ven doctor` concludes from what it saw: one sentence and one thing to do for each check. Pure."""
+"""What `ven doctor` concludes from its checks: one message with a hint for each. Pure."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from venclient.client.difference import Difference
+from venclient.errors import VenError
+from venclient.messages import Level, Text, code_of
+from venclient.messages import diagnostics as doc
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Notifiers, Program
 from venclient.utils import age_text
 from venclient.vtn_side import SKEW_ALARM_S
@@ -29,8 +35,12 @@ SOON_DAYS = 14
 NAMED = 3
 
 
+#: The code at the end of an error as the gateway reports it.
+_CODE = re.compile(r" \[(VEN-[A-Z]{3}-\d{3})\]$")
+
+
 class Finding(msgspec.Struct, frozen=True):
-    """How it stands with one thing; `advice` says what to do where not all is well.
+    """The result of one check; `advice` is what to do next, `code` the code of its message.
 
     `vtn` names the further VTN that it is about, "" for the first one and for this machine.
     """
@@ -40,10 +50,30 @@ class Finding(msgspec.Struct, frozen=True):
     what: str
     advice: str = ""
     vtn: str = ""
+    code: str = ""
+
+
+_STATES: Mapping[Level, State] = {Level.INFO: "ok", Level.WARNING: "warn", Level.ERROR: "fail"}
+
+
+def finding(check: str, text: Text, *, cause: object = None, vtn: str = "") -> Finding:
+    """Return the finding that a message stands for; its level is the state.
+
+    A `cause` that is a message with a code passes on its code and hint.
+    """
+    advice = (cause.hint if isinstance(cause, Text) else "") or text.hint
+    return Finding(check, _STATES[text.level], str(text), advice, vtn, code_of(cause) or text.code)
+
+
+def failure(check: str, error: VenError, *, state: State = "fail", place: str = "") -> Finding:
+    """Return the finding for an error; `place` replaces its subject."""
+    subject = place or error.subject
+    what = f"{subject}: {error.what}" if subject else str(error.what)
+    return Finding(check, state, what, error.hint, code=error.code)
 
 
 class TlsSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A TLS connection as it was seen; `refused` says why its certificate is not believed."""
+    """A TLS connection as it was seen; `refused` is the reason why its certificate is not trusted."""
 
     place: str
     version: str | None = None
@@ -60,13 +90,8 @@ class TlsSeen(msgspec.Struct, frozen=True, kw_only=True):
 def of_clock(*, synchronised: bool) -> Finding:
     """Judge whether NTP keeps the clock."""
     if synchronised:
-        return Finding("clock", "ok", "synchronised (NTP)")
-    return Finding(
-        "clock",
-        "warn",
-        "not known to be synchronised",
-        "timedatectl set-ntp true; reports need the right time, and some utilities want it within 5 s",
-    )
+        return finding("clock", doc.CLOCK())
+    return finding("clock", doc.CLOCK_UNKNOWN())
 
 
 def of_skew(skew_s: float | None) -> Finding | None:
@@ -74,24 +99,19 @@ def of_skew(skew_s: float | None) -> Finding | None:
     if skew_s is None:
         return None
     if -SKEW_ALARM_S <= skew_s <= SKEW_ALARM_S + 1:
-        return Finding("clock skew", "ok", f"agrees with the VTN's within {SKEW_ALARM_S:g} s")
-    way = "ahead of" if skew_s > 0 else "behind"
-    return Finding(
-        "clock skew",
-        "fail",
-        f"our clock is {abs(skew_s):.0f} s {way} the VTN's",
-        "check NTP here (timedatectl), and tell the VTN's operator if it is well",
-    )
+        return finding("clock skew", doc.SKEW(limit=SKEW_ALARM_S))
+    message = doc.SKEW_AHEAD if skew_s > 0 else doc.SKEW_BEHIND
+    return finding("clock skew", message(seconds=abs(skew_s)))
 
 
 def of_space(place: str, free: int, total: int) -> Finding:
     """Judge the free bytes of the disk at a place."""
-    what = f"{free / MIB:,.0f} MiB free of {total / MIB:,.0f} at {place}"
+    message = doc.SPACE
     if free < NO_BYTES:
-        return Finding("disk", "fail", what, "make room now: readings and reports cannot be stored without")
-    if free < min(LITTLE_BYTES, total / 10):
-        return Finding("disk", "warn", what, "make room, or set readings.retention_days or readings.max_mb")
-    return Finding("disk", "ok", what)
+        message = doc.SPACE_NONE
+    elif free < min(LITTLE_BYTES, total / 10):
+        message = doc.SPACE_LOW
+    return finding("disk", message(free=free / MIB, total=total / MIB, place=place))
 
 
 def of_wear(days: Sequence[tuple[int, int]], commit_s: float) -> Finding | None:
@@ -99,30 +119,26 @@ def of_wear(days: Sequence[tuple[int, int]], commit_s: float) -> Finding | None:
     if not days:
         return None
     mean = sum(written for written, _ in days) / len(days)
-    what = f"{mean / MIB:,.1f} MiB written a day for readings, the mean of {len(days)} days"
-    if mean > MUCH_A_DAY_BYTES:
-        advice = f"raise readings.commit_s (now {commit_s:g}): each commit writes whole pages to the card"
-        return Finding("disk wear", "warn", what, advice)
-    return Finding("disk wear", "ok", what)
+    message = doc.WEAR_HIGH if mean > MUCH_A_DAY_BYTES else doc.WEAR
+    return finding("disk wear", message(written=mean / MIB, days=len(days), commit_s=commit_s))
 
 
 def of_gateway(snapshot: Mapping[str, Any] | None, config: str) -> Finding:
     """Judge the snapshot of a running gateway; None when none runs."""
     if snapshot is None:
-        return Finding("gateway", "warn", "none is running", f"start it: ven run --config {config}")
+        return finding("gateway", doc.GATEWAY_OFF(config=config))
     bad = [
-        f"{link.get('name') or link['vtn']['url']} is {link['vtn']['state']}"
+        doc.LINK(name=link.get("name") or link["vtn"]["url"], state=link["vtn"]["state"])
         for link in (snapshot, *snapshot.get("others", ()))
         if link["vtn"]["state"] not in ("connected", "not asked yet")
     ]
     refused = sum(link["reports"]["refused"] for link in (snapshot, *snapshot.get("others", ())))
-    what = f"running since {snapshot['started'][:19]}Z, version {snapshot['version']}"
+    running = {"since": f"{snapshot['started'][:19]}Z", "version": snapshot["version"]}
     if bad:
-        return Finding("gateway", "warn", f"{what}; {'; '.join(bad)}", "see `ven status`, and below")
+        return finding("gateway", doc.GATEWAY_VTN(**running, links=bad))
     if refused:
-        told = f"{what}; {refused} reports were refused"
-        return Finding("gateway", "warn", told, "`ven reports list --state refused` tells why")
-    return Finding("gateway", "ok", what)
+        return finding("gateway", doc.GATEWAY_REFUSED(**running, count=refused))
+    return finding("gateway", doc.GATEWAY(**running))
 
 
 # ---- the way to a VTN
@@ -130,38 +146,39 @@ def of_gateway(snapshot: Mapping[str, Any] | None, config: str) -> Finding:
 
 def of_tls(seen: TlsSeen, now: datetime) -> Finding:
     """Judge the protocol, and the certificate with its issuer and end."""
-    issued = f"certificate of {seen.issuer or 'an unnamed issuer'}"
-    until = f" until {seen.until:%Y-%m-%d}" if seen.until else ""
     days = (seen.until - now).days if seen.until else None
+    issuer = foreign(seen.issuer) if seen.issuer else doc.UNKNOWN_ISSUER()
     if seen.refused:
-        told = f" ({issued}{until})" if seen.issuer or seen.until else ""
-        known = (
-            f"{seen.authority} does not vouch for it" if seen.authority else "the system does not trust it"
-        )
-        advice = "set vtn.ca_file to the VTN's certificate authority, or have its certificate renewed"
-        if days is not None and days < 0:
-            return Finding("TLS", "fail", f"{seen.place}: {seen.refused}{told}", "its operator must renew it")
-        return Finding("TLS", "fail", f"{seen.place}: {seen.refused}{told}; {known}", advice)
-    left = "" if days is None else f", {days} days left"
-    what = f"{seen.place}: {seen.version or 'TLS'}, {issued}{until}{left}"
+        validity = doc.VALIDITY(until=seen.until) if seen.until else ""
+        certificate = doc.CERTIFICATE(issuer=issuer, validity=validity)
+        authority = seen.authority or doc.SYSTEM_AUTHORITIES()
+        message = doc.TLS_EXPIRED if days is not None and days < 0 else doc.TLS_UNTRUSTED
+        text = message(place=seen.place, problem=seen.refused, certificate=certificate, authority=authority)
+        return finding("TLS", text)
+    validity = "" if days is None else doc.VALIDITY_LEFT(until=seen.until, days=days)
+    message = doc.TLS
     if not seen.verified:
-        return Finding(
-            "TLS", "warn", f"{what}; not verified", "vtn.verify = true, with vtn.ca_file if needed"
-        )
-    if days is not None and days < SOON_DAYS:
-        return Finding("TLS", "warn", what, "its operator should renew the certificate")
-    return Finding("TLS", "ok", f"{what}{f', by {seen.authority}' if seen.authority else ''}")
+        message = doc.TLS_UNVERIFIED
+    elif days is not None and days < SOON_DAYS:
+        message = doc.TLS_ENDS_SOON
+    text = message(
+        place=seen.place,
+        version=seen.version or "TLS",
+        certificate=doc.CERTIFICATE(issuer=issuer, validity=validity),
+        authority=doc.VERIFIED_BY(authority=seen.authority) if seen.authority else "",
+    )
+    return finding("TLS", text)
 
 
 # ---- what the token lets us do
 
-#: What each scope lets a VEN do, in words.
-SCOPES: Mapping[str, str] = {
-    "read_targets": "see programs and events",
-    "read_ven_objects": "see its own VEN, resources, reports and subscriptions",
-    "write_reports": "send reports",
-    "write_vens": "register its VEN and resources",
-    "write_subscriptions": "subscribe to notifications",
+#: What each scope allows a VEN, in words.
+SCOPES: Mapping[str, Text] = {
+    "read_targets": doc.SCOPE_PROGRAMS(),
+    "read_ven_objects": doc.SCOPE_OBJECTS(),
+    "write_reports": doc.SCOPE_REPORTS(),
+    "write_vens": doc.SCOPE_REGISTER(),
+    "write_subscriptions": doc.SCOPE_SUBSCRIBE(),
 }
 #: What stands for one of them at some VTNs: versions 3.0.1 and 3.1.1, and OpenLEADR's variants.
 _STANDS_FOR: Mapping[str, tuple[str, ...]] = {
@@ -179,7 +196,7 @@ _TOO_MUCH = ("write_programs", "write_events", "write_users")
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Give the claims of a JWT, which are not verified; nothing for a token of another kind."""
+    """Return the claims of a JWT, which are not verified; nothing for a token of another kind."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -191,7 +208,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def scopes_of(claims: Mapping[str, Any], granted: str | None) -> frozenset[str] | None:
-    """Give the scopes that a token carries, or that were granted with it; None when neither says any."""
+    """Return the scopes that a token carries, or that were granted with it; None when neither says any."""
     found: list[str] = (granted or "").split()
     for name in ("scope", "scp", "roles"):
         told = claims.get(name)
@@ -202,23 +219,24 @@ def scopes_of(claims: Mapping[str, Any], granted: str | None) -> frozenset[str] 
 def of_scopes(scopes: Collection[str] | None, *, notified: bool = False) -> Finding:
     """Judge what a token lets us do; `notified` when a subscription is needed, too."""
     if scopes is None:
-        return Finding("scopes", "ok", "the token does not tell its scopes; the checks below show them")
+        return finding("scopes", doc.SCOPES_UNKNOWN())
     has = set(scopes)
     for one in scopes:
         has.update(_STANDS_FOR.get(one, ()))
     may = [words for scope, words in SCOPES.items() if scope in has]
     lacks = {scope: words for scope, words in SCOPES.items() if scope not in has}
-    what = f"let us {_listed(may)}" if may else "let us do nothing that a VEN does"
-    if lacks:
-        what += f"; not {_listed(list(lacks.values()))}"
+    params: dict[str, Any] = {
+        "granted": _listed(may) if may else doc.NO_SCOPE(),
+        "missing": doc.MISSING_SCOPES(names=_listed(list(lacks.values()))) if lacks else "",
+    }
     needed = [one for one in lacks if one != "write_subscriptions" or notified]
     if needed:
-        state: State = "fail" if set(needed) - {"write_subscriptions"} else "warn"
-        return Finding("scopes", state, what, f"ask the VTN's operator for the scope {' '.join(needed)}")
+        harmful = set(needed) - {"write_subscriptions"}
+        message = doc.SCOPES_MISSING if harmful else doc.SCOPE_SUBSCRIPTIONS_MISSING
+        return finding("scopes", message(**params, scopes=" ".join(needed)))
     if too_much := [one for one in _TOO_MUCH if one in has]:
-        advice = "ask the VTN's operator for an account of a VEN: this one can do harm there"
-        return Finding("scopes", "warn", f"{what}; and more ({', '.join(too_much)})", advice)
-    return Finding("scopes", "ok", what)
+        return finding("scopes", doc.SCOPES_TOO_MANY(**params, surplus=too_much))
+    return finding("scopes", doc.SCOPES(**params))
 
 
 # ---- what the VTN says
@@ -227,56 +245,51 @@ def of_scopes(scopes: Collection[str] | None, *, notified: bool = False) -> Find
 def of_version(spoken: str, wanted: str) -> Finding:
     """Judge the version that the VTN speaks against `vtn.version`."""
     if wanted not in (spoken, "probe"):
-        advice = f'set vtn.version = "{spoken}", or "probe"'
-        what = f"speaks OpenADR {spoken}, as far as that can be told; the settings say {wanted}"
-        return Finding("version", "warn", what, advice)
-    return Finding("version", "ok", f"speaks OpenADR {spoken}")
+        return finding("version", doc.VERSION_DIFFERS(version=spoken, setting=wanted))
+    return finding("version", doc.VERSION(version=spoken))
 
 
 def of_programs(programs: Sequence[Program], events: int, wanted: Collection[str]) -> Finding:
     """Judge which programs are visible, and whether those of the allow-list are among them."""
     names = [one.program_name for one in programs]
     if not names:
-        advice = "ask the VTN's operator to grant this VEN a program (its targets, or the scope read_targets)"
-        return Finding("programs", "warn", "this VEN sees no program", advice)
-    what = f"sees {_listed(names)}, with {events} event{'s' if events != 1 else ''}"
+        return finding("programs", doc.NO_PROGRAM())
+    visible = _listed([foreign(one) for one in names])
     if missing := [one for one in wanted if one not in names]:
-        advice = "correct vtn.programs, or ask the VTN's operator for it"
-        return Finding(
-            "programs", "warn", f"{what}; not {_listed(missing)}, which vtn.programs names", advice
-        )
-    return Finding("programs", "ok", what)
+        text = doc.PROGRAM_MISSING(names=visible, events=events, missing=_listed(missing))
+        return finding("programs", text)
+    return finding("programs", doc.PROGRAMS(names=visible, events=events))
 
 
 def of_registration(ven: str, id_: str | None, what: Difference, problems: Sequence[str]) -> list[Finding]:
     """Judge whether the VTN knows the VEN, and holds its resources as the registry says."""
     if id_ is None:
-        advice = "`ven vtn register`, or start the gateway: it registers by itself"
-        return [Finding("registration", "warn", f"the VTN knows no VEN {ven!r} of ours", advice)]
+        return [finding("registration", doc.NOT_REGISTERED(ven=ven))]
     count = len(what.create) + len(what.update) + len(what.adopt)
-    told = f"VEN {ven} is known, {len(what.adopt)} of {count} resources are as they should be"
-    if not what.is_empty:
-        advice = "`ven vtn diff` shows it, `ven vtn register` mends it; so does the gateway, each hour"
-        lacks = f"{told}; {len(what.create)} missing, {len(what.update)} different"
-        found = [Finding("registration", "warn", lacks, advice)]
-    else:
-        found = [Finding("registration", "ok", told)]
+    message = doc.REGISTERED if what.is_empty else doc.REGISTERED_DIFFERS
+    text = message(
+        ven=ven,
+        fitting=len(what.adopt),
+        count=count,
+        missing=len(what.create),
+        different=len(what.update),
+    )
+    found = [finding("registration", text)]
     if what.extra:
-        names = _listed([one.resource_name for one in what.extra])
-        advice = "`ven vtn register --delete-extra` removes them, if nobody needs them"
-        found.append(Finding("registration", "warn", f"the VTN has besides: {names}", advice))
-    found += [Finding("registration", "warn", one, "correct the resource") for one in problems[:NAMED]]
+        names = _listed([foreign(one.resource_name) for one in what.extra])
+        found.append(finding("registration", doc.EXTRA(names=names)))
+    found += [
+        finding("registration", doc.RESOURCE_PROBLEM(problem=one), cause=one) for one in problems[:NAMED]
+    ]
     return found
 
 
 def of_notifiers(notifiers: Notifiers | None, *, push: str, webhook: bool, poll_s: float) -> Finding:
     """Judge how we hear of changes; being told is never needed, as polling always goes on."""
-    polls = f"polling every {poll_s:g} s"
     if push == "off":
-        return Finding("notifiers", "ok", f"{polls} (vtn.push is off)")
+        return finding("notifiers", doc.PUSH_OFF(seconds=poll_s))
     if notifiers is None:
-        why = "the VTN tells this client no notifiers (an answer of 403 or 404 means that)"
-        return Finding("notifiers", "ok", f"{polls}: {why}")
+        return finding("notifiers", doc.PUSH_NONE(seconds=poll_s))
     offered = [
         name
         for name, there in (
@@ -287,23 +300,18 @@ def of_notifiers(notifiers: Notifiers | None, *, push: str, webhook: bool, poll_
         if there
     ]
     if offered == ["webhook"] and not webhook:
-        advice = "set vtn.webhook_url if this gateway can be reached from there"
-        return Finding("notifiers", "ok", f"{polls}: the VTN offers webhooks only", advice)
+        return finding("notifiers", doc.PUSH_WEBHOOK(seconds=poll_s))
     if not offered:
-        return Finding("notifiers", "ok", f"{polls}: the VTN offers no notifications that we know")
-    return Finding("notifiers", "ok", f"the VTN offers {_listed(offered)}; polling stays as a safety net")
+        return finding("notifiers", doc.PUSH_UNKNOWN(seconds=poll_s))
+    return finding("notifiers", doc.PUSH(kinds=_listed(offered)))
 
 
 def of_standing(uncarried: Sequence[str], problems: Sequence[str], wishes: int) -> list[Finding]:
     """Judge whether events carry what resources are configured to report; sentences are passed on."""
-    found = []
-    for sentence in uncarried:
-        what, _, advice = sentence.partition("; ask ")
-        found.append(Finding("telemetry", "warn", what, f"ask {advice}" if advice else ""))
-    found += [Finding("telemetry", "warn", one, "correct the resource's reporting") for one in problems]
+    found = [finding("telemetry", doc.NOT_CARRIED(problem=one), cause=one) for one in uncarried]
+    found += [finding("telemetry", doc.REPORTING_PROBLEM(problem=one), cause=one) for one in problems]
     if not found and wishes:
-        what = f"events ask for all that resources are configured to report ({wishes} wishes)"
-        found.append(Finding("telemetry", "ok", what))
+        found.append(finding("telemetry", doc.CARRIED(count=wishes)))
     return found
 
 
@@ -316,25 +324,28 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
     if row["state"] == "ok":
         last = datetime.fromisoformat(row.get("last_ok") or now)
         since = age_text((datetime.fromisoformat(now) - last).total_seconds())
-        return Finding(check, "ok", f"{row['endpoint']} read {since} ago by the gateway")
+        return finding(check, doc.DEVICE_READ(endpoint=row["endpoint"], age=since))
     if row["state"] == "starting":
-        return Finding(check, "warn", f"{row['endpoint']} has told the gateway nothing yet", "ask again soon")
+        return finding(check, doc.DEVICE_STARTING(endpoint=row["endpoint"]))
     what, _, advice = str(row["last_error"] or row["state"]).partition("; ")
-    return Finding(check, "fail", what, advice or "see `ven connections test`")
+    failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
+    code = _CODE.search(advice or what)
+    advice = _CODE.sub("", advice) or failed.advice
+    return replace(failed, advice=advice, code=code[1] if code else failed.code)
 
 
 def summed(findings: Iterable[Finding], most: int) -> list[Finding]:
-    """Give findings about devices with those that are well told in one line when there are many."""
+    """Return findings about devices with those that are well told in one line when there are many."""
     every = list(findings)
     well = [one for one in every if one.state == "ok"]
     if len(well) <= most:
         return every
-    total = Finding("devices", "ok", f"{len(well)} of {len(every)} were read")
+    total = finding("devices", doc.DEVICES_READ(count=len(well), total=len(every)))
     return [total, *(one for one in every if one.state != "ok")]
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Give names as a sentence lists them, the first few of many."""
+    """Return names as a sentence lists them, the first few of many."""
     few = list(names[:6])
     if len(names) > len(few):
         return f"{', '.join(few)} and {len(names) - len(few)} more"

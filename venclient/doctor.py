@@ -15,12 +15,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace as replaced
+
 from venclient import checkup
-from venclient.checkup import Finding
+from venclient.checkup import Finding, failure, finding
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import kernel_is_synchronised
 from venclient.connectors.snapshot import one_shot_site, take_snapshot
 from venclient.errors import ConfigError, ReadTimeout, VenError
+from venclient.messages import diagnostics as doc
 from venclient.model.resource import ConnectionType, Resource
 from venclient.readings.inspection import WEAR_DAYS
 from venclient.readings.tables import open_tables
@@ -47,7 +50,7 @@ async def examine(
     devices_within_s: float = DEVICES_WITHIN_S,
     clock: Clock | None = None,
 ) -> list[Finding]:
-    """Give what is well and what is not, in the order in which one thing rests on another.
+    """Return what is well and what is not, in the order in which one thing rests on another.
 
     `vtn` looks at that further VTN only; each check takes at most about `within_s` seconds, and the
     devices together `devices_within_s`.
@@ -57,8 +60,10 @@ async def examine(
         settings = load_settings(config)
         sides = {vtn: side_of(settings, vtn)} if vtn else {"": settings, **settings.others}
     except ConfigError as error:
-        advice = "correct it; `ven config show` tells what is in force"
-        wrong = [Finding("settings", "fail", problem, advice) for problem in error.problems]
+        wrong = [
+            finding("settings", doc.SETTINGS_WRONG(problem=problem), cause=problem)
+            for problem in error.problems
+        ]
         return [*wrong, doctor.clock_finding()]
     return await doctor.all_of(settings, sides)
 
@@ -95,10 +100,8 @@ class _Doctor:
         limit = self._devices_within_s + self._within_s
         looked = checked("devices", self._devices(settings, served, snapshot), within_s=limit)
         *told, devices = await asyncio.gather(*vtns, looked)
-        count = f"{self._config} is right"
-        if settings.others:
-            count += f", with {1 + len(settings.others)} VTNs"
-        machine = [Finding("settings", "ok", count), self.clock_finding(), *disk, *registry, *readings]
+        valid = finding("settings", doc.SETTINGS(config=str(self._config), count=1 + len(settings.others)))
+        machine = [valid, self.clock_finding(), *disk, *registry, *readings]
         return [*machine, *gateway, *(one for some in told for one in some), *devices]
 
     async def _check(self, name: str, work: Awaitable[Found]) -> list[Finding]:
@@ -124,12 +127,12 @@ class _Doctor:
         try:
             return await aside(look)
         except OSError as error:
-            return Finding("disk", "fail", f"cannot be looked at ({error})", "check readings.path")
+            return finding("disk", doc.DISK_UNREADABLE(problem=str(error)))
 
     async def _readings(self, settings: Settings) -> Found:
         path = settings.path("readings.path")
         if not path.exists():
-            return Finding("readings", "ok", f"{path}: nothing is stored yet")
+            return finding("readings", doc.READINGS_NONE(path=str(path)))
 
         def look() -> tuple[int, list[str] | None, list[tuple[int, int]]]:
             with closing(open_tables(path, read_only=True)) as tables:
@@ -139,44 +142,37 @@ class _Doctor:
                 return size, tables.check() if size <= CHECKED_BYTES else None, days[1:]
 
         size, problems, days = await aside(look)
-        what = f"{path}: {size / checkup.MIB:,.1f} MiB"
+        what: dict[str, Any] = {"path": str(path), "size": size / checkup.MIB}
         if problems:
-            advice = (
-                "stop the gateway, and start it anew: it sets the damaged file aside and saves what it can"
-            )
-            found = Finding("readings", "fail", f"{what}, damaged: {problems[0]}", advice)
+            found = finding("readings", doc.READINGS_DAMAGED(**what, problem=problems[0]))
         elif problems is None:
-            found = Finding("readings", "ok", f"{what}; too large to check here (`ven db check` does)")
+            found = finding("readings", doc.READINGS_LARGE(**what))
         else:
-            found = Finding("readings", "ok", f"{what}, sound")
+            found = finding("readings", doc.READINGS(**what))
         wear = checkup.of_wear(days, settings["readings.commit_s"])
         return [found, wear] if wear else found
 
     async def _registry(self, settings: Settings) -> Found:
         place = settings.place("registry.database")
         found = await aside(lambda: inspect_server(place) if is_url(place) else inspect(Path(place)))
-        what = f"{shown(place)}: {found.resources} resources"
+        what: dict[str, Any] = {"place": shown(place), "count": found.resources}
         if found.problems:
-            return Finding("registry", "fail", f"{what}; {found.problems[0]}", "`ven db check` tells all")
+            return finding("registry", doc.REGISTRY_PROBLEM(**what, problem=found.problems[0]))
         if not found.is_current:
             # Opening it would upgrade it.
-            advice = "`ven db migrate`, or start the gateway, which does the same"
-            return Finding("registry", "warn", f"{what}, of an older schema", advice)
-        return Finding("registry", "ok", f"{what}, sound")
+            return finding("registry", doc.REGISTRY_OLD(**what))
+        return finding("registry", doc.REGISTRY(**what))
 
     async def _serve(self, side: Settings, name: str, served: dict[str, Served]) -> Found:
         served[name] = found = await aside(lambda: served_resources(side))
         told = [
-            Finding("registry", "warn", problem, "`ven db check` tells all", name)
+            finding("registry", doc.RECORD_PROBLEM(problem=problem), cause=problem, vtn=name)
             for problem in found.problems[: checkup.NAMED]
         ]
         if not found.resources:
             wanted = side["ven.resources"]
-            with_ven = f" with ven = {wanted!r}" if wanted else ""
-            advice = "check ven.resources, and `ven resources list`"
-            told.append(
-                Finding("registry", "warn", f"no enabled resource{with_ven}: nothing is read", advice, name)
-            )
+            text = doc.NO_RESOURCE_OF_VEN(ven=wanted) if wanted else doc.NO_RESOURCE()
+            told.append(finding("registry", text, vtn=name))
         return told
 
     async def _gateway(self, settings: Settings, snapshots: list[Mapping[str, Any]]) -> Found:
@@ -220,8 +216,8 @@ class _Doctor:
             pass
         told = [one for id_ in resources for one in found.get(id_, ())]
         if left := len(resources) - len(found):
-            what = f"{left} devices were not read: {self._devices_within_s:g} s were over"
-            told.append(Finding("devices", "warn", what, "`ven connections test ID` tries one"))
+            text = doc.DEVICES_SKIPPED(count=left, seconds=self._devices_within_s)
+            told.append(finding("devices", text))
         return told
 
     async def _device(self, resource: Resource, site: Any) -> Found:
@@ -232,18 +228,21 @@ class _Doctor:
         except ReadTimeout as error:
             # A broker that was reached, and a device that sends less often than we waited.
             waits = resource.connection.type is ConnectionType.MQTT
-            return Finding(check, "warn" if waits else "fail", f"{place}: {error.what}", error.hint)
+            return failure(check, error, state="warn" if waits else "fail", place=place)
         except VenError as error:
-            advice = error.hint or f"`ven connections test {resource.resourceID}` shows more"
-            return Finding(check, "fail", f"{place}: {error.what}", advice)
+            failed = failure(check, error, place=place)
+            return (
+                failed
+                if failed.advice
+                else replaced(failed, advice=str(doc.TEST_DEVICE(id=resource.resourceID)))
+            )
         if not readings:
-            advice = f"`ven connections test {resource.resourceID}` shows more"
-            return Finding(check, "warn", f"{place}: answers, but has no value now", advice)
-        return Finding(check, "ok", f"{place}: {_values(readings)}")
+            return finding(check, doc.DEVICE_SILENT(endpoint=place, id=resource.resourceID))
+        return finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
 
 
 def _lines(resources: Iterable[Resource]) -> list[list[Resource]]:
-    """Give resources by what is read in turn: units behind one Modbus gateway would wait for each other."""
+    """Return resources by what is read in turn: units behind one Modbus gateway would wait for each other."""
     lines: dict[Hashable, list[Resource]] = {}
     for one in resources:
         told = one.connection

@@ -19,10 +19,12 @@ from urllib.request import getproxies, proxy_bypass
 from msgspec.structs import replace as replaced
 
 from venclient import checkup
-from venclient.checkup import Finding, TlsSeen
+from venclient.checkup import Finding, TlsSeen, failure, finding
 from venclient.client import VenClient, VtnAccount
 from venclient.clock import Clock
 from venclient.errors import InvalidRecord, VenError
+from venclient.messages import diagnostics as doc
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Program
 from venclient.registrar import Comparison, Served, compare
 from venclient.reporting.obligations import agenda
@@ -40,24 +42,23 @@ Found = Finding | Sequence[Finding] | None
 
 
 async def checked(check: str, work: Awaitable[Found], *, within_s: float) -> list[Finding]:
-    """Give what a check found; that it failed, or took too long, is a finding as well."""
+    """Return what a check found; that it failed, or took too long, is a finding as well."""
     try:
         async with asyncio.timeout(within_s):
             found = await work
     except TimeoutError:
-        return [Finding(check, "fail", f"no answer within {within_s:g} s", "try --timeout with more seconds")]
+        return [finding(check, doc.TOO_SLOW(seconds=within_s))]
     except VenError as error:
-        what = f"{error.subject}: {error.what}" if error.subject else error.what
-        return [Finding(check, "fail", what, error.hint)]
+        return [failure(check, error)]
     except Exception as error:  # noqa: BLE001  whatever is broken here, the other checks go on
-        return [Finding(check, "fail", f"unexpected {type(error).__name__} (a bug; please report it)")]
+        return [finding(check, doc.BUG(error=type(error).__name__))]
     if found is None:
         return []
     return [found] if isinstance(found, Finding) else list(found)
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """Give what blocking work gives, done in a thread that nobody waits for when it takes too long."""
+    """Return what blocking work gives, done in a thread that nobody waits for when it takes too long."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -97,7 +98,7 @@ class Examination:
         self._within_s = within_s
 
     async def run(self) -> list[Finding]:
-        """Give what was found, in the order in which one thing rests on another."""
+        """Return what was found, in the order in which one thing rests on another."""
         found = await self._look()
         return [replaced(one, vtn=self._name) for one in found]
 
@@ -124,12 +125,12 @@ class Examination:
         ways = await asyncio.gather(*(self._way(url, account) for url in places.values()))
         found += [one for way in ways for one in way]
         if any(one.state == "fail" for one in ways[0]):
-            return [*found, _not_asked("its token, version, programs, registration and notifiers")]
+            return [*found, finding("VTN", doc.SKIPPED_ALL())]
         try:
             async with VenClient(account, self._clock) as client:
                 return found + await self._talk(client, account)
         except VenError as error:  # a certificate file that cannot be used
-            return [*found, Finding("TLS", "fail", f"{error.subject}: {error.what}", error.hint)]
+            return [*found, failure("TLS", error)]
 
     # ---- the way there
 
@@ -142,8 +143,7 @@ class Examination:
             host, port = proxy
         found = await checked("DNS", _resolved(host, port), within_s=self._within_s)
         if proxy is not None:
-            told = f"{url} is reached through the proxy {host}:{port}, so that its TLS was not looked at"
-            return [*found, Finding("TLS", "ok", told)]
+            return [*found, finding("TLS", doc.PROXY(url=url, proxy=f"{host}:{port}"))]
         if any(one.state == "fail" for one in found):
             return found
         if not secure:
@@ -152,12 +152,12 @@ class Examination:
         return [*found, *await seen]
 
     async def _tls(self, host: str, port: int, account: VtnAccount) -> Finding:
-        authority = f"vtn.ca_file ({account.ca_file})" if account.ca_file and account.verify else None
+        authority = str(doc.CA_FILE(path=account.ca_file)) if account.ca_file and account.verify else None
         seen = TlsSeen(place=f"{host}:{port}", verified=account.verify, authority=authority)
         try:
             seen = await _seen(seen, host, port, account.tls_context())
         except ssl.SSLCertVerificationError as error:
-            seen = replaced(seen, refused=f"its certificate was refused ({error.verify_message})")
+            seen = replaced(seen, refused=foreign(error.verify_message))
             # Looked at once more to tell whose it is; nothing is sent over this connection.
             unverified = ssl.create_default_context()
             unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
@@ -165,8 +165,7 @@ class Examination:
                 seen = await _seen(seen, host, port, unverified)
         except ssl.SSLError as error:
             reason = (error.reason or "no reason given").lower().replace("_", " ")
-            advice = "check host and port; TLS older than 1.2 is refused"
-            return Finding("TLS", "fail", f"{seen.place}: no TLS 1.2 or newer there ({reason})", advice)
+            return finding("TLS", doc.TLS_VERSION(place=seen.place, problem=reason))
         except OSError as error:
             return _nobody(seen.place, error)
         return checkup.of_tls(seen, self._clock.now())
@@ -178,12 +177,12 @@ class Examination:
         found = await checked("token", self._token(client, account), within_s=limit)
         if any(one.check == "token" and one.state == "fail" for one in found):
             found += await checked("clock skew", _skew(client), within_s=limit)
-            return [*found, _not_asked("its version, programs, registration and notifiers")]
+            return [*found, finding("VTN", doc.SKIPPED_MOST())]
         version = await checked("version", self._version(client), within_s=limit)
         found += version
         if any(one.state == "fail" for one in version):
             found += await checked("clock skew", _skew(client), within_s=limit)
-            return [*found, _not_asked("its programs, registration and notifiers")]
+            return [*found, finding("VTN", doc.SKIPPED_SOME())]
         listed: list[tuple[Sequence[Program], Sequence[Event]]] = []
         compared: list[Comparison] = []
         parts = await asyncio.gather(
@@ -200,14 +199,14 @@ class Examination:
 
     async def _token(self, client: VenClient, account: VtnAccount) -> Found:
         if account.client_id is None:
-            return Finding("token", "ok", "none is needed: vtn.client_id is not set")
+            return finding("token", doc.TOKEN_NOT_NEEDED())
         token = await client.notices.token() or ""
         claims = checkup.claims_of(token)
-        life = ""
+        text = doc.TOKEN(client_id=account.client_id)
         if isinstance(claims.get("exp"), int | float):
             hours = (claims["exp"] - self._clock.now().timestamp()) / 3600
-            life = f", good for {hours:.1f} h"
-        told = Finding("token", "ok", f"got one as {account.client_id}{life}")
+            text = doc.TOKEN_UNTIL(client_id=account.client_id, hours=hours)
+        told = finding("token", text)
         scopes = checkup.scopes_of(claims, client.status.scope)
         return [told, checkup.of_scopes(scopes, notified=bool(self._settings["vtn.webhook_url"]))]
 
@@ -216,9 +215,7 @@ class Examination:
 
     async def _registration(self, client: VenClient, compared: list[Comparison]) -> Found:
         if self._served is None:
-            return Finding(
-                "registration", "warn", "not compared, for want of a registry", "mend the registry"
-            )
+            return finding("registration", doc.NO_REGISTRY())
         found = await compare(client, self._settings, self._served)
         compared.append(found)
         id_ = found.ven.id if found.ven else None
@@ -252,9 +249,11 @@ class Examination:
         ids = {one.id for one in followed}
         listed.append((followed, [one for one in events.items if not wanted or one.program_id in ids]))
         found = [checkup.of_programs(programs.items, len(events.items), wanted)]
-        advice = "tell the VTN's operator; the others are followed"
-        odd = [f"{one.place}: {one.reason}" for one in (*programs.refused, *events.refused)]
-        return found + [Finding("programs", "warn", one, advice) for one in odd[: checkup.NAMED]]
+        odd = (*programs.refused, *events.refused)
+        return found + [
+            finding("programs", doc.OBJECT_SKIPPED(place=foreign(one.place), reason=foreign(one.reason)))
+            for one in odd[: checkup.NAMED]
+        ]
 
     async def _standing(
         self,
@@ -271,7 +270,7 @@ class Examination:
         found, wishes = standing_of(
             self._settings, self._served, programs, events, compared, self._clock.now()
         )
-        return checkup.of_standing([str(one) for one in found.uncarried], found.problems, wishes)
+        return checkup.of_standing([one.text for one in found.uncarried], found.problems, wishes)
 
 
 def standing_of(
@@ -282,7 +281,7 @@ def standing_of(
     compared: Comparison | None,
     now: datetime,
 ) -> tuple[Standing, int]:
-    """Give which reporting wishes the VTN's events carry, and how many wishes there are."""
+    """Return which reporting wishes the VTN's events carry, and how many wishes there are."""
     what = compared.what if compared else None
     held = [*(what.adopt if what else ()), *(one.held for one in (what.update if what else ()))]
     granted = {one.resource_name: one.targets or () for one in held}
@@ -311,16 +310,12 @@ def _granted(compared: Comparison) -> set[str]:
     return {*ven, *(target for one in held for target in one.targets or ())}
 
 
-def _not_asked(what: str) -> Finding:
-    return Finding("VTN", "warn", f"{what} were not asked", "first mend what is told above")
-
-
 def _place(url: str) -> str:
     return urlsplit(url).netloc.casefold()
 
 
 def _proxy_for(scheme: str, host: str) -> tuple[str, int] | None:
-    """Give host and port of the proxy on the way to a host; None where there is none."""
+    """Return host and port of the proxy on the way to a host; None where there is none."""
     proxies: dict[str, Any] = getproxies()
     address = proxies.get(scheme) or proxies.get("all")
     if not address or host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host):
@@ -335,11 +330,11 @@ async def _resolved(host: str, port: int) -> Finding:
     try:
         found = await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except OSError as error:
-        advice = "check the name in vtn.url, the network, and the name server (resolvectl status)"
-        return Finding("DNS", "fail", f"{host}: has no address ({error.strerror or error})", advice)
+        return finding("DNS", doc.DNS_UNKNOWN(host=host, problem=error.strerror or str(error)))
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-    told = "is an address already" if addresses == [host] else ", ".join(addresses[:3])
-    return Finding("DNS", "ok", f"{host}: {told}")
+    if addresses == [host]:
+        return finding("DNS", doc.DNS_ADDRESS(host=host))
+    return finding("DNS", doc.DNS(host=host, addresses=addresses[:3]))
 
 
 async def _plain(host: str, port: int) -> Finding:
@@ -352,18 +347,16 @@ async def _plain(host: str, port: int) -> Finding:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     if host in ("localhost", "127.0.0.1", "::1"):
-        return Finding("TLS", "ok", f"{host}:{port}: plain http, on this machine")
-    what = f"{host}:{port}: plain http, so that secrets and readings can be read on the way"
-    return Finding("TLS", "warn", what, "use https://; plain http is for a VTN on this machine")
+        return finding("TLS", doc.PLAIN_LOCAL(place=f"{host}:{port}"))
+    return finding("TLS", doc.PLAIN(place=f"{host}:{port}"))
 
 
 def _nobody(place: str, error: OSError) -> Finding:
-    advice = "check the network, a firewall on the way, and host and port of vtn.url"
-    return Finding("TLS", "fail", f"{place}: nobody answers ({error.strerror or error})", advice)
+    return finding("TLS", doc.UNREACHABLE(place=place, problem=error.strerror or str(error)))
 
 
 async def _seen(seen: TlsSeen, host: str, port: int, context: ssl.SSLContext) -> TlsSeen:
-    """Give a TLS connection's version and certificate."""
+    """Return a TLS connection's version and certificate."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 

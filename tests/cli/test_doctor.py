@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Give `ven` in a folder of its own."""
+    """Return `ven` in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET", "made-up")
 
@@ -56,8 +57,8 @@ def test_doctor_has_a_line_for_each_check(ven: Ven) -> None:
 
     lines = out.splitlines()
     assert (status, err) == (0, ""), out
-    assert lines[0] == "ok   settings: ven.toml is right"
-    assert "ok   token: got one as ven-1" in lines
+    assert lines[0] == "ok   settings: ven.toml is valid, 1 VTN"
+    assert "ok   token: received as ven-1" in lines
     assert "      start it: ven run --config ven.toml" in lines
     assert any(line.startswith("ok   device Hotel: ") and "power_kw 3.5" in line for line in lines)
     assert " checks: 0 failed, " in lines[-1]
@@ -72,6 +73,7 @@ def test_doctor_tells_programs_and_fails_with_status_1(ven: Ven) -> None:
     told = json.loads(out)
     assert (status, told["ok"], err) == (1, False, "")
     assert [one["check"] for one in told["checks"] if one["state"] == "fail"] == ["TLS"]
+    assert all(re.fullmatch(r"VEN-[A-Z]{3}-\d{3}", one["code"]) for one in told["checks"])
     assert "made-up" not in out
 
 

@@ -32,7 +32,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Give `ven` in a folder whose gateway owed four reports: sent, refused, lost and still owed."""
+    """Return `ven` in a folder whose gateway owed four reports: sent, refused, lost and still owed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     Path("ven.toml").write_text('[ven]\nname = "ven-1"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1"\n')
@@ -63,7 +63,7 @@ def test_list_tells_reports_and_how_many_of_each_state(ven: Ven) -> None:
     assert status == 0
     assert all(one.key in out for one in ALL)
     assert "400: bad units" in out
-    assert out.splitlines()[-1] == "4 shown; in all 1 owed, 1 sent, 1 refused, 1 lost"
+    assert out.splitlines()[-1] == "4 shown; total: 1 owed, 1 sent, 1 refused, 1 lost"
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_list_filters(ven: Ven, words: tuple[str, ...], expected: list[int]) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("list", "--state", "gone"), "expected owed, sending, sent"),
-        (("list", "--since", "yesterday"), "expected ISO 8601"),
-        (("list", "--resource", "nobody"), "no report is about this resource"),
-        (("list", "--vtn", "second"), "no such VTN"),
-        (("show", "nobody"), "no such report"),
-        (("retry",), "which reports?"),
+        (("list", "--state", "gone"), "VEN-CLP-012"),
+        (("list", "--since", "yesterday"), "VEN-CLP-013"),
+        (("list", "--resource", "nobody"), "VEN-CLP-011"),
+        (("list", "--vtn", "second"), "VEN-CLP-008"),
+        (("show", "nobody"), "VEN-CLP-010"),
+        (("retry",), "VEN-CLP-001"),
     ],
 )
 def test_slips_are_told_with_what_to_do(ven: Ven, words: tuple[str, ...], said: str) -> None:
@@ -132,9 +132,9 @@ def test_show_says_what_happened_and_what_would_be_sent(ven: Ven) -> None:
     assert status == 0
     assert ALL[0].key in out
     assert "sent, as R-0" in out
-    assert "the VTN has it, as R-0" in out
+    assert "the VTN has stored it, as R-0" in out
     assert "hotel (r1), school (r2)" in out
-    assert "cannot be made here" in out
+    assert "not available here" in out
 
 
 def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
@@ -149,7 +149,7 @@ def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
     assert told["body"]["reportName"] == ALL[0].key
     values = [part["intervals"][0]["payloads"][0]["values"] for part in told["body"]["resources"]]
     assert values == [[2.0], [3.0]]
-    assert [one["what"] for one in told["story"]][:2] == ["owed", "to be sent"]
+    assert [one["what"] for one in told["story"]][:2] == ["due", "to be sent"]
 
     _, out, _ = ven("reports", "show", ALL[1].key)
     assert "body, as it would be sent now" in out
@@ -157,11 +157,11 @@ def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
 
 def test_retry_owes_again_what_was_refused_or_lost(ven: Ven) -> None:
     """By name or by state; what is in another state is left and named, with status 1."""
-    assert ven("reports", "retry", ALL[1].key)[:2] == (0, "1 report owed again\n")
-    assert ven("reports", "retry", "--state", "lost")[:2] == (0, "1 report owed again\n")
+    assert ven("reports", "retry", ALL[1].key)[:2] == (0, "1 report requeued\n")
+    assert ven("reports", "retry", "--state", "lost")[:2] == (0, "1 report requeued\n")
     status, out, err = ven("reports", "retry", "R-0")
     assert (status, out) == (1, "0 reports owed again\n")
-    assert "left as it is" in err
+    assert "VEN-CLP-002" in err
 
     box = Outbox(Path("var/state.db"))
     assert {state: n for state, n in box.counts().items() if n} == {"owed": 3, "sent": 1}
@@ -175,7 +175,7 @@ def test_coverage_and_its_export(ven: Ven) -> None:
     """Days of resources as a table, JSON and CSV, by resource where asked for."""
     status, out, _ = ven("reports", "coverage", "--since", "2026-01-01")
     assert status == 0
-    assert out.splitlines()[-1].startswith("6 intervals owed, 1 sent")
+    assert out.splitlines()[-1].startswith("6 intervals due, 1 sent")
 
     _, out, _ = ven("reports", "export")
     rows = list(csv.DictReader(io.StringIO(out)))
@@ -185,7 +185,7 @@ def test_coverage_and_its_export(ven: Ven) -> None:
         ("r2", "2", "0", "2"),
     ]
     _, out, _ = ven("reports", "export", "--resource", "school", "--output", "days.json")
-    assert out == "days.json: 1 days of resources\n"
+    assert out == "days.json: 1 line written, one per resource and day\n"
     assert json.loads(Path("days.json").read_text())[0]["resource_id"] == "r2"
 
 
@@ -206,7 +206,7 @@ def test_without_a_state_file_it_is_said_what_makes_one(ven: Ven) -> None:
     status, _, err = ven("reports", "list")
 
     assert status == 1
-    assert "it is made by `ven run`" in err
+    assert "VEN-REP-068" in err
 
 
 def test_a_narrow_terminal_shows_ends_of_names_which_do_to_name_them(
@@ -222,4 +222,4 @@ def test_a_narrow_terminal_shows_ends_of_names_which_do_to_name_them(
     assert len(lines) == 1
     assert max(map(len, out.splitlines())) <= 80
     assert (status, ALL[0].key in shown) == (0, True)
-    assert (other, "no such report" in said) == (2, True)
+    assert (other, "VEN-CLP-010" in said) == (2, True)

@@ -14,6 +14,7 @@ import pytest
 from tests.vtn_thread import vtn_in_thread
 from venclient.cli import main
 from venclient.client.discovery import SERVICE, FoundVtn, read_announcement
+from venclient.messages.cli_reports import EXTRA, HOW_TO_DELETE
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
 from venclient.simulation.vtn import Fault, LocalVtn
@@ -25,7 +26,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Give `ven` in a folder of its own."""
+    """Return `ven` in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET", "made-up")
 
@@ -80,19 +81,19 @@ def test_diff_and_register_bring_a_vtn_in_line(ven: Ven, vtn: LocalVtn) -> None:
 
     status, out, _ = ven("vtn", "diff")
     assert status == 1
-    assert "VEN hotel-7: not known there" in out
+    assert "VEN hotel-7: not registered" in out
     assert "to create: 2\n  + Hotel 0\n  + Hotel 1\n" in out
     assert ven("vtn", "register")[0] == 0
     assert ven("vtn", "diff")[:2] == (
         0,
-        f"{vtn.url}\nVEN hotel-7: known, id {vtn.vens[0]['id']}\nas they should be: 2\n",
+        f"{vtn.url}\nVEN hotel-7: registered, id {vtn.vens[0]['id']}\nunchanged: 2\n",
     )
     keep(1, capacities={"P_max_kw": 7.5})
     status, out, _ = ven("vtn", "diff")
     assert status == 1
     assert (
-        "  ~ Hotel 0\n      attributes.MAX_POWER_CONSUMPTION: the VTN has 5.0, the registry 7.5\n"
-        "extra at the VTN: 1\n  ? Hotel 1 (id "
+        "  ~ Hotel 0\n      attributes.MAX_POWER_CONSUMPTION: the VTN has 5.0, the registry has 7.5\n"
+        "extra at the VTN (not in the registry): 1\n  ? Hotel 1 (id "
     ) in out
 
 
@@ -126,7 +127,8 @@ def test_row_22_extra_resources_are_deleted_only_on_request(
 
     status, out, _ = ven("vtn", "register")
     assert (status, len(vtn.resources)) == (0, 3)
-    assert "extra at the VTN: 2; --delete-extra deletes them" in out
+    assert EXTRA(count=2) in out
+    assert HOW_TO_DELETE() in out
 
     monkeypatch.setattr("typer.confirm", lambda text: False)
     assert ven("vtn", "register", "--delete-extra")[0] == 0
@@ -144,7 +146,7 @@ def test_json_deletes_nothing_without_yes(ven: Ven, vtn: LocalVtn) -> None:
 
     status, _, err = ven("vtn", "register", "--delete-extra", "--json")
 
-    assert (status, "add --yes" in err) == (2, True)
+    assert (status, "VEN-CLP-030" in err) == (2, True)
 
 
 def test_records_that_cannot_be_read_keep_extra_resources_alive(ven: Ven, vtn: LocalVtn) -> None:
@@ -162,7 +164,7 @@ def test_records_that_cannot_be_read_keep_extra_resources_alive(ven: Ven, vtn: L
     status, _, err = ven("vtn", "register", "--delete-extra", "--yes")
 
     assert status == 2
-    assert "cannot be read" in err
+    assert "VEN-CLP-031" in err
     assert len(vtn.resources) == 2
 
 
@@ -176,7 +178,7 @@ def test_refusals_are_named_and_make_the_status_1(ven: Ven, vtn: LocalVtn) -> No
 
     assert status == 1
     assert "created 2" in out
-    assert "refused: Hotel 0: " in out
+    assert "rejected: Hotel 0: " in out
 
 
 def test_three_hundred_resources_are_registered(ven: Ven, vtn: LocalVtn) -> None:
@@ -248,7 +250,7 @@ def test_row_03_discover_prints_what_to_write_in_the_settings(
 
     assert (status, asked[0]) == (0, {"within_s": 3, "interfaces": ["192.0.2.9"]})
     assert out.startswith(
-        "Site: OpenADR 3.1.0, wants a login\n  host      vtn-7.local (192.0.2.7), port 8443\n"
+        "Site: OpenADR 3.1.0, login required\n  host      vtn-7.local (192.0.2.7), port 8443\n"
         "  programs  tariff\n"
     )
     lines = "\n".join(line for line in out.splitlines() if line.startswith("    "))
@@ -264,5 +266,5 @@ def test_discover_that_finds_nothing_says_so(ven: Ven, monkeypatch: pytest.Monke
 
     status, out, _ = ven("vtn", "discover")
 
-    assert (status, "no VTN announced itself within 5 s" in out) == (1, True)
+    assert (status, "VEN-CLP-029" in out) == (1, True)
     assert ven("vtn", "discover", "--json")[:2] == (1, "[]\n")

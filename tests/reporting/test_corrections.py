@@ -11,6 +11,7 @@ import pytest
 from tests.reporting.bench import Bench, Killed, lost
 from tests.reporting.samples import EACH, at, event, measured
 from venclient.errors import VtnProblem, VtnUnreachable
+from venclient.messages import reporting as rep
 from venclient.model.reading import Measure, Reading
 from venclient.reporting.lateness import LateWatch
 from venclient.reporting.ledger import coverage
@@ -42,13 +43,13 @@ class Meters(Bench):
         self.kw[id_, start] = kw
 
     def values(self) -> list[float]:
-        """Give the first value of each report at the VTN."""
+        """Return the first value of each report at the VTN."""
         return [float(one.resources[0].intervals[0].payloads[0].values[0]) for one in self.vtn.stored]  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def meters(tmp_path: Path) -> Iterator[Meters]:
-    """Give a bench with a report on each of four hours."""
+    """Return a bench with a report on each of four hours."""
     one = Meters(tmp_path)
     one.list_events(event(4, EACH))
     yield one
@@ -71,9 +72,9 @@ async def test_row_63_late_reading_corrects_its_report_by_put_once(meters: Meter
     row = meters.outbox.of_event("E1")[1]
     assert (row.state, row.corrections, row.late) == ("sent", 1, ())
     assert [told.what for told in meters.outbox.view.story(row.key)][-3:] == [
-        "readings of 1 resources came late",
-        "to be corrected",
-        "corrected",
+        rep.STORY_LATE(count=1),
+        rep.STORY_TO_CORRECT(),
+        rep.STORY_CORRECTED(),
     ]
 
 
@@ -136,7 +137,7 @@ async def test_correction_of_a_report_that_has_gone_is_given_up_and_said(meters:
     result = await meters.run_to(3.9)
 
     assert result.corrected == 0
-    assert any("is not corrected" in note for note in result.notes)
+    assert any("VEN-REP-027" in note for note in result.notes)
     assert "no such report" in (meters.outbox.of_event("E1")[1].last_error or "")
     assert meters.outbox.counts()["sent"] == 3
 
@@ -188,7 +189,7 @@ async def test_ledger_counts_what_was_corrected(meters: Meters) -> None:
 
 
 def reading(minutes: float, quantity: str = "power_kw") -> Reading:
-    """Give a reading that many minutes after the start."""
+    """Return a reading that many minutes after the start."""
     return Reading("r1", quantity, 1.0, at(0) + minutes * MINUTE)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.reporting.samples import at, event
+from venclient.messages import code_of
 from venclient.openadr.objects import Program
 from venclient.reporting.eventbook import Changes, EventBook
 from venclient.sqlite_file import open_sqlite
@@ -17,13 +18,13 @@ NOW_TEXT = "0001-01-01T00:00:00Z"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give the name of a state file."""
+    """Return the name of a state file."""
     return tmp_path / "state.db"
 
 
 @pytest.fixture
 def book(path: Path) -> Iterator[EventBook]:
-    """Give an empty event book."""
+    """Return an empty event book."""
     book = EventBook(path)
     yield book
     book.close()
@@ -131,7 +132,8 @@ def test_row_that_cannot_be_read_is_named_and_fetched_anew(path: Path) -> None:
 
     again = EventBook(path)
     assert {"B"} == set(again.events)
-    assert "event A cannot be read" in again.problems[0]
+    assert code_of(again.problems[0]) == "VEN-REP-063"
+    assert "event A" in again.problems[0]
     again.apply([event(1, id_="A"), event(1, id_="B")], complete=True, now=at(7))
     assert at(0) == again.events["A"].first_seen
     again.close()

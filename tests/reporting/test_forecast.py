@@ -11,9 +11,10 @@ import pytest
 
 from tests.reporting.bench import Bench
 from tests.reporting.samples import HOUR, event, measured, reportables
+from venclient.messages.reporting import STORY_AS, STORY_STORED
 from venclient.model.reading import Measure, Quality
 from venclient.openadr.objects import Report
-from venclient.reporting.baseline import LikeDays, like_days, reference
+from venclient.reporting.baseline import METHOD, LikeDays, like_days, reference
 from venclient.reporting.builder import Built, build_report
 from venclient.reporting.needs import needs
 from venclient.reporting.obligations import Obligation, owed
@@ -27,7 +28,7 @@ Load = Callable[[datetime], float | None]
 
 
 def obligation(*descriptors: Mapping[str, Any], hour: int = 12, count: int = 2, **members: Any) -> Obligation:
-    """Give the one report that an event of that day asks for."""
+    """Return the one report that an event of that day asks for."""
     start = DAY + hour * HOUR
     one = event(count, *descriptors, start=start.isoformat().replace("+00:00", "Z"), **members)
     (found,) = owed(one, anchor=DAY, first_seen=DAY, after=None, until=DAY + 9 * 24 * HOUR)
@@ -48,18 +49,18 @@ def build(one: Obligation, load: Load, options: BuildOptions = OPTIONS, **member
 
 
 def told(report: Report | None) -> list[dict[str, object]]:
-    """Give each interval's values by payload type."""
+    """Return each interval's values by payload type."""
     assert report is not None
     return [{one.type: one.values[0] for one in each.payloads} for each in report.resources[0].intervals]
 
 
 def before(kw: float, today: float = 0.0) -> Load:
-    """Give a load that was `kw` until the event's day, and `today` on it."""
+    """Return a load that was `kw` until the event's day, and `today` on it."""
     return lambda moment: kw if moment < DAY else today
 
 
 def by_age(moment: datetime) -> float:
-    """Give as many kW as days before the event's day: 1, 2, 5, 6, 7, 8, 9, 12, 13, 14 on like days."""
+    """Return as many kW as days before the event's day: 1, 2, 5, 6, 7, 8, 9, 12, 13, 14 on like days."""
     return float((DAY.date() - moment.date()).days)
 
 
@@ -127,7 +128,7 @@ def test_row_56_baseline_is_what_would_have_been() -> None:
     assert built.report is not None
     said = (built.report.payload_descriptors or [])[0]
     assert (said.reading_type, said.units) == ("ESTIMATED", "KWH")
-    assert "10 like days" in built.methods[0]
+    assert METHOD in built.methods[0]
 
 
 @pytest.mark.parametrize(("units", "value"), [("KW", 4.0), ("WH", 2000.0), ("KWH", 2.0)])
@@ -202,9 +203,9 @@ async def test_row_48_how_a_forecast_was_made_is_in_the_reports_story(bench: Ben
     bench.list_events(event(1, {"historical": False}, {"payloadType": "DEMAND", "historical": False}))
     await bench.run_to(0.1)
     (row,) = bench.outbox.newest()
-    (sent,) = [one.what for one in bench.outbox.view.story(row.key) if "VTN has it" in one.what]
+    (sent,) = [one.what for one in bench.outbox.view.story(row.key) if STORY_STORED() in one.what]
 
-    assert sent.startswith("the VTN has it (USAGE, DEMAND: mean of the last 10 like days")
+    assert sent.startswith(f"{STORY_STORED()} (USAGE, DEMAND: {METHOD}")
     assert sent.endswith("as R0")
 
 
@@ -214,4 +215,6 @@ async def test_what_was_measured_has_no_method(bench: Bench) -> None:
     await bench.run_to(1.1)
     (row,) = bench.outbox.newest()
 
-    assert "the VTN has it, as R0" in [one.what for one in bench.outbox.view.story(row.key)]
+    assert STORY_AS(told=STORY_STORED(), report_id="R0") in [
+        one.what for one in bench.outbox.view.story(row.key)
+    ]

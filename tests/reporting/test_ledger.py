@@ -25,7 +25,7 @@ DAY1, DAY2 = date(2026, 1, 1), date(2026, 1, 2)
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    """Give an outbox that owed thirty hourly reports on two resources: most were sent, some had gaps."""
+    """Return an outbox that owed thirty hourly reports on two resources: most were sent, some had gaps."""
     box = Outbox(tmp_path / "state.db")
     box.owe(ALL, at(0))
     two = reportables("hotel", "school")
@@ -42,7 +42,7 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def told(view: OutboxView) -> list[tuple[object, ...]]:
-    """Give the ledger as plain tuples."""
+    """Return the ledger as plain tuples."""
     return [tuple(one) for one in coverage(view)]
 
 
@@ -127,7 +127,7 @@ def test_file_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
             (one.key, msgspec.json.encode(one), int(one.due.timestamp()) * 10**6, state, 1767229200 * 10**6),
         )
     db.close()
-    with pytest.raises(StoreError, match="start the gateway"):
+    with pytest.raises(StoreError, match="VEN-REP-070"):
         OutboxView(path)
 
     box = Outbox(path)

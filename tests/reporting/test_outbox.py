@@ -19,13 +19,13 @@ ALL = owed(event(4, EACH), anchor=T0, first_seen=T0 - HOUR, after=None, until=at
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give the name of a state file."""
+    """Return the name of a state file."""
     return tmp_path / "state.db"
 
 
 @pytest.fixture
 def outbox(path: Path) -> Iterator[Outbox]:
-    """Give an outbox that owes four hourly reports."""
+    """Return an outbox that owes four hourly reports."""
     box = Outbox(path)
     box.owe(ALL, at(0))
     yield box
@@ -33,7 +33,7 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def keys(*obligations: Obligation) -> list[str]:
-    """Give the keys."""
+    """Return the keys."""
     return [one.key for one in obligations]
 
 
@@ -186,7 +186,7 @@ def test_row_that_cannot_be_read_stops_nothing(outbox: Outbox, path: Path) -> No
 
 def test_unknown_key_is_an_error(outbox: Outbox) -> None:
     """Only rows that exist change."""
-    with pytest.raises(StoreError, match="nobody"):
+    with pytest.raises(StoreError, match="VEN-REP-065"):
         outbox.sent("nobody", "R", at(1))
 
 

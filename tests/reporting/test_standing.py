@@ -10,6 +10,8 @@ import pytest
 
 from tests.counted import growth
 from tests.reporting.samples import EACH, T0, at, event
+from venclient.messages import code_of
+from venclient.messages import reporting as rep
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.openadr.objects import Program
 from venclient.reporting.obligations import Agenda, agenda
@@ -20,13 +22,13 @@ PROGRAM = Program(id="P1", program_name="telemetry")
 
 
 def resource(name: str, **reporting: Any) -> Resource:
-    """Give a resource that is configured to report."""
+    """Return a resource that is configured to report."""
     connection = Connection(ConnectionType.MQTT, ActorType.READER, host="h", topic="t")
     return Resource(name, name, "DSR", None, "m", connection, {"P_max_kw": 5}, {}, reporting=reporting)
 
 
 def stand(*resources: Resource, agendas: list[Agenda] | None = None, now: float = 0.5) -> Standing:
-    """Give how the configurations stand with some events' agendas."""
+    """Return how the configurations stand with some events' agendas."""
     reportables = {
         one.resourceID: Reportable.of(one, one.resourceName)
         for one in resources
@@ -45,7 +47,7 @@ def stand(*resources: Resource, agendas: list[Agenda] | None = None, now: float 
 
 
 def asking(*descriptors: dict[str, Any], **members: Any) -> Agenda:
-    """Give the agenda of an event of four quarters of an hour."""
+    """Return the agenda of an event of four quarters of an hour."""
     return agenda(event(4, *descriptors, duration="PT15M", **members), PROGRAM, anchor=T0)
 
 
@@ -74,17 +76,27 @@ def test_wish_that_nobody_asks_for_says_what_to_ask_the_operator() -> None:
         "repeat": -1,
     }
     said = str(one)
-    assert "USAGE of a, b, c and 2 more every PT5M goes to nobody: no event asks for it" in said
+    assert "USAGE of a, b, c and 2 more every PT5M" in said
+    assert code_of(one.text) == "VEN-REP-074"
+    assert one.why == rep.NOT_REQUESTED()
     assert "intervals of PT5M" in said
 
 
 @pytest.mark.parametrize(
     ("reporting", "members", "why"),
     [
-        ({"program": "other"}, {}, "only events outside program other"),
-        ({}, {"targets": ["elsewhere"]}, "meant for other resources"),
-        ({"reading_type": "PEAK", "payload_types": ["DEMAND"]}, {"payloadType": "DEMAND"}, "asked for as"),
-        ({"payload_types": ["X_MINE"]}, {"payloadType": "X_MINE"}, "nothing that can be made"),
+        ({"program": "other"}, {}, str(rep.OTHER_PROGRAM(program="other"))),
+        ({}, {"targets": ["elsewhere"]}, str(rep.OTHER_RESOURCES())),
+        (
+            {"reading_type": "PEAK", "payload_types": ["DEMAND"]},
+            {"payloadType": "DEMAND"},
+            str(rep.OTHER_READING(asked="DIRECT_READ", reading="PEAK")),
+        ),
+        (
+            {"payload_types": ["X_MINE"]},
+            {"payloadType": "X_MINE"},
+            str(rep.CANNOT_MAKE(payload="X_MINE", reading="DIRECT_READ")),
+        ),
     ],
 )
 def test_why_an_event_does_not_carry_a_wish(
@@ -94,7 +106,7 @@ def test_why_an_event_does_not_carry_a_wish(
     told = {"payload_types": ["USAGE"], **reporting}
     (one,) = stand(resource("hotel", **told), agendas=[asking({**EACH, **members})]).uncarried
 
-    assert why in one.why
+    assert why == one.why
 
 
 def test_differences_of_what_is_carried_are_noted() -> None:
@@ -149,7 +161,7 @@ def test_a_forecast_carries_nobodys_measurements(payload_type: str) -> None:
     (measured,) = stand(resource("hotel", payload_types=[payload_type]), agendas=[ahead]).uncarried
     wished = resource("hotel", payload_types=[payload_type], reading_type="FORECAST")
 
-    assert "asked for as FORECAST, not as DIRECT_READ" in measured.why
+    assert measured.why == rep.OTHER_READING(asked="FORECAST", reading="DIRECT_READ")
     assert stand(wished, agendas=[ahead]).uncarried == ()
 
 

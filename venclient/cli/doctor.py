@@ -1,4 +1,4 @@
-"""`ven doctor`: what is well, what is not, and what to do about it."""
+"""`ven doctor`: check settings, clock, disk, VTN and devices."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
+from venclient.messages import diagnostics as doc
 
 if TYPE_CHECKING:
     from venclient.checkup import Finding
@@ -30,10 +31,10 @@ def doctor(
     ] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, clock, disk, VTN and devices: a line each, with what to do where not all is well.
+    """Check settings, clock, disk, VTN and devices; print a line each, with what to do next.
 
     Nothing is changed, here or at the VTN. Devices that a running gateway reads are not disturbed. Exit
-    status 1 when something failed.
+    status 1 when a check failed.
     """
     import asyncio
 
@@ -60,14 +61,14 @@ def doctor(
         devices = [one for one in found if one.check.startswith("device")]
         _show([*others, *summed(devices, DEVICES_SHOWN)])
         warned = sum(one.state == "warn" for one in found)
-        typer.echo(f"{len(found)} checks: {failed} failed, {warned} to look at")
+        typer.echo(doc.SUMMARY(checks=len(found), failed=failed, warned=warned))
     if failed:
         raise typer.Exit(1)
 
 
 @contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Keep what is logged while the checks run to ourselves: what matters of it is in their lines."""
+    """Silence the loggers while the checks run: their results are in the lines."""
     import logging
 
     loggers = [logging.getLogger(name) for name in names]
@@ -90,6 +91,8 @@ def _show(found: list[Finding]) -> None:
         line = Text(f"{one.state:<5}", _STYLE[one.state])
         line.append(f"{f'{one.vtn} ' if one.vtn else ''}{one.check}: ", "bold")
         line.append(one.what, "default")
+        if one.code and one.state != "ok":
+            line.append(f" [{one.code}]", "dim")
         console.print(line)
         if one.advice:
             console.print(Text(f"      {one.advice}", "default"))

@@ -1,4 +1,4 @@
-"""`ven reports`: what is owed to the VTN, what became of it, and what each resource's days come to.
+"""`ven reports`: the reports for the VTN, their state, and the coverage of each resource and day.
 
 All of it reads the state file beside a running gateway; only `retry` changes something there.
 """
@@ -13,13 +13,15 @@ import typer
 
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption
 from venclient.errors import ConfigError
+from venclient.messages import cli_reports as clp
+from venclient.messages import with_code
 
 if TYPE_CHECKING:
     from venclient.reporting.ledger import Coverage
     from venclient.reporting.rows import OutboxView, Row, Selection, State
     from venclient.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="What was reported, what waits, and what is missing.")
+app = typer.Typer(no_args_is_help=True, help="Show sent, pending and missing reports.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 VtnOption = Annotated[str | None, typer.Option("--vtn", help="Only this one of several VTNs.")]
@@ -29,9 +31,9 @@ StateOption = Annotated[
 ]
 EventOption = Annotated[str | None, typer.Option("--event", help="Only reports on the event of this id.")]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", help="From then on: 2026-03-01, 2026-03-01T12:00Z, or 7d ago.")
+    str | None, typer.Option("--since", help="Start (inclusive): 2026-03-01, 2026-03-01T12:00Z or 7d.")
 ]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Up to then.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="End (exclusive).")]
 ResourceOption = Annotated[
     str | None, typer.Option("--resource", help="Only about this resource: its id, or its name at the VTN.")
 ]
@@ -58,10 +60,10 @@ def list_reports(
     until: UntilOption = None,
     resource: ResourceOption = None,
     vtn: VtnOption = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the latest due ones.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Maximum number of reports, latest due first.", min=1)] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List reports by the time when they fell due."""
+    """List reports by due time."""
     from venclient.cli.reports_table import print_rows, row_json
 
     found: list[tuple[str, Row]] = []
@@ -87,12 +89,12 @@ def show(
     report: Annotated[str, typer.Argument(help="The report's name, the end of it, or its id at the VTN.")],
     config: ConfigOption = DEFAULT_CONFIG,
     vtn: VtnOption = None,
-    body: Annotated[bool, typer.Option(help="Show the body, made of what is known now.")] = True,
+    body: Annotated[bool, typer.Option(help="Show the body, built from current data.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one report: its state, its story, and its body.
+    """Show one report: its state, history and body.
 
-    The body is made anew of the readings; whether it is the one that was sent is said.
+    The body is built again from the readings; the output says whether it differs from the one sent.
     """
     from venclient.cli.reports_body import body_of
     from venclient.cli.reports_table import print_report, row_json
@@ -105,7 +107,8 @@ def show(
             "story": [{"time": one.time, "what": one.what} for one in story],
         }
         if made is not None:
-            told |= {"body": made.report, "as_sent": made.as_sent, "omissions": made.omissions}
+            told |= {"body": made.report, "as_sent": made.as_sent}
+            told["omissions"] = [with_code(one) for one in made.omissions]
         _print_json(row_json(place.vtn, row) | told)
     else:
         print_report(place.vtn, row, story, made)
@@ -123,12 +126,12 @@ def retry(
     since: SinceOption = None,
     vtn: VtnOption = None,
 ) -> None:
-    """Owe reports again that were refused, unmet or lost; the running gateway sends them within a minute."""
+    """Queue refused, unmet or lost reports again; the running gateway sends them within a minute."""
     from venclient.clock import SystemClock
     from venclient.reporting.outbox import Outbox
 
     if not reports and not state:
-        raise ConfigError("which reports?", hint="name them, or say --state refused (unmet, lost)")
+        raise ConfigError(clp.NO_REPORT_NAMED())
     names: dict[str, list[str]] = {}
     places = _places(config, vtn)
     for place in places:
@@ -151,9 +154,9 @@ def retry(
             else:
                 others.append(key)
         outbox.close()
-    typer.echo(f"{again} report{'' if again == 1 else 's'} owed again")
+    typer.echo(clp.REQUEUED(count=again) if again else clp.NONE_REQUEUED())
     for key in others:
-        typer.echo(f"{key}: is neither refused, unmet nor lost: left as it is", err=True)
+        typer.echo(with_code(clp.NOT_REQUEUED(report=key)), err=True)
     if others:
         raise typer.Exit(1)
 
@@ -167,7 +170,7 @@ def coverage(
     vtn: VtnOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell for each day (UTC) and resource how many intervals were owed, sent, missing and corrected."""
+    """Count due, sent, missing and corrected intervals for each day (UTC) and resource."""
     from venclient.cli.reports_table import coverage_json, print_coverage
 
     found = _coverage(config, since, until, resource, vtn)
@@ -185,11 +188,12 @@ def export(
     resource: ResourceOption = None,
     vtn: VtnOption = None,
     output: Annotated[
-        Path | None, typer.Option(help="File to write, NAME.csv or NAME.json; CSV to standard output else.")
+        Path | None,
+        typer.Option(help="File to write, NAME.csv or NAME.json; default: CSV on stdout."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the coverage of all days that are kept, as CSV or JSON."""
+    """Export the coverage of all stored days as CSV or JSON."""
     import csv
     import io
 
@@ -212,8 +216,8 @@ def export(
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot be written ({error})", subject=str(output)) from error
-    typer.echo(f"{output}: {len(found)} days of resources")
+        raise ConfigError(clp.CANNOT_WRITE(problem=str(error)), subject=str(output)) from error
+    typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
 
 
 def _places(config: Path, vtn: str | None) -> list[Place]:
@@ -225,14 +229,15 @@ def _places(config: Path, vtn: str | None) -> list[Place]:
     sides = {"": settings, **settings.others}
     if vtn is not None:
         if vtn not in sides:
-            known = ", ".join(name for name in sides if name) or "there is only one VTN"
-            raise ConfigError("no such VTN", subject=f"--vtn {vtn}", hint=known)
+            known = [name for name in sides if name]
+            what = clp.UNKNOWN_VTN(known=known) if known else clp.ONLY_VTN()
+            raise ConfigError(what, subject=f"--vtn {vtn}")
         sides = {vtn: sides[vtn]}
     return [Place(name, own, OutboxView(own.path("reporting.state"))) for name, own in sides.items()]
 
 
 def _names(config: Path) -> dict[str, str]:
-    """Give the registry's names by resource id; none where it cannot be read: ids do as well."""
+    """Return the registry's names by resource id; none where it cannot be read: ids do as well."""
     from venclient.errors import VenError
     from venclient.registrar import served_resources
     from venclient.settings import load_settings
@@ -250,7 +255,7 @@ def _close(places: list[Place]) -> None:
 
 
 def _report(config: Path, vtn: str | None, name: str) -> tuple[Place, Row]:
-    """Give the report of this name or id, or whose name ends so; ConfigError when there is not one."""
+    """Return the report of this name or id, or whose name ends so; ConfigError when there is not one."""
     from venclient.reporting.rows import Selection
 
     places = _places(config, vtn)
@@ -272,10 +277,8 @@ def _report(config: Path, vtn: str | None, name: str) -> tuple[Place, Row]:
         return place, row
     _close(places)
     if meant:
-        raise ConfigError(
-            f"{len(meant)} reports have names with this end", subject=name, hint="tell more of the name"
-        )
-    raise ConfigError("no such report", subject=name, hint="`ven reports list` tells their names")
+        raise ConfigError(clp.AMBIGUOUS(count=len(meant)), subject=name)
+    raise ConfigError(clp.UNKNOWN_REPORT(), subject=name)
 
 
 def _selection(
@@ -287,7 +290,7 @@ def _selection(
     resource: str | None,
     limit: int | None,
 ) -> Selection | None:
-    """Give the conditions; None when the resource is not known to this VTN."""
+    """Return the conditions; None when the resource is not known to this VTN."""
     from venclient.reporting.rows import Selection
 
     ids = view.resource_ids(resource) if resource else frozenset[str]()
@@ -306,11 +309,7 @@ def _selection(
 def _check_resource(places: list[Place], resource: str) -> None:
     """ConfigError when no VTN was told of the resource."""
     if not any(place.view.resource_ids(resource) for place in places):
-        raise ConfigError(
-            "no report is about this resource",
-            subject=f"--resource {resource}",
-            hint="`ven resources list` tells ids and names",
-        )
+        raise ConfigError(clp.NOT_REPORTED(), subject=f"--resource {resource}")
 
 
 def _coverage(
@@ -336,7 +335,7 @@ def _coverage(
 
 
 def _last_day(text: str) -> date:
-    """Give the last day before a moment: midnight ends the day before, a date alone means all of it."""
+    """Return the last day before a moment: midnight ends the day before, a date alone means all of it."""
     moment = _moment("--until", text)
     return moment.date() if len(text) == len("2026-01-01") else (moment - timedelta(microseconds=1)).date()
 
@@ -347,7 +346,7 @@ def _state(text: str) -> State:
     for state in STATES:
         if state == text.lower():
             return state
-    raise ConfigError("no such state", subject=f"--state {text}", hint=f"expected {', '.join(STATES)}")
+    raise ConfigError(clp.UNKNOWN_STATE(known=list(STATES)), subject=f"--state {text}")
 
 
 def _moment(option: str, text: str) -> datetime:
@@ -358,9 +357,7 @@ def _moment(option: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(
-            f"{text!r} is no time", subject=option, hint="expected ISO 8601, as in 2026-03-01T12:00Z, or 7d"
-        ) from None
+        raise ConfigError(clp.BAD_TIME(text=text), subject=option) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -12,6 +12,7 @@ import apsw
 import msgspec
 
 from venclient.errors import VenError
+from venclient.messages import cli_reports as clp
 from venclient.model.reading import Measure, Reading
 from venclient.openadr.codec import CODEC_31
 from venclient.readings.layout import unusable
@@ -48,25 +49,25 @@ class _FileReadings:
     async def windows(
         self, resource_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, dict[str, list[Reading]]]:
-        """Give the readings of resources with their neighbours."""
+        """Return the readings of resources with their neighbours."""
         return self._tables.windows(resource_ids, start, end, self._tables.newest)
 
 
 def body_of(settings: Settings, row: Row) -> Body:
-    """Give the body of what is known now, and whether the VTN has the same; a sentence if there is none."""
+    """Return the body of what is known now, and whether the VTN has the same; a sentence if there is none."""
     try:
         built = asyncio.run(_built(settings, row))
     except VenError as error:
-        return Body(None, None, (str(error),), "body: cannot be made here")
+        return Body(None, None, (str(error),), str(clp.BODY_FAILED()))
     if built.report is None:
-        return Body(None, None, built.omissions, "body: none, nothing is known")
+        return Body(None, None, built.omissions, str(clp.BODY_NONE()))
     as_sent = None if row.digest is None else digest_of(built.report) == row.digest
-    heading = "body, as it would be sent now"
+    heading = clp.BODY_NEXT()
     if row.state == "sent":
         heading = {
-            True: "body, as it was sent",
-            False: "body, as it would be now: other than what was sent",
-            None: "body, as it would be now; what was sent is with the VTN only",
+            True: clp.BODY_SENT(),
+            False: clp.BODY_DIFFERS(),
+            None: clp.BODY_CURRENT(),
         }[as_sent]
     wire = msgspec.json.decode(CODEC_31.report_request(built.report))
     return Body(wire, as_sent, built.omissions, heading)

@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from venclient.cli.reports_body import Body
+from venclient.messages import cli_reports as clp
+from venclient.messages import with_code
 from venclient.reporting.ledger import Coverage
 from venclient.reporting.rows import Row, State, Told
 
@@ -30,7 +32,7 @@ CUT = "\u2026"
 
 
 def row_json(vtn: str, row: Row) -> dict[str, Any]:
-    """Give a report as plain data: times are ISO 8601 in UTC."""
+    """Return a report as plain data: times are ISO 8601 in UTC."""
     owed = row.obligation
     return {
         "name": row.key,
@@ -56,7 +58,7 @@ def row_json(vtn: str, row: Row) -> dict[str, Any]:
 
 
 def coverage_json(vtn: str, one: Coverage) -> dict[str, Any]:
-    """Give a resource's day as plain data."""
+    """Return a resource's day as plain data."""
     return {"vtn": vtn, **one._asdict(), "day": one.day.isoformat(), "waiting": one.waiting}
 
 
@@ -83,21 +85,21 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
     if found:
         console.print(table)
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    console.print(f"{len(found)} shown; in all {told or 'none'}", highlight=False)
+    console.print(clp.SHOWN(count=len(found), counts=told or "none"), highlight=False)
 
 
 def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -> None:
     """Print one report with its story and body."""
     console = _console()
     owed = row.obligation
-    about = "not told yet which" if row.resources is None else ", ".join(_named(row)) or "none"
+    about = clp.RESOURCES_OPEN() if row.resources is None else ", ".join(_named(row)) or "none"
     lines = [
         ("report", row.key),
         *((("VTN", vtn),) if vtn else ()),
         ("state", _state(row) + (f", as {row.report_id}" if row.report_id else "")),
         ("event", owed.event_id),
         ("asks for", ", ".join(one.payload_type for one in owed.descriptors)),
-        ("window", f"{_time(owed.start)} to {_time(owed.end)} UTC, {len(owed.spans)} intervals"),
+        ("window", clp.WINDOW(start=_time(owed.start), end=_time(owed.end), count=len(owed.spans))),
         ("resources", about),
         ("due", f"{_time(row.due)} UTC"),
         *((("last error", row.last_error),) if row.last_error else ()),
@@ -110,7 +112,7 @@ def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -
         return
     console.print(Text(body.heading, "bold"))
     for sentence in body.omissions:
-        console.print(Text(f"  {sentence}", "yellow"), soft_wrap=True)
+        console.print(Text(f"  {with_code(sentence)}", "yellow"), soft_wrap=True)
     if body.report is not None:
         console.print(
             msgspec.json.format(msgspec.json.encode(body.report), indent=2).decode(),
@@ -139,7 +141,7 @@ def print_coverage(found: Sequence[tuple[str, Coverage]], names_of: Mapping[str,
         console.print(table)
     owed, sent = sum(one.owed for _, one in found), sum(one.sent for _, one in found)
     share = f" ({100 * sent / owed:.2f} %)" if owed else ""
-    console.print(f"{owed} intervals owed, {sent} sent{share}", highlight=False)
+    console.print(clp.INTERVALS(due=owed, sent=sent, share=share), highlight=False)
 
 
 def _state(row: Row) -> str:
@@ -159,7 +161,7 @@ def _time(moment: datetime) -> str:
 
 
 def _window(start: datetime, end: datetime) -> str:
-    """Give a window in short: its start, and how long it is."""
+    """Return a window in short: its start, and how long it is."""
     seconds = int((end - start).total_seconds())
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds % size == 0:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
+from venclient.messages import Message, with_code
+from venclient.messages import cli_reports as clp
+from venclient.messages.printable import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from venclient.registrar import Comparison, Served
     from venclient.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Find VTNs, and look after what they hold of this site.")
+app = typer.Typer(no_args_is_help=True, help="Find VTNs, compare and register this site's objects there.")
 
 VtnOption = Annotated[
     str | None, typer.Option("--vtn", help="A further VTN: NAME of [vtns.NAME].", show_default=False)
@@ -55,12 +58,8 @@ def discover(
         rows = [{**msgspec.to_builtins(one), "settings": one.settings()} for one in found]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
     for one in () if as_json else found:
-        spoken = f"OpenADR {one.version}" if one.version else "does not say its version"
-        login = {
-            True: "wants a login",
-            False: "wants no login",
-            None: "does not say whether it wants a login",
-        }
+        spoken = f"OpenADR {one.version}" if one.version else clp.NO_VERSION()
+        login = {True: clp.LOGIN(), False: clp.NO_LOGIN(), None: clp.LOGIN_UNKNOWN()}
         typer.echo(f"{one.name}: {spoken}, {login[one.requires_auth]}")
         if one.host or one.addresses:
             at = f" ({', '.join(one.addresses)})" if one.addresses else ""
@@ -72,23 +71,21 @@ def discover(
         for note in one.notes:
             typer.echo(f"  note      {note}")
         if lines := one.settings():
-            typer.echo("  if it is the one that you mean, write in ven.toml:\n")
+            typer.echo(f"  {clp.WRITE_SETTINGS()}\n")
             typer.echo("\n".join(f"    {line}" for line in lines.splitlines()) + "\n")
     if not found:
         if not as_json:
-            typer.echo(
-                f"no VTN announced itself within {timeout_s:g} s; VTNs elsewhere than on the local network"
-                " cannot: their operators tell the address"
-            )
+            nothing = clp.NO_VTN(seconds=timeout_s)
+            typer.echo(f"{nothing}; {nothing.hint} [{nothing.code}]")
         raise typer.Exit(1)
 
 
 @app.command("diff")
 def diff(config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: JsonOption = False) -> None:
-    """Show what a VTN holds of this site otherwise than the registry says, member by member.
+    """Compare this site's objects at the VTN with the registry, field by field.
 
-    Nothing is changed. Exit status 1 when something is to be created or updated; what the VTN has
-    besides (extra) is only told.
+    Nothing is changed. Exit status 1 when a resource has to be created or updated; extra resources at the
+    VTN are only listed.
     """
     import asyncio
 
@@ -122,8 +119,8 @@ def register(
 ) -> None:
     """Create, update and adopt the VEN and its resources at a VTN, as a starting gateway does.
 
-    It may be broken off and typed again: what is done stays done. Exit status 1 when something was
-    refused. Nothing is deleted unless asked for.
+    You can interrupt it and run it again; completed work is kept. Exit status 1 when the VTN rejected
+    something. Nothing is deleted without --delete-extra.
     """
     import asyncio
 
@@ -133,13 +130,9 @@ def register(
 
     own, served = _side(config, vtn)
     if delete_extra and as_json and not yes:
-        raise ConfigError("--json does not ask", subject="--delete-extra", hint="add --yes")
+        raise ConfigError(clp.JSON_CANNOT_ASK(), subject="--delete-extra")
     if delete_extra and served.problems:
-        raise ConfigError(
-            f"not while records of the registry cannot be read ({served.problems[0]})",
-            subject="--delete-extra",
-            hint="their resources would look as if nobody wanted them; `ven db check` tells all",
-        )
+        raise ConfigError(clp.RECORDS_UNREADABLE(problem=served.problems[0]), subject="--delete-extra")
 
     async def work() -> int:
         async with _client(own) as client:
@@ -192,12 +185,12 @@ def _client(own: Settings) -> Any:
 def _confirmed(own: Settings, found: Comparison) -> bool:
     names = [one.resource_name for one in found.what.extra]
     typer.echo("\n".join(f"  {line}" for line in _named(names)))
-    return typer.confirm(f"Delete these {len(names)} resources at {own['vtn.url']}?")
+    return typer.confirm(clp.CONFIRM(count=len(names), url=own["vtn.url"]))
 
 
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
-    """Give what shows how far it is, on standard error: a bar where that is a terminal."""
+    """Return what shows how far it is, on standard error: a bar where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -216,7 +209,7 @@ def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
 
 def _named(names: Iterable[str]) -> list[str]:
     every = list(names)
-    more = [f"... and {len(every) - SHOWN} more (--json names all)"] if len(every) > SHOWN else []
+    more = [clp.MORE(count=len(every) - SHOWN)] if len(every) > SHOWN else []
     return every[:SHOWN] + more
 
 
@@ -225,7 +218,7 @@ def _head(own: Settings, vtn: str | None, found: Comparison) -> dict[str, Any]:
         "vtn": vtn or "",
         "url": own["vtn.url"],
         "ven": {"name": own["ven.name"], "id": found.ven.id if found.ven else None},
-        "problems": list(found.problems),
+        "problems": [with_code(one) for one in found.problems],
     }
 
 
@@ -257,47 +250,56 @@ def _plain(own: Settings, vtn: str | None, found: Comparison) -> dict[str, Any]:
 
 def _show(own: Settings, found: Comparison) -> None:
     what = found.what
-    ven = f"known, id {found.ven.id}" if found.ven else "not known there"
-    typer.echo(f"{own['vtn.url']}\nVEN {own['ven.name']}: {ven}")
-    typer.echo(f"as they should be: {len(what.adopt)}")
-    parts: list[tuple[str, str, list[str]]] = [
-        ("to create", "+", [one.name for one in what.create]),
-        ("extra at the VTN", "?", [f"{one.resource_name} (id {one.id})" for one in what.extra]),
+    name = own["ven.name"]
+    typer.echo(own["vtn.url"])
+    typer.echo(clp.VEN_KNOWN(ven=name, id=found.ven.id) if found.ven else clp.VEN_UNKNOWN(ven=name))
+    typer.echo(clp.UNCHANGED(count=len(what.adopt)))
+    extra = [f"{foreign(one.resource_name)} (id {foreign(one.id or '-')})" for one in what.extra]
+    parts: list[tuple[Message, str, list[str]]] = [
+        (clp.TO_CREATE, "+", [one.name for one in what.create]),
+        (clp.EXTRA, "?", extra),
     ]
     if what.update:
-        typer.echo(f"to update: {len(what.update)}")
+        typer.echo(clp.TO_UPDATE(count=len(what.update)))
     for one in what.update[:SHOWN]:
         typer.echo(f"  ~ {one.wanted.name}")
         for drift in one.drifts:
             typer.echo(f"      {drift}")
     if len(what.update) > SHOWN:
-        typer.echo(f"  ... and {len(what.update) - SHOWN} more (--json names all)")
+        typer.echo(f"  {clp.MORE(count=len(what.update) - SHOWN)}")
     for title, mark, names in parts:
         if names:
-            typer.echo(f"{title}: {len(names)}")
+            typer.echo(title(count=len(names)))
             for line in _named(names):
                 typer.echo(f"  {mark} {line}")
-    for line in _named(found.problems):
-        typer.echo(f"note: {line}")
+    for line in _named(with_code(one) for one in found.problems):
+        typer.echo(clp.NOTE(problem=line))
     if found.ven is None or not what.is_empty:
-        typer.echo("`ven vtn register` brings the VTN in line, as a gateway does by itself")
+        typer.echo(clp.HOW_TO_REGISTER())
     if what.extra:
-        typer.echo("extra resources stay until `ven vtn register --delete-extra`")
+        typer.echo(clp.HOW_TO_DELETE())
 
 
 def _show_done(own: Settings, found: Comparison, told: dict[str, Any], *, asked: bool) -> None:
-    ven = f"VEN {own['ven.name']} (id {found.ven.id if found.ven else '-'})"
-    typer.echo(
-        f"{ven} at {own['vtn.url']}: created {told['created']}, updated {told['updated']},"
-        f" as they should be {told['as_they_should_be']}, refused {len(told['refused'])},"
-        f" deleted {told['deleted']}"
+    done = clp.DONE(
+        ven=own["ven.name"],
+        id=found.ven.id if found.ven else "-",
+        url=own["vtn.url"],
+        created=told["created"],
+        updated=told["updated"],
+        unchanged=told["as_they_should_be"],
+        rejected=len(told["refused"]),
+        deleted=told["deleted"],
     )
-    for line in _named(f"{name}: {error}" for name, error in told["refused"].items()):
-        typer.echo(f"refused: {line}")
-    for line in _named(found.problems):
-        typer.echo(f"note: {line}")
+    typer.echo(done)
+    for line in _named(clp.REJECTED(name=name, problem=error) for name, error in told["refused"].items()):
+        typer.echo(line)
+    for line in _named(with_code(one) for one in found.problems):
+        typer.echo(clp.NOTE(problem=line))
     if told["extra"]:
-        how = "" if asked else "; --delete-extra deletes them"
-        typer.echo(f"extra at the VTN: {told['extra']}{how}")
+        typer.echo(clp.EXTRA(count=told["extra"]))
+        if not asked:
+            typer.echo(clp.HOW_TO_DELETE())
     if told["stopped"]:
-        typer.echo(f"ended early: {told['stopped']}; type it again to go on")
+        stopped = clp.STOPPED(problem=told["stopped"])
+        typer.echo(f"{stopped}; {stopped.hint} [{stopped.code}]")

@@ -157,7 +157,7 @@ def _regulation(
 
 
 def _room(seen: Seen, measure: Measure, kw: float, *, up: bool) -> float | None:
-    """Give how far a resource's power can go up or down from `kw` for the length of the interval."""
+    """Return how far a resource's power can go up or down from `kw` for the length of the interval."""
     limits = seen.resource.limits
     if up and seen.resource.resource_type == ResourceType.PV.name:
         return 0.0

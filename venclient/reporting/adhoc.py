@@ -30,7 +30,7 @@ class AtWill(msgspec.Struct, frozen=True):
     cadence_s: float | None = None
 
     def last_cut(self, moment: datetime) -> datetime:
-        """Give the newest step of the cadence at or before `moment`; without a cadence the moment itself."""
+        """Return the newest step of the cadence at or before `moment`; the moment if there is none."""
         moment = min(moment, self.end)
         if moment <= self.begin or self.cadence_s is None:
             return max(moment, self.begin)
@@ -38,14 +38,14 @@ class AtWill(msgspec.Struct, frozen=True):
         return self.begin + (moment - self.begin) // step * step
 
     def first_untold(self, first_seen: datetime) -> datetime:
-        """Give from when on is told: late, the newest whole step of the cadence, else what comes."""
+        """Return from when on is told: late, the newest whole step of the cadence, else what comes."""
         cut = self.last_cut(first_seen)
         if self.cadence_s is None:
             return cut
         return max(self.begin, cut - timedelta(seconds=self.cadence_s))
 
     def next_cut(self, told_until: datetime, changes: Sequence[datetime] = ()) -> datetime | None:
-        """Give the next cut that is in sight after `told_until`; None when only a change can make one.
+        """Return the next cut that is in sight after `told_until`; None when only a change can make one.
 
         A change that comes too soon after a cut is told a little later.
         """
@@ -66,7 +66,7 @@ class AtWill(msgspec.Struct, frozen=True):
 def adhoc_due(
     plan: AtWill, *, told_until: datetime, changes: Sequence[datetime], until: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Give the spans of time that are owed and over by `until`, in order.
+    """Return the spans of time that are owed and over by `until`, in order.
 
     `told_until` is the end of what was told last (or `AtWill.first_untold`), `changes` when the state of
     what is reported changed, in any order.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
+from venclient.messages import reporting as rep
 from venclient.model.reading import Measure, Quality
 from venclient.reporting.obligations import Span
 
@@ -23,10 +24,7 @@ RATIO_FROM, RATIO_TO = timedelta(hours=4), timedelta(hours=1)
 #: An event that has gone on for longer no longer says when its resources were last themselves.
 LONGEST_EVENT = timedelta(days=7)
 
-METHOD = (
-    f"mean of the last {LIKE_DAYS} like days (weekdays, or weekend days; at least {LEAST_DAYS} known), times "
-    f"the same-day ratio of the 3 hours that end 1 hour before, within {LEAST_RATIO} and {MOST_RATIO}"
-)
+METHOD = str(rep.BASELINE_METHOD(days=LIKE_DAYS, least=LEAST_DAYS, low=LEAST_RATIO, high=MOST_RATIO))
 
 Slot = tuple[datetime, datetime]
 Measures = Mapping[tuple[str, datetime, datetime], Measure]
@@ -34,7 +32,7 @@ Pick = Callable[[Measure], float | None]
 
 
 def reference(start: datetime, begins: datetime | None, *, forecast: bool) -> datetime:
-    """Give the moment before which a resource was not under the influence of what is asked about.
+    """Return the moment before which a resource was not under the influence of what is asked about.
 
     That is when the event begins (`begins`), unless long ago; for a forecast, when the window starts.
     """
@@ -54,7 +52,7 @@ class LikeDays:
         self._before: Slot = (moment - RATIO_FROM, moment - RATIO_TO)
 
     def slots(self, start: datetime, end: datetime) -> tuple[Slot, ...]:
-        """Give the same time of day on the like days, newest first."""
+        """Return the same time of day on the like days, newest first."""
         known = self._slots.get((start, end))
         if known is None:
             local = start.astimezone(self._zone)
@@ -65,7 +63,7 @@ class LikeDays:
         return known
 
     def grid(self, cells: Sequence[Span]) -> list[Slot]:
-        """Give all that has to be measured for baselines of `cells`."""
+        """Return all that has to be measured for baselines of `cells`."""
         needed: dict[Slot, None] = {}
         for cell in cells:
             needed.update(dict.fromkeys(self.slots(cell.start, cell.end)))
@@ -82,7 +80,7 @@ class LikeDays:
         pick: Pick,
         least_coverage: float,
     ) -> tuple[float | None, Quality]:
-        """Give the baseline of [start, end), None when too few like days are known.
+        """Return the baseline of [start, end), None when too few like days are known.
 
         `pick` says which value of a measure. GOOD when all like days are.
         """
@@ -134,7 +132,7 @@ class LikeDays:
 
 
 def like_days(today: date, *, weekend: bool) -> list[date]:
-    """Give the last weekdays, or weekend days, before a day, newest first."""
+    """Return the last weekdays, or weekend days, before a day, newest first."""
     found: list[date] = []
     day = today
     while len(found) < LIKE_DAYS:

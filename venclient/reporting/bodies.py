@@ -24,7 +24,7 @@ _QUALITY = "DATA_QUALITY"
 def gaps_of(
     report: Report | None, obligation: Obligation, resources: Sequence[Reportable]
 ) -> dict[int, list[int]]:
-    """Give the places of intervals without a value, by the place of the resource; without gaps it is absent.
+    """Return the places of intervals without a value, by the resource's place; without gaps it is absent.
 
     A sum over resources tells of all of them. None is a report that says nothing.
     """
@@ -62,7 +62,7 @@ def gaps_of(
 
 
 def _told_starts(part: ReportResource, seen: dict[str, datetime | None]) -> list[datetime]:
-    """Give when the intervals with a value begin."""
+    """Return when the intervals with a value begin."""
     base = part.interval_period
     first = _time(base.start, seen) if base is not None and base.start else None
     length = _length(base.duration) if base is not None and base.duration else None
@@ -95,12 +95,12 @@ def _length(text: str) -> timedelta | None:
 
 
 def digest_of(report: Report) -> bytes:
-    """Give what tells bodies apart."""
+    """Return what tells bodies apart."""
     return hashlib.sha256(msgspec.json.encode(report, order="deterministic")).digest()[:16]
 
 
 def told_with(what: str, methods: Sequence[str]) -> str:
-    """Give what a row's story tells of a report, with how values in it were made that nobody measured."""
+    """Return what a row's story tells of a report, with how values in it were made that nobody measured."""
     return f"{what} ({'; '.join(methods)})" if methods else what
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from venclient.messages import Message, Text
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.model.reading import Quality
 from venclient.openadr.enumerations import AGGREGATED_REPORT, REPORT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import (
@@ -78,7 +81,7 @@ def build_report(
     options: BuildOptions,
     setpoints: Setpoints = _NO_SETPOINTS,
 ) -> Built:
-    """Give the report that `obligation` asks for on `resources`, as far as `measures` tell.
+    """Return the report that `obligation` asks for on `resources`, as far as `measures` tell.
 
     `measures` are by (resource_id, start, end), as `needs` asks for them; absent means unknown.
     `setpoints` are those that were in force, by resource id; absent means unknown.
@@ -95,15 +98,24 @@ class _Builder:
         self.options = options
         usual, now = like_days_of(obligation, options), now_of(obligation)
         self.facts = Facts(measures, options, setpoints, usual, now)
-        self.omissions: dict[str, None] = {}
+        #: Messages with their parameters, and how often each was left out.
+        self.omissions: dict[tuple[str, ...], tuple[Message, dict[str, str], int]] = {}
         self.flagged = False
         self.asked_quality = any(d.payload_type == DATA_QUALITY for d in obligation.descriptors)
         #: Intervals that carry their own periods may tell of one time twice, a payload each.
         self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
         self.shapes: dict[float, Shape] = {}
 
-    def leave_out(self, sentence: str) -> None:
-        self.omissions[f"event {self.owed.event_id}: {sentence}"] = None
+    def leave_out(self, message: Message, **params: str) -> None:
+        key = (message.code, *params.values())
+        count = self.omissions[key][2] + 1 if key in self.omissions else 1
+        self.omissions[key] = (message, params, count)
+
+    def _said(self) -> tuple[Text, ...]:
+        event = foreign(self.owed.event_id)
+        return tuple(
+            message(event=event, count=count, **params) for message, params, count in self.omissions.values()
+        )
 
     def build(self, resources: Sequence[Reportable]) -> Built:
         whom = Asked(self.owed.event_targets, resources, self.options.ven_targets)
@@ -136,7 +148,7 @@ class _Builder:
         report = self._report(columns, told) if told else None
         computed = ", ".join(one.kind for one in _once(columns) if of_other_days(one.descriptor))
         methods = (f"{computed}: {METHOD}",) if computed and report else ()
-        return Built(report, tuple(self.omissions), methods)
+        return Built(report, self._said(), methods)
 
     def _plain(
         self, answered: Sequence[tuple[Column, list[Reportable]]], resources: Sequence[Reportable]
@@ -162,12 +174,11 @@ class _Builder:
     def _asked(self, descriptor: ReportDescriptor, whom: Asked) -> list[Reportable]:
         asked = whom.by(descriptor.targets)
         if not asked:
-            of = (
-                f"targets {descriptor.targets}, which no resource has"
-                if descriptor.targets
-                else "no resource"
-            )
-            self.leave_out(f"{descriptor.payload_type} is asked for of {of}")
+            if descriptor.targets:
+                targets = foreign(", ".join(descriptor.targets))
+                self.leave_out(rep.NO_TARGET, payload=descriptor.payload_type, targets=targets)
+            else:
+                self.leave_out(rep.NO_RESOURCES, payload=descriptor.payload_type)
         return asked
 
     def _report(self, columns: Sequence[Column], parts: list[ReportResource]) -> Report:
@@ -198,14 +209,16 @@ class _Builder:
         kind, reading = descriptor.payload_type, descriptor.reading_type
         made = column(completed(descriptor, agreed), self.options)
         if made is None:
-            ahead = "" if descriptor.historical else " ahead of time"
-            self.leave_out(f"{kind}{f' ({reading})' if reading else ''}{ahead} cannot be reported yet")
+            ahead = "" if descriptor.historical else rep.AHEAD()
+            said = f" ({foreign(reading)})" if reading else ""
+            self.leave_out(rep.NOT_SUPPORTED, payload=foreign(kind), reading=said, ahead=ahead)
             return None
         if descriptor.aggregate and not made.summable:
-            self.leave_out(f"{kind} ({made.reading_type}) cannot be summed over resources")
+            self.leave_out(rep.NOT_SUMMABLE, payload=kind, reading=made.reading_type or "DIRECT_READ")
             return None
         if descriptor.units and made.units != descriptor.units:
-            self.leave_out(f"{kind} is asked for in {descriptor.units}; it is sent in {made.units}")
+            units = foreign(descriptor.units)
+            self.leave_out(rep.OTHER_UNITS, payload=kind, asked=units, sent=made.units or "no units")
         return made
 
     def _shape(self, together: Sequence[Reportable], every_s: float) -> Shape:
@@ -216,7 +229,7 @@ class _Builder:
         return shape
 
     def _part(self, one: Reportable, columns: Sequence[Column]) -> ReportResource | None:
-        """Give what is told of one resource."""
+        """Return what is told of one resource."""
         if not columns:
             return None
         shape = self._shape((one,), one.interval_s or self.options.sub_interval_s)
@@ -233,7 +246,7 @@ class _Builder:
         return shape.resource(name, told) if told else None
 
     def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
-        """Give what is told of several resources together."""
+        """Return what is told of several resources together."""
         shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
         told: list[Told] = []
         for place, span in enumerate(shape.cells):
@@ -275,31 +288,26 @@ class _Builder:
                 self._single(name, place, made, sample, told)
             elif sample.partial:
                 # Too small a sum may only go out with its quality beside it.
-                self.leave_out(f"{made.kind} of {name} lacks a resource in some interval and is left out")
+                self.leave_out(rep.SUM_INCOMPLETE, payload=made.kind, name=name)
             else:
                 together.append(ValuesMap(type=made.kind, values=[_value(made, sample)]))
                 if not sound and sample.quality is not Quality.GOOD:
-                    self.leave_out(
-                        f"{made.kind} of {name} is {_QUALITY[sample.quality]} in some interval, which the "
-                        "standard lets nobody say beside another payload type"
-                    )
+                    quality = _QUALITY[sample.quality]
+                    self.leave_out(rep.QUALITY_OMITTED, payload=made.kind, name=name, quality=quality)
         if together:
             told.append((place, together))
 
     def _allowed(self, name: str, made: Column, sample: Sample) -> Sample:
-        """Give the sample as it may be sent; MISSING, with the reason said, when it may not."""
+        """Return the sample as it may be sent; MISSING, with the reason said, when it may not."""
         value = sample.value
         if value is None:
-            self.leave_out(f"{made.kind} of {name} is not known for some interval and left out")
+            self.leave_out(rep.NO_DATA, payload=made.kind, name=name)
             return sample
         if made.signed or self.options.allow_negative or isinstance(value, bool | str) or value >= 0:
             return sample
         if value > -(10.0**-DECIMALS):
             return sample._replace(value=0.0)
-        self.leave_out(
-            f"{made.kind} of {name} is below zero in some interval and left out; "
-            "set reporting.allow_negative where the VTN takes net feed-in"
-        )
+        self.leave_out(rep.NEGATIVE, payload=made.kind, name=name)
         return MISSING
 
 
@@ -317,7 +325,7 @@ def _added(samples: Sequence[Sample]) -> Sample:
 
 
 def _once(columns: Iterable[Column]) -> list[Column]:
-    """Give one column per payload type: descriptors may differ in their targets only."""
+    """Return one column per payload type: descriptors may differ in their targets only."""
     first: dict[str, Column] = {}
     for one in columns:
         first.setdefault(one.kind, one)

@@ -45,7 +45,7 @@ _AHEAD: Mapping[str, Maker] = {
 
 
 def column(descriptor: ReportDescriptor, options: BuildOptions) -> Column | None:
-    """Give how a descriptor is answered; None when it cannot be."""
+    """Return how a descriptor is answered; None when it cannot be."""
     wanted = (descriptor.reading_type or "DIRECT_READ").upper()
     # The reading type FORECAST asks for a forecast, whatever else is said.
     ahead = not descriptor.historical or (

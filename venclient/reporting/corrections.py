@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
+from venclient.messages import reporting as rep
+from venclient.messages import with_code
 from venclient.openadr.objects import Report
 from venclient.reporting.bodies import digest_of, gaps_of, says_the_same, told_with
 from venclient.reporting.lateness import LateBook, Span, joined, widened, within
@@ -62,7 +64,7 @@ class Corrections:
             self._late[id_] = joined(span, self._late.get(id_))
 
     def settles_in_s(self) -> float | None:
-        """Give in how many seconds what came late is looked at; None when nothing has."""
+        """Return in how many seconds what came late is looked at; None when nothing has."""
         if not self._late:
             return None
         settle_s = self._means.options.correct_settle_s
@@ -86,10 +88,10 @@ class Corrections:
                 self._noted[id_] = joined(span, self._noted.get(id_))
             raise
         if marked or again:
-            log.info("readings came late: %d reports are looked at again, %d are owed again", marked, again)
+            log.info(rep.LATE_READINGS(marked=marked, again=again))
 
     def next_attempt(self) -> datetime | None:
-        """Give when a correction may next be sent; None when none waits."""
+        """Return when a correction may next be sent; None when none waits."""
         return self._book.next_attempt()
 
     async def send(self, ask: Ask, result: StepResult, most: int) -> bool:
@@ -133,7 +135,7 @@ class Corrections:
             if arrived or report_id is None or row.digest is None:
                 there = await ask(row)
                 if there is None or there.id is None:
-                    self._refuse(row, "the VTN does not hold the report any more", result, changes)
+                    self._refuse(row, with_code(rep.NOT_HELD()), result, changes)
                     return True
                 report_id = there.id
                 if says_the_same(report, there):
@@ -163,8 +165,9 @@ class Corrections:
             return self._later(row, error, ambiguous, changes)
         why = str(error)
         if not isinstance(error, VenError):
-            log.error("report %s cannot be corrected", row.key, exc_info=error)
-            why = f"unexpected {type(error).__name__} (a bug; please report it)"
+            bug = rep.CANNOT_CORRECT(report=row.key, error=type(error).__name__)
+            log.error(bug, exc_info=error)
+            why = with_code(bug)
         self._refuse(row, why, result, changes)
         return True
 
@@ -179,7 +182,7 @@ class Corrections:
     ) -> None:
         gaps = gaps_of(report, row.obligation, row.resources or ())
         now = self._means.clock.now()
-        told = told_with("corrected", methods)
+        told = told_with(rep.STORY_CORRECTED(), methods)
         changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, told))
         self._failed.pop(row.key, None)
         result.corrected += 1
@@ -187,7 +190,7 @@ class Corrections:
     def _refuse(self, row: Row, why: str, result: StepResult, changes: Changes) -> None:
         changes.append(partial(self._book.refused, row.key, why, self._means.clock.now()))
         self._failed.pop(row.key, None)
-        result.say(f"report {row.key} is not corrected: {why}")
+        result.say(rep.NOT_CORRECTED(report=row.key, problem=why))
 
     def _later(self, row: Row, error: VenError, ambiguous: bool, changes: Changes) -> bool:
         self._failed[row.key] = self._failed.get(row.key, 0) + 1

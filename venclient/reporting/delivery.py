@@ -13,6 +13,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from venclient.clock import Clock
+from venclient.messages import reporting as rep
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Program, Report
 from venclient.reporting.corrections import Corrections
 from venclient.reporting.eventbook import EventBook
@@ -111,12 +114,12 @@ class Reporter:
         self._planner.note_change(at)
 
     def agendas(self) -> list[tuple[Agenda, Program | None]] | None:
-        """Give what each known event asks for, with its program; None while changes wait to be seen."""
+        """Return what each known event asks for, with its program; None while changes wait to be seen."""
         return self._planner.agendas()
 
     @property
     def resources(self) -> Sequence[Reportable]:
-        """Give the resources that are reported on."""
+        """Return the resources that are reported on."""
         return self._means.resources
 
     @resources.setter
@@ -125,7 +128,7 @@ class Reporter:
 
     @property
     def options(self) -> ReportOptions:
-        """Give how reports are made and sent."""
+        """Return how reports are made and sent."""
         return self._means.options
 
     @options.setter
@@ -134,7 +137,7 @@ class Reporter:
 
     @property
     def reported(self) -> datetime | None:
-        """Give until when reports have told what was; None while none has."""
+        """Return until when reports have told what was; None while none has."""
         return self._means.reported
 
     async def step(self) -> StepResult:
@@ -168,7 +171,7 @@ class Reporter:
         await self._corrections.note(late, self._writing)
 
     def next_due(self) -> datetime | None:
-        """Give when a step would next have something to do; None when nothing is in sight.
+        """Return when a step would next have something to do; None when nothing is in sight.
 
         Never earlier than the next attempt after a failure. New events are the caller's to notice.
         """
@@ -216,7 +219,7 @@ class Reporter:
             return
         days = self.options.give_up_days
         limit = now - timedelta(days=days)
-        why = f"it could not be delivered in {days:g} days"
+        why = with_code(rep.NOT_DELIVERED(days=days))
         while True:
             lost = await self._means.write(partial(self._outbox.give_up, limit, now, why, _GIVEN_UP))
             result.lost += len(lost)
@@ -236,16 +239,14 @@ class Reporter:
 
 
 def _losses(lost: Sequence[Row], days: float) -> list[str]:
-    """Give a sentence for each event whose reports were given up."""
+    """Return a sentence for each event whose reports were given up."""
     by_event: dict[str, list[Row]] = {}
     for row in lost:
         by_event.setdefault(row.obligation.event_id, []).append(row)
-    told = []
+    told: list[str] = []
     for event_id, rows in by_event.items():
         first = min(row.obligation.start for row in rows)
         last = max(row.obligation.end for row in rows)
-        told.append(
-            f"event {event_id}: {len(rows)} reports on {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC "
-            f"are lost: not delivered in {days:g} days (`ven reports list --state lost`)"
-        )
+        event = foreign(event_id)
+        told.append(rep.LOST(event=event, count=len(rows), start=first, end=last, days=days))
     return told

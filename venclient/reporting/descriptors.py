@@ -11,6 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.errors import WireError
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.openadr.duration import Duration
 from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import Event, Program, ReportDescriptor
@@ -53,21 +55,22 @@ def served(
     rules: WindowRules,
     adhoc_s: float | None,
 ) -> tuple[list[Group], list[str]]:
-    """Give an event's descriptors, grouped into reports, and a sentence for each that cannot be served."""
-    problems = []
+    """Return an event's descriptors, grouped into reports, and a sentence for each that cannot be served."""
+    problems: list[str] = []
     found = []
     for index, descriptor in enumerate(event.report_descriptors or ()):
-        one = _served(completed(descriptor, program), timeline, rules, adhoc_s)
+        name, kind = foreign(event.id or ""), foreign(descriptor.payload_type)
+        place = str(rep.DESCRIPTOR(event=name, index=index, payload=kind))
+        one = _served(completed(descriptor, program), timeline, rules, adhoc_s, place)
         if isinstance(one, _Served):
             found.append(one)
         else:
-            place = f"event {event.id}: reportDescriptors[{index}] ({descriptor.payload_type})"
-            problems.append(f"{place} {one}")
+            problems.append(one)
     return _groups(found, client_name), problems
 
 
 def life_of(event: Event, timeline: Timeline, begin: datetime, cadence_s: float | None) -> AtWill:
-    """Give the time that an event's reports at will are about."""
+    """Return the time that an event's reports at will are about."""
     end = timeline.end if timeline.count else None
     if not timeline.count and timeline.count is not None and event.duration:
         try:
@@ -97,7 +100,7 @@ def _lasts(event: Event) -> bool:
 
 
 def begin_of(timeline: Timeline, start: datetime | None, anchor: datetime) -> datetime:
-    """Give when an event begins: its first interval, else its period's start, else when it was received."""
+    """Return when an event begins: its first interval, else its period's start, else when it was received."""
     if timeline.count is None or (timeline.ordered and timeline.count):
         first = timeline.at(0)
         return first.start if first else anchor
@@ -106,7 +109,7 @@ def begin_of(timeline: Timeline, start: datetime | None, anchor: datetime) -> da
 
 
 def completed(descriptor: ReportDescriptor, program: Program | None) -> ReportDescriptor:
-    """Give the descriptor with the units and reading type that it lacks, as its program declares them."""
+    """Return the descriptor with the units and reading type that it lacks, as its program declares them."""
     for declared in (program.payload_descriptors or ()) if program else ():
         if declared.object_type == EVENT_PAYLOAD_DESCRIPTOR:
             continue
@@ -120,13 +123,13 @@ def completed(descriptor: ReportDescriptor, program: Program | None) -> ReportDe
 
 
 def _served(
-    descriptor: ReportDescriptor, timeline: Timeline, rules: WindowRules, adhoc_s: float | None
+    descriptor: ReportDescriptor, timeline: Timeline, rules: WindowRules, adhoc_s: float | None, place: str
 ) -> _Served | str:
-    """Give how a descriptor is served, or why it cannot be, and what would be needed."""
-    every = _cadence(descriptor.frequency)
-    trouble = every if isinstance(every, str) else _nonsense(descriptor)
+    """Return how a descriptor is served, or why it cannot be, and what would be needed."""
+    every = _cadence(descriptor.frequency, place)
+    trouble = every if isinstance(every, str) else _nonsense(descriptor, place)
     if not trouble and timeline.count == 0 and timeline.problems:
-        trouble = "belongs to an event without intervals, so that no report falls due"
+        trouble = rep.NO_INTERVALS(place=place)
     if trouble or isinstance(every, str):
         return trouble or ""
     cadence_s = every.total_seconds() if isinstance(every, timedelta) else adhoc_s
@@ -137,47 +140,48 @@ def _served(
     if not isinstance(frequency, int) or frequency == 0 or timeline.count == 0:
         return _Served(descriptor, None, cadence_s)
     timing = Timing.of(descriptor, frequency, repeat)
-    return _too_far(timing, timeline, rules) or _Served(descriptor, timing, None)
+    return _too_far(timing, timeline, rules, place) or _Served(descriptor, timing, None)
 
 
-def _nonsense(descriptor: ReportDescriptor) -> str | None:
+def _nonsense(descriptor: ReportDescriptor, place: str) -> str | None:
     for name, value in (
         ("startInterval", descriptor.start_interval),
         ("numIntervals", descriptor.num_intervals),
         ("repeat", descriptor.repeat),
     ):
         if value < -1 or (name == "numIntervals" and value == 0):
-            return f"has {name} {value}, which means nothing; -1 or more is expected"
+            limit = rep.NOT_ZERO() if name == "numIntervals" else ""
+            return rep.BELOW_MINUS_ONE(place=place, name=name, value=value, limit=limit)
     return None
 
 
-def _too_far(timing: Timing, timeline: Timeline, rules: WindowRules) -> str | None:
+def _too_far(timing: Timing, timeline: Timeline, rules: WindowRules, place: str) -> str | None:
     if timeline.count is not None and timing.start_interval >= timeline.count:
-        return f"starts at interval {timing.start_interval} of {timeline.count} (counted from 0)"
+        return rep.START_BEYOND(place=place, start=timing.start_interval, count=timeline.count)
     size = Windows.size_of(timing, timeline, rules)
     if size > MOST_INTERVALS:
-        return f"asks for {size} intervals in one report; {MOST_INTERVALS} are the most that are told"
+        return rep.TOO_MANY_INTERVALS(place=place, size=size, most=MOST_INTERVALS)
     return None
 
 
-def _cadence(frequency: int | str) -> int | timedelta | str:
-    """Give a frequency as a number of intervals or, as some VTNs write it, a duration; else what is wrong."""
+def _cadence(frequency: int | str, place: str) -> int | timedelta | str:
+    """Return a frequency as a number of intervals or, as some VTNs write it, a duration; or the problem."""
     if isinstance(frequency, str) and not frequency.strip().lstrip("+-").isdecimal():
         try:
             seconds = Duration.parse(frequency).seconds
         except WireError:
-            return f"has frequency {frequency!r}: a number, or a duration such as PT15M, is expected"
+            return rep.FREQUENCY_SYNTAX(place=place, frequency=foreign(frequency))
         if seconds is None or not 1 <= seconds <= 366 * 86_400:
-            return f"has frequency {frequency!r}; a duration of a second to a year is expected"
+            return rep.FREQUENCY_LENGTH(place=place, frequency=foreign(frequency))
         return timedelta(seconds=seconds)
     number = int(frequency)
     if number < -1:
-        return f"has frequency {number}, which means nothing; -1 or more is expected"
+        return rep.BELOW_MINUS_ONE(place=place, name="frequency", value=number, limit="")
     return number
 
 
 def _intervals_in(cadence: timedelta, timeline: Timeline) -> int:
-    """Give how many intervals a cadence is; 0 when it is no whole number of equal ones."""
+    """Return how many intervals a cadence is; 0 when it is no whole number of equal ones."""
     pattern = timeline.pattern if timeline.count is None else min(timeline.pattern, timeline.count)
     if pattern > MOST_INTERVALS:
         return 0
@@ -194,7 +198,7 @@ def _intervals_in(cadence: timedelta, timeline: Timeline) -> int:
 
 
 def _groups(found: Sequence[_Served], client_name: str) -> list[Group]:
-    """Give descriptors that share a report: equal timing, and each payload type in one unit and reading."""
+    """Return descriptors that share a report: equal timing, and each payload type in one unit and reading."""
     ranked: dict[tuple[object, ...], list[_Together]] = {}
     for one in found:
         reports = ranked.setdefault(_timing(one.descriptor), [])
@@ -213,7 +217,7 @@ def _groups(found: Sequence[_Served], client_name: str) -> list[Group]:
 
 
 def _told(one: _Served) -> ReportDescriptor:
-    """Give the descriptor of a report; at will the intervals are ours, whatever was asked for."""
+    """Return the descriptor of a report; at will the intervals are ours, whatever was asked for."""
     return one.descriptor if one.timing else replace(one.descriptor, report_intervals=OPEN_INTERVALS)
 
 

@@ -17,6 +17,8 @@ import apsw
 import msgspec
 
 from venclient.errors import StoreError
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Program
 from venclient.openadr.times import NOW, known_time, parse_time
 from venclient.sqlite_file import open_sqlite
@@ -84,16 +86,16 @@ class EventBook:
 
     @property
     def events(self) -> Mapping[str, Known]:
-        """Give the events as last known, by id."""
+        """Return the events as last known, by id."""
         return self._events
 
     @property
     def programs(self) -> Mapping[str, Program]:
-        """Give the programs as last known, by id."""
+        """Return the programs as last known, by id."""
         return self._programs
 
     def program_of(self, event: Event) -> Program | None:
-        """Give the program that an event belongs to, when it is known."""
+        """Return the program that an event belongs to, when it is known."""
         return self._programs.get(event.program_id)
 
     def apply(
@@ -200,7 +202,10 @@ class EventBook:
                 self._unreadable("program", id_, error)
 
     def _unreadable(self, kind: Literal["event", "program"], id_: str, error: Exception) -> None:
-        self.problems.append(f"{self._path}: {kind} {id_} cannot be read ({error}); it is fetched anew")
+        problem = foreign(str(error))
+        self.problems.append(
+            rep.EVENT_UNREADABLE(path=self._path, kind=kind, id=foreign(id_), problem=problem)
+        )
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -208,11 +213,7 @@ class EventBook:
             with self._db:
                 yield
         except apsw.Error as error:
-            raise StoreError(
-                f"the events cannot be kept ({error})",
-                subject=self._path,
-                hint="check the disk's space and the file's permissions",
-            ) from error
+            raise StoreError(rep.EVENTS_NOT_STORED(problem=str(error)), subject=self._path) from error
 
 
 def _iso(moment: datetime) -> str:

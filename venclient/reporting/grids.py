@@ -37,25 +37,25 @@ MOST_CELLS = 10_000
 
 
 def of_other_days(descriptor: ReportDescriptor) -> bool:
-    """Give whether a descriptor's values are made of what was measured on other days."""
+    """Return whether a descriptor's values are made of what was measured on other days."""
     kind = descriptor.payload_type
     ahead = not descriptor.historical or (descriptor.reading_type or "").upper() == "FORECAST"
     return kind in OF_OTHER_DAYS or (ahead and kind in ("USAGE", "DEMAND"))
 
 
 def cost_of(descriptors: Iterable[ReportDescriptor]) -> int:
-    """Give how many values one interval of one resource stands for."""
+    """Return how many values one interval of one resource stands for."""
     by_kind = {one.payload_type: DAYS_COST if of_other_days(one) else 1 for one in descriptors}
     return max(1, sum(by_kind.values()))
 
 
 def cadence_s(resources: Sequence[Reportable], sub_interval_s: float = SUB_INTERVAL_S) -> float:
-    """Give how long the parts of intervals are for a resource; of several together, the longest."""
+    """Return how long the parts of intervals are for a resource; of several together, the longest."""
     return max((one.interval_s or sub_interval_s for one in resources), default=sub_interval_s)
 
 
 def cells(spans: Sequence[Span], kind: str, every_s: float) -> Sequence[Span]:
-    """Give the intervals that a report tells on spans, by the descriptor's `reportIntervals`.
+    """Return the intervals that a report tells on spans, by the descriptor's `reportIntervals`.
 
     A kind that nobody knows is as INTERVALS.
     """
@@ -68,7 +68,7 @@ def cells(spans: Sequence[Span], kind: str, every_s: float) -> Sequence[Span]:
 
 
 def cell_counts(obligation: Obligation, resources: Sequence[Reportable], sub_interval_s: float) -> list[int]:
-    """Give how many intervals are told of all resources together on each span of an obligation."""
+    """Return how many intervals are told of all resources together on each span of an obligation."""
     kind = obligation.descriptors[0].report_intervals
     if kind not in (SUB_INTERVALS, OPEN_INTERVALS):
         return [len(resources)] * len(obligation.spans)
@@ -92,7 +92,7 @@ def _cut(span: Span, every_s: float) -> list[Span]:
 
 
 def _runs(spans: Sequence[Span]) -> list[Span]:
-    """Give the gapless runs of spans."""
+    """Return the gapless runs of spans."""
     runs: list[Span] = []
     for span in sorted(spans, key=lambda one: (one.start, one.end)):
         if runs and span.start <= runs[-1].end:

@@ -13,10 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from venclient.messages import reporting as rep
 from venclient.model.reading import Reading
 from venclient.reporting.layout import bits, encoded_gaps, moment, positions, us
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.rows import Row
+
+_AGAIN = str(rep.STORY_LATE_AGAIN())
+_CORRECTED = str(rep.STORY_CORRECTED())
+
 
 Span = tuple[datetime, datetime]
 
@@ -72,7 +77,7 @@ class LateBook:
         self._outbox = outbox
 
     def marks(self) -> dict[str, Span]:
-        """Give the marks that are on the card."""
+        """Return the marks that are on the card."""
         found: list[tuple[Any, ...]]
         with self._outbox.reading():
             found = self._outbox.db.execute("SELECT resource_id, start, until FROM late").fetchall()
@@ -117,11 +122,11 @@ class LateBook:
                     continue
                 if state == "unmet":
                     change = "state = 'owed', last_error = NULL, since = ?, not_before = ?"
-                    self._outbox.set(key, now, "owed again: readings came late", change, us(now), us(now))
+                    self._outbox.set(key, now, _AGAIN, change, us(now), us(now))
                     again += 1
                     continue
                 merged = bits({*positions(old), *places})
-                told = f"readings of {len(places)} resources came late"
+                told = str(rep.STORY_LATE(count=len(places)))
                 # `changed` stays when the row came to its state: late readings are not a state.
                 db.execute("UPDATE outbox SET late = ? WHERE key = ?", (merged, key))
                 self._outbox.tell(key, now, told)
@@ -133,7 +138,7 @@ class LateBook:
         return marked, again
 
     def due(self, now: datetime, limit: int) -> list[Row]:
-        """Give the rows to be corrected, oldest first."""
+        """Return the rows to be corrected, oldest first."""
         with self._outbox.reading():
             return self._outbox.rows.select(
                 "WHERE late IS NOT NULL AND state = 'sent' AND not_before <= ? "
@@ -142,7 +147,7 @@ class LateBook:
             )
 
     def next_attempt(self) -> datetime | None:
-        """Give when a row may next be corrected; None when none is to be."""
+        """Return when a row may next be corrected; None when none is to be."""
         view = self._outbox.view
         with view.reading():
             found = view.db.execute(
@@ -157,7 +162,7 @@ class LateBook:
 
     def putting(self, key: str, now: datetime) -> None:
         """Note that a corrected body is about to be sent: from here on the VTN may have it."""
-        self._outbox.tell(key, now, "to be corrected", "putting = 1")
+        self._outbox.tell(key, now, rep.STORY_TO_CORRECT(), "putting = 1")
 
     def done(
         self,
@@ -166,7 +171,7 @@ class LateBook:
         digest: bytes,
         gaps: Mapping[int, Sequence[int]],
         now: datetime,
-        told: str = "corrected",
+        told: str = _CORRECTED,
     ) -> None:
         """Note that the VTN has the corrected body."""
         ids = [one.resource_id for one in row.resources or ()]
@@ -182,12 +187,13 @@ class LateBook:
 
     def unchanged(self, key: str, now: datetime) -> None:
         """Note that what came late changes nothing that was told."""
-        self._outbox.tell(key, now, "what came late changes nothing", "late = NULL, putting = 0")
+        self._outbox.tell(key, now, rep.STORY_UNCHANGED(), "late = NULL, putting = 0")
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
         """Note that the VTN will not have the correction; what it has stays."""
         change = "late = NULL, putting = 0, last_error = ?"
-        self._outbox.tell(key, now, f"correction refused: {reason}", change, f"correction refused: {reason}")
+        told = str(rep.STORY_CORRECTION_REFUSED(reason=reason))
+        self._outbox.tell(key, now, told, change, told)
 
     def later(self, key: str, reason: str, not_before: datetime, now: datetime, *, ambiguous: bool) -> None:
         """Note a failed attempt; `ambiguous`: the VTN may have it all the same."""
@@ -196,7 +202,7 @@ class LateBook:
 
 
 def widened(span: Span) -> Span:
-    """Give a span to the full hours around it: a backlog that comes in order is noted once an hour of it."""
+    """Return a span to the full hours around it: a backlog in order is noted once for each hour."""
     start, until = us(span[0]) // _HOUR_US * _HOUR_US, -(-us(span[1]) // _HOUR_US) * _HOUR_US
     return moment(start), moment(until)
 
@@ -207,5 +213,5 @@ def within(inner: Span, outer: Span | None) -> bool:
 
 
 def joined(one: Span, other: Span | None) -> Span:
-    """Give the span from the beginning of the earlier to the end of the later."""
+    """Return the span from the beginning of the earlier to the end of the later."""
     return one if other is None else (min(one[0], other[0]), max(one[1], other[1]))

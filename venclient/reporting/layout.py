@@ -104,34 +104,34 @@ TOLD = (
 
 
 def story_entry(now: datetime, what: str) -> tuple[int, str, int, str]:
-    """Give an entry of a row's story as the statement takes it."""
+    """Return an entry of a row's story as the statement takes it."""
     short = what if len(what) <= _LONGEST_TOLD else what[: _LONGEST_TOLD - 3] + "..."
     return us(now), short, us(now), short
 
 
 def encoded_gaps(gaps: Mapping[int, Sequence[int]]) -> str | None:
-    """Give gaps as their column holds them: by the resource's place, the places of its intervals."""
+    """Return gaps as their column holds them: by the resource's place, the places of its intervals."""
     found = {str(place): bits(missing).hex() for place, missing in gaps.items() if missing}
     return msgspec.json.encode(found).decode() if found else None
 
 
 def us(moment: datetime) -> int:
-    """Give a time as the tables hold it."""
+    """Return a time as the tables hold it."""
     return (moment - _EPOCH) // _US
 
 
 def moment(us_: int) -> datetime:
-    """Give a time of the tables."""
+    """Return a time of the tables."""
     return _EPOCH + us_ * _US
 
 
 def day(us_: int) -> int:
-    """Give the UTC day of a time of the tables, in days since 1970."""
+    """Return the UTC day of a time of the tables, in days since 1970."""
     return us_ // _DAY_US
 
 
 def bits(positions: Iterable[int]) -> bytes:
-    """Give positions as bits, the first in the lowest."""
+    """Return positions as bits, the first in the lowest."""
     number = 0
     for position in positions:
         number |= 1 << position
@@ -139,7 +139,7 @@ def bits(positions: Iterable[int]) -> bytes:
 
 
 def positions(raw: bytes | None) -> list[int]:
-    """Give the positions of the bits that are set."""
+    """Return the positions of the bits that are set."""
     number = int.from_bytes(raw or b"", "little")
     return [index for index in range(number.bit_length()) if number >> index & 1]
 
@@ -157,7 +157,7 @@ def prepare(db: apsw.Connection) -> None:
 
 
 def _fill(db: apsw.Connection) -> None:
-    """Give rows of an earlier version what their obligation says; what cannot be read is found later."""
+    """Return rows of an earlier version what their obligation says; what cannot be read is found later."""
     found: list[tuple[Any, ...]]
     found = db.execute("SELECT key, obligation FROM outbox WHERE owed_key = ''").fetchall()
     for key, raw in found:

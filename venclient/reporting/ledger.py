@@ -47,7 +47,7 @@ class Coverage(NamedTuple):
 
     @property
     def waiting(self) -> int:
-        """Give how many intervals are still to be sent."""
+        """Return how many intervals are still to be sent."""
         return self.owed - self.sent - self.missing
 
 
@@ -55,7 +55,7 @@ _Counts = dict[tuple[int, str], tuple[int, int, int, int]]
 
 
 def coverage(view: OutboxView, since: date | None = None, until: date | None = None) -> list[Coverage]:
-    """Give the days from `since` to `until` (both included), by day and resource."""
+    """Return the days from `since` to `until` (both included), by day and resource."""
     first = -(2**40) if since is None else (since - _EPOCH_DAY).days
     last = 2**40 if until is None else (until - _EPOCH_DAY).days
     folded: list[tuple[Any, ...]]

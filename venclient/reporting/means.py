@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 from venclient.clock import Clock
 from venclient.errors import VenError, VtnProblem
+from venclient.messages import reporting as rep
+from venclient.messages import with_code
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report
@@ -45,12 +47,12 @@ class ReportListing(Protocol):
 
     @property
     def items(self) -> Sequence[Report]:
-        """Give the reports."""
+        """Return the reports."""
         ...
 
     @property
     def refused(self) -> Sequence[object]:
-        """Give what was listed and could not be understood."""
+        """Return what was listed and could not be understood."""
         ...
 
     @property
@@ -132,7 +134,7 @@ class StepResult:
 
     @property
     def statuses(self) -> dict[str, ReportingStatus]:
-        """Give by resource id how reporting stands where this step changed it."""
+        """Return by resource id how reporting stands where this step changed it."""
         return {id_: replace(status, resource_id=id_) for id_, status in self._told.items()}
 
     def tell(self, resource_ids: Iterable[str], status: ReportingStatus) -> None:
@@ -141,9 +143,10 @@ class StepResult:
         self._told.update(dict.fromkeys(resource_ids, status))
 
     def say(self, sentence: str) -> None:
-        """Log a sentence, and keep it for whoever asks."""
-        log.warning("%s", sentence)
-        self.notes.append(sentence)
+        """Log a message with its code, and keep it in `notes`."""
+        said = with_code(sentence)
+        log.warning("%s", said)
+        self.notes.append(said)
 
 
 class Pause:
@@ -155,13 +158,13 @@ class Pause:
         self.failures = 0
 
     def left_s(self) -> float:
-        """Give the seconds that are left; 0 for none."""
+        """Return the seconds that are left; 0 for none."""
         return max(0.0, self._until_s - self._clock.monotonic())
 
     def begin(self, wait_s: float, error: VenError) -> None:
         """Wait for so long; the first failure of a row of them is logged."""
         if not self.failures:
-            log.warning("reports wait: %s", error)
+            log.warning(rep.DELAYED(problem=error))
         self.failures += 1
         self._until_s = self._clock.monotonic() + wait_s
 
@@ -172,7 +175,7 @@ class Pause:
     def end(self) -> None:
         """Note that the VTN has taken a report."""
         if self.failures:
-            log.info("reports are delivered again")
+            log.info(rep.DELIVERED_AGAIN())
         self.failures, self._until_s = 0, 0.0
 
 
@@ -202,21 +205,21 @@ class Means:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def built(self, row: Row) -> Built:
-        """Give a row's report, of what is known now."""
+        """Return a row's report, of what is known now."""
         resources = self.resources_of(row)
         measures = await gathered(self.measure, row.obligation, resources, self.options)
         return build_report(row.obligation, resources, measures, self.options)
 
     @property
     def by_id(self) -> Mapping[str, Reportable]:
-        """Give the resources that are reported on, by id."""
+        """Return the resources that are reported on, by id."""
         resources = self.resources
         if self._by_id[0] is not resources:
             self._by_id = (resources, {one.resource_id: one for one in resources})
         return self._by_id[1]
 
     def resources_of(self, row: Row) -> Sequence[Reportable]:
-        """Give the resources that a row is about, as they are now, or as they were when they have gone."""
+        """Return the resources that a row is about, as they are now, or as they were when they have gone."""
         asked, resources = row.resources, self.resources
         if asked is None:
             return resources
@@ -227,7 +230,7 @@ class Means:
         return self._resolved[2]
 
     def ids(self, row: Row, names: Collection[str] | None = None) -> list[str]:
-        """Give ids of a row's resources by their names; of all for None or a sum over them."""
+        """Return ids of a row's resources by their names; of all for None or a sum over them."""
         every = names is None or AGGREGATED_REPORT in names
         among = self.resources_of(row)
         return [one.resource_id for one in among if every or one.resource_name in (names or ())]
@@ -238,7 +241,7 @@ class Means:
             self.reported = row.obligation.end
 
     def put_off(self, attempts: int, error: VenError) -> tuple[datetime, bool]:
-        """Give until when a report waits after a failed attempt, and whether it waits alone.
+        """Return until when a report waits after a failed attempt, and whether it waits alone.
 
         All wait with it, so that order is kept, unless the fault may be its own.
         """
@@ -260,7 +263,7 @@ class Means:
 
 
 def report_options(settings: Settings) -> ReportOptions:
-    """Give what the settings say of reports; those of one VTN where there are several."""
+    """Return what the settings say of reports; those of one VTN where there are several."""
     return ReportOptions(
         client_name=settings["ven.name"],
         allow_negative=settings["reporting.allow_negative"],

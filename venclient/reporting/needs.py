@@ -42,13 +42,13 @@ class Need:
 
 
 def cells_of(obligation: Obligation, together: Sequence[Reportable], options: BuildOptions) -> Sequence[Span]:
-    """Give the intervals that a report tells of resources, one alone or several in a sum."""
+    """Return the intervals that a report tells of resources, one alone or several in a sum."""
     kind = obligation.descriptors[0].report_intervals
     return cells(obligation.spans, kind, cadence_s(together, options.sub_interval_s))
 
 
 def like_days_of(obligation: Obligation, options: BuildOptions) -> LikeDays | None:
-    """Give the baselines that an obligation asks for; None when it asks for none."""
+    """Return the baselines that an obligation asks for; None when it asks for none."""
     asked = [one for one in obligation.descriptors if of_other_days(one)]
     if not asked:
         return None
@@ -58,13 +58,13 @@ def like_days_of(obligation: Obligation, options: BuildOptions) -> LikeDays | No
 
 
 def now_of(obligation: Obligation) -> tuple[datetime, datetime] | None:
-    """Give the time whose state a forecast goes on from; None when nothing asks for that."""
+    """Return the time whose state a forecast goes on from; None when nothing asks for that."""
     ahead = any(not one.historical and one.payload_type in _OF_STATE for one in obligation.descriptors)
     return (obligation.start - NOW, obligation.start) if ahead else None
 
 
 def needs(obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions) -> list[Need]:
-    """Give what has to be measured for a report of `obligation` on `resources`; only of those asked for."""
+    """Return what has to be measured for a report of `obligation` on `resources`; only of those asked for."""
     usual, now = like_days_of(obligation, options), now_of(obligation)
     measured = any(
         one.historical and one.payload_type not in _UNMEASURED | {"BASELINE", "USAGE_FORECAST"}
@@ -88,7 +88,7 @@ def needs(obligation: Obligation, resources: Sequence[Reportable], options: Buil
 async def gathered(
     measuring: Measuring, obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions
 ) -> Mapping[tuple[str, datetime, datetime], Measure]:
-    """Give the measures that a report of `obligation` on `resources` is made of, by resource and interval."""
+    """Return the measures that a report of `obligation` on `resources` needs, by resource and interval."""
     asked = needs(obligation, resources, options)
     if len(asked) == 1:
         return await measuring(asked[0].resource_ids, asked[0].grid)
@@ -101,7 +101,7 @@ async def gathered(
 def _together(
     obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions
 ) -> list[list[Reportable]]:
-    """Give the resources that are told on the same intervals: by their cadence, and those of each sum."""
+    """Return the resources that are told on the same intervals: by their cadence, and those of each sum."""
     plain = [one.targets for one in obligation.descriptors if not one.aggregate]
     groups: dict[float | None, list[Reportable]] = {}
     asked = Asked(obligation.event_targets, resources, options.ven_targets)

@@ -29,6 +29,9 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.errors import WireError
+from venclient.messages import reporting as rep
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Program, ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline, resolve
 from venclient.openadr.times import parse_time
@@ -73,17 +76,17 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Give the key of the outbox's row."""
+        """Return the key of the outbox's row."""
         return self.report_name
 
     @property
     def start(self) -> datetime:
-        """Give when the window begins."""
+        """Return when the window begins."""
         return min(span.start for span in self.spans)
 
     @property
     def end(self) -> datetime:
-        """Give when the window ends."""
+        """Return when the window ends."""
         return max(span.end for span in self.spans)
 
 
@@ -105,7 +108,7 @@ class Agenda:
     def falling_due(
         self, *, first_seen: datetime, after: datetime | None, until: datetime
     ) -> Iterator[Obligation]:
-        """Give what falls due in (after, until], by due time; `after` None means from the beginning.
+        """Return what falls due in (after, until], by due time; `after` None means from the beginning.
 
         Of the windows of a group that were over when the event was first seen only the newest is owed,
         and is due at that moment.
@@ -117,7 +120,7 @@ class Agenda:
         return heapq.merge(*lines, key=lambda obligation: obligation.due)
 
     def next_due(self, *, first_seen: datetime, after: datetime | None) -> datetime | None:
-        """Give when the next obligation after `after` falls due; None for never."""
+        """Return when the next obligation after `after` falls due; None for never."""
         coming = self.falling_due(first_seen=first_seen, after=after, until=NEVER)
         first = next(coming, None)
         return first.due if first else None
@@ -157,7 +160,7 @@ class Agenda:
         return self._named(group, tuple(spans), due, place)
 
     def told_at_will(self, group: Group, start: datetime, end: datetime) -> Obligation:
-        """Give the report at will on [start, end), due at its end; a forecast is of as long after that."""
+        """Return the report at will on [start, end), due at its end; a forecast is of as long after that."""
         if not group.descriptors[0].historical:
             return self._named(group, (Span(0, end, end + min(end - start, NEVER - end)),), end)
         return self._named(group, (Span(0, start, end),), end)
@@ -186,19 +189,22 @@ def agenda(
     rules: WindowRules = USUAL_RULES,
     adhoc_s: float | None = ADHOC_S,
 ) -> Agenda:
-    """Give all that an event owes; the program's report payload descriptors supply missing units.
+    """Return all that an event owes; the program's report payload descriptors supply missing units.
 
     `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs. Reports
     at will are made every `adhoc_s` (None: only when a state changes).
     """
     timeline = resolve(event, anchor=anchor)
-    problems = [f"event {event.id}: {problem}" for problem in timeline.problems]
+    problems: list[str] = [
+        rep.EVENT_PROBLEM(event=foreign(event.id or ""), problem=with_code(problem))
+        for problem in timeline.problems
+    ]
     groups, more = served(event, program, timeline, client_name=client_name, rules=rules, adhoc_s=adhoc_s)
     begins = begin_of(timeline, _period_start(event), anchor)
     if is_cancelled(event):
         # As the first instant it is how one is called off; at a date it may be a slip.
         slip = bool(event.report_descriptors) and _period_start(event) is not None
-        said = f"event {event.id}: its period is of no length (PT0S), as if called off: it owes no report"
+        said = rep.CANCELLED(event=foreign(event.id or ""))
         return Agenda(event, timeline, (), (*problems, *more, *([said] if slip else ())), begins)
     plans = [(one, Windows(one.timing, timeline, rules)) for one in groups if one.timing]
     at_will = [(one, life_of(event, timeline, begins, one.cadence_s)) for one in groups if not one.timing]
@@ -216,7 +222,7 @@ def owed(
     client_name: str = "",
     rules: WindowRules = USUAL_RULES,
 ) -> list[Obligation]:
-    """Give the reports of an event that fall due in (after, until]; see `Agenda.falling_due`."""
+    """Return the reports of an event that fall due in (after, until]; see `Agenda.falling_due`."""
     plan = agenda(event, program, anchor=anchor, client_name=client_name, rules=rules)
     return list(plan.falling_due(first_seen=first_seen, after=after, until=until))
 

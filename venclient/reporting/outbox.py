@@ -24,12 +24,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from venclient.errors import StoreError
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.reporting import ledger
 from venclient.reporting.layout import TOLD, encoded_gaps, moment, prepare, story_entry, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import STATES, WAITING, OutboxView, Row, Rows, State
 from venclient.reporting.statefile import StateFile
 from venclient.reporting.targets import Reportable
+
+#: Part of the last error of a dropped report that the VTN may have; files of older versions have it too.
+_OPEN_FATE = "may have arrived"
+_DUE = str(rep.STORY_DUE())
+_TO_SEND = str(rep.STORY_TO_SEND())
+_STORED = str(rep.STORY_STORED())
+
 
 __all__ = ["STATES", "Bookmark", "Outbox", "Row", "State"]
 
@@ -94,7 +103,7 @@ class Outbox(StateFile):
             return 0  # its parts stand for it
         if parts:
             self.db.execute("DELETE FROM outbox WHERE owed_key = ? AND part > 0", (one.key,))
-        self._insert(one, one.key, 0, None, now, "owed")
+        self._insert(one, one.key, 0, None, now, _DUE)
         return self.db.changes()
 
     def _states_of_parts(self, owed_key: str) -> list[State]:
@@ -139,7 +148,7 @@ class Outbox(StateFile):
                 ids = tuple(each.resource_id for each in resources)
                 if ids not in numbers:
                     numbers[ids] = self._set_number(resources)
-                told = f"owed as part {number} of {len(parts)}"
+                told = str(rep.STORY_PART(number=number, count=len(parts)))
                 self._insert(one, row.owed_key, number, numbers[ids], now, told, us(row.since))
 
     def _set_number(self, resources: Sequence[Reportable]) -> int:
@@ -156,12 +165,12 @@ class Outbox(StateFile):
         return {event_id: Bookmark(moment(until), digest) for event_id, until, digest in found}
 
     def waiting(self, event_id: str) -> list[Row]:
-        """Give the rows of an event that are not done with, by due time."""
+        """Return the rows of an event that are not done with, by due time."""
         with self.reading():
             return self.rows.select(f"WHERE event_id = ? AND {WAITING} ORDER BY due, key", event_id)
 
     def of_event(self, event_id: str, *, after: datetime | None = None) -> list[Row]:
-        """Give the rows of an event, by due time; those due after `after` only, when given."""
+        """Return the rows of an event, by due time; those due after `after` only, when given."""
         since = -(2**62) if after is None else us(after)
         with self.reading():
             return self.rows.select("WHERE event_id = ? AND due > ? ORDER BY due, key", event_id, since)
@@ -175,7 +184,7 @@ class Outbox(StateFile):
         told_apart: bool = False,
         most_spans: int | None = None,
     ) -> list[Row]:
-        """Give rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
+        """Return rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
 
         The parts of one obligation come in their order either way; with `told_apart` only rows come of
         which is known which resources they are about, or that may have been sent; with `most_spans` no more
@@ -191,7 +200,7 @@ class Outbox(StateFile):
             )
 
     def untold(self, limit: int, most_spans: int | None = None) -> list[Row]:
-        """Give rows that wait and are not told apart by resources yet, oldest first; limited as `due` is."""
+        """Return rows that wait and have no resources yet, oldest first; limited as `due` is."""
         rest = "WHERE state = 'owed' AND resources IS NULL ORDER BY due"
         with self.reading():
             return self.rows.some(limit, most_spans, rest)
@@ -203,7 +212,7 @@ class Outbox(StateFile):
             self.db.execute("UPDATE outbox SET resources = ? WHERE key = ?", (number, key))
 
     def get(self, key: str) -> Row | None:
-        """Give the row of a report's name; None when there is none."""
+        """Return the row of a report's name; None when there is none."""
         with self.reading():
             return next(iter(self.rows.select("WHERE key = ?", key)), None)
 
@@ -227,11 +236,11 @@ class Outbox(StateFile):
             if resources is not None:
                 change += ", resources = ?"
                 values.append(self._set_number(resources))
-            self.set(key, now, "to be sent", change, *values)
+            self.set(key, now, _TO_SEND, change, *values)
 
     def all_sending(self, keys: Sequence[str], now: datetime, *, ask_at: datetime) -> None:
         """Note the same of several reports."""
-        values = (us(ask_at), us(now), *story_entry(now, "to be sent"))
+        values = (us(ask_at), us(now), *story_entry(now, _TO_SEND))
         with self.change():
             self.db.executemany(
                 "UPDATE outbox SET state = 'sending', attempts = attempts + 1, "  # noqa: S608
@@ -242,7 +251,7 @@ class Outbox(StateFile):
     def not_sent(self, key: str, now: datetime) -> None:
         """Note that the report was not sent after all, as another before it could not be."""
         change = "state = 'owed', attempts = max(0, attempts - 1), not_before = ?"
-        self.set(key, now, "not sent: one before it could not be", change, us(now))
+        self.set(key, now, rep.STORY_NOT_SENT(), change, us(now))
 
     def sent(
         self,
@@ -252,14 +261,14 @@ class Outbox(StateFile):
         *,
         digest: bytes | None = None,
         gaps: Mapping[int, Sequence[int]] | None = None,
-        told: str = "the VTN has it",
+        told: str = _STORED,
     ) -> None:
         """Note that the VTN has the report, under `report_id`: which body, and what it lacks.
 
         `gaps` are places of intervals without a value, by the resource's place among the row's.
         """
         self.set(
-            *(key, now, told if report_id is None else f"{told}, as {report_id}"),
+            *(key, now, told if report_id is None else rep.STORY_AS(told=told, report_id=foreign(report_id))),
             "state = 'sent', last_error = NULL, report_id = ?, digest = ?, gaps = ?, "
             "sent_at = coalesce(sent_at, ?)",
             *(report_id, digest, encoded_gaps(gaps or {}), us(now)),
@@ -267,15 +276,17 @@ class Outbox(StateFile):
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
         """Note that the VTN will not have the report; it stays in the list, with the reason."""
-        self.set(key, now, f"refused: {reason}", "state = 'refused', last_error = ?", reason)
+        self.set(key, now, rep.STORY_REFUSED(reason=reason), "state = 'refused', last_error = ?", reason)
 
     def superseded(self, key: str, reason: str, now: datetime) -> None:
         """Note that nobody wants the report any more, and why."""
-        self.set(key, now, f"superseded: {reason}", "state = 'superseded', last_error = ?", reason)
+        self.set(
+            key, now, rep.STORY_SUPERSEDED(reason=reason), "state = 'superseded', last_error = ?", reason
+        )
 
     def unmet(self, key: str, reason: str, now: datetime) -> None:
         """Note that the report would say nothing, and why."""
-        self.set(key, now, f"unmet: {reason}", "state = 'unmet', last_error = ?", reason)
+        self.set(key, now, rep.STORY_UNMET(reason=reason), "state = 'unmet', last_error = ?", reason)
 
     def retry_later(
         self, key: str, reason: str, not_before: datetime, now: datetime, *, ambiguous: bool
@@ -283,20 +294,20 @@ class Outbox(StateFile):
         """Note a failed attempt; `ambiguous` keeps the row `sending`, as the VTN may have the report."""
         state = "sending" if ambiguous else "owed"
         change = "state = ?, last_error = ?, not_before = max(due, ?)"
-        fate = "it may have arrived all the same" if ambiguous else "it has not arrived"
-        self.set(key, now, f"{reason} ({fate})", change, state, reason, us(not_before))
+        told = rep.STORY_FAILED if ambiguous else rep.STORY_FAILED_BEFORE
+        self.set(key, now, told(reason=reason), change, state, reason, us(not_before))
 
     def give_up(self, before: datetime, now: datetime, reason: str, limit: int = 1000) -> list[Row]:
-        """Give up what has been owed since before `before`, at most `limit` rows, and give these rows."""
+        """Return up what has been owed since before `before`, at most `limit` rows, and give these rows."""
         with self.change():
             old = self.rows.select(
                 f"WHERE {WAITING} AND due < ? AND since < ? ORDER BY due, owed_key, part LIMIT ?",
                 *(us(before), us(before), limit),
             )
             for row in old:
-                fate = "; it may have arrived" if row.state == "sending" else ""
+                fate = f"; it {_OPEN_FATE}" if row.state == "sending" else ""
                 said = f"{reason}{fate}" + (f"; last: {row.last_error}" if row.last_error else "")
-                self.set(row.key, now, f"given up: {said}", "state = 'lost', last_error = ?", said)
+                self.set(row.key, now, rep.STORY_LOST(reason=said), "state = 'lost', last_error = ?", said)
         return old
 
     def retry(self, key: str, now: datetime) -> bool:
@@ -306,9 +317,9 @@ class Outbox(StateFile):
             if row is None or row.state not in ("refused", "unmet", "lost"):
                 return False
             # What was given up while its fate was open is asked for before it is sent again.
-            open_fate = row.state == "lost" and (row.last_error or "").find("it may have arrived") >= 0
+            open_fate = row.state == "lost" and _OPEN_FATE in (row.last_error or "")
             self.set(
-                *(key, now, "owed again, by hand", "state = ?, last_error = NULL, since = ?, not_before = ?"),
+                *(key, now, rep.STORY_AGAIN(), "state = ?, last_error = NULL, since = ?, not_before = ?"),
                 *("sending" if open_fate else "owed", us(now), max(us(row.due), us(now))),
             )
         return True
@@ -319,7 +330,7 @@ class Outbox(StateFile):
             parts = self._states_of_parts(obligation.key)
             if parts and all(state == "owed" for state in parts):
                 self.db.execute("DELETE FROM outbox WHERE owed_key = ? AND part > 0", (obligation.key,))
-                self._insert(obligation, obligation.key, 0, None, now, "owed, as the event was modified")
+                self._insert(obligation, obligation.key, 0, None, now, rep.STORY_REPLANNED())
                 return
             self.db.execute(
                 "UPDATE outbox SET obligation = ?, due = ?, not_before = max(not_before, ?), start = ?, "
@@ -337,7 +348,7 @@ class Outbox(StateFile):
             self.db.execute(
                 f"UPDATE outbox SET state = 'superseded', last_error = ?, changed = ?, {TOLD} "  # noqa: S608
                 f"WHERE event_id = ? AND {WAITING}",
-                (reason, us(now), *story_entry(now, f"superseded: {reason}"), event_id),
+                (reason, us(now), *story_entry(now, rep.STORY_SUPERSEDED(reason=reason)), event_id),
             )
             dropped = self.db.changes()
             self.db.execute("DELETE FROM planned WHERE event_id = ?", (event_id,))
@@ -354,15 +365,15 @@ class Outbox(StateFile):
     # What can be told without waiting for a commit
 
     def counts(self) -> dict[State, int]:
-        """Give how many rows are in each state."""
+        """Return how many rows are in each state."""
         return self.view.counts()
 
     def next_attempt(self) -> datetime | None:
-        """Give when the next row may be sent; None when none waits."""
+        """Return when the next row may be sent; None when none waits."""
         return self.view.next_attempt()
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:
-        """Give the rows that changed last, newest first."""
+        """Return the rows that changed last, newest first."""
         return self.view.newest(limit, state=state)
 
     # Its columns and story, for the modules of this stage
@@ -382,11 +393,11 @@ class Outbox(StateFile):
                 (*values, *story_entry(now, told), key),
             )
             if not self.db.changes():
-                raise StoreError(f"no report {key!r} is in the outbox", subject=self.path)
+                raise StoreError(rep.UNKNOWN_REPORT(report=key), subject=self.path)
 
     def _set_aside(self, key: str, state: State, reason: str) -> None:
         if state in ("owed", "sending"):
-            self.problems.append(f"{self.path}: report {key} {reason}; set aside as refused")
+            self.problems.append(rep.ROW_UNREADABLE(path=self.path, report=key, problem=reason))
             with self.change():
                 self.db.execute(
                     "UPDATE outbox SET state = 'refused', last_error = ? WHERE key = ?", (reason, key)

@@ -21,7 +21,7 @@ class Pace:
         self._looked_s = clock.monotonic()
 
     def room(self, most: int) -> int:
-        """Give how many reports may leave now, at most `most`."""
+        """Return how many reports may leave now, at most `most`."""
         if self._rate is None:
             return most
         now_s = self._clock.monotonic()
@@ -36,13 +36,13 @@ class Pace:
             self._room -= 1.0
 
     def wait_s(self) -> float:
-        """Give in how many seconds the next report may leave; 0 for now."""
+        """Return in how many seconds the next report may leave; 0 for now."""
         if self._rate is None or self.room(1) >= 1:
             return 0.0
         return (1.0 - self._room) / self._rate
 
 
 def spread_s(client_name: str, jitter_s: float) -> float:
-    """Give a gateway's own delay within [0, jitter_s): always the same, spread evenly over a fleet."""
+    """Return a gateway's own delay within [0, jitter_s): always the same, spread evenly over a fleet."""
     draw = int.from_bytes(hashlib.sha256(client_name.encode()).digest()[:8], "big")
     return jitter_s * draw / 2**64

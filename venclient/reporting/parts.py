@@ -52,7 +52,7 @@ def split(
     ven_targets: Collection[str] = (),
     sub_interval_s: float = SUB_INTERVAL_S,
 ) -> tuple[Part, ...]:
-    """Give an obligation in parts of at most `most_values` values, in the order of time and resources.
+    """Return an obligation in parts of at most `most_values` values, in the order of time and resources.
 
     A value is one payload type of one resource over one interval; forecasts and baselines count for the
     days that they are made of. One interval of one resource (of all, in a sum) is the least that a part
@@ -77,7 +77,7 @@ def split(
 
 
 def part_name(report_name: str, number: int) -> str:
-    """Give the name of a part, counted from 1: at most 128 characters, different for each."""
+    """Return the name of a part, counted from 1: at most 128 characters, different for each."""
     told = f"{report_name}-p{number}"
     if len(told) <= LONGEST_NAME:
         return told
@@ -99,7 +99,7 @@ def _pieces(
     *,
     whole: bool,
 ) -> Iterator[_Piece]:
-    """Give runs of intervals that fit, and each interval that does not in shares of the resources."""
+    """Return runs of intervals that fit, and each interval that does not in shares of the resources."""
     spans = obligation.spans
     everyone = _ids(asked)
     begin = held = 0
@@ -123,7 +123,7 @@ def _shares(
     room: int,
     sub_interval_s: float,
 ) -> Iterator[Sequence[Reportable]]:
-    """Give the resources in shares that fit into one report over a run."""
+    """Return the resources in shares that fit into one report over a run."""
     narrow = replace(obligation, spans=run)
     each: dict[float | None, int] = {}
     begin = held = 0

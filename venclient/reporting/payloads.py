@@ -84,7 +84,7 @@ class Sample(NamedTuple):
     partial: bool = False
 
     def times(self, factor: float) -> Sample:
-        """Give a number multiplied; anything else as it is."""
+        """Return a number multiplied; anything else as it is."""
         if self.value is None or isinstance(self.value, bool | str):
             return self
         return self._replace(value=self.value * factor)
@@ -135,11 +135,11 @@ class Column(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Give the payload type."""
+        """Return the payload type."""
         return self.descriptor.payload_type
 
     def told(self, value: float | str | bool) -> float | str | bool:
-        """Give a value in its base unit as it goes into the report."""
+        """Return a value in its base unit as it goes into the report."""
         if type(value) is float or not isinstance(value, bool | str):
             return round(value * self.factor + self.offset, DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
         return value
@@ -157,19 +157,19 @@ def made(
     signed: bool,
     summable: bool,
 ) -> Column:
-    """Give a column whose values are declared in `units`."""
+    """Return a column whose values are declared in `units`."""
     return Column(descriptor, units, reading_type, sample, signed, summable, *conversion(units))
 
 
 def covered(measure: Measure, value: float | None, options: BuildOptions) -> Sample:
-    """Give a value that is known when readings vouch for enough of its interval."""
+    """Return a value that is known when readings vouch for enough of its interval."""
     if value is None or measure.coverage < options.min_coverage:
         return MISSING
     return Sample(float(value), measure.quality) if math.isfinite(value) else MISSING
 
 
 def last_of(measure: Measure | None, quantity: str) -> Reading | None:
-    """Give the newest reading of an interval; what was read before it began tells nothing about its end."""
+    """Return the newest reading of an interval; what was read before it began tells nothing about its end."""
     reading = measure.last.get(quantity) if measure is not None else None
     if reading is None or measure is None or reading.time < measure.start:
         return None
@@ -240,12 +240,12 @@ def charge_level(descriptor: ReportDescriptor, wanted: str, options: BuildOption
 
 
 def scale_of(base: str, options: BuildOptions) -> float:
-    """Give what 1 % of the readings is in a base unit that may be PERCENT."""
+    """Return what 1 % of the readings is in a base unit that may be PERCENT."""
     return options.percent_of_full / 100 if base == PERCENT else 1.0
 
 
 def hours_of(span: Span) -> float:
-    """Give an interval's length in hours."""
+    """Return an interval's length in hours."""
     return (span.end - span.start).total_seconds() / 3600
 
 

@@ -14,6 +14,8 @@ from itertools import islice
 import msgspec
 
 from venclient.errors import VenError
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import Program
 from venclient.reporting.adhoc import adhoc_due
@@ -87,7 +89,7 @@ class Planner:
         self._noted: deque[datetime] = deque(maxlen=MOST_CHANGES)
 
     def next_due(self) -> datetime | None:
-        """Give when the next report falls due that is not in the outbox yet; None for none."""
+        """Return when the next report falls due that is not in the outbox yet; None for none."""
         due = self._next_coming()
         noted = min(self._noted) if self._noted and self._at_will else None
         return min((one for one in (due, noted) if one is not None), default=None)
@@ -102,7 +104,7 @@ class Planner:
         return None
 
     def agendas(self) -> list[tuple[Agenda, Program | None]] | None:
-        """Give what each known event asks for, with its program; None while changes wait to be seen."""
+        """Return what each known event asks for, with its program; None while changes wait to be seen."""
         if self._revision != self._book.revision:
             return None
         return [(one.agenda, one.program) for one in self._followed.values()]
@@ -176,7 +178,7 @@ class Planner:
             gone += [id_ for id_ in self._marks if id_ not in self._book.events and id_ not in self._followed]
         dropped = 0
         for id_ in gone:
-            dropped += self._outbox.drop_event(id_, "the VTN no longer lists the event", now)
+            dropped += self._outbox.drop_event(id_, str(rep.NOT_LISTED()), now)
             self._followed.pop(id_, None)
             self._marks.pop(id_, None)
         return dropped
@@ -201,7 +203,7 @@ class Planner:
         return followed, said if before is None or before.agenda.problems != said else ()
 
     def _digest(self, known: Known, program: Program | None) -> str:
-        """Give what stands for all that decides on the event's reports."""
+        """Return what stands for all that decides on the event's reports."""
         content: list[object] = [known.event, known.anchor]
         declared = [
             one
@@ -251,7 +253,7 @@ class Planner:
             if row.obligation.group in at_will and row.owed_key not in wanted:
                 continue  # what was told at will was true of its time
             if row.owed_key not in wanted:
-                self._outbox.superseded(row.key, "the event was modified", now)
+                self._outbox.superseded(row.key, str(rep.MODIFIED()), now)
                 given_up += 1
             elif wanted[row.owed_key] != row.obligation and row.owed_key not in replanned:
                 self._outbox.replan(wanted[row.owed_key], now)
@@ -314,14 +316,14 @@ class Planner:
 
 
 def _stumbled(id_: str, error: Exception) -> str:
-    """Log what must not happen, and give the sentence for people."""
-    said = f"event {id_}: cannot be planned: unexpected {type(error).__name__} (a bug; please report it)"
-    log.error("%s", said, exc_info=error)
+    """Log an unexpected error, and return its message."""
+    said = rep.CANNOT_PLAN(event=foreign(id_), error=type(error).__name__)
+    log.error(said, exc_info=error)
     return said
 
 
 def _some(coming: Iterator[Obligation]) -> Iterator[Obligation]:
-    """Give the first BATCH, and those due at the same moment as the last, so that a moment is never split."""
+    """Return the first BATCH, and those due at the same moment as the last: a moment is never split."""
     last = None
     for last in islice(coming, BATCH):
         yield last

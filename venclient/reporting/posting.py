@@ -15,6 +15,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
+from venclient.messages import Text, with_code
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
@@ -114,17 +117,9 @@ class Posting:
             if report.report_name == row.key:
                 return report
         if listing.refused:
-            raise Unreadable(
-                f"the VTN lists {len(listing.refused)} reports that cannot be understood; "
-                "it is open whether this is one of them",
-                subject=row.key,
-            )
+            raise Unreadable(rep.LISTED_UNREADABLE(count=len(listing.refused)), subject=row.key)
         if not listing.complete:
-            raise VtnError(
-                "could not list all reports, so that it is open whether one has arrived",
-                subject=row.key,
-                transient=True,
-            )
+            raise VtnError(rep.LIST_INCOMPLETE(), subject=row.key, transient=True)
         return None
 
     async def _group(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> bool:
@@ -215,7 +210,7 @@ class Posting:
             return self._broken(row, error, result)
         self._tell_omissions(row, built.omissions, result)
         if built.report is None:
-            reason = "; ".join(built.omissions) or "nothing is known of these intervals"
+            reason = "; ".join(map(with_code, built.omissions)) or with_code(rep.NOTHING_KNOWN())
             self._changes.append(partial(means.outbox.unmet, row.key, reason, means.clock.now()))
             means.told(row)
             result.unmet += 1
@@ -266,12 +261,12 @@ class Posting:
         event_id = row.obligation.event_id
         listed = means.book.listed
         if listed is not None and event_id not in means.book.events:
-            reason = f"the VTN no longer knows the event ({problem})"
+            reason = with_code(rep.EVENT_UNKNOWN(problem=problem))
             await self._flush()
             drop = partial(means.outbox.drop_event, event_id, reason, means.clock.now())
             result.superseded += await means.write(drop)
             self._gone.add(event_id)
-            result.say(f"event {event_id}: {reason}; its reports are dropped")
+            result.say(rep.EVENT_DROPPED(event=foreign(event_id), reason=reason))
             return True
         # The event has gone, or the address is wrong for the moment: a whole listing will tell.
         since = self._not_found_since.setdefault(row.key, means.clock.now())
@@ -282,7 +277,7 @@ class Posting:
     def _broken(self, row: Row, error: Exception, result: StepResult) -> bool:
         """Put a row off that we stumble over ourselves, and let the others pass."""
         now = self._means.clock.now()
-        said = f"report {row.key} cannot be made: unexpected {type(error).__name__} (a bug; please report it)"
+        said = with_code(rep.CANNOT_BUILD(report=row.key, error=type(error).__name__))
         until = now + timedelta(seconds=_BUG_WAIT_S)
         self._changes.append(
             partial(self._means.outbox.retry_later, row.key, said, until, now, ambiguous=False)
@@ -300,7 +295,7 @@ class Posting:
         later = partial(self._means.outbox.retry_later, row.key, str(error), until, now, ambiguous=True)
         self._changes.append(later)
         if row.last_error != str(error):
-            result.say(f"report {row.key} waits: {error.what}")
+            result.say(rep.WAITS(report=row.key, problem=error.what))
 
     def _refuse(self, row: Row, error: VenError, result: StepResult) -> bool:
         means = self._means
@@ -309,7 +304,7 @@ class Posting:
         result.refused += 1
         status = ReportingStatus(resource_id="", state="refused", detail=str(error))
         result.tell(means.ids(row), status)
-        result.say(f"report {row.key} was refused: {error}")
+        result.say(rep.REFUSED(report=row.key, problem=error))
         return True
 
     def _sent(
@@ -323,7 +318,7 @@ class Posting:
         """Note that the VTN has a report: our own body when it took it just now, else what its copy tells."""
         means = self._means
         now = means.clock.now()
-        told = "the VTN has it" if ours is not None else "the VTN, asked, has it already"
+        told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
         self._changes.append(
             partial(
                 means.outbox.sent,
@@ -361,7 +356,7 @@ class Posting:
             partial(means.outbox.retry_later, row.key, str(error), until, now, ambiguous=ambiguous)
         )
         if alone and attempts == HOLD_ATTEMPTS:
-            log.warning("report %s keeps failing, others go before it: %s", row.key, error)
+            log.warning(rep.KEEPS_FAILING(report=row.key, problem=error))
         return alone
 
     def _tell_omissions(self, row: Row, omissions: Sequence[str], result: StepResult) -> None:
@@ -369,9 +364,9 @@ class Posting:
         group = (row.obligation.event_id, row.obligation.group)
         before = self._omitted.get(group, frozenset())
         for sentence in omissions:
-            if sentence not in before:
+            if _kind(sentence) not in before:
                 result.say(sentence)
-        self._omitted[group] = frozenset(omissions)
+        self._omitted[group] = frozenset(map(_kind, omissions))
         for known in [known for known in self._omitted if known[0] not in self._means.book.events]:
             del self._omitted[known]
 
@@ -383,6 +378,13 @@ class Posting:
         taken = self._taken()
         if taken:
             await self._means.write(partial(self._means.outbox.apply, taken))
+
+
+def _kind(sentence: str) -> str:
+    """Return a message without how often it holds: reports differ in that all the time."""
+    if not isinstance(sentence, Text) or "count" not in sentence.params:
+        return sentence
+    return str(sentence.message(**{**sentence.params, "count": 0}))
 
 
 def _to_be_asked(rows: Sequence[Row]) -> bool:

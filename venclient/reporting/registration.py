@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.model.resource import Resource
 from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import ValuesMap
@@ -29,7 +31,7 @@ OURS = frozenset({LOCATION, MAX_POWER_CONSUMPTION, MAX_POWER_EXPORT, DESCRIPTION
 
 
 def resource_names(resources: Sequence[Resource], known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give each resource's name at the VTN, by resource id: unique, of 1 to 128 characters.
+    """Return each resource's name at the VTN, by resource id: unique, of 1 to 128 characters.
 
     A name that several resources have gets the beginning of the resource's id behind it, for all of
     them, so that neither the order nor the rest of the list matters. `known` names (by resource id)
@@ -70,7 +72,7 @@ def resource_attributes(
     location_order: LocationOrder = "lon_lat",
     problems: list[str] | None = None,
 ) -> tuple[ValuesMap, ...]:
-    """Give LOCATION (degrees), MAX_POWER_CONSUMPTION and _EXPORT (kW) and DESCRIPTION, as far as known.
+    """Return LOCATION (degrees), MAX_POWER_CONSUMPTION and _EXPORT (kW) and DESCRIPTION, as far as known.
 
     What is no number is left out, and named in `problems`.
     """
@@ -80,8 +82,8 @@ def resource_attributes(
     longitude = _number(resource, resource.location, "longitude", said)
     if latitude is not None and longitude is not None:
         if abs(latitude) > 90 or abs(longitude) > 180:
-            where = f"location {latitude}, {longitude}"
-            said.append(f"{resource.resourceName}: {where} is not on earth; left out at the VTN")
+            name = foreign(resource.resourceName)
+            said.append(rep.NOT_ON_EARTH(name=name, latitude=latitude, longitude=longitude))
         else:
             pair = (longitude, latitude) if location_order == "lon_lat" else (latitude, longitude)
             attributes.append(ValuesMap(type=LOCATION, values=list(pair)))
@@ -110,6 +112,7 @@ def _number(
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        problems.append(f"{resource.resourceName}: {key} {raw!r} is no number; left out at the VTN")
+        name, written = foreign(resource.resourceName), foreign(repr(raw))
+        problems.append(rep.NOT_A_NUMBER(name=name, key=key, value=written))
         return None
     return value

@@ -13,6 +13,7 @@ import apsw
 import msgspec
 
 from venclient.errors import StoreError
+from venclient.messages import reporting as rep
 from venclient.reporting.layout import moment, positions, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.targets import Reportable
@@ -60,7 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Give the report's name."""
+        """Return the report's name."""
         return self.obligation.key
 
 
@@ -93,12 +94,12 @@ class Rows:
         self._sets: dict[int, tuple[Reportable, ...]] = {}
 
     def select(self, rest: str, *values: str | int) -> list[Row]:
-        """Give the rows that a WHERE (with ORDER, LIMIT) of our own words finds."""
+        """Return the rows that a WHERE (with ORDER, LIMIT) of our own words finds."""
         found = self.db.execute(f"SELECT {_COLUMNS} FROM outbox {rest}", values).fetchall()  # noqa: S608
         return [row for raw in found if (row := self._row(raw)) is not None]
 
     def some(self, limit: int, most_spans: int | None, rest: str, *values: str | int) -> list[Row]:
-        """Give at most `limit` of the same, of more than `most_spans` intervals together only the first ones.
+        """Return at most `limit` of the same, of more than `most_spans` intervals only the first.
 
         There is one at least: rows with very many intervals take memory.
         """
@@ -109,14 +110,14 @@ class Rows:
         return self.select(f"{rest} LIMIT ?", *values, limit)
 
     def each(self, rest: str, *values: str | int) -> Iterator[Row]:
-        """Give the same one by one, without holding all of them; nothing may be written meanwhile."""
+        """Return the same one by one, without holding all of them; nothing may be written meanwhile."""
         for raw in self.db.execute(f"SELECT {_COLUMNS} FROM outbox {rest}", values):  # noqa: S608
             row = self._row(raw)
             if row is not None:
                 yield row
 
     def set_of(self, number: int | None) -> tuple[Reportable, ...] | None:
-        """Give a resource set."""
+        """Return a resource set."""
         if number is None:
             return None
         if number not in self._sets:
@@ -138,7 +139,7 @@ class Rows:
             resources = self.set_of(number)
         except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             # Whatever wrote it: one bad row must not hold up the others.
-            self._unreadable(key, state, f"cannot be read ({problem})")
+            self._unreadable(key, state, str(rep.STORED_INVALID(problem=problem)))
             return None
         ids = [one.resource_id for one in resources or ()]
         return Row(
@@ -169,32 +170,30 @@ class OutboxView:
         self.path = str(path)
         self.problems: list[str] = []
         if not Path(path).is_file():
-            raise StoreError("no such file", subject=str(path), hint="it is made by `ven run`")
+            raise StoreError(rep.NO_STATE_FILE(), subject=str(path))
         self.db = open_sqlite(path, read_only=True)
         self._rows = Rows(self.db, self._note)
         try:
             known = {row[1] for row in self.db.execute("PRAGMA table_info(outbox)")}
         except apsw.Error as error:
             self.db.close()
-            raise StoreError(f"cannot be read ({error})", subject=self.path) from error
+            raise StoreError(rep.STATE_UNREADABLE(problem=str(error)), subject=self.path) from error
         if "story" not in known:
             self.db.close()
-            raise StoreError(
-                "holds no outbox of this version", subject=self.path, hint="start the gateway on it first"
-            )
+            raise StoreError(rep.STATE_VERSION(), subject=self.path)
 
     def close(self) -> None:
         """Close the file."""
         self.db.close()
 
     def counts(self) -> dict[State, int]:
-        """Give how many rows are in each state."""
+        """Return how many rows are in each state."""
         with self.reading():
             found = dict(self.db.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
         return {state: found.get(state, 0) for state in STATES}
 
     def resource_ids(self, named: str) -> frozenset[str]:
-        """Give the ids of resources of this id, or of this name at the VTN; empty for none."""
+        """Return the ids of resources of this id, or of this name at the VTN; empty for none."""
         with self.reading():
             numbers = [one for (one,) in self.db.execute("SELECT id FROM resource_sets")]
             told = [one for number in numbers for one in self._rows.set_of(number) or ()]
@@ -205,14 +204,14 @@ class OutboxView:
         return frozenset(found | {str(one) for (one,) in known})
 
     def corrections(self) -> int:
-        """Give how many reports wait to be corrected."""
+        """Return how many reports wait to be corrected."""
         with self.reading():
             return int(
                 self.db.execute("SELECT count(*) FROM outbox WHERE late IS NOT NULL AND state = 'sent'").get
             )
 
     def reported(self) -> datetime | None:
-        """Give until when reports have told what was; None when none has."""
+        """Return until when reports have told what was; None when none has."""
         with self.reading():
             found = self.db.execute(
                 "SELECT max(until) FROM outbox WHERE state IN ('sent', 'unmet') AND until <= due"
@@ -220,7 +219,7 @@ class OutboxView:
         return None if found is None else moment(found)
 
     def open_names(self, event_id: str) -> set[str]:
-        """Give the names of an event's reports of which it may have to be asked whether the VTN has them."""
+        """Return the names of an event's reports that the VTN may have to be asked about."""
         with self.reading():
             found = self.db.execute(
                 "SELECT key FROM outbox WHERE event_id = ? AND (state = 'sending' OR late IS NOT NULL)",
@@ -235,19 +234,19 @@ class OutboxView:
             return found.fetchone() is not None
 
     def last_ask(self) -> datetime | None:
-        """Give from when on all reports of open fate may be asked for; None when there are none."""
+        """Return from when on all reports of open fate may be asked for; None when there are none."""
         with self.reading():
             found = self.db.execute("SELECT max(not_before) FROM outbox WHERE state = 'sending'").get
         return None if found is None else moment(found)
 
     def next_attempt(self) -> datetime | None:
-        """Give when the next row may be sent; None when none waits."""
+        """Return when the next row may be sent; None when none waits."""
         with self.reading():
             found = self.db.execute(f"SELECT min(not_before) FROM outbox WHERE {WAITING}").get  # noqa: S608
         return None if found is None else moment(found)
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:
-        """Give the rows that changed last, newest first."""
+        """Return the rows that changed last, newest first."""
         newest: list[Row] = []
         with self.reading():
             for one in STATES if state is None else (state,):
@@ -257,19 +256,19 @@ class OutboxView:
         return sorted(newest, key=lambda row: (row.changed, row.key), reverse=True)[:limit]
 
     def get(self, key: str) -> Row | None:
-        """Give the row of a report's name, or of its id at the VTN; None when there is none."""
+        """Return the row of a report's name, or of its id at the VTN; None when there is none."""
         with self.reading():
             found = self._rows.select("WHERE key = ?", key) or self._rows.select("WHERE report_id = ?", key)
         return next(iter(found), None)
 
     def story(self, key: str) -> list[Told]:
-        """Give what happened to a report, oldest first; of very many attempts the first and last."""
+        """Return what happened to a report, oldest first; of very many attempts the first and last."""
         with self.reading():
             raw = self.db.execute("SELECT story FROM outbox WHERE key = ?", (key,)).get
         return [Told(moment(time), what) for time, what in msgspec.json.decode(raw)] if raw else []
 
     def select(self, wanted: Selection) -> Iterator[Row]:
-        """Give the rows that are asked for, by due time, one by one; with a limit, the latest due ones."""
+        """Return the rows that are asked for, by due time, one by one; with a limit, the latest due ones."""
         conditions, values = _conditions(wanted)
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         line = "ORDER BY due, owed_key, part"
@@ -288,14 +287,14 @@ class OutboxView:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Give what SQLite complains of as StoreError."""
+        """Return what SQLite complains of as StoreError."""
         try:
             yield
         except apsw.Error as error:
-            raise StoreError(f"the outbox cannot be read ({error})", subject=self.path) from error
+            raise StoreError(rep.STATE_UNREADABLE(problem=str(error)), subject=self.path) from error
 
     def _note(self, key: str, _: State, why: str) -> None:
-        self.problems.append(f"{self.path}: report {key} {why}")
+        self.problems.append(rep.ROW_NOTE(path=self.path, report=key, problem=why))
 
 
 def _conditions(wanted: Selection) -> tuple[list[str], list[str | int]]:

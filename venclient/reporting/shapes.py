@@ -32,7 +32,7 @@ class Shape:
         )
 
     def resource(self, name: str, told: Sequence[Told]) -> ReportResource:
-        """Give a resource's part of a report; `told` is in the order of the cells, some perhaps twice."""
+        """Return a resource's part of a report; `told` is in the order of the cells, some perhaps twice."""
         first = told[0][0]
         # Cells follow one another as long as none is left out or told twice.
         alike = self._alike and (len(told) == 1 or self._one_by_one(told))
@@ -67,7 +67,7 @@ class Shape:
 
 @lru_cache(maxsize=64)
 def written(length: timedelta) -> str:
-    """Give a length of time as an ISO 8601 duration in hours, minutes and seconds."""
+    """Return a length of time as an ISO 8601 duration in hours, minutes and seconds."""
     minutes, seconds = divmod(length.days * 86_400 + length.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return str(

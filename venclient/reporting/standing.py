@@ -14,6 +14,9 @@ from datetime import datetime
 import msgspec
 
 from venclient.errors import InvalidRecord
+from venclient.messages import Text
+from venclient.messages import reporting as rep
+from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingConfig
 from venclient.model.resource import Resource
 from venclient.openadr.duration import Duration
@@ -59,17 +62,25 @@ class Uncarried(msgspec.Struct, frozen=True):
     why: str
     descriptor: str
 
-    def __str__(self) -> str:
-        """Give a sentence for whoever looks after the gateway."""
+    @property
+    def text(self) -> Text:
+        """What is not reported and why; the hint is what to ask the VTN's operator for."""
         one = self.wishes[0]
         names = [wish.resource.resource_name for wish in self.wishes]
         of = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-        program = f"program {one.program}" if one.program else "a program that this VEN sees"
-        return (
-            f"{one.payload_type} of {of} every {one.interval} goes to nobody: {self.why}; ask the VTN's "
-            f"operator for an event of {program} with intervals of {one.interval}, without end, and the "
-            f"report descriptor {self.descriptor}"
+        program = rep.PROGRAM(program=one.program) if one.program else rep.ANY_PROGRAM()
+        return rep.NOT_CARRIED(
+            payload=one.payload_type,
+            names=of,
+            interval=one.interval,
+            why=self.why,
+            program=program,
+            descriptor=self.descriptor,
         )
+
+    def __str__(self) -> str:
+        """Return the message with its hint and code, on one line."""
+        return f"{self.text}; {self.text.hint} [{self.text.code}]"
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -83,11 +94,12 @@ class Standing(msgspec.Struct, frozen=True):
 def wishes_of(
     resources: Iterable[Resource], reportables: Mapping[str, Reportable]
 ) -> tuple[list[Wish], list[str]]:
-    """Give what resources are configured to report, and a sentence for each configuration that is wrong.
+    """Return what resources are configured to report, and a sentence for each configuration that is wrong.
 
     Only what somebody wrote down counts as a wish. `reportables` are by resource id.
     """
-    wishes, problems = [], []
+    wishes: list[Wish] = []
+    problems: list[str] = []
     for resource in resources:
         known = reportables.get(resource.resourceID)
         if known is None or not resource.reporting:
@@ -95,7 +107,7 @@ def wishes_of(
         try:
             config = ReportingConfig.of(resource)
         except InvalidRecord as error:
-            problems.append(f"resource {resource.resourceName}: {error}")
+            problems.append(rep.CONFIG_PROBLEM(name=resource.resourceName, problem=error))
             continue
         wishes += [
             Wish(
@@ -120,7 +132,7 @@ def standing(
     ven_targets: Collection[str] = (),
     problems: Sequence[str] = (),
 ) -> Standing:
-    """Give which wishes are carried by which event's descriptors at `now`, and which by none.
+    """Return which wishes are carried by which event's descriptors at `now`, and which by none.
 
     `agendas` are the events known with their programs, `resources` all that are reported on.
     """
@@ -164,7 +176,7 @@ def standing(
 
 
 def descriptor_for(wish: Wish) -> str:
-    """Give the report descriptor that a wish needs, as JSON: one report at the end of each interval."""
+    """Return the report descriptor that a wish needs, as JSON: one report at the end of each interval."""
     told = {
         "payloadType": wish.payload_type,
         **({} if wish.reading_type == "DIRECT_READ" else {"readingType": wish.reading_type}),
@@ -189,31 +201,31 @@ class _Carriers:
     """The descriptors that may carry wishes alike, best first, worked out once for all of their resources."""
 
     def __init__(self, wish: Wish, asked: Sequence[_Asked]) -> None:
-        self._why = "no event asks for it"
+        self._why = str(rep.NOT_REQUESTED())
         self._best: list[tuple[_Asked, str | None]] = []
         probe = ReportDescriptor(
             payload_type=wish.payload_type, reading_type=wish.reading_type, units=wish.units
         )
         if column(probe, _USUAL) is None:
-            self._why = f"{wish.payload_type} ({wish.reading_type}) is nothing that can be made here"
+            self._why = str(rep.CANNOT_MAKE(payload=wish.payload_type, reading=wish.reading_type))
             return
         found: dict[tuple[frozenset[str], bool], tuple[_Asked, str | None]] = {}
         for one in asked:
             asked_for = _reading_asked(one.descriptor)
             if wish.program and (one.program is None or one.program.program_name != wish.program):
-                self._why = f"only events outside program {wish.program} ask for it"
+                self._why = str(rep.OTHER_PROGRAM(program=wish.program))
             elif not _same_reading(wish.reading_type, asked_for):
-                self._why = f"it is asked for as {asked_for}, not as {wish.reading_type}"
+                self._why = str(rep.OTHER_READING(asked=foreign(asked_for), reading=wish.reading_type))
             else:
                 note = _difference(wish, one)
                 # Of those for the same resources the first is enough.
                 found.setdefault((one.resource_ids, note is None), (one, note))
         self._best = sorted(found.values(), key=lambda one: one[1] is not None)
         if self._best:
-            self._why = "the events that ask for it are meant for other resources"
+            self._why = str(rep.OTHER_RESOURCES())
 
     def of(self, wish: Wish) -> Carried | str:
-        """Give the descriptor that carries a wish best, or why none does."""
+        """Return the descriptor that carries a wish best, or why none does."""
         for one, note in self._best:
             if wish.resource.resource_id in one.resource_ids:
                 return Carried(wish, one.agenda.event.id or "", one.descriptor, note)
@@ -221,7 +233,7 @@ class _Carriers:
 
 
 def _reading_asked(descriptor: ReportDescriptor) -> str:
-    """Give what is asked for: ahead of time energy and power are forecasts, whatever they are called."""
+    """Return what is asked for: ahead of time energy and power are forecasts, whatever they are called."""
     told = (descriptor.reading_type or "DIRECT_READ").upper()
     ahead = not descriptor.historical and descriptor.payload_type in ("USAGE", "DEMAND")
     return "FORECAST" if ahead and told in (*_MEANS, "SUMMED", "ESTIMATED") else told
@@ -232,25 +244,25 @@ def _same_reading(wanted: str, told: str) -> bool:
 
 
 def _difference(wish: Wish, one: _Asked) -> str | None:
-    said = []
+    said: list[str] = []
     asked = one.descriptor.units
     if asked and wish.units and asked.upper() != wish.units.upper():
-        said.append(f"in {asked}, not {wish.units}")
+        said.append(rep.IN_UNITS(asked=foreign(asked), units=wish.units))
     if one.descriptor.aggregate:
-        said.append("as a sum over resources")
+        said.append(rep.AS_SUM())
     if not one.tells_all:
-        said.append("of some of the event's intervals only")
+        said.append(rep.SOME_INTERVALS())
     if one.descriptor.report_intervals not in (SUB_INTERVALS, OPEN_INTERVALS):
         line = one.agenda.timeline
         slot = line.at(0) if line.count != 0 else None
         length_s = (slot.end - slot.start).total_seconds() if slot and slot.end else None
         if length_s is not None and length_s != Duration.parse(wish.interval).seconds:
-            said.append(f"in intervals of {length_s:g} s, not {wish.interval}")
+            said.append(rep.OTHER_LENGTH(seconds=length_s, interval=wish.interval))
     return ", ".join(said) or None
 
 
 def _descriptors(agenda: Agenda) -> list[tuple[ReportDescriptor, bool]]:
-    """Give an event's descriptors, and whether each tells all of its time."""
+    """Return an event's descriptors, and whether each tells all of its time."""
     planned = [(one, windows.tell_all) for group, windows in agenda.plans for one in group.descriptors]
     return [*planned, *((one, True) for group, _ in agenda.at_will for one in group.descriptors)]
 

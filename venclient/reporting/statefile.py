@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from venclient.errors import StoreError
+from venclient.messages import reporting as rep
 from venclient.sqlite_file import open_sqlite
 
 
@@ -69,8 +70,4 @@ class StateFile:
             with self._lock:
                 yield
         except apsw.Error as error:
-            raise StoreError(
-                f"the outbox cannot be used ({error})",
-                subject=self.path,
-                hint="check the disk's space and the file's permissions",
-            ) from error
+            raise StoreError(rep.STATE_UNUSABLE(problem=str(error)), subject=self.path) from error

@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, capacities: Mapping[str, Any] | None) -> Limits:
-        """Give what `Resource.capacities` says, as far as they are numbers."""
+        """Return what `Resource.capacities` says, as far as they are numbers."""
         told = capacities or {}
         return cls(*(_number(told.get(name)) for name in ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")))
 
@@ -54,7 +54,7 @@ class Reportable(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, resource: Resource, name: str, targets: Collection[str] = ()) -> Reportable:
-        """Give a registry's resource under its name at the VTN.
+        """Return a registry's resource under its name at the VTN.
 
         Only what `reporting` itself says counts here, not the defaults of the resource's type; where it is
         wrong nothing of it does (`standing.wishes_of` says what).
@@ -84,7 +84,7 @@ def resources_of(
     resources: Sequence[Reportable],
     ven_targets: Collection[str] = (),
 ) -> list[Reportable]:
-    """Give the resources that a descriptor asks for, among those that the event is meant for.
+    """Return the resources that a descriptor asks for, among those that the event is meant for.
 
     A target names resources by the targets granted to their objects, or by name; targets of the VEN
     as a whole stand for all. Event targets that match nothing here do not restrict: the VTN showed
@@ -108,7 +108,7 @@ class Asked:
         self._places: dict[str, list[int]] | None = None
 
     def by(self, targets: Collection[str] | None) -> list[Reportable]:
-        """Give the resources that a descriptor with these targets asks for, in their order."""
+        """Return the resources that a descriptor with these targets asks for, in their order."""
         if not targets:
             return list(self._all)
         if self._places is None:
@@ -116,7 +116,7 @@ class Asked:
         return self._matching(targets, self._all, self._places)
 
     def by_any(self, each: Iterable[Collection[str] | None]) -> list[Reportable]:
-        """Give the resources that at least one descriptor asks for, in their order."""
+        """Return the resources that at least one descriptor asks for, in their order."""
         found: set[str] = set()
         for targets in {tuple(one or ()) for one in each}:
             asked = self.by(targets)
@@ -136,7 +136,7 @@ class Asked:
 
 
 def _places(resources: Sequence[Reportable]) -> dict[str, list[int]]:
-    """Give where in their order the resources are that each target stands for."""
+    """Return where in their order the resources are that each target stands for."""
     places: dict[str, list[int]] = {}
     for place, one in enumerate(resources):
         for target in (one.resource_name, *one.targets):
@@ -150,7 +150,7 @@ def asked_by_any(
     resources: Sequence[Reportable],
     ven_targets: Collection[str] = (),
 ) -> list[Reportable]:
-    """Give the resources that at least one descriptor asks for, in their order."""
+    """Return the resources that at least one descriptor asks for, in their order."""
     return Asked(event_targets, resources, ven_targets).by_any(descriptors_targets)
 
 

@@ -87,29 +87,29 @@ SUMMABLE = frozenset({KWH, KW, "KVAR", "KVAH", "KVARH"})
 
 
 def base_of(unit: str | None) -> str | None:
-    """Give the base unit that `unit` converts to; None for no unit and for unknown ones."""
+    """Return the base unit that `unit` converts to; None for no unit and for unknown ones."""
     known = UNITS.get(unit.strip().upper()) if unit else None
     return known.base if known else None
 
 
 def declared(base: str, wanted: str | None) -> str:
-    """Give the unit to report in: the wanted one as written where `base` converts to it, else `base`."""
+    """Return the unit to report in: the wanted one as written where `base` converts to it, else `base`."""
     return wanted if wanted and base_of(wanted) == base else base
 
 
 def converted(value: float, unit: str) -> float:
-    """Give a value in its base unit as a value in `unit`; as it is when the unit is unknown."""
+    """Return a value in its base unit as a value in `unit`; as it is when the unit is unknown."""
     known = UNITS.get(unit.strip().upper())
     return value * known.factor + known.offset if known else value
 
 
 def in_base(value: float, unit: str | None) -> float:
-    """Give a value in `unit` as a value in its base unit; as it is when the unit is unknown."""
+    """Return a value in `unit` as a value in its base unit; as it is when the unit is unknown."""
     known = UNITS.get(unit.strip().upper()) if unit else None
     return (value - known.offset) / known.factor if known else value
 
 
 def conversion(unit: str | None) -> tuple[float, float]:
-    """Give what a value in its base unit is multiplied with, and then added to, for a value in `unit`."""
+    """Return what a value in its base unit is multiplied with, and then added to, for a value in `unit`."""
     known = UNITS.get(unit.strip().upper()) if unit else None
     return (known.factor, known.offset) if known else (1.0, 0.0)

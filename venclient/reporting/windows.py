@@ -51,7 +51,7 @@ class Timing(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, descriptor: ReportDescriptor, frequency: int, repeat: int) -> Timing:
-        """Give a descriptor's timing, with the frequency and the repetitions that it comes to."""
+        """Return a descriptor's timing, with the frequency and the repetitions that it comes to."""
         historical = descriptor.historical
         return cls(descriptor.start_interval, descriptor.num_intervals, historical, frequency, repeat)
 
@@ -94,7 +94,7 @@ class Windows:
 
     @staticmethod
     def _asked(timing: Timing, timeline: Timeline, rules: WindowRules) -> int:
-        """Give numIntervals, with what -1 stands for."""
+        """Return numIntervals, with what -1 stands for."""
         if timing.num_intervals != -1:
             return timing.num_intervals
         since_last = rules.all_intervals == "since-last" and timing.repeat != 1
@@ -104,7 +104,7 @@ class Windows:
 
     @classmethod
     def size_of(cls, timing: Timing, timeline: Timeline, rules: WindowRules = USUAL_RULES) -> int:
-        """Give how many intervals the longest window has."""
+        """Return how many intervals the longest window has."""
         asked = cls._asked(timing, timeline, rules)
         return asked if timeline.count is None else min(asked, timeline.count)
 
@@ -122,7 +122,7 @@ class Windows:
         return fitting if repeat == -1 else min(repeat, fitting)
 
     def at(self, position: int) -> Window:
-        """Give the window at a position in the order of due times."""
+        """Return the window at a position in the order of due times."""
         return self._made(position) if self._sorted is None else self._sorted[position]
 
     @property
@@ -138,7 +138,7 @@ class Windows:
         )
 
     def due_by(self, moment: datetime) -> int:
-        """Give how many windows are due at `moment` or before."""
+        """Return how many windows are due at `moment` or before."""
         return first_where(lambda position: (self.at(position).due or NEVER) > moment, self.count)
 
     def _made(self, k: int) -> Window:
@@ -151,7 +151,7 @@ class Windows:
         return Window(first, last, slot.start if slot else None)
 
     def _reach(self, k: int) -> tuple[int, int]:
-        """Give the first and the last interval of a window."""
+        """Return the first and the last interval of a window."""
         first = self._first + k * self._f
         last = first + self._n - 1
         if self._line.count is not None:
@@ -159,7 +159,7 @@ class Windows:
         return max(first, 0), last  # one that would begin before the event tells what there is of it
 
     def _ending(self) -> list[Window]:
-        """Give windows over intervals in any order: each is due when the last of its intervals has ended."""
+        """Return windows over intervals in any order: each is due when its last interval has ended."""
         slots = list(self._line)
         ends = [None if slot is None else slot.end or NEVER for slot in slots]
         windows = []

@@ -1,0 +1,80 @@
+"""Messages of `ven reports` and `ven vtn` (VEN-CLP-...)."""
+
+from __future__ import annotations
+
+from venclient.messages import error, info, warning
+
+# ---- ven reports
+
+NO_REPORT_NAMED = error(
+    "VEN-CLP-001", "no report given", hint="name reports, or use --state refused (or unmet, lost)"
+)
+NOT_REQUEUED = warning(
+    "VEN-CLP-002", "{report}: not requeued: its state is not refused, unmet or lost", hint="nothing to do"
+)
+REQUEUED = info("VEN-CLP-003", "{count:report|reports} requeued")
+NONE_REQUEUED = info("VEN-CLP-004", "no reports requeued")
+CANNOT_WRITE = error("VEN-CLP-005", "cannot write the file ({problem})", hint="check path and permissions")
+EXPORTED = info("VEN-CLP-006", "{path}: {count:line|lines} written, one per resource and day")
+UNKNOWN_VTN = error("VEN-CLP-007", "unknown VTN", hint="valid names: {known}")
+ONLY_VTN = error("VEN-CLP-008", "unknown VTN", hint="omit --vtn: there is only one VTN")
+AMBIGUOUS = error("VEN-CLP-009", "{count} report names end like this", hint="give more of the name")
+UNKNOWN_REPORT = error("VEN-CLP-010", "unknown report", hint="run `ven reports list` for the names")
+NOT_REPORTED = error(
+    "VEN-CLP-011", "no report includes this resource", hint="run `ven resources list` for ids and names"
+)
+UNKNOWN_STATE = error("VEN-CLP-012", "unknown state", hint="valid states: {known}")
+BAD_TIME = error(
+    "VEN-CLP-013",
+    "invalid time {text!r}: must be ISO 8601, such as 2026-03-01T12:00Z, or an age, such as 7d",
+    hint="correct the option",
+)
+BODY_FAILED = info("VEN-CLP-014", "body: not available here")
+BODY_NONE = info("VEN-CLP-015", "body: none, there is no data")
+BODY_NEXT = info("VEN-CLP-016", "body, as it would be sent now")
+BODY_SENT = info("VEN-CLP-017", "body, as sent")
+BODY_DIFFERS = info("VEN-CLP-018", "current body (differs from the one sent)")
+BODY_CURRENT = info("VEN-CLP-019", "current body (the one sent is stored at the VTN only)")
+RESOURCES_OPEN = info("VEN-CLP-020", "not determined yet")
+SHOWN = info("VEN-CLP-021", "{count} shown; total: {counts}")
+INTERVALS = info("VEN-CLP-022", "{due:interval|intervals} due, {sent} sent{share}")
+WINDOW = info("VEN-CLP-023", "{start} to {end} UTC, {count:interval|intervals}")
+
+# ---- ven vtn
+
+NO_VERSION = info("VEN-CLP-024", "version not announced")
+LOGIN = info("VEN-CLP-025", "login required")
+NO_LOGIN = info("VEN-CLP-026", "no login required")
+LOGIN_UNKNOWN = info("VEN-CLP-027", "login requirement not announced")
+WRITE_SETTINGS = info("VEN-CLP-028", "to use this VTN, add to ven.toml:")
+NO_VTN = warning(
+    "VEN-CLP-029",
+    "no VTN announced itself within {seconds:g} s; only VTNs on the local network can be found",
+    hint="ask the VTN's operator for its address",
+)
+JSON_CANNOT_ASK = error("VEN-CLP-030", "--json cannot ask for confirmation", hint="add --yes")
+RECORDS_UNREADABLE = error(
+    "VEN-CLP-031",
+    "refused: the registry has unreadable records, and their resources would be deleted ({problem})",
+    hint="run `ven db check` to list all problems",
+)
+CONFIRM = info("VEN-CLP-032", "Delete these {count:resource|resources} at {url}?")
+MORE = info("VEN-CLP-033", "... and {count} more (--json lists all)")
+VEN_KNOWN = info("VEN-CLP-034", "VEN {ven}: registered, id {id}")
+VEN_UNKNOWN = info("VEN-CLP-035", "VEN {ven}: not registered")
+UNCHANGED = info("VEN-CLP-036", "unchanged: {count}")
+TO_CREATE = info("VEN-CLP-037", "to create: {count}")
+TO_UPDATE = info("VEN-CLP-038", "to update: {count}")
+EXTRA = info("VEN-CLP-039", "extra at the VTN (not in the registry): {count}")
+NOTE = info("VEN-CLP-040", "note: {problem}")
+HOW_TO_REGISTER = info(
+    "VEN-CLP-041", "run `ven vtn register` to update the VTN; a running gateway does it automatically"
+)
+HOW_TO_DELETE = info("VEN-CLP-042", "run `ven vtn register --delete-extra` to delete extra resources")
+DONE = info(
+    "VEN-CLP-043",
+    "VEN {ven} (id {id}) at {url}: created {created}, updated {updated}, unchanged {unchanged}, rejected "
+    "{rejected}, deleted {deleted}",
+)
+REJECTED = info("VEN-CLP-044", "rejected: {name}: {problem}")
+STOPPED = error("VEN-CLP-045", "stopped early: {problem}", hint="run the command again to continue")
