@@ -12,6 +12,7 @@ from sqlalchemy.engine import Dialect
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
 from venclient.messages import registry_files as dbf
+from venclient.read_only import is_read_only
 from venclient.registry.link import Link
 from venclient.registry.statements import Statements
 
@@ -47,9 +48,13 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
     if str(database) == ":memory:":
         raise ConfigError(dbf.NO_FILE_NAME(), subject=str(database))
     from venclient.registry.sqlite_link import SqliteLink
-    from venclient.registry.upgrade import upgrade
+    from venclient.registry.upgrade import readable_registry, upgrade
 
     path = Path(database)
+    if is_read_only(path):
+        found = readable_registry(path)
+        found.report()
+        return SqliteLink(path, found)
     if upgraded:
         upgrade(path)
     return SqliteLink(path)
