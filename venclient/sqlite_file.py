@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 import apsw
 
 from venclient.errors import StoreError
+from venclient.read_only import is_read_only, readable
 
 BUSY_TIMEOUT_MS = 5_000
 
@@ -23,16 +25,30 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
-        connection = apsw.Connection(str(path), flags=flags)
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        else:
+            connection = connect_to_read(path)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         if not read_only:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-    except (OSError, apsw.Error) as error:
+    except (OSError, apsw.Error, sqlite3.Error) as error:
         raise StoreError(
             f"cannot open the file ({error})",
             subject=str(path),
             hint="check that the folder exists and is writable, and that the file is a venclient database",
         ) from error
+    return connection
+
+
+def connect_to_read(path: Path) -> apsw.Connection:
+    """Return a read-only connection, also where nothing can be written; apsw.Error comes through."""
+    if not is_read_only(path):
+        return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    found = readable(path)
+    try:
+        connection = apsw.Connection(found.uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    finally:
+        found.close()  # a temporary copy stays readable while it is open
+    found.report()
     return connection

@@ -63,7 +63,7 @@ def test_new_file_is_the_owners_alone(tmp_path: Path) -> None:
 
 def test_folder_is_no_database(tmp_path: Path) -> None:
     """A folder is named as one, and stays empty."""
-    with pytest.raises(RegistryError, match=r"cannot be opened \(it is a folder\); check the path"):
+    with pytest.raises(RegistryError, match=r"it is a folder.*VEN-DBF-015"):
         ResourceDatabase(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
@@ -104,14 +104,16 @@ def test_corrupt_page_is_said_and_the_rest_told(tmp_path: Path) -> None:
 
 
 def test_read_only_medium_is_said(tmp_path: Path) -> None:
-    """Where nothing can be written, opening says so; the check can look all the same."""
+    """Where nothing can be written the file is read, and a new one is refused."""
     with small_disk(tmp_path / "disk", 2000) as disk:
         path = disk / "resources.db"
         make_database(path)
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
 
-        with pytest.raises(RegistryError, match=r"resources\.db: cannot be opened \(Read-only file system\)"):
-            ResourceDatabase(path)
+        with ResourceDatabase(path) as db:
+            assert db.count() == 3
+        with pytest.raises(RegistryError, match=r"new\.db: .*Read-only file system.*VEN-DBF-015"):
+            ResourceDatabase(disk / "new.db")
         assert (inspect(path).resources, inspect(path).problems) == (3, [])
         copy = back_up(path, tmp_path / "copy.db").copy
         assert copy.resources == 3

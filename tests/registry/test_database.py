@@ -321,7 +321,7 @@ def test_closed_database_says_so(db: ResourceDatabase) -> None:
 
 @pytest.mark.parametrize(
     ("path", "told"),
-    [(":memory:", "names no file"), ("mysql://me:pw@host/name", r"me:\*\*\*@host.*\(mysql\)")],
+    [(":memory:", "VEN-DBF-005"), ("mysql://me:pw@host/name", r"me:\*\*\*@host.*VEN-DBF-004")],
 )
 def test_what_is_no_database_of_ours_is_refused(path: str, told: str) -> None:
     """What is neither a file nor a known kind of URL is refused, and nothing of that name is made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from venclient.registry.opening import open_link, shown
 
 psycopg = pytest.importorskip("psycopg")
 
+from venclient.registry import postgres_link  # noqa: E402
 from venclient.registry.postgres_link import PostgresLink, parameters  # noqa: E402
 
 peer = pytest.mark.peer
@@ -284,7 +286,7 @@ def test_no_server_is_said() -> None:
     """A port that nobody listens on is named with what to check."""
     port, password = pick_port(), "hu" + "sh"
 
-    with pytest.raises(RegistryError, match=rf"127\.0\.0\.1:{port}/x: PostgreSQL does not.*check") as caught:
+    with pytest.raises(RegistryError, match=rf"127\.0\.0\.1:{port}/x: .*VEN-DBF-001") as caught:
         ResourceDatabase(f"postgresql://me:{password}@127.0.0.1:{port}/x")
 
     assert caught.value.transient
@@ -325,3 +327,35 @@ def test_bad_url_is_refused_without_its_password(url: str) -> None:
 def test_shown_url_has_no_password(url: str, told: str) -> None:
     """Whatever form the password takes in a URL, what people see has three stars."""
     assert shown(url).startswith(told)
+
+
+@peer
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda url: re.sub(r"/[a-z]+\?", "/no_such_database?", url),
+        lambda url: re.sub(r"//[^@/]*@", "//nobody:geheim@", url),
+    ],
+)
+def test_refused_login_or_database_is_not_waited_for(url: str, wrong: Callable[[str], str]) -> None:
+    """The server answers, and says no: waiting would not help."""
+    assert wrong(url) != url
+    with pytest.raises(RegistryError, match="VEN-DBF-002") as caught:
+        open_link(wrong(url))
+    assert not caught.value.transient
+    assert "geheim" not in str(caught.value)
+
+
+@peer
+def test_server_without_a_free_connection_may_be_waited_for(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others hold all connections: that passes."""
+
+    def full(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already")
+
+    monkeypatch.setattr(postgres_link.PostgresDriver, "connect", full)
+    with pytest.raises(RegistryError, match="VEN-DBF-001") as caught:
+        open_link(url)
+    assert caught.value.transient

@@ -153,7 +153,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RegistryError, match=r"text\.db: is not a SQLite database"):
         ResourceDatabase(text)
-    with pytest.raises(RegistryError, match="cannot be opened"):
+    with pytest.raises(RegistryError, match="VEN-DBF-015"):
         ResourceDatabase(tmp_path)
 
     assert text.read_text() == "title,address\n" * 500

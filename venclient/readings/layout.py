@@ -18,6 +18,7 @@ that have settled are copied into segments, each of one series and one day, whic
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import apsw
 
 from venclient.errors import StoreError
-from venclient.sqlite_file import BUSY_TIMEOUT_MS
+from venclient.sqlite_file import BUSY_TIMEOUT_MS, connect_to_read
 
 SERIES_BITS = 20
 SERIES_MASK = (1 << SERIES_BITS) - 1
@@ -105,11 +106,11 @@ def prepare(path: Path) -> None:
 def version_of(path: Path) -> int:
     """Give the layout of a file, looking before anything is changed; 0 when its making was cut short."""
     try:
-        with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as probe:
+        with closing(connect_to_read(path)) as probe:
             application = one_value(probe, "PRAGMA application_id")
             version = one_value(probe, "PRAGMA user_version")
             tables = one_value(probe, "SELECT count(*) FROM sqlite_schema")
-    except apsw.Error as error:
+    except (apsw.Error, sqlite3.Error, OSError) as error:
         raise unusable(path, error) from error
     if application != APPLICATION_ID and (tables or application):
         raise StoreError(

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from venclient.errors import Conflict, RegistryError
+from venclient.read_only import is_read_only, readable
 from venclient.registry.link import BUSY_TIMEOUT_MS
 from venclient.registry.sqlite_link import said
 from venclient.secrets import sync_folder
@@ -33,16 +34,21 @@ def open_as_is(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
     It can be read also where nothing can be written, not even what SQLite shares between readers.
     """
-    name = path.absolute().as_uri()
-    driver = _connected(f"{name}?mode={'ro' if read_only else 'rw'}")
+    if is_read_only(path):
+        found = readable(path)
+        try:
+            driver = _connected(found.uri)
+            driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            found.close()  # a temporary copy stays readable while it is open
+        found.report()
+        return driver
+    driver = _connected(f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}")
     try:
         driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
+    except sqlite3.Error:
         driver.close()
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code != sqlite3.SQLITE_CANTOPEN or Path(f"{path}-wal").exists():
-            raise
-        return _connected(f"{name}?immutable=1")
+        raise
     # What others committed stays in the log until somebody may move it: see checkpoints.py.
     driver.execute("PRAGMA wal_autocheckpoint = 0")
     return driver

@@ -11,6 +11,8 @@ from sqlalchemy.engine import Dialect
 
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
+from venclient.messages import registry_files as dbf
+from venclient.read_only import is_read_only
 from venclient.registry.link import Link
 from venclient.registry.statements import Statements
 
@@ -38,18 +40,21 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
     """Give a link to a database, brought to the newest schema before (unless told otherwise).
 
     ConfigError when it names neither a file nor a PostgreSQL database, or when psycopg is not installed;
-    RegistryError when it cannot be used.
+    RegistryError when it cannot be used; its `transient` is true when waiting may help: the server is away
+    or starting up, or another program has been writing for long. A refused login is not transient.
     """
     if is_url(database):
         return _postgres(str(database), upgraded=upgraded)
     if str(database) == ":memory:":
-        raise ConfigError(
-            "names no file", subject=str(database), hint="give the path of a SQLite file, made if missing"
-        )
+        raise ConfigError(dbf.NO_FILE_NAME(), subject=str(database))
     from venclient.registry.sqlite_link import SqliteLink
-    from venclient.registry.upgrade import upgrade
+    from venclient.registry.upgrade import readable_registry, upgrade
 
     path = Path(database)
+    if is_read_only(path):
+        found = readable_registry(path)
+        found.report()
+        return SqliteLink(path, found)
     if upgraded:
         upgrade(path)
     return SqliteLink(path)
@@ -85,18 +90,12 @@ def statements_for(dialect: Dialect) -> Statements:
 
 def _postgres(url: str, *, upgraded: bool) -> PostgresLink:
     if not url.startswith(_POSTGRES):
-        raise ConfigError(
-            f"is no kind of database that is known ({url.partition('://')[0]})",
-            subject=shown(url),
-            hint="give the path of a SQLite file, or postgresql://USER@HOST/DATABASE",
-        )
+        raise ConfigError(dbf.URL_KIND(kind=url.partition("://")[0]), subject=shown(url))
     try:
         from venclient.registry.postgres_link import PostgresLink
     except ImportError as error:
         raise ConfigError(
-            f"psycopg cannot be loaded ({error})",
-            subject=shown(url),
-            hint=install_hint("postgresql"),
+            dbf.DRIVER_MISSING(reason=error, command=install_hint("postgresql")), subject=shown(url)
         ) from error
     from venclient.registry.postgres_upgrade import upgrade
 

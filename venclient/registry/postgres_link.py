@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Cursor, conninfo, errors
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PGconn, Ping, TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, RegistryError
+from venclient.messages import registry_files as dbf
 from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused, unfit
 from venclient.registry.opening import shown
 from venclient.secrets import resolve_secret
@@ -26,6 +27,9 @@ from venclient.secrets import resolve_secret
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 10
+
+#: Parts of what a server says that has no connection left: it accepts others later.
+_FULL = ("too many clients", "too many connections", "remaining connection slots")
 
 #: What psycopg says of a character that SQLite keeps and PostgreSQL does not.
 _NUL = "NUL (0x00)"
@@ -99,12 +103,8 @@ def parameters(url: str) -> dict[str, Any]:
 
 def open_driver(url: str) -> PostgresDriver:
     """Give a connection that begins no transaction by itself; RegistryError says why there is none."""
-    told = parameters(url)
     defaults: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "venclient"}
-    try:
-        driver = PostgresDriver.connect(conninfo.make_conninfo(**(defaults | told)), autocommit=True)
-    except psycopg.Error as error:
-        raise said(error, shown(url)) from error
+    driver = _connected(conninfo.make_conninfo(**(defaults | parameters(url))), shown(url))
     try:
         # Another program's write is waited for as long as with SQLite. Times are UTC in the tables, as
         # SQLite has them, and are read in its words, so that the code above sees no difference.
@@ -120,6 +120,34 @@ def open_driver(url: str) -> PostgresDriver:
     return driver
 
 
+def _connected(dsn: str, subject: str) -> PostgresDriver:
+    """Return a new connection. RegistryError is transient only when the server could not serve anybody.
+
+    libpq gives no error code for a failed connection, so the server is asked whether it accepts any: one
+    that does has refused this login or database, and waiting would not help.
+    """
+    try:
+        return PostgresDriver.connect(dsn, autocommit=True)
+    except psycopg.Error as error:
+        if Ping(PGconn.ping(dsn.encode())) != Ping.OK:
+            raise _away(error, subject) from error
+    try:  # it may have come up between the two questions
+        return PostgresDriver.connect(dsn, autocommit=True)
+    except psycopg.Error as error:
+        state = PGconn.ping(dsn.encode())
+        if Ping(state) != Ping.OK or any(text in str(error) for text in _FULL):
+            raise _away(error, subject) from error
+        raise RegistryError(dbf.SERVER_REFUSED(reason=_reason(error)), subject=subject) from error
+
+
+def _away(error: psycopg.Error, subject: str) -> RegistryError:
+    return RegistryError(dbf.SERVER_AWAY(reason=_reason(error)), subject=subject, transient=True)
+
+
+def _reason(error: psycopg.Error) -> str:
+    return error.diag.message_primary or " ".join(str(error).split())
+
+
 def rewrite_table(url: str, table: str) -> None:
     """Rewrite a table so that no row that was replaced is left in its file."""
     driver = open_driver(url)
@@ -133,7 +161,7 @@ def rewrite_table(url: str, table: str) -> None:
 
 def said(error: psycopg.Error, subject: str) -> RegistryError:
     """Give what the server or libpq said as an error of ours, without the rows that it may quote."""
-    reason = error.diag.message_primary or " ".join(str(error).split())
+    reason = _reason(error)
     if isinstance(error, psycopg.IntegrityError):
         return Conflict(f"is already there, or refers to what is not ({reason})", subject=subject)
     if isinstance(error, psycopg.DataError) and _NUL in reason:

@@ -7,6 +7,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from venclient.errors import Conflict, NotFound, RegistryError
+from venclient.read_only import is_read_only
+from venclient.registry.copies import open_as_is
 from venclient.registry.inspection import readable_rows
 from venclient.registry.schema import metadata
 from venclient.registry.sqlite_link import open_driver, said
@@ -25,7 +27,7 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
     if target.exists():
         raise Conflict("is there already", subject=str(target), hint="name another file; nothing was changed")
     try:
-        with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+        with closing(_reader(damaged)) as reader:
             columns = {
                 table.name: [row[1] for row in reader.execute(f'PRAGMA table_info("{table.name}")')]
                 for table in metadata.sorted_tables
@@ -35,6 +37,13 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
             return _rescued(reader, target, columns)
     except sqlite3.Error as error:
         raise said(error, damaged) from error
+
+
+def _reader(damaged: Path) -> sqlite3.Connection:
+    """Return a connection that checks nothing, since the file may be damaged from its first page on."""
+    if is_read_only(damaged):
+        return open_as_is(damaged, read_only=True)
+    return sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)
 
 
 def _rescued(reader: sqlite3.Connection, target: Path, columns: dict[str, list[str]]) -> dict[str, int]:

@@ -14,6 +14,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import Conflict, RegistryError
+from venclient.messages import registry_files as dbf
+from venclient.read_only import Readable
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.collector import collector_paused
 from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, unfit
@@ -38,6 +40,20 @@ _MADE_AT_THE_END = {
     ),
     "SELECT 1 FROM changes LIMIT 1": ("idx_changes_subject",),
 }
+
+
+def open_readable(found: Readable) -> sqlite3.Connection:
+    """Return a connection to a file that can only be read; RegistryError says why it cannot be opened."""
+    try:
+        driver = sqlite3.connect(
+            found.uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        register(driver)
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        driver.execute(f"PRAGMA cache_size = {_CACHE}")
+    except sqlite3.Error as error:
+        raise said(error, found.path) from error
+    return driver
 
 
 def open_driver(path: Path) -> sqlite3.Connection:
@@ -100,10 +116,7 @@ def said(error: Exception, path: Path) -> RegistryError:
     """Give what the driver or the operating system said as an error of ours, with what to do."""
     subject = str(path)
     if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        return RegistryError(
-            f"cannot be opened ({reason})", subject=subject, hint="check the path and who may write there"
-        )
+        return RegistryError(dbf.CANNOT_CREATE(reason=error.strerror or str(error)), subject=subject)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     what, hint, transient = {
         sqlite3.SQLITE_BUSY: (
@@ -118,7 +131,7 @@ def said(error: Exception, path: Path) -> RegistryError:
             False,
         ),
         sqlite3.SQLITE_FULL: ("the disk is full; nothing was stored", "make room", False),
-        sqlite3.SQLITE_READONLY: ("cannot be written", "check the file's owner and mode", False),
+        sqlite3.SQLITE_READONLY: (dbf.CANNOT_WRITE(), "", False),
     }.get(code, (f"SQLite refused ({error})", "", False))
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict(f"is already there, or refers to what is not ({error})", subject=subject)
@@ -130,9 +143,13 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     refused = sqlite3.IntegrityError
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path), partial(open_driver, path))
+    def __init__(self, path: Path, found: Readable | None = None) -> None:
+        """Link to the file at `path`; `found` says how to read one that cannot be written."""
+        super().__init__(
+            str(path), partial(open_driver, path) if found is None else partial(open_readable, found)
+        )
         self.path = path
+        self.found = found
         self._checkpoints = Checkpoints(path)
 
     @property
@@ -225,6 +242,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
         Inside another one it is a savepoint of that. What SQLite refuses becomes an error of ours.
         """
+        if self.found is not None:
+            raise RegistryError(dbf.CANNOT_WRITE(), subject=self.name)
         try:
             with self._scope() as driver:
                 yield driver
@@ -294,6 +313,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         """Close the connections of all threads; safe to call twice."""
         self._checkpoints.close()
         super().close()
+        if self.found is not None:
+            self.found.close()
 
 
 def _begin(driver: sqlite3.Connection) -> None:

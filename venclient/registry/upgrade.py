@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import RegistryError
+from venclient.messages import registry_files as dbf
+from venclient.read_only import Readable, readable
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.copies import copy_database, free_name, open_as_is, stamp
 from venclient.registry.schema import HEAD, SPECIFIED_COLUMNS
@@ -53,6 +55,27 @@ def _looked(path: Path) -> str | None:
             return _checked(driver, path)
     except (OSError, sqlite3.Error) as error:
         raise said(error, path) from error
+
+
+def readable_registry(path: Path) -> Readable:
+    """Return how to read a file that cannot be written; one of an older schema as an upgraded copy.
+
+    RegistryError when the file is newer than this program, of another program, or damaged, or when the copy
+    does not fit into the temporary folder.
+    """
+    try:
+        found = readable(path)
+        with closing(sqlite3.connect(found.uri, uri=True)) as driver:
+            before = _checked(driver, path)
+    except (OSError, sqlite3.Error) as error:
+        raise said(error, path) from error
+    if before == HEAD:
+        return found
+    found.close()
+    try:
+        return readable(path, prepare=lambda copy: _run_alembic(copy, SystemClock(), keep=False))
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryError(dbf.CANNOT_COPY_OLD(reason=error), subject=str(path)) from error
 
 
 def version(driver: sqlite3.Connection) -> str | None:
@@ -112,7 +135,7 @@ def run_migrations(connection: Connection) -> None:
         command.upgrade(config, "head")
 
 
-def _run_alembic(path: Path, clock: Clock) -> None:
+def _run_alembic(path: Path, clock: Clock, *, keep: bool = True) -> None:
     from sqlalchemy import create_engine, event, exc, pool
 
     engine = create_engine("sqlite://", creator=lambda: open_driver(path), poolclass=pool.NullPool)
@@ -124,7 +147,7 @@ def _run_alembic(path: Path, clock: Clock) -> None:
             driver = connection.connection.driver_connection
             if not isinstance(driver, sqlite3.Connection) or _checked(driver, path) == HEAD:
                 return
-            if _tables(driver):
+            if keep and _tables(driver):
                 # With the write lock held: what is copied is what gets upgraded.
                 name = f"{path.name}.before-r{HEAD}-{stamp(clock.now())}.bak"
                 copy = copy_database(path, free_name(path.with_name(name)))

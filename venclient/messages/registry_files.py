@@ -1,0 +1,69 @@
+"""Messages about the registry as a database: opening, copying, sealing and repairing it."""
+
+from __future__ import annotations
+
+from venclient.messages import error, warning
+
+# The server of a PostgreSQL registry
+
+SERVER_AWAY = error(
+    "VEN-DBF-001",
+    "the PostgreSQL server cannot be reached ({reason})",
+    hint="check that the server runs, and the host and port in the URL",
+)
+SERVER_REFUSED = error(
+    "VEN-DBF-002",
+    "the PostgreSQL server refused the connection ({reason})",
+    hint="check the user, password and database in the URL",
+)
+DRIVER_MISSING = error(
+    "VEN-DBF-003",
+    "psycopg, the PostgreSQL driver, cannot be loaded ({reason})",
+    hint="install it: {command}",
+)
+URL_KIND = error(
+    "VEN-DBF-004",
+    "unknown kind of database {kind!r}: must be a SQLite file or a PostgreSQL URL",
+    hint="use a path, or postgresql://USER@HOST/DATABASE",
+)
+NO_FILE_NAME = error(
+    "VEN-DBF-005",
+    "an in-memory database is not supported: the registry is a file",
+    hint="use the path of a SQLite file; it is created if missing",
+)
+
+# Files that can only be read
+
+READ_ONLY = warning(
+    "VEN-DBF-010",
+    "{path} is read-only: it was opened for reading, and nothing can be stored",
+    hint="check the file system and the file's permissions if this is not intended",
+)
+READ_ONLY_WITHOUT_LOG = warning(
+    "VEN-DBF-011",
+    "{path} is read-only, and its newest changes ({bytes} bytes not merged yet) are missing from what is"
+    " shown: a copy does not fit into the temporary folder ({folder})",
+    hint="set TMPDIR to a folder with space",
+)
+READ_ONLY_OLD = warning(
+    "VEN-DBF-012",
+    "{path} is read-only and has the schema of an older version: a temporary upgraded copy was opened for"
+    " reading, and nothing can be stored",
+    hint="make the file writable and run `ven db migrate`",
+)
+CANNOT_WRITE = error(
+    "VEN-DBF-013",
+    "the database is read-only; nothing was changed",
+    hint="check the file system, and the owner and mode of the file and its folder",
+)
+CANNOT_COPY_OLD = error(
+    "VEN-DBF-014",
+    "the database is read-only and has the schema of an older version, and a copy to upgrade cannot be made"
+    " ({reason})",
+    hint="set TMPDIR to a folder with space, or make the file writable",
+)
+CANNOT_CREATE = error(
+    "VEN-DBF-015",
+    "the file cannot be created or opened ({reason})",
+    hint="check the path and the permissions of its folder, or choose another path",
+)
