@@ -39,6 +39,14 @@ class ResourceType(StrEnum):
     EV = "Electric Vehicle"
 
 
+#: What a connection of each type must name before anything can be read through it.
+NEEDED = {
+    ConnectionType.MODBUSTCP: ("host",),
+    ConnectionType.MQTT: ("host", "topic"),
+    ConnectionType.FILEREADER: ("file",),
+}
+
+
 def enum_member(kind: type[E], text: E | str) -> E:
     """Give the member that `text` names or values, in any case; ValueError lists the known ones."""
     if isinstance(text, kind):
@@ -86,6 +94,16 @@ class Connection:
         return f"Connection({', '.join(parts)})"
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The fields that this type of connection needs and that are empty, such as ("host", "topic")."""
+        return tuple(name for name in NEEDED[self.type] if _is_blank(getattr(self, name)))
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the connection is complete: False for one that is stored to be filled in later."""
+        return not self.missing
+
+    @property
     def endpoint(self) -> str:
         """Where it is, for people: "modbustcp 192.0.2.1:502", "mqtt broker:1883 topic", "filereader path"."""
         place = f"{self.host}:{self.port}" if self.port else self.host
@@ -116,3 +134,7 @@ class Resource:
     ven: str | None = None
     control_connection: Connection | None = None
     version: int | None = field(default=None, compare=False)
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
