@@ -38,12 +38,16 @@ check:  ## Lint, format, types, walls, generated pages
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 	$(VENV)/python tools/reference.py --check
+	$(VENV)/python tools/messages_lint.py
+	$(VENV)/python tools/language_lint.py
 
 fix:  ## Format, mend what the linter can, and write the generated pages again
 	@tools/bootstrap.sh dev
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 	$(VENV)/python tools/reference.py
+	$(VENV)/python tools/messages_lint.py --write
+	$(VENV)/python tools/language_lint.py --write
 
 bench:  ## Ratios against named peers and limits, measured in one run
 	@tools/bootstrap.sh dev

@@ -107,6 +107,25 @@ def schema_page() -> str:
     return "\n".join(lines)
 
 
+def messages_page() -> str:
+    """Return the catalogue of messages, by code."""
+    from venclient.messages.catalogue import by_code
+
+    lines = [
+        "# Messages",
+        "",
+        "Every message has a stable code, printed at its end: `[VEN-REG-014]`. Search for the code.",
+        "Words in braces stand for the values of the case at hand.",
+        "",
+        "| code | level | message | what to do |",
+        "|---|---|---|---|",
+    ]
+    for code, message in sorted(by_code().items()):
+        cells = (code, message.level.value, message.template, message.hint)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def templates_page() -> str:
     """Give the known devices, as their files describe them."""
     import json
@@ -143,6 +162,7 @@ def main() -> int:
     pages = {
         "settings": settings_page,
         "commands": commands_page,
+        "messages": messages_page,
         "schema": schema_page,
         "templates": templates_page,
     }

@@ -19,9 +19,9 @@
         ├── AuthRefused           token refused, or scope missing
         └── VtnProblem            the VTN's own problem document, kept whole
 
-Each says who it is about (`subject`), what happened, and what to do (`hint`). `code` is the stable code of its
-message (`venclient.messages`). `transient` decides whether a caller may try again; nothing in the code matches
-on message text.
+Each says who it is about (`subject`), what happened, and what to do (`hint`). `code` is the stable code of
+its message (`venclient.messages`). `transient` decides whether a caller may try again; nothing in the code
+matches on message text.
 """
 
 from __future__ import annotations

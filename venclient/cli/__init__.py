@@ -29,6 +29,7 @@ import venclient.cli.templates as templates_commands
 import venclient.cli.vtn as vtn_commands
 from venclient import __version__
 from venclient.errors import ConfigError, VenError
+from venclient.messages import with_code
 
 app = typer.Typer(
     name="ven",
@@ -96,12 +97,12 @@ app.add_typer(simulate, name="simulate")
 
 
 def main() -> None:
-    """Run `ven`; errors are told in a sentence, without a traceback."""
+    """Run `ven`; an error is printed in one line with its code, without a traceback."""
     try:
         app()
     except ConfigError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            print(with_code(problem), file=sys.stderr)
         sys.exit(2)
     except VenError as error:
         print(error, file=sys.stderr)

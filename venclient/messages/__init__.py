@@ -1,7 +1,7 @@
 """Every message that a user can see: a stable code, a template, and the parameters that fill it.
 
-Each area has a module with its messages (`registry.py` has VEN-REG-..., `importing.py` VEN-IMP-...). Calling a
-message with its parameters returns a `Text`: a `str` that still knows its code, parameters and hint, so it
+Each area has a module with its messages (`registry.py` has VEN-REG-..., `importing.py` VEN-IMP-...). Calling
+a message with its parameters returns a `Text`: a `str` that still knows its code, parameters and hint, and
 can be raised, logged, listed and stored like any other string.
 
     PORT = error("VEN-REG-014", "invalid port {port}: must be 1 to 65535", hint="correct the port")
@@ -9,7 +9,7 @@ can be raised, logged, listed and stored like any other string.
     log.warning(PORT(port=99999))
 
 A template writes `{name}` for a parameter, `{name!r}` for its repr, `{names}` for a list (joined with commas)
-and `{count:site|sites}` for a number with its noun. Codes never change their meaning and are never used again.
+and `{count:site|sites}` for a number with its noun. Codes keep their meaning and are never used again.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Message:
     level: Level = Level.ERROR
 
     def __call__(self, **params: Any) -> Text:
-        """Return the message with `params` filled in; KeyError when a parameter of the template is missing."""
+        """Return the message with `params` filled in; KeyError when a parameter is missing."""
         return Text.of(self, params)
 
     @property
