@@ -19,12 +19,12 @@ def test_connection_that_cannot_be_is_not_there(db: ResourceDatabase, row_id: An
     db.insert_connection(make_connection())
     db.upsert_resource(make_resource("r-1"))
 
-    with pytest.raises(NotFound, match="there is no connection"):
+    with pytest.raises(NotFound, match="VEN-REG-100"):
         db.insert_resource(make_resource("r-2"), row_id)
     assert db.connection(row_id) is None
     assert db.users_of_connection(row_id) == []
     assert not db.delete_connection(row_id)
-    with pytest.raises(NotFound, match="there is no such connection"):
+    with pytest.raises(NotFound, match="VEN-REG-120"):
         db.update_connection(row_id, host="meter-2")
     assert db.count() == 1
 
@@ -40,12 +40,12 @@ def test_ven_that_is_no_text_finds_nothing(db: ResourceDatabase) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (1, None, "resource_name is missing"),
-        (2, "HEAT", "known are DSR"),
-        (5, "oops", "capacities is no JSON"),
-        (5, {"P_max_kw": 1}, "capacities is no JSON"),
-        (6, "[1]", "location is no JSON object"),
-        (9, "yes", "enabled must be True, False or None, not 'yes'"),
+        (1, None, "VEN-REG-106"),
+        (2, "HEAT", "VEN-REG-012"),
+        (5, "oops", "VEN-REG-153"),
+        (5, {"P_max_kw": 1}, "VEN-REG-153"),
+        (6, "[1]", "VEN-REG-154"),
+        (9, "yes", "VEN-REG-013"),
     ],
 )
 def test_tuple_with_a_mistake_is_refused(db: ResourceDatabase, place: int, value: Any, told: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
 
+from venclient.messages import registry as reg
 from venclient.secrets import shown
 
 E = TypeVar("E", bound=Enum)
@@ -45,18 +46,26 @@ NEEDED = {
     ConnectionType.MQTT: ("host", "topic"),
     ConnectionType.FILEREADER: ("file",),
 }
+_KINDS = {
+    "ConnectionType": "connection type",
+    "ActorType": "actor type",
+    "ResourceType": "resource type",
+}
 
 
 def enum_member(kind: type[E], text: E | str) -> E:
-    """Give the member that `text` names or values, in any case; ValueError lists the known ones."""
+    """Return the member that `text` names or values, in any case; ValueError lists the known ones."""
     if isinstance(text, kind):
         return text
     wanted = str(text).strip().casefold()
     for member in kind:
         if wanted in (member.name.casefold(), str(member.value).casefold()):
             return member
-    known = ", ".join(member.name for member in kind)
-    raise ValueError(f"{text!r} is no {kind.__name__}; known are {known}")
+    known = [member.name for member in kind]
+    choice = f"{', '.join(known[:-1])} or {known[-1]}"
+    raise ValueError(
+        reg.UNKNOWN_TYPE(kind=_KINDS.get(kind.__name__, kind.__name__), value=text, known=choice)
+    )
 
 
 @dataclass
