@@ -2,7 +2,7 @@
 
 VENV := .venv/bin
 
-.PHONY: help demo test unit interop conformance check fix bench docs lock wheel clean
+.PHONY: help demo test unit interop conformance proof check fix bench docs lock wheel clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,11 @@ interop:  ## Against the OpenLEADR VTN, which is built the first time (a quarter
 	@$(VENV)/python tools/openleadr.py
 	@VEN_RECORD=.conformance/openleadr.json $(VENV)/python -m pytest tests/interop -m interop -n 4 -q
 
+proof:  ## The full counts (hours; can be interrupted and run again), written to docs/proofs.md
+	@tools/bootstrap.sh dev
+	@tools/peers.sh
+	@$(VENV)/python tools/proof.py
+
 conformance:  ## Write docs/conformance.md from what `make test` and `make interop` came to
 	@tools/bootstrap.sh dev
 	@$(VENV)/python tools/conformance.py
@@ -40,6 +45,7 @@ check:  ## Lint, format, types, walls, generated pages
 	$(VENV)/python tools/reference.py --check
 	$(VENV)/python tools/messages_lint.py
 	$(VENV)/python tools/language_lint.py
+	$(VENV)/python tools/clock_lint.py
 
 fix:  ## Format, mend what the linter can, and write the generated pages again
 	@tools/bootstrap.sh dev
@@ -63,4 +69,4 @@ wheel:  ## Build the wheel into dist/
 	@$(VENV)/python -m build --wheel --no-isolation
 
 clean:  ## Remove what the commands above made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .proof dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,24 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from tests import examples, skips
 from tests.conformance import recorder
 from tests.peers import pick_port
+from tests.places import ROOT, SHARED
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-
+examples.load_profile()
 
 #: Folders whose tests work on real databases, files and commands: no peers, but no unit tests either.
 ON_DISK = ("registry", "contract", "cli", "docs", "packaging")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record what the rows of the conformance table came to, where that is wanted."""
+    """Record what the rows of the conformance table came to, where that is wanted; watch the skips."""
     recorder.install(config)
+    skips.install(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what works on the disk, so that `make unit` stays quick."""
+    """Mark what works on the disk, which keeps `make unit` quick; adjust how many examples are tried."""
+    examples.adjust(items)
     for item in items:
         if (
             item.path.is_relative_to(ROOT / "tests")

@@ -39,7 +39,7 @@ def find_mosquitto() -> str:
     return found
 
 
-def wait_for_port(port: int, *, within_s: float = 10.0) -> None:
+def wait_for_port(port: int, *, within_s: float = 60.0) -> None:
     """Return once something accepts on 127.0.0.1:port; fail the test when nothing does in time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -51,7 +51,7 @@ def wait_for_port(port: int, *, within_s: float = 10.0) -> None:
     pytest.fail(f"nothing listens on 127.0.0.1:{port} after {within_s} s")
 
 
-def wait_for_text(file: Path, text: str, *, within_s: float = 15.0) -> str:
+def wait_for_text(file: Path, text: str, *, within_s: float = 60.0) -> str:
     """Give what a process wrote to `file` once `text` is in it; fail the test when it is not in time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -104,7 +104,7 @@ _INITDB = (
 )
 
 
-def _wait_until(command: list[str | Path], *, within_s: float = 10.0) -> None:
+def _wait_until(command: list[str | Path], *, within_s: float = 60.0) -> None:
     """Return once a command says yes; fail the test when it does not in time."""
     deadline = time.monotonic() + within_s
     while subprocess.run(command, check=False).returncode != 0:

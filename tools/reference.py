@@ -115,7 +115,7 @@ def messages_page() -> str:
         "# Messages",
         "",
         "Every message has a stable code, printed at its end: `[VEN-REG-014]`. Search for the code.",
-        "Words in braces stand for the values of the case at hand.",
+        "Words in braces stand for the values of the case.",
         "",
         "| code | level | message | what to do |",
         "|---|---|---|---|",

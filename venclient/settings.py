@@ -260,7 +260,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(
             "no such file",
             subject=str(file),
-            hint="name one with --config, or copy config/ven.toml and edit it",
+            hint="name one with --config, or make one: ven config template > ven.toml",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read ({error})", subject=str(file)) from error

@@ -198,7 +198,7 @@ class VtnSide:
             cause = f"{type(error).__name__} {status}"
             self._notes.begin(REFUSED, f"VTN: {error}; readings go on, reports wait", cause=cause)
         self.state = "unreachable" if error.transient else "refused"
-        self.last_error = f"{error.what}; {error.hint}" if error.hint else error.what
+        self.last_error = f"{error.what}; {error.hint}" if error.hint else str(error.what)
 
     async def _once(self) -> None:
         if self._looked_at_s is None:
@@ -248,7 +248,7 @@ class VtnSide:
             log.info("%sregistering resources: %d of %d", self._notes.about, progress.done, progress.of)
 
     async def _drift(self, ven_id: str) -> Difference:
-        """Give what the VTN should hold of our resources and does not."""
+        """Return what the VTN should hold of our resources and does not."""
         said: list[str] = []
         wanted = wanted_resources(self._settings, self._resources.values(), self._names, said)
         for sentence in said:
@@ -324,7 +324,7 @@ class VtnSide:
     def _meant_for_us(
         self, programs: Listing[Program], events: Listing[Event]
     ) -> tuple[Listing[Program], Listing[Event]]:
-        """Give listings without what is for others, which a VTN of 3.0.1 shows to everybody."""
+        """Return listings without what is for others, which a VTN of 3.0.1 shows to everybody."""
         others = {one.id: one.targets or () for one in programs.items if self._is_for_others(one.targets)}
         theirs = {
             one.id: one.targets or ()
@@ -342,7 +342,7 @@ class VtnSide:
         return bool(targets) and self._own.isdisjoint(targets or ())
 
     async def _visible(self, lister: _Lister[S]) -> Listing[S]:
-        """Give what the VTN shows us, asked without targets and with those that it granted us."""
+        """Return what the VTN shows us, asked without targets and with those that it granted us."""
         listing = await lister(targets=())
         try:
             for some in chunks(self._targets, TARGETS_AT_ONCE):
@@ -366,7 +366,7 @@ def _without(listing: Listing[S], ids: Collection[str | None]) -> Listing[S]:
 def wanted_resources(
     settings: Settings, resources: Iterable[Resource], names: Mapping[str, str], problems: list[str]
 ) -> list[Wanted]:
-    """Give the resources as the VTN should hold them; what cannot be told is named in `problems`."""
+    """Return the resources as the VTN should hold them; what cannot be told is named in `problems`."""
     order = settings["vtn.location_order"]
     return [
         Wanted(names[one.resourceID], resource_attributes(one, location_order=order, problems=problems))

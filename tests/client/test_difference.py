@@ -59,9 +59,9 @@ def test_row_22_drift_is_told_member_by_member() -> None:
     drifts = drifts_of([area(5.0), flag], [text, area(4.0), ValuesMap(type="THEIRS", values=[1])], ours=OURS)
 
     assert [str(one) for one in drifts] == [
-        "attributes.AREA: the VTN has 4.0, the registry 5.0",
-        "attributes.DESCRIPTION: the VTN has hotel, the registry nothing",
-        "attributes.X: the VTN has nothing, the registry True",
+        "attributes.AREA: the VTN has 4.0, the registry has 5.0",
+        "attributes.DESCRIPTION: the VTN has hotel, the registry has nothing",
+        "attributes.X: the VTN has nothing, the registry has True",
     ]
     assert drifts_of([flag], [ValuesMap(type="X", values=[1])], ours=OURS) != ()
     assert drifts_of([area(1.0)], [area("1.0")], ours=OURS) != ()
@@ -190,7 +190,7 @@ async def test_a_name_that_the_vtn_refuses_and_does_not_list_is_said() -> None:
     """A conflict that cannot be seen names the name."""
     vtn = Registrar()
     vtn.refuse["a"] = VtnProblem("exists", status=409)
-    with pytest.raises(VtnProblem, match="'a' is taken"):
+    with pytest.raises(VtnProblem, match="VEN-VTN-038"):
         await ensure_resource(vtn, "V", "a")
 
 

@@ -27,7 +27,7 @@ TXT = {
 
 
 def announced(host: str | None = "vtn-7.local.", /, **txt: str | None) -> FoundVtn:
-    """Give what an announcement with other TXT members says; None leaves one out."""
+    """Return what an announcement with other TXT members says; None leaves one out."""
     told: dict[bytes, bytes | None] = dict(TXT)
     for key, value in txt.items():
         told.pop(key.encode())
@@ -37,7 +37,7 @@ def announced(host: str | None = "vtn-7.local.", /, **txt: str | None) -> FoundV
 
 
 def proposed(found: FoundVtn) -> dict[str, Any]:
-    """Give the table [vtn] that it proposes."""
+    """Return the table [vtn] that it proposes."""
     table: dict[str, Any] = tomllib.loads(found.settings())["vtn"]
     return table
 
@@ -89,10 +89,10 @@ def test_plain_http_and_an_old_version_are_switched_on_explicitly() -> None:
 @pytest.mark.parametrize(
     ("members", "note"),
     [
-        ({"local_url": "ftp://vtn-7.local"}, "is no address of a VTN"),
-        ({"local_url": "https://user:secret@vtn-7.local/x"}, "is no address of a VTN"),
+        ({"local_url": "ftp://vtn-7.local"}, "VEN-VTN-075"),
+        ({"local_url": "https://user:secret@vtn-7.local/x"}, "VEN-VTN-075"),
         ({"local_url": "https://elsewhere.example/openadr3/3.1.0"}, "is on another host than vtn-7.local"),
-        ({"local_url": None, "base_path": None}, "tells no base path"),
+        ({"local_url": None, "base_path": None}, "VEN-VTN-074"),
     ],
 )
 def test_what_is_odd_is_said(members: dict[str, str | None], note: str) -> None:
@@ -105,7 +105,7 @@ def test_vtn_without_any_address_proposes_nothing() -> None:
     found = read_announcement(f"Dark.{SERVICE}", None, None, (), {})
 
     assert (found.url, found.settings()) == (None, "")
-    assert "neither" in found.notes[0]
+    assert "VEN-VTN-073" in found.notes[0]
 
 
 @settings(max_examples=150)
@@ -172,5 +172,5 @@ async def test_row_03_vtns_on_the_network_are_found() -> None:
 @pytest.mark.peer
 async def test_interface_that_is_not_ours_is_told() -> None:
     """A wrong --interface is a sentence."""
-    with pytest.raises(VtnUnreachable, match="cannot be asked"):
+    with pytest.raises(VtnUnreachable, match="VEN-VTN-071"):
         await discover(SystemClock(), within_s=0.1, interfaces=["192.0.2.250"])

@@ -122,7 +122,7 @@ async def test_a_page_that_is_no_list_is_a_broken_answer(vtn: FakeVtn, body: str
     """200 with HTML, an object, or cut JSON is VtnUnreachable, not an empty listing."""
     vtn.faults = [httpx2.Response(200, text=body)]
     async with vtn.client() as client:
-        with pytest.raises(VtnUnreachable, match="something else"):
+        with pytest.raises(VtnUnreachable, match="VEN-VTN-012"):
             await client.events()
 
 

@@ -24,9 +24,10 @@ from venclient.client.push_mqtt import MqttChannel, _Ear
 from venclient.client.push_socket import SocketChannel
 from venclient.client.push_webhook import Receiver
 from venclient.errors import ConfigError, VtnUnreachable
+from venclient.messages import code_of
 from venclient.openadr.objects import MqttNotifier
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 BEARER = "our-token"
 
@@ -45,7 +46,7 @@ class Woken:
 async def receiver(
     woken: Woken, *, cert_file: Path | None = None, key_file: Path | None = None
 ) -> AsyncIterator[str]:
-    """Give the address of a receiver that serves."""
+    """Return the address of a receiver that serves."""
     port = pick_port()
     url = f"http{'s' if cert_file else ''}://127.0.0.1:{port}/hook"
     address = Webhook(url=url, host="127.0.0.1", port=port, cert_file=cert_file, key_file=key_file)
@@ -130,7 +131,7 @@ async def test_a_call_that_is_no_tls_ends_and_others_are_served(tmp_path: Path) 
 
 
 def mqtt_channel(port: int) -> MqttChannel:
-    """Give a channel to a port of this machine, of a VTN that tells topics and allows plain connections."""
+    """Return a channel to a port of this machine, of a VTN that tells topics and allows plain connections."""
 
     async def topics(_: str) -> Topics:
         return Topics(("e",), ("p",))
@@ -147,7 +148,7 @@ async def test_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.Monke
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(8)
-        with pytest.raises(VtnUnreachable, match="does not let us in within"):
+        with pytest.raises(VtnUnreachable, match="VEN-VTN-055"):
             await mqtt_channel(deaf.getsockname()[1]).run(Woken(), Woken())
     # The executor's own threads stay; none of the client's does.
     assert not [one.name for one in threading.enumerate() if one.name.startswith(("paho", "mqtt"))]
@@ -166,7 +167,7 @@ async def test_a_channel_is_left_at_once_while_it_connects(monkeypatch: pytest.M
     task = asyncio.create_task(mqtt_channel(1).run(Woken(), Woken()))
     await asyncio.to_thread(asked.wait, 10)
     task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     over.set()
@@ -175,7 +176,7 @@ async def test_a_channel_is_left_at_once_while_it_connects(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("refused", "ended"),
     [
-        ((True, False), "the broker lets us subscribe to none of the topics of events"),
+        ((True, False), "VEN-VTN-062"),
         ((False, True), None),
     ],
 )
@@ -188,7 +189,7 @@ async def test_without_the_topics_of_events_it_does_not_count_as_told(
     ear = _Ear(client, 5, Topics(("e",), ("p",)), up, Woken())
     client.on_subscribe(client, None, 1, [SimpleNamespace(is_failure=one) for one in refused], None)
     await asyncio.sleep(0)
-    assert (ear.ended.result() if ear.ended.done() else None) == ended
+    assert (code_of(ear.ended.result()) if ear.ended.done() else None) == ended
     assert up.times == (0 if ended else 1)
 
 
@@ -221,6 +222,6 @@ async def test_a_websocket_follows_no_redirect() -> None:
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         notices = SimpleNamespace(url=url, subscribe_socket=nothing, token=token)
-        with pytest.raises(VtnUnreachable, match=r"refused \(302\)"):
+        with pytest.raises(VtnUnreachable, match=r"302.*VEN-VTN-063"):
             await SocketChannel(cast("Notices", notices), "x").run(Woken(), Woken())
     assert len(asked) == 1

@@ -15,6 +15,7 @@ from venclient.client.notices import is_filter
 from venclient.client.push import STEADY_S, Push
 from venclient.clock import ManualClock
 from venclient.errors import VtnUnreachable
+from venclient.messages import client as vtn
 
 TOPICS = "notifiers/mqtt/topics/vens/V1"
 
@@ -59,7 +60,7 @@ async def pushing(
 
 
 def fake_vtn(notifiers: Any = None) -> FakeVtn:
-    """Give a VTN that answers /notifiers so."""
+    """Return a VTN that answers /notifiers so."""
     vtn = FakeVtn(ManualClock())
     vtn.handlers["GET", "notifiers"] = lambda _: httpx2.Response(200, json=notifiers or {})
     return vtn
@@ -78,7 +79,7 @@ async def test_a_channel_that_is_up_and_lost_at_once_is_tried_less_and_less(
         gaps = [later - earlier for earlier, later in zip(flap.ups, flap.ups[1:], strict=False)]
         assert gaps[0] < 5
         assert gaps[-1] > 100
-        assert push.state == "polling (flap: lost 2026-01-01 ERROR forged)"
+        assert push.state == r"polling (flap: lost\n2026-01-01 ERROR forged)"
 
 
 async def test_after_a_steady_connection_the_next_try_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,21 +102,21 @@ async def test_a_bug_while_asking_is_told_and_does_not_end_it(monkeypatch: pytes
 
         monkeypatch.setattr(push, "_channels", broken)
         await vtn.clock.advance(3600, settle=60)
-        assert push.state == "polling (unexpected RuntimeError (a bug; please report it))"
+        assert push.state == "polling (unexpected RuntimeError [VEN-VTN-028])"
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"MQTT": {"URIS": ["mqtts://[::1"]}}, "the VTN names no broker address"),
-        ({"MQTT": {"URIS": ["mqtts://user:s3cret"]}}, "the VTN names no broker address"),
-        ({"MQTT": {"URIS": ["mqtts://a:99999"]}}, "the VTN names no broker address"),
-        ({"MQTT": {"URIS": ["gopher://a"]}}, "unknown kind, gopher"),
-        ({"MQTT": {"URIS": ["mqtts://a"]}}, "no topics of events"),
-        ({"MQTT": {"URIS": None}}, "no notifications that we know"),
-        ({"MQTT": 7}, "tells this client no notifiers"),
-        (["nonsense"], "tells this client no notifiers"),
-        ({"WEBHOOK": True}, "vtn.webhook_url is not set"),
+        ({"MQTT": {"URIS": ["mqtts://[::1"]}}, "VEN-VTN-057"),
+        ({"MQTT": {"URIS": ["mqtts://user:s3cret"]}}, "VEN-VTN-057"),
+        ({"MQTT": {"URIS": ["mqtts://a:99999"]}}, "VEN-VTN-057"),
+        ({"MQTT": {"URIS": ["gopher://a"]}}, "'gopher'"),
+        ({"MQTT": {"URIS": ["mqtts://a"]}}, "VEN-VTN-053"),
+        ({"MQTT": {"URIS": None}}, str(vtn.PUSH_UNKNOWN())),
+        ({"MQTT": 7}, str(vtn.PUSH_NOT_OFFERED())),
+        (["nonsense"], str(vtn.PUSH_NOT_OFFERED())),
+        ({"WEBHOOK": True}, str(vtn.PUSH_WEBHOOK_ONLY())),
     ],
 )
 async def test_row_68_nonsense_about_notifiers_is_told_and_we_poll(

@@ -70,7 +70,7 @@ async def test_a_name_that_another_client_holds_is_said(vtn: FakeVtn) -> None:
     vtn.collections["vens"] = [{"id": "V1", "venName": "theirs", "clientID": "somebody"}]
     vtn.handlers["POST", "vens"] = lambda request: problem(409)
     async with vtn.client() as client:
-        with pytest.raises(VtnProblem, match="'gw' is taken") as caught:
+        with pytest.raises(VtnProblem, match="VEN-VTN-038") as caught:
             await ensure_ven(client, "gw")
 
     assert caught.value.is_conflict

@@ -46,7 +46,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         [*asked, "-out", str(made.file), "-keyout", str(made.key)],
         check=True,
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     return made
 
@@ -134,7 +134,7 @@ async def test_row_04_an_unknown_certificate_is_refused_and_said(certificate: Ce
     async with server(PROGRAMS, server_tls(certificate)) as url:
         client = VenClient(VtnAccount(url=url), SwiftClock())
         async with client:
-            with pytest.raises(VtnUnreachable, match="certificate was refused") as caught:
+            with pytest.raises(VtnUnreachable, match="VEN-VTN-024") as caught:
                 await client.programs()
 
             assert client.status.requests == 1
@@ -158,7 +158,7 @@ async def test_row_06_a_vtn_with_tls_1_1_only_is_refused(certificate: Certificat
         tls.set_ciphers("ALL:@SECLEVEL=0")
         tls.minimum_version = ssl.TLSVersion.TLSv1
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
-    with strict_server(tls) as url, pytest.raises(VtnUnreachable, match=r"TLS 1\.2"):
+    with strict_server(tls) as url, pytest.raises(VtnUnreachable, match="VEN-VTN-025"):
         await programs(VtnAccount(url=url, verify=False, retries=0))
 
 
@@ -182,7 +182,7 @@ async def test_row_05_a_vtn_that_asks_for_a_client_certificate_gets_ours(
 
 async def test_row_06_what_is_too_old_is_said(certificate: Certificate) -> None:
     """A VTN without TLS at its address is told apart from one that is away."""
-    with strict_server(None) as url, pytest.raises(VtnUnreachable, match=r"TLS 1\.2") as caught:
+    with strict_server(None) as url, pytest.raises(VtnUnreachable, match="VEN-VTN-025") as caught:
         await programs(VtnAccount(url=url, retries=0))
 
     assert "vtn.url" in caught.value.hint
@@ -195,7 +195,7 @@ def test_an_encrypted_key_is_refused_without_asking_anybody(certificate: Certifi
         ["openssl", "ec", "-in", certificate.key, "-out", locked, "-aes256", "-passout", "pass:secret"],
         check=True,
         capture_output=True,
-        timeout=20,
+        timeout=60,
     )
     account = VtnAccount(url="https://127.0.0.1", cert_file=certificate.file, key_file=locked)
     with pytest.raises(ConfigError, match="certificate file"):

@@ -132,7 +132,7 @@ async def test_row_19_unchanged_pages_cross_the_wire_once() -> None:
     assert "renamed" in [one.event_name for one in third.items]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_row_22_resources_are_registered_in_parts_when_the_vtn_breaks_off() -> None:
     """Of 5,000 a VTN that cuts connections leaves a rest, which the next turn does; none is there twice."""
     wanted = [Wanted(f"r{n}", (area(float(n)),)) for n in range(FLEET)]

@@ -43,7 +43,7 @@ async def read_some(
 ) -> list[Batch]:
     """Read as the poller does, until `power_kw` (or anything, when None) has come."""
     batches: list[Batch] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             batch = await reader.read()
             bookmarks.update(batch.bookmarks)
@@ -74,14 +74,15 @@ async def test_a_reader_has_what_the_poller_needs(factory: Factory, tmp_path: Pa
 
 
 async def test_what_the_device_shows_is_read(factory: Factory, tmp_path: Path, free_port: int) -> None:
-    """Values arrive in kW, for the right resource, stamped with an aware UTC time of about now."""
+    """Values arrive in kW, for the right resource, stamped with the aware UTC time of the read."""
     async with opened(factory, tmp_path, free_port) as (peer, reader, bookmarks):
+        shown = datetime.now(UTC)
         await peer.show(-17.5)
         reading = powers(await read_some(reader, bookmarks, power_kw=-17.5))[-1]
 
         assert reading.resource_id == peer.resource.resourceID
         assert reading.time.utcoffset() == timedelta(0)
-        assert abs(datetime.now(UTC) - reading.time) < timedelta(minutes=1)
+        assert shown <= reading.time <= datetime.now(UTC)
 
 
 async def test_what_is_no_value_is_never_stored(factory: Factory, tmp_path: Path, free_port: int) -> None:
@@ -110,7 +111,7 @@ async def test_a_device_that_is_gone_is_an_error_and_its_return_is_not(
         await read_some(reader, bookmarks, power_kw=2.5)
         await peer.stop()
         with pytest.raises(ConnectorError) as caught:
-            await asyncio.wait_for(read_on(reader), 10)
+            await asyncio.wait_for(read_on(reader), 60)
 
         assert caught.value.subject
         assert caught.value.hint
@@ -118,7 +119,7 @@ async def test_a_device_that_is_gone_is_an_error_and_its_return_is_not(
 
         await peer.start()
         await peer.show(4.5)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     assert powers(await read_some(reader, bookmarks, power_kw=4.5))

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ async def publish(
 async def connected(reader: MqttReader, port: int, *, topic: str = TOPIC, **more: Any) -> None:
     """Return when a reader surely gets what is published: a first message has made the round."""
     reading = asyncio.create_task(reader.read())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not reading.done():
             await publish(port, (topic, "1"), **more)
             await asyncio.wait({reading}, timeout=0.1)
@@ -82,7 +82,7 @@ async def drained(reader: MqttReader) -> list[Batch]:
 
 async def read(reader: MqttReader) -> Batch:
     """Give the next batch, which must come soon."""
-    return await asyncio.wait_for(reader.read(), 10)
+    return await asyncio.wait_for(reader.read(), 60)
 
 
 def values(*batches: Batch) -> list[float]:
@@ -181,13 +181,14 @@ async def test_messages_become_readings_at_their_arrival(tmp_path: Path, free_po
     with mosquitto(tmp_path / "broker", free_port):
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
         await connected(reader, free_port)
+        published = datetime.now(UTC)
         await publish(free_port, (TOPIC, "-8.40"))
         batch = await read(reader)
         await reader.close()
     (reading,) = batch.readings
     assert (reading.resource_id, reading.quantity) == ("id-of-Hotel Ærø", "power_kw")
     assert reading.value == pytest.approx(-0.0084)
-    assert abs(datetime.now(UTC) - reading.time) < timedelta(seconds=10)
+    assert published <= reading.time <= datetime.now(UTC)
     assert batch.replayable
 
 

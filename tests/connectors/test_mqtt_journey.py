@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.connectors.sites import make_site
 from tests.connectors.test_mqtt import connected, drained, meter, publish
+from tests.counted import full_count
 from tests.peers import mosquitto
+from tests.waiting import wait_until
 from venclient.connectors.base import Batch
 from venclient.connectors.mqtt import open_mqtt_reader
 from venclient.connectors.payload import PayloadDecoder, TimeOptions, ValueOptions
@@ -153,7 +156,8 @@ asyncio.run(main(*sys.argv[1:]))
 @pytest.mark.peer
 def test_a_consumer_killed_three_times_loses_nothing(root: Path, tmp_path: Path, free_port: int) -> None:
     """Of some thousand messages of QoS 1, all are committed although the consumer is killed in between."""
-    count, kills = 3000, 3
+    kills = full_count(3)
+    count = 1000 * kills
     file = tmp_path / "seen.db"
     database = sqlite3.connect(file)
     database.execute("PRAGMA journal_mode=WAL")
@@ -163,14 +167,11 @@ def test_a_consumer_killed_three_times_loses_nothing(root: Path, tmp_path: Path,
     def seen() -> int:
         return int(database.execute("SELECT count(*) FROM seen").fetchone()[0])
 
+    def has_seen(enough: int) -> bool:
+        return seen() >= enough
+
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", CONSUMER, str(free_port), str(file)], cwd=root)
-
-    def wait_until(enough: int) -> None:
-        deadline = time.monotonic() + 20
-        while seen() < enough:
-            assert time.monotonic() < deadline, f"only {seen()} of {enough} messages were committed"
-            time.sleep(0.005)  # a real process is at work: there is no clock of ours to turn
 
     with mosquitto(tmp_path / "broker", free_port, "allow_anonymous true", "max_queued_messages 0"):
         sender = Client(CallbackAPIVersion.VERSION2, client_id="sender")
@@ -179,22 +180,23 @@ def test_a_consumer_killed_three_times_loses_nothing(root: Path, tmp_path: Path,
         consumer = start()
         try:
             while not seen():  # the session must exist before messages can wait in it
-                sender.publish("site/meter/power", "-1000", qos=1).wait_for_publish(5)
+                sender.publish("site/meter/power", "-1000", qos=1).wait_for_publish(60)
                 time.sleep(0.05)
             sent: list[MQTTMessageInfo] = []
             for part in range(kills + 1):
                 numbers = range(part * count // (kills + 1), (part + 1) * count // (kills + 1))
                 sent += [sender.publish("site/meter/power", str(n * 1000), qos=1) for n in numbers]
                 if part < kills:
-                    wait_until(1 + part * count // (kills + 1) + 100)
+                    enough = 1 + part * count // (kills + 1) + 100
+                    wait_until(partial(has_seen, enough), lambda: f"only {seen()} committed")
                     consumer.send_signal(signal.SIGKILL)
-                    consumer.wait(5)
+                    consumer.wait(60)
                     consumer = start()
-            sent[-1].wait_for_publish(10)
-            wait_until(count + 1)
+            sent[-1].wait_for_publish(60)
+            wait_until(partial(has_seen, count + 1), lambda: f"only {seen()} committed")
         finally:
             consumer.kill()
-            consumer.wait(5)
+            consumer.wait(60)
             sender.disconnect()
             sender.loop_stop()
     values = [row[0] for row in database.execute("SELECT value FROM seen ORDER BY value")]

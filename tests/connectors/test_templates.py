@@ -115,7 +115,7 @@ async def playing(port: int, golden: Golden) -> AsyncIterator[list[bytes]]:
     try:
         yield asked
     finally:
-        await asyncio.wait_for(over.wait(), 5)
+        await asyncio.wait_for(over.wait(), 60)
         server.close()
         await server.wait_closed()
 

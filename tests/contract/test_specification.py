@@ -76,7 +76,7 @@ def shell(text: str, folder: Path, stdin: str | None = None) -> str:
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -96,7 +96,7 @@ def service(text: str, folder: Path, **more: str) -> Iterator[subprocess.Popen[s
         yield process
         assert process.poll() is None, (folder / "service.log").read_text()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) in (0, 130), (folder / "service.log").read_text()
+        assert process.wait(60) in (0, 130), (folder / "service.log").read_text()
     finally:
         if process.poll() is None:
             process.kill()
@@ -172,7 +172,7 @@ def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
     return done.stdout if "2 of 2 resources" in done.stdout else None
 
 
-async def until(found: Any, *, within_s: float = 15.0) -> str:
+async def until(found: Any, *, within_s: float = 60.0) -> str:
     """Give what `found` gives once it is something; the event loop goes on meanwhile."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

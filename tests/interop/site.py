@@ -190,7 +190,7 @@ class Gateway:
             return 0
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.process.wait()
 
     async def restart(self) -> None:

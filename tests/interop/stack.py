@@ -128,7 +128,7 @@ class OpenLeadr:
         """End it at once, as a power cut does."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(5)
+            self._process.wait(60)
 
     def forget_tokens(self) -> None:
         """Start it anew with another key: tokens given so far count no longer."""

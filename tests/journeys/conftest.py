@@ -22,7 +22,7 @@ from venclient.simulation.vtn import LocalVtn
 from venclient.status import ask
 
 SECRET = "journey-secret"
-LIMIT_S = 25.0
+LIMIT_S = 120.0
 
 
 def resource(number: int, kind: str = "DSR", p_max_kw: float = 40, p_min_kw: float = 0) -> Resource:
@@ -95,7 +95,7 @@ class GatewayProcess:
             return 0
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.process.wait()
 
     @property

@@ -16,7 +16,7 @@ from venclient.settings import load_settings
 from venclient.simulation.site import VirtualSite
 from venclient.simulation.vtn import LocalVtn
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 
 class WrongClock(SystemClock):

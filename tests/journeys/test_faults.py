@@ -50,7 +50,7 @@ from tests.network import bad_line
 from tests.peers import missing, mosquitto, pick_port
 from venclient.simulation.vtn import LocalVtn
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 #: How long a process stands still; VEN_TEST_STOP_S=60 makes it the minute that it may be in the field.
 STOP_S = float(os.environ.get("VEN_TEST_STOP_S", "7"))

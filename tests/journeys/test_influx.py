@@ -17,7 +17,7 @@ from venclient.simulation.site import VirtualSite
 from venclient.simulation.verdict import energy_rows
 from venclient.simulation.vtn import LocalVtn
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 NAMES = [f"Site {n}" for n in range(5)]
 

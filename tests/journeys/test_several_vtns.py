@@ -9,7 +9,7 @@ from venclient.simulation.site import VirtualSite
 from venclient.simulation.vtn import Fault, LocalVtn
 from venclient.simulation.vtn.faults import FOREVER
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 
 def _two(gateway: GatewayProcess, first: str, second: str) -> None:

@@ -153,7 +153,7 @@ def faults(vtn: LocalVtn, rng: random.Random) -> list[Fault]:
     ]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 async def test_row_61_three_days_of_faults_and_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     """The VTN ends with exactly the reports that are due, each once, with the values that the store gives."""
     rng = random.Random(61)

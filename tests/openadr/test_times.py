@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from venclient.errors import WireError
+from venclient.messages import code_of, text_of
 from venclient.openadr.times import NOW, format_time, known_time, parse_time
 
 NOON = datetime(2023, 2, 10, 12, tzinfo=UTC)
@@ -59,7 +60,8 @@ def test_a_time_without_zone_is_utc_and_that_is_said() -> None:
     notes: list[str] = []
 
     assert parse_time("2023-02-10T12:00:00", notes) == NOON
-    assert notes == ["'2023-02-10T12:00:00' has no zone; read as UTC"]
+    assert [code_of(note) for note in notes] == ["VEN-OAD-022"]
+    assert "2023-02-10T12:00:00" in notes[0]
 
 
 @pytest.mark.parametrize("text", [None, "", "  "])
@@ -74,7 +76,7 @@ def test_an_absent_time_is_none(text: str | None) -> None:
 )
 def test_what_is_no_time_is_refused_by_name(text: str) -> None:
     """A text that names no moment raises a WireError that quotes it; metadata may be read leniently."""
-    with pytest.raises(WireError, match="is no date and time") as caught:
+    with pytest.raises(WireError, match="VEN-OAD-023") as caught:
         parse_time(text)
 
     assert repr(text) in str(caught.value)
@@ -94,8 +96,9 @@ def test_metadata_that_names_a_time_is_known() -> None:
 
 def test_a_naive_time_is_never_written() -> None:
     """What has no zone is not guessed at when writing."""
-    with pytest.raises(ValueError, match="aware"):
+    with pytest.raises(ValueError, match="zone") as caught:
         format_time(datetime(2026, 1, 1))  # noqa: DTZ001  the point of the test
+    assert code_of(text_of(caught.value)) == "VEN-OAD-024"
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -50,19 +51,192 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_the_package_the_doors_and_nothing_of_the_checkout(wheel: Path, root: Path) -> None:
-    """The doors are top-level modules; tests, tools and sample data stay out; device templates are in."""
+STUBS = {"resource_db-stubs", "flex_resources-stubs"}
+
+
+def fill(python: Path, folder: Path, *packages: str | Path) -> None:
+    """Install packages in the environment of `python`; skip when no package index can be reached."""
+    try:
+        subprocess.run(
+            [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(folder), "six"],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        missing("no package index can be reached, so an empty environment cannot be filled")
+    run(python, "-m", "pip", "install", "--quiet", *packages, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the bin folder of an environment with the wheel and what pip installs for it, as pinned."""
+    folder = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "venv", folder / "env", cwd=folder)
+    lines = (root / "requirements" / "dev.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.rstrip(" \\") for line in lines if line[:1].isalnum()]
+    (folder / "pins.txt").write_text("\n".join(pins), encoding="utf-8")
+    fill(folder / "env" / "bin" / "python", folder, "-c", folder / "pins.txt", wheel)
+    return folder / "env" / "bin"
+
+
+def test_the_wheel_holds_the_package_the_doors_and_the_samples(wheel: Path, root: Path) -> None:
+    """The doors are top-level modules with stubs; device templates, sample sites and settings are in."""
     names = zipfile.ZipFile(wheel).namelist()
 
     templates = {name for name in names if name.startswith("venclient/connectors/templates/")}
+    data = {name.removeprefix("venclient/data/") for name in names if name.startswith("venclient/data/")}
+    top = {name.split("/")[0] for name in names}
 
     assert {"resource_db.py", "flex_resources.py", "venclient/py.typed"} <= set(names)
+    assert {f"{stub}/__init__.pyi" for stub in STUBS} <= set(names)
     assert templates == {
         str(path.relative_to(root)) for path in (root / "venclient/connectors/templates").glob("*.yaml")
     }
-    assert {name.split("/")[0] for name in names} - {"venclient", "resource_db.py", "flex_resources.py"} == {
+    assert data == {"ven.toml"} | {
+        f"exampleassets/{path.name}" for path in (root / "config/exampleassets").glob("*.csv")
+    }
+    assert top - {"venclient", "resource_db.py", "flex_resources.py"} - STUBS == {
         next(name.split("/")[0] for name in names if ".dist-info/" in name)
     }
+
+
+@pytest.mark.parametrize("door", ["resource_db", "flex_resources"])
+def test_the_stubs_name_what_the_doors_export(root: Path, door: str) -> None:
+    """A stub has every public name of its module, from the same place, and no other."""
+
+    def exported(path: Path) -> tuple[set[tuple[str | None, str]], set[str]]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = {
+            (node.module, alias.name)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        (listed,) = (node.value for node in tree.body if isinstance(node, ast.Assign))
+        return imports, set(ast.literal_eval(listed))
+
+    assert exported(root / "stubs" / f"{door}-stubs" / "__init__.pyi") == exported(root / f"{door}.py")
+
+
+def test_the_demo_runs_from_the_wheel_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    """With what pip installed, without mosquitto: every check holds, and nothing is left in the folder."""
+    without_mosquitto = (
+        "import shutil; shutil.which = lambda *_, **__: None; from venclient.cli import main; main()"
+    )
+
+    help_text = run(installed / "ven", "--help", cwd=tmp_path)
+    output = run(installed / "python", "-c", without_mosquitto, "demo", "--intervals", "1", cwd=tmp_path)
+
+    assert "demo" in help_text
+    assert "built-in MQTT broker" in output
+    assert "FAILED" not in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_settings_come_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """`ven run` without settings names a command that works; what that prints can be read as settings."""
+    done = subprocess.run(
+        [installed / "ven", "run"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    (tmp_path / "ven.toml").write_text(run(installed / "ven", "config", "template", cwd=tmp_path))
+    shown = run(installed / "ven", "config", "show", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "ven config template > ven.toml" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Herning" in shown
+
+
+def test_every_command_helps_and_the_local_vtn_starts(installed: Path, tmp_path: Path) -> None:
+    """No command needs a package that pip did not install."""
+    for words in (["simulate", "vtn"], ["import"], ["resources"], ["doctor"], ["vtn"], ["reports"]):
+        run(installed / "ven", *words, "--help", cwd=tmp_path)
+    out = run(
+        installed / "python",
+        "-c",
+        "import asyncio\n"
+        "from venclient.simulation.vtn import LocalVtn\n"
+        "async def go():\n"
+        "    async with LocalVtn() as vtn:\n"
+        "        print(vtn.url)\n"
+        "asyncio.run(go())",
+        cwd=tmp_path,
+    )
+
+    assert out.startswith("http://127.0.0.1:")
+
+
+def test_without_pandas_preparing_the_samples_names_what_to_install(
+    installed: Path, root: Path, tmp_path: Path
+) -> None:
+    """One line, a status, no traceback."""
+    shutil.copy(root / "prepare_samples.py", tmp_path)
+    shutil.copytree(root / "config" / "exampleassets", tmp_path / "config" / "exampleassets")
+
+    done = subprocess.run(
+        [installed / "python", "prepare_samples.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "pandas" in line
+    assert "install" in line
+
+
+USERS_SCRIPT = """
+from typing import assert_type
+
+from flex_resources import ActorType, Connection, ConnectionType, Resource, ResourceType
+from resource_db import ResourceDatabase
+
+with ResourceDatabase("sites.db") as database:
+    resource = database.get_resource("a")
+    assert_type(resource, Resource | None)
+    for one in database.get_all_resources():
+        assert_type(one, Resource)
+        assert_type(one.resourceID, str)
+        assert_type(one.connection, Connection)
+        assert_type(one.connection.type, ConnectionType)
+        assert_type(one.connection.actortype, ActorType)
+        assert_type(one.connection.port, int | None)
+    assert_type(database.get_resources(ven="Herning"), list[Resource])
+    assert_type(database.delete_resource("a"), bool)
+    assert_type(ResourceType("Battery"), ResourceType)
+reveal_type(ResourceDatabase)
+reveal_type(Connection)
+reveal_type(Resource)
+reveal_type(database.upsert_resource)
+Connection(ConnectionType.MQTT, ActorType.READER, hots="typo")
+"""
+
+
+def test_a_users_script_is_type_checked(installed: Path, tmp_path: Path) -> None:
+    """`mypy --strict` on a script against the wheel: nothing is Any, and a misspelt argument is found."""
+    script = tmp_path / "script.py"
+    script.write_text(USERS_SCRIPT, encoding="utf-8")
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")),
+            *("--python-executable", str(installed / "python"), "script.py"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    revealed = [line for line in done.stdout.splitlines() if "Revealed type" in line]
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+
+    assert len(revealed) == 4, done.stdout + done.stderr
+    assert not any('is "Any"' in line for line in revealed)
+    assert len(errors) == 1, errors
+    assert "hots" in errors[0]
 
 
 def test_the_wheel_alone_gives_the_command_and_passes_the_contract(
@@ -71,26 +245,7 @@ def test_the_wheel_alone_gives_the_command_and_passes_the_contract(
     """In an environment with nothing else of ours: `ven` runs, the doors import, the contract tests pass."""
     python = tmp_path / "env" / "bin" / "python"
     run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
-    try:
-        subprocess.run(
-            [str(python), "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(tmp_path), "six"],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        missing("no package index can be reached, so an empty environment cannot be filled")
-    run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--require-hashes",
-        "-r",
-        root / "requirements" / "dev.txt",
-        cwd=tmp_path,
-    )
+    fill(python, tmp_path, "--require-hashes", "-r", root / "requirements" / "dev.txt")
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", wheel, cwd=tmp_path)
     for name in ("contract", "conformance"):
         shutil.copytree(root / "tests" / name, tmp_path / "tests" / name)

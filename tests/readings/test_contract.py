@@ -226,4 +226,4 @@ async def test_many_adds_at_once_all_end(store: ReadingStore) -> None:
 
     await store.flush()
 
-    await asyncio.wait_for(asyncio.gather(*futures), 5)
+    await asyncio.wait_for(asyncio.gather(*futures), 60)

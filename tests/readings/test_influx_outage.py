@@ -27,7 +27,7 @@ from venclient.readings.series import from_ms, to_ms
 from venclient.readings.sqlite import SqliteReadings
 from venclient.readings.tables import open_tables
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 HOURS = 48
 METERS = [f"meter-{n}" for n in range(10)]

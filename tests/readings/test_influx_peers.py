@@ -33,7 +33,7 @@ from venclient.readings.series import from_ms
 from venclient.readings.sqlite import SqliteReadings
 from venclient.readings.tables import open_tables
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TAGS = {"hotel": Tags("571", "Herning"), "bar": Tags("572", "Herning")}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.counted import full_count
 from venclient.readings.series import from_ms, to_ms
 from venclient.readings.tables import open_tables
 
-KILLS = 10
+KILLS = full_count(10)
 PERIOD_S = 0.2
-SLACK_S = 1.5  # a loaded machine may be late with a commit
 
 
 def killed_writer(path: Path, root: Path, first: int, after_s: float) -> list[str]:
@@ -38,25 +38,24 @@ def killed_writer(path: Path, root: Path, first: int, after_s: float) -> list[st
     finally:
         killer.cancel()
         process.kill()
-        process.wait(5)
+        process.wait(60)
         process.stdout.close()
     return said
 
 
 @pytest.mark.peer
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, root: Path) -> None:
-    """After each of ten kills every acknowledged reading is in a sound file, and of the others at most the
-    last commit period is missing.
-    """
+    """After each kill every acknowledged reading is in a sound file, with all that was added before it."""
     path = tmp_path / "readings.db"
     moments = random.Random(7)
     acknowledged: set[int] = set()
     first = 0
     for _ in range(KILLS):
         said = [line.split() for line in killed_writer(path, root, first, moments.uniform(0.02, 0.4))]
-        acknowledged |= {int(words[1]) for words in said if words[0] == "c"}
-        added = {int(words[1]): float(words[2]) for words in said if words[0] == "a"}
+        committed = {int(words[1]) for words in said if words[0] == "c"}
+        added = {int(words[1]) for words in said if words[0] == "a"}
+        acknowledged |= committed
 
         tables = open_tables(path, read_only=True)
         rows = list(tables.rows(from_ms(0), from_ms(10**9)))
@@ -67,7 +66,7 @@ def test_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, root: Path)
         stored = {(row.resource_id, to_ms(row.time)): row.value for row in rows}
         assert all(stored[key] == key[1] for key in stored)
         assert all(("urgent", number) in stored for number in acknowledged)
-        missing = [moment for number, moment in added.items() if ("polled", number) not in stored]
-        assert not missing or max(added.values()) - min(missing) <= PERIOD_S + SLACK_S
+        missing = {number for number in added if ("polled", number) not in stored}
+        assert all(number > max(committed) for number in missing)
         first = max(added)
     assert len(acknowledged) > KILLS

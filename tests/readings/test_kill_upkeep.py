@@ -12,12 +12,13 @@ from pathlib import Path
 import apsw
 import pytest
 
+from tests.counted import full_count
 from tests.readings.compactor import DAY, late
 from venclient.model.reading import POWER_KW, Reading
 from venclient.readings.layout import STEPS, VERSION
 from venclient.readings.tables import open_tables
 
-KILLS = 10
+KILLS = full_count(10)
 
 UPGRADER = """
 import os, signal, sys
@@ -73,7 +74,7 @@ def test_older_file_is_read_without_changing_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_upgrade_killed_at_any_statement_loses_nothing(tmp_path: Path, root: Path) -> None:
     """Wherever an upgrade is cut short, the file is of the old layout or of the new one, whole."""
     path = tmp_path / "readings.db"
@@ -97,9 +98,9 @@ def test_upgrade_killed_at_any_statement_loses_nothing(tmp_path: Path, root: Pat
 
 
 @pytest.mark.peer
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_killed_compression_loses_nothing_and_doubles_nothing(tmp_path: Path, root: Path) -> None:
-    """After each of ten kills the file is sound and holds exactly what was committed, late readings too."""
+    """After each kill the file is sound and holds exactly what was committed, late readings too."""
     path = tmp_path / "readings.db"
     tables = open_tables(path)
     came = [
@@ -129,7 +130,7 @@ def test_killed_compression_loses_nothing_and_doubles_nothing(tmp_path: Path, ro
         finally:
             killer.cancel()
             process.kill()
-            process.wait(5)
+            process.wait(60)
             process.stdout.close()
         steps += said.count("d\n")
         acknowledged = [int(line.split()[1]) for line in said if line.startswith("c ")]

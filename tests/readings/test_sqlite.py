@@ -57,12 +57,12 @@ async def running(path: Path, clock: ManualClock, **options: Any) -> AsyncIterat
 
 async def done(*futures: asyncio.Future[None]) -> None:
     """Wait for futures, in real time: the disk does not follow a turned clock."""
-    await asyncio.wait_for(asyncio.gather(*futures), 5)
+    await asyncio.wait_for(asyncio.gather(*futures), 60)
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop and the writing thread go on until a condition holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in a thread
             await asyncio.sleep(0)
 
@@ -218,7 +218,7 @@ async def test_full_disk_keeps_polled_readings_and_fails_urgent_ones(
         urgent = store.add([at(0, resource="mqtt")], bookmarks={"file:a": "2"}, urgent=True)
 
         with pytest.raises(StoreError, match="disk is full"):
-            await asyncio.wait_for(asyncio.shield(urgent), 5)
+            await asyncio.wait_for(asyncio.shield(urgent), 60)
 
         assert store.bookmark("file:a") == "1"
         assert not polled.done()

@@ -2,7 +2,7 @@
 
     python -m tests.readings.writer FILE FIRST PERIOD
 
-prints "a N SECONDS" when polled reading N was added and "c N" when urgent reading N is committed.
+prints "a N" when polled reading N was added and "c N" when urgent reading N is committed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +31,7 @@ async def write(path: Path, first: int, period_s: float) -> None:
         for start in itertools.count(first + 1, 8):
             for number in range(start, start + 8):
                 store.add([Reading("polled", "power_kw", number, from_ms(number))])
-                print(f"a {number} {time.monotonic()}", flush=True)
+                print(f"a {number}", flush=True)
                 future = store.add([Reading("urgent", "power_kw", number, from_ms(number))], urgent=True)
                 future.add_done_callback(partial(say, number))
             await asyncio.sleep(0.002)

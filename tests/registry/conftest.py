@@ -20,7 +20,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         import psycopg  # noqa: F401
     except ImportError:
-        missing("psycopg is not installed (pip install 'venclient[postgresql]')")
+        missing("psycopg is not installed (pip install '.[postgresql]')")
     with postgresql(tmp_path_factory.mktemp("postgresql")) as url:
         yield url
 

@@ -151,7 +151,7 @@ def test_processes_that_write_at_once_leave_a_sound_file(tmp_path: Path) -> None
         subprocess.Popen([sys.executable, "-c", HAMMER, str(path), name], stderr=subprocess.PIPE, text=True)
         for name in "abcd"
     ]
-    errors = [program.communicate(timeout=28)[1] for program in programs]
+    errors = [program.communicate(timeout=60)[1] for program in programs]
 
     assert errors == [""] * 4
     with closing(sqlite3.connect(path)) as looked:

@@ -11,7 +11,7 @@ import pytest
 from tests.registry.objects import make_resource
 from venclient.registry.database import ResourceDatabase
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 PROGRAMS = 4
 ROUNDS = 8

@@ -122,7 +122,7 @@ def run_killed(path: Path, at: int, when: str = "after") -> subprocess.Completed
 
 
 @pytest.mark.peer
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_killed_upgrade_leaves_the_old_file(tmp_path: Path) -> None:
     """`kill -9` between statements, or before the commit, leaves the old file; the next start upgrades it."""
     path = tmp_path / "trial.db"

@@ -15,7 +15,7 @@ from tests.registry.objects import make_resource
 from venclient.registry.copying import content
 from venclient.registry.database import ResourceDatabase
 
-pytestmark = [pytest.mark.peer, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_programs_open_a_new_database_at_once(url: str) -> None:
         assert program.stdin is not None
         program.stdin.write("go\n")
         program.stdin.flush()
-    errors = [program.communicate(timeout=25)[1] for program in programs]
+    errors = [program.communicate(timeout=60)[1] for program in programs]
 
     assert errors == ["", "", ""]
     link = open_link(url)

@@ -197,7 +197,7 @@ def test_two_programs_open_an_old_file_at_once(tmp_path: Path) -> None:
         assert program.stdin is not None
         program.stdin.write("go\n")
         program.stdin.flush()
-    errors = [program.communicate(timeout=25)[1] for program in programs]
+    errors = [program.communicate(timeout=60)[1] for program in programs]
 
     assert errors == ["", ""]
     with ResourceDatabase(path) as db:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.counted import growth
 from tests.reporting.samples import HOUR, T0, at, event, last, measured, measures_of, reportables
 from venclient.model.reading import Measure, Quality
 from venclient.openadr.codec import CODEC_31
@@ -388,15 +388,20 @@ def test_row_55_one_report_has_one_unit_for_a_payload_type() -> None:
 
 
 def test_row_26_descriptors_for_each_of_many_resources() -> None:
-    """A descriptor for each resource alone gives each its own, in a time that grows with the resources."""
-    count = 4000
-    begun = time.perf_counter()
-    one = obligation(*[{"targets": [f"n{n}"]} for n in range(count)], count=1)
-    some = [Reportable(f"r{n}", f"n{n}") for n in range(count)]
-    measures = measures_of(one, {each.resource_id: 1.0 for each in some})
-    report = build_report(one, some, measures, OPTIONS).report
+    """A descriptor for each resource alone gives each its own, in steps that grow with the resources."""
 
-    assert [len(need.resource_ids) for need in needs(one, some, OPTIONS)] == [count]
-    assert report is not None
-    assert len(report.resources) == count
-    assert time.perf_counter() - begun < 2.0
+    def build_for(count: int) -> Callable[[], object]:
+        descriptors = [{"targets": [f"n{n}"]} for n in range(count)]
+        some = [Reportable(f"r{n}", f"n{n}") for n in range(count)]
+
+        def work() -> None:
+            one = obligation(*descriptors, count=1)
+            measures = measures_of(one, {each.resource_id: 1.0 for each in some})
+            report = build_report(one, some, measures, OPTIONS).report
+            assert [len(need.resource_ids) for need in needs(one, some, OPTIONS)] == [count]
+            assert report is not None
+            assert len(report.resources) == count
+
+        return work
+
+    assert growth(build_for, 100) < 6

@@ -1,4 +1,4 @@
-"""`ven demo`: the main job, from sample sites to accepted reports, on this machine alone, and checked."""
+"""`ven demo`: from sample sites to accepted reports, on this machine alone, with checks at the end."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ import typer
 def demo(
     forever: Annotated[bool, typer.Option("--forever", help="Keep running until Ctrl-C.")] = False,
     site: Annotated[
-        Path | None, typer.Option(help="Keep the demo's files in this folder, for a look afterwards.")
+        Path | None, typer.Option(help="Keep the demo's files in this new or empty folder.")
     ] = None,
     config_folder: Annotated[
-        Path, typer.Option("--config-folder", help="Where exampleassets/ is and resources.db is built.")
-    ] = Path("config"),
-    ven: Annotated[str, typer.Option(help="Which VEN of the samples to run.")] = "Herning",
-    intervals: Annotated[int, typer.Option(min=1, max=60, help="How many intervals of 10 s to report.")] = 4,
+        Path | None,
+        typer.Option(
+            "--config-folder", help="Use exampleassets/ of this folder, not the sites that come with ven."
+        ),
+    ] = None,
+    ven: Annotated[str, typer.Option(help="VEN of the sample sites to run.")] = "Herning",
+    intervals: Annotated[int, typer.Option(min=1, max=60, help="Number of 10 s intervals to report.")] = 4,
 ) -> None:
     """Run a virtual site, a local VTN and the gateway for a minute.
 
-    What the VTN was told is checked against what the site truly used. Exit status 0 only if all of it held.
+    Compares reported with actual consumption; exit status 0 only if every check held. Files are written only
+    to a temporary folder, or to --site.
     """
     import asyncio
     import signal
 
+    from venclient.messages import simulation as sim
     from venclient.simulation.demo import Demo
 
     async def serve() -> int:
@@ -38,7 +43,7 @@ def demo(
         try:
             return await work
         except asyncio.CancelledError:
-            typer.echo("stopped")
+            typer.echo(sim.STOPPED())
             return 130
 
     raise typer.Exit(asyncio.run(serve()))

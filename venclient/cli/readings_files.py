@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from venclient.errors import ConfigError
+from venclient.installation import install_hint
 
 Row = Sequence[Any]
 
@@ -57,7 +58,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> i
         raise ConfigError(
             "a Parquet file needs pyarrow, which is not installed",
             subject="--output",
-            hint='install it with `pip install "venclient[parquet]"`, or give a name that ends in .csv',
+            hint=f"install it with `{install_hint('parquet')}`, or choose a name that ends in .csv",
         ) from None
     kinds = {
         "time": arrow.timestamp("ms", tz="UTC"),

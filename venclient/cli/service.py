@@ -110,6 +110,14 @@ def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
         typer.echo(f"{row['key']:<{width}}  {_value_text(row['value']):<28}  ({row['origin']})")
 
 
+@config_app.command("template")
+def config_template() -> None:
+    """Print sample settings to edit: ven config template > ven.toml."""
+    from venclient.shipped import SETTINGS, shipped
+
+    typer.echo(shipped(SETTINGS).read_text(encoding="utf-8"), nl=False)
+
+
 def _value_text(value: Any) -> str:
     """Give a value as ven.toml has it; "not set" for none."""
     if value is None:

@@ -71,14 +71,8 @@ def vtn(
     if context.invoked_subcommand is not None:
         return
     from venclient.errors import ConfigError
-
-    try:
-        from venclient.simulation.vtn import LocalVtn
-        from venclient.simulation.vtn.push import Push
-    except ImportError as error:
-        raise ConfigError(
-            f"the local VTN needs {error.name}", hint="pip install 'venclient[simulation]'"
-        ) from None
+    from venclient.simulation.vtn import LocalVtn
+    from venclient.simulation.vtn.push import Push
 
     if version not in ("3.1", "3.0.1"):
         raise ConfigError(f"{version!r} is not spoken", subject="--openadr", hint="use 3.1 or 3.0.1")

@@ -11,8 +11,8 @@ import httpx2
 
 from venclient.client.dialect import PROBE, V3_1, VERSIONS
 from venclient.errors import ConfigError
-
-_HTTP_HINT = "use https://, or write vtn.allow_http = true for a test on one machine"
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +42,24 @@ class VtnAccount:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", self.url.strip().rstrip("/"))
-        problems = [*self._address_problems("vtn.url", self.url)]
+        problems: list[str] = [*self._address_problems("vtn.url", self.url)]
         if self.token_url is not None:
             problems += self._address_problems("vtn.token_url", self.token_url)
         if self.client_id is not None and self.client_secret is None:
-            problems.append("vtn.client_secret: is missing; vtn.client_id asks for one")
+            problems.append(vtn.SECRET_MISSING())
         if self.key_file is not None and self.cert_file is None:
-            problems.append("vtn.key_file: belongs to vtn.cert_file, which is missing")
+            problems.append(vtn.CERT_MISSING())
         if self.version != PROBE and self.version not in VERSIONS:
-            problems.append(f"vtn.version: {self.version!r} is not {', '.join(VERSIONS)} or {PROBE}")
+            problems.append(vtn.VERSION(version=self.version, known=f"{', '.join(VERSIONS)} or {PROBE}"))
         if self.timeout_s <= 0:
-            problems.append(f"vtn.timeout_s: {self.timeout_s} is not above 0; give seconds")
+            problems.append(vtn.TIMEOUT(seconds=self.timeout_s))
         if problems:
-            raise ConfigError("; ".join(problems), problems=tuple(problems))
+            what = problems[0] if len(problems) == 1 else vtn.ACCOUNT(problems="; ".join(problems))
+            raise ConfigError(what, problems=tuple(problems))
 
     @property
     def host(self) -> str:
-        """Give host and port, for messages and for comparing."""
+        """Return host and port, for messages and for comparing."""
         return urlsplit(self.url).netloc.casefold()
 
     def address_allowed(self, url: str) -> bool:
@@ -71,19 +72,19 @@ class VtnAccount:
             host, user, _port = parts.hostname, parts.username, parts.port
             httpx2.URL(url)
         except (ValueError, httpx2.InvalidURL) as error:
-            return [f"{key}: is no address ({error}); expected https://host/path"]
+            return [vtn.ADDRESS_SYNTAX(key=key, problem=foreign(str(error)))]
         if user is not None:
-            return [f"{key}: holds a user name; use vtn.client_id and vtn.client_secret"]
+            return [vtn.ADDRESS_USER(key=key)]
         if parts.scheme not in ("https", "http") or not host:
-            return [f"{key}: {url!r} is no address; expected https://host/path"]
+            return [vtn.ADDRESS(key=key, url=url)]
         if parts.query or parts.fragment:
-            return [f"{key}: {url!r} has a query or fragment; give scheme, host and path only"]
+            return [vtn.ADDRESS_QUERY(key=key, url=url)]
         if parts.scheme == "http" and not self.allow_http:
-            return [f"{key}: {url!r} is not encrypted; {_HTTP_HINT}"]
+            return [vtn.ADDRESS_PLAIN(key=key, url=url)]
         return []
 
     def tls_context(self) -> ssl.SSLContext:
-        """Give the TLS settings: 1.2 or newer, verified unless switched off; ConfigError names a bad file."""
+        """Return the TLS settings: 1.2 or newer, verified unless that is off; ConfigError for a bad file."""
         try:
             if not self.verify:
                 context = httpx2.create_ssl_context(verify=False)
@@ -100,9 +101,7 @@ class VtnAccount:
                 self.ca_file if self.cert_file is None else f"{self.ca_file or ''} {self.cert_file}".strip()
             )
             raise ConfigError(
-                f"cannot be used ({error})",
-                subject=f"certificate file {named}",
-                hint="a readable file in PEM form is expected",
+                vtn.CERTIFICATE_FILE(problem=str(error)), subject=f"certificate file {named}"
             ) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context

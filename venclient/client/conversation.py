@@ -12,7 +12,10 @@ from venclient.client.account import VtnAccount
 from venclient.client.exchange import USER_AGENT, Answer, Exchange, Params
 from venclient.client.token import TokenSource
 from venclient.clock import Clock
-from venclient.errors import AuthRefused, VtnError, VtnUnreachable, WireError
+from venclient.errors import AuthRefused, VtnError, VtnProblem, VtnUnreachable, WireError
+from venclient.messages import Text
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 
 #: How long a 403 that a new token did not change is taken for a missing scope, without renewing again.
 _FORBIDDEN_MEMORY_S = 900.0
@@ -51,12 +54,12 @@ class Conversation:
 
     @property
     def exchange(self) -> Exchange | None:
-        """Give the exchange with its counters; None before `open`."""
+        """Return the exchange with its counters; None before `open`."""
         return self._exchange
 
     @property
     def tokens(self) -> TokenSource | None:
-        """Give the source of tokens; None before `open`."""
+        """Return the source of tokens; None before `open`."""
         return self._tokens
 
     async def call(
@@ -69,7 +72,7 @@ class Conversation:
         repeatable: bool = True,
         optional: bool = False,
     ) -> Answer:
-        """Give the VTN's 2xx answer, with `etag` its 304 as well; a token that it does not take is renewed.
+        """Return the VTN's 2xx answer, with `etag` its 304 as well; a token that it does not take is renewed.
 
         `path` is in segments. A refusal of what is `optional` is raised too, and not counted as a failure.
         """
@@ -101,14 +104,14 @@ class Conversation:
         problem = exchange.problem(answer)
         error: VtnError = problem
         if answer.status in (401, 403):
-            hint = _auth_hint(answer.status, token, tokens.granted_scope)
-            error = AuthRefused(problem.what, subject=problem.subject, hint=hint)
+            what = _auth_message(problem, token, tokens.granted_scope)
+            error = AuthRefused(what, subject=problem.subject)
         if not optional:
             exchange.fail(error)
         raise error
 
     async def token(self) -> str | None:
-        """Give a token that is good now; None for an account without login."""
+        """Return a token that is good now; None for an account without login."""
         _, tokens = self._in_use()
         return await tokens.current()
 
@@ -122,17 +125,14 @@ class Conversation:
     def broken(self, answer: Answer, error: WireError) -> VtnUnreachable:
         """Give, and count, the error that an answer stands for which says something else than it should."""
         exchange, _ = self._in_use()
-        broken = VtnUnreachable(
-            f"answered {answer.status} with something else than expected: {error}",
-            subject=answer.subject,
-            hint="check that vtn.url is the VTN's and ends with its version path",
-        )
+        what = vtn.UNEXPECTED_BODY(status=answer.status, problem=error)
+        broken = VtnUnreachable(what, subject=answer.subject)
         exchange.fail(broken)
         return broken
 
     def _in_use(self) -> tuple[Exchange, TokenSource]:
         if self._exchange is None or self._tokens is None or self._http is None:
-            raise RuntimeError("a VenClient is used inside `async with`")
+            raise RuntimeError(vtn.CLOSED_CLIENT())
         return self._exchange, self._tokens
 
     def _open_http(self) -> httpx2.AsyncClient:
@@ -154,10 +154,11 @@ class Conversation:
         return answer.status == 401 or self._forbidden_until.get(place, 0.0) <= self._clock.monotonic()
 
 
-def _auth_hint(status: int, token: str | None, scope: str | None) -> str:
+def _auth_message(problem: VtnProblem, token: str | None, scope: str | None) -> Text:
+    said = " - ".join(part.strip() for part in (problem.title, problem.detail) if part and part.strip())
+    said = said and f": {foreign(said)}"
     if token is None:
-        return "this VTN wants a token: set vtn.client_id and vtn.client_secret"
-    if status == 401:
-        return "it refuses even a new token; is vtn.token_url the service of this VTN?"
-    granted = f" (granted: {scope})" if scope else ""
-    return f"ask the VTN's operator for the scope that this needs{granted}"
+        return vtn.TOKEN_NEEDED(status=problem.status, said=said)
+    if problem.status == 401:
+        return vtn.TOKEN_REJECTED(status=problem.status, said=said)
+    return vtn.SCOPE_MISSING(status=problem.status, said=said, granted=foreign(scope) if scope else "unknown")

@@ -34,11 +34,11 @@ class Dialect:
     percent_of_full: float
 
     def resources_at(self, ven_id: str | None) -> tuple[str, ...]:
-        """Give the path, in segments, of the resources of a VEN."""
+        """Return the path, in segments, of the resources of a VEN."""
         return ("vens", ven_id or "", "resources") if self.nested_resources else ("resources",)
 
     def target_query(self, targets: Sequence[str]) -> list[tuple[str, str]]:
-        """Give the query that asks for what is meant for these targets."""
+        """Return the query that asks for what is meant for these targets."""
         if not targets:
             return []
         if self.grants_targets:
@@ -56,7 +56,7 @@ _SEGMENT = re.compile(r"v?3\.(\d+)(?:\.\d+)?", re.ASCII)
 
 
 def told_by_path(url: str) -> Dialect | None:
-    """Give the version that an address names (".../openadr3/3.1.0"); None when it names none."""
+    """Return the version that an address names (".../openadr3/3.1.0"); None when it names none."""
     for segment in reversed(urlsplit(url).path.split("/")):
         found = _SEGMENT.fullmatch(segment)
         if found is not None:
@@ -65,7 +65,7 @@ def told_by_path(url: str) -> Dialect | None:
 
 
 def told_by_shape(body: bytes) -> Dialect | None:
-    """Give the version whose shapes a listing of programs or events has; None when it could be either."""
+    """Return the version whose shapes a listing of programs or events has; None when it could be either."""
     try:
         listed = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

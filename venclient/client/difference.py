@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Value, ValuesMap, VenResource
 
 
@@ -27,7 +29,9 @@ class Drift:
     wanted: Sequence[Value] | None
 
     def __str__(self) -> str:
-        return f"{self.member}: the VTN has {_shown(self.held)}, the registry {_shown(self.wanted)}"
+        return str(
+            vtn.DIFFERS(member=foreign(self.member), held=_shown(self.held), wanted=_shown(self.wanted))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def difference(
     ours: Collection[str],
     ven_id: str | None = None,
 ) -> Difference:
-    """Give the difference; `ours` are the types of attributes that the site sets, the rest is left alone.
+    """Return the difference; `ours` are the types of attributes that the site sets, the rest is left alone.
 
     Objects of other VENs than `ven_id` are not looked at. Numbers count as equal within a millionth.
     """
@@ -102,7 +106,7 @@ def difference(
 def drifts_of(
     wanted: Iterable[ValuesMap], held: Iterable[ValuesMap] | None, *, ours: Collection[str]
 ) -> tuple[Drift, ...]:
-    """Give each attribute of ours that the VTN lacks, has otherwise, or has without our wanting it."""
+    """Return each attribute of ours that the VTN lacks, has otherwise, or has without our wanting it."""
     should = {one.type: one.values for one in wanted}
     has = {one.type: one.values for one in held or () if one.type in ours or one.type in should}
     return tuple(
@@ -129,4 +133,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(values: Sequence[Value] | None) -> str:
-    return "nothing" if values is None else ", ".join(map(str, values)) or "no value"
+    if values is None:
+        return vtn.NO_ATTRIBUTE()
+    return foreign(", ".join(map(str, values))) or vtn.NO_VALUE()

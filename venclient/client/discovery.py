@@ -20,6 +20,9 @@ import msgspec
 from venclient.client.dialect import V3_0_1, V3_1, told_by_path
 from venclient.clock import Clock, rest
 from venclient.errors import VtnUnreachable
+from venclient.messages import client as vtn
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 
 SERVICE = "_openadr3._tcp.local."
 
@@ -49,21 +52,21 @@ class FoundVtn(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def settings(self) -> str:
-        """Give the lines for ven.toml that lead to this VTN; "" when it tells no address."""
+        """Return the lines for ven.toml that lead to this VTN; "" when it tells no address."""
         if self.url is None:
             return ""
         lines = ["[vtn]", f"url = {_quoted(self.url)}"]
         if self.url.startswith("http:"):
-            lines.append("allow_http = true  # it offers no TLS")
+            lines.append(vtn.SETTING_NO_TLS())
         spoken = _spoken(self.version)
         if spoken is None and told_by_path(self.url) is None:
-            lines.append('version = "probe"  # it does not say what it speaks')
+            lines.append(vtn.SETTING_PROBE())
         elif spoken == V3_0_1.version:
             lines.append(f"version = {_quoted(spoken)}")
         if self.program_names:
             lines.append(f"programs = [{', '.join(map(_quoted, self.program_names))}]")
         if self.requires_auth is not False:
-            why = "it wants a login: ask its operator" if self.requires_auth else "should it want a login"
+            why = vtn.LOGIN_REQUIRED() if self.requires_auth else vtn.LOGIN_MAYBE()
             lines += [f'# client_id = "..."  # {why}', '# client_secret = "file:vtn.secret"']
         return "\n".join(lines)
 
@@ -75,7 +78,7 @@ def read_announcement(
     addresses: Iterable[str],
     txt: Mapping[bytes, bytes | None],
 ) -> FoundVtn:
-    """Give what an announcement says. Pure; whatever it holds, it does not fail.
+    """Return what an announcement says. Pure; whatever it holds, it does not fail.
 
     The `.local` name of the host is preferred to its address, and `local_url` to what is put together.
     """
@@ -93,11 +96,11 @@ def read_announcement(
         path = base or (urlsplit(local).path.strip("/") if local else "")
         url = _address_of(f"{scheme}://{best}:{port}" + (f"/{path}" if path else ""), notes)
     elif local and host and urlsplit(local).hostname not in (host.casefold(), *found):
-        notes.append(f"its local_url is on another host than {host}, which announces it")
+        notes.append(with_code(vtn.OTHER_HOST(host=host)))
     if url is None:
-        notes.append("it tells neither a usable local_url nor host and port")
+        notes.append(with_code(vtn.NO_ADDRESS()))
     elif not urlsplit(url).path.strip("/"):
-        notes.append("it tells no base path; a VTN's address mostly ends with its version")
+        notes.append(with_code(vtn.NO_BASE_PATH()))
     login = {"true": True, "false": False}.get(told.get("requires_auth", "").casefold())
     programs = (one.strip() for one in told.get("program_names", "").split(","))
     return FoundVtn(
@@ -121,7 +124,7 @@ async def discover(
     interfaces: Sequence[str] | None = None,
     enough: Callable[[Collection[FoundVtn]], bool] = lambda _: False,
 ) -> list[FoundVtn]:
-    """Give the VTNs that announce themselves within that time, by name.
+    """Return the VTNs that announce themselves within that time, by name.
 
     It listens on all networks, or on the `interfaces` (own addresses); it ends early when what was
     found is `enough`.
@@ -143,11 +146,7 @@ async def discover(
                 probe.bind((str(ipaddress.IPv4Address(one)), 0))
         network = AsyncZeroconf(ip_version=IPVersion.V4Only, **options)
     except (OSError, ValueError) as error:
-        raise VtnUnreachable(
-            f"the local network cannot be asked ({error})",
-            subject="mDNS",
-            hint="check that the machine has a network address, and what --interface names",
-        ) from error
+        raise VtnUnreachable(vtn.MDNS(problem=str(error)), subject="mDNS") from error
 
     async def resolve(name: str) -> None:
         info = AsyncServiceInfo(SERVICE, name)
@@ -184,14 +183,14 @@ async def discover(
 
 
 def _clean(text: str | bytes | None) -> str:
-    """Give a text as far as it can be shown: no control characters, of a bounded length."""
+    """Return a text as far as it can be shown: no control characters, of a bounded length."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return "".join(c for c in text or "" if c.isprintable()).strip()[:_LONGEST]
 
 
 def _address_of(text: str, notes: list[str]) -> str | None:
-    """Give an address that may stand in ven.toml, None for what is none."""
+    """Return an address that may stand in ven.toml, None for what is none."""
     text = text.strip("\"' ").rstrip("/")
     if not text:
         return None
@@ -201,7 +200,7 @@ def _address_of(text: str, notes: list[str]) -> str | None:
     except ValueError:
         sound = False
     if not sound or parts.username is not None or parts.query or parts.fragment or " " in text:
-        notes.append(f"{text!r} is no address of a VTN")
+        notes.append(with_code(vtn.BAD_ANNOUNCED_URL(url=foreign(text))))
         return None
     return text
 

@@ -22,6 +22,9 @@ from venclient import __version__
 from venclient.client.account import VtnAccount
 from venclient.clock import Clock
 from venclient.errors import VtnError, VtnProblem, VtnUnreachable, WireError
+from venclient.messages import Text
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import Problem
 from venclient.utils import backoff_s, redact
@@ -112,7 +115,7 @@ class Exchange:
         content: bytes | None = None,
         repeatable: bool = True,
     ) -> Answer:
-        """Give the VTN's answer, of any status that another try would not change.
+        """Return the VTN's answer, of any status that another try would not change.
 
         Transient failures (no answer, 408, 429, 5xx) are repeated with growing, jittered pauses and
         then raised; without `repeatable` only where the VTN cannot have acted on the request.
@@ -139,10 +142,10 @@ class Exchange:
                 raise error
             self.tally.retries += 1
             await self._clock.sleep(wait_s or 0.0)
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError  # the last attempt returns or raises
 
     def problem(self, answer: Answer) -> VtnProblem:
-        """Give the error that an answer of 3xx to 5xx stands for, with a problem document or without."""
+        """Return the error that an answer of 3xx to 5xx stands for, with a problem document or without."""
         title = detail = None
         try:
             document = CODEC_31.decode(Problem, answer.body)
@@ -150,12 +153,10 @@ class Exchange:
         except WireError:
             pass  # proxies answer in HTML, and an empty body is legal
         said = " - ".join(part.strip() for part in (title, detail) if part and part.strip())
-        what = f"answered {answer.status}" + (f": {self._clean(said)[:500]}" if said else "")
         return VtnProblem(
-            what,
+            _answered(answer, foreign(self._clean(said))),
             status=answer.status,
             subject=answer.subject,
-            hint=_hint(answer, told=bool(said)),
             title=title and self._clean(title),
             detail=detail and self._clean(detail),
             retry_after_s=self._retry_after_s(answer.headers),
@@ -181,27 +182,31 @@ class Exchange:
                     method, _parsed(url), params=list(params) or None, headers=headers, content=content
                 )
         except TimeoutError as error:
-            raise self._unreachable(subject, f"no answer in {self._account.timeout_s:g} s", error) from error
-        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            what = str(error) or f"the connection was cut ({type(error).__name__})"
+            what = vtn.NO_ANSWER(seconds=self._account.timeout_s)
             raise self._unreachable(subject, what, error) from error
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+            raise self._unreachable(subject, self._lost(error), error) from error
         self._note_date(response.headers)
         return Answer(response.status_code, response.content, response.headers, subject)
 
-    def _unreachable(self, subject: str, what: str, error: Exception) -> VtnUnreachable:
-        hint = "check the network and vtn.url"
-        cut = isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError)
-        if cut and self._account.url.startswith("https:") and self._account.cert_file is None:
+    def _lost(self, error: Exception) -> Text:
+        """Return the message for a connection that failed or was lost."""
+        problem = foreign(self._clean(str(error) or type(error).__name__))
+        if not isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError):
+            return vtn.NO_CONNECTION(problem=problem)
+        if self._account.url.startswith("https:") and self._account.cert_file is None:
             # With TLS 1.3 a server refuses only after the handshake, and may have closed by then.
-            hint += ", and whether it asks for a certificate of ours (vtn.cert_file)"
-        what, hint = _told_of_tls(error) or (what, hint)
-        failure = VtnUnreachable(self._clean(what), subject=subject, hint=hint)
+            return vtn.CUT_TLS(problem=problem)
+        return vtn.CUT(problem=problem)
+
+    def _unreachable(self, subject: str, what: Text, error: Exception) -> VtnUnreachable:
+        failure = VtnUnreachable(_tls_message(error) or what, subject=subject)
         failure.ambiguous = not isinstance(error, _NOTHING_SENT)
         failure.__cause__ = error
         return failure
 
     def _wait_s(self, attempt: int, error: VtnError) -> float | None:
-        """Give the pause before the next try, None when the VTN asks for more than a call may wait."""
+        """Return the pause before the next try, None when the VTN asks for more than a call may wait."""
         wait_s = backoff_s(attempt, _BACKOFF_BASE_S, _BACKOFF_CAP_S, self._rng)
         asked_s = error.retry_after_s if isinstance(error, VtnProblem) else None
         if asked_s is None:
@@ -215,11 +220,7 @@ class Exchange:
         host = urlsplit(url).netloc
         left_s = self._held_until.get(host, 0.0) - self._clock.monotonic()
         if left_s > _LONGEST_WAIT_S:
-            error = VtnUnreachable(
-                f"the VTN asked to be left alone for another {left_s:.0f} s",
-                subject=subject,
-                hint="nothing to do",
-            )
+            error = VtnUnreachable(vtn.RETRY_LATER(seconds=left_s), subject=subject)
             self._failed(error, answered=True)
             raise error
         if left_s > 0:
@@ -246,7 +247,7 @@ class Exchange:
             self.tally.last_ok = self._clock.now()
         if not self._reachable:
             self._reachable = True
-            log.info("%s answers again", self._account.url)
+            log.info(vtn.ANSWERS_AGAIN(url=self._account.url))
 
     def _failed(self, error: VtnError, *, answered: bool) -> None:
         self.tally.failures += 1
@@ -260,12 +261,15 @@ class Exchange:
         return redact(text, self.secrets)
 
 
-def _hint(answer: Answer, *, told: bool) -> str:
+def _answered(answer: Answer, said: str) -> Text:
+    """Return the message for an answer that is no success; `said` is the VTN's own text."""
+    said = said and f": {said}"
     if 300 <= answer.status < 400 and not answer.unchanged:
-        return f"it points to {answer.headers.get('Location', 'nowhere')}; set vtn.url to the VTN itself"
-    if answer.status == 404 and not told:
-        return "check that vtn.url ends with the VTN's version path"
-    return ""
+        location = foreign(answer.headers.get("Location", "nowhere"))
+        return vtn.REDIRECT(status=answer.status, said=said, location=location)
+    if answer.status == 404 and not said:
+        return vtn.PATH_NOT_FOUND(status=answer.status)
+    return vtn.ANSWERED(status=answer.status, said=said)
 
 
 @lru_cache(maxsize=64)
@@ -283,19 +287,17 @@ def _http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _told_of_tls(error: BaseException) -> tuple[str, str] | None:
-    """Say what went wrong with TLS, and what to do; None when it is not about that."""
+def _tls_message(error: BaseException) -> Text | None:
+    """Return the message for a failure of TLS; None for other failures."""
     refused = _tls_error(error)
     if isinstance(refused, ssl.SSLCertVerificationError):
-        what = f"its certificate was refused ({getattr(refused, 'verify_message', '') or refused})"
-        return what, "set vtn.ca_file to the VTN's certificate authority, or have its certificate renewed"
+        problem = getattr(refused, "verify_message", "") or str(refused)
+        return vtn.CERTIFICATE_REFUSED(problem=foreign(problem))
     reason = str(refused.reason or "") if refused is not None else ""
     if any(word in reason for word in _VERSION_REASONS):
-        what = f"speaks no TLS 1.2 or newer there ({reason.lower().replace('_', ' ')})"
-        return what, "check host and port of vtn.url; older TLS is refused"
+        return vtn.TLS_VERSION(problem=reason.lower().replace("_", " "))
     if any(word in reason for word in _IDENTITY_REASONS):
-        what = f"broke off the TLS handshake ({reason.lower().replace('_', ' ')})"
-        return what, "it may want a certificate of ours: set vtn.cert_file and vtn.key_file"
+        return vtn.TLS_HANDSHAKE(problem=reason.lower().replace("_", " "))
     return None
 
 

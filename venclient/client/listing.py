@@ -47,7 +47,7 @@ class Listing(Generic[S]):
     ids: frozenset[str]
 
     def joined(self, other: Listing[S]) -> Listing[S]:
-        """Give both listings as one; an object in both counts once, as it is here."""
+        """Return both listings as one; an object in both counts once, as it is here."""
         fresh = [item for item in other.items if _id(item) not in self.ids]
         return Listing(
             self.items + tuple(fresh),

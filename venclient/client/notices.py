@@ -44,12 +44,12 @@ class Notices:
 
     @property
     def client_id(self) -> str | None:
-        """Give the account's client id."""
+        """Return the account's client id."""
         return self._talk.account.client_id
 
     @property
     def url(self) -> str:
-        """Give the VTN's base address."""
+        """Return the VTN's base address."""
         return self._talk.account.url
 
     @property
@@ -58,15 +58,15 @@ class Notices:
         return self._talk.account.allow_http
 
     def tls_context(self) -> ssl.SSLContext:
-        """Give the account's TLS settings."""
+        """Return the account's TLS settings."""
         return self._talk.account.tls_context()
 
     async def token(self) -> str | None:
-        """Give a token that is good now; None for an account without login."""
+        """Return a token that is good now; None for an account without login."""
         return await self._talk.token()
 
     async def topics(self, ven_id: str) -> Topics:
-        """Give the MQTT topics to subscribe to; none where the VTN tells none.
+        """Return the MQTT topics to subscribe to; none where the VTN tells none.
 
         A collection whose topics are refused (scope) or unknown (404) is left out, and so is a topic that
         no broker would take.
@@ -131,7 +131,7 @@ class Notices:
     async def _subscribe(
         self, name: str, wish: Mapping[str, Any], ours: Callable[[ObjectOperation], bool]
     ) -> str | None:
-        """Give the id of the subscription for a wish: the one that is there, renewed, or a new one."""
+        """Return the id of the subscription for a wish: the one that is there, renewed, or a new one."""
         body = msgspec.json.encode({"clientName": name, "objectOperations": [wish]})
         for id_ in await self._subscriptions(name, ours):
             await self._talk.call("PUT", "subscriptions", id_, body=body)
@@ -171,6 +171,6 @@ _SWAPPED = re.compile(r"(?P<head>(?:.*/)?)(?P<kind>[a-z]+)/vens/(?P<id>[^/]+)/(?
 
 
 def _other_way_round(topic: str) -> str | None:
-    """Give the topic that some VTNs publish to when they name "events/vens/ID/..." (openleadr 0.2)."""
+    """Return the topic that some VTNs publish to when they name "events/vens/ID/..." (openleadr 0.2)."""
     found = _SWAPPED.fullmatch(topic)
     return f"{found['head']}vens/{found['id']}/{found['kind']}/{found['rest']}" if found else None

@@ -32,7 +32,7 @@ class PageMemory:
         return len(self._held)
 
     def get(self, key: PageKey) -> HeldPage | None:
-        """Give the page that was read at that address, None when it has to be read."""
+        """Return the page that was read at that address, None when it has to be read."""
         held = self._held.get(key)
         if held is not None:
             self._held.move_to_end(key)

@@ -8,7 +8,7 @@ from venclient.errors import AuthRefused, VtnProblem
 
 
 async def find_dialect(talk: Conversation) -> Dialect:
-    """Give the version of a VTN; errors of a VTN that is away or refuses pass through.
+    """Return the version of a VTN; errors of a VTN that is away or refuses pass through.
 
     Asked in this order: what the address says; GET /auth/server, which came with 3.1; GET /resources,
     which 3.0.1 has below each VEN only; the shapes of programs and events. 3.1 when all are silent.

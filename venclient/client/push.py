@@ -20,6 +20,9 @@ from venclient.client.push_webhook import WebhookChannel
 from venclient.client.ven_client import VenClient
 from venclient.clock import Clock
 from venclient.errors import VenError
+from venclient.messages import client as vtn
+from venclient.messages import with_code
+from venclient.messages.printable import printable
 from venclient.openadr.objects import Notifiers
 from venclient.utils import backoff_s
 
@@ -76,7 +79,7 @@ class Push:
         webhook: Webhook | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self.state = "polling (not asked yet)"
+        self.state = str(vtn.PUSH_NOT_CHECKED())
         self.working = False
         self.notifications = 0
         self._client = client
@@ -89,7 +92,7 @@ class Push:
         self._moved = asyncio.Event()
 
     def begin_anew(self) -> None:
-        """Give up the channel that is up and take another: the VTN knows our VEN by another id now."""
+        """Return up the channel that is up and take another: the VTN knows our VEN by another id now."""
         self._moved.set()
 
     async def run(self, ven_id: Callable[[], str]) -> None:
@@ -99,12 +102,15 @@ class Push:
                 wait_s = await self._once(ven_id)
             except VenError as error:
                 # The poll says that the VTN has gone.
-                self.state, wait_s = _polling(error.what), self._next_wait_s()
+                self.state, wait_s = _polling(with_code(error.what)), self._next_wait_s()
             except Exception as error:
                 # Whatever a VTN answers must not end the gateway.
-                what = f"unexpected {type(error).__name__} (a bug; please report it)"
-                log.error("%s: notifications: %s", self._client.notices.url, what, exc_info=error)
-                self.state, wait_s = _polling(what), self._next_wait_s()
+                what = vtn.PUSH_BUG(
+                    url=self._client.notices.url, kind="any channel", error=type(error).__name__
+                )
+                log.error(what, exc_info=error)
+                bug = with_code(vtn.BUG(error=type(error).__name__))
+                self.state, wait_s = _polling(bug), self._next_wait_s()
             self.working = False
             await self._clock.sleep(wait_s)
 
@@ -118,7 +124,7 @@ class Push:
             return ASK_AGAIN_S
         reasons = []
         for channel in channels:
-            reasons.append(f"{channel.kind}: {await self._listen(channel)}")
+            reasons.append(f"{channel.kind}: {with_code(await self._listen(channel))}")
             if self.working:
                 break  # it worked and was lost: begin with the best again
         lost, self.working = self.working, False
@@ -135,7 +141,7 @@ class Push:
             nonlocal up_at_s
             self.working = True
             up_at_s = self._clock.monotonic()
-            self._say(f"told by {channel.kind}")
+            self._say(str(vtn.PUSHED(kind=channel.kind)))
             # What changed while nobody told us is read now.
             self._wake()
 
@@ -148,13 +154,14 @@ class Push:
         try:
             await asyncio.wait({listening, moved}, return_when=asyncio.FIRST_COMPLETED)
             if not listening.done():
-                return "our VEN has another id now"
+                return vtn.PUSH_NEW_ID()
             listening.result()
         except VenError as error:
             return error.what
         except Exception as error:
-            log.error("%s: unexpected %s", channel.kind, type(error).__name__, exc_info=error)
-            return f"unexpected {type(error).__name__} (a bug; please report it)"
+            what = vtn.PUSH_BUG(url=self._client.notices.url, kind=channel.kind, error=type(error).__name__)
+            log.error(what, exc_info=error)
+            return vtn.BUG(error=type(error).__name__)
         finally:
             for task in (listening, moved):
                 task.cancel()
@@ -162,10 +169,10 @@ class Push:
             # One that is lost as soon as it is up waits longer and longer, as one that never comes up does.
             if up_at_s is not None and self._clock.monotonic() - up_at_s >= STEADY_S:
                 self._failures = 0
-        return "ended"
+        return vtn.PUSH_ENDED()
 
     def _channels(self, notifiers: Notifiers | None, ven_id: str) -> Sequence[Channel]:
-        """Give the ways to try, in order: what the user set up, MQTT, WebSocket."""
+        """Return the ways to try, in order: what the user set up, MQTT, WebSocket."""
         if notifiers is None:
             return ()
         notices = self._client.notices
@@ -181,7 +188,7 @@ class Push:
 
     def _say(self, state: str) -> None:
         if state != self.state:
-            log.info("%s: %s", self._client.notices.url, state)
+            log.info(vtn.PUSH_STATE(url=self._client.notices.url, state=state))
             self.state = state
 
     def _next_wait_s(self) -> float:
@@ -191,14 +198,13 @@ class Push:
 
 
 def _polling(why: str) -> str:
-    """Give the state for a reason, which may hold words of a VTN or broker: one line, not too long."""
-    clean = "".join(one if one.isprintable() else " " for one in why)
-    return f"polling ({clean[:_LONGEST_STATE]})"
+    """Return the state for a reason, which may hold words of a VTN or broker: one line, not too long."""
+    return str(vtn.POLLING(reason=printable(why, _LONGEST_STATE)))
 
 
 def _why_none(notifiers: Notifiers | None, *, webhook: bool) -> str:
     if notifiers is None:
-        return "the VTN tells this client no notifiers"
+        return vtn.PUSH_NOT_OFFERED()
     if notifiers.webhook and not webhook:
-        return "the VTN offers webhooks only, and vtn.webhook_url is not set"
-    return "the VTN offers no notifications that we know"
+        return vtn.PUSH_WEBHOOK_ONLY()
+    return vtn.PUSH_UNKNOWN()

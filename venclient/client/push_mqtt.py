@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 from venclient.client.notices import Notices, Topics
 from venclient.errors import VtnUnreachable
+from venclient.messages import Text
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import MqttNotifier, NotifierAuthentication
 
 _TLS_SCHEMES = ("mqtts", "ssl", "tls")
@@ -47,12 +50,12 @@ class MqttChannel:
         tls = self._tls()
         topics = await self._notices.topics(self._ven_id)
         if not topics.events:
-            raise self._failure("the VTN tells this VEN no topics of events")
+            raise self._failure(vtn.NO_EVENT_TOPICS())
         name, password = await self._credentials()
         # 5.0 is what the standard prefers; a broker of 3.1.1 only says so in its answer.
         if await self._listen(5, topics, tls, name, password, up, wake) == _UNSUPPORTED_VERSION:
             await self._listen(4, topics, tls, name, password, up, wake)
-        raise self._failure("the connection ended")
+        raise self._failure(vtn.MQTT_ENDED(reason="no reason given"))
 
     async def _listen(
         self,
@@ -64,7 +67,7 @@ class MqttChannel:
         up: Callable[[], None],
         wake: Callable[[], None],
     ) -> int:
-        """Give the refusal's code when the broker wants another version; VenError for all else."""
+        """Return the refusal's code when the broker wants another version; VenError for all else."""
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -87,7 +90,7 @@ class MqttChannel:
         try:
             await asyncio.wait((ear.ended, ear.heard), timeout=_ANSWER_WITHIN_S, return_when=_FIRST)
             if not ear.ended.done() and not ear.heard.done():
-                raise self._failure(f"it does not let us in within {_ANSWER_WITHIN_S:g} s")
+                raise self._failure(vtn.MQTT_SILENT(seconds=_ANSWER_WITHIN_S))
             result = await ear.ended
         finally:
             client.disconnect()
@@ -124,7 +127,7 @@ class MqttChannel:
         threading.Thread(target=work, name="mqtt connect", daemon=True).start()
         # Given up meanwhile, the client closes its socket as it is thrown away.
         if (why := await done) is not None:
-            raise self._failure(f"no connection ({why})")
+            raise self._failure(vtn.MQTT_NO_CONNECTION(problem=foreign(why)))
 
     def _tls(self) -> ssl.SSLContext | None:
         try:
@@ -134,14 +137,14 @@ class MqttChannel:
             host, port = None, None
         if not host or port == 0:
             # Not shown: an address may hold a password.
-            raise self._failure("the VTN names no broker address")
+            raise self._failure(vtn.NO_BROKER())
         self._subject = f"MQTT broker {host} of {self._notices.url}"
         if scheme in _TLS_SCHEMES:
             return self._context()
         if scheme not in _PLAIN_SCHEMES:
-            raise self._failure(f"the VTN names an address of an unknown kind, {scheme or 'none'}")
+            raise self._failure(vtn.BROKER_SCHEME(scheme=foreign(scheme)))
         if not self._notices.plain_allowed:
-            raise self._failure("the VTN names a broker without TLS, and vtn.allow_http is not set")
+            raise self._failure(vtn.BROKER_PLAIN())
         return None
 
     def _context(self) -> ssl.SSLContext:
@@ -153,7 +156,7 @@ class MqttChannel:
             _load_pair(context, self._login.client_cert or "", self._login.client_key or "")
         except (ssl.SSLError, OSError, ValueError):
             # The library's words could quote a part of the key.
-            raise self._failure("the certificates that the VTN gave for it cannot be used") from None
+            raise self._failure(vtn.BROKER_CERTIFICATES()) from None
         return context
 
     async def _credentials(self) -> tuple[str | None, str | None]:
@@ -163,10 +166,8 @@ class MqttChannel:
         name = (self._login.username or "{clientID}").replace("{clientID}", self._notices.client_id or "")
         return name, await self._notices.token()
 
-    def _failure(self, what: str) -> VtnUnreachable:
-        return VtnUnreachable(
-            what, subject=self._subject, hint="events are polled meanwhile; ask the VTN's operator"
-        )
+    def _failure(self, what: Text) -> VtnUnreachable:
+        return VtnUnreachable(what, subject=self._subject)
 
 
 class _Ear:
@@ -194,7 +195,7 @@ class _Ear:
     def _connected(self, client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
             wrong = code.value == _UNSUPPORTED_VERSION
-            self._in_loop(self._end, _UNSUPPORTED_VERSION if wrong else f"refused: {code}")
+            self._in_loop(self._end, _UNSUPPORTED_VERSION if wrong else vtn.MQTT_REFUSED(reason=str(code)))
             return
         self._let_in = True
         client.subscribe([(topic, 1) for topic in (*self._topics.events, *self._topics.others)])
@@ -202,16 +203,16 @@ class _Ear:
     def _subscribed(self, _client: Any, _data: Any, _mid: Any, codes: Any, _properties: Any) -> None:
         # Without events we would poll rarely, and be told of none.
         if all(code.is_failure for code in codes[: len(self._topics.events)]):
-            self._in_loop(self._end, "the broker lets us subscribe to none of the topics of events")
+            self._in_loop(self._end, vtn.MQTT_NO_TOPIC())
         else:
             self._in_loop(self._hear)
 
     def _disconnected(self, _client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         # Some brokers of before 5.0 just hang up on it.
         other = self._protocol == 5 and not self._let_in
-        self._in_loop(self._end, _UNSUPPORTED_VERSION if other else f"the connection ended ({code})")
+        self._in_loop(self._end, _UNSUPPORTED_VERSION if other else vtn.MQTT_ENDED(reason=str(code)))
 
-    def _end(self, result: int | str) -> None:
+    def _end(self, result: int | Text) -> None:
         if not self.ended.done():
             self.ended.set_result(result)
 
@@ -226,7 +227,7 @@ class _Ear:
 
 
 def _method(login: NotifierAuthentication | None) -> str:
-    """Give the login method in one spelling; VTNs differ in underscores."""
+    """Return the login method in one spelling; VTNs differ in underscores."""
     return (login.method if login else "ANONYMOUS").upper().replace("_", "")
 
 

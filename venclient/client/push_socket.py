@@ -10,6 +10,9 @@ from typing import Any
 
 from venclient.client.notices import Notices
 from venclient.errors import VtnUnreachable
+from venclient.messages import Text
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 
 #: The library's debug messages would show the token.
 _QUIET = logging.getLogger("venclient.client.websocket")
@@ -67,19 +70,17 @@ class SocketChannel:
                     wake()
         except InvalidStatus as error:
             status = error.response.status_code
-            why = "409: it takes an earlier connection of ours for alive" if status == 409 else status
-            raise self._failure(f"refused ({why})") from None
+            refused = vtn.SOCKET_TWICE if status == 409 else vtn.SOCKET_REFUSED
+            raise self._failure(refused(status=status)) from None
         except ConnectionClosed as error:
             reason = error.rcvd.reason if error.rcvd else ""
-            raise self._failure(f"the connection ended ({reason or 'no reason told'})") from None
+            raise self._failure(vtn.SOCKET_ENDED(reason=foreign(reason or "no reason given"))) from None
         except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise self._failure(f"no connection ({type(error).__name__})") from error
-        raise self._failure("the VTN closed the connection")
+            raise self._failure(vtn.SOCKET_NO_CONNECTION(problem=type(error).__name__)) from error
+        raise self._failure(vtn.SOCKET_CLOSED())
 
-    def _failure(self, what: str) -> VtnUnreachable:
-        return VtnUnreachable(
-            what, subject=f"{self._notices.url}/notifiers/ws", hint="events are polled meanwhile"
-        )
+    def _failure(self, what: Text) -> VtnUnreachable:
+        return VtnUnreachable(what, subject=f"{self._notices.url}/notifiers/ws")
 
 
 def _bound_silence(connection: Any) -> None:

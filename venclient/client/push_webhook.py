@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from venclient.client.notices import Notices
 from venclient.clock import Clock
 from venclient.errors import ConfigError, VenError
+from venclient.messages import client as vtn
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ async def _take_calls(app: Receiver, listener: socket.socket, tls: ssl.SSLContex
                 caller, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # No descriptors left, say; who called may call again.
-                log.warning("a call could not be taken: %s", error.strerror)
+                log.warning(vtn.CALL_LOST(problem=error.strerror))
                 room.release()
                 await asyncio.sleep(1)
                 continue
@@ -194,7 +195,7 @@ async def _serve(caller: socket.socket, config: Any, tls: ssl.SSLContext | None)
     except (OSError, TimeoutError):
         pass  # strangers knock at every open port
     except Exception as error:
-        log.error("a call: unexpected %s", type(error).__name__, exc_info=error)
+        log.error(vtn.CALL_BUG(error=type(error).__name__), exc_info=error)
     finally:
         if transport is not None:
             transport.abort()
@@ -213,9 +214,8 @@ def _listener(address: Address) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigError(
-            f"cannot listen ({error.strerror})",
+            vtn.CANNOT_LISTEN(problem=error.strerror),
             subject=f"vtn.webhook_listen = {address.host}:{address.port}",
-            hint="choose another port",
         ) from None
     return listener
 
@@ -230,8 +230,6 @@ def _tls(address: Address) -> ssl.SSLContext | None:
         context.load_cert_chain(str(address.cert_file), address.key_file, password="")
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot be used ({error})",
-            subject=f"vtn.webhook_cert_file {address.cert_file}",
-            hint="a readable certificate and key in PEM form are expected",
+            vtn.CERTIFICATE_FILE(problem=str(error)), subject=f"vtn.webhook_cert_file {address.cert_file}"
         ) from None
     return context

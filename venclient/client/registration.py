@@ -14,16 +14,15 @@ from typing import Protocol
 from venclient.client.difference import Difference, Update, Wanted, drifts_of
 from venclient.client.ven_client import Attributes, VenClient
 from venclient.errors import AuthRefused, VenError, VtnError, VtnProblem, WireError
+from venclient.messages import client as vtn
 from venclient.openadr.objects import ValuesMap, Ven, VenResource
 
 #: How many resources are registered at the same time.
 AT_ONCE = 8
 
-_TAKEN = "another client of this VTN holds it; choose another ven.name or ask the VTN's operator"
-
 
 async def ensure_ven(client: VenClient, name: str, attributes: Attributes = None) -> Ven:
-    """Give this VEN's object: found, created, or adopted when somebody else created it meanwhile.
+    """Return this VEN's object: found, created, or adopted when somebody else created it meanwhile.
 
     `VtnProblem.is_conflict` when another client holds the name. Attributes are brought up to date
     where some are given; targets, which the VTN's operator grants, are left alone.
@@ -60,7 +59,7 @@ class ResourcePort(Protocol):
         ...
 
     async def find_resource(self, ven_id: str, name: str) -> VenResource | None:
-        """Give the resource of that name, None when the VTN lists none."""
+        """Return the resource of that name, None when the VTN lists none."""
         ...
 
 
@@ -134,14 +133,14 @@ async def _done(client: ResourcePort, ven_id: str, step: Wanted | Update) -> Ven
     if isinstance(step, Wanted):
         return await ensure_resource(client, ven_id, step.name, step.attributes)
     if step.held.id is None:
-        raise WireError("stands at the VTN without an id", subject=step.wanted.name)
+        raise WireError(vtn.NO_OBJECT_ID(), subject=step.wanted.name)
     return await client.update_resource(step.held.id, ven_id, step.wanted.name, step.attributes)
 
 
 async def ensure_resource(
     client: ResourcePort, ven_id: str, name: str, attributes: Attributes = None
 ) -> VenResource:
-    """Give one resource of the VEN: created, or adopted and brought up to date where its name exists.
+    """Return one resource of the VEN: created, or adopted and brought up to date where its name exists.
 
     `VtnProblem.is_conflict` when the VTN says that the name exists, and lists no such resource of ours.
     """
@@ -167,7 +166,7 @@ async def _named_ven(client: VenClient, name: str) -> Ven | None:
 
 
 async def _renamed_ven(client: VenClient) -> Ven | None:
-    """Give the one VEN that is surely ours, under whatever name; VTNs may allow one for each client."""
+    """Return the one VEN that is surely ours, under whatever name; VTNs may allow one for each client."""
     if client.client_id is None:
         return None
     own = [ven for ven in (await client.vens()).items if ven.client_id == client.client_id]
@@ -176,10 +175,9 @@ async def _renamed_ven(client: VenClient) -> Ven | None:
 
 def _taken(problem: VtnProblem, name: str) -> VtnProblem:
     return VtnProblem(
-        f"the name {name!r} is taken",
+        vtn.NAME_TAKEN(name=name),
         status=problem.status,
         subject=problem.subject,
-        hint=_TAKEN,
         title=problem.title,
         detail=problem.detail,
     )

@@ -12,6 +12,9 @@ from venclient.client.account import VtnAccount
 from venclient.client.exchange import Answer, Exchange
 from venclient.clock import Clock
 from venclient.errors import AuthRefused, VtnError, VtnProblem, VtnUnreachable, WireError
+from venclient.messages import Text
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import AuthServer, TokenAnswer, TokenError
 from venclient.utils import redact
@@ -25,7 +28,7 @@ _EARLY_S = 60.0
 
 
 class TokenSource:
-    """Gives the token of one account; any number of callers cause one request."""
+    """Return the token of one account; any number of callers cause one request."""
 
     def __init__(self, account: VtnAccount, clock: Clock, exchange: Exchange) -> None:
         self.renewals = 0
@@ -56,13 +59,13 @@ class TokenSource:
         return "refused" if isinstance(self._failure, AuthRefused) else "none"
 
     async def current(self) -> str | None:
-        """Give a token that is not about to end; None when the account has no credentials."""
+        """Return a token that is not about to end; None when the account has no credentials."""
         if self._account.client_id is None:
             return None
         return self._token if self._fresh() else await self._renew()
 
     async def renewed(self, refused: str) -> str:
-        """Give another token than `refused`, which the VTN did not take."""
+        """Return another token than `refused`, which the VTN did not take."""
         return await self._renew(refused)
 
     def _fresh(self) -> bool:
@@ -117,12 +120,10 @@ class TokenSource:
             return CODEC_31.decode(TokenAnswer, answer.body)
         except WireError:
             # The decoder's message may quote the body, which may hold a token.
-            raise self._refused(
-                answer.subject, "the token service's answer holds no access_token", "check vtn.token_url"
-            ) from None
+            raise self._refused(answer.subject, vtn.NO_ACCESS_TOKEN()) from None
 
     async def _find_endpoint(self) -> str:
-        """Give the token service: as configured, as GET /auth/server says, or {base}/auth/token."""
+        """Return the token service: as configured, as GET /auth/server says, or {base}/auth/token."""
         if self._account.token_url is not None:
             return self._account.token_url
         if self._endpoint is None:
@@ -137,19 +138,14 @@ class TokenSource:
         if not self._account.address_allowed(url):
             raise self._refused(
                 f"GET {self._account.url}/auth/server",
-                f"names the token service {url!r}, to which our secret may not be sent",
-                "set vtn.token_url to an https:// address",
+                vtn.TOKEN_SERVICE_PLAIN(url=foreign(self._clean(url))),
             )
         if urlsplit(url).netloc.casefold() != self._account.host:
-            log.warning(
-                "the VTN %s names a token service on another host, %s; set vtn.token_url to confirm it",
-                self._account.url,
-                url,
-            )
+            log.warning(vtn.TOKEN_SERVICE_ELSEWHERE(url=self._account.url, token_url=foreign(url)))
         return url
 
     async def discover(self) -> str | None:
-        """Give the token service that the VTN names; None when it names none."""
+        """Return the token service that the VTN names; None when it names none."""
         base = self._account.url + "/"
         answer = await self._exchange.send(
             "GET", base + "auth/server", headers={"Accept": "application/json"}
@@ -160,7 +156,7 @@ class TokenSource:
         try:
             url = urljoin(base, CODEC_31.decode(AuthServer, answer.body).token_url)
         except (WireError, ValueError):
-            log.warning("%s tells no tokenURL; asking at its /auth/token", answer.subject)
+            log.warning(vtn.NO_TOKEN_URL(request=answer.subject))
             return None
         self.discovered = True
         return url
@@ -171,11 +167,7 @@ class TokenSource:
 
     def _refusal(self, answer: Answer) -> VtnError:
         if answer.status in (404, 405, 501):
-            return self._refused(
-                answer.subject,
-                f"this VTN has no token service there ({answer.status})",
-                "set vtn.token_url, or remove vtn.client_id when the VTN needs no token",
-            )
+            return self._refused(answer.subject, vtn.NO_TOKEN_SERVICE(status=answer.status))
         try:
             told = CODEC_31.decode(TokenError, answer.body)
             why = told.error + (f" ({told.error_description})" if told.error_description else "")
@@ -184,13 +176,13 @@ class TokenSource:
             if answer.status not in (400, 401, 403):
                 return problem
             why = _reason_of(problem)
-        return self._refused(
-            answer.subject, f"token refused: {why}", "check vtn.client_id and vtn.client_secret"
-        )
+        return self._refused(answer.subject, vtn.TOKEN_REFUSED(reason=foreign(self._clean(why))))
 
-    def _refused(self, subject: str, what: str, hint: str) -> AuthRefused:
-        clean = redact(what, self._exchange.secrets)
-        error = AuthRefused(clean[:500], subject=subject, hint=hint)
+    def _clean(self, text: str) -> str:
+        return redact(text, self._exchange.secrets)
+
+    def _refused(self, subject: str, what: Text) -> AuthRefused:
+        error = AuthRefused(what, subject=subject)
         self._exchange.fail(error)
         return error
 
@@ -200,7 +192,7 @@ def _reason_of(problem: VtnProblem) -> str:
 
 
 def _useful_s(expires_in: float | str | None) -> float:
-    """Give how long a token is used, in seconds: without a sound expires_in until the VTN refuses it."""
+    """Return how long a token is used, in seconds: without a sound expires_in until the VTN refuses it."""
     try:
         life_s = float(expires_in) if expires_in is not None else math.inf
     except ValueError:

@@ -31,6 +31,8 @@ from venclient.client.probing import find_dialect
 from venclient.client.token import TokenState
 from venclient.clock import Clock
 from venclient.errors import AuthRefused, VtnProblem, WireError
+from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Notifiers, Program, Report, ValuesMap, Ven, VenResource
 
 log = logging.getLogger(__name__)
@@ -103,21 +105,21 @@ class VenClient:
 
     @property
     def client_id(self) -> str | None:
-        """Give the client id of the account; None when it has none."""
+        """Return the client id of the account; None when it has none."""
         return self._account.client_id
 
     @property
     def known_dialect(self) -> Dialect | None:
-        """Give the version that the VTN speaks as far as it is known without asking."""
+        """Return the version that the VTN speaks as far as it is known without asking."""
         return self._dialect
 
     async def dialect(self) -> Dialect:
-        """Give the version that the VTN speaks: as set, or found out once and remembered."""
+        """Return the version that the VTN speaks: as set, or found out once and remembered."""
         if self._dialect is None:
             async with self._probing:
                 if self._dialect is None:
                     self._dialect = await find_dialect(self._talk)
-                    log.info("%s speaks OpenADR %s", self._account.url, self._dialect.version)
+                    log.info(vtn.SPEAKS(url=self._account.url, version=self._dialect.version))
         return self._dialect
 
     # -- reading ------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ class VenClient:
         return listing
 
     async def find_resource(self, ven_id: str, name: str) -> VenResource | None:
-        """Give the resource of a VEN that has exactly that name; None when the VTN lists none."""
+        """Return the resource of a VEN that has exactly that name; None when the VTN lists none."""
         listed = await self.resources(ven_id, name=name)
         return next((one for one in listed.items if one.resource_name == name), None)
 
@@ -179,7 +181,7 @@ class VenClient:
         return await self._list(Report, ("reports",), query, remember=False, kept=asked_for)
 
     async def notifiers(self) -> Notifiers | None:
-        """Give the ways in which the VTN notifies; None when it tells none (403, 404, unreadable): poll."""
+        """Return the ways in which the VTN notifies; None when it tells none (403, 404, unreadable): poll."""
         try:
             answer = await self._talk.call("GET", "notifiers", optional=True)
             return (await self.dialect()).codec.decode(Notifiers, answer.body)
@@ -192,7 +194,7 @@ class VenClient:
 
     @property
     def notices(self) -> Notices:
-        """Give what is asked about notifications."""
+        """Return what is asked about notifications."""
         return Notices(self._talk, self.dialect)
 
     # -- registering --------------------------------------------------------------------------
@@ -261,12 +263,12 @@ class VenClient:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """Give our clock minus the VTN's, in seconds, as its last answer told; None before one did."""
+        """Return our clock minus the VTN's, in seconds, as its last answer told; None before one did."""
         return self.status.clock_skew_s
 
     @property
     def status(self) -> ClientStatus:
-        """Give a snapshot for people and for `ven status`."""
+        """Return a snapshot for people and for `ven status`."""
         tally = self._talk.exchange.tally if self._talk.exchange else Tally()
         tokens = self._talk.tokens
         return ClientStatus(
@@ -304,7 +306,7 @@ class VenClient:
         remember: bool = True,
         kept: Callable[[S], bool] | None = None,
     ) -> Listing[S]:
-        """Give a whole listing, of its objects those `kept`; pages to `remember` spare the next asking."""
+        """Return a whole listing, of its objects those `kept`; pages to `remember` spare the next asking."""
         codec = (await self.dialect()).codec
 
         async def fetch(skip: int, limit: int) -> Page[S]:
@@ -340,13 +342,13 @@ class VenClient:
             raise broken from error
 
     async def _held(self, *path: str) -> bytes | None:
-        """Give an object as it is at a VTN whose PUT replaces what is not ours as well."""
+        """Return an object as it is at a VTN whose PUT replaces what is not ours as well."""
         if not (await self.dialect()).nested_resources:
             return None
         return (await self._talk.call("GET", *path)).body
 
     async def _named(self, report: Report) -> Report:
-        """Give a report with its program, where the VTN wants it named."""
+        """Return a report with its program, where the VTN wants it named."""
         if report.program_id is not None or not (await self.dialect()).report_names_program:
             return report
         program_id = self._program_of.get(report.event_id)
@@ -362,7 +364,9 @@ class VenClient:
             key = (one.id or one.place, one.reason)
             if key not in self._known_refusals and len(self._known_refusals) < _REMEMBERED_REFUSALS:
                 self._known_refusals.add(key)
-                log.warning("%s of %s left out: %s", one.place, self._account.url, one.reason)
+                log.warning(
+                    vtn.OBJECT_SKIPPED(place=foreign(one.place), url=self._account.url, reason=one.reason)
+                )
 
 
 def _given(**members: str | None) -> Params:

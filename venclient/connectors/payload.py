@@ -231,12 +231,20 @@ def json_of(payload: bytes) -> object:
         raise ValueError(f"the payload has {len(payload)} bytes, more than {MOST_BYTES}")
     try:
         return msgspec.json.decode(payload)
-    except UnicodeDecodeError:
-        raise ValueError("the payload is not UTF-8") from None
     except RecursionError:
         raise ValueError("the payload is nested too deeply") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not _is_utf8(payload):  # which of the two msgspec raises depends on its version
+            raise ValueError("the payload is not UTF-8") from None
         raise ValueError(f"the payload {_short(payload)} is not JSON ({error})") from None
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class PayloadDecoder:

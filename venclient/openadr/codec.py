@@ -16,6 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.errors import WireError
+from venclient.messages import openadr as oad
+from venclient.messages.printable import foreign
 from venclient.openadr import objects
 from venclient.openadr.enumerations import (
     INTEGER_PAYLOADS,
@@ -75,21 +77,21 @@ class Codec(Protocol):
     """What the client asks of a version or dialect."""
 
     def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
-        """Give the objects of a listing; WireError only when the body is no list at all."""
+        """Return the objects of a listing; WireError only when the body is no list at all."""
         ...
 
     def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
-        """Give one object; WireError names the member that is wrong."""
+        """Return one object; WireError names the member that is wrong."""
         ...
 
     def report_request(self, report: Report) -> bytes:
-        """Give the body that creates or replaces a report."""
+        """Return the body that creates or replaces a report."""
         ...
 
     def ven_request(
         self, name: str, attributes: Sequence[ValuesMap] | None = None, *, held: bytes | None = None
     ) -> bytes:
-        """Give the body that creates the VEN's own object, or replaces the one `held` at the VTN (JSON)."""
+        """Return the body that creates the VEN's own object, or replaces the one `held` at the VTN (JSON)."""
         ...
 
     def resource_request(
@@ -100,11 +102,11 @@ class Codec(Protocol):
         *,
         held: bytes | None = None,
     ) -> bytes:
-        """Give the body that creates a resource of the VEN, or replaces the one `held` at the VTN (JSON)."""
+        """Return the body that creates a resource, or replaces the one `held` at the VTN (JSON)."""
         ...
 
     def encode(self, wire: msgspec.Struct) -> bytes:
-        """Give the JSON of any object."""
+        """Return the JSON of any object."""
         ...
 
 
@@ -112,7 +114,7 @@ class Codec31:
     """OpenADR 3.1.0 and 3.1.1, reading 3.0's shapes as well."""
 
     def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
-        """Give the objects of a listing; WireError only when the body is no JSON list."""
+        """Return the objects of a listing; WireError only when the body is no JSON list."""
         try:
             items = self._strictly(kind, body)
         except _UNREADABLE:
@@ -136,7 +138,7 @@ class Codec31:
         return decoded
 
     def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
-        """Give one object from bytes or decoded JSON; WireError names the member that is wrong."""
+        """Return one object from bytes or decoded JSON; WireError names the member that is wrong."""
         name = _NAMES.get(kind, kind.__name__)
         if not isinstance(raw, bytes):
             return self._convert(kind, raw, name)
@@ -150,13 +152,13 @@ class Codec31:
         return self._convert(kind, _json(raw, name), name)
 
     def _strictly(self, kind: type[S], body: bytes) -> list[S]:
-        """Give a listing whose objects have the exact shape; a msgspec error when one has not."""
+        """Return a listing whose objects have the exact shape; a msgspec error when one has not."""
         if kind in _ALWAYS_STRAIGHTENED:
             raise msgspec.ValidationError("is straightened first")
         return _list_decoder(kind).decode(body)
 
     def _sound(self, kind: type[S], part: Any) -> S | None:
-        """Give an element of a listing that has the exact shape; None when it has not."""
+        """Return an element of a listing that has the exact shape; None when it has not."""
         if kind in _ALWAYS_STRAIGHTENED or not isinstance(part, msgspec.Raw):
             return None
         try:
@@ -166,7 +168,7 @@ class Codec31:
         return found
 
     def _convert(self, kind: type[S], raw: Any, subject: str) -> S:
-        """Give an object from decoded JSON, straightened where it must be; WireError when it cannot be."""
+        """Return an object from decoded JSON, straightened where it must be; WireError when it cannot be."""
         try:
             if kind not in _ALWAYS_STRAIGHTENED:
                 try:
@@ -175,16 +177,16 @@ class Codec31:
                     pass
             return msgspec.convert(straighten(kind, raw), kind)
         except _UNREADABLE as error:
-            raise WireError(str(error), subject=subject) from None
+            raise WireError(oad.SCHEMA(problem=foreign(str(error))), subject=subject) from None
 
     def report_request(self, report: Report) -> bytes:
-        """Give the body of POST and PUT: without what the VTN adds, every measured number a float."""
+        """Return the body of POST and PUT: without what the VTN adds, every measured number a float."""
         return self.encode(replace(bare_report(report), program_id=None))
 
     def ven_request(
         self, name: str, attributes: Sequence[ValuesMap] | None = None, *, held: bytes | None = None
     ) -> bytes:
-        """Give a VEN_VEN_REQUEST; targets and clientID are not a VEN's to send."""
+        """Return a VEN_VEN_REQUEST; targets and clientID are not a VEN's to send."""
         return _request({"objectType": VEN_REQUEST, "venName": checked_name(name, "venName")}, attributes)
 
     def resource_request(
@@ -195,7 +197,7 @@ class Codec31:
         *,
         held: bytes | None = None,
     ) -> bytes:
-        """Give a VEN_RESOURCE_REQUEST; targets and clientID are not a VEN's to send."""
+        """Return a VEN_RESOURCE_REQUEST; targets and clientID are not a VEN's to send."""
         body = {
             "objectType": RESOURCE_REQUEST,
             "resourceName": checked_name(name, "resourceName"),
@@ -204,7 +206,7 @@ class Codec31:
         return _request(body, attributes)
 
     def encode(self, wire: msgspec.Struct) -> bytes:
-        """Give the JSON of an object; the numbers of a report leave as floats (10.0), others as they are.
+        """Return the JSON of an object; the numbers of a report leave as floats (10.0), others as they are.
 
         WireError when a report holds a number that JSON has not (NaN, infinity).
         """
@@ -235,7 +237,7 @@ def _class_of(kind: str | type[S]) -> type[S]:
     if not isinstance(kind, str):
         return kind
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of object; known are {', '.join(KINDS)}")
+        raise ValueError(oad.UNKNOWN_KIND(kind=kind, known=list(KINDS)))
     return KINDS[kind]  # type: ignore[return-value]  # the caller says what the name stands for
 
 
@@ -250,17 +252,13 @@ def _list_decoder(kind: type[S]) -> msgspec.json.Decoder[list[S]]:
 
 
 def _parts(body: bytes, subject: str) -> Sequence[Any]:
-    """Give the elements of a JSON list, unread where that is possible; WireError when it is no list."""
+    """Return the elements of a JSON list, unread where that is possible; WireError when it is no list."""
     try:
         return _PARTS.decode(body)
     except _UNREADABLE:
         raw = _json(body, subject)
     if not isinstance(raw, list):
-        raise WireError(
-            f"a JSON list was expected, not {_kind_of(raw)}",
-            subject=subject,
-            hint="check that the VTN's address ends with its version path",
-        )
+        raise WireError(oad.NOT_A_LIST(found=_kind_of(raw)), subject=subject)
     return raw
 
 
@@ -284,11 +282,11 @@ def _json(body: bytes, subject: str) -> Any:
             # One NaN must not hide the rest of a listing; the standard library reads past it.
             return _encodable(json.loads(body, parse_constant=_NotJson, parse_float=_finite))
         except (ValueError, RecursionError):
-            raise WireError(f"the answer is no JSON ({error})", subject=subject) from None
+            raise WireError(oad.NOT_JSON(problem=foreign(str(error))), subject=subject) from None
 
 
 def _encodable(raw: Any) -> Any:
-    """Give decoded JSON with half characters ("\\ud800") marked, which nothing could store or send on."""
+    """Return decoded JSON with half characters ("\\ud800") marked, which nothing could store or send on."""
     if isinstance(raw, dict):
         return {key: _encodable(value) for key, value in raw.items() if not _is_half(key)}
     if isinstance(raw, list):
@@ -301,7 +299,7 @@ def _is_half(text: str) -> bool:
 
 
 def _kind_of(raw: Any) -> str:
-    return {dict: "an object", str: "a text", type(None): "null"}.get(type(raw), f"a {type(raw).__name__}")
+    return {dict: "an object", str: "a string", type(None): "null"}.get(type(raw), f"a {type(raw).__name__}")
 
 
 def _member(raw: Any, name: str) -> Any:
@@ -313,7 +311,7 @@ def _text_id(raw: Any) -> str | None:
 
 
 def bare_report(report: Report) -> Report:
-    """Give a report without what the VTN adds, its descriptors with the discriminator that 3.1 requires."""
+    """Return a report without what the VTN adds, its descriptors with the discriminator that 3.1 requires."""
     descriptors = report.payload_descriptors
     return replace(
         report,
@@ -328,13 +326,9 @@ def bare_report(report: Report) -> Report:
 
 
 def checked_name(name: str, member: str) -> str:
-    """Give an object's name as it is; WireError when it has not 1 to 128 characters."""
+    """Return an object's name as it is; WireError when it has not 1 to 128 characters."""
     if not 1 <= len(name) <= 128:
-        raise WireError(
-            f"{name[:20]!r} has {len(name)} characters",
-            subject=member,
-            hint="a name of 1 to 128 characters is needed",
-        )
+        raise WireError(oad.NAME_LENGTH(name=name[:20], length=len(name)), subject=member)
     return name
 
 
@@ -345,7 +339,7 @@ def _request(body: dict[str, Any], attributes: Sequence[ValuesMap] | None) -> by
 
 
 def attributes_of(attributes: Sequence[ValuesMap], subject: str) -> list[ValuesMap]:
-    """Give attributes as they are sent: numbers as floats; WireError when one is not finite."""
+    """Return attributes as they are sent: numbers as floats; WireError when one is not finite."""
     return [_floats_of(attribute, subject) for attribute in attributes]
 
 
@@ -374,11 +368,7 @@ def _floats_of(payload: ValuesMap, subject: str) -> ValuesMap:
     for index, value in enumerate(payload.values):
         if isinstance(value, float):
             if not math.isfinite(value):
-                raise WireError(
-                    f"{payload.type} holds {value}, which no VTN can read",
-                    subject=subject,
-                    hint="leave the payload out or report DATA_QUALITY MISSING",
-                )
+                raise WireError(oad.NOT_FINITE(value=value, payload=foreign(payload.type)), subject=subject)
         elif isinstance(value, int) and not isinstance(value, bool):
             values = list(payload.values) if values is None else values
             values[index] = float(value)

@@ -24,6 +24,8 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.errors import WireError
+from venclient.messages import openadr as oad
+from venclient.messages.printable import foreign
 from venclient.openadr.codec import Codec31, attributes_of, bare_report, checked_name
 from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0
 from venclient.openadr.objects import (
@@ -66,19 +68,17 @@ class Codec301(Codec31):
     """OpenADR 3.0.1, and 3.0.0 as far as it is the same; reads 3.1's shapes as well."""
 
     def report_request(self, report: Report) -> bytes:
-        """Give the body of POST and PUT; WireError without `program_id`, which 3.0.1 requires."""
+        """Return the body of POST and PUT; WireError without `program_id`, which 3.0.1 requires."""
         if report.program_id is None:
             raise WireError(
-                "has no programID, which OpenADR 3.0.1 requires",
-                subject=f"report {report.report_name or report.event_id}",
-                hint="ask the VTN for the event's program",
+                oad.NO_PROGRAM(), subject=f"report {foreign(report.report_name or report.event_id)}"
             )
         return self.encode(bare_report(report))
 
     def ven_request(
         self, name: str, attributes: Sequence[ValuesMap] | None = None, *, held: bytes | None = None
     ) -> bytes:
-        """Give the VEN's object; members of the `held` one (JSON) that are not ours are sent along."""
+        """Return the VEN's object; members of the `held` one (JSON) that are not ours are sent along."""
         return _request({"venName": checked_name(name, "venName")}, attributes, held)
 
     def resource_request(
@@ -89,12 +89,12 @@ class Codec301(Codec31):
         *,
         held: bytes | None = None,
     ) -> bytes:
-        """Give a resource's object; members of the `held` one (JSON) that are not ours are sent along."""
+        """Return a resource's object; members of the `held` one (JSON) that are not ours are sent along."""
         body = {"resourceName": checked_name(name, "resourceName"), "venID": ven_id}
         return _request(body, attributes, held)
 
     def encode(self, wire: msgspec.Struct) -> bytes:
-        """Give the JSON of an object in 3.0.1; the numbers of a report leave as floats."""
+        """Return the JSON of an object in 3.0.1; the numbers of a report leave as floats."""
         if isinstance(wire, Report):
             return super().encode(replace(wire, client_id=None))
         shape = _WRITERS.get(type(wire))
@@ -153,7 +153,7 @@ def _request(body: dict[str, Any], attributes: Sequence[ValuesMap] | None, held:
         try:
             kept = msgspec.json.decode(held)
         except msgspec.DecodeError as error:
-            raise WireError(f"the object that is held is no JSON ({error})", subject=str(body)) from None
+            raise WireError(oad.HELD_NOT_JSON(problem=foreign(str(error))), subject=str(body)) from None
     if not isinstance(kept, Mapping):
         kept = {}
     merged = {name: value for name, value in kept.items() if name not in _METADATA} | body
@@ -210,7 +210,7 @@ def _started(holder: dict[str, Any], start: str | None) -> None:
 
 
 def _owned(plain: dict[str, Any]) -> dict[str, Any]:
-    """Give an object that 3.1 keeps for one client, without that client."""
+    """Return an object that 3.1 keeps for one client, without that client."""
     plain.pop("clientID", None)
     return _targets(plain)
 

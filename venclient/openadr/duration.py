@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from venclient.errors import WireError
+from venclient.messages import openadr as oad
 
 _NUMBER = r"\d{1,12}(?:[.,]\d{1,9})?"
 _FORM = re.compile(
@@ -19,7 +20,6 @@ _FORM = re.compile(
     rf"(?:T(?:({_NUMBER})H)?(?:({_NUMBER})M)?(?:({_NUMBER})S)?)?",
     re.ASCII,
 )
-_EXPECTED = "an ISO 8601 duration such as PT15M is expected"
 _INFINITE_MONTHS = 9999 * 12
 
 
@@ -41,13 +41,13 @@ class Duration:
         """Read an ISO 8601 duration, in either case, fractions allowed; WireError when it is none."""
         found = _FORM.fullmatch(text.strip().upper()) if len(text) <= 100 else None
         if found is None or not any(found.groups()[1:]):
-            raise WireError("is no duration", subject=repr(text[:60]), hint=_EXPECTED)
+            raise WireError(oad.DURATION(), subject=repr(text[:60]))
         years, months, weeks, days, hours, minutes, secs = (
             Decimal((part or "0").replace(",", ".")) for part in found.groups()[1:]
         )
         months += (years % 1) * 12
         if months % 1:
-            raise WireError("has a fraction of a month", subject=repr(text[:60]), hint=_EXPECTED)
+            raise WireError(oad.MONTH_FRACTION(), subject=repr(text[:60]))
         # A fraction is carried down to the next smaller component: PT1.5H is PT1H30M.
         days += (weeks % 1) * 7
         hours += (days % 1) * 24
@@ -82,20 +82,20 @@ class Duration:
 
     @property
     def seconds(self) -> float | None:
-        """Give the length in seconds, a day being 86,400 of them; None when it holds years or months."""
+        """Return the length in seconds, a day being 86,400 of them; None when it holds years or months."""
         if not self.is_exact:
             return None
         return float(self.sign * (self._day_count * 86_400 + self._clock_s))
 
     def after(self, start: datetime, n: int = 1) -> datetime | None:
-        """Give the moment `n` of these durations after an aware `start`, in its zone.
+        """Return the moment `n` of these durations after an aware `start`, in its zone.
 
         Years and months follow the calendar, counted from `start` and cut to the month's last day;
         days keep the time of day; the rest is exact. One step, whatever `n`. None for an infinite
         duration and beyond the calendar's end.
         """
         if start.tzinfo is None:
-            raise ValueError("a duration starts at an aware time")
+            raise ValueError(oad.NAIVE_START())
         if n == 0 or self.is_zero:
             return start
         if self.is_infinite:
@@ -109,7 +109,7 @@ class Duration:
             return None
 
     def times(self, n: int) -> Duration:
-        """Give this duration `n` times, component by component (so it equals `n` single steps)."""
+        """Return this duration `n` times, component by component (so it equals `n` single steps)."""
         return Duration(
             sign=self.sign if n >= 0 else -self.sign,
             years=self.years * abs(n),
@@ -122,7 +122,7 @@ class Duration:
         )
 
     def __str__(self) -> str:
-        """Give the ISO 8601 form that `parse` reads back to an equal duration."""
+        """Return the ISO 8601 form that `parse` reads back to an equal duration."""
         days = [
             f"{getattr(self, f.name)}{f.name[0].upper()}" for f in fields(self)[1:5] if getattr(self, f.name)
         ]
@@ -159,7 +159,7 @@ def _add_months(start: datetime, months: int) -> datetime:
                 return start.replace(year=year, month=month0 + 1, day=day)
             except ValueError:
                 continue
-    raise OverflowError("beyond the calendar")
+    raise OverflowError(oad.CALENDAR_END())
 
 
 def _timedelta(seconds: Decimal) -> timedelta:

@@ -23,6 +23,8 @@ from itertools import pairwise
 from msgspec.structs import replace as struct_replace
 
 from venclient.errors import WireError
+from venclient.messages import openadr as oad
+from venclient.messages.printable import foreign
 from venclient.openadr.duration import Duration
 from venclient.openadr.enumerations import SINGLE_VALUED_PAYLOADS
 from venclient.openadr.objects import Event, ValuesMap
@@ -34,7 +36,7 @@ _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 def operating(event: Event, *, anchor: datetime, ven: str) -> Timeline:
-    """Give the timeline by which the devices of a VEN act: as written, with starts randomised."""
+    """Return the timeline by which the devices of a VEN act: as written, with starts randomised."""
     line = resolve(event, anchor=anchor)
     problems: list[str] = []
     moves = _moves(event, line, ven, problems)
@@ -44,7 +46,7 @@ def operating(event: Event, *, anchor: datetime, ven: str) -> Timeline:
 
 
 def active(line: Timeline, moment: datetime) -> Slot | None:
-    """Give what is asked for at `moment`: the interval, or the part of it where it packs several values."""
+    """Return what is asked for at `moment`: the interval, or the part of it where it packs several values."""
     slot = line.holding(moment)
     if slot is None:
         return None
@@ -52,7 +54,7 @@ def active(line: Timeline, moment: datetime) -> Slot | None:
 
 
 def split(slot: Slot) -> tuple[Slot, ...]:
-    """Give the parts of an interval with one value of each single-valued type; itself when it packs none.
+    """Return the parts of an interval with one value of each single-valued type; itself when it packs none.
 
     n values share the interval in n equal parts; types with different n each keep their own. Of an
     interval without end the first value counts.
@@ -92,7 +94,7 @@ def _value(payload: ValuesMap, at: int, parts: int) -> ValuesMap:
 
 
 def _moves(event: Event, line: Timeline, ven: str, problems: list[str]) -> list[timedelta]:
-    """Give by how much each interval of the pattern is moved."""
+    """Return by how much each interval of the pattern is moved."""
     whole = event.interval_period
     move = _draw(whole.randomize_start if whole else None, event, ven, "intervalPeriod", problems)
     if not event.intervals:
@@ -112,10 +114,10 @@ def _draw(text: str | None, event: Event, ven: str, place: str, problems: list[s
     try:
         width_s = Duration.parse(text).seconds
     except WireError as error:
-        problems.append(f"{place}.randomizeStart: {error}")
+        problems.append(oad.RANDOMIZE_START(place=place, problem=error))
         return _ZERO
     if width_s is None or width_s > 366 * 86_400.0:
-        problems.append(f"{place}.randomizeStart: {text!r} is no length of time to draw from; left out")
+        problems.append(oad.RANDOMIZE_LENGTH(place=place, text=foreign(text)))
         return _ZERO
     seed = hashlib.sha256("\0".join((ven, event.id or event.event_name or "", place)).encode()).digest()
     share = int.from_bytes(seed[:8]) / (2**64 - 1) * 2 - 1
@@ -123,7 +125,7 @@ def _draw(text: str | None, event: Event, ven: str, place: str, problems: list[s
 
 
 def _moved(line: Timeline, moves: Sequence[timedelta]) -> Timeline:
-    """Give the line with each interval of its pattern moved; a whole event's end moves with its start."""
+    """Return the line with each interval of its pattern moved; a whole event's end moves with its start."""
     limit = line._limit
     if len(set(moves)) > 1:
         moves = _in_order(line, moves)
@@ -133,7 +135,7 @@ def _moved(line: Timeline, moves: Sequence[timedelta]) -> Timeline:
 
 
 def _in_order(line: Timeline, moves: Sequence[timedelta]) -> list[timedelta]:
-    """Give moves under which no interval begins before the one before it, in a loop's next turn either."""
+    """Return moves under which no interval begins before the one before it, in a loop's next turn either."""
     shown = [_written(line, index) for index in range(len(moves) + 1)]
     turn = _shifted(shown[-1].start, moves[0]) if shown[-1] is not None else None
     kept: list[timedelta] = []
@@ -153,7 +155,7 @@ def _in_order(line: Timeline, moves: Sequence[timedelta]) -> list[timedelta]:
 
 
 def _shifted(moment: datetime, move: timedelta) -> datetime:
-    """Give a moved moment, within the calendar."""
+    """Return a moved moment, within the calendar."""
     try:
         return moment + move
     except OverflowError:
@@ -194,7 +196,7 @@ class Prevailing:
 
 
 def by_precedence(events: Iterable[Event]) -> list[Event]:
-    """Give events with the one that prevails first.
+    """Return events with the one that prevails first.
 
     Priority 0 is the highest, none the lowest (User Guide 7.1). Of equal ones the newest modification
     prevails, and of those the smaller id: the standard leaves it open, and it must not change by itself.
@@ -205,7 +207,7 @@ def by_precedence(events: Iterable[Event]) -> list[Event]:
 
 
 def prevailing(events: Iterable[Event]) -> Prevailing | None:
-    """Give the event that prevails among those that are active; None when there is none."""
+    """Return the event that prevails among those that are active; None when there is none."""
     ranked = by_precedence(events)
     if not ranked:
         return None

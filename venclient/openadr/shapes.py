@@ -31,7 +31,7 @@ class _Member(NamedTuple):
 
 
 def straighten(kind: type[msgspec.Struct], raw: Any) -> Any:
-    """Give decoded JSON in the shape of `kind`, as far as that is clear; other input comes back as it is."""
+    """Return decoded JSON in the shape of `kind` as far as that is clear; other input comes back as it is."""
     if not isinstance(raw, Mapping):
         return raw
     members = _members(kind)
@@ -108,7 +108,7 @@ def _values(raw: Any) -> Any:
 
 
 def _texts(raw: Any) -> list[Any]:
-    """Give a flat list of texts; a 3.0 target {type, values} gives its values."""
+    """Return a flat list of texts; a 3.0 target {type, values} gives its values."""
     flat: list[Any] = []
     for one in raw if isinstance(raw, list) else [raw]:
         if isinstance(one, Mapping) and "values" in one:

@@ -25,6 +25,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from venclient.errors import WireError
+from venclient.messages import openadr as oad
+from venclient.messages.printable import foreign
 from venclient.openadr.duration import ZERO, Duration
 from venclient.openadr.objects import Event, Interval, IntervalPeriod, ValuesMap
 from venclient.openadr.times import NOW, Special, parse_time
@@ -71,16 +73,16 @@ class Timeline:
     apart: bool = True
 
     def at(self, index: int) -> Slot | None:
-        """Give the interval at `index`, in one step; None when it has no place. IndexError beyond it."""
+        """Return the interval at `index`, in one step; None when it has no place. IndexError beyond it."""
         if index < 0 or (self.count is not None and index >= self.count):
-            raise IndexError(f"interval {index} is not among the {self.count} of this event")
+            raise IndexError(oad.INTERVAL_INDEX(index=index, count=self.count))
         slot = self._slot(index)
         if slot is None or self._limit is None or (slot.end is not None and slot.end <= self._limit):
             return slot
         return Slot(slot.index, slot.id, slot.start, max(self._limit, slot.start), slot.payloads)
 
     def holding(self, moment: datetime) -> Slot | None:
-        """Give the active interval at `moment`, the later one where two overlap; None in gaps and outside."""
+        """Return the active interval at `moment`, the later one where two overlap; None outside all."""
         if not self.ordered:
             slots = [slot for slot in self if slot is not None and slot.holds(moment)]
             return slots[-1] if slots else None
@@ -100,7 +102,7 @@ class Timeline:
 
     @property
     def end(self) -> datetime | None:
-        """Give when the last interval has ended; None for never, and when nothing has a place."""
+        """Return when the last interval has ended; None for never, and when nothing has a place."""
         if self.count is None:
             return None
         if self.ordered:
@@ -115,7 +117,7 @@ class Timeline:
 
 
 def first_where(holds: Callable[[int], bool], count: int | None) -> int:
-    """Give the first index for which `holds`, which must stay true from there on; `count` when none.
+    """Return the first index for which `holds`, which must stay true from there on; `count` when none.
 
     An endless line (count None) is searched in growing steps, and ends at 2**40.
     """
@@ -134,7 +136,7 @@ def first_where(holds: Callable[[int], bool], count: int | None) -> int:
 
 
 def resolve(event: Event, *, anchor: datetime) -> Timeline:
-    """Give the timeline of an event; `anchor` is the moment at which it was first received, for "now".
+    """Return the timeline of an event; `anchor` is the moment at which it was first received, for "now".
 
     Never raises for what the event says: what has no place is named in `problems`. Multi-valued
     payloads are not split, and randomizeStart is not applied: reports follow the written times.
@@ -161,7 +163,7 @@ def _nothing(problems: list[str]) -> Timeline:
 
 
 def _grid(first: datetime, length: Duration, whole: Duration | None, problems: list[str]) -> Timeline:
-    """Give the implied intervals of a period without intervals: 0, 1, 2, ... from `first` on."""
+    """Return the implied intervals of a period without intervals: 0, 1, 2, ... from `first` on."""
     if length.is_zero:
         return _nothing(problems)
     limit = whole.after(first) if whole is not None else None
@@ -217,11 +219,11 @@ class _Written:
             elif start is NOW and index == 0:
                 cursor = anchor
             if length is None and len(problems) == before:
-                problems.append(f"{place} has no duration that it could use; counted as PT0S")
+                problems.append(oad.NO_DURATION(place=place))
                 length = ZERO
             if not isinstance(cursor, datetime) or length is None:
                 if len(problems) == before:
-                    problems.append(f"{place} has no start, nor anything before it to follow; left out")
+                    problems.append(oad.NO_START(place=place))
                 self.slots.append(None)
                 self.sums, cursor = None, None
                 continue
@@ -232,7 +234,7 @@ class _Written:
                 self.sums.append(_sum(self.sums[-1], length))
 
     def timeline(self, whole: Duration | None, problems: list[str]) -> Timeline:
-        """Give the line, cut or repeated as the event's duration asks."""
+        """Return the line, cut or repeated as the event's duration asks."""
         slots, n = self.slots, len(self.slots)
         placed = [slot for slot in slots if slot is not None and slot.end is not None]
         ordered = len(placed) == n and all(
@@ -250,9 +252,7 @@ class _Written:
             count = None if limit is None else first_where(_begins(slot, limit), None)
             return Timeline(count, n, True, tuple(problems), slot, limit, apart)
         if not ordered and all(s.end and (limit is None or s.end < limit) for s in slots if s):
-            problems.append(
-                "the intervals overlap, step back or lack a place, so that event.duration cannot repeat them"
-            )
+            problems.append(oad.CANNOT_REPEAT())
         count = n
         if ordered and limit is not None:
             count = bisect_left([slot.start for slot in placed], limit)
@@ -298,7 +298,7 @@ def _start(period: IntervalPeriod, place: str, problems: list[str]) -> datetime 
     try:
         return parse_time(period.start)
     except WireError as error:
-        problems.append(f"{place}.start: {error}")
+        problems.append(oad.START(place=place, problem=error))
         return None
 
 
@@ -308,9 +308,9 @@ def _length(text: str | None, place: str, problems: list[str]) -> Duration | Non
     try:
         length = Duration.parse(text)
     except WireError as error:
-        problems.append(f"{place}: {error}")
+        problems.append(oad.LENGTH(place=place, problem=error))
         return None
     if length.sign < 0 and not length.is_zero:
-        problems.append(f"{place}: {text!r} is negative; left out")
+        problems.append(oad.NEGATIVE_LENGTH(place=place, text=foreign(text)))
         return None
     return length

@@ -8,6 +8,8 @@ from enum import Enum
 from typing import Final
 
 from venclient.errors import WireError
+from venclient.messages import openadr as oad
+from venclient.messages.printable import foreign
 
 
 class Special(Enum):
@@ -26,7 +28,7 @@ _LEAP_SECOND = re.compile(r":60(?=[.,Z+-]|$)")
 
 
 def parse_time(text: str | None, notes: list[str] | None = None) -> datetime | Special | None:
-    """Give an aware UTC time, NOW for the sentinel, None for an absent or empty text.
+    """Return an aware UTC time, NOW for the sentinel, None for an absent or empty text.
 
     A time without zone counts as UTC, which is said in `notes` when given. WireError for the rest.
     """
@@ -42,19 +44,15 @@ def parse_time(text: str | None, notes: list[str] | None = None) -> datetime | S
         moment = datetime.fromisoformat(_LEAP_SECOND.sub(":59", written))
         if moment.tzinfo is None:
             if notes is not None:
-                notes.append(f"{text!r} has no zone; read as UTC")
+                notes.append(oad.NO_ZONE(text=foreign(text)))
             moment = moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC) + timedelta(seconds=1 if leap else 0)
     except (ValueError, OverflowError):
-        raise WireError(
-            "is no date and time",
-            subject=repr(text[:60]),
-            hint="RFC 3339 such as 2026-01-01T00:00:00Z is expected",
-        ) from None
+        raise WireError(oad.TIME(), subject=repr(text[:60])) from None
 
 
 def known_time(text: str | None) -> datetime | None:
-    """Give an aware UTC time, or None for whatever does not name one (metadata written as "14:13:26")."""
+    """Return an aware UTC time, or None for whatever does not name one (metadata written as "14:13:26")."""
     try:
         moment = parse_time(text)
     except WireError:
@@ -63,7 +61,7 @@ def known_time(text: str | None) -> datetime | None:
 
 
 def format_time(moment: datetime) -> str:
-    """Give an aware time as RFC 3339 in UTC: "2026-01-01T00:00:00Z", with a fraction only when it has one."""
+    """Return an aware time as RFC 3339 in UTC: "2026-01-01T00:00:00Z", with a fraction if it has one."""
     if moment.tzinfo is None:
-        raise ValueError("only an aware time can be written on the wire")
+        raise ValueError(oad.NAIVE_TIME())
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

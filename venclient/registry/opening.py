@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import ConfigError
+from venclient.installation import install_hint
 from venclient.registry.link import Link
 from venclient.registry.statements import Statements
 
@@ -95,7 +96,7 @@ def _postgres(url: str, *, upgraded: bool) -> PostgresLink:
         raise ConfigError(
             f"psycopg cannot be loaded ({error})",
             subject=shown(url),
-            hint="pip install 'venclient[postgresql]'",
+            hint=install_hint("postgresql"),
         ) from error
     from venclient.registry.postgres_upgrade import upgrade
 

@@ -8,7 +8,7 @@ ones) are told apart, so that each unsound value has its own. Whatever is left o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from venclient.openadr.objects import (
     ValuesMap,
 )
 from venclient.reporting.baseline import METHOD, Measures
-from venclient.reporting.columns import column, completed
+from venclient.reporting.columns import agreement, column, completed
 from venclient.reporting.grids import INTERVALS, OPEN_INTERVALS, SUB_INTERVALS, cadence_s, of_other_days
 from venclient.reporting.needs import cells_of, like_days_of, now_of
 from venclient.reporting.obligations import Obligation
@@ -116,20 +116,21 @@ class _Builder:
         of_kind: dict[str, dict[str, Reportable]] = {}
         for descriptor, asked in wanted:
             of_kind.setdefault(descriptor.payload_type, {}).update((one.resource_id, one) for one in asked)
+        agreed = {kind: agreement(kind, of.values()) for kind, of in of_kind.items()}
         answered = [
             (made, asked)
             for descriptor, asked in wanted
-            if (made := self._column(descriptor, of_kind[descriptor.payload_type].values())) is not None
+            if (made := self._column(descriptor, agreed[descriptor.payload_type])) is not None
         ]
         parts = self._plain(
             [(made, asked) for made, asked in answered if not made.descriptor.aggregate], resources
         )
         sums = [(made, asked) for made, asked in answered if made.descriptor.aggregate]
         # The same resources share a sum; descriptors over different ones are in reports of their own.
-        over = {tuple(one.resource_id for one in asked): asked for _, asked in sums}
-        for ids, asked in over.items():
-            same = [made for made, of in sums if tuple(one.resource_id for one in of) == ids]
-            parts.append(self._sum(_once(same), asked))
+        over: dict[tuple[str, ...], tuple[list[Column], list[Reportable]]] = {}
+        for made, asked in sums:
+            over.setdefault(tuple(one.resource_id for one in asked), ([], asked))[0].append(made)
+        parts.extend(self._sum(_once(same), asked) for same, asked in over.values())
         told = [part for part in parts if part is not None]
         columns = [made for made, _ in answered]
         report = self._report(columns, told) if told else None
@@ -193,9 +194,9 @@ class _Builder:
             resources=parts,
         )
 
-    def _column(self, descriptor: ReportDescriptor, asked: Collection[Reportable]) -> Column | None:
+    def _column(self, descriptor: ReportDescriptor, agreed: tuple[str | None, str | None]) -> Column | None:
         kind, reading = descriptor.payload_type, descriptor.reading_type
-        made = column(completed(descriptor, asked), self.options)
+        made = column(completed(descriptor, agreed), self.options)
         if made is None:
             ahead = "" if descriptor.historical else " ahead of time"
             self.leave_out(f"{kind}{f' ({reading})' if reading else ''}{ahead} cannot be reported yet")

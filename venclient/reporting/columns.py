@@ -55,15 +55,21 @@ def column(descriptor: ReportDescriptor, options: BuildOptions) -> Column | None
     return make(descriptor, wanted, options) if make else None
 
 
-def completed(descriptor: ReportDescriptor, asked: Collection[Reportable]) -> ReportDescriptor:
-    """Give a descriptor with the unit and reading type that it leaves open, where its resources agree."""
-    if descriptor.units and descriptor.reading_type:
-        return descriptor
-    kind = descriptor.payload_type
+def agreement(kind: str, asked: Collection[Reportable]) -> tuple[str | None, str | None]:
+    """Return the unit and the reading type that all resources are configured with for a payload type."""
     units = {one.units.get(kind) for one in asked}
     types = {one.reading_type for one in asked}
-    unit = next(iter(units)) if len(units) == 1 else None
-    reading_type = next(iter(types)) if len(types) == 1 else None
+    return (
+        next(iter(units)) if len(units) == 1 else None,
+        next(iter(types)) if len(types) == 1 else None,
+    )
+
+
+def completed(descriptor: ReportDescriptor, agreed: tuple[str | None, str | None]) -> ReportDescriptor:
+    """Return a descriptor with the unit and reading type that it leaves open, as its resources agree on."""
+    if descriptor.units and descriptor.reading_type:
+        return descriptor
+    unit, reading_type = agreed
     if unit is None and reading_type is None:
         return descriptor
     filled = replace(descriptor, units=descriptor.units or unit)

@@ -1,23 +1,22 @@
-"""A real MQTT broker on loopback for the virtual site: Debian's mosquitto where installed, else amqtt."""
+"""An MQTT broker on loopback for the virtual site: mosquitto where installed, else the one in mqtt_broker."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import shutil
 import socket
 from pathlib import Path
-from typing import Any
 
 from venclient.errors import ConnectFailed
+from venclient.messages import simulation as sim
+from venclient.simulation.mqtt_broker import MiniBroker
 
 START_WITHIN_S = 10.0
-AMQTT_STOP_WITHIN_S = 0.5
 
 
 def free_port() -> int:
-    """Give a TCP port of 127.0.0.1 that nobody listens on."""
+    """Return a TCP port of 127.0.0.1 that is free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -29,18 +28,21 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
-        self._amqtt: Any = None
+        self._mini: MiniBroker | None = None
         self.kind = ""
         self.port = 0
 
     async def start(self, *, prefer_mosquitto: bool = True) -> None:
         """Start the broker; ConnectFailed when it does not listen in time."""
-        self.port = free_port()
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
         if program and prefer_mosquitto:
+            self.port = free_port()
             await self._start_mosquitto(program)
-        else:
-            await self._start_amqtt()
+            return
+        self.kind = "built-in MQTT broker"
+        self._mini = MiniBroker()
+        await self._mini.start()
+        self.port = self._mini.port
 
     async def _start_mosquitto(self, program: str) -> None:
         self.kind = "mosquitto"
@@ -69,23 +71,7 @@ class Broker:
                 writer.close()
                 await writer.wait_closed()
                 return
-        raise ConnectFailed(
-            "mosquitto does not start", subject=f"127.0.0.1:{self.port}", hint=f"try: {program} -c {config}"
-        )
-
-    async def _start_amqtt(self) -> None:
-        from amqtt.broker import Broker as AmqttBroker
-
-        self.kind = "amqtt"
-        logging.getLogger("amqtt").setLevel(logging.ERROR)
-        logging.getLogger("transitions").setLevel(logging.ERROR)
-        self._amqtt = AmqttBroker(
-            {
-                "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{self.port}"}},
-                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-            }
-        )
-        await self._amqtt.start()
+        raise ConnectFailed(sim.MOSQUITTO_FAILED(port=self.port, command=f"{program} -c {config}"))
 
     async def stop(self) -> None:
         """End the broker; safe to call twice."""
@@ -98,11 +84,6 @@ class Broker:
                 self._process.kill()
                 await self._process.wait()
         self._process = None
-        if self._amqtt is not None:
-            # amqtt 0.12 now and then waits for ever for a reader that has ended already.
-            try:
-                async with asyncio.timeout(AMQTT_STOP_WITHIN_S):
-                    await self._amqtt.shutdown()
-            except TimeoutError:
-                logging.getLogger(__name__).debug("amqtt did not end in time")
-            self._amqtt = None
+        if self._mini is not None:
+            await self._mini.stop()
+            self._mini = None

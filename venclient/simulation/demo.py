@@ -1,7 +1,8 @@
 """The demo: samples -> registry -> virtual site -> gateway -> local VTN, and a verdict at the end.
 
-The gateway is `ven run` in a process of its own, started from a ven.toml like any other; the demo adds
-the site and the VTN around it, watches it as `ven status` does, and judges it by what the VTN holds.
+The gateway is `ven run` in another process, started from a ven.toml like any other. The demo adds the site
+and the VTN around it, watches it as `ven status` does, and checks it by what the VTN holds. It writes only
+into a folder of its own.
 """
 
 from __future__ import annotations
@@ -27,8 +28,13 @@ from rich.text import Text
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import ConfigError, StoreError
+from venclient.messages import simulation as sim
+from venclient.messages import with_code
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry.csv_import import import_csv
+from venclient.registry.csv_rejects import SUFFIX
 from venclient.registry.database import ResourceDatabase
+from venclient.shipped import SITES, shipped
 from venclient.simulation.site import VirtualSite
 from venclient.simulation.verdict import EnergyRow, energy_rows, verdicts
 from venclient.simulation.vtn import LocalVtn
@@ -40,16 +46,22 @@ CLIENT_ID = "demo-ven"
 KEY_VARIABLE = "VEN_DEMO_KEY"
 READY_WITHIN_S = 30.0
 REPORTED_WITHIN_S = 15.0
+#: The registry of all sample sites, in the demo's folder.
+SAMPLES = "samples.db"
 SAMPLED_RESOURCES = 8
 STOP_WITHIN_S = 1.5
 
 
 class Demo:
-    """One run of the demo; `run()` gives the exit status: 0 only if everything checked held."""
+    """One run of the demo.
+
+    `run()` returns the exit status: 0 only if every check held. `config_folder` has exampleassets/*.csv; None
+    takes the sample sites that come with venclient. `site` is a new or empty folder that keeps the files.
+    """
 
     def __init__(
         self,
-        config_folder: Path,
+        config_folder: Path | None,
         *,
         ven: str,
         site: Path | None,
@@ -69,9 +81,8 @@ class Demo:
         self._grid: dict[int, tuple[datetime, datetime]] = {}
 
     async def run(self) -> int:
-        """Run it all; files are kept only when a folder was named."""
-        folder = self._site_folder or Path(tempfile.mkdtemp(prefix="ven-demo-"))
-        folder.mkdir(parents=True, exist_ok=True)
+        """Run it all; files are kept only when a folder was named. ConfigError when it cannot be used."""
+        folder = _new_folder(self._site_folder)
         try:
             async with AsyncExitStack() as stack:
                 return await self._run(folder.resolve(), stack)
@@ -79,26 +90,29 @@ class Demo:
             if self._site_folder is None:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
-                self._say(f"files are in {folder}: ven.toml, gateway.log, resources.db, var/readings.db")
+                self._say(sim.KEPT_IN(folder=folder))
 
     async def _run(self, folder: Path, stack: AsyncExitStack) -> int:
-        resources = self._sample_resources()
-        self._step(f"virtual site for {self._ven}: {len(resources)} resources")
+        resources = self._sample_resources(folder)
+        self._step(sim.STEP_SITE(ven=self._ven, count=len(resources)))
         site = await stack.enter_async_context(VirtualSite(resources, folder, self._clock))
         self._say(
-            f"Modbus TCP on 127.0.0.1:{site.modbus_port}, {site.broker.kind} on 127.0.0.1:{site.broker.port}"
+            sim.SITE_SERVERS(
+                modbus_port=site.modbus_port, broker=site.broker.kind, mqtt_port=site.broker.port
+            )
         )
         for meter in site.meters:
-            self._say(f"{meter.resource.resourceName}: {meter.resource.connection.type.name} ({meter.kind})")
+            connection = meter.resource.connection.type.name
+            self._say(sim.METER(resource=meter.resource.resourceName, connection=connection, kind=meter.kind))
 
-        self._step("local VTN, OpenADR 3.1")
+        self._step(sim.STEP_VTN())
         vtn = await stack.enter_async_context(
             LocalVtn(clients=[{"id": CLIENT_ID, "secret": self._secret, "role": "ven"}])
         )
         program = vtn.add_program({"programName": "demo-flexibility"})
         self._say(vtn.url)
 
-        self._step("gateway: ven run --config ven.toml")
+        self._step(sim.STEP_GATEWAY())
         self._write_files(folder, site, vtn.url)
         gateway = await self._start_gateway(folder, stack)
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
@@ -114,38 +128,37 @@ class Demo:
     def _say(self, text: str) -> None:
         self._console.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
 
-    def _sample_resources(self) -> list[Resource]:
-        """Build the registry from the samples, and give the resources of one VEN, storage and PV added."""
-        from venclient.registry.samples import generate_resources
-
-        assets = self._config_folder / "exampleassets"
-        if not assets.is_dir():
-            raise ConfigError(
-                "no sample sites here",
-                subject=str(assets),
-                hint="run the demo in a checkout, or name its folder with --config-folder",
-            )
-        self._step(f"registry from {assets}/*.csv")
-        database = generate_resources(self._config_folder)
-        statistics = database.get_statistics()
-        self._say(f"{statistics['total_resources']} resources in {self._config_folder / 'resources.db'}")
-        self._say("by type: " + ", ".join(f"{name} {count}" for name, count in statistics["by_type"].items()))
+    def _sample_resources(self, folder: Path) -> list[Resource]:
+        """Import the samples into `folder`; return those of one VEN, with a battery and a PV plant."""
+        assets = self._config_folder / SITES if self._config_folder else shipped(SITES)
+        self._step(sim.STEP_REGISTRY(folder=assets))
+        with ResourceDatabase(str(folder / SAMPLES)) as database:
+            self._import(database, assets)
+            statistics = database.get_statistics()
+            found = database.get_resources(ven=self._ven)
         vens = statistics["top_10_vens"]
-        self._say("largest VENs: " + ", ".join(f"{name} {count}" for name, count in list(vens.items())[:5]))
-        found = database.get_resources(ven=self._ven)
-        database.close()
+        self._say(sim.RESOURCES_IN(count=statistics["total_resources"], database=folder / SAMPLES))
+        self._say(sim.BY_TYPE(counts=[f"{name} {count}" for name, count in statistics["by_type"].items()]))
+        self._say(sim.LARGEST_VENS(counts=[f"{name} {count}" for name, count in vens.items()][:5]))
         if not found:
-            known = ", ".join(vens)
-            raise ConfigError(
-                f"no resource has ven = {self._ven!r}", subject="--ven", hint=f"try one of {known}"
-            )
+            raise ConfigError(sim.UNKNOWN_VEN(ven=self._ven, known=list(vens)), subject="--ven")
         # A kind of site each, as far as they go: the first of every sub-type, then the rest.
         first = list({resource.resourceSubType: resource for resource in reversed(found)}.values())
         chosen = (first + [resource for resource in found if resource not in first])[:SAMPLED_RESOURCES]
         return [*chosen, *self._flexible_assets(chosen[0])]
 
+    def _import(self, database: ResourceDatabase, assets: Path) -> None:
+        """Import every CSV file of the samples; rows that cannot be used are counted and skipped."""
+        files = [file for file in sorted(assets.glob("*.csv")) if not file.name.endswith(SUFFIX)]
+        if not files:
+            raise ConfigError(sim.NO_SAMPLES(folder=assets))
+        for file in files:
+            rejected = import_csv(database, file, keep_good=True, pandas=False).rejected
+            if rejected:
+                self._say(with_code(sim.ROWS_SKIPPED(file=file.name, count=len(rejected))))
+
     def _flexible_assets(self, host: Resource) -> list[Resource]:
-        """Give a battery and a PV plant at the first site: the sample files hold neither."""
+        """Return a battery and a PV plant at the first site: the sample files hold neither."""
         return [
             replace(
                 host,
@@ -169,14 +182,9 @@ class Demo:
         ]
 
     def _write_files(self, folder: Path, site: VirtualSite, vtn_url: str) -> None:
-        path = folder / "resources.db"
-        path.unlink(missing_ok=True)
-        with ResourceDatabase(str(path)) as database:
+        with ResourceDatabase(str(folder / "resources.db")) as database:
             for meter in site.meters:
                 database.upsert_resource(meter.resource, ven=self._ven)
-        for stale in ("readings.db", "state.db"):
-            for suffix in ("", "-wal", "-shm"):
-                (folder / "var" / f"{stale}{suffix}").unlink(missing_ok=True)
         (folder / "ven.toml").write_text(
             f'''# Written by `ven demo`: a gateway for one VEN of the samples.
 [ven]
@@ -221,7 +229,7 @@ allow_negative = true             # the battery and the PV plant feed in
         """Return once every meter was read and every resource is registered at the VTN."""
         deadline_s = self._clock.monotonic() + READY_WITHIN_S
         while self._clock.monotonic() < deadline_s:
-            snapshot = self._look(folder, gateway, live, "waiting for meters and registration")
+            snapshot = self._look(folder, gateway, live, sim.WAITING())
             if (
                 snapshot is not None
                 and snapshot["ven"]["registered"] == resources
@@ -229,8 +237,9 @@ allow_negative = true             # the battery and the PV plant feed in
             ):
                 return
             await self._clock.sleep(0.25)
+        self._say(_log_end(folder))
         raise StoreError(
-            f"was not ready in {READY_WITHIN_S:.0f} s; the end of its log:\n{_log_end(folder)}",
+            sim.GATEWAY_NOT_READY(seconds=READY_WITHIN_S),
             subject="ven run",
         )
 
@@ -238,8 +247,9 @@ allow_negative = true             # the battery and the PV plant feed in
         self, folder: Path, gateway: asyncio.subprocess.Process, live: Live, what: str
     ) -> dict[str, Any] | None:
         if gateway.returncode is not None:
+            self._say(_log_end(folder))
             raise StoreError(
-                f"ended with status {gateway.returncode}; the end of its log:\n{_log_end(folder)}",
+                sim.GATEWAY_ENDED(status=gateway.returncode),
                 subject="ven run",
             )
         try:
@@ -293,19 +303,18 @@ allow_negative = true             # the battery and the PV plant feed in
         while self._clock.now() < end + timedelta(seconds=REPORTED_WITHIN_S):
             accepted = sum(report["eventID"] == event_id for report in vtn.reports)
             left_s = max(0.0, (end - self._clock.now()).total_seconds())
-            self._look(
-                folder,
-                gateway,
-                live,
-                f"{accepted} of {len(self._grid)} reports accepted by the VTN; "
-                + ("Ctrl-C ends it" if self._forever else f"{left_s:.0f} s of intervals left"),
-            )
+            count = len(self._grid)
+            if self._forever:
+                shown = sim.PROGRESS_FOREVER(accepted=accepted, count=count)
+            else:
+                shown = sim.PROGRESS(accepted=accepted, count=count, seconds=left_s)
+            self._look(folder, gateway, live, shown)
             if accepted == len(self._grid):
                 return
             await self._clock.sleep(0.5)
 
     def _judge(self, snapshot: Mapping[str, Any], vtn: LocalVtn, site: VirtualSite) -> int:
-        """Print the summary, and give 0 only if all that was checked held."""
+        """Print the summary; return 0 only if every check held."""
         names = {
             row["vtn_name"]: row["resource"] for row in snapshot.get("connections", ()) if row["vtn_name"]
         }
@@ -322,11 +331,14 @@ allow_negative = true             # the battery and the PV plant feed in
             readings=readings,
         )
         checks.append(
-            (len(rows) == len(site.meters), f"resources: {len(rows)} of {len(site.meters)} known to the VTN")
+            (
+                len(rows) == len(site.meters),
+                sim.CHECK_RESOURCES(count=len(rows), expected=len(site.meters)),
+            )
         )
-        self._step("what the VTN was told, against what the site used")
+        self._step(sim.STEP_COMPARED())
         self._console.print(energy_table(rows))
-        self._step("checks")
+        self._step(sim.STEP_CHECKS())
         verdict = Table.grid(padding=(0, 2, 0, 0))
         for held, text in checks:
             mark = Text("    ok", "green") if held else Text("    FAILED", "bold red")
@@ -334,17 +346,18 @@ allow_negative = true             # the battery and the PV plant feed in
         self._console.print(verdict)
         failed = sum(not held for held, _ in checks)
         if failed:
-            self._console.print(Text(f"{failed} of {len(checks)} checks failed", "bold red"))
+            said = sim.CHECKS_FAILED(failed=failed, count=len(checks))
+            self._console.print(Text(with_code(said), "bold red"))
             return 1
-        self._console.print(Text(f"all {len(checks)} checks held", "bold green"))
+        self._console.print(Text(sim.CHECKS_HELD(count=len(checks)), "bold green"))
         return 0
 
 
 def energy_table(rows: Sequence[EnergyRow]) -> Padding:
-    """Give what was told beside what was true; 80 columns hold it, the longest names shortened."""
+    """Return reported and actual consumption as a table of 80 columns; long names are shortened."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("resource", no_wrap=True, overflow="ellipsis", max_width=36)
-    for name in ("told kWh", "used kWh", "off by", "mean kW"):
+    for name in ("sent kWh", "used kWh", "off by", "mean kW"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -355,6 +368,20 @@ def energy_table(rows: Sequence[EnergyRow]) -> Padding:
             "-" if row.demand_kw is None else f"{row.demand_kw:.2f}",
         )
     return Padding(table, (0, 0, 0, 4), expand=False)
+
+
+def _new_folder(folder: Path | None) -> Path:
+    """Return the folder for the demo's files: a temporary one, or `folder`, which must be new or empty."""
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="ven-demo-"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(sim.FOLDER_UNUSABLE(folder=folder, reason=error.strerror)) from None
+    if taken:
+        raise ConfigError(sim.FOLDER_NOT_EMPTY(folder=folder))
+    return folder
 
 
 def _log_end(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Judges what a VTN was told against what a virtual site truly used. Pure: reports in, rows out."""
+"""Compares reported with actual consumption of a virtual site. Pure: reports in, rows out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from venclient.messages import simulation as sim
+
 TOLERANCE_PERCENT = 0.5
 
 
 @dataclass(frozen=True)
 class EnergyRow:
-    """One resource: energy told to the VTN and energy truly drawn, over the same intervals (kWh)."""
+    """One resource: energy reported to the VTN and energy used, over the same intervals (kWh)."""
 
     name: str
     intervals: int
@@ -22,7 +24,7 @@ class EnergyRow:
 
     @property
     def error_percent(self) -> float:
-        """Give how far what was told is from the truth, in percent of the truth."""
+        """Difference of reported from used energy, in percent of the used energy."""
         if self.true_kwh == 0:
             return 0.0 if self.told_kwh == 0 else float("inf")
         return abs(self.told_kwh - self.true_kwh) / abs(self.true_kwh) * 100
@@ -34,10 +36,10 @@ def energy_rows(
     grid: Mapping[int, tuple[datetime, datetime]],
     truth_kwh: Callable[[str, datetime, datetime], float],
 ) -> list[EnergyRow]:
-    """Give a row per resource of `names` (resource name -> resource id).
+    """Return a row per resource of `names` (resource name -> resource id).
 
-    `reports` are report objects as the VTN holds them; `grid` gives each event interval's span by its
-    id. An interval that was told twice counts twice, and shows as an error.
+    `reports` are report objects as the VTN holds them; `grid` has each event interval's span by its
+    id. An interval that was reported twice counts twice, and shows as an error.
     """
     rows = []
     for name, resource_id in names.items():
@@ -69,16 +71,20 @@ def verdicts(
     refused: int,
     readings: Mapping[str, int],
 ) -> list[tuple[bool, str]]:
-    """Give what was checked, each with whether it held."""
-    checks = [(count > 0, f"{kind}: {count} readings") for kind, count in sorted(readings.items())]
+    """Return what was checked, each with whether it held."""
+    checks: list[tuple[bool, str]] = [
+        (count > 0, sim.CHECK_READINGS(kind=kind, count=count)) for kind, count in sorted(readings.items())
+    ]
     checks.append(
         (
             accepted == sent == intervals and refused == 0,
-            f"reports: {sent} sent, {accepted} accepted by the VTN, {refused} refused, {intervals} expected",
+            sim.CHECK_REPORTS(sent=sent, accepted=accepted, refused=refused, expected=intervals),
         )
     )
     for row in rows:
         held = row.intervals == intervals and row.error_percent <= TOLERANCE_PERCENT
-        said = f"{row.error_percent:.3f} % off, {row.intervals} of {intervals} intervals"
-        checks.append((held, f"{row.name}: {said}"))
+        said = sim.CHECK_ENERGY(
+            resource=row.name, percent=row.error_percent, intervals=row.intervals, expected=intervals
+        )
+        checks.append((held, said))
     return checks

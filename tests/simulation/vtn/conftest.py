@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx2
 import pytest
 
+from tests.places import SHARED
 from tests.simulation.vtn.contract import Contract, load_contract
 from venclient.clock import ManualClock
 from venclient.simulation.vtn.app import build_app
@@ -18,7 +18,7 @@ from venclient.simulation.vtn.service import Service
 from venclient.simulation.vtn.store import Store
 
 BASE = "/openadr3/3.1.1"
-YAML = Path(__file__).resolve().parents[4] / "shared" / "openadr" / "3.1.1" / "openadr3.yaml"
+YAML = SHARED / "openadr" / "3.1.1" / "openadr3.yaml"
 
 PROGRAM = {"programName": "flexibility"}
 VEN = {"objectType": "VEN_VEN_REQUEST", "venName": "gateway"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.places import SHARED
 from tests.simulation.vtn.contract import load_contract
 from venclient.client import VenClient, VtnAccount, ensure_ven
 from venclient.clock import SystemClock
@@ -19,7 +19,7 @@ from venclient.simulation.vtn import LocalVtn
 pytestmark = pytest.mark.peer
 
 CLIENTS = [{"id": "ven-1", "secret": "s", "role": "ven"}, {"id": "bl-1", "secret": "s", "role": "bl"}]
-YAML = Path(__file__).resolve().parents[4] / "shared" / "openadr" / "3.0.1" / "openadr3.yaml"
+YAML = SHARED / "openadr" / "3.0.1" / "openadr3.yaml"
 
 
 @asynccontextmanager

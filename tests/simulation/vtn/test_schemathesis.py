@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,12 +15,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from tests.places import SHARED
 from tests.simulation.vtn.contract import answers_document
 from venclient.simulation.vtn import LocalVtn
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
-YAML = Path(__file__).resolve().parents[4] / "shared" / "openadr" / "3.1.1" / "openadr3.yaml"
+YAML = SHARED / "openadr" / "3.1.1" / "openadr3.yaml"
 #: How often each operation is asked: bodies have most to get wrong; those of reports, the deepest, are
 #: costly to make up.
 EXAMPLES = {"post": 12, "put": 12, "delete": 4, "get": 5}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from litestar import Response, WebSocket, get, websocket
-from litestar.exceptions import WebSocketDisconnect
-from litestar.types import ControllerRouterHandler
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from venclient.simulation.vtn.auth import Accounts, demand
-from venclient.simulation.vtn.exchange import AnyRequest, identify, reply
+from venclient.simulation.vtn.exchange import identify, reply, route
 from venclient.simulation.vtn.problems import Refusal
 from venclient.simulation.vtn.push import OF_VEN, WHOLE, Notifier
 from venclient.simulation.vtn.query import check_id
@@ -21,20 +21,18 @@ _UNAUTHORIZED = 4401
 
 
 def notifier_routes(
-    accounts: Accounts, notifier: Notifier, service: Service
-) -> list[ControllerRouterHandler]:
-    """Give the routes below /notifiers."""
+    accounts: Accounts, notifier: Notifier, service: Service, base_path: str
+) -> list[BaseRoute]:
+    """Return the routes below /notifiers."""
 
-    @get("/notifiers")
-    async def notifiers(request: AnyRequest) -> Response[bytes]:
+    async def notifiers(request: Request) -> Response:
         client = identify(accounts, request)
         if not notifier.push.offers_any:
             # the YAML wants business logic's scope here; a VEN learns that it must poll
             demand(client, "read_all")
         return reply(notifier.described())
 
-    @get("/notifiers/mqtt/topics/{rest:path}")
-    async def topics(request: AnyRequest) -> Response[bytes]:
+    async def topics(request: Request) -> Response:
         client = identify(accounts, request)
         path = str(request.path_params["rest"]).strip("/")
         if notifier.push.mqtt_uri is None:
@@ -52,8 +50,7 @@ def notifier_routes(
             demand(client, "read_all")
         return reply({"topics": notifier.topics(path)})
 
-    @websocket("/notifiers/ws")
-    async def follow(socket: WebSocket[Any, Any, Any]) -> None:
+    async def follow(socket: WebSocket) -> None:
         await socket.accept()
         try:
             client = accounts.identify(socket.headers.get("authorization"))
@@ -62,7 +59,7 @@ def notifier_routes(
             return
         queue: asyncio.Queue[bytes] = asyncio.Queue()
         notifier.sockets[queue] = client
-        leaving = asyncio.ensure_future(socket.receive_data("text"))
+        leaving = asyncio.ensure_future(socket.receive_text())
         coming = asyncio.ensure_future(queue.get())
         try:
             while True:
@@ -79,5 +76,10 @@ def notifier_routes(
                 task.cancel()
             await asyncio.gather(coming, leaving, return_exceptions=True)
 
-    routes: list[ControllerRouterHandler] = [notifiers, topics]
-    return [*routes, follow] if notifier.push.websocket else routes
+    routes: list[BaseRoute] = [
+        route(f"{base_path}/notifiers", get=notifiers),
+        route(f"{base_path}/notifiers/mqtt/topics/{{rest:path}}", get=topics),
+    ]
+    if notifier.push.websocket:
+        routes.append(WebSocketRoute(f"{base_path}/notifiers/ws", follow))
+    return routes

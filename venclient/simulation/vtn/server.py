@@ -157,7 +157,6 @@ class LocalVtn:
         app: Any = build_app(self.service, self.accounts, self.base_path, self.notifier, etags=etags)
         if self._old:
             app = OldFace(app, self.base_path, self.service)
-        # Litestar's own scope types are narrower names for the same mappings
         return FaultyApp(app, self.base_path, self.faults, self.clock, self.exchanges)
 
     @property

@@ -1,0 +1,3 @@
+from venclient.registry.database import ResourceDatabase as ResourceDatabase
+
+__all__ = ["ResourceDatabase"]
