@@ -58,7 +58,7 @@ def checked_tuple(row: Row, at: int) -> tuple[Row, list[str]]:
     warnings: list[str] = []
     if not problems:
         capacities, location = held
-        made = Resource(*row[:2], kind, *row[3:5], _NOBODY, capacities, location, row[7])
+        made = Resource(row[0], row[1], kind, row[3], row[4], _NOBODY, capacities, location, row[7])
         made.ven = row[8]
         problems, warnings = check_resource(made)
     if problems:
