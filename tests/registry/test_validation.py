@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from tests.registry.objects import make_connection, make_resource
+from venclient.cli import app
 from venclient.errors import InvalidRecord
 from venclient.messages import code_of
 from venclient.model.resource import Resource
@@ -220,6 +222,17 @@ def test_what_is_stored_already_opens_and_is_listed(tmp_path: Path) -> None:
     with ResourceDatabase(path) as db:
         (found,) = db.get_all_resources()
         assert [code_of(one) for one in db.validate(found).problems] == ["VEN-REG-004", "VEN-REG-021"]
+        (note,) = db.wrong_values()
+        assert "VEN-REG-156" in note
+        assert found.resourceID in note
+        for words in (["list"], ["list", "--json"], ["show", found.resourceID]):
+            shown = CliRunner().invoke(app, ["resources", *words, "--db", str(path)])
+            assert shown.exit_code == 0, shown.output
+            assert "r-1" in shown.stdout
+            assert "VEN-CLR-014" in shown.stderr or "VEN-REG-021" in shown.stderr
+        checked = CliRunner().invoke(app, ["db", "check", "--db", str(path)])
+        assert checked.exit_code == 0, checked.output
+        assert "VEN-REG-156" in checked.output
         assert db.update_resource(found.resourceID, address="Vej 2").address == "Vej 2"
         with pytest.raises(InvalidRecord, match="VEN-REG-021"):
             db.update_resource(found.resourceID, {"capacities.P_min": 1})

@@ -169,3 +169,4 @@ DANGLING = error("VEN-REG-152", "{column} refers to a connection that does not e
 COLUMN_NOT_JSON = error("VEN-REG-153", "{column} is not valid JSON ({problem})")
 COLUMN_NOT_OBJECT = error("VEN-REG-154", "{column} is not a JSON object")
 COLUMN_VALUE = error("VEN-REG-155", "{column}: {problem}")
+WRONG_VALUES = warning("VEN-REG-156", "resource {name}: {problems}", hint="correct it: `ven resources set`")

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from venclient.clock import Clock, SystemClock
 from venclient.errors import InvalidRecord
 from venclient.messages import registry as reg
-from venclient.messages import text_of
+from venclient.messages import text_of, with_code
 from venclient.model.reading import Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry import rows
@@ -220,6 +220,14 @@ class ResourceDatabase(LifeCycle):
     def values_of(self, column: Literal["ven", "resource_sub_type"]) -> list[str]:
         """Give the VENs or sub-types that there are, those of most resources first."""
         return [name for name, _ in self._counts(column)]
+
+    def wrong_values(self) -> list[str]:
+        """Return a warning for each stored resource whose values would be refused today; reads them all."""
+        return [
+            with_code(reg.WRONG_VALUES(name=one.resourceID, problems="; ".join(found)))
+            for one in self.iter_resources()
+            if (found := self.validate(one).problems)
+        ]
 
     # Writing
 
