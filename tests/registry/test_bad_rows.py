@@ -43,11 +43,20 @@ def spoil(db: ResourceDatabase, sql: str) -> None:
 
 
 SPOILT = {
-    "JSON": ("UPDATE resources SET capacities = '{\"P_max' WHERE resource_id = 'b'", "capacities is no JSON"),
-    "list": ("UPDATE resources SET location = '[1]' WHERE resource_id = 'b'", "location is no JSON object"),
-    "type": ("UPDATE resources SET resource_type = 'HEAT' WHERE resource_id = 'b'", "known are DSR"),
-    "connection": ("UPDATE connections SET type = 'telepathy' WHERE id = 2", "known are MODBUSTCP"),
-    "options": ("UPDATE connections SET options = 'oops' WHERE id = 2", "connections.options is no JSON"),
+    "JSON": (
+        "UPDATE resources SET capacities = '{\"P_max' WHERE resource_id = 'b'",
+        "capacities is not valid JSON",
+    ),
+    "list": (
+        "UPDATE resources SET location = '[1]' WHERE resource_id = 'b'",
+        "location is not a JSON object",
+    ),
+    "type": ("UPDATE resources SET resource_type = 'HEAT' WHERE resource_id = 'b'", "use DSR"),
+    "connection": ("UPDATE connections SET type = 'telepathy' WHERE id = 2", "use MODBUSTCP"),
+    "options": (
+        "UPDATE connections SET options = 'oops' WHERE id = 2",
+        "connections.options is not valid JSON",
+    ),
     "dangling": ("DELETE FROM connections WHERE id = 2", "connection_id refers to"),
     "writer": (
         "UPDATE resources SET control_connection_id = 99 WHERE id = 2",
@@ -62,7 +71,7 @@ def test_bytes_where_json_should_be(sqlite_db: ResourceDatabase) -> None:
     spoil(sqlite_db, NUMBER)
 
     assert [r.resourceID for r in sqlite_db.get_all_resources()] == ["a", "c"]
-    assert "reporting is no JSON" in sqlite_db.rejects[0].reason
+    assert "reporting is not valid JSON" in sqlite_db.rejects[0].reason
 
 
 @pytest.mark.parametrize(("sql", "reason"), SPOILT.values(), ids=SPOILT)
@@ -86,7 +95,7 @@ def test_asking_for_the_bad_row_names_it(db: ResourceDatabase) -> None:
     """get_resource of a bad row says what is wrong instead of pretending that it is not there."""
     spoil(db, SPOILT["JSON"][0])
 
-    with pytest.raises(InvalidRecord, match=r"resources row 2 \(b\): capacities is no JSON"):
+    with pytest.raises(InvalidRecord, match=r"resources row 2 \(b\): capacities is not valid JSON"):
         db.get_resource("b")
 
 

@@ -187,7 +187,7 @@ def test_unreadable_row_is_replaced_and_recorded(db: ResourceDatabase) -> None:
     for name in "ab":
         told = db.history(name)[-1].before
         assert told is not None
-        assert "capacities is no JSON" in told["unreadable"]
+        assert "capacities is not valid JSON" in told["unreadable"]
 
 
 _FORGED = "(id, at, actor, action, kind) VALUES (1, '2026', 'nobody', 'insert', 'resource')"

@@ -62,7 +62,7 @@ def test_check_names_what_is_wrong(
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert (found["resources"], found["connections"], found["unused_connections"]) == (2, 2, 0)
-    assert any("capacities is no JSON" in one for one in found["problems"])
+    assert any("capacities is not valid JSON" in one for one in found["problems"])
     assert any("in the clear" in one for one in found["problems"])
 
 
@@ -163,8 +163,8 @@ def test_unknown_ven_is_told_with_those_that_there_are(db: ResourceDatabase, dat
 
     assert result.exit_code == 0
     assert json.loads(result.stdout) == []
-    assert "nothing has the VEN 'herning'; 'Herning' was meant?; there are: Herning, Ikast" in result.stderr
-    assert "nothing has the sub-type 'Schools'" in result.stderr
+    assert "VEN 'herning' (did you mean 'Herning'?); there are: Herning, Ikast [VEN-CLR-011]" in result.stderr
+    assert "sub-type 'Schools'" in result.stderr
     assert ven("resources", "list", "--ven", "Ikast", "--db", database).stderr == ""
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.registry.test_csv_import import HEADER, ROWS, counts, dump, written
 from venclient.errors import ConfigError
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.model.slips import is_clean
 from venclient.registry import columns
 from venclient.registry.csv_import import import_csv
 from venclient.registry.csv_mapping import from_flags, told
@@ -261,14 +262,19 @@ def exported(path: Path, resources: list[Resource]) -> Path:
     return path
 
 
-_names = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=12)
+_names = st.text(
+    st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=12
+).filter(is_clean)
 _resources = st.builds(
     resource,
     st.just("one"),
     resourceName=_names,
     resourceSubType=st.none() | _names,
     # PostgreSQL has no NUL in text and says so; that it comes back from a file is tested with the export.
-    address=st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12),
+    address=st.none()
+    | st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=12).filter(
+        is_clean
+    ),
     ven=st.none() | _names,
     enabled=st.booleans(),
     connection=st.builds(

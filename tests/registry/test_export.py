@@ -168,7 +168,7 @@ def test_hidden_secrets_are_kept_when_read_back() -> None:
         ("latitude", "56,14", "no number with a decimal point"),
         ("p_max_kw", "NaN", "no number with a decimal point"),
         ("enabled", "maybe", "neither true nor false"),
-        ("type", "HEAT", "known are DSR"),
+        ("type", "HEAT", "use DSR"),
         ("type", "", "is empty"),
         ("connection_type", "", "is empty"),
         ("connection_port", "80x", "no port"),

@@ -12,14 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.registry.objects import make_connection, make_resource
-from tests.registry.test_export import maybe_texts, objects, references, texts
+from tests.registry.test_export import references, values
+from tests.registry.test_export import texts as any_texts
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.model.slips import is_clean, near_miss
 from venclient.registry.csv_import import import_csv
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.export import csv_text, export_file
 from venclient.registry.query import Query
 
-filled_texts = texts.filter(lambda text: bool(text.strip()))
+# What the registry takes: no control characters, no invisible ones, no name that is nearly a known one.
+texts = any_texts.map(lambda text: "".join(filter(is_clean, text)))
+maybe_texts = st.none() | texts
+KNOWN = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
+filled_texts = texts.map(lambda text: text if text.strip() else f"{text}x")
+hosts = filled_texts.map(lambda text: "".join(text.split()))
+objects = st.dictionaries(
+    filled_texts.map(lambda name: f"{name} x" if near_miss(name, KNOWN) else name), values, max_size=2
+)
 kilowatts = st.integers(-(2**53), 2**53) | st.floats(-1e300, 1e300)
 
 
@@ -39,7 +49,7 @@ def connections(actor: ActorType) -> st.SearchStrategy[Connection]:
         Connection,
         st.sampled_from(ConnectionType),
         st.just(actor),
-        filled_texts,
+        hosts,
         st.none() | st.integers(1, 65535),
         filled_texts,
         filled_texts,

@@ -33,7 +33,7 @@ NAMES = (
     "Aarhus Bad",
     "Café Élan",
     "100% grøn_skole",
-    "",
+    "-",
     "Å",
 )
 ADDRESSES = (None, "", "Bredgade 1, 7400 Herning", "Ørstedsvej 2, 8000 Århus C", "Koebenhavn K", "it's [x]")
@@ -454,7 +454,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
     problems = caught.value.problems
     assert len(problems) == 8
-    assert "--type: 'HEAT' is no ResourceType; known are DSR, BATTERY, PV, EV" in problems
+    assert "--type: unknown resource type 'HEAT': use DSR, BATTERY, PV or EV" in problems
     assert any(problem.startswith("--colour: there is no such condition") for problem in problems)
 
 

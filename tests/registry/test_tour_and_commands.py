@@ -102,7 +102,7 @@ def test_list_names_bad_rows(path: str) -> None:
     result = runner.invoke(resource_commands.app, ["list", "--db", path])
 
     assert result.exit_code == 1
-    assert "resources row 1 (r-1): capacities is no JSON" in result.stderr
+    assert "resources row 1 (r-1): capacities is not valid JSON" in result.stderr
     assert "r-2" in result.stdout
 
 
@@ -111,7 +111,7 @@ def test_list_of_unknown_type_is_refused(path: str) -> None:
     result = runner.invoke(resource_commands.app, ["list", "--db", path, "--type", "HEAT"])
 
     assert isinstance(result.exception, ConfigError)
-    assert "known are DSR" in str(result.exception)
+    assert "use DSR" in str(result.exception)
 
 
 def test_show(path: str) -> None:

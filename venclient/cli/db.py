@@ -43,8 +43,7 @@ def check(
     # Rows are decoded only where that changes nothing: opening an older file would upgrade it.
     if found.is_current and not found.problems:
         with open_registry(db) as registry:
-            for _ in registry.iter_resources():
-                pass
+            found.notes += registry.wrong_values()
             registry.get_connections()
             found.problems += [f"{reject.place}: {reject.reason}" for reject in registry.rejects]
             found.problems += registry.login_problems()

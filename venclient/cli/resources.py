@@ -24,7 +24,7 @@ RegistryOption = Annotated[
 ]
 DEFAULT_REGISTRY = "config/resources.db"
 
-app = typer.Typer(no_args_is_help=True, help="Look at the resources in the database.")
+app = typer.Typer(no_args_is_help=True, help="Show and change the resources in the database.")
 
 
 @app.command("list")
@@ -38,24 +38,29 @@ def list_resources(
 ) -> None:
     """List the resources that meet all conditions, in the order of storing or that of --sort.
 
-    Rows that make no sense are named on standard error, and make the exit status 1.
+    Rows that cannot be read are named on standard error, and the exit status is 1. Values that would be
+    refused today are counted there.
     """
     import sys
 
     from venclient.cli.resources_table import print_table
+    from venclient.cli.resources_warnings import Wrong
     from venclient.errors import ConfigError
+    from venclient.messages import cli_resources as clr
     from venclient.registry.export import csv_text, geojson_text, json_list_text
 
     formats = ((as_json, json_list_text), (as_csv, csv_text), (as_geojson, geojson_text))
     wanted = [write for told, write in formats if told]
     if len(wanted) > 1:
-        raise ConfigError("--json, --csv and --geojson go one at a time")
+        raise ConfigError(clr.ONE_FORMAT())
     with open_registry(db) as registry:
         found = registry.query(query)
+        wrong = Wrong(registry)
         if wanted:
-            sys.stdout.writelines(wanted[0](found))
+            sys.stdout.writelines(wanted[0](wrong.watched(found)))
         else:
-            print_table(found.all(), query, found.count())
+            print_table(list(wrong.watched(found.all())), query, found.count())
+        wrong.print_count()
         tell_what_there_is(registry, query)
         _name_rejects(registry)
 
@@ -79,14 +84,14 @@ def export(
     import sys
 
     from venclient.errors import ConfigError
+    from venclient.messages import cli_resources as clr
     from venclient.registry.export import FORMATS, export_file
 
     name = (format_ or file.suffix.removeprefix(".") or "csv").casefold()
     if name not in FORMATS:
         raise ConfigError(
-            f"{name!r} is no format; known are {', '.join(FORMATS)}",
+            clr.UNKNOWN_FORMAT(name=name, known=", ".join(FORMATS)),
             subject="--format" if format_ else str(file),
-            hint="" if format_ else "say which with --format",
         )
     with open_registry(db) as registry:
         count = 0
@@ -101,7 +106,7 @@ def export(
             sys.stdout.writelines(pieces)
         else:
             export_file(file, pieces, overwrite=force)
-            typer.echo(f"{file}: {count} resources as {name}")
+            typer.echo(clr.EXPORTED(file=str(file), count=count, format=name))
         tell_what_there_is(registry, query)
         _name_rejects(registry)
 
@@ -112,25 +117,24 @@ def show(
     db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
-    """Show everything about one resource; passwords show as ***.
+    """Show everything about one resource; passwords show as ***. Warnings go to standard error.
 
     `reporting` is what is stored; `reported as` is what that comes to with the defaults of its type, and
     `reporting status` how the reports stand.
     """
     from dataclasses import asdict
 
+    from venclient.cli.resources_warnings import print_findings
     from venclient.errors import InvalidRecord, NotFound
+    from venclient.messages import cli_resources as clr
+    from venclient.messages import with_code
     from venclient.model.reporting import ReportingConfig
     from venclient.registry.export import as_dict
 
     with open_registry(db) as registry:
         resource = registry.get_resource(resource_id)
         if resource is None:
-            raise NotFound(
-                f"has no resource {resource_id}",
-                subject=registry.db_path,
-                hint="`ven resources list` shows what there is",
-            )
+            raise NotFound(clr.NO_RESOURCE(name=resource_id), subject=registry.db_path)
         status = registry.reporting_status(resource_id)
     shown = as_dict(resource)
     wrong = ""
@@ -148,11 +152,12 @@ def show(
     else:
         _print_fields(shown)
     if wrong:
-        typer.echo(f"cannot be reported: {wrong}", err=True)
+        typer.echo(with_code(clr.NOT_REPORTED(problem=wrong)), err=True)
+    print_findings(registry, resource)
 
 
 def _plain(value: object) -> object:
-    """Give a value as JSON can hold it."""
+    """Return a value as JSON can hold it."""
     from datetime import datetime
 
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
@@ -204,15 +209,12 @@ def stats(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) ->
 def open_registry(db: str | Path) -> ResourceDatabase:
     """Open a database that is there; ConfigError, saying how to make one, when it is not."""
     from venclient.errors import ConfigError
+    from venclient.messages import cli_resources as clr
     from venclient.registry.database import ResourceDatabase
     from venclient.registry.opening import holds_registry, is_url, shown
 
     if not holds_registry(db):
-        raise ConfigError(
-            "holds no registry" if is_url(db) else "there is no such database",
-            subject=shown(db),
-            hint="`ven import FILE...` or `python prepare_samples.py` makes one; --db names another",
-        )
+        raise ConfigError(clr.NO_REGISTRY() if is_url(db) else clr.NO_DATABASE(), subject=shown(db))
     return ResourceDatabase(db)
 
 
@@ -224,8 +226,11 @@ def print_json(value: object) -> None:
 
 
 def tell_what_there_is(registry: ResourceDatabase, query: Query) -> None:
-    """Say, when a query names a VEN or sub-type that nothing has, what there is instead."""
+    """Print, when a query names a VEN or sub-type that no resource has, which ones there are."""
     import difflib
+
+    from venclient.messages import cli_resources as clr
+    from venclient.messages import with_code
 
     vens = registry.values_of("ven") if query.vens else []
     sub_types = registry.values_of("resource_sub_type") if query.sub_types else []
@@ -235,15 +240,19 @@ def tell_what_there_is(registry: ResourceDatabase, query: Query) -> None:
                 continue
             folded = {name.casefold(): name for name in known}
             close = difflib.get_close_matches(one.casefold(), folded, n=1)
-            meant = f"; {folded[close[0]]!r} was meant?" if close else ""
+            meant = f" (did you mean {folded[close[0]]!r}?)" if close else ""
             more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
             there = f"{', '.join(known[:_NAMED])}{more}" if known else "none"
-            typer.echo(f"nothing has the {kind} {one!r}{meant}; there are: {there}", err=True)
+            text = clr.NO_SUCH_GROUP(kind=kind, value=one, meant=meant, known=there)
+            typer.echo(with_code(text), err=True)
 
 
 def _name_rejects(registry: ResourceDatabase) -> None:
     """Name the rows that were left out, and end with status 1 when there are any."""
+    from venclient.messages import cli_resources as clr
+    from venclient.messages import with_code
+
     for reject in registry.rejects:
-        typer.echo(f"left out: {reject.place}: {reject.reason}", err=True)
+        typer.echo(with_code(clr.LEFT_OUT(place=reject.place, reason=reject.reason)), err=True)
     if registry.rejects:
         raise typer.Exit(1)

@@ -19,25 +19,22 @@ def history(
     db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell every change of a resource and its connections: when, who, from what to what.
+    """List every change of a resource and its connections: when, who, old and new value.
 
-    Changes that other programs made past venclient are not recorded. Exit status 1 for an unknown resource.
+    Changes that other programs made in the tables are not recorded. Exit status 1 for an unknown resource.
     """
     from venclient.errors import NotFound
+    from venclient.messages import cli_resources as clr
 
     with open_registry(db) as registry:
         found = registry.history(resource_id)
         if not found and registry.get_resource(resource_id) is None:
-            raise NotFound(
-                f"has no resource {resource_id}, and never recorded one",
-                subject=registry.db_path,
-                hint="`ven resources list` shows what there is",
-            )
+            raise NotFound(clr.NEVER_A_RESOURCE(name=resource_id), subject=registry.db_path)
     if as_json:
         print_json([as_dict(change) for change in found])
         return
     if not found:
-        typer.echo(f"{resource_id}: nothing has changed since changes are recorded")
+        typer.echo(clr.NO_HISTORY(name=resource_id))
     for change in found:
         subject = "" if change.kind == "registry" else f" {change.subject}"
         moment = change.at.strftime("%Y-%m-%d %H:%M:%S")
@@ -47,13 +44,13 @@ def history(
 
 
 def as_dict(change: Change) -> dict[str, Any]:
-    """Give a change as JSON can hold it."""
+    """Return a change as JSON can hold it."""
     names = ("id", "actor", "action", "kind", "subject", "before", "after")
     return {"at": change.at.isoformat()} | {name: getattr(change, name) for name in names}
 
 
 def differences(change: Change) -> Iterator[str]:
-    """Give a line for each member that a change altered, or that what it made or deleted has."""
+    """Yield a line for each member that a change altered, or that what it made or deleted has."""
     before, after = dict(_members(change.before)), dict(_members(change.after))
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)

@@ -40,9 +40,11 @@ def set_fields(
     """Change fields of all resources that meet the conditions, all or none.
 
     Fields are named as `ven resources show` names them; dots lead inside: capacities.P_max_kw=60. An empty
-    value or null removes one. Everything is checked before anything is stored.
+    value or null removes one. Everything is checked before anything is stored; warnings go to standard error.
     """
+    from venclient.cli.resources_warnings import print_warnings
     from venclient.errors import ConfigError
+    from venclient.messages import cli_resources as clr
     from venclient.registry.query import Query
 
     changes = dict(_field(one) for one in fields)
@@ -52,7 +54,7 @@ def set_fields(
         told.setdefault(key, []).append(value)
     asked = Query.parse(told, lambda key: f"--where {key}")
     if query == asked == Query() and not every:
-        raise ConfigError("there is no condition", hint="say which resources, or --all")
+        raise ConfigError(clr.NO_CONDITION())
     with open_registry(db) as registry:
         chosen = registry.query(query).ids()
         if where:
@@ -62,22 +64,9 @@ def set_fields(
             tell_what_there_is(registry, one)
         with _Bar(len(chosen)) as bar:
             changed = registry.set_where(chosen, changes, dry_run=dry_run, progress=bar.progress)
-    _warn_of_slips(changes)
-    typer.echo(f"{'would change' if dry_run else 'changed'} {changed} of {len(chosen)} resources")
-
-
-def _warn_of_slips(changes: dict[str, Any]) -> None:
-    """Say which members of `reporting` nobody knows: they are stored, as older programs may have some."""
-    from venclient.model.reporting import reporting_warnings
-
-    whole = changes.get("reporting")
-    told = whole if isinstance(whole, dict) else {}
-    for name, value in changes.items():
-        path = name.split(".")
-        if path[0] == "reporting" and value is not None and len(path) == 2:
-            told = told | {path[1]: value}
-    for warning in reporting_warnings(told):
-        typer.echo(f"warning: {warning}", err=True)
+        print_warnings(registry.last_warnings)
+    text = clr.WOULD_CHANGE if dry_run else clr.CHANGED
+    typer.echo(text(changed=changed, count=len(chosen)))
 
 
 class _Bar:
@@ -106,16 +95,18 @@ class _Bar:
 
 def _pair(text: str, place: str) -> tuple[str, str]:
     from venclient.errors import ConfigError
+    from venclient.messages import cli_resources as clr
 
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
-        raise ConfigError(f"{text!r} is not NAME=VALUE", subject=place)
+        raise ConfigError(clr.NOT_A_PAIR(value=text), subject=place)
     return name.strip(), value.strip()
 
 
 def _field(text: str) -> tuple[str, Any]:
-    """Give name and value of one FIELD=VALUE."""
+    """Return name and value of one FIELD=VALUE."""
     from venclient.errors import ConfigError
+    from venclient.messages import cli_resources as clr
 
     name, value = _pair(text, "FIELD=VALUE")
     if value in ("", "null"):
@@ -129,7 +120,5 @@ def _field(text: str) -> tuple[str, Any]:
         except ValueError:
             if name.startswith(("reporting.units", "connection.options.", "control_connection.options.")):
                 return name, value
-            raise ConfigError(
-                f"{value!r} is no number, true, false or JSON", subject=name, hint="decimals take a dot"
-            ) from None
+            raise ConfigError(clr.NOT_JSON(value=value), subject=name) from None
     return name, value

@@ -15,7 +15,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from venclient.errors import InvalidRecord
+from venclient.messages import Level, Text
+from venclient.messages import registry as reg
 from venclient.model.resource import Resource, ResourceType, enum_member
+from venclient.model.slips import character_findings, infinite_findings, name_findings
 
 ReportingState = Literal["reported", "waiting", "refused", "unmet"]
 
@@ -85,7 +88,8 @@ class ReportingConfig:
             return usual
         problems = reporting_problems(told)
         if problems:
-            raise InvalidRecord("; ".join(problems), subject="reporting", problems=tuple(problems))
+            what = problems[0] if len(problems) == 1 else reg.PROBLEMS(problems="; ".join(problems))
+            raise InvalidRecord(what, subject="reporting", problems=tuple(problems))
         types = tuple(map(str.upper, _texts(told.get("payload_types")))) or usual.payload_types
         units = told.get("units") or {}
         if isinstance(units, str):
@@ -131,53 +135,75 @@ class ReportingStatus:
 
 
 def reporting_problems(told: Mapping[str, Any]) -> list[str]:
-    """Give one sentence for each mistake in a `reporting` dict; members that nobody knows are none."""
-    problems = []
+    """Return one message for each mistake in the values of a `reporting` dict; names are not looked at."""
+    problems: list[str] = []
     program = told.get("program")
     if program is not None and not _is_name(program):
-        problems.append(f"reporting.program must be text of 1 to {_LONGEST_NAME} characters, not {program!r}")
+        problems.append(reg.PROGRAM(most=_LONGEST_NAME, value=program))
     types = told.get("payload_types")
     if types is not None and (not _texts(types) or not all(map(_is_name, _texts(types)))):
-        problems.append(f"reporting.payload_types must be a list of names such as USAGE, not {types!r}")
+        problems.append(reg.PAYLOAD_TYPES(value=types))
     reading = told.get("reading_type")
     if reading is not None and not _is_name(reading):
-        problems.append(f"reporting.reading_type must be a name such as DIRECT_READ, not {reading!r}")
+        problems.append(reg.READING_TYPE(value=reading))
     interval = told.get("interval")
     if interval is not None and not _is_duration(interval):
-        problems.append(
-            f"reporting.interval must be an ISO 8601 duration above zero such as PT15M, not {interval!r}"
-        )
+        problems.append(reg.INTERVAL(value=interval))
     units = told.get("units")
     if isinstance(units, Mapping):
-        problems += [
-            f"reporting.units.{kind} must be a unit such as KWH, not {unit!r}"
-            for kind, unit in units.items()
-            if not _is_name(unit)
-        ]
+        problems += [reg.UNIT(kind=kind, value=unit) for kind, unit in units.items() if not _is_name(unit)]
     elif units is not None and not _is_name(units):
-        problems.append(f"reporting.units must be a unit, or units by payload type, not {units!r}")
+        problems.append(reg.UNITS(value=units))
     return problems
 
 
+def reporting_slips(told: Mapping[str, Any]) -> list[str]:
+    """Return one message for each thing in a `reporting` dict that can only be a slip, such as "intervall".
+
+    What is stored is reported all the same: these are refused when a resource is written.
+    """
+    found: list[Text] = [one for one in name_findings("reporting", told, _MEMBERS) if _is_error(one)]
+    for place, texts in (
+        ("program", _texts_of(told.get("program"))),
+        ("payload_types", _texts(told.get("payload_types"))),
+        ("reading_type", _texts_of(told.get("reading_type"))),
+        ("units", _unit_names(told.get("units"))),
+    ):
+        for one in texts:
+            if isinstance(one, str):
+                found += character_findings(f"reporting.{place}", one)
+    known = {name: value for name, value in told.items() if name in ("payload_types", "units")}
+    others = {name: value for name, value in told.items() if name not in _MEMBERS}
+    return [*found, *infinite_findings("reporting", {**known, **others})]
+
+
 def reporting_warnings(told: Mapping[str, Any]) -> list[str]:
-    """Give one sentence for each thing in a `reporting` dict that may be a slip: names that nobody knows."""
-    warnings = [_unknown(f"reporting.{name}", name, _MEMBERS) for name in told if name not in _MEMBERS]
+    """Return one message for each thing in a `reporting` dict that may be a slip: unknown names."""
+    warnings: list[str] = [one for one in name_findings("reporting", told, _MEMBERS) if not _is_error(one)]
     for place, given, known in (
         ("payload_types", _texts(told.get("payload_types")), PAYLOAD_TYPES),
         ("reading_type", _texts(told.get("reading_type")), READING_TYPES),
         ("units", _unit_names(told.get("units")), UNITS),
     ):
         warnings += [
-            _unknown(f"reporting.{place}: {one}", one.upper(), sorted(known))
+            _private(f"reporting.{place}", one, sorted(known))
             for one in given
             if isinstance(one, str) and one.upper() not in known
         ]
     return warnings
 
 
-def _unknown(place: str, name: str, known: tuple[str, ...] | list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"{place} is not known here" + (f"; {close[0]} was meant?" if close else "")
+def _private(field: str, name: str, known: list[str]) -> Text:
+    close = difflib.get_close_matches(name.upper(), known, n=1)
+    return reg.PRIVATE_NAME(field=field, value=name, meant=f" (did you mean {close[0]}?)" if close else "")
+
+
+def _is_error(text: Text) -> bool:
+    return text.level is Level.ERROR
+
+
+def _texts_of(value: object) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str) else ()
 
 
 def _texts(value: object) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from typing import Any, TypeVar
 
+from venclient.messages import registry as reg
 from venclient.secrets import shown
 
 E = TypeVar("E", bound=Enum)
@@ -39,16 +40,32 @@ class ResourceType(StrEnum):
     EV = "Electric Vehicle"
 
 
+#: What a connection of each type must name before anything can be read through it.
+NEEDED = {
+    ConnectionType.MODBUSTCP: ("host",),
+    ConnectionType.MQTT: ("host", "topic"),
+    ConnectionType.FILEREADER: ("file",),
+}
+_KINDS = {
+    "ConnectionType": "connection type",
+    "ActorType": "actor type",
+    "ResourceType": "resource type",
+}
+
+
 def enum_member(kind: type[E], text: E | str) -> E:
-    """Give the member that `text` names or values, in any case; ValueError lists the known ones."""
+    """Return the member that `text` names or values, in any case; ValueError lists the known ones."""
     if isinstance(text, kind):
         return text
     wanted = str(text).strip().casefold()
     for member in kind:
         if wanted in (member.name.casefold(), str(member.value).casefold()):
             return member
-    known = ", ".join(member.name for member in kind)
-    raise ValueError(f"{text!r} is no {kind.__name__}; known are {known}")
+    known = [member.name for member in kind]
+    choice = f"{', '.join(known[:-1])} or {known[-1]}"
+    raise ValueError(
+        reg.UNKNOWN_TYPE(kind=_KINDS.get(kind.__name__, kind.__name__), value=text, known=choice)
+    )
 
 
 @dataclass
@@ -86,6 +103,16 @@ class Connection:
         return f"Connection({', '.join(parts)})"
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The fields that this type of connection needs and that are empty, such as ("host", "topic")."""
+        return tuple(name for name in NEEDED[self.type] if _is_blank(getattr(self, name)))
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the connection is complete: False for one that is stored to be filled in later."""
+        return not self.missing
+
+    @property
     def endpoint(self) -> str:
         """Where it is, for people: "modbustcp 192.0.2.1:502", "mqtt broker:1883 topic", "filereader path"."""
         place = f"{self.host}:{self.port}" if self.port else self.host
@@ -116,3 +143,7 @@ class Resource:
     ven: str | None = None
     control_connection: Connection | None = None
     version: int | None = field(default=None, compare=False)
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())

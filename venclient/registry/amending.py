@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from venclient.errors import InvalidRecord
+from venclient.messages import registry as reg
 from venclient.model.resource import ActorType, Connection, Resource
+from venclient.registry.rows import refused
 
 _FIXED = ("resourceID", "version")
 _MAPPINGS = ("capacities", "location", "reporting")
@@ -34,7 +35,7 @@ def amended(resource: Resource, changes: Mapping[str, Any]) -> Resource:
     for name, value in changes.items():
         field, _, rest = name.partition(".")
         if field in _FIXED:
-            problems.append(f"{field} cannot be changed")
+            problems.append(reg.FIXED(field=field))
         elif field not in _FIELDS:
             problems.append(_unknown(name, _FIELDS))
         elif field in _MAPPINGS:
@@ -42,7 +43,7 @@ def amended(resource: Resource, changes: Mapping[str, Any]) -> Resource:
         elif field in _LINKS:
             problems += _link(made, field, {rest: value} if rest else value)
         elif rest:
-            problems.append(f"{name}: {field} has no members")
+            problems.append(reg.NO_MEMBERS(name=name, field=field))
         else:
             setattr(made, field, value)
     _refuse(problems, f"resource {resource.resourceID!r}")
@@ -58,12 +59,7 @@ def amended_connection(connection: Connection, changes: Mapping[str, Any]) -> Co
 
 def _refuse(problems: list[str], subject: str) -> None:
     if problems:
-        raise InvalidRecord(
-            "; ".join(problems),
-            subject=subject,
-            hint="correct it and try again; nothing was changed",
-            problems=tuple(problems),
-        )
+        raise refused(problems, subject)
 
 
 def _merge(made: Resource, field: str, told: object) -> list[str]:
@@ -72,7 +68,7 @@ def _merge(made: Resource, field: str, told: object) -> list[str]:
         made.reporting = None
         return []
     if not isinstance(told, Mapping):
-        return [f"{field} must be a dict of what changes, not {told!r}"]
+        return [reg.CHANGES_NOT_DICT(field=field, value=told)]
     merged = _merged(getattr(made, field) or {}, told)
     setattr(made, field, (merged or None) if field == "reporting" else merged)
     return []
@@ -101,16 +97,16 @@ def _link(made: Resource, field: str, told: object) -> list[str]:
         made.control_connection = None
         return []
     if not isinstance(told, Mapping):
-        return [f"{field} must be a Connection, or a dict of what changes, not {type(told).__name__}"]
+        return [reg.LINK_CHANGES(field=field, kind=type(told).__name__)]
     held: Connection | None = getattr(made, field)
     if held is None:
         told = {"actortype": ActorType.WRITER} | dict(told)
         if "type" not in told:
-            return [f"{field}.type is needed for a connection that is new"]
+            return [reg.NEW_LINK_TYPE(field=field)]
         try:
             held = Connection(told["type"], told["actortype"])
         except ValueError as error:
-            return [f"{field}: {error}"]
+            return [reg.LINK_TYPE(field=field, problem=error)]
     changed, problems = _changed_connection(held, told, f"{field}.")
     setattr(made, field, changed)
     return problems
@@ -120,33 +116,34 @@ def _changed_connection(
     connection: Connection, changes: Mapping[str, Any], place: str
 ) -> tuple[Connection, list[str]]:
     values: dict[str, Any] = {}
-    problems = []
+    problems: list[str] = []
     for name, value in changes.items():
         field, _, rest = name.partition(".")
         if field == "id":
-            problems.append(f"{place}id cannot be changed")
+            problems.append(reg.FIXED(field=f"{place}id"))
         elif field not in _LINK_FIELDS:
             problems.append(_unknown(f"{place}{name}", _LINK_FIELDS))
         elif field == "options" and value is not None:
             told = {rest: value} if rest else value
             if not isinstance(told, Mapping):
-                problems.append(f"{place}options must be a dict of what changes, not {told!r}")
+                problems.append(reg.CHANGES_NOT_DICT(field=f"{place}options", value=told))
             else:
                 values["options"] = _merged(values.get("options", connection.options) or {}, told) or None
         elif rest and field == "options":
             values["options"] = _merged(values.get("options", connection.options) or {}, {rest: None}) or None
         elif rest:
-            problems.append(f"{place}{name}: {field} has no members")
+            problems.append(reg.NO_MEMBERS(name=f"{place}{name}", field=field))
         else:
             values[field] = value
     try:
         return replace(connection, **values), problems
     except ValueError as error:  # a type that nobody knows
-        return connection, [*problems, f"{place or 'connection: '}{error}"]
+        field = place.removesuffix(".") or "connection"
+        return connection, [*problems, reg.LINK_TYPE(field=field, problem=error)]
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
     field = name.rpartition(".")[0] + "." if name.startswith(_LINKS) and "." in name else ""
     close = difflib.get_close_matches(name.removeprefix(field).partition(".")[0], known, n=1, cutoff=0.5)
-    meant = f"; {field}{close[0]} was meant?" if close else f"; known are {', '.join(known)}"
-    return f"{name} is no field{meant}"
+    meant = f'did you mean "{field}{close[0]}"?' if close else f"valid fields are {', '.join(known)}"
+    return reg.UNKNOWN_FIELD(field=name, meant=meant)

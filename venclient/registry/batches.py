@@ -7,13 +7,14 @@ needs a closer look: then all are looked at one by one, and the one that is wron
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter, eq, is_, itemgetter, le
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, ResourceType
+from venclient.model.slips import INVISIBLE, infinite_findings
 from venclient.registry.rows import Seal, encoded
 from venclient.registry.validation import (
     LONGEST_ID,
@@ -78,9 +79,9 @@ class Batch(NamedTuple):
         return len(resources) == len(self.resources) and all(map(is_, resources, self.resources))
 
     def resource_columns(self, vens: Column, reader_ids: Column) -> list[Column] | None:
-        """Give the columns of `statements.INSERT_ORDER`; None when some are no JSON, or a VEN no text."""
+        """Return the columns of `statements.INSERT_ORDER`; None when some are not plain."""
         count = len(self.ids)
-        if not _TEXTS.issuperset(map(type, vens)):
+        if not _TEXTS.issuperset(map(type, vens)) or not _are_clean_texts(vens):
             return None
         try:
             capacities, locations = _json_lines(self.capacities), _json_lines(self.locations)
@@ -148,6 +149,8 @@ def _batch(resources: Sequence[Resource]) -> Batch | None:
         and max(map(len, ids)) <= LONGEST_ID
         and all(map(eq, map(str.strip, ids), ids))
         and all(map(str.strip, names))
+        and _are_clean(ids, names, meters, [text for text in addresses if text is not None])
+        and _are_clean_texts(subs)
         and {Connection}.issuperset(map(type, links))
         and _are_capacities(powers)
         and _are_places(places)
@@ -174,7 +177,7 @@ def _are_capacities(powers: Column) -> bool:
 
 
 def _are_places(places: Column) -> bool:
-    if not {dict}.issuperset(map(type, places)):
+    if not ({dict}.issuperset(map(type, places)) and {2}.issuperset(map(len, places))):
         return False
     latitudes, longitudes = zip(*map(_POINT, places), strict=True)
     if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))):
@@ -203,9 +206,37 @@ def _are_links(links: tuple[Column, ...]) -> bool:
         {int, type(None)}.issuperset(map(type, port)) and all(1 <= one <= 65_535 for one in {*port} - {None})
     ):
         return False
-    if options.count(None) != count and not {dict, type(None)}.issuperset(map(type, options)):
+    if options.count(None) != count and (
+        not {dict, type(None)}.issuperset(map(type, options))
+        or any(one is not None and infinite_findings("", one) for one in options)
+    ):
         return False
-    return _have_what_they_need(kinds, host, topic, file)
+    return _are_links_clean(host, topic, file, username, password) and _have_what_they_need(
+        kinds, host, topic, file
+    )
+
+
+def _are_clean(*columns: Iterable[Any]) -> bool:
+    """Return whether texts have printable, visible characters only."""
+    text = "".join(map("".join, columns))
+    return text.isprintable() and (text.isascii() or not any(one in text for one in INVISIBLE))
+
+
+def _are_clean_texts(column: Column) -> bool:
+    """Return whether texts that many resources share are clean, and none of them is blank; None passes."""
+    texts = set(column) - {None}
+    return all(map(str.strip, texts)) and _are_clean(texts)
+
+
+def _are_links_clean(host: Column, topic: Column, file: Column, username: Column, password: Column) -> bool:
+    hosts = set(host) - {None}
+    if not _are_clean(hosts) or any(" " in one or "/" in one for one in hosts):
+        return False
+    for column in (topic, file):
+        texts = set(column) - {None}
+        if not _are_clean(texts) or not all(text and text == text.strip() for text in texts):
+            return False
+    return _are_clean(set(username) - {None}, set(password) - {None})
 
 
 def _have_what_they_need(kinds: Column, host: Column, topic: Column, file: Column) -> bool:

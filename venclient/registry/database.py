@@ -17,10 +17,13 @@ from sqlalchemy import func, select
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import InvalidRecord
+from venclient.messages import registry as reg
+from venclient.messages import text_of, with_code
 from venclient.model.reading import Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry import rows
 from venclient.registry.changes import ChangeLog, default_actor
+from venclient.registry.doubts import Warned
 from venclient.registry.found import Found
 from venclient.registry.import_target import ImportTarget
 from venclient.registry.lifecycle import LifeCycle
@@ -116,6 +119,14 @@ class ResourceDatabase(LifeCycle):
         """Give the rows that queries had to leave out so far, each with its place and the reason."""
         return list(self._rejects.values())
 
+    @property
+    def last_warnings(self) -> list[Warned]:
+        """Return what is doubtful about what this thread stored last, each with its resource.
+
+        A write stores it all the same. Calls that insert or update start a new list.
+        """
+        return self._writing.doubts.listed()
+
     # Reading
 
     def get_resource(self, resource_id: str) -> Resource | None:
@@ -182,7 +193,7 @@ class ResourceDatabase(LifeCycle):
             try:
                 return rows.decode_connection(row)
             except BadRow as error:
-                self._reject(f"connections row {row[0]}", str(error))
+                self._reject(f"connections row {row[0]}", text_of(error))
                 return None
 
         return self._link.made(self._sql.all_connections, (), make)
@@ -209,6 +220,14 @@ class ResourceDatabase(LifeCycle):
     def values_of(self, column: Literal["ven", "resource_sub_type"]) -> list[str]:
         """Give the VENs or sub-types that there are, those of most resources first."""
         return [name for name, _ in self._counts(column)]
+
+    def wrong_values(self) -> list[str]:
+        """Return a warning for each stored resource whose values would be refused today; reads them all."""
+        return [
+            with_code(reg.WRONG_VALUES(name=one.resourceID, problems="; ".join(found)))
+            for one in self.iter_resources()
+            if (found := self.validate(one).problems)
+        ]
 
     # Writing
 
@@ -270,9 +289,7 @@ class ResourceDatabase(LifeCycle):
     def set_enabled(self, resource_id: str, enabled: bool) -> None:
         """Switch a resource on or off; NotFound when there is none."""
         if enabled not in (True, False):
-            raise InvalidRecord(
-                f"enabled must be True or False, not {enabled!r}", subject=f"resource {resource_id}"
-            )
+            raise InvalidRecord(reg.ENABLED(value=enabled), subject=f"resource {resource_id}")
         self._writing.set_enabled(resource_id, bool(enabled))
 
     def seal_secrets(self) -> int:
@@ -315,7 +332,7 @@ class ResourceDatabase(LifeCycle):
             try:
                 return decode(row)
             except BadRow as error:
-                bad[f"resources row {row[0]} ({row[1]})"] = str(error)
+                bad[f"resources row {row[0]} ({row[1]})"] = text_of(error)
                 return None
 
         good = self._link.made(query.sql, query.values, make)
@@ -334,7 +351,7 @@ class ResourceDatabase(LifeCycle):
         if known is not None and known.reason == reason:
             return
         self._rejects[place] = Reject(place, reason)
-        _log.warning("%s: %s is left out: %s; store it again, or delete the row", self.db_path, place, reason)
+        _log.warning(reg.ROW_LEFT_OUT(database=self.db_path, place=place, problem=reason))
 
 
 def _ven(resource: Resource, ven: str | None) -> str | None:
@@ -344,12 +361,10 @@ def _ven(resource: Resource, ven: str | None) -> str | None:
 def _resource(row: Resource | Row) -> Resource:
     if isinstance(row, Resource):
         return row
-    raise InvalidRecord("is no Resource", subject=repr(row), hint="give Resources or tuples, not both")
+    raise InvalidRecord(reg.NOT_A_RESOURCE(), subject=repr(row))
 
 
 def _tuple(row: Resource | Row) -> Row:
     if isinstance(row, Resource):
-        raise InvalidRecord(
-            "is no tuple", subject=f"resource {row.resourceID}", hint="give Resources or tuples, not both"
-        )
+        raise InvalidRecord(reg.NOT_A_TUPLE(), subject=f"resource {row.resourceID}")
     return row

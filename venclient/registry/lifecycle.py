@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from venclient.clock import Clock
 from venclient.errors import Conflict, InvalidRecord, NotFound
+from venclient.messages import registry as reg
 from venclient.model.reporting import REPORTING_STATES, ReportingState, ReportingStatus
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows, selection
@@ -57,13 +58,17 @@ class LifeCycle:
 
     def update_resource(
         self,
-        resource_id: str,
+        resource: str | Resource,
         changes: Mapping[str, Any] | None = None,
         *,
         expected_version: int | None = None,
         **fields: Any,
     ) -> Resource:
-        """Change some fields of a resource and give it as it is then.
+        """Change a resource that is stored, and return it as it is then.
+
+        With a Resource, every field of the object is stored over what its id has: None and missing members
+        too. `enabled` None alone, which means that nobody decided, leaves what is stored. With an id, only
+        the fields that are named change.
 
         Names are those of `Resource`, besides resourceID. `capacities`, `location` and `reporting` take a
         dict of the members that change (None removes one); the connections take a Connection or a dict of
@@ -74,9 +79,13 @@ class LifeCycle:
         NotFound when there is no such resource; Conflict, naming both versions, when its `version` is not
         the expected one; InvalidRecord with every mistake. When nothing differs nothing is written.
         """
+        told = {**(changes or {}), **fields}
+        self._writing.doubts.begin()
+        if isinstance(resource, Resource):
+            return self._replace(resource, told, expected_version)
         with self._link.transaction():
-            self._update(resource_id, {**(changes or {}), **fields}, expected_version)
-            return self._stored(resource_id)
+            self._update(resource, told, expected_version)
+            return self._stored(resource)
 
     def bulk_update(
         self,
@@ -88,6 +97,7 @@ class LifeCycle:
 
         Gives how many were changed. `expected_version` may be among the changes of each.
         """
+        self._writing.doubts.begin()
         pairs = changes.items() if isinstance(changes, Mapping) else changes
         changed = done = 0
         with self._link.transaction():
@@ -182,7 +192,11 @@ class LifeCycle:
             after = amended_connection(before, {**(changes or {}), **fields})
             if after == before:
                 return before
-            refuse_connection_mistakes(after, self._check_options, before=before, row_id=connection_id)
+            self._writing.doubts.begin()
+            warnings = refuse_connection_mistakes(
+                after, self._check_options, before=before, row_id=connection_id
+            )
+            self._writing.doubts.add(f"connection {connection_id}", warnings)
             self._refuse_wrong_part(connection_id, after)
             values = rows.encode_connection(after, self._sealer)
             driver.execute(self._sql.update_connection, (*values, connection_id))
@@ -202,9 +216,8 @@ class LifeCycle:
             if users:
                 more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
                 raise Conflict(
-                    f"is used by {', '.join(users[:_NAMED])}{more}",
+                    reg.CONNECTION_USED(users=users[:_NAMED], more=more),
                     subject=f"connection {connection_id}",
-                    hint="give them another connection, or delete them, first",
                 )
             try:
                 before = told_connection(rows.decode_connection(found[0]))
@@ -226,7 +239,7 @@ class LifeCycle:
         for one in told:
             if one.state not in REPORTING_STATES:
                 raise InvalidRecord(
-                    f"{one.state!r} is no state of reporting; known are {', '.join(REPORTING_STATES)}",
+                    reg.REPORTING_STATE(value=one.state, known=", ".join(REPORTING_STATES)),
                     subject=f"resource {one.resource_id}",
                 )
         if not told:
@@ -256,6 +269,25 @@ class LifeCycle:
         """Give how reporting stands for all resources that have been reported, by their ids."""
         return [_status(row) for row in self._link.rows(self._sql.all_status)]
 
+    def _replace(
+        self, resource: Resource, others: Mapping[str, Any], expected_version: int | None
+    ) -> Resource:
+        """Store every field of `resource` over what its id has."""
+        subject = f"resource {resource.resourceID}"
+        if others:
+            raise InvalidRecord(reg.CHANGES_BESIDE_RESOURCE(), subject=subject)
+        with self._link.transaction():
+            found = self._link.rows(self._sql.resource_by_id, (resource.resourceID,))
+            if not found:
+                raise missing(resource.resourceID)
+            version = found[0][rows.VERSION_AT]
+            if expected_version is not None and version != expected_version:
+                raise Conflict(
+                    reg.VERSION_CONFLICT(stored=version, expected=expected_version), subject=subject
+                )
+            self._writing.update_row(found[0], resource, resource.ven)
+            return self._stored(resource.resourceID)
+
     def _update(self, resource_id: str, changes: Mapping[str, Any], expected_version: int | None) -> bool:
         found = self._link.rows(self._sql.resource_by_id, (resource_id,))
         if not found:
@@ -263,9 +295,8 @@ class LifeCycle:
         stored = self._decoded_row(found[0])
         if expected_version is not None and stored.version != expected_version:
             raise Conflict(
-                f"is at version {stored.version}, not the expected {expected_version}: somebody changed it",
+                reg.VERSION_CONFLICT(stored=stored.version, expected=expected_version),
                 subject=f"resource {resource_id}",
-                hint="read it again, and make the change on what it is now",
             )
         told = dict(changes)
         ids = {name: told.pop(f"{name}_id", None) for name in ("connection", "control_connection")}
@@ -285,9 +316,8 @@ class LifeCycle:
             return rows.decode_resource(row)
         except BadRow as error:
             raise InvalidRecord(
-                str(error),
+                reg.BAD_ROW(problem=error),
                 subject=f"{self.db_path}: resources row {row[0]} ({row[rows.RESOURCE_AT]})",
-                hint="store the resource again, or delete it",
             ) from None
 
     def _connection_of(self, row: Row) -> Connection:
@@ -295,19 +325,14 @@ class LifeCycle:
             return rows.decode_connection(row)
         except BadRow as error:
             raise InvalidRecord(
-                str(error),
+                reg.BAD_CONNECTION_ROW(problem=error),
                 subject=f"{self.db_path}: connections row {row[0]}",
-                hint="store the resources that use it again, or delete it",
             ) from None
 
     def _present_connection(self, connection_id: int) -> Connection:
         found = self.connection(connection_id)
         if found is None:
-            raise NotFound(
-                "there is no such connection",
-                subject=f"connection {connection_id}",
-                hint="get_connections tells their ids",
-            )
+            raise NotFound(reg.CONNECTION_GONE(), subject=f"connection {connection_id}")
         return found
 
     def _refuse_wrong_part(self, connection_id: int, connection: Connection) -> None:
@@ -318,7 +343,7 @@ class LifeCycle:
             links = self._link.rows(self._sql.links_of, (resource_id,))[0]
             if links[2] == connection_id:
                 raise InvalidRecord(
-                    f"must stay a WRITER: it controls {resource_id}", subject=f"connection {connection_id}"
+                    reg.MUST_STAY_WRITER(resource=resource_id), subject=f"connection {connection_id}"
                 )
 
 

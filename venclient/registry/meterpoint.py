@@ -11,6 +11,8 @@ from functools import cache
 from hashlib import sha1
 from uuid import UUID
 
+from venclient.messages import registry as reg
+
 #: First nine digits of the meter point ids that samples and sites without one get.
 SAMPLE_PREFIX = "707057500"
 
@@ -42,15 +44,13 @@ def is_gs1(meter_point_id: str) -> bool:
 
 
 def gs1_doubt(meter_point_id: str) -> str | None:
-    """Give the sentence that says why this is no GS1 number, None when it is one."""
+    """Return the warning that says why this is not a GS1 number, None when it is one."""
     if is_gs1(meter_point_id):
         return None
     if len(meter_point_id) == _GS1_LENGTH and meter_point_id.isascii() and meter_point_id.isdigit():
         wanted = check_digit(meter_point_id[:-1])
-        return (
-            f"meter point id {meter_point_id} ends in {meter_point_id[-1]}, its GS1 check digit is {wanted}"
-        )
-    return f"meter point id {meter_point_id!r} is no 18-digit GS1 number"
+        return reg.WRONG_CHECK_DIGIT(value=meter_point_id, digit=meter_point_id[-1], wanted=wanted)
+    return reg.NOT_GS1(value=meter_point_id)
 
 
 def normalised(text: str) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from venclient.errors import InvalidRecord
+from venclient.messages import registry as reg
+from venclient.messages import text_of
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry import rows
 from venclient.registry.rows import BadRow, Row
+from venclient.registry.validation import check_resource
 
 _NAMES = (
     "resource_id",
@@ -22,34 +28,39 @@ _JSON = ("capacities", "location")
 _FLAGS = (True, False, None)  # 1 and 0 as well, which are no truth to PostgreSQL
 
 
-def checked_tuple(row: Row, at: int) -> Row:
-    """Give the values of RESOURCE_COLUMNS for a tuple; InvalidRecord tells all mistakes of number `at`."""
+#: Where the checks look for a connection: tuples have none. The one that they share is warned of once.
+_NOBODY = Connection(ConnectionType.FILEREADER, ActorType.READER, file="-")
+
+
+def checked_tuple(row: Row, at: int) -> tuple[Row, list[str]]:
+    """Return the values of RESOURCE_COLUMNS for a tuple, and what is doubtful about them.
+
+    InvalidRecord lists all mistakes of tuple number `at`. A tuple is checked as a Resource is, but NaN in
+    its JSON means unknown: that is how the first generation wrote a missing number.
+    """
     if len(row) != 10:
-        raise InvalidRecord(
-            f"has {len(row)} members, not 10",
-            subject=f"row {at}",
-            hint="give (resource_id, resource_name, resource_type, resource_sub_type, meter_point_id,"
-            " capacities_json, location_json, address, ven, enabled)",
-        )
+        raise InvalidRecord(reg.TUPLE_LENGTH(count=len(row)), subject=f"row {at}")
     told = dict(zip(_NAMES, row, strict=False))
-    problems = [f"{name} is missing" for name in _NEEDED if told[name] is None]
+    problems: list[str] = [reg.TUPLE_MISSING(field=name) for name in _NEEDED if told[name] is None]
     try:
         kind = rows.type_name(str(row[2]))
     except ValueError as error:
         kind = ""
-        problems.append(str(error))
+        problems.append(text_of(error))
+    held: list[dict[str, Any]] = []
     for name in _JSON:
         try:
-            rows.json_object(told[name], name)
+            held.append(rows.json_object(told[name], name))
         except BadRow as error:
-            problems.append(str(error))
+            problems.append(text_of(error))
     if row[9] not in _FLAGS:
-        problems.append(f"enabled must be True, False or None, not {row[9]!r}")
+        problems.append(reg.NOT_A_FLAG(value=row[9]))
+    warnings: list[str] = []
+    if not problems:
+        capacities, location = held
+        made = Resource(row[0], row[1], kind, row[3], row[4], _NOBODY, capacities, location, row[7])
+        made.ven = row[8]
+        problems, warnings = check_resource(made)
     if problems:
-        raise InvalidRecord(
-            "; ".join(problems),
-            subject=f"resource {row[0]!r}",
-            hint="correct it and store it again; nothing was changed",
-            problems=tuple(problems),
-        )
-    return (*row[:2], kind, *row[3:9], None if row[9] is None else bool(row[9]), None)
+        raise rows.refused(problems, f"resource {row[0]!r}")
+    return (*row[:2], kind, *row[3:9], None if row[9] is None else bool(row[9]), None), warnings

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from venclient.messages import registry as reg
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry import rows
 from venclient.registry.validation import CheckOptions
@@ -102,10 +103,5 @@ def _checks() -> tuple[Callable[[Resource], list[str]], ...]:
         try:
             checks.append(point.load())
         except (ImportError, AttributeError) as error:
-            _log.warning(
-                "the check of options %r cannot be loaded (%s), so nobody asks it; reinstall %s",
-                name,
-                error,
-                point.value,
-            )
+            _log.warning(reg.CHECK_NOT_LOADED(name=name, problem=error, package=point.value))
     return tuple(checks)

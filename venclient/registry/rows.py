@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from venclient.errors import InvalidRecord
+from venclient.messages import Text, text_of, with_code
+from venclient.messages import registry as reg
 from venclient.model.resource import (
     ActorType,
     Connection,
@@ -84,9 +86,9 @@ def decode_resource(row: Row) -> Resource:
         RESOURCE_AT : READER_AT - 1
     ]
     if row[READER_AT] is None:
-        raise BadRow("connection_id refers to a connection that is not there")
+        raise BadRow(reg.DANGLING(column="connection_id"))
     if row[WRITER_AT] is None and row[READER_AT - 1] is not None:
-        raise BadRow("control_connection_id refers to a connection that is not there")
+        raise BadRow(reg.DANGLING(column="control_connection_id"))
     resource: Resource = _new(Resource)
     resource.resourceID = resource_id
     resource.resourceName = name
@@ -127,14 +129,18 @@ def encode_connection(connection: Connection, seal: Seal | None = None) -> tuple
     )
 
 
+def refused(problems: Sequence[str], subject: str) -> InvalidRecord:
+    """Return the error that lists all that is wrong with `subject`, each problem with its code."""
+    if len(problems) == 1 and isinstance(problems[0], Text):
+        what: str = problems[0]
+    else:
+        what = reg.PROBLEMS(problems="; ".join(map(with_code, problems)))
+    return InvalidRecord(what, subject=subject, hint=reg.PROBLEMS.hint, problems=tuple(problems))
+
+
 def unstorable(resource: Resource, problems: Sequence[str]) -> InvalidRecord:
-    """Give the error that tells all that is wrong with a resource."""
-    return InvalidRecord(
-        "; ".join(problems),
-        subject=f"resource {resource.resourceID!r}",
-        hint="correct it and store it again; nothing was changed",
-        problems=tuple(problems),
-    )
+    """Return the error that lists all that is wrong with a resource."""
+    return refused(problems, f"resource {resource.resourceID!r}")
 
 
 def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
@@ -184,25 +190,25 @@ def _problems(resource: Resource) -> list[str]:
         and type(resource.connection) is Connection
     ):
         return []  # nearly all are, and thousands may come at once
-    problems = [
-        f"{name} must be text, not {getattr(resource, name)!r}"
+    problems: list[str] = [
+        reg.NOT_TEXT(field=name, value=getattr(resource, name))
         for name in ("resourceID", "resourceName", "resourceType", "meterPointId")
         if not isinstance(getattr(resource, name), str)
     ]
     if resource.resourceID == "":
-        problems.append("resourceID must not be empty")
+        problems.append(reg.EMPTY(field="resourceID"))
     if isinstance(resource.resourceType, str):
         try:
             type_name(resource.resourceType)
         except ValueError as error:
-            problems.append(f"resourceType {error}")
+            problems.append(text_of(error))
     problems += [
-        f"{name} must be a dict, not {getattr(resource, name)!r}"
+        reg.NOT_A_DICT(field=name, value=getattr(resource, name))
         for name in ("capacities", "location")
         if not isinstance(getattr(resource, name), dict)
     ]
     if not isinstance(getattr(resource, "connection", None), Connection):
-        problems.append("connection must be a Connection")
+        problems.append(reg.NOT_A_CONNECTION(place="connection"))
     return problems
 
 
@@ -210,7 +216,7 @@ def _member(kind: type[Any], text: object, place: str) -> Any:
     try:
         return enum_member(kind, text)
     except ValueError as error:
-        raise BadRow(f"{place}: {error}") from None
+        raise BadRow(reg.COLUMN_VALUE(column=place, problem=error)) from None
 
 
 def json_object(text: Any, place: str) -> dict[str, Any]:
@@ -223,9 +229,9 @@ def json_object(text: Any, place: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=lambda _: None)
     except (ValueError, TypeError, RecursionError) as error:
-        raise BadRow(f"{place} is no JSON ({error})") from None
+        raise BadRow(reg.COLUMN_NOT_JSON(column=place, problem=error)) from None
     if not isinstance(value, dict):
-        raise BadRow(f"{place} is no JSON object")
+        raise BadRow(reg.COLUMN_NOT_OBJECT(column=place))
     return value
 
 
@@ -233,7 +239,7 @@ def _text(value: dict[str, Any], name: str, subject: str) -> str:
     try:
         return _encode(value).decode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRecord(f"{name} cannot be written as JSON ({error})", subject=subject) from None
+        raise InvalidRecord(reg.NOT_JSON(field=name, problem=error), subject=subject) from None
 
 
 def _plain(value: object) -> object:

@@ -1,41 +1,54 @@
 """What a resource or connection must be, and what may be a slip: pure, all mistakes of one object at once.
 
-An error is refused by every method that writes. A warning never is: what programs of the first generation
-stored must still go in, and a meter point id with a wrong check digit is the one that the grid company gave.
+An error is refused by every method that writes: it can never be meant. A warning is not: the resource is
+stored, and `ResourceDatabase.last_warnings` lists what is doubtful about it.
 
                             error                                   warning
+    every text              control characters, line ends, NUL,     joiners in names, line ends in an address
+                            invisible and direction characters
     resourceID              empty, over 128 characters              spaces around it
-    resourceName, address   no text                                 empty name
-    meterPointId            no text                                 no 18-digit GS1 number, wrong check digit
-    enabled                 not true, false or None (1 and 0 are good)
-    capacities              no number, infinite, P_min > P_max,     names that nobody knows
-                            E_min > E_max
-    location                no number, out of range                 half of it missing, looks swapped
+    resourceName            empty or blank
+    ven, sub-type                                                   empty or blank
+    meterPointId            not text                                not an 18-digit GS1 number, spaces
+    enabled                 not True, False or None (1 and 0 pass)
+    capacities              not a number, NaN, infinite,            other unknown names
+                            P_min > P_max, E_min > E_max,
+                            a name that is nearly a known one
+    location                not a number, NaN, out of range,        half of it missing, looks swapped,
+                            a name that is nearly a known one       other unknown names
       (of both)                                                     numbers written as text
-    connection              host, topic or file missing, bad port,  commands instead of measuring
-                            what the connector says of its options
-                            (of those that are told)
+    connection              bad port, a space in the host,          host, topic or file missing: to be
+                            what the connector says of its          filled in later; commands instead of
+                            options, NaN in options                 measuring; host is a URL; spaces
     control_connection      as above; measures instead of commanding
-    reporting               a value that makes no sense             names that nobody knows
+    reporting               a value that makes no sense, NaN,       other unknown names
+                            a name that is nearly a known one
 
 Missing capacities, coordinates and sub-types are neither. A mistake that is stored already and that an
-update does not touch keeps nobody from correcting another one. The tuples of the first generation, which
-tell no connection, are stored behind a FILEREADER without a file.
+update does not touch does not block other changes. The tuples of the first generation are checked alike,
+but NaN in their JSON means unknown; they name no connection, and share a FILEREADER without a file.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
-from venclient.errors import InvalidRecord
-from venclient.model.reporting import reporting_problems, reporting_warnings
+from venclient.messages import Level, Text, text_of
+from venclient.messages import registry as reg
+from venclient.model.reporting import reporting_problems, reporting_slips, reporting_warnings
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.model.slips import (
+    character_findings,
+    infinite_findings,
+    is_blank,
+    is_clean,
+    name_findings,
+)
 from venclient.registry.meterpoint import gs1_doubt
-from venclient.registry.rows import type_name, unstorable
+from venclient.registry.rows import refused, type_name, unstorable
 
 #: Gives what the connector of a resource's connection says of its options, one sentence for each mistake.
 #: A control connection is asked about as a resource's connection too.
@@ -47,11 +60,9 @@ COORDINATES = {"latitude": 90.0, "longitude": 180.0}
 LONGEST_ID = 128
 _LEAST, _MOST = -math.inf, math.inf
 _FLAGS = (True, False, None)  # 1 and 0 as well
-_REQUIRED = {
-    ConnectionType.MODBUSTCP: ("host",),
-    ConnectionType.MQTT: ("host", "topic"),
-    ConnectionType.FILEREADER: ("file",),
-}
+_LINK_TEXTS = ("host", "topic", "file", "username", "password")
+#: Fields with text for people: scripts and emoji have joiners in it.
+_PROSE = frozenset({"resourceName", "resourceSubType", "address"})
 #: Where Denmark would be with latitude and longitude swapped: open sea, south of Yemen.
 SWAPPED_LATITUDES = (7.5, 15.5)
 SWAPPED_LONGITUDES = (54.4, 58.0)
@@ -64,13 +75,18 @@ class Findings(NamedTuple):
     warnings: list[str]
 
 
-def check_resource(resource: Resource, check_options: CheckOptions | None = None) -> Findings:
-    """Give all that is wrong or doubtful about a resource and its connections."""
+def check_resource(
+    resource: Resource, check_options: CheckOptions | None = None, *, ven: str | None = None
+) -> Findings:
+    """Return all that is wrong or doubtful about a resource and its connections.
+
+    `ven` is the VEN that it is stored with, when that is another than its own.
+    """
     found = Findings([], [])
     if not is_plain(resource):
         _check_texts(resource, found)
         if resource.enabled not in _FLAGS:
-            found.problems.append(f"enabled must be True, False or None, not {resource.enabled!r}")
+            found.problems.append(reg.NOT_A_FLAG(value=resource.enabled))
         _check_capacities(resource.capacities, found)
         _check_location(resource.location, found)
         _check_connections(resource, found)
@@ -78,43 +94,71 @@ def check_resource(resource: Resource, check_options: CheckOptions | None = None
             _check_reporting(resource.reporting, found)
     elif (doubt := gs1_doubt(resource.meterPointId)) is not None:
         found.warnings.append(doubt)
+    if ven is not None and ven is not resource.ven:
+        _check_text("ven", ven, found)
     if check_options is not None:
         found.problems.extend(_option_problems(resource, check_options))
     return found
 
 
-def check_connection(connection: Connection, place: str = "connection") -> list[str]:
-    """Give one sentence for each thing that a connection lacks for its type, or that cannot be."""
-    problems = [
-        f"{place}: {connection.type.name} needs a {name}"
-        for name in _REQUIRED[connection.type]
-        if not _is_filled(getattr(connection, name))
-    ]
+def check_connection(connection: Connection, place: str = "connection") -> Findings:
+    """Return all that is wrong or doubtful about a connection, `place` being the field that holds it."""
+    found = Findings([], [])
+    if missing := connection.missing:
+        found.warnings.append(
+            reg.INCOMPLETE(place=place, kind=connection.type.name, missing=" and ".join(missing))
+        )
     port = connection.port
     if port is not None and not (type(port) is int and 1 <= port <= 65_535):
-        problems.append(f"{place}: port must be 1 to 65535, not {port!r}")
-    for name in ("host", "topic", "file", "username", "password"):
+        found.problems.append(reg.PORT(place=place, value=port))
+    for name in _LINK_TEXTS:
         value = getattr(connection, name)
-        if value is not None and not isinstance(value, str):
-            problems.append(f"{place}: {name} must be text")  # not the value: it may be a password
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            found.problems.append(reg.LINK_NOT_TEXT(place=place, field=name))  # it may be a password
+            continue
+        _sort(character_findings(f"{place}.{name}", value), found)
+        if name in ("topic", "file") and value.strip() and value != value.strip():
+            found.warnings.append(reg.SPACES_AROUND(field=f"{place}.{name}", value=value))
+    if isinstance(connection.host, str):
+        _check_host(connection.host, place, found)
     options: object = connection.options
     if options is not None and not isinstance(options, dict):
-        problems.append(f"{place}: options must be a dict, not {options!r}")
-    return problems
+        found.problems.append(reg.OPTIONS_NOT_DICT(place=place, value=options))
+    else:
+        found.problems.extend(infinite_findings(f"{place}.options", options))
+    return found
 
 
 def refuse_mistakes(
-    resource: Resource, check_options: CheckOptions | None = None, *, before: Resource | None = None
-) -> None:
-    """Raise InvalidRecord with all problems of a resource; those that `before` had as well do not count."""
-    if is_plain(resource) and (check_options is None or not check_options(resource)):
-        return  # nearly all are, and thousands may come at once
-    problems = check_resource(resource, check_options).problems
-    if problems and before is not None:
-        known = set(check_resource(before, check_options).problems)
-        problems = [one for one in problems if one not in known]
-    if problems:
-        raise unstorable(resource, problems)
+    resource: Resource,
+    check_options: CheckOptions | None = None,
+    *,
+    before: Resource | None = None,
+    ven: str | None = None,
+) -> list[str]:
+    """Raise InvalidRecord with all problems of a resource, or return its warnings.
+
+    What `before` had as well does not count. A doubtful meter point id of a plain resource is not among the
+    warnings: `Doubts` looks at it when somebody asks.
+    """
+    if (
+        is_plain(resource)
+        and (ven is None or (type(ven) is str and ven != "" and is_clean(ven) and not ven.isspace()))
+        and (check_options is None or not check_options(resource))
+    ):
+        return []  # nearly all are, and thousands may come at once
+    found = check_resource(resource, check_options, ven=ven)
+    if before is not None and (found.problems or found.warnings):
+        known = check_resource(before, check_options)
+        found = Findings(
+            [one for one in found.problems if one not in known.problems],
+            [one for one in found.warnings if one not in known.warnings],
+        )
+    if found.problems:
+        raise unstorable(resource, found.problems)
+    return found.warnings
 
 
 def refuse_connection_mistakes(
@@ -123,32 +167,35 @@ def refuse_connection_mistakes(
     *,
     before: Connection | None = None,
     row_id: int | None = None,
-) -> None:
-    """Raise InvalidRecord with all problems of a connection; those of `before` do not count."""
-    problems = _connection_problems(connection, check_options)
-    if problems and before is not None:
-        known = set(_connection_problems(before, check_options))
-        problems = [one for one in problems if one not in known]
-    if problems:
-        name = "connection" if row_id is None else f"connection {row_id}"
-        raise InvalidRecord(
-            "; ".join(problems),
-            subject=f"{name} ({connection.endpoint})",
-            hint="correct it and store it again; nothing was changed",
-            problems=tuple(problems),
+) -> list[str]:
+    """Raise InvalidRecord with all problems of a connection, or return its warnings.
+
+    What `before` had as well does not count.
+    """
+    found = _connection_findings(connection, check_options)
+    if before is not None and (found.problems or found.warnings):
+        known = _connection_findings(before, check_options)
+        found = Findings(
+            [one for one in found.problems if one not in known.problems],
+            [one for one in found.warnings if one not in known.warnings],
         )
+    if found.problems:
+        name = "connection" if row_id is None else f"connection {row_id}"
+        raise refused(found.problems, f"{name} ({connection.endpoint})")
+    return found.warnings
 
 
 def is_plain(resource: Resource) -> bool:
-    """True for a resource that has nothing wrong or doubtful, its meter point id apart; quickly found.
+    """Return True for a resource with nothing wrong or doubtful, its meter point id apart: a quick look.
 
-    False says nothing: it is to be looked at closely.
+    False means that it is to be looked at closely.
     """
     try:
         capacities, location, link = resource.capacities, resource.location, resource.connection
         latitude, longitude, name = location["latitude"], location["longitude"], resource.resourceID
         return (
             len(capacities) == 4  # the four that are asked for
+            and len(location) == 2
             and _LEAST < capacities["P_min_kw"] <= capacities["P_max_kw"] < _MOST
             and _LEAST < capacities["E_min_kwh"] <= capacities["E_max_kwh"] < _MOST
             and -90.0 <= latitude <= 90.0
@@ -159,123 +206,180 @@ def is_plain(resource: Resource) -> bool:
             )
             and 0 < len(name) <= LONGEST_ID
             and name.strip() == name
-            and resource.resourceName.strip() != ""
+            and is_clean(f"{name}{resource.resourceName}{resource.meterPointId}")
+            and not resource.resourceName.isspace()
+            and resource.resourceName != ""
             and type(resource.meterPointId) is str
+            and _is_plain_text(resource.ven)
+            and _is_plain_text(resource.resourceSubType)
             and resource.reporting is None
             and resource.enabled in _FLAGS
             and type_name(resource.resourceType) != ""
             and resource.control_connection is None
             and link.actortype is ActorType.READER
             and (link.port is None or 0 < link.port <= 65_535)
-            and (link.options is None or type(link.options) is dict)
-            and (resource.address is None or type(resource.address) is str)
             and (
-                bool(link.file)
-                if link.type is ConnectionType.FILEREADER
-                else bool(link.host and (link.topic or link.type is ConnectionType.MODBUSTCP))
+                link.options is None
+                or (type(link.options) is dict and not infinite_findings("", link.options))
             )
+            and (resource.address is None or is_clean(resource.address))
+            and _is_plain_link(link)
         )
     except (TypeError, KeyError, AttributeError, ValueError):
         return False
 
 
+def _is_plain_text(text: str | None) -> bool:
+    return text is None or (text != "" and not text.isspace() and is_clean(text))
+
+
+def _is_plain_link(link: Connection) -> bool:
+    """Return whether host, topic, file and login are usual, and all that are needed."""
+    host, topic, file = link.host, link.topic, link.file
+    if not is_clean(f"{host}{topic}{file}{link.username}{link.password}"):
+        return False
+    for text in (topic, file):
+        if text is not None and (text == "" or text.strip() != text):
+            return False
+    if host is not None and (" " in host or "/" in host):
+        return False
+    for text in (link.username, link.password):
+        if text is not None and type(text) is not str:
+            return False
+    if link.type is ConnectionType.FILEREADER:
+        return bool(file)
+    return bool(host and (topic or link.type is ConnectionType.MODBUSTCP))
+
+
 def _option_problems(resource: Resource, check_options: CheckOptions) -> list[str]:
-    """Give what the connectors say of the options of both connections; other values are not theirs."""
-    found = []
+    """Return what the connectors say of the options of both connections; other values are not theirs."""
+    found: list[str] = []
     for place in ("connection", "control_connection"):
         link = getattr(resource, place)
         if isinstance(link, Connection) and isinstance(link.options, dict | None):
-            told = resource if place == "connection" else replace(resource, connection=link)
-            found += [f"{place}: {one}" for one in check_options(told)]
+            asked = resource if place == "connection" else replace(resource, connection=link)
+            found += [reg.OPTIONS(place=place, problem=one) for one in check_options(asked)]
     return found
 
 
-def _connection_problems(connection: Connection, check_options: CheckOptions | None) -> list[str]:
-    problems = check_connection(connection)
+def _connection_findings(connection: Connection, check_options: CheckOptions | None) -> Findings:
+    found = check_connection(connection)
     if check_options is not None and isinstance(connection.options, dict | None):
         nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
-        problems += [f"connection: {one}" for one in check_options(nobody)]
-    return problems
+        problems = [reg.OPTIONS(place="connection", problem=one) for one in check_options(nobody)]
+        found.problems.extend(problems)
+    return found
 
 
 def _check_texts(resource: Resource, found: Findings) -> None:
     for name in ("resourceID", "resourceName", "resourceType", "meterPointId"):
         value = getattr(resource, name)
         if not isinstance(value, str):
-            found.problems.append(f"{name} must be text, not {value!r}")
+            found.problems.append(reg.NOT_TEXT(field=name, value=value))
+        elif name != "resourceType":
+            _sort(character_findings(name, value, prose=name in _PROSE), found)
     for name in ("resourceSubType", "address", "ven"):
         value = getattr(resource, name)
-        if value is not None and not isinstance(value, str):
-            found.problems.append(f"{name} must be text or None, not {value!r}")
-    name = resource.resourceID
-    if isinstance(name, str):
-        if not name.strip():
-            found.problems.append("resourceID must not be empty")
-        elif len(name) > LONGEST_ID:
-            found.problems.append(
-                f"resourceID has {len(name)} characters; a UUID, or 1 to {LONGEST_ID}, is expected"
-            )
-        elif name != name.strip():
-            found.warnings.append(f"resourceID {name!r} has spaces around it")
-    if isinstance(resource.resourceName, str) and not resource.resourceName.strip():
-        found.warnings.append("resourceName is empty")
+        if value is not None:
+            _check_text(name, value, found)
+    if isinstance(resource.resourceID, str):
+        _check_id(resource.resourceID, found)
+    if isinstance(resource.resourceName, str) and is_blank(resource.resourceName):
+        found.problems.append(reg.EMPTY(field="resourceName"))
     if isinstance(resource.resourceType, str):
         try:
             type_name(resource.resourceType)
         except ValueError as error:
-            found.problems.append(f"resourceType {error}")
+            found.problems.append(text_of(error))
     if isinstance(resource.meterPointId, str):
         doubt = gs1_doubt(resource.meterPointId)
         found.warnings.extend([] if doubt is None else [doubt])
 
 
+def _check_id(name: str, found: Findings) -> None:
+    if is_blank(name):
+        found.problems.append(reg.EMPTY(field="resourceID"))
+    elif len(name) > LONGEST_ID:
+        found.problems.append(reg.ID_TOO_LONG(length=len(name), most=LONGEST_ID))
+    elif name != name.strip():
+        found.warnings.append(reg.SPACES_AROUND(field="resourceID", value=name))
+
+
+def _check_text(name: str, value: object, found: Findings) -> None:
+    """Check a text that may be missing: sub-type, address or VEN."""
+    if not isinstance(value, str):
+        found.problems.append(reg.NOT_TEXT_OR_NONE(field=name, value=value))
+        return
+    _sort(character_findings(name, value, prose=name in _PROSE, lines=name == "address"), found)
+    if name != "address" and not value.strip():
+        found.warnings.append(reg.IS_BLANK(field=name))
+
+
+def _check_host(host: str, place: str, found: Findings) -> None:
+    if host.strip() and any(one.isspace() and one.isprintable() for one in host):
+        found.problems.append(reg.BLANK_IN_HOST(place=place, value=host))
+    elif "/" in host:
+        found.warnings.append(reg.HOST_IS_URL(place=place, value=host))
+
+
+def _sort(texts: list[Text], found: Findings) -> None:
+    """Add messages to the problems or the warnings, by their level."""
+    for text in texts:
+        (found.problems if text.level is Level.ERROR else found.warnings).append(text)
+
+
 def _check_capacities(capacities: Any, found: Findings) -> None:
     if not isinstance(capacities, dict):
-        found.problems.append(f"capacities must be a dict, not {capacities!r}")
+        found.problems.append(reg.NOT_A_DICT(field="capacities", value=capacities))
         return
-    for name in capacities:
-        if name not in CAPACITIES:
-            folded = {known.casefold(): known for known in CAPACITIES}
-            close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
-            meant = f"; {folded[close[0]]} was meant?" if close else ""
-            found.warnings.append(f"capacities.{name} is not known here{meant}")
+    _sort(name_findings("capacities", capacities, CAPACITIES), found)
+    _check_others(capacities, "capacities", CAPACITIES, found)
     numbers = {name: _number(capacities, name, "capacities", found) for name in CAPACITIES}
     for least, most in (("P_min_kw", "P_max_kw"), ("E_min_kwh", "E_max_kwh")):
         low, high = numbers[least], numbers[most]
         if low is not None and high is not None and low > high:
-            found.problems.append(f"capacities.{least} {low:g} is above {most} {high:g}")
+            found.problems.append(
+                reg.MIN_ABOVE_MAX(field=f"capacities.{least}", low=low, other=most, high=high)
+            )
 
 
 def _check_location(location: Any, found: Findings) -> None:
     if not isinstance(location, dict):
-        found.problems.append(f"location must be a dict, not {location!r}")
+        found.problems.append(reg.NOT_A_DICT(field="location", value=location))
         return
+    _sort(name_findings("location", location, COORDINATES), found)
+    _check_others(location, "location", tuple(COORDINATES), found)
     point = {name: _number(location, name, "location", found) for name in COORDINATES}
     latitude, longitude = point["latitude"], point["longitude"]
     if (latitude is None) != (longitude is None):
         missing = "latitude" if latitude is None else "longitude"
-        found.warnings.append(f"location.{missing} is missing beside the other coordinate")
-    outside = [name for name, most in COORDINATES.items() if abs(point[name] or 0.0) > most]
-    hint = location_hint(latitude, longitude)
-    found.problems.extend(
-        f"location.{name} {point[name]:.10g} is not between {-COORDINATES[name]:g} and {COORDINATES[name]:g}"
-        + (f" ({hint})" if hint else "")
-        for name in outside
-    )
-    if not outside and hint:
-        found.warnings.append(f"location {latitude:g}, {longitude:g}: {hint}")
+        found.warnings.append(reg.HALF_A_PLACE(missing=missing))
+    doubt = location_hint(latitude, longitude)
+    outside = [(name, value) for name, value in point.items() if abs(value or 0.0) > COORDINATES[name]]
+    for name, value in outside:
+        most = COORDINATES[name]
+        why = f" ({doubt})" if doubt else ""
+        found.problems.append(reg.OUT_OF_RANGE(name=name, value=value, low=-most, high=most, doubt=why))
+    if not outside and doubt:
+        found.warnings.append(reg.UNLIKELY_PLACE(latitude=latitude, longitude=longitude, doubt=doubt))
+
+
+def _check_others(held: dict[str, Any], place: str, known: tuple[str, ...], found: Findings) -> None:
+    """Check the values of names that are not known: any JSON, but no NaN."""
+    others = {name: value for name, value in held.items() if name not in known}
+    found.problems.extend(infinite_findings(place, others))
 
 
 def location_hint(latitude: float | None, longitude: float | None) -> str | None:
-    """Give what a pair of numbers that is no likely place looks like instead; None when it looks like one."""
+    """Return what a pair of numbers that is an unlikely place looks like instead, None for a likely one."""
     if latitude is None or longitude is None:
         return None
     if abs(latitude) > 1_000 or abs(longitude) > 1_000:
-        return "it looks like UTM metres; convert it to degrees (EPSG:4326)"
+        return reg.LOOKS_LIKE_UTM()
     if abs(latitude) > 90 and abs(longitude) <= 90 and abs(latitude) <= 180:
-        return "latitude and longitude look swapped"
+        return reg.LOOKS_SWAPPED()
     if _within(latitude, SWAPPED_LATITUDES) and _within(longitude, SWAPPED_LONGITUDES):
-        return "latitude and longitude look swapped: so it is in the Arabian Sea, swapped in Denmark"
+        return reg.LOOKS_SWAPPED_DENMARK()
     return None
 
 
@@ -284,52 +388,55 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
 
 
 def _number(held: dict[str, Any], name: str, place: str, found: Findings) -> float | None:
-    """Give a number of a dict; None when it is missing or not known, as NaN says of old."""
+    """Return a number of a dict, None when it is missing, unknown (None) or wrong."""
     value = held.get(name)
     if value is None:
         return None
+    field = f"{place}.{name}"
     if isinstance(value, bool | bytes | list | dict):
-        found.problems.append(f"{place}.{name} must be a number, not {value!r}")
+        found.problems.append(reg.NOT_A_NUMBER(field=field, value=value))
         return None
     try:
         number = float(value)  # numpy's numbers too, which data frames hand out
     except (TypeError, ValueError, OverflowError):
-        found.problems.append(f"{place}.{name} must be a number, not {value!r}")
+        found.problems.append(reg.NOT_A_NUMBER(field=field, value=value))
+        return None
+    if not math.isfinite(number):
+        found.problems.append(reg.NOT_FINITE(field=field, value=value if isinstance(value, str) else number))
         return None
     if isinstance(value, str):
-        found.warnings.append(f"{place}.{name} is the text {value!r}, not a number")
-    if math.isinf(number):
-        found.problems.append(f"{place}.{name} must be a finite number, not {value!r}")
-        return None
-    return None if math.isnan(number) else number
+        found.warnings.append(reg.NUMBER_AS_TEXT(field=field, value=value))
+    return number
 
 
 def _check_connections(resource: Resource, found: Findings) -> None:
     link: object = resource.connection
     if isinstance(link, Connection):
-        found.problems.extend(check_connection(link))
+        _extend(found, check_connection(link))
         if link.actortype is ActorType.WRITER:
-            found.warnings.append("connection is a WRITER: it commands, so nothing will be measured")
+            found.warnings.append(reg.COMMANDS())
     else:
-        found.problems.append("connection must be a Connection")
+        found.problems.append(reg.NOT_A_CONNECTION(place="connection"))
     control: object = resource.control_connection
     if control is None:
         return
     if not isinstance(control, Connection):
-        found.problems.append("control_connection must be a Connection or None")
+        found.problems.append(reg.NOT_A_CONNECTION_OR_NONE(place="control_connection"))
         return
     if control.actortype is not ActorType.WRITER:
-        found.problems.append("control_connection must be a WRITER: a READER only measures")
-    found.problems.extend(check_connection(control, "control_connection"))
+        found.problems.append(reg.MEASURES())
+    _extend(found, check_connection(control, "control_connection"))
 
 
 def _check_reporting(reporting: Any, found: Findings) -> None:
     if not isinstance(reporting, dict):
-        found.problems.append(f"reporting must be a dict or None, not {reporting!r}")
+        found.problems.append(reg.REPORTING_NOT_DICT(value=reporting))
         return
     found.problems.extend(reporting_problems(reporting))
+    found.problems.extend(reporting_slips(reporting))
     found.warnings.extend(reporting_warnings(reporting))
 
 
-def _is_filled(value: object) -> bool:
-    return not (value is None or (isinstance(value, str) and not value.strip()))
+def _extend(found: Findings, more: Findings) -> None:
+    found.problems.extend(more.problems)
+    found.warnings.extend(more.warnings)

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from venclient.errors import Conflict, InvalidRecord, NotFound
+from venclient.messages import registry as reg
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows
 from venclient.registry.batches import Batch, options_are_good
@@ -22,12 +23,18 @@ from venclient.registry.changes import (
     told_resource,
 )
 from venclient.registry.collector import collector_paused
+from venclient.registry.doubts import Doubts
 from venclient.registry.link import Link, RowRefused
 from venclient.registry.old_tuples import checked_tuple
 from venclient.registry.rows import BadRow, Row, Seal
 from venclient.registry.schema import RESOURCE_COLUMNS
 from venclient.registry.statements import INDEXED, INSERT_ORDER, Statements
-from venclient.registry.validation import CheckOptions, refuse_connection_mistakes, refuse_mistakes
+from venclient.registry.validation import (
+    CheckOptions,
+    check_connection,
+    refuse_connection_mistakes,
+    refuse_mistakes,
+)
 
 #: Hears how many are done, every thousand and at the end.
 Progress: TypeAlias = Callable[[int], object]
@@ -70,19 +77,23 @@ class Writing:
         self._seal = seal
         self._log = log
         self._check_options = check_options
+        self.doubts = Doubts()
 
     def insert_connection(self, connection: Connection) -> int:
-        """Store a connection and give its row id."""
-        refuse_connection_mistakes(connection, self._check_options)
+        """Store a connection and return its row id."""
+        self.doubts.begin()
+        warnings = refuse_connection_mistakes(connection, self._check_options)
         with self._link.transaction():
             row_id = self._store_connection(connection)
+            self.doubts.add(f"connection {row_id}", warnings)
             after = told_connection(connection) | {"id": row_id}
             self._log.add([Entry("insert", "connection", str(row_id), None, after)])
             return row_id
 
     def insert_resource(self, resource: Resource, connection_id: int, ven: str | None) -> None:
         """Store a resource behind a connection that is stored; NotFound when it is not."""
-        refuse_mistakes(resource, self._check_options)
+        self.doubts.begin()
+        self._check(resource, ven)
         values = rows.encode_resource(resource, ven)
         with self._link.transaction() as driver:
             if (
@@ -90,9 +101,7 @@ class Writing:
                 or driver.execute(self._sql.connection_exists, (connection_id,)).fetchone() is None
             ):
                 raise NotFound(
-                    f"there is no connection {connection_id!r}",
-                    subject=f"resource {resource.resourceID}",
-                    hint="store its connection first: insert_connection gives the id",
+                    reg.NO_CONNECTION(value=connection_id), subject=f"resource {resource.resourceID}"
                 )
             control = resource.control_connection
             control_id = None if control is None else self._store_connection(control)
@@ -115,6 +124,7 @@ class Writing:
         `checked` says that they were found to be free of mistakes a moment ago, and gives them as a batch.
         """
         count = 0
+        self.doubts.begin()
         with self._link.transaction(), ExitStack() as stack:
             waiting = iter(resources)
             while chunk := list(islice(waiting, _CHUNK)):
@@ -129,10 +139,15 @@ class Writing:
         self, old: Iterable[Row], connection: Connection, progress: Progress | None = None
     ) -> int:
         """Store the first generation's tuples, all behind one connection; give how many."""
+        self.doubts.begin()
         with self._link.transaction():
             connection_id = self._store_connection(connection)
-            checked = (checked_tuple(row, at) for at, row in enumerate(old))
-            values = [_placed(row, connection_id, None) for row in checked]
+            self.doubts.add(f"connection {connection_id}", check_connection(connection).warnings)
+            values = []
+            for at, row in enumerate(old):
+                checked, warnings = checked_tuple(row, at)
+                self.doubts.add(str(row[0]), warnings)
+                values.append(_placed(checked, connection_id, None))
             self._insert_values(values)
             after = told_connection(connection) | {"id": connection_id}
             self._log.add([Entry("insert", "connection", str(connection_id), None, after)])
@@ -145,6 +160,7 @@ class Writing:
     ) -> UpsertCounts:
         """Create or update all, or none when one of them cannot be stored."""
         counts = UpsertCounts()
+        self.doubts.begin()
         with self._link.transaction():
             waiting: dict[str, tuple[Resource, str | None]] = {}
             for done, (resource, ven) in enumerate(resources):
@@ -225,7 +241,7 @@ class Writing:
         values: list[tuple[Any, ...]] = []
         for resource, ven in chunk:
             if checked is None:
-                refuse_mistakes(resource, self._check_options)
+                self._check(resource, ven)
             told = rows.encode_resource(resource, ven)
             reader_id, control_id = next(ids), None
             connections.append((reader_id, *rows.encode_connection(resource.connection, self._seal)))
@@ -260,7 +276,16 @@ class Writing:
         with _refusing(batch.ids):
             self._link.insert_columns(self._sql.insert_resource, values)
         self._log.add_inserted(ids[0], ids[-1])
+        self.doubts.add_meters(batch.ids, batch.meters)
         return True
+
+    def _check(self, resource: Resource, ven: str | None, before: Resource | None = None) -> None:
+        """Refuse what is wrong with a resource, and keep what is doubtful about it."""
+        warnings = refuse_mistakes(resource, self._check_options, before=before, ven=ven)
+        if warnings:
+            self.doubts.add(resource.resourceID, warnings)
+        elif before is None or before.meterPointId != resource.meterPointId:
+            self.doubts.add_meters((resource.resourceID,), (resource.meterPointId,))
 
     def _insert_values(self, values: list[tuple[Any, ...]]) -> None:
         """Store ready rows of `resources`; an error names the resource that it is about."""
@@ -281,7 +306,7 @@ class Writing:
         Ids of stored connections go before the connections of `resource`, which must say the same.
         """
         stored, before = _read(row)
-        refuse_mistakes(resource, before=stored)
+        warnings = refuse_mistakes(resource, before=stored, ven=ven)
         wanted = rows.as_stored(resource, ven)
         if stored is not None and resource.enabled is None:
             wanted.enabled = stored.enabled
@@ -293,7 +318,11 @@ class Writing:
             stored.connection,
             stored.control_connection,
         ):
-            refuse_mistakes(resource, self._check_options, before=stored)
+            self._check(resource, ven, stored)
+        elif warnings:
+            self.doubts.add(resource.resourceID, warnings)
+        elif stored.meterPointId != resource.meterPointId:
+            self.doubts.add_meters((resource.resourceID,), (resource.meterPointId,))
         one_for_both = old_reader_id is not None and old_reader_id == old_control_id
         wanted.connection.id = reader_id or self._connect(
             old_reader_id, stored.connection if stored else None, wanted.connection, shared=one_for_both
@@ -351,8 +380,8 @@ class Writing:
 
 
 def missing(resource_id: str) -> NotFound:
-    """Give the error that says that there is no such resource."""
-    return NotFound("is not in the registry", subject=f"resource {resource_id}")
+    """Return the error that says that there is no such resource."""
+    return NotFound(reg.NOT_STORED(), subject=f"resource {resource_id}")
 
 
 def _read(row: Row) -> tuple[Resource | None, Told]:
@@ -370,9 +399,7 @@ def _tell(progress: Progress | None, done: int) -> None:
 
 
 def _taken(resource_id: str) -> Conflict:
-    return Conflict(
-        "the id is taken", subject=f"resource {resource_id}", hint="upsert_resource changes what is there"
-    )
+    return Conflict(reg.ID_TAKEN(), subject=f"resource {resource_id}")
 
 
 @contextmanager
@@ -383,7 +410,7 @@ def _refusing(ids: Sequence[Any]) -> Iterator[None]:
     except RowRefused as error:
         if error.taken:
             raise _taken(str(ids[error.at])) from error
-        raise InvalidRecord(str(error), subject=f"resource {ids[error.at]!r}") from error
+        raise InvalidRecord(reg.ROW_REFUSED(problem=error), subject=f"resource {ids[error.at]!r}") from error
 
 
 def _placed(values: Row, connection_id: int, control_id: int | None) -> tuple[Any, ...]:
