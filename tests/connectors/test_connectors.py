@@ -88,7 +88,7 @@ def test_only_the_connectors_in_use_are_loaded() -> None:
 def test_an_unknown_connector_is_told_with_those_that_exist(tmp_path: Path) -> None:
     """Whoever misspells a connector sees the names to choose from."""
     resource = make_resource(host="127.0.0.1", options={"connector": "modbuss"})
-    with pytest.raises(ConfigError, match=r"no connector 'modbuss'.*filereader, modbustcp, mqtt"):
+    with pytest.raises(ConfigError, match=r"filereader, modbustcp, mqtt.*VEN-CON-001"):
         open_reader(resource, make_site(tmp_path))
 
 
@@ -120,7 +120,7 @@ def test_an_installed_connector_that_cannot_be_loaded_is_named(
     """A broken package is told as such, not as a wrong connection."""
     offer(monkeypatch, installed("no_such_module:open_it"))
     resource = make_resource(host="127.0.0.1", options={"connector": "blueprint"})
-    with pytest.raises(ConfigError, match=r"cannot be loaded.*reinstall.*no_such_module"):
+    with pytest.raises(ConfigError, match=r"no_such_module.*VEN-CON-002"):
         open_reader(resource, make_site(tmp_path))
 
 
@@ -153,9 +153,7 @@ async def test_a_pushed_source_that_sends_nothing_useful_is_a_time_out(
     """After the time-out the error says what came instead."""
     scripted.interval_s = None
     scripted.batches = [Batch(rejects=[Reject("site/meter", "'on fire' is no number")])]
-    with pytest.raises(
-        ReadTimeout, match=r"nothing to read within 0\.02 s; site/meter: 'on fire' is no number"
-    ):
+    with pytest.raises(ReadTimeout, match=r"site/meter: 'on fire'.*VEN-CON-103"):
         await take_snapshot(make_resource(), make_site(tmp_path), timeout_s=0.02)
     assert scripted.closed == [True]
 
@@ -176,7 +174,7 @@ def test_power_of_a_meter_that_tells_interval_energy_is_the_mean_of_the_last_int
 
 def test_a_meter_without_power_says_what_it_has() -> None:
     """The error names the quantities that were read."""
-    with pytest.raises(ConnectorError, match=r"no power now \(it tells soc_percent\)"):
+    with pytest.raises(ConnectorError, match=r"soc_percent.*VEN-CON-104"):
         power_of({"soc_percent": [reading(50, quantity="soc_percent")]}, "x")
 
 
@@ -229,7 +227,7 @@ def test_read_meter_of_nobody_says_so(free_port: int) -> None:
     connection = Connection(
         ConnectionType.MODBUSTCP, ActorType.READER, host="127.0.0.1", port=free_port, options=METER
     )
-    with pytest.raises(ConnectFailed, match=f"modbustcp 127.0.0.1:{free_port}: cannot connect: refused"):
+    with pytest.raises(ConnectFailed, match=f"modbustcp 127.0.0.1:{free_port}: .*VEN-MOD-112"):
         read_meter(connection, "707057500000000005")
 
 

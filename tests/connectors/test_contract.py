@@ -176,7 +176,7 @@ async def test_a_connection_without_its_place_is_refused(
     """A connection that does not say where the device is cannot be opened."""
     async with factory.start(tmp_path, free_port) as peer:
         nowhere = replace(peer.resource.connection, host=None, port=None, topic=None, file=None)
-        with pytest.raises(ConfigError, match="missing"):
+        with pytest.raises(ConfigError, match="VEN-CON-005"):
             factory.opener(replace(peer.resource, connection=nowhere), make_site(tmp_path))
 
 

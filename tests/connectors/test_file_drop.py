@@ -102,13 +102,13 @@ async def test_a_file_of_nothing_good_fails_with_its_reason(tmp_path: Path) -> N
         ),
     ]
     failed = tmp_path / "in" / "failed"
-    assert "there are 'a;b'" in (failed / "1-columns.csv.reason.txt").read_text()
-    assert "there is nothing in it" in (failed / "2-empty.csv.reason.txt").read_text()
+    assert "VEN-FIL-040" in (failed / "1-columns.csv.reason.txt").read_text()
+    assert "nothing for this resource" in (failed / "2-empty.csv.reason.txt").read_text()
     rows = (failed / "3-rows.csv.reason.txt").read_text()
     assert "Hotel Ærø: 0 readings, 30 rejected" in rows
-    assert "3-rows.csv:2: time 'x'" in rows
+    assert "3-rows.csv:2: invalid time 'x'" in rows
     assert "and 10 more" in rows
-    assert any(reason.startswith("1-columns.csv: there is no single column") for reason in reasons(batches))
+    assert any(reason.startswith("1-columns.csv: no single column") for reason in reasons(batches))
 
 
 async def test_a_file_with_some_bad_rows_is_done_and_says_which(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ async def test_a_file_with_some_bad_rows_is_done_and_says_which(tmp_path: Path) 
 
     assert values(batches) == [1.0]
     assert tree(tmp_path) == ["done/a.csv", "done/a.csv.reason.txt"]
-    assert "a.csv:3: time 'oops'" in (tmp_path / "in/done/a.csv.reason.txt").read_text()
+    assert "a.csv:3: invalid time 'oops'" in (tmp_path / "in/done/a.csv.reason.txt").read_text()
 
 
 async def test_a_name_that_was_there_before_is_kept(tmp_path: Path) -> None:
@@ -282,13 +282,13 @@ async def test_telegrams_and_exports_may_be_dropped(tmp_path: Path) -> None:
 
     assert len(values(batches)) == 6
     assert tree(tmp_path) == ["done/p1.log", "done/p1.log.reason.txt"]
-    assert "without its end" in reasons(batches)[0]
+    assert "no last line" in reasons(batches)[0]
 
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """Without its folder a reader says which one it wants, and goes on when it is there."""
     reader = open_file_reader(resource_of(), make_site(tmp_path))
-    with pytest.raises(ConnectFailed, match=r"cannot read the folder .*in \(No such file"):
+    with pytest.raises(ConnectFailed, match=r"VEN-FIL-023"):
         await reader.read()
     drop(tmp_path, "a.csv", HEAD + row(1, 1))
     assert values(await read_all(reader)) == [1.0]

@@ -40,9 +40,7 @@ async def test_a_topic_that_stays_silent_is_told_once(tmp_path: Path, free_port:
         await clock.advance(590)
         assert not waiting.done()
         await clock.advance(20)
-        with pytest.raises(
-            ReadTimeout, match=r"nothing has come on 'site/meter/power' for 600 s.*access list"
-        ):
+        with pytest.raises(ReadTimeout, match=r"'site/meter/power' for 600 s.*VEN-MQT-060"):
             await asyncio.wait_for(waiting, 10)
         waiting = asyncio.create_task(reader.read())
         await clock.advance(3600)
@@ -66,7 +64,7 @@ async def test_a_name_that_nobody_has_is_told_with_those_that_come(tmp_path: Pat
         await drained(other)
         waiting = asyncio.create_task(wrong.read())
         await clock.advance(120)
-        with pytest.raises(ReadTimeout, match=r"others come by this topic \('EM-17'\), not 'em-17'"):
+        with pytest.raises(ReadTimeout, match=r"'EM-17'.*'em-17'.*VEN-MQT-061"):
             await asyncio.wait_for(waiting, 10)
         await wrong.close()
         await other.close()
@@ -92,7 +90,7 @@ async def test_a_revoked_access_list_ends_in_a_silence_that_is_told(tmp_path: Pa
         assert await drained(reader) == []
         waiting = asyncio.create_task(reader.read())
         await clock.advance(120)
-        with pytest.raises(ReadTimeout, match="access list"):
+        with pytest.raises(ReadTimeout, match="VEN-MQT-060"):
             await asyncio.wait_for(waiting, 10)
         acl.write_text("topic readwrite #\n")
         await reload(broker, folder)
@@ -111,14 +109,14 @@ async def test_a_device_that_was_silent_is_not_back_with_its_broker(tmp_path: Pa
         await connected(reader, free_port)
         waiting = asyncio.create_task(reader.read())
         await clock.advance(120)
-        with pytest.raises(ReadTimeout, match="nothing has come"):
+        with pytest.raises(ReadTimeout, match="VEN-MQT-060"):
             await asyncio.wait_for(waiting, 10)
-    with pytest.raises(ConnectFailed, match="the connection to the broker was lost;"):
+    with pytest.raises(ConnectFailed, match="VEN-MQT-037"):
         await read(reader)
     with mosquitto(tmp_path / "two", free_port):
         waiting = asyncio.create_task(reader.read())
         await clock.advance(FIRST_PAUSE_S)
-        with pytest.raises(ReadTimeout, match="nothing has come"):
+        with pytest.raises(ReadTimeout, match="VEN-MQT-060"):
             await asyncio.wait_for(waiting, 10)
         await publish(free_port, ("site/meter/power", "3000"))
         assert values(await read(reader)) == [3.0]
@@ -147,7 +145,7 @@ async def test_a_revoked_password_is_a_refusal(tmp_path: Path, free_port: int) -
     (folder / "passwords").write_text("")
     lines = ("allow_anonymous false", f"password_file {folder / 'passwords'}")
     with mosquitto(folder, free_port, *lines):
-        with pytest.raises(ConnectorError, match="refuses the connection") as caught:
+        with pytest.raises(ConnectorError, match="VEN-MQT-03") as caught:
             await read(reader)
         await reader.close()
     assert "geheim" not in str(caught.value)
@@ -162,7 +160,7 @@ async def test_a_topic_is_refused_after_a_restart_too(tmp_path: Path, free_port:
     with pytest.raises(ConnectFailed):
         await read(reader)
     async with scripted_broker(free_port, refuse={"site/meter/power"}):
-        with pytest.raises(ConnectorError, match="refuses the topic"):
+        with pytest.raises(ConnectorError, match="VEN-MQT-047"):
             await read(reader)
         await reader.close()
 
@@ -237,7 +235,7 @@ def test_what_a_broker_of_version_5_says_on_leaving_is_passed_on() -> None:
     """Each reason has the hint that helps: a taken-over session is not a broker that is down."""
 
     def hint(code: int) -> str:
-        return lost(ReasonCode(PacketTypes.DISCONNECT, identifier=code)).hint
+        return lost(ReasonCode(PacketTypes.DISCONNECT, identifier=code)).what.hint
 
     assert "client id" in hint(142)
     assert "access list" in hint(135)

@@ -113,9 +113,9 @@ async def test_a_strangers_message_is_acknowledged(tmp_path: Path, free_port: in
 
 def test_a_match_without_a_wildcard_is_refused(tmp_path: Path) -> None:
     """`match` needs a topic with +, and words that it knows."""
-    with pytest.raises(ConfigError, match=r"options\.match.*has no \+"):
+    with pytest.raises(ConfigError, match="VEN-MQT-008"):
         open_mqtt_reader(meter(1883, options={**PLAIN_W, "match": "name"}), make_site(tmp_path))
-    with pytest.raises(ConfigError, match="says no level"):
+    with pytest.raises(ConfigError, match="VEN-MQT-006"):
         open_mqtt_reader(meter(1883, topic="a/+", options={**PLAIN_W, "match": "{nam}"}), make_site(tmp_path))
 
 
@@ -138,13 +138,13 @@ def test_values_may_be_sums_and_differences_of_paths() -> None:
         (),
     )
     assert decode('{"t1": 1, "t2": null, "in": 5}', tariffs, net) == ((), ())
-    assert decode('{"t1": 1, "t2": "x"}', tariffs) == ((), ("energy_kwh: 'x' is no number",))
+    assert decode('{"t1": 1, "t2": "x"}', tariffs) == ((), ("energy_kwh: 'x' is not a number",))
 
 
 def test_a_sum_beside_a_single_path_is_refused(tmp_path: Path) -> None:
     """A value has one place or a list of places; each of them is checked."""
     both = {"values": [{"quantity": "power_kw", "path": "a", "paths": ["b"]}]}
-    with pytest.raises(ConfigError, match="either path or paths"):
+    with pytest.raises(ConfigError, match="VEN-CON-062"):
         open_mqtt_reader(meter(1883, options=both), make_site(tmp_path))
     broken = {"values": [{"quantity": "power_kw", "paths": ["a", "b["]}]}
     with pytest.raises(ConfigError, match=r"b\["):
@@ -153,7 +153,7 @@ def test_a_sum_beside_a_single_path_is_refused(tmp_path: Path) -> None:
 
 def test_a_time_of_any_usual_form_is_read() -> None:
     """With the form "auto" a device may state seconds, milliseconds, ISO or DSMR, and nothing else."""
-    with pytest.raises(ValueError, match="is no number, and neither in ISO nor in DSMR form"):
+    with pytest.raises(ValueError, match="in ISO or DSMR form"):
         time_reader("auto", None)("yesterday")
     decoder = PayloadDecoder(
         [ValueOptions(quantity="power_kw", path="w")],

@@ -17,6 +17,7 @@ from venclient.connectors.mqtt_topics import (
     match_mistakes,
     publishing_mistakes,
 )
+from venclient.messages import with_code
 from venclient.model.resource import ConnectionType, Resource
 
 LEVELS = st.sampled_from(["a", "b", "", "$SYS", "ø", "a b"])
@@ -120,13 +121,13 @@ def test_a_level_below_a_hash_can_be_matched() -> None:
         ("s/power", "name", None, "has no +"),
         ("s/+/power", "name", 1, "level 1"),
         ("s/+/power", "name", 9, "level 9"),
-        ("s/+/power", None, 2, "without match"),
-        ("s/+/power", "a/b", None, "no level"),
+        ("s/+/power", None, 2, "VEN-MQT-007"),
+        ("s/+/power", "a/b", None, "VEN-MQT-010"),
     ],
 )
 def test_a_match_that_cannot_be_is_named(topic: str, match: str | None, level: int | None, word: str) -> None:
     """A match without a wildcard, at a fixed level, or with a text that no level can be, is refused."""
-    assert word in filter_of(resource(topic), match, level)[1][0]
+    assert word in with_code(filter_of(resource(topic), match, level)[1][0])
 
 
 def test_words_that_match_does_not_know_are_named() -> None:

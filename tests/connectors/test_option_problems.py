@@ -18,12 +18,12 @@ VALUES = [{"path": "/p", "quantity": "power_kw", "unit": "kW"}]
     [
         (ConnectionType.MQTT, {"values": VALUES}, []),
         (ConnectionType.MQTT, {"connector": "mqtt", "values": VALUES}, []),
-        (ConnectionType.MQTT, {"values": VALUES, "qoss": 1}, ["options.qoss: no such option"]),
+        (ConnectionType.MQTT, {"values": VALUES, "qoss": 1}, ["options.qoss: unknown option"]),
         (ConnectionType.MQTT, {"qos": 7, "values": []}, ["options.values", "options.qos"]),
         (ConnectionType.MODBUSTCP, {}, ["options.registers: missing"]),
         (ConnectionType.FILEREADER, None, []),
         (ConnectionType.FILEREADER, {"format": "xml"}, ["options.format"]),
-        (ConnectionType.MQTT, {"connector": "smoke"}, ["options.connector: there is no connector 'smoke'"]),
+        (ConnectionType.MQTT, {"connector": "smoke"}, ["options.connector: unknown connector"]),
     ],
 )
 def test_mistakes_of_each_connector(
@@ -52,7 +52,7 @@ def test_mistakes_of_each_connector(
         (
             ConnectionType.MODBUSTCP,
             {"values": VALUES},
-            ["options.registers: missing", "options.values: no such"],
+            ["options.registers: missing", "options.values: unknown"],
         ),
         (ConnectionType.MQTT, {"anything": 1}, []),
     ],

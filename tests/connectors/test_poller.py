@@ -257,7 +257,7 @@ async def test_going_dark_and_coming_back_are_one_line_each(
         assert poller.health.dark_since is None
 
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert caplog.messages[0] == f"{ADDRESS} went dark: modbustcp 192.0.2.1:502: refused; check the port"
+    assert caplog.messages[0] == f"{ADDRESS} is unreachable: modbustcp 192.0.2.1:502: refused; check the port"
     assert caplog.messages[1].startswith(f"{ADDRESS} is back after 5 min")
 
 
@@ -310,7 +310,7 @@ async def test_a_read_that_never_ends_is_given_up(clock: ManualClock, store: Sto
     await asyncio.gather(task, return_exceptions=True)
 
     assert state_of(poller) == "dark"
-    assert poller.health.last_error == f"{ADDRESS}: no reading within 0.01 s"
+    assert poller.health.last_error == f"{ADDRESS}: no reading within 0.01 s [VEN-CON-080]"
 
 
 async def test_a_bug_in_a_connector_ends_nothing_and_is_traced_once(

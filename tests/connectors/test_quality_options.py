@@ -43,11 +43,11 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     )
     expected = [
         "options.quality.power_kw.range: min 5 is above max 2",
-        "options.quality.power_kw.jmp: no such option; did you mean jump?",
+        "options.quality.power_kw.jmp: unknown option; did you mean jump?",
         "options.quality.energy_kwh.counter.bits: ",
         "options.quality.energy_kwh.counter.max_kw: ",
         "options.quality.energy_kwh.frozen.after_s: missing",
-        "options.intervall_s: no such option; did you mean interval_s?",
+        "options.intervall_s: unknown option; did you mean interval_s?",
     ]
 
     with pytest.raises(ConfigError) as caught:
@@ -71,10 +71,10 @@ def test_rules_of_another_shape_are_refused(wrong: object) -> None:
     [
         (
             "powr_kw",
-            "options.quality.powr_kw: this connection gives no such quantity; did you mean power_kw?",
+            "options.quality.powr_kw: unknown quantity for this connection; did you mean power_kw?",
         ),
-        ("x", "options.quality.x: this connection gives no such quantity; known are current_a, "),
-        ("heat_kw", "options.quality.heat_kw: this connection gives no such quantity"),
+        ("x", "options.quality.x: unknown quantity for this connection; valid: current_a, "),
+        ("heat_kw", "options.quality.heat_kw: unknown quantity for this connection"),
     ],
 )
 def test_rules_of_a_quantity_that_is_not_there_are_refused(tmp_path: Path, name: str, told: str) -> None:
@@ -113,7 +113,7 @@ def test_only_registers_count() -> None:
     """The rules of a counter on a gauge would do nothing, so they are a mistake."""
     [problem] = quality_problems({"quality": {"power_kw": {"counter": {"digits": 6}}}})
 
-    assert problem.startswith("options.quality.power_kw.counter: is for a register")
+    assert problem.startswith("options.quality.power_kw.counter: counter rules are for registers only")
     assert "energy_kwh, energy_export_kwh" in problem
 
 

@@ -71,17 +71,17 @@ async def recognised(port: int, behaviour: Behaviour) -> list[tuple[str, str]]:
         (memory(11, 345), "carlo-gavazzi-em340", "holding 11 is 345"),
         (memory(1016, 4, 0xDE34), "keba-p30", "holding 1016 is 319028"),
         (memory(4999, 0x0E03), "sungrow-sh", "input 4999 is 3587"),
-        (text(30000, b"SUN2000-10KTL-M1", 15), "huawei-sun2000", 'holding 30000 says "SUN2000-10KTL-M1"'),
-        (text(117, b"Alfen NV", 5), "alfen-eve", 'holding 117 says "Alfen NV"'),
+        (text(30000, b"SUN2000-10KTL-M1", 15), "huawei-sun2000", 'holding 30000 contains "SUN2000-10KTL-M1"'),
+        (text(117, b"Alfen NV", 5), "alfen-eve", 'holding 117 contains "Alfen NV"'),
         (
             naming(memory(0, 1), b"Schneider Electric", b"iEM3155", b"V1"),
             "schneider-iem3000",
-            'it calls itself "iEM3155"',
+            'it identifies as "iEM3155"',
         ),
         (
             naming(memory(0, 1), b"SIEMENS", b"7KM PAC2200"),
             "siemens-pac2200",
-            'it calls itself "7KM PAC2200"',
+            'it identifies as "7KM PAC2200"',
         ),
     ],
 )

@@ -142,7 +142,7 @@ async def test_telegrams_without_a_checksum_are_read(tmp_path: Path) -> None:
     batch = await read(with_time + without, tmp_path)
 
     assert [reading.value for reading in batch.readings] == [0.98]
-    assert [reject.reason for reject in batch.rejects] == ["the telegram tells no time (0-0:1.0.0)"]
+    assert [reject.reason for reject in batch.rejects] == ["the telegram has no time (0-0:1.0.0)"]
 
 
 async def test_damage_is_named_and_stops_nothing(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ async def test_damage_is_named_and_stops_nothing(tmp_path: Path) -> None:
     seconds = [reading.time.second for reading in batch.readings if reading.quantity == "power_kw"]
     assert seconds == [3, 5]
     assert [reject.reason.partition(" is ")[0] for reject in batch.rejects] == [
-        "a telegram without its beginning",
-        "the telegram's checksum",
-        "a telegram without its end",
+        "the telegram has no first line",
+        "the checksum of the telegram",
+        "the telegram has no last line",
     ]
     assert batch.rejects[0].place == "p1.log:1"
 
@@ -176,7 +176,7 @@ async def test_both_autumn_hours_are_told_apart_by_their_mark(tmp_path: Path) ->
     ("options", "word"),
     [
         ({"delimiter": ";"}, "for tables"),
-        ({"time": {"format": "iso"}}, "knows its time"),
+        ({"time": {"format": "iso"}}, "VEN-FIL-010"),
         ({"filter": {"a": "b"}}, "filter"),
         ({"values": [{"column": "a", "quantity": "power_kw"}]}, "paths, not columns"),
     ],

@@ -17,8 +17,10 @@ from typing import Any
 
 from venclient.connectors.base import Batch, OpenReader, OpenWriter, Reader, Site, Writer
 from venclient.connectors.leases import Leases
+from venclient.connectors.mistakes import shown
 from venclient.connectors.options import check_options, quality_problems, refuse, without, without_quality
 from venclient.errors import ConfigError
+from venclient.messages import connectors as con
 from venclient.model.quality import QUALITY
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 
@@ -104,9 +106,8 @@ def open_reader(resource: Resource, site: Site) -> Reader:
     installed = _installed().get(name) if isinstance(name, str) else None
     if installed is None:
         raise ConfigError(
-            f"there is no connector {name!r}",
+            con.NO_CONNECTOR(name=shown(name), known=known_connectors()),
             subject=f"{resource.resourceName} ({connection.endpoint})",
-            hint=f"known are {', '.join(known_connectors())}",
         )
     opener: OpenReader = _loaded(installed, f"{resource.resourceName} ({connection.endpoint})")
     return opener(_without_choice(resource), site)
@@ -126,9 +127,7 @@ def writer_for(connection: Connection) -> OpenWriter:
         opener: OpenWriter = _loaded(points[name], connection.endpoint)
         return opener
     raise ConfigError(
-        f"nothing can be commanded by {name!r}",
-        subject=connection.endpoint,
-        hint=f"a connection of actor type WRITER is of {', '.join(sorted({*WRITERS, *points}))}",
+        con.CANNOT_WRITE(name=shown(name), known=sorted({*WRITERS, *points})), subject=connection.endpoint
     )
 
 
@@ -168,7 +167,7 @@ def _others(resource: Resource) -> list[str]:
         return check_options(options, getattr(importlib.import_module(f"{__name__}.{module}"), form))[1]
     if name in known_connectors():
         return []
-    return [f"options.connector: there is no connector {name!r}; known are {', '.join(known_connectors())}"]
+    return [con.OPTION_CONNECTOR(name=shown(name), known=known_connectors())]
 
 
 def _quantities(connection: Connection) -> set[str] | None:
@@ -231,9 +230,7 @@ def _loaded(point: EntryPoint, subject: str) -> Any:
         return point.load()
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"the installed connector {point.name!r} cannot be loaded ({error})",
-            subject=subject,
-            hint=f"reinstall the package that provides {point.value}",
+            con.CONNECTOR_BROKEN(name=shown(point.name), error=error, package=point.value), subject=subject
         ) from error
 
 

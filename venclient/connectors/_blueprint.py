@@ -18,8 +18,10 @@ import msgspec
 from msgspec import Meta
 
 from venclient.connectors.base import Batch, Reader, Site
+from venclient.connectors.mistakes import shown
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
+from venclient.messages import connectors as con
 from venclient.model.reading import POWER_KW, Reading, Reject
 from venclient.model.resource import Resource
 
@@ -71,7 +73,7 @@ class BlueprintReader:
         await self._disconnect()
 
     def _reject(self, line: str) -> Reject:
-        return Reject(self._resource.connection.endpoint, f'{line[:40]!r} is no power such as "1.25 kW"')
+        return Reject(self._resource.connection.endpoint, con.EXAMPLE_VALUE(value=shown(line)))
 
     async def _ask(self, question: str) -> str:
         subject = subject_of(self._resource)
@@ -84,15 +86,11 @@ class BlueprintReader:
             async with asyncio.timeout(self._options.timeout_s):
                 answer = await reader.readline()
         except TimeoutError:
-            raise ReadTimeout(
-                f"no answer within {self._options.timeout_s:g} s",
-                subject=subject,
-                hint="check that the device is on, or raise timeout_s",
-            ) from None
+            raise ReadTimeout(con.EXAMPLE_SILENT(limit_s=self._options.timeout_s), subject=subject) from None
         except (OSError, ValueError) as error:
-            raise ConnectFailed(f"{error}", subject=subject, hint="check host and port") from error
+            raise ConnectFailed(con.EXAMPLE_UNREACHABLE(error=error), subject=subject) from error
         if not answer.endswith(b"\n"):
-            raise ConnectFailed("the device hung up", subject=subject, hint="check the login")
+            raise ConnectFailed(con.EXAMPLE_CLOSED(), subject=subject)
         return answer.decode("ascii", "replace").strip()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -115,7 +113,7 @@ def open_blueprint_reader(resource: Resource, site: Site) -> Reader:
     """Give the reader of a connection; ConfigError lists everything that is wrong with it."""
     options, problems = check_options(resource.connection.options, BlueprintOptions)
     if not resource.connection.host:
-        problems.insert(0, "host: missing; expected the name or address of the device")
+        problems.insert(0, con.HOST_MISSING(device="device"))
     if options is None or problems:
         raise refuse(resource, problems, page=PAGE)
     return BlueprintReader(resource, options, site)

@@ -24,6 +24,7 @@ from venclient.connectors.registers import (
     converter,
     sentinels,
 )
+from venclient.messages import modbus as mod
 
 #: SunSpec's scale factors are within these; anything else, its 0x8000 too, says "not implemented".
 LARGEST_EXPONENT = 10
@@ -38,7 +39,7 @@ class Forbidden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         if self.last < self.first:
-            raise ValueError(f"last ({self.last}) comes before first ({self.first})")
+            raise ValueError(mod.FORBIDDEN_ORDER(last=self.last, first=self.first))
 
     def touches(self, kind: RegisterKind, first: int, last: int) -> bool:
         """Tell whether any address of a range is forbidden."""
@@ -141,7 +142,7 @@ class Block:
         if self.kind in BIT_KINDS:
             data = spread_bits(data, self.count)
         if len(data) != 2 * self.count:
-            raise ValueError(f"{len(data) // 2} registers instead of {self.count}")
+            raise ValueError(mod.BLOCK_LENGTH(count=len(data) // 2, expected=self.count))
         if self._pick is not None:
             data = bytes(self._pick(data))
         return self._unpack(data)

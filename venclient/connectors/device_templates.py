@@ -19,8 +19,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from venclient.connectors.mistakes import placed, shown
 from venclient.connectors.registers import Register
 from venclient.errors import ConfigError
+from venclient.messages import connectors as con
+from venclient.messages import modbus as mod
+from venclient.messages.printable import foreign
 
 ParameterValue = bool | int | str
 Name = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -45,12 +49,12 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def allowed(self) -> str:
         """What may be said, in words."""
         if self.choices:
-            return "one of " + ", ".join(map(str, self.choices))
+            return mod.ALLOWED_CHOICES(choices=self.choices)
         if isinstance(self.default, bool):
-            return "true or false"
+            return mod.ALLOWED_FLAG()
         if isinstance(self.default, int):
-            return f"{self.min} to {self.max}"
-        return "a text"
+            return mod.ALLOWED_RANGE(low=self.min, high=self.max)
+        return mod.ALLOWED_TEXT()
 
     def mistake(self, value: object) -> str:
         """Say what is wrong with a value; empty when nothing is."""
@@ -61,7 +65,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         elif right and isinstance(value, int) and not isinstance(value, bool):
             low, high = self.min, self.max
             right = (low is None or value >= low) and (high is None or value <= high)
-        return "" if right else f"expected {self.allowed} (given: {value!r})"
+        return "" if right else mod.PARAMETER_VALUE(allowed=self.allowed, value=shown(value))
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,9 +123,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             **self.parameters,
         }
         if self.reversible:
-            own["reversed"] = Parameter(
-                meaning="counts the other way round: import and export change sides", default=False
-            )
+            own["reversed"] = Parameter(meaning=str(mod.REVERSED()), default=False)
         return own
 
 
@@ -157,7 +159,7 @@ def load_template(name: str) -> Template:
     """Give a template; ConfigError with near names when there is none of that name."""
     if name not in template_names():
         raise ConfigError(
-            f"there is no template {name!r}; {_near(name, template_names())}", subject="template"
+            mod.NO_TEMPLATE(name=shown(name), suggestion=_near(name, template_names())), subject="template"
         )
     # Read only where a template is used, so that all others start without a YAML library.
     import yaml
@@ -167,7 +169,7 @@ def load_template(name: str) -> Template:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     template = msgspec.convert(yaml.load(text, Loader=loader), Template)  # noqa: S506
     if template.name != name:
-        raise ConfigError(f"the file {name}.yaml describes {template.name}", subject="template")
+        raise ConfigError(mod.TEMPLATE_FILE(name=name, found=template.name), subject="template")
     return template
 
 
@@ -176,8 +178,8 @@ def _near(name: str, known: tuple[str, ...]) -> str:
     parts = name.lower().replace("_", "-").split("-")
     near += [one for one in known if any(part in one.split("-") for part in parts) and one not in near]
     if near:
-        return f"did you mean {' or '.join(near[:4])}?"
-    return "`ven templates list` shows all" if len(known) > 12 else f"known are {', '.join(known)}"
+        return con.DID_YOU_MEAN(names=" or ".join(near[:4]))
+    return mod.LIST_TEMPLATES() if len(known) > 12 else con.VALID(names=known)
 
 
 def expand_template(options: Mapping[str, Any]) -> tuple[Expansion | None, list[str]]:
@@ -197,18 +199,18 @@ def expand_writing(options: Mapping[str, Any]) -> tuple[Expansion | None, list[s
 def _expanded(options: Mapping[str, Any], apply: _Apply) -> tuple[Expansion | None, list[str]]:
     name, given = options.get("template"), options.get("parameters", {})
     if not isinstance(name, str):
-        return None, [f"options.template: expected the name of a template, got {name!r}"]
+        return None, [mod.TEMPLATE_NAME(value=shown(name))]
     try:
         template = load_template(name)
     except ConfigError as error:
-        return None, [f"options.template: {error.what}"]
+        return None, [placed("options.template", error.what)]
     if not isinstance(given, Mapping):
-        return None, [f"options.parameters: expected an object, got {given!r}"]
+        return None, [mod.PARAMETERS_FORM(value=shown(given))]
     problems = _parameter_mistakes(template, given)
     for key in ("registers", "computed"):
         own = options.get(key, [])
         if not isinstance(own, list) or not all(isinstance(one, Mapping) for one in own):
-            problems.append(f"options.{key}: expected a list of objects, got {own!r}")
+            problems.append(mod.LIST_FORM(key=key, value=shown(own)))
     if problems:
         return None, problems
     parameters = {key: given.get(key, one.default) for key, one in template.all_parameters.items()}
@@ -217,13 +219,14 @@ def _expanded(options: Mapping[str, Any], apply: _Apply) -> tuple[Expansion | No
 
 def _parameter_mistakes(template: Template, given: Mapping[str, Any]) -> list[str]:
     known = template.all_parameters
-    found = []
+    found: list[str] = []
     for key, value in given.items():
-        place = f"options.parameters.{key}"
+        place = f"options.parameters.{foreign(key)}"
         if key not in known:
-            found.append(f"{place}: {template.name} has no such parameter; {_near(str(key), tuple(known))}")
+            suggestion = _near(str(key), tuple(known))
+            found.append(mod.PARAMETER_UNKNOWN(place=place, template=template.name, suggestion=suggestion))
         elif mistake := known[key].mistake(value):
-            found.append(f"{place}: {mistake}")
+            found.append(placed(place, mistake))
     return found
 
 

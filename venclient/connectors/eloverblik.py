@@ -13,12 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from venclient.connectors.file_options import NOTHING, FileOptions
 from venclient.connectors.file_rows import Row, split_cells
+from venclient.connectors.mistakes import shown
 from venclient.connectors.payload import number_of
 from venclient.connectors.timestamps import Instants, time_reader
 from venclient.connectors.units import scaling_for
+from venclient.messages import Text
+from venclient.messages import files as fil
+from venclient.messages.printable import foreign
 from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, INTERVAL_ENERGY_KWH, Quality
 
 _NAMES = {
@@ -69,11 +74,8 @@ class EloverblikRows:
         missing = [key for key in _NEEDED if self._at[key] is None]
         missing += [repr(name) for name in options.filter if name not in names]
         if missing:
-            wanted = "Fra_dato, Til_dato, Mængde or From_date, To_date, Volume"
-            there = ", ".join(map(repr, names))
-            raise ValueError(
-                f"no export of Eloverblik: {', '.join(missing)} not found ({wanted}); there are {there}"
-            )
+            columns = [shown(name) for name in names]
+            raise ValueError(fil.NOT_ELOVERBLIK(missing=missing, columns=columns))
         self._filter = [(names.index(name), str(text)) for name, text in options.filter.items()]
         self._wanted = 1 + max(n for n in self._at.values() if n is not None)
         zone = options.time.zone
@@ -110,7 +112,7 @@ class EloverblikRows:
         if not any(cells) or cells[: len(self._header)] == self._header:
             return None
         if len(cells) < self._wanted or any(cells[len(self._header) :]):
-            raise ValueError(f"{len(cells)} columns where the header has {len(self._header)}")
+            raise ValueError(fil.ROW_LENGTH(count=len(cells), expected=len(self._header)))
         if any(cells[n] != text for n, text in self._filter) or not self._is_ours(cells):
             return None
         quantity, sign = self._quantity(cells)
@@ -145,13 +147,9 @@ class EloverblikRows:
         if point != chosen:
             if chosen == self._own:
                 return False
-            raise ValueError(
-                f"meter point {point}, while {chosen} is read; choose one by filter or meterPointId"
-            )
+            raise ValueError(_other_point(point, chosen))
         if code != wanted:
-            raise ValueError(
-                f"meter point type {code or 'none'}, while {wanted} is read; choose one by filter"
-            )
+            raise ValueError(_other_type(code, wanted))
         return True
 
     def _quantity(self, cells: Sequence[str]) -> tuple[str, int]:
@@ -162,7 +160,7 @@ class EloverblikRows:
             return INTERVAL_ENERGY_KWH, -1 if feeding else 1
         if any(word in kind for word in _REGISTER):
             return (ENERGY_EXPORT_KWH if feeding else ENERGY_KWH), 1
-        raise ValueError(f"type {kind!r} is neither a time series nor a meter reading")
+        raise ValueError(fil.ROW_TYPE(type=shown(kind)))
 
     def _time(self, text: str) -> tuple[Instants, datetime]:
         """Give what a time can mean, and what the clock on the wall showed."""
@@ -176,25 +174,36 @@ class EloverblikRows:
             if place:
                 self._readers.insert(0, self._readers.pop(place))
             return found
-        raise reason or ValueError(f"time {text!r} is not known")
+        raise reason or ValueError(fil.ROW_TIME(time=shown(text)))
 
     def _number(self, text: str) -> float:
         decimal = self._options.decimal
         if decimal == "," or (decimal is None and "," in text and "." not in text):
             if "." in text and not _THOUSANDS.fullmatch(text.partition(",")[0]):
-                raise ValueError(f"{text!r} is no number with a decimal comma")
+                raise ValueError(fil.DECIMAL_COMMA(value=shown(text)))
             text = text.replace(".", "").replace(",", ".")
         elif decimal is None and "," in text:
             # Both marks: the last one is the decimal mark, the other one groups thousands.
             mark = max(",.", key=text.rindex)
             whole, _, rest = text.rpartition(mark)
             if not _THOUSANDS.fullmatch(whole):
-                raise ValueError(f"{text!r} is no number")
+                raise ValueError(fil.NOT_A_NUMBER(value=shown(text)))
             text = f"{re.sub('[.,]', '', whole)}.{rest}"
         number = number_of(text)
         if number is None:
-            raise ValueError(f"{text!r} is no number")
+            raise ValueError(fil.NOT_A_NUMBER(value=shown(text)))
         return number
+
+
+@lru_cache(maxsize=64)
+def _other_point(point: str, chosen: str) -> Text:
+    """Return why a row is skipped; an export of many meters has many such rows."""
+    return fil.OTHER_POINT(point=foreign(point), chosen=foreign(chosen))
+
+
+@lru_cache(maxsize=64)
+def _other_type(code: str, chosen: str) -> Text:
+    return fil.OTHER_TYPE(type=foreign(code) or fil.NO_TYPE(), chosen=foreign(chosen))
 
 
 def _end(start: datetime, until: Instants, length: timedelta) -> datetime:

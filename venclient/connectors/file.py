@@ -12,8 +12,11 @@ from venclient.connectors.file_content import Content, Found
 from venclient.connectors.file_drop import DropReader
 from venclient.connectors.file_format import FileOptions
 from venclient.connectors.file_tail import Mark, next_piece
+from venclient.connectors.mistakes import placed
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.errors import ConnectFailed, Undecodable
+from venclient.messages import files as fil
+from venclient.messages import text_of
 from venclient.model.resource import Resource
 
 PAGE = "docs/connectors/file.md"
@@ -83,9 +86,7 @@ class FileReader:
                 piece = next_piece(self._path, mark, complete=self._complete, grouping=self._content.grouping)
             except OSError as error:
                 raise ConnectFailed(
-                    f"cannot read {self._path} ({error.strerror or error})",
-                    subject=self._subject,
-                    hint="check that the file exists and that the service may read it",
+                    fil.CANNOT_READ(path=self._path, error=error.strerror or error), subject=self._subject
                 ) from error
             if mark is not None and piece.mark.offset == mark.offset and piece.mark.inode == mark.inode:
                 break
@@ -93,9 +94,7 @@ class FileReader:
                 mark = self._content.understand(piece, self._name, found)
             except ValueError as error:
                 raise Undecodable(
-                    f"{self._path}: {error}",
-                    subject=self._subject,
-                    hint="correct delimiter, encoding or the names of columns in the connection's options",
+                    placed(str(self._path), text_of(error)), subject=self._subject, hint=fil.NOT_READABLE.hint
                 ) from None
             if found.readings or found.rejects or (not piece.lines and not piece.mark.skipping):
                 break
@@ -106,7 +105,7 @@ def open_file_reader(resource: Resource, site: Site) -> Reader:
     """Give the reader of a FILEREADER connection; ConfigError lists all that is wrong with it."""
     options, problems = check_options(resource.connection.options, FileOptions)
     if not resource.connection.file:
-        problems.insert(0, "file: missing; expected the name of the meter file")
+        problems.insert(0, fil.FILE_MISSING())
     if options is None or problems:
         raise refuse(resource, problems, page=PAGE)
     if options.drop:

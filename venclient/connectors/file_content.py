@@ -16,6 +16,8 @@ from venclient.connectors.file_rows import Row
 from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece
 from venclient.connectors.telegram_rows import TelegramRows
 from venclient.connectors.timestamps import in_order
+from venclient.messages import files as fil
+from venclient.messages import text_of
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
 
@@ -94,7 +96,7 @@ class Content:
                 for line in record:
                     last = self._take(rows, (line,), name, last, found)
                 return last
-            found.rejects.append(Reject(place, str(error)))
+            found.rejects.append(Reject(place, text_of(error)))
             return last
         if row is None:
             return last
@@ -111,17 +113,17 @@ class Content:
         if isinstance(rows, TelegramRows):
             raws = [raw for _, raw in record if raw is not None]
             if len(raws) < len(record):
-                raise ValueError(f"a line of the telegram has more than {MOST_BYTES} bytes")
+                raise ValueError(fil.TELEGRAM_LINE(limit=MOST_BYTES))
             return rows.read_lines(raws)
         return rows.read("\n".join(self._text(raw) for _, raw in record))
 
     def _text(self, line: bytes | None) -> str:
         if line is None:
-            raise ValueError(f"the line has more than {MOST_BYTES} bytes")
+            raise ValueError(fil.LINE_LONG(limit=MOST_BYTES))
         try:
             return line.decode(self._options.codec)
         except UnicodeDecodeError as error:
-            problem = f"the line is not {self._options.encoding} ({error.reason} at byte {error.start})"
+            problem = fil.LINE_ENCODING(encoding=self._options.encoding, reason=error.reason, at=error.start)
             raise ValueError(problem) from None
 
     def _rows_for(self, header: str | None, note: str) -> Rows | TelegramRows:

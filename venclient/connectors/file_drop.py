@@ -25,6 +25,8 @@ from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_tail import Mark, is_read, piece_of
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectFailed
+from venclient.messages import files as fil
+from venclient.messages import text_of, with_code
 from venclient.model.reading import Reject
 from venclient.model.resource import Resource
 
@@ -115,10 +117,12 @@ class DropFolder:
 
     @staticmethod
     def _told(name: str, progress: Progress) -> str:
-        count = f"{progress.readings} readings, {progress.rejects} rejected"
-        none = "" if progress.readings or progress.rejects else "; there is nothing in it for this resource"
-        more = progress.rejects - len(progress.reasons)
-        lines = [f"{name}: {count}{none}", *progress.reasons, *([f"... and {more} more"] if more > 0 else [])]
+        readings, rejects = progress.readings, progress.rejects
+        first: str = fil.RESULT_NONE(name=name)
+        if readings or rejects:
+            first = fil.RESULT(name=name, readings=readings, rejects=rejects)
+        more = rejects - len(progress.reasons)
+        lines = [first, *progress.reasons, *([fil.RESULT_MORE(count=more)] if more > 0 else [])]
         return "\n".join(lines) + "\n"
 
     async def close(self) -> None:
@@ -216,10 +220,8 @@ class DropReader:
             except OSError as error:
                 if name not in self._stuck:
                     self._stuck.add(name)
-                    reason = (
-                        f"it was read and cannot be moved ({error.strerror or error}); check who may write"
-                    )
-                    rejects.append(Reject(name, f"{reason} in {self._place}"))
+                    reason = fil.CANNOT_MOVE(error=error.strerror or error, folder=self._place)
+                    rejects.append(Reject(name, reason))
         return rejects
 
     def _remembered(self) -> dict[str, Progress]:
@@ -237,9 +239,7 @@ class DropReader:
             names = sorted(self._finished(files))
         except OSError as error:
             raise ConnectFailed(
-                f"cannot read the folder {self._place} ({error.strerror or error})",
-                subject=self._subject,
-                hint="make the folder, and let the service read and write it",
+                fil.FOLDER(folder=self._place, error=error.strerror or error), subject=self._subject
             ) from error
         # One that was begun comes first: its rows are in order only among themselves.
         names.sort(key=lambda name: name not in files)
@@ -280,14 +280,14 @@ class DropReader:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._hopeless(name, f"cannot be read ({error.strerror or error})", found)
+            return self._hopeless(name, fil.DROPPED_UNREADABLE(error=error.strerror or error), found)
         if before is None or piece.fresh:
             before = Progress(mark=piece.mark)
         try:
             mark = self._content.understand(piece, name, found)
         except ValueError as error:
-            return self._hopeless(name, str(error), found, piece.mark)
-        told = [f"{reject.place}: {reject.reason}" for reject in found.rejects]
+            return self._hopeless(name, text_of(error), found, piece.mark)
+        told = [f"{reject.place}: {with_code(reject.reason)}" for reject in found.rejects]
         return Progress(
             mark=mark,
             readings=before.readings + len(found.readings),
@@ -300,7 +300,11 @@ class DropReader:
     def _hopeless(name: str, reason: str, found: Found, mark: Mark | None = None) -> Progress:
         found.rejects.append(Reject(name, reason))
         return Progress(
-            mark=mark or Mark(), rejects=1, reasons=(f"{name}: {reason}",), done=True, hopeless=True
+            mark=mark or Mark(),
+            rejects=1,
+            reasons=(f"{name}: {with_code(reason)}",),
+            done=True,
+            hopeless=True,
         )
 
 

@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from venclient.connectors.mistakes import Mistakes, shown
 from venclient.connectors.payload import Terms, parse_path, path_mistakes
 from venclient.connectors.timestamps import time_mistakes
 from venclient.connectors.units import repeated_quantities, value_mistakes
+from venclient.messages import files as fil
 from venclient.model.reading import POWER_KW
 
 #: What loggers write where they have no value (casefolded).
@@ -38,13 +40,13 @@ class FileValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         problems = value_mistakes(self.quantity, self.unit, self.scale, self.offset)
         if self.in_columns == bool(self.path is not None or self.paths):
-            problems.append("give either column or columns (csv), or path or paths (other formats)")
+            problems.append(fil.COLUMN_OR_PATH())
         if (self.column is not None and self.columns) or (self.path is not None and self.paths):
-            problems.append("give one place, or a list of places to add up")
+            problems.append(fil.PLACE_TWICE())
         if not self.in_columns:
             problems += [one for path in (*self.plus, *self.minus) for one in path_mistakes(path)]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
     @property
     def in_columns(self) -> bool:
@@ -81,7 +83,7 @@ class FileTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         problems = time_mistakes(self.form, self.zone)
         problems += [] if self.path is None else path_mistakes(self.path)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
     @property
     def form(self) -> str:
@@ -145,36 +147,34 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             if '\n0;,"'.encode(self.codec) != b'\n0;,"':
                 raise LookupError
         except (LookupError, ValueError):
-            problems.append(f"encoding {self.encoding!r} is not known; use utf-8, cp1252 or latin-1")
+            problems.append(fil.ENCODING(encoding=shown(self.encoding)))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
     def _table_mistakes(self) -> list[str]:
-        problems = []
+        problems: list[str] = []
         if any(not value.in_columns for value in self.values) or self.time.path is not None:
-            problems.append(f"{self.format} has columns, not paths: use column in values and columns in time")
+            problems.append(fil.COLUMNS_ONLY(format=self.format))
         if self.format == "eloverblik":
             if self.values or self.time.columns or self.header is not True:
-                problems.append("eloverblik knows its columns: leave values, time.columns and header away")
+                problems.append(fil.ELOVERBLIK_FIXED())
         elif self.header is False and not (self.values and self.time.columns):
-            problems.append("header false needs values and time.columns; the columns are named 1, 2, 3")
+            problems.append(fil.HEADER_FALSE())
         delimiter, decimal = self.delimiter or ",", self.decimal or "."
         if delimiter == decimal or delimiter in '"\r\n':
-            problems.append(f"delimiter {delimiter!r} cannot be told from the rest of a line")
+            problems.append(fil.DELIMITER(delimiter=shown(delimiter)))
         return problems
 
     def _document_mistakes(self) -> list[str]:
-        problems = []
+        problems: list[str] = []
         if any(value.in_columns for value in self.values) or self.time.columns:
-            problems.append(f"{self.format} has paths, not columns: use path in values and in time")
+            problems.append(fil.PATHS_ONLY(format=self.format))
         of_tables = self.delimiter or self.decimal or self.multiline or self.header is not True
         if of_tables and self.format != "jsonl":
-            problems.append(f"delimiter, decimal, header and multiline are for tables, not for {self.format}")
+            problems.append(fil.TABLES_ONLY(format=self.format))
         if self.format == "dsmr-p1":
             if self.filter or self.time.path is not None or self.time.format not in (None, "dsmr"):
-                problems.append(
-                    "dsmr-p1 knows its time and meter: leave filter, time.path and time.format away"
-                )
+                problems.append(fil.DSMR_FIXED())
             return problems
         return problems + [found for path in self.filter for found in path_mistakes(path)]
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from venclient.connectors.file_options import NOTHING, TIME_NAMES, FileOptions, FileValue
+from venclient.connectors.mistakes import placed, shown
 from venclient.connectors.payload import ABSENT, Terms, find, json_of, number_of, parse_path, samples
 from venclient.connectors.timestamps import Instants, time_reader
 from venclient.connectors.units import Scaling, scaling_for
+from venclient.messages import files as fil
+from venclient.messages import text_of
 from venclient.model.reading import POWER_KW, QUANTITIES, Quality
 
 
@@ -63,8 +66,8 @@ class CsvRows:
         self._needed = 1 + max(places)
         self._read_time = time_reader(options.time.form, options.time.zone)
         if missing:
-            there = ", ".join(map(repr, self._header or ())) or "numbered columns"
-            raise ValueError(f"there is no single column {', '.join(map(repr, missing))}; there are {there}")
+            columns = [shown(name) for name in self._header or ()] or fil.NUMBERED()
+            raise ValueError(fil.COLUMNS(missing=[shown(name) for name in missing], columns=columns))
 
     def read(self, line: str) -> Row | None:
         """Give what a line says, None for one that is not for us; ValueError says what is wrong with it."""
@@ -74,12 +77,12 @@ class CsvRows:
         header = self._header
         if header is not None and len(cells) != len(header):
             if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
-                raise ValueError(f"{len(cells)} columns where the header has {len(header)}")
+                raise ValueError(fil.ROW_LENGTH(count=len(cells), expected=len(header)))
             cells = cells[: len(header)]
         if header is not None and _is_header(cells, header):
             return None
         if len(cells) < self._needed:
-            raise ValueError(f"{len(cells)} columns where column {self._needed} is needed")
+            raise ValueError(fil.ROW_SHORT(count=len(cells), needed=self._needed))
         if any(cells[place].strip() != text for place, text in self._filter):
             return None
         instants = self._read_time(" ".join(cells[place].strip() for place in self._time))
@@ -91,7 +94,7 @@ class CsvRows:
                 if number is not None:
                     values.append((quantity, scaling.apply(number)))
             except ValueError as error:
-                reasons.append(str(error))
+                reasons.append(text_of(error))
         return Row(values, instants, reasons)
 
     def _sum(self, cells: Sequence[str], terms: Sequence[tuple[int, str, int]]) -> float | None:
@@ -100,7 +103,7 @@ class CsvRows:
             try:
                 number = self._number(cells[place].strip())
             except ValueError as error:
-                raise ValueError(f"column {name!r}: {error}") from None
+                raise ValueError(placed(f"column {name!r}", text_of(error))) from None
             if number is None:
                 return None
             total += sign * number
@@ -111,7 +114,7 @@ class CsvRows:
             return None
         if self._options.decimal == ",":
             if "." in text:
-                raise ValueError(f"{text!r} is no number with a decimal comma")
+                raise ValueError(fil.DECIMAL_COMMA(value=shown(text)))
             text = text.replace(",", ".")
         return number_of(text)
 
@@ -139,7 +142,7 @@ class JsonRows:
             return None
         times = [found for path in self._times if (found := find(document, path)) not in (None, ABSENT)]
         if not times:
-            raise ValueError("there is no time in this line; say where it is with time.path")
+            raise ValueError(fil.NO_TIME())
         instants = self._read_time(times[0])
         values, reasons = samples(document, self._values)
         return Row(values, instants, reasons)
@@ -152,7 +155,7 @@ def split_cells(line: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter, strict=True), [])
     except csv.Error as error:
-        raise ValueError(f"the quotes of this line do not match ({error})") from None
+        raise ValueError(fil.QUOTES(error=error)) from None
 
 
 def _is_header(cells: Sequence[str], header: Sequence[str]) -> bool:

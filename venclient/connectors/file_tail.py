@@ -23,6 +23,7 @@ from typing import BinaryIO
 import msgspec
 
 from venclient.connectors.file_records import Grouping, Line
+from venclient.messages import files as fil
 
 MOST_LINES = 5000
 MOST_BYTES = 1024 * 1024
@@ -111,7 +112,7 @@ def is_read(path: Path, mark: Mark) -> bool:
 def _ordinary(file: BinaryIO) -> os.stat_result:
     state = os.fstat(file.fileno())
     if not stat.S_ISREG(state.st_mode):
-        raise OSError("it is no ordinary file")
+        raise OSError(fil.NOT_ORDINARY())
     return state
 
 

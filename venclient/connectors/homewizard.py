@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from venclient.connectors.file_options import TIME_NAMES, FileOptions
 from venclient.connectors.file_rows import Row
+from venclient.connectors.mistakes import placed
 from venclient.connectors.payload import json_of, number_of
 from venclient.connectors.timestamps import time_reader
 from venclient.connectors.units import scaling_for
+from venclient.messages import files as fil
+from venclient.messages import text_of
 from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, POWER_KW, SOC_PERCENT
 
 #: Quantity, unit, and the names of its total.
@@ -47,7 +50,7 @@ class HomeWizardRows:
             return None
         document = json_of(line.encode())
         if not isinstance(document, dict):
-            raise ValueError("the line holds no object with a device's data")
+            raise ValueError(fil.NOT_AN_OBJECT())
         # Some loggers keep the answer whole beside the time at which they asked.
         inner = document.get("data")
         data = inner if isinstance(inner, dict) else document
@@ -56,8 +59,7 @@ class HomeWizardRows:
         told = {**data, **{name: document[name] for name in self._names if name in document}}
         time = next((told[name] for name in self._names if told.get(name) is not None), None)
         if time is None:
-            wanted = ", ".join(self._names)
-            raise ValueError(f"there is no time in this line; have the logger add one of {wanted}")
+            raise ValueError(fil.NO_TIME_NAMES(names=self._names))
         instants = self._read_time(time)
         values: list[tuple[str, float]] = []
         reasons: list[str] = []
@@ -69,7 +71,7 @@ class HomeWizardRows:
                 if numbers:
                     values.append((quantity, self._scale[quantity].apply(sum(numbers))))
             except ValueError as error:
-                reasons.append(f"{quantity}: {error}")
+                reasons.append(placed(quantity, text_of(error)))
         return Row(values, instants, reasons)
 
 

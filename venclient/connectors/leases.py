@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from venclient.errors import ConfigError
+from venclient.messages import connectors as con
 
 T = TypeVar("T")
 
@@ -44,11 +45,11 @@ class Leases:
         if held is None:
             held = self._held[endpoint] = _Held(make(), settings, close, Counter())
         elif held.settings != settings:
-            others = ", ".join(sorted(held.holders))
             raise ConfigError(
-                f"{endpoint} is in use with {held.settings} (by {others}), not {settings}",
+                con.LINK_IN_USE(
+                    endpoint=endpoint, held=held.settings, others=sorted(held.holders), wanted=settings
+                ),
                 subject=holder,
-                hint="give all resources behind one endpoint the same link settings",
             )
         held.holders[holder] += 1  # a holder may have several readers and writers on one link
         return cast("T", held.link)

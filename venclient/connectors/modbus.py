@@ -11,6 +11,7 @@ from typing import NamedTuple
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.blocks import Block, plan_blocks
 from venclient.connectors.leases import Leases
+from venclient.connectors.mistakes import continued
 from venclient.connectors.modbus_errors import IllegalAddress
 from venclient.connectors.modbus_frames import Question, read_question
 from venclient.connectors.modbus_link import ModbusLink
@@ -163,7 +164,10 @@ class ModbusReader:
         return [Reading(resource_id, quantity, value, time) for quantity, value, time in found]
 
     def _reject(self, block: Block, error: ConnectorError) -> Reject:
-        return Reject(f"unit {self._options.unit} {block}", f"{error.what}; {error.hint}".removesuffix("; "))
+        return Reject(
+            f"unit {self._options.unit} {block}",
+            continued(error.what, f"; {error.hint}" if error.hint else ""),
+        )
 
     async def close(self) -> None:
         """Give the link back; the last reader of an endpoint closes it."""

@@ -21,6 +21,7 @@ from venclient.connectors.registers import Register
 from venclient.connectors.sunspec import BASES, Chain, is_missing, registers_of, walk
 from venclient.connectors.sunspec_models import POINTS
 from venclient.errors import ConnectorError, Undecodable
+from venclient.messages import modbus as mod
 from venclient.model.resource import Resource
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,9 @@ class SunSpecReader:
         said = str(chain)
         if said != self._said:
             self._said = said
-            (log.warning if chain.complaint else log.info)("%s: SunSpec %s", subject_of(self._resource), said)
+            message = mod.SUNSPEC_BROKEN if chain.complaint else mod.SUNSPEC_FOUND
+            level = logging.WARNING if chain.complaint else logging.INFO
+            log.log(level, message(subject=subject_of(self._resource), chain=said))
 
     def _options_for(self, found: list[Register]) -> ModbusOptions:
         own = [msgspec.convert(one, Register) for one in self._own]
@@ -184,11 +187,7 @@ class SunSpecReader:
         try:
             return msgspec.structs.replace(self._options, registers=registers)
         except ValueError as error:
-            raise Undecodable(
-                f"the registers that the device has do not fit the options: {error}",
-                subject=subject_of(self._resource),
-                hint="change max_registers, forbidden or the registers of the connection",
-            ) from error
+            raise Undecodable(mod.SUNSPEC_OPTIONS(error=error), subject=subject_of(self._resource)) from error
 
     async def close(self) -> None:
         """Give the link back; the last reader of an endpoint closes it."""

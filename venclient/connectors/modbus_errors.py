@@ -6,33 +6,26 @@ import math
 from types import MappingProxyType
 
 from venclient.clock import Clock
+from venclient.connectors.mistakes import continued
 from venclient.connectors.modbus_frames import Answer, Question
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout, Undecodable, WriteRefused
+from venclient.messages import modbus as mod
 
 #: Modbus Application Protocol 1.1b3, section 7: what each exception code means, and what to do about it.
 EXCEPTIONS = MappingProxyType(
     {
-        1: (
-            "illegal function",
-            "this device has no such registers: try the other kind, holding or input",
-        ),
-        2: ("illegal data address", "check address (zero-based) and kind, or lower max_gap"),
-        3: ("illegal data value", "lower max_registers: the device does not give so many at once"),
-        4: ("device failure", "look at the device: it could not do what it should"),
-        5: ("acknowledge, still working", "the device needs longer: read it less often"),
-        6: ("device busy", "read it less often"),
-        8: ("memory parity error", "look at the device: its memory is damaged"),
-        10: ("gateway path unavailable", "check the gateway's configuration of its serial line"),
-        11: ("no answer from the unit behind the gateway", "check the unit id, its wiring and baud rate"),
+        1: mod.EXCEPTION_1,
+        2: mod.EXCEPTION_2,
+        3: mod.EXCEPTION_3,
+        4: mod.EXCEPTION_4,
+        5: mod.EXCEPTION_5,
+        6: mod.EXCEPTION_6,
+        8: mod.EXCEPTION_8,
+        10: mod.EXCEPTION_10,
+        11: mod.EXCEPTION_11,
     }
 )
-_WRITE_HINTS = MappingProxyType(
-    {
-        1: "this device cannot be written so: try the other function, single or multiple",
-        2: "check address (zero-based); the register may be read-only, or locked until remote control is on",
-        3: "the device does not take this value: check type, scale and its limits",
-    }
-)
+_OF_WRITING = MappingProxyType({1: mod.WRITE_EXCEPTION_1, 2: mod.WRITE_EXCEPTION_2, 3: mod.WRITE_EXCEPTION_3})
 _TRANSIENT_EXCEPTIONS = frozenset({4, 5, 6, 10})
 
 
@@ -47,17 +40,18 @@ class NotConnected(ConnectFailed):
 def refusal(question: Question, answer: Answer, subject: str) -> ConnectorError:
     """Give the error for an answer that is an exception."""
     code = answer.data[0]
-    words, hint = EXCEPTIONS.get(code, ("unknown to the standard", "look into the device's manual"))
-    what = f"exception {code} ({words}) for {question.place}"
+    meaning = EXCEPTIONS.get(code, mod.EXCEPTION_OTHER)
+    if question.writes:
+        meaning = _OF_WRITING.get(code, meaning)
+    what = mod.EXCEPTION(exception=code, meaning=meaning.template, place=question.place, advice=meaning.hint)
     if code == 11:
-        return ReadTimeout(what, subject=subject, hint=hint)
+        return ReadTimeout(what, subject=subject)
     transient = code in _TRANSIENT_EXCEPTIONS
     if question.writes:
-        hint = _WRITE_HINTS.get(code, hint)
-        return WriteRefused(what, subject=subject, hint=hint, transient=transient)
+        return WriteRefused(what, subject=subject, transient=transient)
     if code in (2, 3):
-        return IllegalAddress(what, subject=subject, hint=hint)
-    return ConnectorError(what, subject=subject, hint=hint, transient=transient)
+        return IllegalAddress(what, subject=subject)
+    return ConnectorError(what, subject=subject, transient=transient)
 
 
 def again(error: ConnectorError, *, what: str = "") -> ConnectorError:
@@ -82,7 +76,9 @@ class Breaker:
             return
         wait_s = self._until_s - self._clock.monotonic()
         if wait_s > 0:
-            raise again(self._error, what=f"{self._error.what} (asked again in {math.ceil(wait_s)} s)")
+            raise again(
+                self._error, what=continued(self._error.what, mod.RETRY_LATER(wait_s=math.ceil(wait_s)))
+            )
 
     def failed(self, error: ConnectorError) -> None:
         """Note a failure."""

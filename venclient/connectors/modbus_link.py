@@ -27,6 +27,7 @@ from venclient.connectors.modbus_turns import Ask, Found, Turns
 from venclient.connectors.modbus_wire import Wire, connect
 from venclient.connectors.registers import RegisterKind
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout, Undecodable
+from venclient.messages import modbus as mod
 
 LONGEST_TIMEOUT_S = 60.0
 #: So many silences in a row, from whichever units, make the connection itself suspect.
@@ -116,7 +117,7 @@ class ModbusLink:
         self._in_flight.clear()
         self._drop()
         for ask in waiting:
-            ask.fail(ConnectFailed("the connection was closed by this program", subject=self._endpoint))
+            ask.fail(ConnectFailed(mod.CLOSED(), subject=self._endpoint))
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # Whose turn it is
@@ -202,12 +203,7 @@ class ModbusLink:
         ask = self._in_flight.get(transaction)
         if ask is None or wire is None:
             if transaction == 0 and self._in_flight:
-                self._blame(
-                    Undecodable(
-                        "the answer carries no transaction id",
-                        hint="update the firmware of the device or its gateway",
-                    )
-                )
+                self._blame(Undecodable(mod.NO_TRANSACTION()))
             return  # else it is late, and its caller has gone
         question = ask.question
         if answer.unit != question.unit:
@@ -234,9 +230,8 @@ class ModbusLink:
             ask.fail(error)
         else:
             wrong = Undecodable(
-                f"{len(answer.data) // 2} registers by function {answer.function} for {question.place}",
+                mod.WRONG_ANSWER(count=len(answer.data) // 2, function=answer.function, place=question.place),
                 subject=self._subject(ask),
-                hint="lower max_registers, or check that this is a Modbus TCP device",
             )
             ask.breaker.failed(wrong)
             ask.fail(wrong)
@@ -244,12 +239,8 @@ class ModbusLink:
 
     def spoilt(self, what: str) -> None:
         """Take note of bytes that are no Modbus."""
-        self._blame(
-            Undecodable(
-                f"bytes that are no Modbus {'TCP' if self._framing.tells_apart else 'RTU'} ({what} ...)",
-                hint="check that the port speaks Modbus TCP, or set framer to tcp or rtu, as the device does",
-            )
-        )
+        framing = "TCP" if self._framing.tells_apart else "RTU"
+        self._blame(Undecodable(mod.NOT_MODBUS(framing=framing, data=what)))
 
     def lost(self) -> None:
         """Take note of the end of the connection."""
@@ -275,11 +266,7 @@ class ModbusLink:
         self._go_on()
 
     def _broken(self, ask: Ask) -> ConnectFailed:
-        return ConnectFailed(
-            "the device closed the connection while it was asked",
-            subject=self._subject(ask),
-            hint="check that it allows another connection, and has the unit that is asked for",
-        )
+        return ConnectFailed(mod.HUNG_UP(), subject=self._subject(ask))
 
     def _subject(self, ask: Ask) -> str:
         return f"{self._endpoint} unit {ask.question.unit}"
@@ -324,16 +311,17 @@ class ModbusLink:
     def _silence(self, ask: Ask) -> ReadTimeout:
         """Give the error for a request without an answer, and replace a connection that looks dead."""
         self._silences += 1
-        what, hint = f"no answer within {ask.timeout_s:g} s", "check unit id and wiring, or raise timeout_s"
         partial = self._wire.framing.partial if self._wire is not None else 0
         if partial:
-            what = f"only part of an answer within {ask.timeout_s:g} s"
+            what = mod.PARTIAL(limit_s=ask.timeout_s)
         elif self._stray is not None:
-            what += f", but one from unit {self._stray}"
+            what = mod.OTHER_UNIT(limit_s=ask.timeout_s, unit=self._stray)
+        else:
+            what = mod.SILENT(limit_s=ask.timeout_s)
         suspect = partial or self._silences >= SILENCES_BEFORE_RECONNECT
         if suspect or not self._framing.tells_apart:
             self._drop()
-        return ReadTimeout(what, subject=self._subject(ask), hint=hint)
+        return ReadTimeout(what, subject=self._subject(ask))
 
     # The connection
 

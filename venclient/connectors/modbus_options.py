@@ -12,6 +12,9 @@ from venclient.connectors.blocks import Forbidden, Limits
 from venclient.connectors.modbus_frames import FramerName
 from venclient.connectors.modbus_link import LONGEST_TIMEOUT_S, ModbusLink
 from venclient.connectors.registers import MOST_REGISTERS, QuantityName, Register
+from venclient.messages import connectors as con
+from venclient.messages import modbus as mod
+from venclient.messages.printable import foreign
 from venclient.model.resource import Connection
 
 DEFAULT_PORT = 502
@@ -74,22 +77,32 @@ class ModbusOptions(LinkOptions, frozen=True, kw_only=True, forbid_unknown_field
         for one in self.computed:
             for part in one.of:
                 if part not in seen:
-                    raise ValueError(f"computed {one.quantity}: there is no {part} before it")
+                    raise ValueError(mod.COMPUTED_PART(quantity=one.quantity, part=foreign(part)))
             _once(one.quantity, seen)
         if all(one.hidden for one in self.registers) and all(one.hidden for one in self.computed):
-            raise ValueError("every quantity is hidden, so there is nothing to read")
+            raise ValueError(mod.ALL_HIDDEN())
 
     def _check_fits(self, register: Register) -> None:
         count = register.last - register.first + 1
-        with_factor = "" if register.scale_register is None else " together with its scale_register"
+        with_factor = "" if register.scale_register is None else mod.WITH_SCALE_REGISTER()
         if count > self.max_registers:
             raise ValueError(
-                f"{register.quantity} takes {count} registers{with_factor}, more than max_registers allows"
+                mod.TOO_MANY_REGISTERS(
+                    quantity=register.quantity,
+                    count=count,
+                    with_factor=with_factor,
+                    limit=self.max_registers,
+                )
             )
         if not self.limits.allow(register.kind, register.first, register.last):
             raise ValueError(
-                f"{register.quantity}{with_factor} cannot be read without a forbidden address "
-                f"({register.kind} {register.first}..{register.last})"
+                mod.FORBIDDEN(
+                    quantity=register.quantity,
+                    with_factor=with_factor,
+                    kind=register.kind,
+                    first=register.first,
+                    last=register.last,
+                )
             )
 
     @property
@@ -114,13 +127,13 @@ class WritableRegister(Register, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.min <= self.max:
-            raise ValueError(f"min ({self.min:g}) must not be above max ({self.max:g})")
+            raise ValueError(mod.MIN_MAX(min=self.min, max=self.max))
         if self.kind not in ("holding", "coil"):
-            raise ValueError(f"{self.kind} registers cannot be written; use holding or coil")
+            raise ValueError(mod.WRITE_KIND(kind=self.kind))
         if self.function == "single" and self.words > 1:
-            raise ValueError(f"function single writes one register, and {self.type} takes {self.words}")
+            raise ValueError(mod.WRITE_SINGLE(type=self.type, words=self.words))
         if self.type == "string":
-            raise ValueError("a setpoint is a number; type string cannot be written")
+            raise ValueError(mod.WRITE_STRING())
 
 
 class ModbusWriterOptions(LinkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,7 +149,7 @@ class ModbusWriterOptions(LinkOptions, frozen=True, kw_only=True, forbid_unknown
 
 def _once(quantity: str, seen: set[str]) -> None:
     if quantity in seen:
-        raise ValueError(f"{quantity} is there twice; one of them would be lost")
+        raise ValueError(mod.QUANTITY_TWICE(quantity=quantity))
     seen.add(quantity)
 
 
@@ -144,10 +157,10 @@ def endpoint_of(connection: Connection, problems: list[str]) -> tuple[str, int]:
     """Give host and port; what is wrong with them goes first into `problems`."""
     host = (connection.host or "").strip().lower()
     if not host:
-        problems.insert(0, "host: missing; expected the name or address of the device")
+        problems.insert(0, con.HOST_MISSING(device="device"))
     port = DEFAULT_PORT if connection.port is None else connection.port
     if not 1 <= port <= 65535:
-        problems.insert(0, f"port: expected 1..65535 (given: {port})")
+        problems.insert(0, con.PORT(port=port))
     return host, port
 
 

@@ -26,6 +26,7 @@ from venclient.connectors.options import without_quality
 from venclient.connectors.recognition import recognise
 from venclient.connectors.registers import BIT_KINDS, Register, RegisterKind, sentinels, text_in
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
+from venclient.messages import modbus as mod
 from venclient.model.reading import Reading
 from venclient.model.resource import Resource
 
@@ -197,7 +198,6 @@ def _hint(block: Block, register: Register, data: bytes, value: float | None) ->
     if register.type in ("bool", "string") or (value is not None and _likely(value)):
         return ""
     alone = data[2 * (register.address - block.address) :][: 2 * register.words]
-    found = []
     for word_order, byte_order in itertools.product(("big", "little"), repeat=2):
         if (word_order, byte_order) == (register.word_order, register.byte_order):
             continue
@@ -207,10 +207,9 @@ def _hint(block: Block, register: Register, data: bytes, value: float | None) ->
         told = Block([other]).decode(alone)
         if told and told[0][1] and _likely(told[0][1]):
             change = [f'{name} "{order}"' for name, order in _changes(register, word_order, byte_order)]
-            found.append(f"{' and '.join(change)} would give {told[0][1]:g}")
-    if not found:
-        return ""
-    return f"{'no value' if value is None else 'an unlikely value'}: {found[0]}"
+            kind = mod.FOUND_NONE() if value is None else mod.FOUND_UNLIKELY()
+            return str(mod.ORDER_GIVES(found=kind, changes=" and ".join(change), value=told[0][1]))
+    return ""
 
 
 def _changes(register: Register, word_order: str, byte_order: str) -> list[tuple[str, str]]:
@@ -228,7 +227,9 @@ async def _failed(link: ModbusLink, options: ModbusOptions, block: Block, error:
     else:
         advice = await _elsewhere(link, options, block)
     return Asked(
-        place=str(block), error=error.what, advice=tuple(one for one in (error.hint, *advice) if one)
+        place=str(block),
+        error=str(error.what),
+        advice=tuple(str(one) for one in (error.hint, *advice) if one),
     )
 
 
@@ -239,19 +240,19 @@ async def _other_units(link: ModbusLink, options: ModbusOptions, block: Block) -
         if unit != options.unit and await _answers(
             link, unit, block.kind, block.address, block.count, timeout_s
         ):
-            return [f"unit {unit} answers: set unit to {unit}, or see `ven connections scan`"]
-    return ["no other usual unit id answers either: see `ven connections scan` for all"]
+            return [mod.UNIT_ANSWERS(unit=unit)]
+    return [mod.NO_UNIT_ANSWERS()]
 
 
 async def _elsewhere(link: ModbusLink, options: ModbusOptions, block: Block) -> list[str]:
     """Ask for the same registers as the other kind, one lower, one higher, and without a manual's 40001."""
     places: list[tuple[RegisterKind, int, str]] = [
-        (kind, block.address, f'kind "{kind}" answers there') for kind in _KINDS if kind != block.kind
+        (kind, block.address, mod.KIND_ANSWERS(kind=kind)) for kind in _KINDS if kind != block.kind
     ]
     for offset in (1, -1, *_MANUAL_OFFSETS):
         address = block.address - offset
         kind = block.kind if abs(offset) == 1 else "holding" if offset >= 40000 else "input"
-        places.append((kind, address, f'address {address} with kind "{kind}" answers'))
+        places.append((kind, address, mod.ADDRESS_ANSWERS(address=address, kind=kind)))
     return [
         said
         for kind, address, said in places
@@ -311,7 +312,7 @@ async def _try_unit(link: ModbusLink, unit: int, clock: Clock, timeout_s: float)
         except ConnectFailed:
             break  # some gateways close the connection when asked for a unit that they do not have
         except ConnectorError as error:
-            kinds[kind] = error.what.partition(" for ")[0]
+            kinds[kind] = str(error.what).partition(" for ")[0]
         else:
             kinds[kind] = "answers"
         took_ms = took_ms or (clock.monotonic() - started_s) * 1000

@@ -9,6 +9,7 @@ from typing import Protocol
 from venclient.clock import Clock
 from venclient.connectors.modbus_errors import NotConnected
 from venclient.connectors.modbus_frames import Answer, Framing, Garbage
+from venclient.messages import modbus as mod
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -78,7 +79,7 @@ async def connect(
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await asyncio.get_running_loop().create_connection(lambda: wire, host, port)
     except OSError as error:  # TimeoutError is one
-        raise _failed(f"cannot connect: {_reason(error, host)}", host, port) from None
+        raise _failed(_reason(error, host), host, port) from None
     try:
         if delay_s:
             await clock.sleep(delay_s)
@@ -87,23 +88,19 @@ async def connect(
         raise
     if not wire.clean:
         wire.drop()
-        raise _failed("cannot connect: the device hung up, or sent something before it was asked", host, port)
+        raise _failed(mod.UNEXPECTED_BYTES(), host, port)
     return wire
 
 
-def _failed(what: str, host: str, port: int) -> NotConnected:
-    return NotConnected(
-        what,
-        subject=f"modbustcp {host}:{port}",
-        hint="check host and port, that the device is on, and that nobody else holds its connection",
-    )
+def _failed(reason: str, host: str, port: int) -> NotConnected:
+    return NotConnected(reason, hint=mod.CANNOT_CONNECT.hint, subject=f"modbustcp {host}:{port}")
 
 
 def _reason(error: OSError, host: str) -> str:
     if isinstance(error, socket.gaierror):
-        return f"the name {host} is unknown"
+        return mod.HOST_UNKNOWN(host=host)
     if isinstance(error, ConnectionRefusedError):
-        return "refused, nothing listens there"
+        return mod.REFUSED()
     if isinstance(error, TimeoutError) and error.errno is None:
-        return f"no answer within {CONNECT_TIMEOUT_S:g} s"
-    return error.strerror or str(error) or type(error).__name__
+        return mod.CONNECT_SILENT(limit_s=CONNECT_TIMEOUT_S)
+    return mod.CONNECT_FAILED(error=error.strerror or str(error) or type(error).__name__)

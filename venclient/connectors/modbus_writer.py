@@ -29,6 +29,8 @@ from venclient.connectors.modbus_options import (
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.connectors.registers import encode, meant_bits
 from venclient.errors import ConfigError, Undecodable, WriteRefused
+from venclient.messages import Text, text_of, with_code
+from venclient.messages import modbus as mod
 from venclient.model.resource import ActorType, Connection, Resource
 from venclient.model.setpoint import Receipt, Setpoint
 
@@ -57,18 +59,14 @@ class ModbusWriter:
         """
         register = self._registers.get(setpoint.quantity)
         if register is None:
-            known = ", ".join(self._registers)
-            raise self._refused(setpoint, "there is no register for it", f"the options have {known}")
+            raise self._refused(setpoint, mod.NO_REGISTER(known=list(self._registers)))
         if not (math.isfinite(setpoint.value) and register.min <= setpoint.value <= register.max):
-            allowed = f"{register.min:g} to {register.max:g}"
-            raise self._refused(
-                setpoint, f"outside of {allowed}", "min and max of the register allow no other"
-            )
+            raise self._refused(setpoint, mod.OUTSIDE(low=register.min, high=register.max))
         exponent = await self._exponent(register)
         try:
             data = encode(register, setpoint.value, exponent=exponent)
         except ValueError as error:
-            raise self._refused(setpoint, str(error), "check type and scale of the register") from error
+            raise self._refused(setpoint, mod.NOT_ENCODED(problem=text_of(error))) from error
         meant = meant_bits(register)
         if register.kind == "coil":
             question = write_coil_question(self._options.unit, register.address, data[1] == 1)
@@ -104,8 +102,11 @@ class ModbusWriter:
                 tolerance = abs(told) * _WHOLE if register.type.startswith("float") else step / 2
             ok = read_back is not None and abs(read_back - told) <= tolerance
             if not ok:
-                said = "has no value" if read_back is None else f"says {read_back:g}"
-                detail = f"wrote {told:g}, but the device {said}"
+                detail = with_code(
+                    mod.READ_BACK_NONE(written=told)
+                    if read_back is None
+                    else mod.READ_BACK(written=told, read_back=read_back)
+                )
         return Receipt(
             resource_id=self._resource.resourceID,
             quantity=setpoint.quantity,
@@ -127,9 +128,8 @@ class ModbusWriter:
         exponent = int.from_bytes(data, "big", signed=True)
         if abs(exponent) > LARGEST_EXPONENT:
             raise Undecodable(
-                f"the scale factor at {register.scale_register} is {exponent}",
+                mod.SCALE_FACTOR(exponent=exponent, address=register.scale_register),
                 subject=subject_of(self._resource),
-                hint="check scale_register; a device that does not implement it has 0x8000 there",
             )
         return exponent
 
@@ -150,9 +150,9 @@ class ModbusWriter:
         value = (raw[1] - register.offset) * 10.0**exponent + register.offset
         return value if math.isfinite(value) else None
 
-    def _refused(self, setpoint: Setpoint, why: str, hint: str) -> WriteRefused:
-        what = f"{setpoint.quantity} = {setpoint.value:g} is not written: {why}"
-        return WriteRefused(what, subject=subject_of(self._resource), hint=hint)
+    def _refused(self, setpoint: Setpoint, why: Text) -> WriteRefused:
+        what = mod.NOT_WRITTEN(quantity=setpoint.quantity, value=setpoint.value, reason=why, advice=why.hint)
+        return WriteRefused(what, subject=subject_of(self._resource))
 
     async def close(self) -> None:
         """Give the link back; the last user of an endpoint closes it."""
@@ -182,9 +182,9 @@ def writing_options(connection: Connection) -> tuple[ModbusWriterOptions | None,
         options = expansion.options
         if not options["registers"]:
             usage = "".join(f" with {k} {v}" for k, v in expansion.parameters.items() if k == "usage")
-            known = ", ".join(one.name for one in all_templates() if one.write)
-            problem = f"{expansion.template.name}{usage} has nothing to be written to; {known} have"
-            return None, connection, [f"options.template: {problem}"]
+            known = [one.name for one in all_templates() if one.write]
+            problem = mod.NOT_WRITABLE(template=expansion.template.name, usage=usage, known=known)
+            return None, connection, [problem]
     checked, problems = check_options(options, ModbusWriterOptions)
     return checked, connection, problems
 
@@ -196,11 +196,7 @@ def open_modbus_writer(resource: Resource, site: Site) -> ModbusWriter:
     """
     connection = resource.control_connection or resource.connection
     if connection.actortype is not ActorType.WRITER:
-        raise ConfigError(
-            "there is no connection to write to",
-            subject=subject_of(resource),
-            hint=f"add a connection of actor type WRITER; {PAGE} shows its options",
-        )
+        raise ConfigError(mod.NO_WRITER(page=PAGE), subject=subject_of(resource))
     resource = replace(resource, connection=connection)
     options, connection, problems = writing_options(connection)
     host, port = endpoint_of(connection, problems)

@@ -14,6 +14,8 @@ from venclient.connectors.mqtt_options import MqttOptions, endpoint_of, place_mi
 from venclient.connectors.mqtt_topics import TopicFilter, filter_of
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.connectors.payload import MOST_BYTES, PayloadDecoder
+from venclient.messages import mqtt as mqt
+from venclient.messages.printable import foreign
 from venclient.model.reading import Quality, Reading, Reject
 from venclient.model.resource import Resource
 
@@ -89,7 +91,7 @@ class MqttReader:
             patience_s = self._patience_s()
             fault = inbox.fault
             if fault is None and patience_s is not None and patience_s <= 0:
-                fault = Fault("away", f"no answer within {self.timeout_s:g} s", "check host and port")
+                fault = Fault("away", mqt.NO_ANSWER(limit_s=self.timeout_s))
             if fault is None or not self._is_news(fault, patience_s):
                 await self._change(patience_s)
                 continue
@@ -140,8 +142,8 @@ class MqttReader:
         rejects, self._unsaid = self._unsaid, []
         for message in messages:
             if message.oversize:
-                reason = f"the payload has {message.oversize} bytes, more than {MOST_BYTES}"
-                rejects.append(Reject(message.topic, reason))
+                reason = mqt.OVERSIZE(size=message.oversize, limit=MOST_BYTES)
+                rejects.append(Reject(foreign(message.topic), reason))
                 continue
             decoded = self._decoder.decode(message.payload, message.arrival)
             # A retained message without a time of its own may be from any time.
@@ -151,9 +153,9 @@ class MqttReader:
                 Reading(self._resource_id, quantity, value, time, quality)
                 for quantity, value in decoded.values
             ]
-            rejects += [Reject(message.topic, reason) for reason in decoded.reasons]
+            rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
         if inbox.dropped:
-            reason = f"{inbox.dropped} messages of QoS 0 dropped: {MOST_WAITING} were waiting to be stored"
+            reason = mqt.DROPPED(count=inbox.dropped, limit=MOST_WAITING)
             rejects.append(Reject(inbox.topic, reason))
             inbox.dropped = 0
         return Batch(

@@ -17,7 +17,9 @@ from msgspec import Meta
 from paho.mqtt.client import Client
 
 from venclient.clock import Clock
+from venclient.connectors.mistakes import Mistakes, shown
 from venclient.connectors.mqtt_topics import publishing_mistakes
+from venclient.messages import mqtt as mqt
 
 
 class KeepAlive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +32,7 @@ class KeepAlive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         problems = publishing_mistakes(self.topic)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,9 +45,9 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         problems = publishing_mistakes(self.topic)
         if self.online == self.offline:
-            problems.append(f"online and offline are both {self.online!r}")
+            problems.append(mqt.BIRTH_SAME(text=shown(self.online)))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
 
 class Beacon:
@@ -64,10 +66,7 @@ class Beacon:
     def announce(self, birth: Birth) -> str:
         """Tell of ourselves in this way, from the next connection on; give why not, "" when it is done."""
         if self._birth is not None and self._birth != birth:
-            return (
-                f"{self._name} knows us by the topic {self._birth.topic!r} of another resource; "
-                "a gateway has one birth on one broker"
-            )
+            return mqt.BIRTH_TWICE(broker=self._name, topic=shown(self._birth.topic))
         self._birth = birth
         self._client.will_set(birth.topic, birth.offline, qos=1, retain=True)
         if self._connected:

@@ -11,8 +11,12 @@ from typing import Literal
 
 from paho.mqtt.reasoncodes import ReasonCode
 
+from venclient.connectors.mistakes import shown
 from venclient.connectors.mqtt_topics import TopicFilter
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
+from venclient.messages import Text
+from venclient.messages import mqtt as mqt
+from venclient.messages.printable import foreign
 
 #: Messages of QoS 0 that wait for a slow store beyond this are dropped: nobody else bounds them.
 MOST_WAITING = 10_000
@@ -46,13 +50,12 @@ class Fault:
     """Why nothing comes: the broker is away, it refused us or one topic, or there is only silence."""
 
     kind: FaultKind
-    what: str
-    hint: str
+    what: Text
 
     def error(self, subject: str) -> ConnectorError:
         """Give the error that tells this fault of one resource."""
         forms = {"away": ConnectFailed, "silent": ReadTimeout}
-        return forms.get(self.kind, ConnectorError)(self.what, subject=subject, hint=self.hint)
+        return forms.get(self.kind, ConnectorError)(self.what, subject=subject)
 
 
 @dataclass(eq=False, slots=True)
@@ -104,14 +107,14 @@ class Inbox:
         until_s = self.quiet_until()
         if until_s is None or now_s < until_s:
             return None
-        hint = (
-            "check that the device is on and sends to this topic, and that the broker's access list lets "
-            "this login read it: a broker may accept a topic that it never serves"
-        )
+        topic, limit_s = shown(self.topic), self._silence_s
         if self._others:
-            seen = ", ".join(map(repr, sorted(self._others)))
-            hint = f"others come by this topic ({seen}), not {self.topics.text!r}: compare match with them"
-        return Fault("silent", f"nothing has come on {self.topic!r} for {self._silence_s:g} s", hint)
+            others = [shown(one) for one in sorted(self._others)]
+            wanted = shown(self.topics.text)
+            return Fault(
+                "silent", mqt.SILENT_OTHERS(topic=topic, limit_s=limit_s, others=others, wanted=wanted)
+            )
+        return Fault("silent", mqt.SILENT(topic=topic, limit_s=limit_s))
 
     def put(self, message: Message) -> bool:
         """Take a message, unless too many wait and nobody keeps it for us."""
@@ -126,29 +129,26 @@ class Inbox:
 
 def refusal(reason: ReasonCode) -> Fault:
     """Say why a broker refused the connection (MQTT 3.1.1 section 3.2.2.3, MQTT 5 section 3.2.2.2)."""
-    hints = {
-        132: "set protocol to the version that the broker speaks",
-        133: "the broker does not like our client id: give the gateway another one",
-        134: "check username and password of the connection",
-        135: "check username and password, and that the broker lets this login in",
-        136: "the broker is busy or shutting down; it is tried again",
+    messages = {
+        132: mqt.REFUSED_VERSION,
+        133: mqt.REFUSED_CLIENT_ID,
+        134: mqt.REFUSED_PASSWORD,
+        135: mqt.REFUSED_LOGIN,
+        136: mqt.REFUSED_BUSY,
     }
-    hint = hints.get(reason.value, "look into the broker's log")
-    return Fault("refused", f"the broker refuses the connection ({reason})", hint)
+    return Fault("refused", messages.get(reason.value, mqt.REFUSED)(reason=foreign(str(reason))))
 
 
 def lost(reason: ReasonCode) -> Fault:
     """Say why a connection ended; only a broker of version 5 tells (MQTT 5 section 3.14.2.1)."""
-    hints = {
-        135: "the broker no longer lets this login in, or not to this topic: check password and access list",
-        139: "the broker is shutting down; it is tried again",
-        142: "another program uses our client id: give each gateway a name of its own",
-        151: "the broker's quota for this login is used up",
-        152: "an administrator ended the connection",
+    messages = {
+        135: mqt.LOST_LOGIN,
+        139: mqt.LOST_SHUTDOWN,
+        142: mqt.LOST_CLIENT_ID,
+        151: mqt.LOST_QUOTA,
+        152: mqt.LOST_ADMIN,
     }
-    usual = "it is tried again; check that the broker runs and that no other program uses our client id"
-    hint = hints.get(reason.value, usual)
-    return Fault("away", f"the connection to the broker was lost{_why(reason)}", hint)
+    return Fault("away", messages.get(reason.value, mqt.LOST)(reason=_why(reason)))
 
 
 def _why(reason: ReasonCode) -> str:
@@ -158,17 +158,14 @@ def _why(reason: ReasonCode) -> str:
 
 def unanswered(reason: ReasonCode) -> Fault:
     """Say that something hung up before it let us in, as what is no broker does."""
-    what = f"the connection was ended before the broker let us in{_why(reason)}"
-    return Fault("away", what, "check port, tls and protocol: something else may listen there")
+    return Fault("away", mqt.UNANSWERED(reason=_why(reason)))
 
 
 def unreachable(error: BaseException | None) -> Fault:
     """Say why a broker could not be reached."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = f"its certificate is not trusted: {error.verify_message}"
-        return Fault("refused", reason, "give the authority that signed it as ca_file, or correct the host")
+        return Fault("refused", mqt.CERTIFICATE(reason=foreign(error.verify_message)))
     if isinstance(error, ssl.SSLError):
-        reason = f"TLS fails ({error.reason or error})"
-        return Fault("away", reason, "check port and tls, and that the broker takes our certificate")
-    reason = str(error) if error is not None and str(error) else "no answer"
-    return Fault("away", f"the broker cannot be reached ({reason})", "check host and port, and that it runs")
+        return Fault("away", mqt.TLS_FAILED(reason=foreign(error.reason or str(error))))
+    reason = foreign(str(error)) if error is not None and str(error) else mqt.NOTHING_SAID()
+    return Fault("away", mqt.UNREACHABLE(reason=reason))

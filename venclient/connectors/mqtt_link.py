@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from venclient.clock import Clock
+from venclient.connectors.mistakes import shown
 from venclient.connectors.mqtt_beacon import Beacon
 from venclient.connectors.mqtt_inbox import (
     Endpoint,
@@ -38,6 +39,8 @@ from venclient.connectors.mqtt_inbox import (
 )
 from venclient.connectors.mqtt_traffic import Traffic
 from venclient.connectors.payload import MOST_BYTES
+from venclient.messages import mqtt as mqt
+from venclient.messages.printable import foreign
 
 CONNECT_TIMEOUT_S = 3.0
 KEEPALIVE_S = 30
@@ -290,11 +293,8 @@ class MqttLink:
             inbox.granted = not refusal
             inbox.heard_s = self._clock.monotonic()
             if refusal:
-                inbox.fault = Fault(
-                    "topic",
-                    f"the broker refuses the topic {inbox.topic!r} ({refusal})",
-                    "allow this login to read the topic in the broker's access list, or correct the topic",
-                )
+                what = mqt.TOPIC_REFUSED(topic=shown(inbox.topic), reason=foreign(refusal))
+                inbox.fault = Fault("topic", what)
             inbox.changed.set()
 
     # Called by paho

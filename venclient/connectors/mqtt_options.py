@@ -9,11 +9,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from venclient.connectors.mistakes import Mistakes, shown
 from venclient.connectors.mqtt_beacon import Birth, KeepAlive
 from venclient.connectors.mqtt_inbox import Endpoint
 from venclient.connectors.mqtt_topics import filter_mistakes, match_mistakes
 from venclient.connectors.payload import PLAIN_KW, TimeOptions, ValueOptions
 from venclient.connectors.units import repeated_quantities
+from venclient.messages import connectors as con
+from venclient.messages import mqtt as mqt
 from venclient.model.resource import Connection
 
 DEFAULT_PORT = 1883
@@ -47,19 +50,15 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         problems = repeated_quantities([value.quantity for value in self.values])
         if self.qos == 2:
-            problems.append(
-                "qos 2 would lose messages: a broker lets go of one before its reading is stored; use 1, "
-                "by which it is stored once where the payload tells its time"
-            )
+            problems.append(mqt.QOS_2())
         files = [name for name in ("ca_file", "cert_file", "key_file") if getattr(self, name) is not None]
         if not self.tls and (files or not self.verify):
-            named = ", ".join(files + ([] if self.verify else ["verify"]))
-            problems.append(f"{named} is for TLS only; set tls to true")
+            problems.append(mqt.TLS_ONLY(names=files + ([] if self.verify else ["verify"])))
         if self.key_file is not None and self.cert_file is None:
-            problems.append("key_file is given without cert_file")
+            problems.append(mqt.KEY_ALONE())
         problems += [] if self.match is None else match_mistakes(self.match)
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
 
 class _TidySocket(ssl.SSLSocket):
@@ -75,20 +74,20 @@ class _TidySocket(ssl.SSLSocket):
 
 def place_mistakes(connection: Connection) -> list[str]:
     """Give a sentence for each mistake in host, port, topic and login."""
-    problems = []
+    problems: list[str] = []
     host = (connection.host or "").strip()
     if not host:
-        problems.append("host: missing; expected the name or address of the broker")
+        problems.append(con.HOST_MISSING(device="broker"))
     else:
         try:
             host.encode("idna")
         except UnicodeError:
-            problems.append(f"host: {host!r} is no name or address")
+            problems.append(mqt.HOST(host=shown(host)))
     if connection.port is not None and not 1 <= connection.port <= 65535:
-        problems.append(f"port: expected 1..65535 (given: {connection.port})")
+        problems.append(con.PORT(port=connection.port))
     problems += filter_mistakes(connection.topic or "")
     if connection.password and not connection.username:
-        problems.append("password: given without a username")
+        problems.append(mqt.PASSWORD_ALONE())
     return problems
 
 
@@ -111,7 +110,7 @@ def tls_context(options: MqttOptions, folder: Path) -> tuple[ssl.SSLContext | No
         return None, []
     context = ssl.create_default_context()
     context.sslsocket_class = _TidySocket
-    problems = []
+    problems: list[str] = []
     if not options.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -119,14 +118,12 @@ def tls_context(options: MqttOptions, folder: Path) -> tuple[ssl.SSLContext | No
         try:
             context.load_verify_locations(folder / options.ca_file)
         except (OSError, ssl.SSLError) as error:
-            problems.append(f"options.ca_file: {folder / options.ca_file} holds no certificate ({error})")
+            problems.append(mqt.CA_FILE(path=folder / options.ca_file, error=error))
     if options.cert_file is not None:
         key_file = None if options.key_file is None else folder / options.key_file
         try:
             # An empty password, so that a locked key is an error and not a question on the terminal.
             context.load_cert_chain(folder / options.cert_file, key_file, password="")
         except (OSError, ssl.SSLError) as error:
-            problems.append(
-                f"options.cert_file: {folder / options.cert_file} and its key cannot be used ({error})"
-            )
+            problems.append(mqt.CERT_FILE(path=folder / options.cert_file, error=error))
     return context, problems

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from venclient.connectors.mistakes import shown
+from venclient.messages import mqtt as mqt
 from venclient.model.resource import Resource
 
 _LONGEST = 65535
@@ -55,20 +57,20 @@ def filter_mistakes(topic: str) -> list[str]:
     """Give what is wrong with a topic or filter to subscribe to, as a list of no or one sentence."""
     levels = topic.split("/")
     if not topic:
-        return ["topic: missing; expected a topic such as site/meter/power"]
+        return [mqt.TOPIC_MISSING()]
     if "\0" in topic or len(topic.encode()) > _LONGEST:
-        return [f"topic: holds a NUL character or is longer than {_LONGEST} bytes"]
+        return [mqt.TOPIC_LENGTH(limit=_LONGEST)]
     if "#" in "".join(levels[:-1]) or any(("#" in one or "+" in one) and len(one) > 1 for one in levels):
-        return [f"topic: {topic!r} has a wildcard inside a level; + and # stand alone, # only at the end"]
+        return [mqt.TOPIC_WILDCARD(topic=shown(topic))]
     if topic.startswith("$share/"):
-        return [f"topic: {topic!r} is shared with other clients, so messages would be missed"]
+        return [mqt.TOPIC_SHARED(topic=shown(topic))]
     return []
 
 
 def publishing_mistakes(topic: str) -> list[str]:
     """Give what is wrong with a topic to publish to, as a list of no or one sentence."""
     if not topic or "+" in topic or "#" in topic or "\0" in topic or len(topic.encode()) > _LONGEST:
-        return [f"topic {topic!r} is none to publish to: it is empty, too long or holds a wildcard"]
+        return [mqt.TOPIC_PUBLISH(topic=shown(topic))]
     return []
 
 
@@ -76,8 +78,8 @@ def match_mistakes(match: str) -> list[str]:
     """Give what is wrong with the option `match`, as a list of no or one sentence."""
     unknown = [name for name in _PLACEHOLDER.findall(match) if name not in WORDS]
     if unknown or not match:
-        known = ", ".join(f"{{{word}}}" for word in WORDS)
-        return [f"match {match!r} says no level; use name, id, meter_point_id or a text with {known}"]
+        known = [f"{{{word}}}" for word in WORDS]
+        return [mqt.MATCH_INVALID(match=shown(match), known=known)]
     return []
 
 
@@ -88,24 +90,20 @@ def filter_of(resource: Resource, match: str | None, level: int | None) -> tuple
     """
     topic = resource.connection.topic or ""
     if match is None:
-        problem = [] if level is None else ["options.level: is given without match"]
+        problem: list[str] = [] if level is None else [mqt.LEVEL_ALONE()]
         return TopicFilter(topic), problem
     levels = topic.split("/")
     if level is None:
         level = next((n for n, one in enumerate(levels, 1) if one in ("+", "#")), None)
         if level is None:
-            return TopicFilter(topic), [
-                f"options.match: the topic {topic!r} has no + for it to be matched with"
-            ]
+            return TopicFilter(topic), [mqt.MATCH_NO_PLUS(topic=shown(topic))]
     elif (level > len(levels) or levels[level - 1] != "+") and not (
         levels[-1] == "#" and level >= len(levels)
     ):
-        return TopicFilter(topic), [f"options.level: level {level} of the topic {topic!r} is no +"]
+        return TopicFilter(topic), [mqt.LEVEL_NO_PLUS(level=level, topic=shown(topic))]
     text = _text_of(resource, match)
     if not text or any(char in text for char in "/+#\0"):
-        return TopicFilter(topic), [
-            f"options.match: {text!r} can be no level of a topic (empty, or with / + #); match something else"
-        ]
+        return TopicFilter(topic), [mqt.MATCH_LEVEL(text=shown(text))]
     return TopicFilter(topic, level=level, text=text), []
 
 

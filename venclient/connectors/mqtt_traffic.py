@@ -20,6 +20,7 @@ from typing import Any
 from paho.mqtt.client import Client
 
 from venclient.clock import Clock
+from venclient.messages import mqtt as mqt
 
 log = logging.getLogger(__name__)
 
@@ -166,8 +167,7 @@ class Traffic:
             kind = type(error).__name__
             level = logging.DEBUG if kind in self._choked else logging.ERROR
             self._choked.add(kind)
-            said = "%s: a packet cannot be understood; the connection is begun anew (said once)"
-            log.log(level, said, self._name, exc_info=error)
+            log.log(level, mqt.BAD_PACKET(name=self._name), exc_info=error)
             self._client.disconnect()
             self._write()
 

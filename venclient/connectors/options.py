@@ -10,7 +10,11 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from venclient.connectors.mistakes import placed, problems_of, shown
 from venclient.errors import ConfigError
+from venclient.messages import connectors as con
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.quality import QUALITY, QuantityRules
 from venclient.model.reading import QUANTITIES
 from venclient.model.resource import Resource
@@ -43,9 +47,7 @@ def quality_problems(options: Mapping[str, Any] | None, *, named: Collection[str
         return []
     place = f"options.{QUALITY}"
     if not isinstance(given, Mapping):
-        return [
-            f'{place}: expected an object by quantity, such as {{"power_kw": {{"range": {{"max": 60}}}}}}'
-        ]
+        return [con.QUALITY_FORM(place=place)]
     known = None
     if named is not None:
         known = {*QUANTITIES, *named, *quantities_named(without(options, QUALITY))}
@@ -55,13 +57,13 @@ def quality_problems(options: Mapping[str, Any] | None, *, named: Collection[str
 def _rule_mistakes(place: str, name: str, rules: object, known: Collection[str] | None) -> Iterator[str]:
     if known is not None and name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-        yield f"{place}.{name}: this connection gives no such quantity; {hint}"
+        suggestion = con.DID_YOU_MEAN(names=near) if near else con.VALID(names=sorted(known))
+        yield con.QUALITY_UNKNOWN(place=f"{place}.{foreign(name)}", suggestion=suggestion)
     yield from _mistakes(f"{place}.{name}", rules, QuantityRules)
     counts = isinstance(rules, Mapping) and rules.get("counter") is not None
     if counts and known is not None and name in known and QUANTITIES.get(name) != "register":
-        registers = ", ".join(one for one, kind in QUANTITIES.items() if kind == "register")
-        yield f"{place}.{name}.counter: is for a register, which {name} is not; registers are {registers}"
+        registers = [one for one, kind in QUANTITIES.items() if kind == "register"]
+        yield con.QUALITY_COUNTER(place=f"{place}.{name}.counter", quantity=name, registers=registers)
 
 
 def quantities_named(options: object) -> set[str]:
@@ -87,11 +89,9 @@ def without_quality(resource: Resource) -> Resource:
 
 def refuse(resource: Resource, problems: Sequence[str], *, page: str) -> ConfigError:
     """Give the error that lists all mistakes of one connection; `page` is the document to look in."""
-    count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
     return ConfigError(
-        f"{count} in the connection: {'; '.join(problems)}",
+        con.MISTAKES(count=len(problems), problems="; ".join(map(with_code, problems)), page=page),
         subject=subject_of(resource),
-        hint=f"correct the connection of this resource; {page} shows every option",
         problems=tuple(problems),
     )
 
@@ -135,19 +135,19 @@ def _struct_items(form: Any) -> Any:
 
 def _struct_mistakes(place: str, value: object, form: type[msgspec.Struct]) -> list[str]:
     if not isinstance(value, Mapping):
-        return [f"{place}: expected an object, got {value!r}"]
+        return [con.NOT_AN_OBJECT(place=place, value=shown(value))]
     fields = {field.encode_name: field for field in msgspec.structs.fields(form)}
     found = []
     for name, field in fields.items():
         if name in value:
             found += _mistakes(f"{place}.{name}", value[name], field.type)
         elif field.required:
-            found.append(f"{place}.{name}: missing")
+            found.append(con.OPTION_MISSING(place=f"{place}.{name}"))
     for name in value:
         if name not in fields:
             near = difflib.get_close_matches(str(name), fields, n=1)
-            known = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
-            found.append(f"{place}.{name}: no such option; {known}")
+            suggestion = con.DID_YOU_MEAN(names=near) if near else con.VALID(names=list(fields))
+            found.append(con.OPTION_UNKNOWN(place=f"{place}.{foreign(name)}", suggestion=suggestion))
     # Rules between fields (__post_init__) make sense only when each field is right.
     return found or _plain_mistakes(place, value, form, form)
 
@@ -157,8 +157,12 @@ def _plain_mistakes(place: str, value: object, form: Any, bare: Any) -> list[str
         msgspec.convert(value, form)
     except msgspec.ValidationError as error:
         if get_origin(bare) is Literal:
-            return [f"{place}: {value!r} is not known; use one of {', '.join(map(repr, get_args(bare)))}"]
-        reason = str(error).partition(" - at `$")[0]
-        shown = f" (given: {value!r})" if isinstance(value, str | int | float) else ""
-        return [f"{place}: {reason}{shown}"]
+            choices = [repr(one) for one in get_args(bare)]
+            return [con.OPTION_CHOICE(place=place, value=shown(value), choices=choices)]
+        if isinstance(error.__cause__, ValueError):
+            return [placed(place, problem) for problem in problems_of(error.__cause__)]
+        reason = foreign(str(error).partition(" - at `$")[0])
+        if isinstance(value, str | int | float):
+            return [con.OPTION_VALUE(place=place, reason=reason, value=shown(value))]
+        return [con.OPTION_INVALID(place=place, reason=reason)]
     return []

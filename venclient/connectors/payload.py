@@ -17,8 +17,11 @@ from typing import Final
 
 import msgspec
 
+from venclient.connectors.mistakes import Mistakes, placed, shown
 from venclient.connectors.timestamps import nearest, time_mistakes, time_reader
 from venclient.connectors.units import Scaling, scaling_for, value_mistakes
+from venclient.messages import connectors as con
+from venclient.messages import text_of
 from venclient.model.reading import POWER_KW
 
 #: Longer payloads are no meter's.
@@ -66,9 +69,9 @@ class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         problems = value_mistakes(self.quantity, self.unit, self.scale, self.offset)
         problems += [one for path in (self.path, *self.paths, *self.minus) for one in path_mistakes(path)]
         if self.path and self.paths:
-            problems.append("give either path or paths")
+            problems.append(con.PATH_OR_PATHS())
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
     @property
     def terms(self) -> Terms:
@@ -89,9 +92,9 @@ class TimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if self.path is not None:
             problems += path_mistakes(self.path)
         elif (self.format, self.zone) != ("iso", None):
-            problems.append("path is missing; it says where the time is in the payload")
+            problems.append(con.TIME_PATH_MISSING())
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Mistakes(problems)
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -111,7 +114,7 @@ def parse_path(text: str) -> Path:
         steps = text[1:].split("/")
         for step in steps:
             if re.search("~(?![01])", step):
-                raise ValueError(f"path {text!r} has a ~ that is neither ~0 nor ~1")
+                raise ValueError(con.PATH_TILDE(path=shown(text)))
         return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)
     path: list[str | int] = []
     at = 0
@@ -119,7 +122,7 @@ def parse_path(text: str) -> Path:
         match = _STEP.match(text, at)
         # The first name has no dot before it, every other one has.
         if match is None or (match["name"] is not None and bool(match["dot"]) != bool(path)):
-            raise ValueError(f"path {text!r} cannot be read from {text[at:]!r} on; write a.b[0] or /a/b/0")
+            raise ValueError(con.PATH(path=shown(text), rest=shown(text[at:])))
         if match["name"] is not None:
             path.append(match["name"])
         elif match["index"] is not None:
@@ -136,7 +139,7 @@ def path_mistakes(text: str) -> list[str]:
     try:
         parse_path(text)
     except ValueError as error:
-        return [str(error)]
+        return [text_of(error)]
     return []
 
 
@@ -169,7 +172,7 @@ def samples(
             if number is not None:
                 values.append((quantity, scaling.apply(number)))
         except ValueError as error:
-            reasons.append(f"{quantity}: {error}")
+            reasons.append(placed(quantity, text_of(error)))
     return values, reasons
 
 
@@ -209,7 +212,7 @@ def number_of(value: object) -> float | None:
         if text.lower() in _WORDS:
             return _WORDS[text.lower()]
         if not _NUMBER.fullmatch(text):
-            raise ValueError(f"{_short(text)} is no number")
+            raise ValueError(con.NOT_A_NUMBER(value=_short(text)))
         number = float(text)
     elif isinstance(value, int | float):
         try:
@@ -217,26 +220,25 @@ def number_of(value: object) -> float | None:
         except OverflowError:
             number = math.inf
     else:
-        raise ValueError(
-            f"{_short(value)} is {'a list' if isinstance(value, list) else 'an object'}, no number"
-        )
+        kind = con.IS_A_LIST if isinstance(value, list) else con.IS_AN_OBJECT
+        raise ValueError(kind(value=_short(value)))
     if not math.isfinite(number):
-        raise ValueError(f"{_short(value)} is out of range")
+        raise ValueError(con.OUT_OF_RANGE(value=_short(value)))
     return number
 
 
 def json_of(payload: bytes) -> object:
     """Give a JSON document; ValueError says why it is none."""
     if len(payload) > MOST_BYTES:
-        raise ValueError(f"the payload has {len(payload)} bytes, more than {MOST_BYTES}")
+        raise ValueError(con.PAYLOAD_LONG(size=len(payload), limit=MOST_BYTES))
     try:
         return msgspec.json.decode(payload)
     except RecursionError:
-        raise ValueError("the payload is nested too deeply") from None
+        raise ValueError(con.PAYLOAD_DEEP()) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if not _is_utf8(payload):  # which of the two msgspec raises depends on its version
-            raise ValueError("the payload is not UTF-8") from None
-        raise ValueError(f"the payload {_short(payload)} is not JSON ({error})") from None
+            raise ValueError(con.PAYLOAD_UTF8()) from None
+        raise ValueError(con.PAYLOAD_JSON(payload=_short(payload), error=error)) from None
 
 
 def _is_utf8(payload: bytes) -> bool:
@@ -268,7 +270,7 @@ class PayloadDecoder:
             document = _plain(payload) if self._plain else json_of(payload)
             time = self._time_of(document, arrival)
         except ValueError as error:
-            return Decoded(reasons=(str(error),))
+            return Decoded(reasons=(text_of(error),))
         values, reasons = samples(document, self._values)
         return Decoded(tuple(values), time, tuple(reasons))
 
@@ -286,14 +288,14 @@ def _plain(payload: bytes) -> object:
     if payload.lstrip()[:1] in (b"{", b"[", b'"'):
         return json_of(payload)
     if len(payload) > 1000:
-        raise ValueError(f"the payload has {len(payload)} bytes and is no plain number")
+        raise ValueError(con.PAYLOAD_PLAIN(size=len(payload)))
     try:
         text = payload.decode().strip()
     except UnicodeDecodeError:
-        raise ValueError("the payload is not UTF-8") from None
+        raise ValueError(con.PAYLOAD_UTF8()) from None
     return None if text == "null" else text
 
 
 def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:50]}...{shown[-6:]}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]}...{text[-6:]}"

@@ -24,6 +24,9 @@ import msgspec
 from venclient.clock import Clock
 from venclient.connectors.base import Batch, Reader
 from venclient.errors import ReadTimeout, VenError
+from venclient.messages import Message, with_code
+from venclient.messages import connectors as con
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reject
 
 logger = logging.getLogger(__name__)
@@ -160,11 +163,11 @@ class Poller:
         except VenError as error:
             self._failed(str(error))
         except TimeoutError:
-            limit = f"no reading within {self._reader.timeout_s:g} s"
+            limit = con.POLL_TIMEOUT(limit_s=self._reader.timeout_s)
             self._failed(str(ReadTimeout(limit, subject=self._name)))
         except Exception as error:  # noqa: BLE001 (a bug in one connector must not end the others)
-            self._bug("its connector broke", error)
-            self._failed(f"unexpected {type(error).__name__} in the connector (a bug; please report it)")
+            self._bug(con.BROKEN_READ, error)
+            self._failed(with_code(con.POLL_BUG(kind=type(error).__name__)))
         else:
             self._succeeded()
             self._note_rejects(batch)
@@ -178,13 +181,12 @@ class Poller:
             self._state = "dark"
             self._dark_since = self._clock.now()
             self._dark_since_s = self._clock.monotonic()
-            logger.warning("%s went dark: %s", self._name, reason)
+            logger.warning(con.UNREACHABLE(name=self._name, reason=reason))
 
     def _succeeded(self) -> None:
         if self._state == "dark":
             gone_s = self._clock.monotonic() - self._dark_since_s
-            attempts = "1 failed attempt" if self._failures == 1 else f"{self._failures} failed attempts"
-            logger.info("%s is back after %s and %s", self._name, _spell(gone_s), attempts)
+            logger.info(con.BACK(name=self._name, time=_spell(gone_s), count=self._failures))
         self._state = "ok"
         self._dark_since = None
         self._failures = 0
@@ -197,18 +199,14 @@ class Poller:
             if reject.reason in self._reasons or len(self._reasons) >= LOGGED_REASONS:
                 continue
             self._reasons.add(reject.reason)
-            logger.warning(
-                "%s: skipped %s: %s (more of this kind are only counted)",
-                self._name,
-                reject.place,
-                reject.reason,
-            )
+            place, reason = foreign(reject.place), with_code(reject.reason)
+            logger.warning(con.SKIPPED(name=self._name, place=place, reason=reason))
 
-    def _bug(self, what: str, error: Exception) -> None:
-        kind = f"{what} {type(error).__name__}"
-        if kind not in self._bugs:
-            self._bugs.add(kind)
-            logger.error("%s: %s", self._name, what, exc_info=error)
+    def _bug(self, message: Message, error: Exception) -> None:
+        text = message(name=self._name, kind=type(error).__name__)
+        if text not in self._bugs:
+            self._bugs.add(text)
+            logger.error(text, exc_info=error)
 
     # Handing over
 
@@ -254,17 +252,17 @@ class Poller:
             except VenError as error:
                 reason = str(error)
             except Exception as error:  # noqa: BLE001 (nor must one in what takes the readings)
-                self._bug("handing over its readings broke", error)
-                reason = f"unexpected {type(error).__name__} while storing (a bug; please report it)"
+                self._bug(con.BROKEN_STORE, error)
+                reason = with_code(con.STORE_BUG(kind=type(error).__name__))
             else:
                 self._readings += len(batch.readings)
                 if self._unstored:
                     self._unstored = False
-                    logger.info("%s: readings are stored again", self._name)
+                    logger.info(con.STORED_AGAIN(name=self._name))
                 return
             if not self._unstored:
                 self._unstored = True
-                logger.warning("%s: readings are not stored: %s", self._name, reason)
+                logger.warning(con.NOT_STORED(name=self._name, reason=reason))
             attempts += 1
             self._last_error = reason
             if not batch.replayable:

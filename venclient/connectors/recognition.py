@@ -8,6 +8,8 @@ from venclient.connectors.modbus_link import ModbusLink
 from venclient.connectors.registers import RegisterKind, text_in
 from venclient.connectors.sunspec import walk
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
+from venclient.messages import modbus as mod
+from venclient.messages.printable import foreign
 
 _WORDS = {"uint16": 1, "uint32": 2}
 
@@ -65,7 +67,7 @@ class _Asker:
         """Say what shows that the mark is there; empty when it is not."""
         if mark.address is None:
             said = next((text for text in texts if mark.contains.lower() in text.lower()), "")
-            return f'it calls itself "{said}"' if said else ""
+            return str(mod.CALLS_ITSELF(text=foreign(said))) if said else ""
         try:
             data = await self.read(mark.address, mark.length or _WORDS[mark.type], mark.kind)
         except ConnectorError:
@@ -73,9 +75,11 @@ class _Asker:
         place = f"{mark.kind} {mark.address}"
         if mark.type == "string":
             text = text_in(data)
-            return f'{place} says "{text}"' if mark.contains.lower() in text.lower() else ""
+            if mark.contains.lower() not in text.lower():
+                return ""
+            return str(mod.REGISTER_TEXT(place=place, text=foreign(text)))
         number = int.from_bytes(data, "big")
-        return f"{place} is {number}" if _fits(mark, number) else ""
+        return str(mod.REGISTER_NUMBER(place=place, number=number)) if _fits(mark, number) else ""
 
 
 def _fits(mark: Mark, number: int) -> bool:

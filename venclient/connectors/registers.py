@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from venclient.connectors.mistakes import shown
+from venclient.messages import modbus as mod
+
 RegisterKind = Literal["holding", "input", "coil", "discrete"]
 RegisterType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
@@ -80,21 +83,21 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         if (self.type == "string") != (self.length is not None):
-            raise ValueError("length, in registers, goes with type string and only there")
+            raise ValueError(mod.STRING_LENGTH())
         if self.end > 65536:
-            raise ValueError(f"{self.type} at address {self.address} ends beyond the last register 65535")
+            raise ValueError(mod.REGISTER_END(type=self.type, address=self.address))
         if not math.isfinite(self.scale) or self.scale == 0:
-            raise ValueError("scale must be a finite number other than zero")
+            raise ValueError(mod.SCALE())
         if not math.isfinite(self.offset):
-            raise ValueError("offset must be a finite number")
+            raise ValueError(mod.OFFSET())
         if self.kind in BIT_KINDS and (self.type != "bool" or self.bit):
-            raise ValueError(f"a {self.kind} is a single bit: give type bool and no bit")
+            raise ValueError(mod.BIT_KIND(kind=self.kind))
         if self.bit and self.type != "bool":
-            raise ValueError("bit goes with type bool; use mask and shift for more bits than one")
+            raise ValueError(mod.BIT_TYPE())
         if self.byte == "high" and self.type not in ("int8", "uint8"):
-            raise ValueError("byte goes with the types int8 and uint8")
+            raise ValueError(mod.BYTE_TYPE())
         if self.scale_register is not None and (self.type in ("bool", "string") or self.kind in BIT_KINDS):
-            raise ValueError(f"scale_register does not go with type {self.type}")
+            raise ValueError(mod.SCALE_REGISTER_TYPE(type=self.type))
         self._check_bits()
         sentinels(self)
 
@@ -102,12 +105,12 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.mask is None and not self.shift:
             return
         if not self.type.startswith("uint"):
-            raise ValueError("mask and shift go with the unsigned integers (uint8 to uint64)")
+            raise ValueError(mod.MASK_TYPE())
         bits = bits_of(self)
         if not 0 < self.mask_number < 1 << bits:
-            raise ValueError(f"mask: {self.mask!r} does not fit {self.type}")
+            raise ValueError(mod.MASK_RANGE(mask=shown(self.mask), type=self.type))
         if self.shift >= bits or not self.mask_number >> self.shift:
-            raise ValueError(f"shift: {self.shift} leaves nothing of {self.type}")
+            raise ValueError(mod.SHIFT_RANGE(shift=self.shift, type=self.type))
 
     @property
     def words(self) -> int:
@@ -142,7 +145,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:
             return int(self.mask, 0) if isinstance(self.mask, str) else self.mask
         except ValueError:
-            raise ValueError(f'mask: {self.mask!r} is no whole number (such as 240 or "0x00F0")') from None
+            raise ValueError(mod.MASK_NUMBER(mask=shown(self.mask))) from None
 
     def byte_places(self) -> list[int]:
         """Give where the value's bytes are, the most significant first, from the start of `address`."""
@@ -193,10 +196,10 @@ def _sentinel(register: Register, one: float | str) -> object:
     except ValueError:
         number = 0.5
     if number != int(number):
-        raise ValueError(f'nan: {one!r} is no whole number (such as 32768 or "0x8000")')
+        raise ValueError(mod.NAN_NUMBER(nan=shown(one)))
     bits = bits_of(register)
     if not -(1 << (bits - 1)) <= number < 1 << bits:
-        raise ValueError(f"nan: {one!r} does not fit {register.type}")
+        raise ValueError(mod.NAN_RANGE(nan=shown(one), type=register.type))
     raw = (int(number) % (1 << bits)).to_bytes(bits // 8, "big")
     return struct.unpack(f">{register.letter}", raw)[0]
 
@@ -253,7 +256,7 @@ def encode(register: Register, value: float, *, exponent: int = 0) -> bytes:
     raw = (value - register.offset) / register.scale
     raw = raw / 10**exponent if exponent >= 0 else raw * 10**-exponent
     if not math.isfinite(raw):
-        raise ValueError(f"{value:g} is no number that a register can hold")
+        raise ValueError(mod.ENCODE_FINITE(value=value))
     found = bytearray(2 * register.words)
     for place, byte in zip(register.byte_places(), _pack(register, raw, value), strict=True):
         found[place] = byte
@@ -279,17 +282,17 @@ def _pack(register: Register, raw: float, value: float) -> bytes:
     if register.type == "string":
         text = f"{value:g}".encode()
         if len(text) > 2 * register.words:
-            raise ValueError(f"{value:g} has more characters than {register.words} registers hold")
+            raise ValueError(mod.ENCODE_LONG(value=value, words=register.words))
         return text.ljust(2 * register.words, b"\0")
     if register.type.startswith("float"):
         try:
             packed = struct.pack(f">{register.letter}", raw)
         except OverflowError:
-            raise ValueError(f"{value:g} does not fit {register.type}") from None
+            raise ValueError(mod.ENCODE_RANGE(value=value, type=register.type)) from None
     else:
         packed = _pack_whole(register, round(raw), value)
     if struct.unpack(f">{register.letter}", packed)[0] in sentinels(register):
-        raise ValueError(f'{value:g} is this device\'s mark for "no value"')
+        raise ValueError(mod.ENCODE_NO_VALUE(value=value))
     return packed
 
 
@@ -298,18 +301,18 @@ def _pack_whole(register: Register, raw: int, value: float) -> bytes:
         size, sign = register.words, -1 if raw < 0 else 1
         digits = [abs(raw) // 10_000**n % 10_000 * sign for n in reversed(range(size))]
         if abs(raw) >= 10_000**size:
-            raise ValueError(f"{value:g} does not fit {register.type}")
+            raise ValueError(mod.ENCODE_RANGE(value=value, type=register.type))
         return struct.pack(f">{size}h", *digits)
     if register.type == "bool":
         if raw not in (0, 1):
-            raise ValueError(f"{value:g} is neither 0 nor 1")
+            raise ValueError(mod.ENCODE_BOOL(value=value))
         raw <<= register.bit
     elif register.mask is not None or register.shift:
         shifted = raw << register.shift
         if raw < 0 or shifted & ~register.mask_number:
-            raise ValueError(f"{value:g} does not fit the bits of the mask")
+            raise ValueError(mod.ENCODE_MASK(value=value))
         raw = shifted
     try:
         return struct.pack(f">{register.letter}", raw)
     except struct.error:
-        raise ValueError(f"{value:g} does not fit {register.type}") from None
+        raise ValueError(mod.ENCODE_RANGE(value=value, type=register.type)) from None

@@ -15,18 +15,16 @@ from venclient.connectors.base import Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectorError, ReadTimeout
+from venclient.messages import connectors as con
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.reading import INTERVAL_ENERGY_KWH, POWER_KW, Reading, Reject
 from venclient.model.resource import Connection, ConnectionType, Resource, ResourceType
 from venclient.settings import resolve_secret
 
 T = TypeVar("T")
 
-HINT = "check that the device is on, or wait longer"
-HINTS = {
-    ConnectionType.MQTT: "check that the device sends to this topic and that the login may read it, or wait "
-    "longer: a broker may accept a topic that it never serves",
-    ConnectionType.FILEREADER: "check that something writes to the file, or wait longer",
-}
+_NO_VALUE = {ConnectionType.MQTT: con.NO_VALUE_MQTT, ConnectionType.FILEREADER: con.NO_VALUE_FILE}
 
 
 def one_shot_site(folder: Path, clock: Clock | None = None) -> Site:
@@ -58,7 +56,7 @@ async def take_snapshot(
     could not be read is added to `rejects`.
     """
     found: dict[str, list[Reading]] = {}
-    reason = ""
+    last: Reject | None = None
     reader = open_reader(resource, site)
     try:
         async with asyncio.timeout(timeout_s):
@@ -69,7 +67,7 @@ async def take_snapshot(
                 if rejects is not None:
                     rejects += batch.rejects
                 if batch.rejects:
-                    reason = f"; {batch.rejects[-1].place}: {batch.rejects[-1].reason}"
+                    last = batch.rejects[-1]
                 if reader.interval_s is None:
                     if wanted in found or (wanted is None and found):
                         return found
@@ -77,11 +75,13 @@ async def take_snapshot(
                     # Only what the source keeps for us can have more waiting behind it.
                     return found
     except TimeoutError:
-        raise ReadTimeout(
-            f"nothing to read within {timeout_s:g} s{reason}",
-            subject=subject_of(resource),
-            hint=HINTS.get(resource.connection.type, HINT),
-        ) from None
+        what = _NO_VALUE.get(resource.connection.type, con.NO_VALUE)(limit_s=timeout_s)
+        if last is not None:
+            place = foreign(last.place)
+            what = con.NO_VALUE_SKIPPED(
+                limit_s=timeout_s, place=place, reason=with_code(last.reason), advice=what.hint
+            )
+        raise ReadTimeout(what, subject=subject_of(resource)) from None
     finally:
         await reader.close()
 
@@ -93,12 +93,8 @@ def power_of(found: dict[str, list[Reading]], subject: str) -> float:
     energies = found.get(INTERVAL_ENERGY_KWH, [])
     if len(energies) == 2 and energies[1].time > energies[0].time:
         return energies[1].value / ((energies[1].time - energies[0].time).total_seconds() / 3600)
-    told = ", ".join(sorted(found)) or "nothing"
-    raise ConnectorError(
-        f"the meter tells no power now (it tells {told})",
-        subject=subject,
-        hint=f"describe a value of quantity {POWER_KW} in the connection's options",
-    )
+    reported = sorted(found) or [con.NOTHING_REPORTED()]
+    raise ConnectorError(con.NO_POWER(reported=reported, quantity=POWER_KW), subject=subject)
 
 
 def read_power_now(

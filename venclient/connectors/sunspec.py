@@ -26,6 +26,8 @@ from venclient.connectors.sunspec_models import (
     Point,
 )
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout, Undecodable
+from venclient.messages import modbus as mod
+from venclient.messages.printable import foreign
 
 BASES = (40000, 0, 50000)
 _MARK = b"SunS"
@@ -59,7 +61,9 @@ class Chain:
 
     def __str__(self) -> str:
         ids = ", ".join(str(model.id) for model in self.models) or "none"
-        told = " ".join(self.identity[key] for key in ("manufacturer", "model") if self.identity.get(key))
+        told = foreign(
+            " ".join(self.identity[key] for key in ("manufacturer", "model") if self.identity.get(key))
+        )
         text = f"{told}: models {ids} from {self.base}" if told else f"models {ids} from {self.base}"
         return f"{text}; {self.complaint}" if self.complaint else text
 
@@ -71,10 +75,7 @@ async def walk(read: ReadRegisters, bases: Iterable[int] = BASES) -> Chain:
         if await _try(read, base, 2) == _MARK:
             models, complaint = await _follow(read, base + 2)
             return Chain(base, models, await _identity(read, models), complaint)
-    raise Undecodable(
-        f"there is no SunSpec map at {_listed(bases)}",
-        hint="switch SunSpec on in the device, check the unit, or use a template of its own",
-    )
+    raise Undecodable(mod.NO_SUNSPEC(bases=_listed(bases)))
 
 
 def _listed(bases: tuple[int, ...]) -> str:
@@ -99,21 +100,18 @@ async def _follow(read: ReadRegisters, address: int) -> tuple[tuple[Model, ...],
     while address + 2 <= 65536:
         header = await _try(read, address, 2)
         if header is None:
-            return tuple(models), f"the chain breaks off at {address}, where the device has no register"
+            return tuple(models), mod.CHAIN_REGISTER(address=address)
         found = Model(int.from_bytes(header[:2], "big"), address, int.from_bytes(header[2:], "big"))
         if found.id == END:
             return tuple(models), ""
         if found.length == 0:
-            return tuple(models), f"the chain is broken: model {found.id} at {address} has length 0"
+            return tuple(models), mod.CHAIN_LENGTH(model=found.id, address=address)
         if len(models) == _MOST_MODELS:
-            return tuple(models), f"the chain does not end after {_MOST_MODELS} models"
+            return tuple(models), mod.CHAIN_ENDLESS(limit=_MOST_MODELS)
         models.append(found)
         address += 2 + found.length
     last = models[-1]
-    return (
-        tuple(models),
-        f"the chain is broken: model {last.id} at {last.address} ends beyond the last register",
-    )
+    return tuple(models), mod.CHAIN_END(model=last.id, address=last.address)
 
 
 async def _identity(read: ReadRegisters, models: Iterable[Model]) -> dict[str, str]:
@@ -155,10 +153,7 @@ def _chosen(chain: Chain, wanted: ParameterValue, instance: int) -> Model:
         if found is not None:
             return found
     nth = f" number {instance}" if instance > 1 else ""
-    raise Undecodable(
-        f"the device has no SunSpec model {wanted}{nth} (it has {chain})",
-        hint="choose a model that it has, or read another unit: meters often are units of their own",
-    )
+    raise Undecodable(mod.NO_MODEL(model=wanted, number=nth, chain=chain))
 
 
 def _nth(chain: Chain, ids: Iterable[int], instance: int) -> Model | None:
@@ -178,10 +173,7 @@ def _register(model: Model, point: Point) -> Register:
     try:
         return msgspec.convert(options, Register)
     except msgspec.ValidationError as error:
-        raise Undecodable(
-            f"SunSpec model {model.id} at {model.address} does not fit ({error})",
-            hint="the map of this device is broken; use a template of its own",
-        ) from error
+        raise Undecodable(mod.MODEL_INVALID(model=model.id, address=model.address, error=error)) from error
 
 
 def is_missing(error: ConnectorError) -> bool:

@@ -14,6 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from venclient.connectors.mistakes import shown
+from venclient.messages import files as fil
+
 TIME_CODE = "0-0:1.0.0"
 CODE = re.compile(r"\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
 
@@ -42,9 +45,9 @@ def crc16(data: bytes) -> int:
 def parse_telegram(lines: Sequence[bytes]) -> Telegram:
     """Give what the lines of one telegram say, from "/" to "!"; ValueError when it is cut off or damaged."""
     if not lines or not lines[0].startswith(b"/"):
-        raise ValueError("a telegram without its beginning")
+        raise ValueError(fil.TELEGRAM_START())
     if not lines[-1].startswith(b"!"):
-        raise ValueError("a telegram without its end")
+        raise ValueError(fil.TELEGRAM_END())
     _check(lines)
     time = ""
     values: dict[str, tuple[float, str]] = {}
@@ -67,11 +70,11 @@ def _check(lines: Sequence[bytes]) -> None:
         return  # DSMR before 4.0 has no checksum
     told = _CHECKSUM.fullmatch(end)
     if told is None:
-        raise ValueError(f"the telegram ends with {end[:20]!r}, no checksum")
+        raise ValueError(fil.TELEGRAM_LAST(end=shown(end[:20])))
     wanted = int(told[1], 16)
     sent, kept = (crc16(end_of_line.join([*lines[:-1], b"!"])) for end_of_line in (b"\r\n", b"\n"))
     if wanted not in (sent, kept):
-        raise ValueError(f"the telegram's checksum is {wanted:04X}, its bytes give {sent:04X}")
+        raise ValueError(fil.TELEGRAM_CHECKSUM(stated=wanted, computed=sent))
 
 
 def _crc_table() -> tuple[int, ...]:

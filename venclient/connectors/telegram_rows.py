@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_rows import Row
+from venclient.connectors.mistakes import placed
 from venclient.connectors.telegram import TIME_CODE, parse_telegram
 from venclient.connectors.timestamps import time_reader
 from venclient.connectors.units import scaling_for
+from venclient.messages import files as fil
+from venclient.messages import text_of
 from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, POWER_KW
 
 _Values = Mapping[str, tuple[float, str]]
@@ -47,7 +50,7 @@ class TelegramRows:
             return None
         telegram = parse_telegram(lines)
         if not telegram.time:
-            raise ValueError(f"the telegram tells no time ({TIME_CODE})")
+            raise ValueError(fil.TELEGRAM_NO_TIME(code=TIME_CODE))
         instants = self._read_time(telegram.time)
         values: list[tuple[str, float]] = []
         reasons: list[str] = []
@@ -57,7 +60,7 @@ class TelegramRows:
                 if value is not None:
                     values.append((quantity, value))
             except ValueError as error:
-                reasons.append(f"{quantity}: {error}")
+                reasons.append(placed(quantity, text_of(error)))
         return Row(values, instants, reasons)
 
     def _wanted(self, told: _Values) -> Sequence[tuple[str, Sequence[str], Sequence[str], str, float, float]]:

@@ -12,6 +12,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
+from venclient.connectors.mistakes import shown
+from venclient.messages import connectors as con
+from venclient.messages import text_of
+
 FORMS = ("iso", "epoch_s", "epoch_ms", "dsmr", "auto")
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -37,19 +41,17 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(
-            f"there is no zone {name!r}; use a name such as Europe/Copenhagen, UTC or +01:00"
-        ) from None
+        raise ValueError(con.ZONE(zone=shown(name))) from None
 
 
 def time_mistakes(form: str, zone: str | None) -> list[str]:
     """Give a sentence for each mistake in the description of a time."""
-    found = []
+    found: list[str] = []
     if zone is not None:
         try:
             zone_of(zone)
         except ValueError as error:
-            found.append(str(error))
+            found.append(text_of(error))
     if form in FORMS:
         return found
     try:
@@ -57,11 +59,9 @@ def time_mistakes(form: str, zone: str | None) -> list[str]:
     except ValueError:
         readable = False
     if not readable:
-        found.append(
-            f"format {form!r} tells no date; use {', '.join(FORMS)} or a pattern such as %d/%m/%Y %H:%M:%S"
-        )
+        found.append(con.TIME_FORMAT(form=shown(form), forms=FORMS))
     elif "%z" not in form and zone is None:
-        found.append(f"format {form!r} is local time and needs a zone, such as Europe/Copenhagen or UTC")
+        found.append(con.TIME_NEEDS_ZONE(form=shown(form)))
     return found
 
 
@@ -106,11 +106,11 @@ def _epoch(raw: object, divide: int) -> Instants:
     if isinstance(raw, str) and _NUMBER.fullmatch(raw.strip()):
         raw = float(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
-        raise ValueError(f"time {raw!r} is no number of seconds or milliseconds since 1970")
+        raise ValueError(con.TIME_EPOCH(time=shown(raw)))
     try:
         instant = datetime.fromtimestamp(raw / divide, UTC)
     except (ValueError, OverflowError, OSError):
-        raise ValueError(f"time {raw!r} is out of range") from None
+        raise ValueError(con.TIME_RANGE(time=shown(raw))) from None
     return _sane(instant, instant, raw)
 
 
@@ -125,7 +125,7 @@ def _any(raw: object, place: tzinfo | None) -> Instants:
     try:
         time = _iso(raw)
     except ValueError:
-        raise ValueError(f"time {raw!r} is no number, and neither in ISO nor in DSMR form") from None
+        raise ValueError(con.TIME_UNKNOWN(time=shown(raw))) from None
     return _local(time, place, raw)
 
 
@@ -134,7 +134,7 @@ def _iso(raw: object) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"time {raw!r} is not in ISO form, such as 2026-01-31T23:59:00+01:00") from None
+        raise ValueError(con.TIME_ISO(time=shown(raw))) from None
 
 
 def _by_pattern(raw: object, pattern: str) -> datetime:
@@ -142,14 +142,14 @@ def _by_pattern(raw: object, pattern: str) -> datetime:
     try:
         return datetime.strptime(text, pattern)  # noqa: DTZ007 (the zone follows)
     except ValueError:
-        raise ValueError(f"time {raw!r} is not in the form {pattern!r}") from None
+        raise ValueError(con.TIME_PATTERN(time=shown(raw), pattern=shown(pattern))) from None
 
 
 def _dsmr(raw: object, zone: tzinfo) -> Instants:
     text = str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else _text(raw)
     match = _DSMR.fullmatch(text)
     if match is None:
-        raise ValueError(f"time {raw!r} is not in DSMR form, such as 250824120000S")
+        raise ValueError(con.TIME_DSMR(time=shown(raw)))
     instants = _local(_by_pattern(match[1], "%y%m%d%H%M%S"), zone, raw)
     if not match[2]:
         return instants
@@ -167,7 +167,7 @@ def _local(time: datetime, zone: tzinfo | None, raw: object) -> Instants:
         instant = time.astimezone(UTC)
         return _sane(instant, instant, raw)
     if zone is None:
-        raise ValueError(f"time {raw!r} is local time of an unknown zone; give time.zone")
+        raise ValueError(con.TIME_LOCAL(time=shown(raw)))
     first = time.replace(tzinfo=zone, fold=0).astimezone(UTC)
     second = time.replace(tzinfo=zone, fold=1).astimezone(UTC)
     # In the hour that spring leaves out, fold 1 is the earlier one: no second meaning, just a wrong clock.
@@ -176,11 +176,11 @@ def _local(time: datetime, zone: tzinfo | None, raw: object) -> Instants:
 
 def _sane(first: datetime, second: datetime, raw: object) -> Instants:
     if not EARLIEST <= first <= second < LATEST:
-        raise ValueError(f"time {raw!r} is not in 2000..2200; is the clock of the device set?")
+        raise ValueError(con.TIME_YEARS(time=shown(raw)))
     return first, second
 
 
 def _text(raw: object) -> str:
     if not isinstance(raw, str):
-        raise ValueError(f"time {raw!r} is no text")
+        raise ValueError(con.TIME_TEXT(time=shown(raw)))
     return raw.strip()

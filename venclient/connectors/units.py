@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
+from venclient.connectors.mistakes import shown
+from venclient.messages import connectors as con
+from venclient.messages import text_of
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 _Row = Mapping[str, tuple[int | str, int | str]]
@@ -73,7 +77,7 @@ class Scaling:
         """Give the value in the quantity's unit; ValueError when it is too large for a number."""
         value = (raw * self.scale + self.offset) * self.multiply / self.divide + self.shift
         if not math.isfinite(value):
-            raise ValueError(f"{raw!r} is out of range")
+            raise ValueError(con.OUT_OF_RANGE(value=shown(raw)))
         return value
 
 
@@ -88,13 +92,11 @@ def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scalin
     if not unit:
         return Scaling(scale, offset, 1.0, 1.0, 0.0)
     if wanted is None:
-        raise ValueError(
-            f"unit {unit!r} needs a quantity that ends in a unit, such as power_kw, not {quantity!r}"
-        )
+        raise ValueError(con.UNIT_SUFFIX(unit=shown(unit), quantity=shown(quantity)))
     row = next(row for row in _UNITS if wanted in row)
     known = _spelling(unit, row)
     if known is None:
-        raise ValueError(f"unit {unit!r} is no unit of {quantity}; use one of {', '.join(row)}")
+        raise ValueError(con.UNIT(unit=shown(unit), quantity=quantity, units=list(row)))
     # Fractions, so that 56 W is the same number as 0.056 kW.
     factor, shift = map(Fraction, row[known])
     wanted_factor, wanted_shift = map(Fraction, row[wanted])
@@ -110,24 +112,24 @@ def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scalin
 
 def value_mistakes(quantity: str, unit: str, scale: float, offset: float) -> list[str]:
     """Give a sentence for each mistake in the description of one value."""
-    found = []
+    found: list[str] = []
     if not _NAME.fullmatch(quantity):
-        found.append(f"quantity {quantity!r} is no name such as power_kw (small letters, digits, _)")
+        found.append(con.QUANTITY_NAME(quantity=shown(quantity)))
     if not math.isfinite(scale) or scale == 0:
-        found.append(f"scale {scale!r} gives no values; use a number that is not 0")
+        found.append(con.SCALE(scale=shown(scale)))
     if not math.isfinite(offset):
-        found.append(f"offset {offset!r} is no number")
+        found.append(con.OFFSET(offset=shown(offset)))
     try:
         scaling_for(quantity, unit, scale, offset)
     except ValueError as error:
-        found.append(str(error))
+        found.append(text_of(error))
     return found
 
 
 def repeated_quantities(quantities: list[str]) -> list[str]:
     """Give a sentence for each quantity that is described more than once."""
     twice = sorted({name for name in quantities if quantities.count(name) > 1})
-    return [f"{name} is described twice; one of them would be lost" for name in twice]
+    return [con.QUANTITY_TWICE(quantity=shown(name)) for name in twice]
 
 
 def _spelling(unit: str, row: Mapping[str, object]) -> str | None:

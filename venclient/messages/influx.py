@@ -1,0 +1,76 @@
+"""Messages of InfluxDB: sending readings, asking for history."""
+
+from __future__ import annotations
+
+from venclient.messages import error, info, warning
+
+# Answers
+
+ANSWERED = error("VEN-INF-001", "the server answered {status}")
+NOT_ALLOWED = error(
+    "VEN-INF-002",
+    "access denied ({reason})",
+    hint="check influx.token, or influx.username and influx.password, and their write permission",
+)
+REQUEST_WRONG = error(
+    "VEN-INF-003", "{reason}", hint="check influx.url, influx.version, influx.org and influx.bucket"
+)
+REDIRECTED = error("VEN-INF-004", "redirected to {location}", hint="set influx.url to InfluxDB itself")
+NO_DATABASE = error("VEN-INF-005", "{reason}", hint="check influx.bucket")
+NOWHERE = info("VEN-INF-006", "nowhere")
+SAID = error("VEN-INF-007", "{reason}")
+NO_ANSWER = error("VEN-INF-008", "no answer within {limit_s:g} s")
+CANNOT_ASK = error("VEN-INF-009", "{reason}", hint="check the network and influx.url")
+CA_FILE = error("VEN-INF-010", "the file has no usable certificates ({error})")
+READ_FAILED = error("VEN-INF-011", "the server answered {status}: {reason}")
+READ_NOT_ALLOWED = error(
+    "VEN-INF-012",
+    "the server answered {status}: {reason}",
+    hint="check influx.token, or influx.username and influx.password, and their read permission",
+)
+READ_NO_MAPPING = error(
+    "VEN-INF-013",
+    "the server answered {status}: {reason}",
+    hint="InfluxQL needs a database mapping for the bucket; or set influx.language to flux",
+)
+NOTHING_MORE = info("VEN-INF-014", "no details")
+QUERY_REFUSED = error("VEN-INF-015", "the query was rejected ({reason})")
+PARTIAL = error(
+    "VEN-INF-016", "the server returned only part of the result", hint="raise max-row-limit of the server"
+)
+NOT_A_RESULT = error(
+    "VEN-INF-017",
+    "the answer is not a valid {language} result ({kind})",
+    hint="check influx.version and influx.language",
+)
+
+# Sending
+
+SMALLER = warning("VEN-INF-030", "{name}: rejects {count} lines at once; sending {smaller}")
+NOT_CREATED = error("VEN-INF-031", "{name}: {reason}, and the database cannot be created ({problem})")
+CREATED = info("VEN-INF-032", "{name}: created the database")
+LATER = error("VEN-INF-033", "{name}: {reason}{hint}")
+REJECTED = warning(
+    "VEN-INF-034", "{place}: rejected by {name}: {reason} (logged once; it stays in the journal)"
+)
+BUG = error("VEN-INF-035", "unexpected {kind} (a bug; please report it)")
+NOT_SENT = warning("VEN-INF-036", "{name}: not sent to InfluxDB: {reason} (logged once)")
+ACCEPTS_AGAIN = info("VEN-INF-037", "{name}: accepts readings again; missed ones are sent from the journal")
+FAILED = warning("VEN-INF-038", "{reason} (readings are kept in the journal and sent later; logged once)")
+
+# Names
+
+EMPTY_NAME = error("VEN-INF-050", "an empty name cannot be written to InfluxDB")
+LONG_NAME = error("VEN-INF-051", "the name has {length} characters, too long for InfluxDB")
+UNWRITABLE_NAME = error(
+    "VEN-INF-052",
+    "the name has a control character, or a backslash before a comma, '=', space or its end, which cannot be "
+    "written to InfluxDB",
+)
+RESERVED_NAME = error("VEN-INF-053", "the quantity name {quantity} is reserved in InfluxDB")
+
+# History
+
+HISTORY_AGAIN = info("VEN-INF-060", "history is read from {name} again")
+HISTORY_JOURNAL = warning("VEN-INF-061", "history is read from the journal: {name}: {reason} (logged once)")
+NOT_COMPLETE = info("VEN-INF-062", "not all readings have arrived there yet")

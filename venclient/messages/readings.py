@@ -1,0 +1,120 @@
+"""Messages of the readings store: the file, its history, and what is done when the disk fails."""
+
+from __future__ import annotations
+
+from venclient.messages import error, info, warning
+
+# Readings that are not stored
+
+NO_NAME = error("VEN-RDG-001", "the reading has no resource or no quantity: both are required")
+NOT_UNICODE = error("VEN-RDG-002", "the resource or quantity is not valid Unicode text")
+NOT_FINITE = error("VEN-RDG-003", "the value is {value}: an unknown value is skipped, never stored")
+NO_ZONE = error("VEN-RDG-004", "the time {time} has no zone: readings are in UTC")
+TIME_RANGE = error(
+    "VEN-RDG-005", "the time {time} is not between 1970 and 2200: check the clock of the device"
+)
+SKIPPED = warning("VEN-RDG-006", "{name}: reading skipped: {reason} (logged once)")
+
+# The file
+
+FOREIGN_FILE = error(
+    "VEN-RDG-010",
+    "this is the database of another program",
+    hint="set readings.path to a separate file; this one was not changed",
+)
+NEWER = error(
+    "VEN-RDG-011",
+    "the file was written by a newer venclient (layout {found}, this version supports {known})",
+    hint="update venclient, or name another file",
+)
+DAMAGED = error(
+    "VEN-RDG-012",
+    "the file is damaged or not an SQLite file ({error})",
+    hint="move it away to start a new one; it was not changed",
+)
+DISK_FULL = error(
+    "VEN-RDG-013", "the disk is full ({error})", hint="free some space; until then readings wait in memory"
+)
+LOCKED = error(
+    "VEN-RDG-014",
+    "the file is locked by another process ({error})",
+    hint="stop the other program that writes to it",
+)
+UNUSABLE = error(
+    "VEN-RDG-015",
+    "the file cannot be used ({error})",
+    hint="check that its folder exists and is writable",
+)
+NO_FILE = error("VEN-RDG-016", "file not found", hint="name one with --readings, or start the gateway first")
+CLOSED = error("VEN-RDG-017", "the store is closed")
+MOST_SERIES = error("VEN-RDG-018", "the file has reached its maximum number of series")
+SEGMENT = error(
+    "VEN-RDG-019",
+    "cannot read a segment of the history ({error})",
+    hint="run `ven readings check` to check the file",
+)
+SEGMENT_FORMAT = error("VEN-RDG-020", "unknown format {found}: this program supports {known}")
+SEGMENT_SHORT = error("VEN-RDG-021", "the data is incomplete")
+SEGMENT_CONTENT = error("VEN-RDG-022", "segment {key}: its content does not match its index")
+SEGMENT_PROBLEM = error("VEN-RDG-023", "segment {key}: {problem}")
+
+# Commits
+
+NO_ROOM = error("VEN-RDG-030", "too many readings wait for the disk: the oldest were dropped")
+FULL_PRUNED = warning("VEN-RDG-031", "{path}: disk full: the oldest readings are deleted (logged once)")
+FULL_RESERVE = error(
+    "VEN-RDG-032", "{path}: the disk is full and its reserve is used: free some space (logged once)"
+)
+COMMITS_AGAIN = info("VEN-RDG-033", "{path}: commits work again; readings held in memory are stored")
+COMMIT_FAILED = error("VEN-RDG-034", "{error} (kept in memory and retried; logged once)")
+UPKEEP_FAILED = error("VEN-RDG-035", "{path}: cannot compress or delete old readings: {error}")
+UPKEEP_BUG = error("VEN-RDG-036", "{path}: old readings stay unchanged (a bug; please report it)")
+CROWDED = warning(
+    "VEN-RDG-037",
+    "{path}: the file has {size} bytes, more than readings.max_mb or the disk allows, and has no old "
+    "readings to delete",
+)
+
+# Repair
+
+RENEWED = warning(
+    "VEN-RDG-040",
+    "{path}: {reason}; the damaged file was moved to {moved}, and a new file was started: {saved}; readings "
+    "may be missing, so check the disk or card, and keep the old file until then",
+)
+NOTHING_SAVED = error("VEN-RDG-041", "none of it could be read ({error})")
+SAVED = info("VEN-RDG-042", "saved {readings:reading|readings} and {quarters} quarters of an hour")
+
+# Judging
+
+COUNTER_LEAP = warning(
+    "VEN-RDG-050",
+    "{name}: {quantity} went from {before:g} to {after:g} within {seconds:.0f} s ({time}): was the meter "
+    "exchanged? The energy in between is not counted",
+)
+COUNTER_RESTART = warning(
+    "VEN-RDG-051",
+    "{name}: {quantity} went from {before:g} to {after:g} within {seconds:.0f} s ({time}): the counter "
+    "started again; {kwh:g} kWh are counted, as estimated",
+)
+
+# Inspection
+
+FILE_SIZE = info(
+    "VEN-RDG-060", "{path}: {size} bytes with its log ({unused} of them unused), layout {layout}"
+)
+FILE_CONTENT = info(
+    "VEN-RDG-061",
+    "{series} series; {fresh} recent readings, {compressed} compressed ones in {segments} segments{each}; "
+    "{quarters} quarters of an hour",
+)
+FILE_SPAN = info("VEN-RDG-062", "from {first} to {last}")
+FILE_WEAR = info("VEN-RDG-063", "written on {day}: {size} bytes for {readings} readings{each}")
+FILE_DAMAGED = warning("VEN-RDG-064", "quarantined as damaged: {name}")
+FILE_ASIDE = warning(
+    "VEN-RDG-065",
+    "{count:reading is|readings are} quarantined: `ven readings aside` lists them",
+)
+FILE_PROBLEM = error("VEN-RDG-066", "problem: {problem}")
+FILE_GOOD = info("VEN-RDG-067", "all is well")
+EACH = info("VEN-RDG-068", " ({size} bytes each)")
