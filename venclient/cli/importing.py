@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from venclient.messages import importing as imp
+from venclient.messages import with_code
+
 if TYPE_CHECKING:
     from venclient.registry.csv_import import Progress
     from venclient.registry.csv_mapping import CsvMapping
@@ -78,6 +81,13 @@ def import_files(
             help="Switch off what an earlier version of the file had and this one has not.",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Take the file's value where it and the stored value both changed since the last import.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
     ] = False,
@@ -86,7 +96,9 @@ def import_files(
     """Import sites from CSV files, each whole or not at all.
 
     Encoding, delimiter, decimal mark and columns are found and shown. A second import of the same file
-    changes nothing; one of a changed file updates what changed and says what disappeared. Exit status: 0
+    changes nothing; one of a changed file updates what changed in it and lists what disappeared. What was
+    changed in the registry since the last import stays; where the file changed too, it is listed as a
+    conflict. Exit status: 0
     all rows were good; 1 some were refused: nothing of their file was stored, or with --keep-good the
     others; 2 a file could not be used.
     """
@@ -124,6 +136,7 @@ def import_files(
                     keep_good=keep_good,
                     allow_missing_location=allow_missing_location,
                     disable_missing=disable_missing,
+                    overwrite=overwrite,
                     source=source,
                     rejects=refused,
                     seen=seen,
@@ -190,6 +203,7 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
     if report.duplicate_rows:
         places = _places([item.line for item in report.duplicates], report.duplicate_rows)
         lines.append(f"  duplicates, not stored again: {places}")
+    lines += _conflicts(report)
     lines += _disappeared(report)
     lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
     if report.created:
@@ -237,6 +251,19 @@ def _disappeared(report: ImportReport) -> list[str]:
             else ("left as they are; --disable-missing switches them off")
         )
     return [f"  disappeared from the file since its last import, {done}: {names}{more}"]
+
+
+def _conflicts(report: ImportReport) -> list[str]:
+    """Return the lines about cells whose stored value stays though the file says another."""
+    if not report.conflicts:
+        return []
+    lines = [f"  {with_code(imp.CONFLICTS(count=report.conflict_cells))}; {imp.CONFLICTS.hint}"]
+    for one in report.conflicts[:_SHOWN]:
+        cells = "; ".join(f"{cell}: stored {old!r}, file {new!r}" for cell, (old, new) in one.cells.items())
+        lines.append(f"    line {one.line}, {one.name} ({one.resource_id}): {cells}")
+    if len(report.conflicts) > _SHOWN:
+        lines.append("    ... --json lists more")
+    return lines
 
 
 def _places(lines: list[int], count: int | None = None) -> str:
