@@ -174,3 +174,31 @@ def test_samples_leave_a_changed_site_alone(tmp_path: Path) -> None:
     path.rename(assets / "inns-in-denmark.csv")
     with generate_resources(tmp_path, quiet=False) as db:
         assert db.get_all_resources() == [changed]
+
+
+def test_synonyms_and_assumed_connections(tmp_path: Path) -> None:
+    """Common headers are understood; a host with a Modbus port needs no type."""
+    path = tmp_path / "sites.csv"
+    path.write_text(
+        "name;lattitude;longtitude;type;power;zipcode;city;host;port\n"
+        "Roof;55.7;12.5;PV;30;2800;Lyngby;10.0.0.7;502\n",
+        encoding="utf-8",
+    )
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        report = import_csv(db, path)
+        (site,) = db.get_all_resources()
+    assert (report.rejected, site.resourceType, site.capacities["P_max_kw"]) == ([], "PV", 30)
+    assert (site.connection.type, site.ven) == (ConnectionType.MODBUSTCP, "Lyngby")
+    path.write_text("name;lat;lon;type\nInn;55.7;12.5;restaurant\n", encoding="utf-8")
+    with ResourceDatabase(str(tmp_path / "r2.db")) as db:
+        assert import_csv(db, path).unused == ["type"]
+
+
+def test_a_failed_mapping_keeps_the_rejects_file(tmp_path: Path) -> None:
+    """The rejects of an earlier import stay when a later one cannot read its file."""
+    path = tmp_path / "sites.csv"
+    path.write_text("name,lat,lon\nInn,55.7,12.5\nBad,x,12.5\n", encoding="utf-8")
+    arguments = ["import", str(path), "--db", str(tmp_path / "r.db")]
+    assert CliRunner().invoke(app, arguments).exit_code == 1
+    assert CliRunner().invoke(app, [*arguments, "--map", "title=nowhere"]).exit_code == 2
+    assert (tmp_path / "sites.csv.rejects.csv").exists()

@@ -125,6 +125,7 @@ def import_files(
     for path in files:
         # A dry run leaves no file behind that nobody asked for.
         refused = together or (None if dry_run else RejectsFile(beside(path)))
+        done = False
         try:
             with _progress(path) as progress:
                 report = import_csv(
@@ -142,20 +143,21 @@ def import_files(
                     seen=seen,
                     progress=progress,
                 )
+            done = True
         except VenError as error:
             _complain(error)
             failed += error.problems if isinstance(error, ConfigError) else (str(error),)
             continue
         finally:
             if refused is not None and refused is not together:
-                refused.close()
+                refused.close(keep_older=not done)
         reports.append(report)
         if not as_json:
             # What several files have in common is said once.
             typer.echo(_fitted(summary(report, known=noted)))
             noted |= set(report.notes) if report.created else set()
     if together is not None:
-        together.close()
+        together.close(keep_older=bool(failed))
     if as_json:
         shown = {"files": [report.as_dict() for report in reports], "failed": failed}
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))

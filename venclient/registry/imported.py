@@ -151,9 +151,9 @@ def merged(
         return Merged(stored, {**(own_base or {}), **_recorded(file, resource_id)})
     base = own_base if own_base is not None or given is None else imported.other(resource_id)
     wins_unknown = overwrite or (given is None and own_base is None)
-    names = file.keys() if given is not None else dict.fromkeys((*file, *present)).keys()
+    names = list(file if given is not None else dict.fromkeys((*file, *present)))
     if given is None and told.enabled is None:
-        names = names - {"enabled"}
+        names.remove("enabled")
     changes: Cells = {}
     cells: Cells = dict(base or {})
     conflicts: dict[str, tuple[Any, Any]] = {}
