@@ -21,15 +21,23 @@ __all__ = ["convert_to_resources", "generate_resources", "main"]
 
 def generate_resources(*, quiet: bool = True) -> ResourceDatabase:
     """Give ./config/resources.db, renewed from ./config/exampleassets; elsewhere, this checkout's."""
+    return samples.generate_resources(_folder(), quiet=quiet)
+
+
+def _folder() -> Path:
+    """Return ./config where it holds samples, else that of this checkout."""
     here = Path("config")
-    folder = here if (here / samples.ASSETS).is_dir() else Path(__file__).resolve().parent / "config"
-    return samples.generate_resources(folder, quiet=quiet)
+    return here if (here / samples.ASSETS).is_dir() else Path(__file__).resolve().parent / "config"
 
 
 def main() -> int:
-    """Build the database, print what each file brought and the statistics; 0, or 2 when it cannot be."""
+    """Build the database and print what each file brought and the statistics.
+
+    Return 0; 1 when rows were rejected or a file could not be used; 2 when nothing could be done.
+    """
+    rejected: list[int] = []
     try:
-        database = generate_resources(quiet=False)
+        database = samples.generate_resources(_folder(), quiet=False, rejected_count=rejected)
         statistics = database.get_statistics()
     except VenError as error:
         print(error, file=sys.stderr)
@@ -37,7 +45,7 @@ def main() -> int:
     print(f"\n{database.db_path}: {statistics['total_resources']} resources")
     for title, key in (("by type", "by_type"), ("by sub-type", "by_subtype"), ("top 10 VENs", "top_10_vens")):
         print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in statistics[key].items()))
-    return 0
+    return 1 if sum(rejected) else 0
 
 
 if __name__ == "__main__":

@@ -224,8 +224,8 @@ def test_connections_come_from_columns_or_a_pattern(tmp_path: Path) -> None:
     ("cells", "column", "why"),
     [
         ("MODBUSTCP,,502", "host", "needs a host"),
-        ("MODBUSTCP,10.0.0.7,x", "port", "no port"),
-        ("MODBUSTCP,10.0.0.7,70000", "port", "no port"),
+        ("MODBUSTCP,10.0.0.7,x", "port", "invalid port"),
+        ("MODBUSTCP,10.0.0.7,70000", "port", "invalid port"),
         ("MODBUS,10.0.0.7,502", "connection_type", "use MODBUSTCP"),
         ("MQTT,10.0.0.7,1883", "topic", "needs a topic"),
     ],

@@ -115,9 +115,12 @@ def test_an_id_twice_in_a_file_is_refused(registry: ResourceDatabase, tmp_path: 
 
 
 def test_an_id_of_the_database_is_updated(registry: ResourceDatabase, tmp_path: Path) -> None:
-    """An id that is stored is that very resource: the row updates it, and the difference is told."""
+    """An id that is stored but was never imported keeps its values unless they are to be overwritten."""
     path = written(tmp_path, "Hotel A,x,8.9,56.1,mine", header=f"{HEADER},resource_id")
     report = import_csv(registry, path)
+    assert counts(report) == (0, 0, 1, 0, 0)
+    assert report.conflicts[0].cells["resourceName"] == ("Site mine", "Hotel A")
+    report = import_csv(registry, path, overwrite=True)
     assert counts(report) == (0, 1, 0, 0, 0)
     assert report.changes[0].fields["resourceName"] == ("Site mine", "Hotel A")
     assert registry.count() == 1

@@ -37,10 +37,10 @@ def test_many_ids_are_found_at_once(db: ResourceDatabase) -> None:
 def test_sources_are_remembered_apart(db: ResourceDatabase) -> None:
     """Each source has its own ids, the newest it was told, and the time of a clock."""
     target = db.importing(ManualClock())
-    target.remember("a.csv", ["2", "1"])
-    target.remember("b.csv", ["3"])
-    target.remember("a.csv", ["1"])
+    target.remember("a.csv", ["2", "1"], "[]")
+    target.remember("b.csv", ["3"], "[]")
+    target.remember("a.csv", ["1"], "[]")
     assert (target.source("a.csv"), target.source("b.csv"), target.source("c.csv")) == (["1"], ["3"], [])
     with db.get_connection() as connection:
         found = connection.execute("SELECT updated_at FROM import_sources ORDER BY name").fetchall()
-    assert {str(row["updated_at"]) for row in found} == {"2026-01-01T00:00:00+00:00"}
+    assert {str(row["updated_at"]) for row in found} == {"2026-01-01T00:00:00.000000+00:00"}

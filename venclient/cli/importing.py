@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from venclient.messages import importing as imp
+from venclient.messages import with_code
+
 if TYPE_CHECKING:
     from venclient.registry.csv_import import Progress
     from venclient.registry.csv_mapping import CsvMapping
@@ -78,6 +81,13 @@ def import_files(
             help="Switch off what an earlier version of the file had and this one has not.",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Take the file's value where it and the stored value both changed since the last import.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
     ] = False,
@@ -86,7 +96,9 @@ def import_files(
     """Import sites from CSV files, each whole or not at all.
 
     Encoding, delimiter, decimal mark and columns are found and shown. A second import of the same file
-    changes nothing; one of a changed file updates what changed and says what disappeared. Exit status: 0
+    changes nothing; one of a changed file updates what changed in it and lists what disappeared. What was
+    changed in the registry since the last import stays; where the file changed too, it is listed as a
+    conflict. Exit status: 0
     all rows were good; 1 some were refused: nothing of their file was stored, or with --keep-good the
     others; 2 a file could not be used.
     """
@@ -113,6 +125,7 @@ def import_files(
     for path in files:
         # A dry run leaves no file behind that nobody asked for.
         refused = together or (None if dry_run else RejectsFile(beside(path)))
+        done = False
         try:
             with _progress(path) as progress:
                 report = import_csv(
@@ -124,25 +137,27 @@ def import_files(
                     keep_good=keep_good,
                     allow_missing_location=allow_missing_location,
                     disable_missing=disable_missing,
+                    overwrite=overwrite,
                     source=source,
                     rejects=refused,
                     seen=seen,
                     progress=progress,
                 )
+            done = True
         except VenError as error:
             _complain(error)
             failed += error.problems if isinstance(error, ConfigError) else (str(error),)
             continue
         finally:
             if refused is not None and refused is not together:
-                refused.close()
+                refused.close(keep_older=not done)
         reports.append(report)
         if not as_json:
             # What several files have in common is said once.
             typer.echo(_fitted(summary(report, known=noted)))
             noted |= set(report.notes) if report.created else set()
     if together is not None:
-        together.close()
+        together.close(keep_older=bool(failed))
     if as_json:
         shown = {"files": [report.as_dict() for report in reports], "failed": failed}
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
@@ -190,6 +205,7 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
     if report.duplicate_rows:
         places = _places([item.line for item in report.duplicates], report.duplicate_rows)
         lines.append(f"  duplicates, not stored again: {places}")
+    lines += _conflicts(report)
     lines += _disappeared(report)
     lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
     if report.created:
@@ -237,6 +253,19 @@ def _disappeared(report: ImportReport) -> list[str]:
             else ("left as they are; --disable-missing switches them off")
         )
     return [f"  disappeared from the file since its last import, {done}: {names}{more}"]
+
+
+def _conflicts(report: ImportReport) -> list[str]:
+    """Return the lines about cells whose stored value stays though the file says another."""
+    if not report.conflicts:
+        return []
+    lines = [f"  {with_code(imp.CONFLICTS(count=report.conflict_cells))}; {imp.CONFLICTS.hint}"]
+    for one in report.conflicts[:_SHOWN]:
+        cells = "; ".join(f"{cell}: stored {old!r}, file {new!r}" for cell, (old, new) in one.cells.items())
+        lines.append(f"    line {one.line}, {one.name} ({one.resource_id}): {cells}")
+    if len(report.conflicts) > _SHOWN:
+        lines.append("    ... --json lists more")
+    return lines
 
 
 def _places(lines: list[int], count: int | None = None) -> str:

@@ -98,7 +98,7 @@ class Assembly:
     def plain_given(self) -> frozenset[str]:
         """The fields that a plain row tells."""
         mapping = self.mapping
-        return _fields_told((), bool(mapping.type), bool(mapping.sub_type), True, True, True, False)
+        return _fields_told((), bool(mapping.type), bool(mapping.sub_type), True, True, True, ())
 
     @cached_property
     def _plain_kind(self) -> Kind | None:
@@ -225,8 +225,17 @@ class _Row:
             bool(resource.location),
             bool(resource.address),
             bool(resource.ven),
-            connection is not None,
+            self._cells_of_connection() if connection is not None else (),
         )
+
+    def _cells_of_connection(self) -> tuple[str, ...]:
+        """Return the cells of the connection that columns or the mapping say."""
+        texts, pattern = self._texts, self._assembly.mapping.connection
+        told = [name for name in ("host", "port", "topic", "file") if texts.get(name)]
+        if pattern is not None:
+            parts = ("host", "port", "topic", "file", "username", "password", "options")
+            told += [name for name in parts if name not in told and getattr(pattern, name) is not None]
+        return ("connection", *(f"connection.{name}" for name in ("type", *told)))
 
     def _location(self) -> dict[str, float]:
         if self._located is not None:
@@ -350,7 +359,7 @@ def _fields_told(
     location: bool,
     address: bool,
     ven: bool,
-    connection: bool,
+    connection: tuple[str, ...],
 ) -> frozenset[str]:
     """Give the fields of a resource that are told, by the targets that have a text and what follows."""
     told = {"resourceName", *(_TELLING[target] for target in targets)}
@@ -360,8 +369,8 @@ def _fields_told(
         "location": location,
         "address": address,
         "ven": ven,
-        "connection": connection,
     }
+    told.update(connection)
     return frozenset(told | {name for name, is_told in more.items() if is_told})
 
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 
+from venclient.messages import importing as imp
 from venclient.model.resource import ActorType, Connection, ConnectionType, enum_member
 
 #: Where a site's meter file is expected while nothing says how its meter is reached.
@@ -16,6 +17,10 @@ _NEEDS = {
     ConnectionType.MQTT: ("host", "topic"),
     ConnectionType.FILEREADER: ("file",),
 }
+
+
+_MODBUS_PORTS = (502, 802, 1502, 5020)
+_MQTT_PORTS = (1883, 8883)
 
 
 class BadField(ValueError):
@@ -44,7 +49,7 @@ def told_connection(
     except ValueError as error:
         raise BadField("connection_type", str(error)) from None
     if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise BadField("port", f"{port!r} is no port (1 to 65535)")
+        raise BadField("port", str(imp.PORT(port=port)))
     connection = replace(
         base,
         type=connection_type,
@@ -53,10 +58,25 @@ def told_connection(
         topic=_filled(topic or base.topic, names),
         file=_filled(file or base.file, names),
     )
+    if kind is None and pattern is None:
+        connection = replace(connection, type=_assumed_type(connection))
     for need in _NEEDS[connection.type]:
         if not getattr(connection, need):
-            raise BadField(need, f"a {connection.type.name} connection needs a {need}")
+            raise BadField(need, str(imp.CONNECTION_NEEDS(type=connection.type.name, need=need)))
     return connection
+
+
+def _assumed_type(connection: Connection) -> ConnectionType:
+    """Return the type that host, port, topic and file stand for where no column says it."""
+    if connection.file:
+        return ConnectionType.FILEREADER
+    if connection.topic or connection.port in _MQTT_PORTS:
+        return ConnectionType.MQTT
+    if connection.host and connection.port in (None, *_MODBUS_PORTS):
+        return ConnectionType.MODBUSTCP
+    if connection.host:
+        raise BadField("connection_type", str(imp.NO_CONNECTION_TYPE(port=connection.port)))
+    raise BadField("host", str(imp.PORT_WITHOUT_HOST(port=connection.port)))
 
 
 def expected_file(names: Mapping[str, str]) -> Connection:

@@ -1,27 +1,27 @@
-"""CSV files -> the registry: new sites are created, what a file tells otherwise is updated, no more.
+"""CSV files -> the registry: new sites are created, the cells that changed in the file are updated.
 
-An import changes only what its file says: the connection, capacities or reporting that somebody set
-by hand since stay as they are. A file is taken whole or not at all, unless the good rows are asked for.
+The rule for each cell is in `imported`: what a user changed since the last import stays. A file is taken
+whole or not at all, unless the good rows are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from venclient.errors import InvalidRecord
 from venclient.model.resource import Resource
 from venclient.registry import columns, csv_mapping
 from venclient.registry.collector import collector_paused
-from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
+from venclient.registry.csv_mapping import CsvMapping
 from venclient.registry.csv_rejects import RejectsFile
-from venclient.registry.csv_report import KEPT, Change, Counts, ImportReport, Missing, differences
+from venclient.registry.csv_report import KEPT, Change, Conflict, Counts, ImportReport, Missing, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.import_target import NoTarget, Stored, Target
+from venclient.registry.imported import Imported, Merged, merged, recorded_cells
 from venclient.registry.option_checks import lacking
 from venclient.registry.validation import location_hint
 from venclient.utils import REDACTED
@@ -52,6 +52,7 @@ def import_csv(
     keep_good: bool = False,
     allow_missing_location: bool = False,
     disable_missing: bool = False,
+    overwrite: bool = False,
     source: str | None = None,
     rejects: RejectsFile | None = None,
     seen: Seen | None = None,
@@ -64,7 +65,9 @@ def import_csv(
     One bad row leaves the registry untouched; with `keep_good` bad rows are left out. `rejects` gets them.
     `source` names what the file is a new version of, otherwise its path does: resources that an earlier
     version had and this one has not are reported, and with `disable_missing` switched off. Nothing is
-    deleted. `pandas` False reads without it. ConfigError when the file or its mapping cannot be used at all.
+    deleted. A cell that changed both in the file and in the registry since the last import keeps its
+    stored value and is listed as a conflict; `overwrite` takes the file's. `pandas` False reads without
+    it. ConfigError when the file or its mapping cannot be used at all.
 
     Others can write while the file is read and compared with what is stored; they wait while it is written.
     """
@@ -90,13 +93,14 @@ def import_csv(
         notes=sites.notes(),
     )
     target = registry if isinstance(registry, NoTarget) else registry.importing()
-    work = _Import(target, sites, report, keep_good=keep_good, rejects=rejects)
+    source = source or str(path.resolve())
+    work = _Import(target, sites, report, source, keep_good=keep_good, overwrite=overwrite, rejects=rejects)
     try:
         with collector_paused():
             work.read(Seen() if seen is None else seen, progress)
         with collector_paused(), nullcontext() if dry_run or not report.stored else target.transaction():
             work.store()
-            work.tell_disappeared(source or str(path.resolve()), disable=disable_missing)
+            work.tell_disappeared(disable=disable_missing)
             if not report.stored:
                 raise _UndoneError
     except _UndoneError:
@@ -112,38 +116,51 @@ def import_csv(
     return report
 
 
-def upsert(target: Target, sites: Iterable[Site]) -> Counts:
-    """Create and update the resources of `sites` in one transaction, taking only what each site tells."""
+def upsert(
+    target: Target,
+    sites: Iterable[Site],
+    source: str,
+    refuse: Callable[[Site, str], None] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Counts:
+    """Create and update the resources of `sites` in one transaction, by the same rule as `import_csv`.
+
+    `source` names what the sites come from. `refuse` gets the sites that the registry rejects and the
+    reason; without it InvalidRecord is raised.
+    """
     counts = Counts()
-    store = _Store(target, counts, _raise)
+    imported = _imported(target, source)
+    store = _Store(target, counts, refuse or _raise, imported, overwrite=overwrite)
     with target.transaction():
-        store.put(sites)
+        ids = {site.resource.resourceID for site in store.watched(sites)}
+        before = target.source(source)
+        if imported.changed or not ids <= set(before):
+            target.remember(source, ids.union(before), imported.encode())
     return counts
 
 
-def merge(stored: Resource, site: Site) -> Resource:
-    """Give the stored resource with what the site tells put over it."""
-    if site.given is None:
-        told = site.resource
-        if _hides_secrets(told):
-            told = columns.keep_secrets(told, stored)[0]
-        return told if told.enabled is not None else replace(told, enabled=stored.enabled)
-    fields: dict[str, Any] = {
-        name: getattr(site.resource, name) for name in site.given if name not in CAPACITIES.values()
-    }
-    capacities = {name: site.resource.capacities[name] for name in CAPACITIES.values() if name in site.given}
-    if capacities:
-        fields["capacities"] = {**stored.capacities, **capacities}
-    return replace(stored, **fields)
+def _imported(target: Target, source: str) -> Imported:
+    """Return the values that `source` had at its last import."""
+    return Imported(target.values(source), lambda: target.other_values(source))
 
 
 class _Store:
     """Puts sites into a target; `refuse` hears of those that the registry does not take."""
 
     def __init__(
-        self, target: Target, counts: Counts, refuse: Callable[[Site, str], None], *, writes: bool = True
+        self,
+        target: Target,
+        counts: Counts,
+        refuse: Callable[[Site, str], None],
+        imported: Imported,
+        *,
+        writes: bool = True,
+        overwrite: bool = False,
     ) -> None:
         self.writes = writes
+        self.imported = imported
+        self._overwrite = overwrite
         self.doubts: dict[str, list[int]] = {}
         self._meters: dict[str, str] = {}
         self._target = target
@@ -164,11 +181,26 @@ class _Store:
             stored = self._target.find([site.resource.resourceID for site in chunk]).resources
             for site in chunk:
                 known = stored.get(site.resource.resourceID)
-                if known is not None and merge(known, site) == known:
-                    self._counts.unchanged += 1
-                else:
-                    found.append(site)
+                if known is not None:
+                    result = self._merged(known, site)
+                    if result.resource == known and not result.conflicts:
+                        self._counts.unchanged += 1
+                        self._record(site, result)
+                        continue
+                found.append(site)
         return found
+
+    def watched(self, sites: Iterable[Site]) -> Iterator[Site]:
+        """Store the sites, and return those that were drawn."""
+        drawn: list[Site] = []
+
+        def draw() -> Iterator[Site]:
+            for site in sites:
+                drawn.append(site)
+                yield site
+
+        self.put(draw())
+        return iter(drawn)
 
     def put(self, sites: Iterable[Site], *, sifted: bool = False) -> None:
         """Create, update or leave alone the resources of the sites."""
@@ -194,26 +226,39 @@ class _Store:
                     self._counts.created += len(new)
                     self._doubt_connections(chunk)
                     if self.writes:
+                        self.imported.put_created(new)
                         yield from new
                     continue
             for site in chunk:
-                stored = None if self._is_empty else found.resources.get(site.resource.resourceID)
-                broken = None if self._is_empty else found.broken.get(site.resource.resourceID)
-                resource = self._wanted(site, stored)
-                if stored is not None and resource == stored:
-                    self._counts.unchanged += 1
-                elif self._is_refused(site, resource, stored):
-                    continue
-                elif stored is None and broken is None:
-                    self._counts.created += 1
-                    if self.writes:
-                        yield resource
-                else:
-                    self._counts.updated += 1
-                    changed.append(resource)
-                    self._tell(site, stored, resource, broken)
+                resource = self._settled(site, found, changed)
+                if resource is not None and self.writes:
+                    yield resource
             if self.writes and changed:
                 self._target.replace(changed)
+
+    def _settled(self, site: Site, found: Stored, changed: list[Resource]) -> Resource | None:
+        """Return the resource to create for a site; one to replace goes into `changed`."""
+        stored = None if self._is_empty else found.resources.get(site.resource.resourceID)
+        broken = None if self._is_empty else found.broken.get(site.resource.resourceID)
+        result = None if stored is None else self._merged(stored, site)
+        resource = self._without_hidden(site) if result is None else result.resource
+        if result is not None and resource == stored:
+            self._counts.unchanged += 1
+            self._record(site, result)
+            return None
+        if self._is_refused(site, resource, stored):
+            return None
+        if result is None:
+            self._record_new(site, resource)
+        else:
+            self._record(site, result)
+        if stored is None and broken is None:
+            self._counts.created += 1
+            return resource
+        self._counts.updated += 1
+        changed.append(resource)
+        self._tell(site, stored, resource, broken)
+        return None
 
     def _warn_of_shared_meters(self, sites: list[Site]) -> None:
         """Say which sites tell a meter point that is stored with another resource, or stands above."""
@@ -232,10 +277,30 @@ class _Store:
                 continue
             self.doubts.setdefault(text, []).append(site.line)
 
-    def _wanted(self, site: Site, stored: Resource | None) -> Resource:
-        if stored is not None:
-            return merge(stored, site)
-        return site.resource if site.given is not None else self._without_hidden(site)
+    def _merged(self, stored: Resource, site: Site) -> Merged:
+        return merged(stored, site.resource, site.given, self.imported, overwrite=self._overwrite)
+
+    def _record(self, site: Site, result: Merged) -> None:
+        """Record what the file said of a site that is stored, and list its conflicts."""
+        stored = result.resource
+        self.imported.put(stored.resourceID, result.cells)
+        counts = self._counts
+        if result.conflicts:
+            counts.conflict_cells += len(result.conflicts)
+            if len(counts.conflicts) < KEPT:
+                counts.conflicts.append(
+                    Conflict(site.line, stored.resourceID, stored.resourceName, result.conflicts)
+                )
+        if result.kept:
+            counts.kept_cells += len(result.kept)
+            if len(counts.kept) < KEPT:
+                counts.kept.append(Conflict(site.line, stored.resourceID, stored.resourceName, result.kept))
+
+    def _record_new(self, site: Site, resource: Resource) -> None:
+        if site.given is None:
+            self.imported.put(resource.resourceID, recorded_cells(resource))
+        else:
+            self.imported.put_created([resource])
 
     def _is_refused(self, site: Site, resource: Resource, stored: Resource | None) -> bool:
         try:
@@ -290,13 +355,16 @@ class _Import:
         target: Target,
         sites: CsvSites,
         report: ImportReport,
+        source: str,
         *,
         keep_good: bool,
+        overwrite: bool,
         rejects: RejectsFile | None,
     ) -> None:
         self._target = target
         self._sites = sites
         self._report = report
+        self._source = source
         self._keep_good = keep_good
         self._rejects = rejects
         self._ids: set[str] = set()
@@ -306,7 +374,9 @@ class _Import:
             target,
             report,
             lambda site, reason: self._reject(Rejected(site.line, "", reason, site.text)),
+            _imported(target, source),
             writes=not report.dry_run,
+            overwrite=overwrite,
         )
 
     def read(self, seen: Seen, progress: Progress | None) -> None:
@@ -323,9 +393,9 @@ class _Import:
         self._store.put(self._waiting)
         self._report.warnings |= self._store.doubts
 
-    def tell_disappeared(self, source: str, *, disable: bool) -> None:
+    def tell_disappeared(self, *, disable: bool) -> None:
         """Report what the source had and has no more, and record what it has now."""
-        report, ids = self._report, self._ids
+        report, ids, source, imported = self._report, self._ids, self._source, self._store.imported
         before = self._target.source(source)
         gone = [resource_id for resource_id in before if resource_id not in ids]
         stored = self._target.find(gone).resources if gone else {}
@@ -344,8 +414,8 @@ class _Import:
                 if self._store.writes:
                     self._target.disable(keep)
                     keep = []
-        if self._store.writes and ids.union(keep) != set(before):
-            self._target.remember(source, ids.union(keep))
+        if self._store.writes and (imported.changed or ids.union(keep) != set(before)):
+            self._target.remember(source, ids.union(keep), imported.encode())
 
     def _taken(self, seen: Seen, told: Callable[[int], None] | None) -> Iterator[Site]:
         report = self._report

@@ -48,12 +48,15 @@ class RejectsFile:
                 hint="say where the refused rows may go: --rejects PATH",
             ) from error
 
-    def close(self) -> None:
-        """End the file; where nothing was refused this time, an older one of ours is removed."""
+    def close(self, *, keep_older: bool = False) -> None:
+        """End the file; where nothing was refused this time, an older one of ours is removed.
+
+        `keep_older` keeps it, as after an import that could not read its file.
+        """
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        elif self.path.name.endswith(SUFFIX) and _is_ours(self.path):
+        elif not keep_older and self.path.name.endswith(SUFFIX) and _is_ours(self.path):
             self.path.unlink(missing_ok=True)
 
 

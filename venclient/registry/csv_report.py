@@ -30,14 +30,32 @@ class Missing:
     name: str
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """Cells of one resource whose stored value stays: cell -> (stored, in the file)."""
+
+    line: int
+    resource_id: str
+    name: str
+    cells: dict[str, tuple[Any, Any]]
+
+
 @dataclass
 class Counts:
-    """How many resources an import created, updated and left as they were."""
+    """How many resources an import created, updated and left as they were.
+
+    `conflicts` are cells that changed in the file and in the registry, `kept` those that changed in the
+    registry alone; both keep their stored value. The lists hold the first thousand resources.
+    """
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     changes: list[Change] = field(default_factory=list)
+    conflict_cells: int = 0
+    conflicts: list[Conflict] = field(default_factory=list)
+    kept_cells: int = 0
+    kept: list[Conflict] = field(default_factory=list)
 
 
 @dataclass

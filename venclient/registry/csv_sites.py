@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from venclient.errors import ConfigError
-from venclient.model.resource import Resource
+from venclient.model.resource import Resource, ResourceType, enum_member
 from venclient.registry import columns as own
 from venclient.registry import csv_mapping
 from venclient.registry.collector import sweep
@@ -110,6 +110,7 @@ class CsvSites:
             )
         first = next((block for block in self.table.blocks() if block.texts), Block())
         sample = [column[:_SAMPLE_ROWS] for column in self.table.columns(first)]
+        self._drop_other_types(sample)
         self.decimal = self.mapping.decimal or self._find_decimal(sample)
         self._numeric, self._textual = profile(sample, _SAMPLE_ROWS)
         self._mixed: dict[str, bool] = {}
@@ -189,6 +190,17 @@ class CsvSites:
         return found or (
             "," if self.table.layout.delimiter == ";" and "coordinates" not in self.places else "."
         )
+
+    def _drop_other_types(self, sample: list[list[str]]) -> None:
+        """Leave out a column "type" that holds another classification, such as "restaurant"."""
+        places = self.places.get("resource_type", ())
+        if "resource_type" in self.mapping.columns or len(places) != 1:
+            return
+        if self.columns[places[0]].strip().casefold() not in ("type", "typ"):
+            return
+        cells = [cell.strip() for cell in sample[places[0]] if cell.strip()]
+        if cells and not any(_is_type(cell) for cell in cells):
+            del self.places["resource_type"]
 
     def _mixes(self, target: str) -> bool:
         """True when the meaning's columns, to the end of the file, have numbers with the other mark too."""
@@ -316,6 +328,14 @@ def _all_new(
         return None
     seen.contents.update(zip(ids, zip(contents, repeat(name), block.lines, strict=False), strict=True))
     return map(Site, block.lines, resources, repeat(given), block.texts)
+
+
+def _is_type(cell: str) -> bool:
+    try:
+        enum_member(ResourceType, cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _rejected(row: BadRow) -> Rejected:

@@ -85,8 +85,16 @@ class Target(Protocol):
         """Give the ids that the source had at its last import."""
         ...
 
-    def remember(self, name: str, ids: Iterable[str]) -> None:
-        """Record the ids that the source has now."""
+    def values(self, name: str) -> str | None:
+        """Return the cells that the source had at its last import, as `Imported` encodes them."""
+        ...
+
+    def other_values(self, name: str) -> list[str]:
+        """Return the cells of all other sources, that of the newest import first."""
+        ...
+
+    def remember(self, name: str, ids: Iterable[str], values: str) -> None:
+        """Record the ids and the cells that the source has now."""
         ...
 
 
@@ -133,7 +141,15 @@ class NoTarget:
         """Give nothing."""
         return []
 
-    def remember(self, name: str, ids: Iterable[str]) -> None:
+    def values(self, name: str) -> str | None:
+        """Return None."""
+        return None
+
+    def other_values(self, name: str) -> list[str]:
+        """Return nothing."""
+        return []
+
+    def remember(self, name: str, ids: Iterable[str], values: str) -> None:
         """Record nothing."""
 
 
@@ -220,16 +236,33 @@ class ImportTarget:
         found = self._link.rows(*self._sql.bound(wanted))
         return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
 
-    def remember(self, name: str, ids: Iterable[str]) -> None:
-        """Record the ids that the source has now."""
-        values = {
+    def values(self, name: str) -> str | None:
+        """Return the cells that the source had at its last import, as `Imported` encodes them."""
+        wanted = select(import_sources.c.imported_values).where(import_sources.c.name == name)
+        found = self._link.rows(*self._sql.bound(wanted))
+        return None if not found or found[0][0] is None else str(found[0][0])
+
+    def other_values(self, name: str) -> list[str]:
+        """Return the cells of all other sources, that of the newest import first."""
+        column = import_sources.c.imported_values
+        wanted = (
+            select(column)
+            .where(import_sources.c.name != name, column.is_not(None))
+            .order_by(import_sources.c.updated_at.desc())
+        )
+        return [str(row[0]) for row in self._link.rows(*self._sql.bound(wanted))]
+
+    def remember(self, name: str, ids: Iterable[str], values: str) -> None:
+        """Record the ids and the cells that the source has now."""
+        row = {
             "name": name,
             "resource_ids": msgspec.json.encode(sorted(ids)).decode(),
-            "updated_at": self._clock.now().isoformat(timespec="seconds"),
+            "updated_at": self._clock.now().isoformat(timespec="microseconds"),
+            "imported_values": values,
         }
         with self._link.transaction():
             self._run(delete(import_sources).where(import_sources.c.name == name))
-            self._run(insert(import_sources).values(values))
+            self._run(insert(import_sources).values(row))
 
     def _run(self, statement: ClauseElement) -> None:
         sql, values = self._sql.bound(statement)

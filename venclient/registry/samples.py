@@ -24,7 +24,7 @@ from venclient.model.resource import (
 from venclient.registry.csv_import import upsert
 from venclient.registry.csv_mapping import CAPACITIES
 from venclient.registry.csv_rejects import SUFFIX
-from venclient.registry.csv_report import Counts
+from venclient.registry.csv_report import Counts, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.kinds import METERED_KINDS, default_capacities
 from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, identity
@@ -48,20 +48,6 @@ _COLUMNS = (
     "meterpoint_id",
     "ven",
     "resource_id",
-)
-#: What a sample tells; what somebody set since (enabled, reporting, a writer) is theirs.
-_GIVEN = frozenset(
-    {
-        "resourceName",
-        "resourceType",
-        "resourceSubType",
-        "meterPointId",
-        "connection",
-        "location",
-        "address",
-        "ven",
-        *CAPACITIES.values(),
-    }
 )
 
 
@@ -104,10 +90,14 @@ def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
     )
 
 
-def generate_resources(config_folder: Path | str = "config", *, quiet: bool = True) -> ResourceDatabase:
+def generate_resources(
+    config_folder: Path | str = "config", *, quiet: bool = True, rejected_count: list[int] | None = None
+) -> ResourceDatabase:
     """Build or renew `<config_folder>/resources.db` from the sample files, and give it, open.
 
-    A second run changes nothing. Unless `quiet`, prints what each file brought and names its bad rows.
+    A second run changes nothing, and what a user changed since stays, by the rule of `imported`. Unless
+    `quiet`, prints what each file brought, what was left alone and which rows were rejected. Rows that were
+    rejected, and files that could not be used, are counted in `rejected_count`, when it is given.
     ConfigError when there are no sample files.
     """
     from venclient.registry.database import ResourceDatabase
@@ -129,11 +119,22 @@ def generate_resources(config_folder: Path | str = "config", *, quiet: bool = Tr
             sites = CsvSites(file)
         except ConfigError as error:
             unusable.append(error)
+            if rejected_count is not None:
+                rejected_count.append(1)
             _log.warning("sample file left out: %s", error)
             continue
-        counts = upsert(database.importing(), _sample_sites(sites, seen, rejected))
+        taken = list(_sample_sites(sites, seen, rejected))
+        counts = upsert(
+            database.importing(),
+            taken,
+            f"sample {file.name}",
+            lambda site, reason, bad=rejected: bad.append(Rejected(site.line, "", reason)),
+        )
+        if rejected_count is not None:
+            rejected_count.append(len(rejected))
         if not quiet:
             _tell(file, counts, rejected, sites)
+            _tell_left_alone(database, taken)
     if len(unusable) == len(files):
         database.close()
         raise unusable[0]
@@ -142,16 +143,18 @@ def generate_resources(config_folder: Path | str = "config", *, quiet: bool = Tr
 
 def _sample_sites(sites: CsvSites, seen: Seen, rejected: list[Rejected]) -> Iterator[Site]:
     lines = []
+    given = []
     rows = []
     for item in sites.items(seen):
         if isinstance(item, Rejected):
             rejected.append(item)
         elif not isinstance(item, Duplicate):
             lines.append(item.line)
+            given.append(item.given)
             rows.append(_row(item.resource))
     frame = _frame(rows)
-    for line, (resource, _) in zip(lines, convert_to_resources(frame), strict=True):
-        yield Site(line, resource, _GIVEN)
+    for line, told, (resource, _) in zip(lines, given, convert_to_resources(frame), strict=True):
+        yield Site(line, resource, told)
 
 
 def _frame(rows: list[dict[str, Any]]) -> Frame:
@@ -224,3 +227,17 @@ def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites)
         print(f"  line {item.line}{', ' + item.column if item.column else ''}: {item.reason}")
     for text, lines in sites.warnings.items():
         print(f"  warning, lines {', '.join(map(str, lines))}: {text}")
+
+
+def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
+    """Print which resources differ from their sample, as somebody changed them."""
+    stored = database.importing().find([site.resource.resourceID for site in taken]).resources
+    for site in taken:
+        sample = site.resource
+        if (kept := stored.get(sample.resourceID)) is None or kept == sample:
+            continue
+        cells = "; ".join(
+            f"{cell} is {old!r}, the sample has {new!r}"
+            for cell, (old, new) in differences(kept, sample).items()
+        )
+        print(f"  left alone: {kept.resourceName} ({kept.resourceID}): {cells}")

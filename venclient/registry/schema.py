@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 #: The migration that these tables belong to.
-HEAD = "0005"
+HEAD = "0006"
 
 #: What a file of the first generation has, and so what a file must have to be taken for a registry.
 SPECIFIED_COLUMNS = {
@@ -131,6 +131,7 @@ import_sources = Table(
     Column("name", Text, primary_key=True),  # the file's path, or what --source said
     Column("resource_ids", Text, nullable=False),  # JSON
     Column("updated_at", Text, nullable=False),  # ISO 8601, UTC
+    Column("imported_values", Text),  # 0006: JSON, the last imported value of each cell; no secrets
 )
 
 #: What a Connection is made of, in the order of its fields.

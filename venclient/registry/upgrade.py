@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: All versions there have been, oldest first.
-KNOWN = ("0001", "0002", "0003", "0004", "0005")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 _FOLDER = Path(__file__).parent / "migrations"
 _alembic = threading.Lock()  # Alembic keeps what it works on in module globals

@@ -1,0 +1,315 @@
+"""The last imported value of every cell, and the rule that merges a file into what is stored.
+
+Three values decide each cell: last imported, stored, in the file.
+
+- The file says what it said last time: the stored value stays.
+- The stored value is the one that was imported: the file wins.
+- Both changed: the stored value stays, and the cell is a conflict; `overwrite` takes the file's.
+
+A cell whose last imported value is unknown counts as changed in the file and in the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, enum_member
+from venclient.registry.csv_connections import EXPECTED_METER_FILE
+from venclient.secrets import shown
+from venclient.utils import REDACTED
+
+Cells = dict[str, Any]
+
+_SIMPLE = ("resourceName", "resourceType", "resourceSubType", "meterPointId", "address", "ven", "enabled")
+_CAPACITIES = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
+_PARTS = ("type", "host", "port", "topic", "file", "options")
+#: The cells of a resource that an import creates, told or assumed.
+CREATED: tuple[str, ...] = (
+    *_SIMPLE,
+    "location.latitude",
+    "location.longitude",
+    *(f"capacities.{name}" for name in _CAPACITIES),
+    *(f"connection.{part}" for part in _PARTS),
+)
+_SECRETS = ("username", "password")
+_MARK = "checksum:"
+_CELLS_OF = {
+    "location": ("location.latitude", "location.longitude"),
+    **{name: (f"capacities.{name}",) for name in _CAPACITIES},
+}
+
+
+class _Missing:
+    """Stands for a value that is not there."""
+
+
+_MISSING = _Missing()
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A stored resource after the file was merged into it.
+
+    `conflicts` and `kept` are cell -> (stored, in the file); `cells` are the new last imported values.
+    """
+
+    resource: Resource
+    cells: Cells
+    conflicts: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    kept: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+class Imported:
+    """The last imported values of one source, by resource. `older` returns those of the other sources."""
+
+    def __init__(self, text: str | None = None, older: Callable[[], Iterable[str]] = lambda: ()) -> None:
+        self._rows = _decoded(text)
+        self._load_older = older
+        self._older: list[dict[str, tuple[Sequence[str], list[Any]]]] | None = None
+        self.changed = False
+
+    def own(self, resource_id: str) -> Cells | None:
+        """Return the cells that this source said last of a resource, None when it said nothing yet."""
+        row = self._rows.get(resource_id)
+        return None if row is None else dict(zip(*row, strict=True))
+
+    def other(self, resource_id: str) -> Cells | None:
+        """Return the cells that the newest other source said of a resource, None when no source did."""
+        if self._older is None:
+            self._older = [_decoded(text) for text in self._load_older()]
+        for rows in self._older:
+            if (row := rows.get(resource_id)) is not None:
+                return dict(zip(*row, strict=True))
+        return None
+
+    def put(self, resource_id: str, cells: Cells) -> None:
+        """Record the cells of a resource."""
+        row = (tuple(cells), list(cells.values()))
+        known = self._rows.get(resource_id)
+        if known is None or (tuple(known[0]), known[1]) != row:
+            self._rows[resource_id] = row
+            self.changed = True
+
+    def put_created(self, resources: Iterable[Resource]) -> None:
+        """Record the cells of resources that are new, told and assumed."""
+        rows = self._rows
+        for resource in resources:
+            row = (CREATED, _created(resource))
+            link = resource.connection
+            if link.username is not None or link.password is not None:
+                secrets = {f"connection.{name}": getattr(link, name) for name in _SECRETS}
+                cells = _recorded({**dict(zip(*row, strict=True)), **secrets}, resource.resourceID)
+                row = (tuple(cells), list(cells.values()))
+            rows[resource.resourceID] = row
+        self.changed = True
+
+    def encode(self) -> str:
+        """Return all of it as JSON: [[cell names, {resource id: values}], ...]."""
+        groups: dict[tuple[str, ...], dict[str, list[Any]]] = {}
+        for resource_id, (names, values) in self._rows.items():
+            groups.setdefault(tuple(names), {})[resource_id] = values
+        return msgspec.json.encode(list(groups.items())).decode()
+
+
+def cells_told(resource: Resource, given: frozenset[str] | None) -> Cells:
+    """Return the cells of `resource` that `given` names; None stands for all, as in our own export."""
+    if given is None:
+        return _all_cells(resource)
+    values = _created(resource)
+    cells = {CREATED[place]: values[place] for place in _places(given)}
+    for name in _SECRETS:
+        if f"connection.{name}" in given:
+            cells[f"connection.{name}"] = getattr(resource.connection, name)
+    return cells
+
+
+def merged(
+    stored: Resource,
+    told: Resource,
+    given: frozenset[str] | None,
+    imported: Imported,
+    *,
+    overwrite: bool = False,
+) -> Merged:
+    """Return `stored` with the cells that `told` names merged into it by the rule of this module.
+
+    An export of our own that was not imported before is an edited copy of what is stored: its cells win.
+    """
+    resource_id = told.resourceID
+    own_base = imported.own(resource_id)
+    file = cells_told(told, given)
+    present = _all_cells(stored)
+    if all(_same(value, present.get(name, _MISSING)) for name, value in file.items()) and (
+        given is not None or file.keys() == present.keys()
+    ):
+        return Merged(stored, {**(own_base or {}), **_recorded(file, resource_id)})
+    base = own_base if own_base is not None or given is None else imported.other(resource_id)
+    wins_unknown = overwrite or (given is None and own_base is None)
+    names = list(file if given is not None else dict.fromkeys((*file, *present)))
+    if given is None and told.enabled is None:
+        names.remove("enabled")
+    changes: Cells = {}
+    cells: Cells = dict(base or {})
+    conflicts: dict[str, tuple[Any, Any]] = {}
+    kept: dict[str, tuple[Any, Any]] = {}
+    for name in names:
+        new, old = file.get(name, _MISSING), present.get(name, _MISSING)
+        last = (base or {}).get(name, _MISSING)
+        if new == REDACTED and _is_secret(name):
+            continue
+        if not _same(new, old):
+            known = name in (base or {})
+            if known and _same(last, _mark(name, new, resource_id)):
+                kept[name] = (_plain(name, old), _plain(name, new))
+            elif (
+                wins_unknown
+                or (known and _same(last, _mark(name, old, resource_id)))
+                or (_is_secret(name) and not _value(old))
+            ):
+                changes[name] = new
+            else:
+                conflicts[name] = (_plain(name, old), _plain(name, new))
+                continue
+        if new is _MISSING:
+            cells.pop(name, None)
+        else:
+            cells[name] = new
+    return Merged(_with(stored, changes), _recorded(cells, resource_id), conflicts, kept)
+
+
+def recorded_cells(resource: Resource) -> Cells:
+    """Return all cells of a resource but its secrets."""
+    return _recorded(_all_cells(resource), resource.resourceID)
+
+
+def _created(resource: Resource) -> list[Any]:
+    link, capacities, location = resource.connection, resource.capacities, resource.location
+    return [
+        resource.resourceName,
+        resource.resourceType,
+        resource.resourceSubType,
+        resource.meterPointId,
+        resource.address,
+        resource.ven,
+        resource.enabled,
+        location.get("latitude"),
+        location.get("longitude"),
+        capacities.get("P_max_kw"),
+        capacities.get("P_min_kw"),
+        capacities.get("E_max_kwh"),
+        capacities.get("E_min_kwh"),
+        link.type.name,
+        link.host,
+        link.port,
+        link.topic,
+        link.file,
+        link.options,
+    ]
+
+
+def _all_cells(resource: Resource) -> Cells:
+    cells: Cells = {name: getattr(resource, name) for name in (*_SIMPLE, "reporting")}
+    for group in ("location", "capacities"):
+        cells |= {f"{group}.{name}": value for name, value in getattr(resource, group).items()}
+    for prefix, link in (("connection", resource.connection), ("control", resource.control_connection)):
+        if link is not None:
+            cells |= {f"{prefix}.{one.name}": getattr(link, one.name) for one in fields(link) if one.compare}
+            cells[f"{prefix}.type"] = link.type.name
+            cells[f"{prefix}.actortype"] = link.actortype.name
+    return cells
+
+
+def _with(stored: Resource, changes: Cells) -> Resource:
+    """Return `stored` with cells changed; a missing value takes the cell away."""
+    if not changes:
+        return stored
+    made: dict[str, Any] = {}
+    links: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        group, dot, part = name.partition(".")
+        if not dot:
+            made[name] = _value(value)
+        elif group in ("connection", "control"):
+            links.setdefault(group, {})[part] = value
+        else:
+            values = made.setdefault(group, dict(getattr(stored, group)))
+            values[part] = value
+            if value is _MISSING or (value is None and part in _CAPACITIES):
+                del values[part]
+    if "connection" in links:
+        made["connection"] = _link(stored.connection, links["connection"])
+        made["connection"] = _without_expected_file(stored, made["connection"], links["connection"])
+    if "control" in links:
+        made["control_connection"] = _link(stored.control_connection, links["control"])
+    return replace(stored, **made)
+
+
+def _link(stored: Connection | None, parts: Mapping[str, Any]) -> Connection | None:
+    if parts.get("type", "") is _MISSING:
+        return None
+    values = {name: _value(value) for name, value in parts.items()}
+    if "type" in values:
+        values["type"] = enum_member(ConnectionType, values["type"])
+    if "actortype" in values:
+        values["actortype"] = enum_member(ActorType, values["actortype"])
+    for name in _SECRETS:
+        if values.get(name) == REDACTED:
+            values[name] = None
+    return replace(stored, **values) if stored is not None else Connection(**values)
+
+
+def _without_expected_file(stored: Resource, link: Connection, told: Mapping[str, Any]) -> Connection:
+    """Drop the meter file that an import assumed when the file now says another way to reach the meter."""
+    names = {"resource_id": stored.resourceID, "meterpoint_id": stored.meterPointId}
+    expected = EXPECTED_METER_FILE.format_map(names)
+    if "file" not in told and link.type is not ConnectionType.FILEREADER and link.file == expected:
+        return replace(link, file=None)
+    return link
+
+
+@lru_cache(maxsize=512)
+def _places(given: frozenset[str]) -> tuple[int, ...]:
+    names = {cell for name in given for cell in _CELLS_OF.get(name, (name,))}
+    return tuple(place for place, name in enumerate(CREATED) if name in names)
+
+
+def _recorded(cells: Cells, resource_id: str) -> Cells:
+    """Return cells as they are recorded: a secret as a checksum, and none where it is hidden."""
+    hidden = [name for name, value in cells.items() if _is_secret(name) and value == REDACTED]
+    return {name: _mark(name, value, resource_id) for name, value in cells.items() if name not in hidden}
+
+
+def _mark(name: str, value: Any, resource_id: str) -> Any:
+    """Return what is compared: for a secret 16 bits of its digest, enough to see a change and no more."""
+    if not _is_secret(name) or not isinstance(value, str) or value.startswith(_MARK):
+        return value
+    return _MARK + sha256(f"{resource_id}\0{value}".encode("utf-8", "replace")).hexdigest()[:4]
+
+
+def _is_secret(name: str) -> bool:
+    return name.endswith((".username", ".password"))
+
+
+def _value(value: Any) -> Any:
+    return None if value is _MISSING else value
+
+
+def _plain(name: str, value: Any) -> Any:
+    return shown(_value(value)) if _is_secret(name) else _value(value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(_value(one) == _value(other))
+
+
+def _decoded(text: str | None) -> dict[str, tuple[Sequence[str], list[Any]]]:
+    if not text:
+        return {}
+    groups = msgspec.json.decode(text, type=list[tuple[tuple[str, ...], dict[str, list[Any]]]])
+    return {resource_id: (names, values) for names, rows in groups for resource_id, values in rows.items()}
