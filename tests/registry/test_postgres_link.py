@@ -334,7 +334,7 @@ def test_shown_url_has_no_password(url: str, told: str) -> None:
     "wrong",
     [
         lambda url: re.sub(r"/[a-z]+\?", "/no_such_database?", url),
-        lambda url: re.sub(r"//[^@/]*@", "//nobody:geheim@", url),
+        lambda url: re.sub(r"//[^@/]*@", "//unknown:geheim@", url),
     ],
 )
 def test_refused_login_or_database_is_not_waited_for(url: str, wrong: Callable[[str], str]) -> None:

@@ -25,7 +25,7 @@ ANSWERED = info("VEN-CLM-010", "{place}: answered in {took_ms:.1f} ms")
 
 # ven read
 
-NO_VALUE_NOW = info("VEN-CLM-020", "connected, but there is no value now")
+NO_VALUE_NOW = info("VEN-CLM-020", "connected, but without a value now")
 NOT_READ = info("VEN-CLM-021", "not read: {place}: {reason}")
 NOT_READ_MORE = info("VEN-CLM-022", "... and {count} more that could not be read")
 NO_PLAN = error(

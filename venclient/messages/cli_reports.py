@@ -30,7 +30,7 @@ BAD_TIME = error(
     hint="correct the option",
 )
 BODY_FAILED = info("VEN-CLP-014", "body: not available here")
-BODY_NONE = info("VEN-CLP-015", "body: none, there is no data")
+BODY_NONE = info("VEN-CLP-015", "body: none, no data yet")
 BODY_NEXT = info("VEN-CLP-016", "body, as it would be sent now")
 BODY_SENT = info("VEN-CLP-017", "body, as sent")
 BODY_DIFFERS = info("VEN-CLP-018", "current body (differs from the one sent)")

@@ -201,7 +201,7 @@ PARTIAL = error(
 
 NOT_WRITTEN = error("VEN-MOD-130", "{quantity} = {value:g} was not written: {reason}", hint="{advice}")
 NO_REGISTER = error(
-    "VEN-MOD-131", "there is no register for this quantity", hint="the options have registers for {known}"
+    "VEN-MOD-131", "no register for this quantity", hint="the options have registers for {known}"
 )
 OUTSIDE = error(
     "VEN-MOD-132",
@@ -218,7 +218,7 @@ SCALE_FACTOR = error(
 )
 NO_WRITER = error(
     "VEN-MOD-137",
-    "there is no connection to write to",
+    "no connection to write to",
     hint="add a connection of actor type WRITER; {page} describes its options",
 )
 

@@ -29,7 +29,7 @@ Cells = dict[str, Any]
 _SIMPLE = ("resourceName", "resourceType", "resourceSubType", "meterPointId", "address", "ven", "enabled")
 _CAPACITIES = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
 _PARTS = ("type", "host", "port", "topic", "file", "options")
-#: The cells of a resource that an import creates, told or assumed.
+#: The cells of a resource that an import creates, given or assumed.
 CREATED: tuple[str, ...] = (
     *_SIMPLE,
     "location.latitude",
@@ -97,7 +97,7 @@ class Imported:
             self.changed = True
 
     def put_created(self, resources: Iterable[Resource]) -> None:
-        """Record the cells of resources that are new, told and assumed."""
+        """Record the cells of resources that are new, given and assumed."""
         rows = self._rows
         for resource in resources:
             row = (CREATED, _created(resource))
@@ -117,7 +117,7 @@ class Imported:
         return msgspec.json.encode(list(groups.items())).decode()
 
 
-def cells_told(resource: Resource, given: frozenset[str] | None) -> Cells:
+def cells_given(resource: Resource, given: frozenset[str] | None) -> Cells:
     """Return the cells of `resource` that `given` names; None stands for all, as in our own export."""
     if given is None:
         return _all_cells(resource)
@@ -131,19 +131,19 @@ def cells_told(resource: Resource, given: frozenset[str] | None) -> Cells:
 
 def merged(
     stored: Resource,
-    told: Resource,
+    from_file: Resource,
     given: frozenset[str] | None,
     imported: Imported,
     *,
     overwrite: bool = False,
 ) -> Merged:
-    """Return `stored` with the cells that `told` names merged into it by the rule of this module.
+    """Return `stored` with the cells that `from_file` names merged into it by the rule of this module.
 
     An export of our own that was not imported before is an edited copy of what is stored: its cells win.
     """
-    resource_id = told.resourceID
+    resource_id = from_file.resourceID
     own_base = imported.own(resource_id)
-    file = cells_told(told, given)
+    file = cells_given(from_file, given)
     present = _all_cells(stored)
     if all(_same(value, present.get(name, _MISSING)) for name, value in file.items()) and (
         given is not None or file.keys() == present.keys()
@@ -152,7 +152,7 @@ def merged(
     base = own_base if own_base is not None or given is None else imported.other(resource_id)
     wins_unknown = overwrite or (given is None and own_base is None)
     names = list(file if given is not None else dict.fromkeys((*file, *present)))
-    if given is None and told.enabled is None:
+    if given is None and from_file.enabled is None:
         names.remove("enabled")
     changes: Cells = {}
     cells: Cells = dict(base or {})
@@ -264,11 +264,11 @@ def _link(stored: Connection | None, parts: Mapping[str, Any]) -> Connection | N
     return replace(stored, **values) if stored is not None else Connection(**values)
 
 
-def _without_expected_file(stored: Resource, link: Connection, told: Mapping[str, Any]) -> Connection:
+def _without_expected_file(stored: Resource, link: Connection, named: Mapping[str, Any]) -> Connection:
     """Drop the meter file that an import assumed when the file now says another way to reach the meter."""
     names = {"resource_id": stored.resourceID, "meterpoint_id": stored.meterPointId}
     expected = EXPECTED_METER_FILE.format_map(names)
-    if "file" not in told and link.type is not ConnectionType.FILEREADER and link.file == expected:
+    if "file" not in named and link.type is not ConnectionType.FILEREADER and link.file == expected:
         return replace(link, file=None)
     return link
 

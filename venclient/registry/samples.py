@@ -153,8 +153,8 @@ def _sample_sites(sites: CsvSites, seen: Seen, rejected: list[Rejected]) -> Iter
             given.append(item.given)
             rows.append(_row(item.resource))
     frame = _frame(rows)
-    for line, told, (resource, _) in zip(lines, given, convert_to_resources(frame), strict=True):
-        yield Site(line, resource, told)
+    for line, cells, (resource, _) in zip(lines, given, convert_to_resources(frame), strict=True):
+        yield Site(line, resource, cells)
 
 
 def _frame(rows: list[dict[str, Any]]) -> Frame:
@@ -230,7 +230,7 @@ def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites)
 
 
 def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
-    """Print which resources differ from their sample, as somebody changed them."""
+    """Print which resources differ from their sample, because a user changed them."""
     stored = database.importing().find([site.resource.resourceID for site in taken]).resources
     for site in taken:
         sample = site.resource

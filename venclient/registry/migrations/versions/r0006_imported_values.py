@@ -1,4 +1,4 @@
-"""The registry keeps what each imported file said last, to tell the user's changes from the file's."""
+"""The registry keeps what each imported file said last, to separate the user's changes from the file's."""
 
 from __future__ import annotations
 
