@@ -132,8 +132,8 @@ def page(state: Mapping[str, Mapping[str, Any]]) -> str:
         "# Proofs\n\n"
         "`make proof` runs what takes too long for each change: every property with 50 times its\n"
         "examples, tests that kill a process with 10 times the kills, and the whole suite twice beside\n"
-        "three busy loops. It can be interrupted: what passed for a commit is not run again. It writes this page,\n"
-        "a row for each proof, with the last commit it ran for (`+`: with changes not committed).\n\n"
+        "three busy loops. It can be interrupted: what passed for a commit is not run again. It writes this\n"
+        "page, a row for each proof, with the last commit it ran for (`+`: with changes not committed).\n\n"
         "| proof | count | outcome | tests | time | commit | date |\n|---|---|---|---|---|---|---|\n"
         + "\n".join(rows)
         + f"\n{missing}"
