@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from venclient.errors import StoreError
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
 from venclient.status import ask
@@ -200,8 +201,11 @@ class Gateway:
 
     @property
     def status(self) -> dict[str, Any]:
-        """Give its snapshot; empty while it does not answer."""
-        return ask(self.folder / "var" / "ven.sock") or {}
+        """Return its snapshot; empty while it does not answer."""
+        try:
+            return ask(self.folder / "var" / "ven.sock") or {}
+        except StoreError:
+            return {}  # a busy machine answers later than a command waits
 
     @property
     def log(self) -> str:
