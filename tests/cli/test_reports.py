@@ -160,7 +160,7 @@ def test_retry_owes_again_what_was_refused_or_lost(ven: Ven) -> None:
     assert ven("reports", "retry", ALL[1].key)[:2] == (0, "1 report requeued\n")
     assert ven("reports", "retry", "--state", "lost")[:2] == (0, "1 report requeued\n")
     status, out, err = ven("reports", "retry", "R-0")
-    assert (status, out) == (1, "0 reports owed again\n")
+    assert (status, out) == (1, "no reports requeued\n")
     assert "VEN-CLP-002" in err
 
     box = Outbox(Path("var/state.db"))

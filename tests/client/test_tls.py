@@ -198,7 +198,7 @@ def test_an_encrypted_key_is_refused_without_asking_anybody(certificate: Certifi
         timeout=240,
     )
     account = VtnAccount(url="https://127.0.0.1", cert_file=certificate.file, key_file=locked)
-    with pytest.raises(ConfigError, match="certificate file"):
+    with pytest.raises(ConfigError, match="VEN-VTN-011"):
         account.tls_context()
 
 

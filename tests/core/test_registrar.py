@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peer
 
 
 def resource(number: int, **changes: Any) -> Resource:
-    """Give a resource with a place and a power."""
+    """Return a resource with a place and a power."""
     connection = Connection(ConnectionType.MQTT, ActorType.READER, host="h", topic=f"t/{number}")
     place = {"latitude": 56.125, "longitude": 8.9375}
     known: dict[str, Any] = {"capacities": {"P_max_kw": 5.5 + number}, "location": place}
@@ -53,15 +53,15 @@ class Site:
 
     @property
     def served(self) -> Served:
-        """Give what the VTN is to hear of."""
+        """Return what the VTN is to hear of."""
         return served_resources(self.settings)
 
     def client(self) -> VenClient:
-        """Give a client that does not try again."""
+        """Return a client that does not try again."""
         return VenClient(replace(account_of(self.settings), retries=0), SystemClock())
 
     def sent(self, method: str) -> list[str]:
-        """Give the paths of requests on resources with a method."""
+        """Return the paths of requests on resources with a method."""
         return [
             one.path
             for one in self.vtn.exchanges
@@ -71,7 +71,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    """Give a site with an empty registry at a VTN that knows nothing of it."""
+    """Return a site with an empty registry at a VTN that knows nothing of it."""
     monkeypatch.setenv("SECRET", "made-up")
     async with LocalVtn(clients=[{"id": "ven-1", "secret": "made-up"}]) as vtn:
         yield Site(tmp_path, vtn)
@@ -89,7 +89,7 @@ async def test_row_22_changed_resource_is_put_and_removed_one_deleted(site: Site
         found, done = await register(client, site.settings, site.served)
 
         assert [str(drift) for one in seen.what.update for drift in one.drifts] == [
-            "attributes.MAX_POWER_CONSUMPTION: the VTN has 6.5, the registry 9.25"
+            "attributes.MAX_POWER_CONSUMPTION: the VTN has 6.5, the registry has 9.25"
         ]
         assert (done.created, done.updated, len(site.sent("PUT")), site.sent("DELETE")) == (0, 1, 1, [])
         assert [one.resource_name for one in found.what.extra] == ["Hotel 2"]

@@ -23,7 +23,7 @@ PROGRAM = Program(id="P1", program_name="telemetry")
 
 
 def resource(name: str, interval: str = "PT15M") -> Resource:
-    """Give a resource that is configured to report its use."""
+    """Return a resource that is configured to report its use."""
     connection = Connection(ConnectionType.MQTT, ActorType.READER, host="h", topic="t")
     reporting = {"payload_types": ["USAGE"], "interval": interval}
     return Resource(name, name, "DSR", None, "m", connection, {"P_max_kw": 5}, {}, reporting=reporting)
@@ -61,7 +61,7 @@ def test_unmet_wish_is_told_once_events_are_known(tmp_path: Path) -> None:
     site.listed()
     (unmet,) = site.watch.snapshot()["unmet"]
 
-    assert unmet.startswith("USAGE of hotel every PT15M goes to nobody: ")
+    assert unmet.startswith("USAGE of hotel every PT15M is not reported: ")
     assert "ask the VTN's operator" in unmet
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.peer
 
 
 def typed(text: str, folder: Path, *, statuses: tuple[int, ...] = (0,)) -> str:
-    """Give what a block prints, when it ends with one of the statuses."""
+    """Return what a block prints, when it ends with one of the statuses."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
@@ -64,7 +64,7 @@ def test_site_is_registered_and_tidied_as_the_how_to_says(root: Path, tmp_path: 
         left = [one["resourceName"] for one in vtn.resources]
 
     assert "to create: 2" in before
-    assert "as they should be: 2" in after
+    assert "unchanged: 2" in after
     assert left == ["Hotel Phønix"]
 
 
@@ -78,7 +78,7 @@ def test_doctor_is_asked_as_the_how_to_says(root: Path, tmp_path: Path) -> None:
     page = (root / "docs" / "how-to" / "when-something-is-wrong.md").read_text(encoding="utf-8")
     lines = [line for line in told.splitlines() if line.startswith(("ok ", "warn ", "fail "))]
     checks = {line[5:].removeprefix("operator ").partition(":")[0] for line in lines}
-    assert "ok   operator token: none is needed: vtn.client_id is not set" in told
+    assert "ok   operator token: not needed: vtn.client_id is not set" in told
     assert {check for check in checks if check not in page and "device" not in check} == set()
     assert more.splitlines()[-1] == "True"
     assert "\nok   token" not in more
