@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from venclient.errors import ConfigError
+from venclient.messages import cli_meters as clm
 
 Row = Sequence[Any]
 
@@ -54,11 +55,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> i
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
-        raise ConfigError(
-            "a Parquet file needs pyarrow, which is not installed",
-            subject="--output",
-            hint='install it with `pip install "venclient[parquet]"`, or give a name that ends in .csv',
-        ) from None
+        raise ConfigError(clm.NO_PYARROW(), subject="--output") from None
     kinds = {
         "time": arrow.timestamp("ms", tz="UTC"),
         "readings": arrow.int64(),
