@@ -73,7 +73,7 @@ def test_words_numbers_and_values_are_shown(tmp_path: Path, free_port: int) -> N
         result = ven("test", "--file", connection(tmp_path, free_port, POWER))
 
     assert result.exit_code == 0, result.output
-    assert "plan: 1 request(s): holding 0..4" in result.output
+    assert "plan: 1 request: holding 0..4" in result.output
     assert "holding 0..4: answered in" in result.output
     assert "power_kw     4366 8000  ->  230.5  ->  0.2305 kW" in result.output
     assert "soc_percent  FFFF  ->  65535  ->  no value" in result.output
@@ -164,13 +164,13 @@ def test_nobody_at_the_port_is_said(tmp_path: Path, free_port: int) -> None:
     result = ven("test", "--file", connection(tmp_path, free_port, POWER))
 
     assert isinstance(result.exception, ConnectFailed)
-    assert "refused, nothing listens there" in str(result.exception)
+    assert "VEN-MOD-112" in str(result.exception)
 
 
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("type = [", "is no TOML"),
+        ("type = [", "VEN-CLM-005"),
         ('type = "modem"', "no ConnectionType"),
         ('colour = "red"', "unknown: colour"),
         ('port = "502"', "Expected `int`"),

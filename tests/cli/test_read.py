@@ -96,12 +96,12 @@ def test_of_many_rows_that_cannot_be_read_some_are_told(tmp_path: Path) -> None:
     (tmp_path / "meter.csv").write_text(f"time,power_kw\n{rows}2026-03-01T12:01:00Z,5\n")
     shown = read(registry(tmp_path, ConnectionType.FILEREADER, file="meter.csv")).output
 
-    assert "  not read: meter.csv:2: column 'power_kw': 'oops' is no number" in shown
+    assert "  not read: meter.csv:2: column 'power_kw': 'oops' is not a number" in shown
     assert f"  ... and {12 - SHOWN_REJECTS} more that could not be read" in shown
 
 
 def test_what_is_not_read_by_requests_has_no_plan(tmp_path: Path) -> None:
     """Of a topic or a file it is said that there is none."""
     db = registry(tmp_path, ConnectionType.MQTT, topic="a/b")
-    with pytest.raises(ConfigError, match="there is no plan"):
+    with pytest.raises(ConfigError, match="VEN-CLM-023"):
         raise read(db, "--plan").exception or AssertionError

@@ -263,7 +263,7 @@ async def test_gateway_of_another_version_is_survived(folder: Folder, free_port:
         await server.stop()
 
     assert "unexpected KeyError" in found["gateway"][0].what
-    assert "nothing listens there" in found["device Hotel"][0].what
+    assert "no server listens on this port" in found["device Hotel"][0].what
 
 
 async def test_dark_device_has_the_hint_of_its_connection(folder: Folder, free_port: int) -> None:

@@ -55,6 +55,6 @@ def test_other_link_settings_are_refused_naming_the_holders() -> None:
     acquire(leases, "meter-1", settings="timeout 1 s")
 
     with pytest.raises(
-        ConfigError, match=r"meter-2: host:502 is in use with timeout 1 s .by meter-1., not timeout 9 s"
+        ConfigError, match=r"meter-2: host:502 .*timeout 1 s .by meter-1.*timeout 9 s.*VEN-CON-006"
     ):
         acquire(leases, "meter-2", settings="timeout 9 s")

@@ -104,7 +104,7 @@ def test_wrong_duration_says_what_is_expected(file: Path) -> None:
 
 def test_missing_file_is_named_and_not_made(tmp_path: Path) -> None:
     """Looking at a file that is not there says so and leaves nothing behind."""
-    with pytest.raises(StoreError, match="no such file"):
+    with pytest.raises(StoreError, match="VEN-RDG-016"):
         ven("show", "hotel", "--readings", tmp_path / "none.db")
 
     assert list(tmp_path.iterdir()) == []
@@ -182,7 +182,7 @@ def test_check_tells_sizes_and_wear(file: Path) -> None:
 
     text = ven("check", "--readings", file)
 
-    assert "3 series; 5 fresh readings, 0 compressed" in text
+    assert "3 series; 5 recent readings, 0 compressed" in text
     assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 each)" in text
     assert text.endswith("all is well\n")
     assert json.loads(ven("check", "--json", "--readings", file))["problems"] == []
@@ -190,7 +190,7 @@ def test_check_tells_sizes_and_wear(file: Path) -> None:
 
 def test_what_was_set_aside_can_be_looked_at(file: Path) -> None:
     """By place, series and reason, each reading on request; times that count from the start as such."""
-    assert ven("aside", "--readings", file) == "nothing was set aside\n"
+    assert ven("aside", "--readings", file) == "no readings are quarantined\n"
     tables = open_tables(file)
     moment = int(NOON.timestamp() * 1000)
     found = [
@@ -208,7 +208,7 @@ def test_what_was_set_aside_can_be_looked_at(file: Path) -> None:
         "influxdb: hotel energy_kwh: 2 readings of 2026-03-01T12:00:00.000Z .. 2026-03-01T12:00:01.000Z:"
         " field type conflict\n" in text
     )
-    assert "clock: bar power_kw: 1 reading of 0:01:30 after the machine's start: no time\n" in text
+    assert "clock: bar power_kw: 1 reading of 0:01:30 after the start of the machine: no time\n" in text
     listed = ven("aside", "--points", "--resource", "bar", "--readings", file)
     assert "and 1499 more that are only counted" in listed
     assert "hotel" not in listed

@@ -96,7 +96,7 @@ async def test_what_is_refused_is_set_aside_with_its_reason(bench: Bench) -> Non
     assert (refused.place, refused.readings) == ("influxdb", 40)
     assert "field type conflict" in refused.reason
     assert refused.points == [(int(NOON.timestamp() * 1000) + 1000 * n, n) for n in range(40)]
-    assert "taken in InfluxDB" in found["hotel", "time"].reason
+    assert "reserved in InfluxDB" in found["hotel", "time"].reason
     assert set(found) == {("hotel", ENERGY_KWH), ("hotel", "time")}
 
 

@@ -100,7 +100,7 @@ async def test_while_influxdb_is_away_the_journal_answers_and_says_so_once(
 
     assert await bench.values() == [0, 1, 2]
     assert (bench.store.fallbacks, bench.store.problem) == (3, None)
-    assert sum("history comes from the journal" in one.getMessage() for one in caplog.records) == 1
+    assert sum("history is read from the journal" in one.getMessage() for one in caplog.records) == 1
 
 
 async def test_a_server_that_does_not_answer_is_left_alone_for_a_minute() -> None:

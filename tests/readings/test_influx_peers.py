@@ -238,7 +238,7 @@ async def test_a_wrong_password_waits_and_the_right_one_goes_on(tmp_path: Path) 
 
 
 async def test_influxdb_down_and_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """While it is down history comes from the journal, and says so; back again, it has everything."""
+    """While it is down history is read from the journal, and says so; back again, it has everything."""
     port = pick_port()
     bench = Bench(InfluxAccount(f"http://127.0.0.1:{port}", 1))
     async with bench.server:
@@ -255,7 +255,7 @@ async def test_influxdb_down_and_back(tmp_path: Path, caplog: pytest.LogCaptureF
 
     assert meanwhile == after == {POWER_KW: [at(n, n) for n in range(20)]}
     assert (bench.store.fallbacks, bench.store.problem) == (1, None)
-    assert sum("history comes from the journal" in one.getMessage() for one in caplog.records) == 1
+    assert sum("history is read from the journal" in one.getMessage() for one in caplog.records) == 1
 
 
 def exported(url: str, name: str = "meter_reading_power_kw") -> list[dict[str, Any]]:

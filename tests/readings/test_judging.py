@@ -134,8 +134,8 @@ def test_late_reading_is_judged_by_itself() -> None:
     ("values", "words"),
     [
         ([1000, 1000.1], []),
-        ([1000, 5000], ["exchanged", "left out", "from 1000 to 5000"]),
-        ([1000, 20], ["exchanged", "left out"]),
+        ([1000, 5000], ["exchanged", "not counted", "from 1000 to 5000"]),
+        ([1000, 20], ["exchanged", "not counted"]),
         ([1000, 0.1], ["started again", "0.1 kWh", "estimated"]),
         ([65535.5, 0.5], ["started again", "1 kWh"]),
     ],

@@ -83,7 +83,7 @@ async def test_ruined_head_starts_afresh_and_keeps_the_old_file(
     assert aside.read_bytes() == spoiled
     assert store.stats().readings == 1
     (problem,) = store.stats().problems
-    assert "set aside as readings.db.corrupt-20260308T000000Z" in problem
+    assert "moved to readings.db.corrupt-20260308T000000Z" in problem
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     await store.close()
 
@@ -105,7 +105,7 @@ async def test_what_can_be_read_is_taken_over(file: Path) -> None:
     assert 2 * READINGS * 0.8 < number < 2 * READINGS
     assert store.bookmark("file:a") == "12"
     assert store._desk.tables.check() == []
-    assert f"{number - 1} readings" in store.stats().problems[0]
+    assert f"{number - 1:,} readings" in store.stats().problems[0]
     assert len((await store.quarters(["bar"], DAY, DAY + timedelta(hours=12)))["bar"][POWER_KW]) == 48
     await store.close()
 
@@ -140,12 +140,12 @@ async def test_full_disk_lets_old_history_go(file: Path) -> None:
     new = [Reading("hotel", POWER_KW, n * 1.7, DAY + timedelta(days=DAYS + 1, seconds=n)) for n in range(300)]
     store.add(new)
 
-    with pytest.raises(StoreError, match="disk is full"):
+    with pytest.raises(StoreError, match="VEN-RDG-013"):
         await store.flush()
     await store.flush()
 
     assert store.stats().pruned > 0
-    assert "disk is full" in store.stats().problems[0]
+    assert "VEN-RDG-031" in store.stats().problems[0]
     assert len((await store.window("hotel", new[0].time, new[-1].time))[POWER_KW]) >= len(new)
     await store.close()
 

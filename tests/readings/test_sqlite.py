@@ -217,7 +217,7 @@ async def test_full_disk_keeps_polled_readings_and_fails_urgent_ones(
         polled = store.add([at(n, resource=f"m{n}") for n in range(2000)])
         urgent = store.add([at(0, resource="mqtt")], bookmarks={"file:a": "2"}, urgent=True)
 
-        with pytest.raises(StoreError, match="disk is full"):
+        with pytest.raises(StoreError, match="VEN-RDG-013"):
             await asyncio.wait_for(asyncio.shield(urgent), 60)
 
         assert store.bookmark("file:a") == "1"
@@ -237,7 +237,7 @@ async def test_failed_flush_says_so(path: Path, clock: ManualClock) -> None:
         limit_pages(store, 1)
         store.add([at(n) for n in range(900)])
 
-        with pytest.raises(StoreError, match="disk is full"):
+        with pytest.raises(StoreError, match="VEN-RDG-013"):
             await store.flush()
 
         limit_pages(store, 1_000_000)
@@ -338,7 +338,7 @@ def test_file_of_another_kind_is_named_and_left_alone(path: Path, clock: ManualC
     path.parent.mkdir()
     path.write_bytes(content)
 
-    with pytest.raises(StoreError, match=r"readings\.db: is damaged"):
+    with pytest.raises(StoreError, match=r"readings\.db: .*VEN-RDG-012"):
         SqliteReadings(path, clock)
 
     assert path.read_bytes() == content
@@ -352,7 +352,7 @@ def test_another_programs_database_is_left_alone(path: Path, clock: ManualClock)
     other.close()
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match="another program's"):
+    with pytest.raises(StoreError, match="VEN-RDG-010"):
         SqliteReadings(path, clock)
 
     assert path.read_bytes() == before
@@ -366,7 +366,7 @@ async def test_newer_layout_is_refused(path: Path, clock: ManualClock) -> None:
     other.execute("PRAGMA user_version=99")
     other.close()
 
-    with pytest.raises(StoreError, match="newer venclient"):
+    with pytest.raises(StoreError, match="VEN-RDG-011"):
         SqliteReadings(path, clock)
 
 

@@ -241,7 +241,7 @@ def test_import_has_options_checked_by_their_connector(tmp_path: Path, dry_run: 
     result = ven("import", sites, "--db", target, *dry_run)
 
     assert result.exit_code == 1
-    assert "rejected line 2: connection: options.qoss: no such option" in result.stdout
+    assert "rejected line 2: connection: options.qoss: unknown option" in result.stdout
     assert "not used: site no" in result.stdout
     sites.with_suffix(".toml").write_text(MAPPING % "qos = 1", encoding="utf-8")
     assert ven("import", sites, "--db", target, *dry_run).exit_code == 0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption
+from venclient.messages import cli_meters as clm
+from venclient.messages import with_code
 
 if TYPE_CHECKING:
     from venclient.connectors.modbus_survey import Asked, Examination, UnitFound
@@ -44,7 +46,7 @@ def try_connection(
     from venclient.model.resource import ConnectionType
 
     if (resource is None) == (file is None):
-        raise ConfigError("name either a resource or a file", hint="ven connections test ID, or --file PATH")
+        raise ConfigError(clm.ONE_OF_BOTH())
     if file is not None:
         chosen, folder = _from_file(file), file.resolve().parent
     else:
@@ -118,7 +120,7 @@ def scan(
 
         typer.echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
     elif not found:
-        typer.echo(f"something accepts at {host}:{port}, but none of the units {units} answers")
+        typer.echo(with_code(clm.NO_UNIT(host=host, port=port, units=units)))
     if not found:
         raise typer.Exit(1)
 
@@ -137,9 +139,7 @@ def _units(text: str) -> list[int]:
         found += span
     else:
         return list(dict.fromkeys(found))
-    raise ConfigError(
-        f"{part.strip()!r} is no unit id or range of them", subject="--units", hint="say 1-16, within 0..255"
-    )
+    raise ConfigError(clm.UNITS(units=repr(part.strip())), subject="--units")
 
 
 def _from_file(path: Path) -> Resource:
@@ -155,20 +155,18 @@ def _from_file(path: Path) -> Resource:
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot be read ({error.strerror})", subject=subject) from error
+        raise ConfigError(clm.FILE_READ(error=error.strerror), subject=subject) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"is no TOML ({error})", subject=subject, hint="see docs/connectors") from error
+        raise ConfigError(clm.FILE_TOML(error=error), subject=subject) from error
     known = {"type", "host", "port", "topic", "file", "username", "password", "options"}
     if unknown := sorted(given.keys() - known):
-        raise ConfigError(
-            f"unknown: {', '.join(unknown)}", subject=subject, hint=f"known are {', '.join(sorted(known))}"
-        )
+        raise ConfigError(clm.FILE_UNKNOWN(names=unknown, known=known), subject=subject)
     try:
         kind = enum_member(ConnectionType, given.pop("type", "MODBUSTCP"))
         forms: dict[str, Any] = {"port": int, "options": dict[str, Any]}
         checked = {name: msgspec.convert(value, forms.get(name, str)) for name, value in given.items()}
     except (ValueError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{error}", subject=subject, hint="see docs/connectors") from error
+        raise ConfigError(clm.FILE_VALUE(error=error), subject=subject) from error
     return Resource(
         resourceID=path.stem,
         resourceName=path.stem,
@@ -182,9 +180,9 @@ def _from_file(path: Path) -> Resource:
 
 
 def _show(found: Examination) -> None:
-    typer.echo(f"plan: {len(found.planned)} request(s): {'; '.join(found.planned)}")
+    typer.echo(clm.PLAN(count=len(found.planned), places="; ".join(found.planned)))
     if len(found.asked) > len(found.planned):
-        typer.echo("not all of them are allowed by the device; read like this instead:")
+        typer.echo(clm.PLAN_CHANGED())
     for one in found.asked:
         _show_request(one)
     for reading in found.readings:
@@ -195,7 +193,7 @@ def _show_request(one: Asked) -> None:
     if one.error:
         typer.echo(f"{one.place}: {one.error}")
     else:
-        typer.echo(f"{one.place}: answered in {one.took_ms:.1f} ms")
+        typer.echo(clm.ANSWERED(place=one.place, took_ms=one.took_ms))
     for said in one.advice:
         typer.echo(f"  try: {said}")
     width = max((len(seen.quantity) for seen in one.seen), default=0)

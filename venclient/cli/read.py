@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry
+from venclient.messages import cli_meters as clm
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 
 if TYPE_CHECKING:
     from venclient.model.reading import Reject
@@ -28,7 +31,7 @@ def read(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Read one meter now and print every quantity it tells.
+    """Read one meter now and print every value it reports.
 
     A device that allows a single connection cannot be read while the gateway holds it.
     """
@@ -60,11 +63,12 @@ def read(
             + ("" if reading.quality == "good" else f"  {reading.quality}")
         )
     if not newest:
-        typer.echo("  connected, but it has no value now")
+        typer.echo(f"  {clm.NO_VALUE_NOW()}")
     for one in rejects[:SHOWN_REJECTS]:
-        typer.echo(f"  not read: {one.place}: {one.reason}")
+        line = clm.NOT_READ(place=foreign(one.place), reason=with_code(one.reason))
+        typer.echo(f"  {line}")
     if len(rejects) > SHOWN_REJECTS:
-        typer.echo(f"  ... and {len(rejects) - SHOWN_REJECTS} more that could not be read")
+        typer.echo(f"  {clm.NOT_READ_MORE(count=len(rejects) - SHOWN_REJECTS)}")
 
 
 def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
@@ -74,11 +78,7 @@ def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
 
     connection = chosen.connection
     if connection.type is not ConnectionType.MODBUSTCP or "connector" in (connection.options or {}):
-        raise ConfigError(
-            "is not read by requests, so that there is no plan",
-            subject=f"{chosen.resourceName} ({connection.endpoint})",
-            hint="only MODBUSTCP connections have one",
-        )
+        raise ConfigError(clm.NO_PLAN(), subject=f"{chosen.resourceName} ({connection.endpoint})")
     import msgspec
 
     from venclient.connectors.modbus_survey import plan_of
@@ -112,9 +112,5 @@ def find_resource(db: str, wanted: str) -> Resource:
     if len(named) == 1:
         return named[0]
     if named:
-        raise Conflict(
-            f"{len(named)} resources are called so ({', '.join(r.resourceID for r in named[:5])})",
-            subject=wanted,
-            hint="give the id",
-        )
-    raise NotFound("no resource has this id or name", subject=wanted, hint="see `ven resources list`")
+        raise Conflict(clm.SEVERAL(count=len(named), ids=[r.resourceID for r in named[:5]]), subject=wanted)
+    raise NotFound(clm.NOT_FOUND(), subject=wanted)

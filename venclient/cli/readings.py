@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from venclient.errors import ConfigError
+from venclient.messages import cli_meters as clm
+from venclient.messages import with_code
 
 if TYPE_CHECKING:
     from venclient.model.reading import Reading
@@ -44,7 +46,8 @@ def show(
     with _tables(readings) as tables:
         known = tables.resources()
         if resource not in known:
-            typer.echo(f"{readings}: no readings of {resource!r}; {_have(known)}", err=True)
+            text = clm.NO_READINGS(path=readings, resource=repr(resource), known=_have(known))
+            typer.echo(with_code(text), err=True)
             raise typer.Exit(1)
         newest = tables.latest().get(resource, {})
         if quantity is not None:
@@ -58,7 +61,7 @@ def show(
     for name, one in sorted(newest.items()):
         age_s = (now - one.time).total_seconds()
         typer.echo(f"{name:24} {one.value:14.3f}  {_time(one.time)}  {_age(age_s)}  {one.quality.value}")
-    typer.echo(f"{len(found)} readings in the last {last}")
+    typer.echo(clm.COUNT(count=len(found), span=last))
     for one in found:
         typer.echo(f"{_time(one.time)}  {one.quantity:24} {one.value:14.3f}  {one.quality.value}")
 
@@ -88,7 +91,8 @@ def export(
     with _tables(readings) as tables:
         known = tables.resources()
         if resource is not None and resource not in known:
-            typer.echo(f"{readings}: no readings of {resource!r}; {_have(known)}", err=True)
+            text = clm.NO_READINGS(path=readings, resource=repr(resource), known=_have(known))
+            typer.echo(with_code(text), err=True)
             raise typer.Exit(1)
         rows: Iterator[tuple[object, ...]]
         columns: tuple[str, ...]
@@ -115,7 +119,7 @@ def aside(
     readings: ReadingsFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Show what was set aside, with the reason: what InfluxDB refused, what will never have a time."""
+    """Show quarantined readings with the reason: rejected by InfluxDB, or without a trusted time."""
     from venclient.cli.readings_aside import lines
 
     with _tables(readings) as tables:
@@ -134,7 +138,7 @@ def check(
     readings: ReadingsFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Check the file without changing it, and tell its sizes and what is written to it each day."""
+    """Check the file without changing it, and print its sizes and what is written to it each day."""
     found = inspected(readings)
     if as_json:
         import msgspec
@@ -202,15 +206,14 @@ def _print_json(resource: str, newest: dict[str, Reading], found: list[Reading])
 
 def _have(known: dict[str, list[str]]) -> str:
     if not known:
-        return "the file holds none at all yet"
-    some = ", ".join(list(known)[:5])
+        return clm.FILE_EMPTY()
     more = ", ..." if len(known) > 5 else ""
-    return f"it holds those of {len(known)} ids: {some}{more}; `ven resources list` tells their names"
+    return clm.FILE_IDS(count=len(known), ids=list(known)[:5], more=more)
 
 
 def _age(seconds: float) -> str:
     if seconds < 0:
-        return f"{-seconds:.0f} s ahead of this clock"
+        return clm.AHEAD(seconds=-seconds)
     for limit, size, unit in ((600, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / size:.0f} {unit} ago"
@@ -222,18 +225,12 @@ def _duration(text: str) -> timedelta:
     try:
         return timedelta(seconds=float(number) * UNITS[unit])
     except (ValueError, KeyError, OverflowError):
-        raise ConfigError(
-            f"{text!r} is no duration",
-            subject="--last",
-            hint="expected a number and s, m, h, d or w, as in 15m",
-        ) from None
+        raise ConfigError(clm.DURATION(text=repr(text)), subject="--last") from None
 
 
 def _moment(option: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(
-            f"{text!r} is no time", subject=option, hint="expected ISO 8601, as in 2026-03-01T12:00Z"
-        ) from None
+        raise ConfigError(clm.TIME(text=repr(text)), subject=option) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

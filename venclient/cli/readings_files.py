@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
+from venclient.messages import cli_meters as clm
 
 Row = Sequence[Any]
 
@@ -55,11 +56,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> i
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
-        raise ConfigError(
-            "a Parquet file needs pyarrow, which is not installed",
-            subject="--output",
-            hint=f"install it with `{install_hint('parquet')}`, or choose a name that ends in .csv",
-        ) from None
+        raise ConfigError(clm.NO_PYARROW(command=install_hint('parquet')), subject="--output") from None
     kinds = {
         "time": arrow.timestamp("ms", tz="UTC"),
         "readings": arrow.int64(),

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from venclient.messages import cli_meters as clm
+from venclient.messages import with_code
+
 if TYPE_CHECKING:
     from venclient.connectors.device_templates import Expansion, Template
 
-app = typer.Typer(no_args_is_help=True, help="Known devices, ready to be named in a connection.")
+app = typer.Typer(no_args_is_help=True, help="Browse the supported devices.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -22,7 +25,7 @@ def list_templates(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the known devices: name, what it is, and what of a plant it tells.
+    """List the supported devices: name, kind, and what each one measures.
 
     Exit status 1 when none has the words.
     """
@@ -38,7 +41,7 @@ def list_templates(
             kinds = ", ".join(one.kinds)
             typer.echo(f"{one.name:<{width}}  {one.device:<9}  {one.manufacturer} {one.title} ({kinds})")
         if not found:
-            typer.echo(f"no template has {' and '.join(words or ())}", err=True)
+            typer.echo(with_code(clm.NO_MATCH(words=" and ".join(words or ()))), err=True)
     if not found:
         raise typer.Exit(1)
 
@@ -63,7 +66,9 @@ def show_template(
     parameters = {key: _parameter(template, key, text) for key, text in map(_halves, settings or ())}
     expansion, problems = expand_template({"template": name, "parameters": parameters})
     if expansion is None:
-        raise ConfigError("; ".join(problems), problems=tuple(problems))
+        raise ConfigError(
+            problems[0] if len(problems) == 1 else "; ".join(problems), problems=tuple(problems)
+        )
     commands, _ = expand_writing({"template": name, "parameters": parameters})
     written = [] if commands is None else commands.options["registers"]
     if as_json:
@@ -72,13 +77,13 @@ def show_template(
         return
     _show(template, expansion)
     _show_written(template, written)
-    typer.echo("options of a connection:")
+    typer.echo(clm.OPTIONS())
     typer.echo(f"  {json.dumps({'template': name, 'parameters': parameters or {'unit': template.unit}})}")
 
 
 def _show(template: Template, expansion: Expansion) -> None:
     typer.echo(f"{template.name}: {template.manufacturer} {template.title}")
-    typer.echo(f"tells of: {', '.join(template.kinds)}")
+    typer.echo(clm.MEASURES(kinds=template.kinds))
     typer.echo(f"port: {template.port}")
     typer.echo(f"source: {template.source.strip()}")
     if template.note:
@@ -86,15 +91,16 @@ def _show(template: Template, expansion: Expansion) -> None:
     typer.echo("parameters:")
     for key, one in template.all_parameters.items():
         default = json.dumps(one.default) if isinstance(one.default, bool) else one.default
-        typer.echo(f"  {key}: {one.meaning}; {one.allowed}; {default} unless given")
+        text = clm.PARAMETER(name=key, meaning=one.meaning, allowed=one.allowed, default=default)
+        typer.echo(f"  {text}")
     if template.discovered:
-        typer.echo("registers: found by asking the device")
+        typer.echo(clm.DISCOVERED())
         return
     chosen = {key: value for key, value in expansion.parameters.items() if key != "unit"}
     typer.echo(f"registers{f' with {_pairs(chosen)}' if chosen else ''}:")
     for one in expansion.options["registers"]:
         rest = {k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "hidden")}
-        hidden = " (only to compute with)" if one.get("hidden") else ""
+        hidden = clm.HIDDEN() if one.get("hidden") else ""
         place = f"{one.get('kind', 'holding')} {one['address']} {one['type']}"
         typer.echo(f"  {one['quantity']}{hidden}: {place} {_pairs(rest)}".rstrip())
     for one in expansion.options.get("computed", ()):
@@ -105,7 +111,7 @@ def _show(template: Template, expansion: Expansion) -> None:
 def _show_written(template: Template, written: list[dict[str, Any]]) -> None:
     if not written:
         return
-    typer.echo("may be written, by a connection of actor type WRITER:")
+    typer.echo(clm.WRITABLE())
     for one in written:
         rest = {
             k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "min", "max")
@@ -148,7 +154,7 @@ def _halves(text: str) -> tuple[str, str]:
 
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"{text!r} is no parameter with a value", subject="--set", hint="say usage=battery")
+        raise ConfigError(clm.SET_FORM(text=repr(text)), subject="--set")
     return key.strip(), value.strip()
 
 

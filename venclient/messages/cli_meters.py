@@ -69,5 +69,5 @@ ASIDE_SINCE_START = info("VEN-CLM-050", "{time} after the start of the machine")
 NO_PYARROW = error(
     "VEN-CLM-051",
     "pyarrow is not installed, but a Parquet file needs it",
-    hint='install it with `pip install "venclient[parquet]"`, or use a file name that ends in .csv',
+    hint="install it with `{command}`, or use a file name that ends in .csv",
 )

@@ -61,7 +61,7 @@ SEGMENT_PROBLEM = error("VEN-RDG-023", "segment {key}: {problem}")
 # Commits
 
 NO_ROOM = error("VEN-RDG-030", "too many readings wait for the disk: the oldest were dropped")
-FULL_PRUNED = warning("VEN-RDG-031", "{path}: disk full: the oldest readings are deleted (logged once)")
+FULL_PRUNED = warning("VEN-RDG-031", "{path}: the disk is full: old readings are deleted (logged once)")
 FULL_RESERVE = error(
     "VEN-RDG-032", "{path}: the disk is full and its reserve is used: free some space (logged once)"
 )

@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from venclient.clock import Clock
+from venclient.messages import influx as inf
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings.aside import Aside, kind_of
 from venclient.readings.influx import Verdict
@@ -93,7 +96,7 @@ class Delivery:
                 waiting.extendleft(reversed(self._suspects(some, found)))
             elif found.kind == "too large" and len(some) > 1:
                 self._batch = max(1, len(some) // 2)
-                log.warning("%s: takes no %d lines at once; sending %d", self.name, len(some), self._batch)
+                log.warning(inf.SMALLER(name=self.name, count=len(some), smaller=self._batch))
                 waiting.appendleft(some)
             elif found.kind == "too large":
                 self._set_aside(some, found.reason)
@@ -101,12 +104,14 @@ class Delivery:
                 made_database = True
                 problem = await self._destination.make_database()
                 if problem is not None:
-                    return Later(f"{self.name}: {found.reason}, and it cannot be made ({problem})", None)
-                log.info("%s: made the database", self.name)
+                    text = with_code(inf.NOT_CREATED(name=self.name, reason=found.reason, problem=problem))
+                    return Later(text, None)
+                log.info(inf.CREATED(name=self.name))
                 waiting.appendleft(some)
             else:
                 hint = f"; {found.hint}" if found.hint else ""
-                return Later(f"{self.name}: {found.reason}{hint}", found.retry_after_s)
+                text = with_code(inf.LATER(name=self.name, reason=found.reason, hint=hint))
+                return Later(text, found.retry_after_s)
         return None
 
     def _suspects(self, some: Sequence[Line], found: Verdict) -> list[Sequence[Line]]:
@@ -141,7 +146,7 @@ class Delivery:
             for _, reading in line.fields:
                 self.counts.rejected += 1
                 place = f"{named(reading)} of {reading.time.isoformat()}"
-                self.counts.last_rejects.append(Reject(place, reason))
+                self.counts.last_rejects.append(Reject(place, str(reason)))
                 point = (to_ms(reading.time), reading.value)
                 self.aside.append(Aside(PLACE, reading.resource_id, reading.quantity, reason, 1, (point,)))
                 self._say(reading, place, reason)
@@ -150,9 +155,7 @@ class Delivery:
         kind = (named(reading), kind_of(reason))
         if kind not in self._said and len(self._said) < MOST_KINDS:
             self._said.add(kind)
-            log.warning(
-                "%s: refused by %s: %s (said once; it stays in the journal)", place, self.name, reason
-            )
+            log.warning(inf.REJECTED(place=foreign(place), name=self.name, reason=reason))
 
 
 def _one_by_one(line: Line) -> list[Line]:

@@ -22,6 +22,9 @@ from typing import Any
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import influx as inf
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings import line_protocol
 from venclient.readings.aside import Aside, grouped
@@ -174,7 +177,7 @@ class Forwarder:
         except StoreError as error:
             return self._failed(str(error), None)
         except Exception as error:  # a bug here must not end the readings
-            wait_s = self._failed(f"unexpected {type(error).__name__} (a bug; please report it)", None)
+            wait_s = self._failed(with_code(inf.BUG(kind=type(error).__name__)), None)
             log.debug("forwarding", exc_info=error)
             return wait_s
 
@@ -306,8 +309,8 @@ class Forwarder:
         name = f"{one.resource_id} {one.quantity}"
         if name not in self._skipped:
             self._skipped.add(name)
-            self._unwritable.append(Reject(name, one.reason))
-            log.warning("%s: not sent to InfluxDB: %s (said once)", name, one.reason)
+            self._unwritable.append(Reject(name, str(one.reason)))
+            log.warning(inf.NOT_SENT(name=foreign(name), reason=one.reason))
 
     def _note_aside(self) -> None:
         """Give what InfluxDB will never take to the journal's next commit."""
@@ -319,7 +322,7 @@ class Forwarder:
         self._attempt = 0
         self._last_ok = self.clock.now()
         if self._problem is not None:
-            log.info("%s: takes readings again; what it missed is sent from the journal", self._delivery.name)
+            log.info(inf.ACCEPTS_AGAIN(name=self._delivery.name))
             self._problem = None
 
     def _failed(self, text: str, asked_s: float | None) -> float:
@@ -329,8 +332,8 @@ class Forwarder:
         self._attempt += 1
         self._hold_until_s = self.clock.monotonic() + wait_s
         if self._problem is None:
-            log.warning("%s (readings are kept in the journal, and sent when it is back; said once)", text)
-        self._problem = text
+            log.warning(inf.FAILED(reason=text))
+        self._problem = str(text)
         return wait_s
 
     # ---- positions on the card

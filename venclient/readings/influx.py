@@ -25,6 +25,9 @@ import httpx2
 import msgspec
 
 from venclient.errors import ConfigError, StoreError
+from venclient.messages import Text
+from venclient.messages import influx as inf
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reading
 from venclient.readings.influx_query import (
     FIELDS_STATEMENT,
@@ -97,7 +100,7 @@ def verdict(status: int, headers: Mapping[str, str], content: bytes, *, now: dat
     if 200 <= status < 300:
         return Verdict("written")
     document, reason = _document(content)
-    reason = reason or f"answered {status}"
+    reason = reason or inf.ANSWERED(status=status)
     bad_lines = _bad_lines(document)
     if status == 422 or (status == 400 and (bad_lines or _ABOUT_LINES.search(reason))):
         dropped = _DROPPED.search(reason)
@@ -112,16 +115,16 @@ def verdict(status: int, headers: Mapping[str, str], content: bytes, *, now: dat
     if status == 413:
         return Verdict("too large", reason)
     if status == 404 and "database not found" in reason:
-        return Verdict("no database", reason, "check influx.bucket")
-    hint = ""
+        return Verdict("no database", reason, inf.NO_DATABASE.hint)
+    text: Text = inf.SAID(reason=reason)
     if status in (401, 403):
-        reason = f"does not let us in ({reason})"
-        hint = "check influx.token, or influx.username and influx.password, and what they may write"
+        text = inf.NOT_ALLOWED(reason=reason)
     elif status in (400, 404):
-        hint = "check influx.url, influx.version, influx.org and influx.bucket"
+        text = inf.REQUEST_WRONG(reason=reason)
     elif 300 <= status < 400:
-        reason, hint = f"points to {headers.get('location', 'nowhere')}", "set influx.url to InfluxDB itself"
-    return Verdict("later", reason, hint, retry_after_s=_retry_after_s(headers, now))
+        location = headers.get("location")
+        text = inf.REDIRECTED(location=foreign(location) if location else inf.NOWHERE())
+    return Verdict("later", text, text.hint, retry_after_s=_retry_after_s(headers, now))
 
 
 def _document(content: bytes) -> tuple[Any, str]:
@@ -236,7 +239,7 @@ class InfluxServer:
             return error.what
         document, reason = _document(answer.content)
         if answer.status_code != 200:
-            return redact(reason, self._secrets) or f"answered {answer.status_code}"
+            return redact(reason, self._secrets) or inf.ANSWERED(status=answer.status_code)
         results = document.get("results", []) if isinstance(document, dict) else []
         failed = [one["error"] for one in results if isinstance(one, dict) and "error" in one]
         return redact(_short(str(failed[0])), self._secrets) if failed else None
@@ -278,13 +281,13 @@ class InfluxServer:
         if answer.status_code == 200:
             return
         _, reason = _document(answer.content)
-        reason = redact(reason, self._secrets) or "nothing more"
-        hint = ""
+        reason = redact(reason, self._secrets) or inf.NOTHING_MORE()
+        message = inf.READ_FAILED
         if answer.status_code in (401, 403):
-            hint = "check influx.token, or influx.username and influx.password, and what they may read"
+            message = inf.READ_NOT_ALLOWED
         elif answer.status_code == 404 and self.account.version == 2:
-            hint = "InfluxQL needs a database mapping for the bucket; or set influx.language to flux"
-        raise StoreError(f"answered {answer.status_code}: {reason}", subject=self.subject, hint=hint)
+            message = inf.READ_NO_MAPPING
+        raise StoreError(message(status=answer.status_code, reason=reason), subject=self.subject)
 
     async def _send(
         self,
@@ -304,13 +307,12 @@ class InfluxServer:
                 )
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise StoreError(
-                f"no answer in {self.account.timeout_s:g} s", subject=self.subject, transient=True
+                inf.NO_ANSWER(limit_s=self.account.timeout_s), subject=self.subject, transient=True
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise StoreError(
-                redact(_short(str(error)) or type(error).__name__, self._secrets),
+                inf.CANNOT_ASK(reason=redact(_short(str(error)) or type(error).__name__, self._secrets)),
                 subject=self.subject,
-                hint="check the network and influx.url",
                 transient=True,
             ) from error
 
@@ -323,6 +325,4 @@ def _tls(ca_file: Path | None) -> Any:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"holds no certificates ({error})", subject=f"influx.ca_file = {ca_file}"
-        ) from error
+        raise ConfigError(inf.CA_FILE(error=error), subject=f"influx.ca_file = {ca_file}") from error

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from venclient.errors import StoreError
+from venclient.messages import influx as inf
+from venclient.messages.printable import foreign
 from venclient.model.reading import Quality, Reading
 from venclient.readings.line_protocol import MEASUREMENT, QUALITY_SUFFIX
 from venclient.readings.series import MILLISECOND, NEIGHBOUR_REACH, from_ms, to_ms
@@ -126,11 +128,10 @@ def influxql_points(content: bytes) -> Points:
 def _series(content: bytes) -> Iterator[Mapping[str, Any]]:
     for result in msgspec.json.decode(content)["results"]:
         if "error" in result:
-            raise StoreError(f"refused the question ({result['error']})", subject="InfluxDB")
+            raise StoreError(inf.QUERY_REFUSED(reason=foreign(result["error"])), subject="InfluxDB")
         for one in (result, *result.get("series", ())):
             if one.get("partial"):
-                hint = "raise its max-row-limit"
-                raise StoreError("gave a part of the answer only", subject="InfluxDB", hint=hint)
+                raise StoreError(inf.PARTIAL(), subject="InfluxDB")
         yield from result.get("series", ())
 
 
@@ -141,9 +142,7 @@ def _understood(language: str) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, csv.Error) as error:
         raise StoreError(
-            f"gave an answer that is no {language} result ({type(error).__name__})",
-            subject="InfluxDB",
-            hint="check influx.version and influx.language",
+            inf.NOT_A_RESULT(language=language, kind=type(error).__name__), subject="InfluxDB"
         ) from error
 
 
@@ -190,7 +189,7 @@ def flux_points(content: bytes) -> Points:
             else:
                 told = dict(zip(header, row, strict=True))
                 if "error" in told:
-                    raise StoreError(f"refused the question ({told['error']})", subject="InfluxDB")
+                    raise StoreError(inf.QUERY_REFUSED(reason=foreign(told["error"])), subject="InfluxDB")
                 ms = to_ms(datetime.fromisoformat(_microseconds(told["_time"])))
                 name, text = told["_field"], told["_value"]
                 value: Any = text if name.endswith(QUALITY_SUFFIX) and _is_quality(text) else float(text)

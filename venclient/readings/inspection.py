@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
 from venclient.readings.history import Segment
 from venclient.readings.layout import SIDE_PATTERN, one_value
 from venclient.readings.segments import unpack
@@ -49,31 +50,37 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """Give it for people."""
-        told = [
-            (
-                f"{self.path}: {self.bytes} bytes with its log ({self.unused_bytes} of them unused),"
-                f" layout {self.layout}"
-            ),
-            (
-                f"{self.series} series; {self.fresh} fresh readings, {self.compressed} compressed ones in"
-                f" {self.segments} segments{self._each()}; {self.quarters} quarters of an hour"
+        told: list[str] = [
+            rdg.FILE_SIZE(path=self.path, size=self.bytes, unused=self.unused_bytes, layout=self.layout),
+            rdg.FILE_CONTENT(
+                series=self.series,
+                fresh=self.fresh,
+                compressed=self.compressed,
+                segments=self.segments,
+                each=self._each(),
+                quarters=self.quarters,
             ),
         ]
         if self.first is not None and self.last is not None:
-            told.append(f"from {self.first:%Y-%m-%d %H:%M:%SZ} to {self.last:%Y-%m-%d %H:%M:%SZ}")
+            first, last = f"{self.first:%Y-%m-%d %H:%M:%SZ}", f"{self.last:%Y-%m-%d %H:%M:%SZ}"
+            told.append(rdg.FILE_SPAN(first=first, last=last))
         told += [
-            f"written on {one.day}: {one.bytes} bytes for {one.readings} readings"
-            + (f" ({one.bytes / one.readings:.0f} each)" if one.readings else "")
+            rdg.FILE_WEAR(
+                day=one.day,
+                size=one.bytes,
+                readings=one.readings,
+                each=f" ({one.bytes / one.readings:.0f} each)" if one.readings else "",
+            )
             for one in self.wear
         ]
-        told += [f"set aside as damaged: {name}" for name in self.set_aside]
+        told += [rdg.FILE_DAMAGED(name=name) for name in self.set_aside]
         if self.aside:
-            told.append(f"{self.aside} readings were set aside: `ven readings aside` tells which, and why")
-        told += [f"problem: {problem}" for problem in self.problems]
-        return told if self.problems else [*told, "all is well"]
+            told.append(rdg.FILE_ASIDE(count=self.aside))
+        told += [rdg.FILE_PROBLEM(problem=problem) for problem in self.problems]
+        return told if self.problems else [*told, rdg.FILE_GOOD()]
 
     def _each(self) -> str:
-        return f" ({self.segment_bytes / self.compressed:.2f} bytes each)" if self.compressed else ""
+        return rdg.EACH(size=f"{self.segment_bytes / self.compressed:.2f}") if self.compressed else ""
 
 
 def inspect(tables: Tables) -> Inspection:
@@ -118,8 +125,8 @@ def _segment_problems(tables: Tables) -> list[str]:
         try:
             found = unpack(data) if isinstance(data, bytes) else []
         except StoreError as error:
-            problems.append(f"segment {segment.key}: {error.what}")
+            problems.append(str(rdg.SEGMENT_PROBLEM(key=segment.key, problem=error.what)))
             continue
         if len(found) != segment.readings or found[0][0] != segment.first_ms:
-            problems.append(f"segment {segment.key}: does not hold what it says it does")
+            problems.append(str(rdg.SEGMENT_CONTENT(key=segment.key)))
     return problems

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from venclient.messages import readings as rdg
 from venclient.model.quality import Counter, MeterRules, QuantityRules
 from venclient.model.reading import QUANTITIES, Quality, Reading
 from venclient.readings.counters import STOOD_S, Point, counted_steps
@@ -153,13 +154,18 @@ class Judge:
         step = counted_steps(points, counter, self._meter.most_kw)[0]
         if not step.estimated:
             return
-        what = f"{self._name}: {reading.quantity} went from {before.value:g} to {reading.value:g}"
-        seconds = (reading.time - before.time).total_seconds()
-        what = f"{what} within {seconds:.0f} s ({reading.time:%Y-%m-%d %H:%M:%S} UTC)"
+        about: dict[str, Any] = {
+            "name": self._name,
+            "quantity": reading.quantity,
+            "before": before.value,
+            "after": reading.value,
+            "seconds": (reading.time - before.time).total_seconds(),
+            "time": f"{reading.time:%Y-%m-%d %H:%M:%S} UTC",
+        }
         if step.unknown:
-            said.append(f"{what}: was the meter exchanged? what it counted meanwhile is left out")
+            said.append(rdg.COUNTER_LEAP(**about))
         else:
-            said.append(f"{what}: it started again; {step.kwh:g} kWh are counted, as estimated")
+            said.append(rdg.COUNTER_RESTART(**about, kwh=step.kwh))
 
 
 def _begun(reading: Reading, *, stood: bool = False) -> _State:

@@ -26,6 +26,7 @@ from typing import Any
 import apsw
 
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
 from venclient.sqlite_file import BUSY_TIMEOUT_MS, connect_to_read
 
 SERIES_BITS = 20
@@ -113,31 +114,23 @@ def version_of(path: Path) -> int:
     except (apsw.Error, sqlite3.Error, OSError) as error:
         raise unusable(path, error) from error
     if application != APPLICATION_ID and (tables or application):
-        raise StoreError(
-            "is another program's database",
-            subject=str(path),
-            hint="give readings.path a file of its own; this one was not changed",
-        )
+        raise StoreError(rdg.FOREIGN_FILE(), subject=str(path))
     if version > VERSION:
-        raise StoreError(
-            f"was written by a newer venclient (layout {version}, this one knows {VERSION})",
-            subject=str(path),
-            hint="update venclient, or name another file",
-        )
+        raise StoreError(rdg.NEWER(found=version, known=VERSION), subject=str(path))
     return int(version)
 
 
 def unusable(path: Path, error: Exception) -> StoreError:
     """Give the StoreError for what SQLite or the system said about the file."""
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
-        what, hint = "is damaged or no SQLite file", "move it away to start a fresh one; it was not changed"
+        message = rdg.DAMAGED
     elif isinstance(error, apsw.FullError):
-        what, hint = "the disk is full", "free some space; readings wait in memory meanwhile"
+        message = rdg.DISK_FULL
     elif isinstance(error, apsw.BusyError | apsw.LockedError):
-        what, hint = "is locked by another process", "end the other program that writes to it"
+        message = rdg.LOCKED
     else:
-        what, hint = "cannot be used", "check that its folder is there and may be written to"
-    return StoreError(f"{what} ({error})", subject=str(path), hint=hint)
+        message = rdg.UNUSABLE
+    return StoreError(message(error=error), subject=str(path))
 
 
 def one_value(connection: apsw.Connection, sql: str, bindings: tuple[Any, ...] = ()) -> Any:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from venclient.messages import influx as inf
 from venclient.model.reading import Quality, Reading
 from venclient.readings.series import to_ms
 
@@ -57,18 +58,18 @@ class Line(NamedTuple):
 def name_refusal(name: str) -> str | None:
     """Give why a name cannot be written as tag or field, or None when it can."""
     if not name:
-        return "an empty name cannot be written to InfluxDB"
+        return inf.EMPTY_NAME()
     if len(name) > LONGEST_NAME:
-        return f"a name of {len(name)} characters is too long for InfluxDB"
+        return inf.LONG_NAME(length=len(name))
     if _UNWRITABLE.search(name):
-        return "a control character, or a backslash before a comma, '=', space or the end, cannot be written"
+        return inf.UNWRITABLE_NAME()
     return None
 
 
 def refusal(reading: Reading) -> str | None:
     """Give why a reading of a store cannot be written as a line, or None when it can."""
     if reading.quantity in RESERVED:
-        return f"the quantity's name {reading.quantity!r} is taken in InfluxDB"
+        return inf.RESERVED_NAME(quantity=repr(reading.quantity))
     return name_refusal(reading.resource_id) or name_refusal(reading.quantity)
 
 

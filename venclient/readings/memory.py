@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
 from venclient.model.reading import Reading
 from venclient.readings.aside import Aside
 from venclient.readings.series import NEIGHBOUR_REACH, refusal, to_millisecond
@@ -28,7 +29,7 @@ class MemoryReadings:
     ) -> asyncio.Future[None]:
         """Keep readings and bookmarks; the future is done already."""
         if self._closed:
-            raise StoreError("is closed", subject="readings in memory")
+            raise StoreError(rdg.CLOSED(), subject="readings in memory")
         for reading in readings:
             if refusal(reading) is not None:
                 self.refused += 1

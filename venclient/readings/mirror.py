@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import influx as inf
 from venclient.model.reading import Reading
 from venclient.readings.aside import Aside
 from venclient.readings.forwarder import Forwarder
@@ -108,7 +109,7 @@ class InfluxReadings:
             # Committed since the flush: soon sent.
             self._keeps_up = await self._forwarder.drain(DRAIN_LIMIT_S)
         if not self._forwarder.complete(askable, end):
-            return await self._from_journal("does not have all of it yet", resource_ids, start, end)
+            return await self._from_journal(inf.NOT_COMPLETE(), resource_ids, start, end)
         found: Found = {}
         try:
             for at in range(0, len(askable), RESOURCES_AT_ONCE):
@@ -122,7 +123,7 @@ class InfluxReadings:
             others = [id_ for id_ in resource_ids if not self._forwarder.mirrors(id_)]
             found |= await self._journal.windows(others, start, end)
         if self._problem is not None:
-            log.info("history comes from %s again", self._history.subject)
+            log.info(inf.HISTORY_AGAIN(name=self._history.subject))
             self._problem = None
         return found
 
@@ -131,8 +132,8 @@ class InfluxReadings:
     ) -> Found:
         self.fallbacks += 1
         if self._problem is None:
-            log.warning("history comes from the journal: %s: %s (said once)", self._history.subject, why)
-        self._problem = why
+            log.warning(inf.HISTORY_JOURNAL(name=self._history.subject, reason=why))
+        self._problem = str(why)
         return await self._journal.windows(resource_ids, start, end)
 
     async def latest(self, resource_id: str) -> dict[str, Reading]:

@@ -13,6 +13,8 @@ from typing import Any
 import apsw
 
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
+from venclient.messages import with_code
 from venclient.readings.history import DAY_MS
 from venclient.readings.layout import (
     APPLICATION_ID,
@@ -60,12 +62,9 @@ def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tabl
     try:
         saved = _take_over(aside, path)
     except apsw.Error as error:
-        saved = f"nothing could be read of it ({error})"
+        saved = rdg.NOTHING_SAVED(error=error)
     reason = damage.what if isinstance(damage, StoreError) else damage
-    said = (
-        f"{path}: {reason}; it was set aside as {aside.name}, and a fresh file started: {saved};"
-        " readings may be missing, so look after the disk or card, and keep the old file until you know"
-    )
+    said = with_code(rdg.RENEWED(path=path, reason=reason, moved=aside.name, saved=saved))
     return open_tables(path), [said]
 
 
@@ -126,7 +125,7 @@ def _take_over(aside: Path, path: Path) -> str:
         # whose readings may be lost stay as they are.
         state = [(name, end_ms) for name in ("history_ms", "pass_ms", "final_ms")]
         _store(fresh, "state", 2, state if end_ms else [])
-        return f"{readings + held} readings and {quarters} quarters of an hour were saved"
+        return rdg.SAVED(readings=readings + held, quarters=quarters)
 
 
 def _rows(connection: apsw.Connection, table: str, key: str) -> Iterator[Row]:

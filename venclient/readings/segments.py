@@ -23,6 +23,7 @@ from statistics import median_low
 from typing import NamedTuple
 
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
 
 #: (milliseconds since 1970, value, number of the quality or None for a good one)
 Sample = tuple[int, float, int | None]
@@ -92,10 +93,7 @@ def unpack(data: bytes) -> list[Sample]:
     try:
         return _unpack(data)
     except (struct.error, zlib.error, ValueError, KeyError, IndexError) as error:
-        raise DamagedSegment(
-            f"a segment of history cannot be read ({error})",
-            hint="`ven readings check` tells how sound the file is",
-        ) from error
+        raise DamagedSegment(rdg.SEGMENT(error=error)) from error
 
 
 def _unpack(data: bytes) -> list[Sample]:
@@ -103,7 +101,7 @@ def _unpack(data: bytes) -> list[Sample]:
         data
     )
     if version != FORMAT:
-        raise ValueError(f"of format {version}, this program knows {FORMAT}")
+        raise ValueError(rdg.SEGMENT_FORMAT(found=version, known=FORMAT))
     body = zlib.decompress(data[_HEADER.size :])
     spacings: Sequence[int] | repeat[int] = repeat(usual, count - 1)
     if time_kind != _NONE:
@@ -167,7 +165,7 @@ def _take(body: bytes, kind: bytes, count: int) -> tuple[list[int], bytes]:
     numbers = array(kind.decode())
     width = numbers.itemsize
     if len(body) < count * width:
-        raise ValueError("it is cut short")
+        raise ValueError(rdg.SEGMENT_SHORT())
     data = bytearray(count * width)
     for plane in range(width):
         data[plane::width] = body[plane * count : (plane + 1) * count]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from venclient.messages import readings as rdg
 from venclient.model.reading import Quality, Reading
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,15 +40,15 @@ def refusal(reading: Reading) -> str | None:
     Stores skip and count what is refused: one bad value stops nothing else.
     """
     if not reading.resource_id or not reading.quantity:
-        return "it has no resource or no quantity; every reading belongs to both"
+        return rdg.NO_NAME()
     if not _is_text(reading.resource_id) or not _is_text(reading.quantity):
-        return "its resource or quantity is no valid Unicode text"
+        return rdg.NOT_UNICODE()
     if not math.isfinite(reading.value):
-        return f"its value is {reading.value}; an unknown value is left out, never stored"
+        return rdg.NOT_FINITE(value=reading.value)
     if reading.time.tzinfo is None:
-        return f"its time {reading.time.isoformat()} has no zone; readings are in UTC"
+        return rdg.NO_ZONE(time=reading.time.isoformat())
     if not EPOCH <= reading.time < LATEST_TIME:
-        return f"its time {reading.time.isoformat()} is not between 1970 and 2200; check the device's clock"
+        return rdg.TIME_RANGE(time=reading.time.isoformat())
     return None
 
 

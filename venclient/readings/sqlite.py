@@ -27,6 +27,9 @@ import apsw
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings.aside import Aside
 from venclient.readings.desk import Desk
@@ -111,7 +114,7 @@ class SqliteReadings:
     ) -> asyncio.Future[None]:
         """Take readings into the next commit; the future is done when they survive a power cut."""
         if self._closed:
-            raise StoreError("is closed", subject=str(self.path))
+            raise StoreError(rdg.CLOSED(), subject=str(self.path))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(retrieved)
         for text in (*(bookmarks or {}).keys(), *(bookmarks or {}).values()):
@@ -150,10 +153,10 @@ class SqliteReadings:
         if reason is None:
             return False
         self._counts.refused += 1
-        self._counts.last_refused.append(Reject(named(reading), reason))
+        self._counts.last_refused.append(Reject(named(reading), str(reason)))
         if named(reading) not in self._said:
             self._said.add(named(reading))
-            log.warning("%s: reading left out: %s (said once)", named(reading), reason)
+            log.warning(rdg.SKIPPED(name=foreign(named(reading)), reason=reason))
         return True
 
     def _note_latest(self, reading: Reading) -> None:
@@ -169,7 +172,7 @@ class SqliteReadings:
             self._waiting.remove(oldest)
             self._uncount(oldest)
             self._counts.dropped += len(oldest.readings)
-            fail(oldest.future, StoreError("no room left to wait for the disk", subject=str(self.path)))
+            fail(oldest.future, StoreError(rdg.NO_ROOM(), subject=str(self.path)))
 
     def _uncount(self, added: Added) -> None:
         self._waiting_rows -= len(added.readings)
@@ -263,11 +266,11 @@ class SqliteReadings:
         except (apsw.Error, OSError, StoreError):
             return  # not even room to let go: the next commit that fails tries again
         self._counts.pruned += freed
-        way = "the oldest readings give way" if freed else "its reserve is used, so free some space"
-        if way not in self._said:
-            self._said.add(way)
+        message = rdg.FULL_PRUNED if freed else rdg.FULL_RESERVE
+        if message.code not in self._said:
+            self._said.add(message.code)
             tell = self._desk.say if freed else self._desk.problems.extend  # the log has the failure itself
-            tell([f"{self.path}: the disk is full: {way} (said once)"])
+            tell([with_code(message(path=self.path))])
 
     async def upkeep(self) -> None:
         """Do all that is due to keep the file in shape, which `run()` does by and by."""
@@ -284,7 +287,7 @@ class SqliteReadings:
             if not added.future.done():
                 added.future.set_result(None)
         if self._last_error is not None:
-            log.info("%s: commits work again; what waited in memory is stored", self.path)
+            log.info(rdg.COMMITS_AGAIN(path=self.path))
             self._last_error = None
         self._retry_at_s = None
         self._retry_wait_s = RETRY_FIRST_S
@@ -292,7 +295,7 @@ class SqliteReadings:
     def _after_failure(self, failure: StoreError) -> None:
         self._counts.failed_commits += 1
         if self._last_error is None:
-            log.error("%s (kept in memory and tried again; said once)", failure)
+            log.error(rdg.COMMIT_FAILED(error=failure))
         self._last_error = str(failure)
         self._retry_at_s = self._clock.monotonic() + self._retry_wait_s
         self._retry_wait_s = min(2 * self._retry_wait_s, RETRY_LONGEST_S)
@@ -357,7 +360,7 @@ class SqliteReadings:
             return work(tables)
 
         if self._closed:
-            raise StoreError("is closed", subject=str(self.path))
+            raise StoreError(rdg.CLOSED(), subject=str(self.path))
         return await self._desk.on_reader(read)
 
     def stats(self) -> StoreStats:

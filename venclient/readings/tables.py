@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
 from venclient.model.reading import Reading
 from venclient.readings.aside import Aside, AsideTable
 from venclient.readings.layout import (
@@ -49,11 +50,7 @@ def open_tables(path: Path | str, *, read_only: bool = False) -> Tables:
             prepare(path)
             version = VERSION
         elif not path.exists() or not path.stat().st_size or not (version := version_of(path)):
-            raise StoreError(
-                "no such file",
-                subject=str(path),
-                hint="name one with --readings, or start the gateway first",
-            )
+            raise StoreError(rdg.NO_FILE(), subject=str(path))
         connection = open_sqlite(path, read_only=read_only)
         connection.execute("PRAGMA temp_store=MEMORY")
         # As many bytes as SQLite lets gather with its usual pages: checkpoints write the file's pages again.
@@ -167,7 +164,7 @@ class Tables(Look):
         if number is None:
             number = added[series] = max(self._names, default=0) + len(added) + 1
             if number > SERIES_MASK:
-                raise StoreError("holds as many series as it can", subject=str(self.path))
+                raise StoreError(rdg.MOST_SERIES(), subject=str(self.path))
             self.connection.execute(
                 "INSERT INTO series(id, resource_id, quantity) VALUES(?, ?, ?)", (number, *series)
             )

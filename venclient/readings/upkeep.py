@@ -18,6 +18,7 @@ import apsw
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
 from venclient.readings.compaction import Plan, begin, carry_out, finish, plan
 from venclient.readings.desk import Desk
 from venclient.readings.history import DAY_MS
@@ -83,11 +84,11 @@ class Upkeep:
                     rest_s = SHORT_REST_S
             except StoreError as error:
                 if not self._failing:
-                    log.error("%s: old readings cannot be compressed or let go: %s", self._path, error)
+                    log.error(rdg.UPKEEP_FAILED(path=self._path, error=error))
                 self._failing = True
             except Exception:  # a mistake here must not end the commits
                 if not self._failing:
-                    log.exception("%s: old readings stay as they are (a bug; please report it)", self._path)
+                    log.exception(rdg.UPKEEP_BUG(path=self._path))
                 self._failing = True
             else:
                 self._failing = False
@@ -166,11 +167,7 @@ class Upkeep:
 
     def _say_crowded(self, used: int, freed: int) -> None:
         if not self._crowded and not freed:
-            log.warning(
-                "%s: holds %d bytes, more than readings.max_mb or the disk allows, and nothing is old",
-                self._path,
-                used,
-            )
+            log.warning(rdg.CROWDED(path=self._path, size=used))
         self._crowded = not freed
 
     async def _note_wear(self) -> bool:
