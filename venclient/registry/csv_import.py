@@ -217,7 +217,7 @@ class _Store:
         while chunk := list(islice(waiting, _CHUNK)):
             ids = [site.resource.resourceID for site in chunk]
             found = Stored() if self._is_empty else self._target.find(ids)
-            changed = []
+            changed: list[Resource] = []
             if not sifted:
                 self._warn_of_shared_meters(chunk)
             if self._is_empty and not any(_hides_secrets(site.resource) for site in chunk):
