@@ -137,7 +137,14 @@ def test_all_routes_of_change_follow_the_rule(steps: list[tuple[str, int]]) -> N
                     stored = value
                     continue
                 if step == "set":
-                    command = ["resources", "set", "r1", f"capacities.P_max_kw={value}", "--db", db.db_path]
+                    command = [
+                        "resources",
+                        "set",
+                        "--all",
+                        f"capacities.P_max_kw={value}",
+                        "--db",
+                        db.db_path,
+                    ]
                     assert CliRunner().invoke(app, command).exit_code == 0
                     stored = value
                     continue
@@ -202,3 +209,16 @@ def test_a_failed_mapping_keeps_the_rejects_file(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 1
     assert CliRunner().invoke(app, [*arguments, "--map", "title=nowhere"]).exit_code == 2
     assert (tmp_path / "sites.csv.rejects.csv").exists()
+
+
+def test_odd_rows_cost_no_other_row(tmp_path: Path) -> None:
+    """Blank surplus cells and a web address as a name are accepted; NUL bytes reject their line alone."""
+    path = tmp_path / "sites.csv"
+    path.write_bytes(
+        b'name,address,lat,lon\nShop,"Vej 1, 2800 Kongens Lyngby, Denmark",55.7,12.5,\n'
+        b'www.shop.dk,"Vej 2, 2800 Kongens Lyngby, Denmark",55.7,12.5\n'
+        b"Bad\0\0\0\0\0\0,x,55.7,12.5\nMore,x,55.7,12.5,y\n"
+    )
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        report = import_csv(db, path, keep_good=True)
+    assert (report.created, [row.line for row in report.rejected]) == (2, [4, 5])

@@ -60,6 +60,7 @@ class Lines:
         self._again: deque[str] = deque()
         self.taken: list[str] = []
         self.line = 0
+        self.has_surplus = False
 
     def __iter__(self) -> Lines:
         return self
@@ -135,6 +136,11 @@ def split_rows(
             return
         if all(not cell.strip() for cell in cells):
             continue
+        source.has_surplus = (
+            width is not None and len(cells) > width and not any(cell.strip() for cell in cells[width:])
+        )
+        if source.has_surplus:  # blank cells after the last column lose nothing
+            cells = cells[:width]
         if width is not None and len(cells) != width:
             source.keep_first()
             yield (
@@ -214,10 +220,17 @@ def _row_by_row(source: Lines, until: int, delimiter: str, width: int, header: S
             block.bad.append(BadRow(line, "repeats the header", text))
         else:
             block.lines.append(line)
-            block.texts.append(text)
+            block.texts.append(_written(cells, delimiter) if source.has_surplus else text)
         if source.line + len(source.taken) + 1 >= until:
             break
     return block
+
+
+def _written(cells: Sequence[str], delimiter: str) -> str:
+    """Return cells as one record."""
+    record = io.StringIO()
+    csv.writer(record, delimiter=delimiter, lineterminator="\n").writerow(cells)
+    return record.getvalue()
 
 
 def _quote_trouble(message: str) -> str:

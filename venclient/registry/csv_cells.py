@@ -115,20 +115,26 @@ def shifted(
     numeric: Sequence[int],
     textual: Sequence[int],
     names: Sequence[str],
+    titles: Sequence[int] = (),
 ) -> dict[int, tuple[str, str]]:
     """Tell the rows whose cells sit under the wrong headers though their number is right.
 
     `named` are columns of names and addresses. Gives by place the column that shows it, and the reason.
     """
     found: dict[int, tuple[str, str]] = {}
+    web: dict[int, list[int]] = {}
     for column in named:
         for place in web_addresses(columns[column]):
-            reason = "holds a web address; the row's cells look shifted out of place"
-            found.setdefault(place, (names[column], reason))
+            web.setdefault(place, []).append(column)
     strange: dict[int, list[int]] = {}
     for column in numeric:
         for place in strangers(columns[column]):
             strange.setdefault(place, []).append(column)
+    for place, holding in web.items():
+        # a shop may be named after its site: then a second sign is required
+        if holding != list(titles[:1]) or place in strange:
+            reason = "holds a web address; the row's cells look shifted out of place"
+            found.setdefault(place, (names[holding[0]], reason))
     for place, wrong in strange.items():
         if len(wrong) > 1 and any(looks_numeric(columns[column][place]) for column in textual):
             shown = ", ".join(names[column] for column in wrong)

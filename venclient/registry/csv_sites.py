@@ -218,7 +218,7 @@ class CsvSites:
     def _rows(self, block: Block, seen: Seen) -> Iterator[Item]:
         columns = self.table.columns(block)
         naming = [place for target in _NAMING for place in self.places.get(target, ())]
-        faults = shifted(columns, naming, self._numeric, self._textual, self.columns)
+        faults = shifted(columns, naming, self._numeric, self._textual, self.columns, self.places["title"])
         texts = {}
         for target, places in self.places.items():
             parts = []

@@ -22,6 +22,7 @@ _BANNER_ROWS = 30
 _SAMPLE_CHARS = 65_536
 _CHUNK = 1 << 20
 _STRAY_CONTROLS = 4
+_CONTROLS = b"\x00\x01\x02\x03\x04\x05\x06\x07"
 _BROKEN = re.compile("[\udc80-\udcff]")
 _NO_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
@@ -61,12 +62,15 @@ def find_encoding(path: Path) -> str:
 
 def _encoding_of(chunks: Iterator[bytes], subject: str) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    good = broken = size = controls = 0
+    good = broken = size = controls = lines = odd_lines = 0
     outside_cp1252 = False
     for chunk in chunks:
         size += len(chunk)
         # a lone NUL is one bad row; more than one control byte in a thousand is no text at all
-        controls += len(chunk) - len(chunk.translate(None, b"\x00\x01\x02\x03\x04\x05\x06\x07"))
+        if found := len(chunk) - len(chunk.translate(None, _CONTROLS)):
+            controls += found
+            odd_lines += sum(line != line.translate(None, _CONTROLS) for line in chunk.split(b"\n"))
+        lines += chunk.count(b"\n")
         if chunk.isascii():
             continue
         outside_cp1252 = outside_cp1252 or any(code in chunk for code in _NO_CP1252)
@@ -76,7 +80,8 @@ def _encoding_of(chunks: Iterator[bytes], subject: str) -> str:
         good += len(text) - len(text.encode("ascii", "ignore")) - escaped
     if size == 0:
         raise ConfigError("is empty", subject=subject, hint="give a CSV file with a header row")
-    if controls > _STRAY_CONTROLS and controls * 1000 > size:
+    few = odd_lines * 4 <= lines or (odd_lines == 1 and lines > 1)
+    if controls > _STRAY_CONTROLS and controls * 1000 > size and not few:
         raise ConfigError("is no text file", subject=subject, hint="save the sheet as CSV, UTF-8")
     if broken <= good:
         return "utf-8"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -128,7 +129,7 @@ def generate_resources(
             database.importing(),
             taken,
             f"sample {file.name}",
-            lambda site, reason, bad=rejected: bad.append(Rejected(site.line, "", reason)),
+            partial(_reject, rejected),
         )
         if rejected_count is not None:
             rejected_count.append(len(rejected))
@@ -139,6 +140,10 @@ def generate_resources(
         database.close()
         raise unusable[0]
     return database
+
+
+def _reject(rejected: list[Rejected], site: Site, reason: str) -> None:
+    rejected.append(Rejected(site.line, "", reason))
 
 
 def _sample_sites(sites: CsvSites, seen: Seen, rejected: list[Rejected]) -> Iterator[Site]:
