@@ -172,14 +172,30 @@ def key_path_of(database: str) -> Path | None:
     return None if "://" in database else Path(f"{database}.key")
 
 
+class Locked(str):
+    """A sealed text whose key is missing: it is stored and compared as it is, and shown as what is wrong."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"(sealed with the key {self[len(SEALED) :][:8]}, which is missing)"
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
 def opened(text: str) -> str:
-    """Give the value of a sealed text; other text, and what no key at hand opens, comes back as it is."""
+    """Return the value of a sealed text, a `Locked` one when its key is missing; other text as it is."""
     if not isinstance(text, str) or not text.startswith(SEALED):
         return text
+    if isinstance(text, Locked):
+        text = str.__str__(text)  # its key may have been put back
     try:
         return open_sealed(text)
     except ConfigError:
-        return text  # who needs the value asks `open_sealed`, which says why there is none
+        return Locked(text)  # who needs the value asks `open_sealed`, which says why there is none
 
 
 def is_open(text: str) -> bool:

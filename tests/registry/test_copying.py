@@ -236,6 +236,28 @@ def test_every_mistake_is_told_at_once(spoilt: Callable[[str], str], other: str)
     assert len(caught.value.problems) == 2
 
 
+def test_mistakes_of_all_tables_and_cells_are_listed_at_once(
+    spoilt: Callable[[str], str], other: str
+) -> None:
+    """One run names every table, row and column to correct."""
+    source = spoilt("UPDATE connections SET port = 'http' WHERE id = 1")
+    with closing(sqlite3.connect(source)) as raw:
+        raw.execute("UPDATE resources SET enabled = 'maybe', created_at = 'yesterday' WHERE id = 1")
+        raw.execute("UPDATE resources SET connection_id = 99 WHERE id = 2")
+        raw.commit()
+
+    with pytest.raises(InvalidRecord, match="VEN-DBF-020") as caught:
+        copy_registry(source, other)
+
+    places = [" ".join(problem.split()[:4]) for problem in caught.value.problems]
+    assert places == [
+        "connections row 1, port",
+        "resources row 2, connection_id",
+        "resources row 1, enabled",
+        "resources row 1, created_at",
+    ]
+
+
 def test_text_that_is_not_utf8_is_noted(spoilt: Callable[[str], str], other: str) -> None:
     """A name in another encoding is copied with marks, and the report says where."""
     source = spoilt("UPDATE resources SET resource_name = CAST(x'48f874656c' AS TEXT) WHERE id = 2")

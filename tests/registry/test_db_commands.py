@@ -183,3 +183,22 @@ def test_many_problems_are_shown_in_part(path: Path) -> None:
     assert sum(line.startswith("problem: ") for line in lines) == 20
     assert lines[-1].endswith(" more problems; --json tells them all")
     assert len(json.loads(ven("check", "--db", path, "--json").stdout)["problems"]) > 30
+
+
+def test_problems_of_all_tables_are_listed_at_once(path: Path) -> None:
+    """A missing connection does not hide a row that makes no sense in another table."""
+    with ResourceDatabase(path) as db:
+        db.bulk_upsert(make_resource(f"more-{number}") for number in range(2))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE resources SET connection_id = 99 WHERE resource_id = 'more-0'")
+        other.execute("UPDATE resources SET capacities = 'none' WHERE resource_id = 'more-1'")
+        other.execute("UPDATE connections SET type = 'PIGEON' WHERE id = 1")
+        other.commit()
+
+    problems = json.loads(ven("check", "--db", path, "--json").stdout)["problems"]
+
+    told = " / ".join(problems)
+    assert "refers to a row of connections" in told
+    assert "capacities" in told
+    assert "connections row 1" in told
+    assert len({problem.split(" (")[0] for problem in problems}) == len(problems)

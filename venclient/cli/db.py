@@ -41,11 +41,17 @@ def check(
 
     found = inspect_server(db) if is_url(db) else inspect(Path(db))
     # Rows are decoded only where that changes nothing: opening an older file would upgrade it.
-    if found.is_current and not found.problems:
+    if found.is_current and not found.damage:
         with open_registry(db) as registry:
             found.notes += registry.wrong_values()
             registry.get_connections()
-            found.problems += [f"{reject.place}: {reject.reason}" for reject in registry.rejects]
+            # A row that refers to a missing one is among the problems already.
+            told = {tuple(problem.split(" ")[:3]) for problem in found.problems}
+            found.problems += [
+                f"{reject.place}: {reject.reason}"
+                for reject in registry.rejects
+                if tuple(reject.place.split(" ")[:3]) not in told
+            ]
             found.problems += registry.login_problems()
     stored = _readings(readings)
     if as_json:

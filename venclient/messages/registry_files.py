@@ -67,3 +67,11 @@ CANNOT_CREATE = error(
     "the file cannot be created or opened ({reason})",
     hint="check the path and the permissions of its folder, or choose another path",
 )
+
+# Copying a registry
+
+COPY_REFUSED = error(
+    "VEN-DBF-020",
+    "{source} has {count:problem|problems} that keep it from being copied: {problems}",
+    hint="correct or delete those rows and copy again; the target was not changed",
+)

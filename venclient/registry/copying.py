@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import TIMESTAMP, Boolean, Column, Integer, Table, delete, func, select
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, NotFound, RegistryError
+from venclient.messages import registry_files as dbf
 from venclient.registry.copying_ends import End, end_of
 from venclient.registry.link import Link, RowRefused
 from venclient.registry.opening import is_url, open_link, shown, statements_for
@@ -100,8 +101,11 @@ class _Copy:
             with to_end.triggers_off():
                 for table in metadata.sorted_tables:
                     self._copy_table(table)
+                    if self._problems:
+                        continue  # the other tables are only checked: all problems are listed at once
                     if any(column.name == "id" for column in table.primary_key):
                         to_end.set_last_id(table.name, from_end.last_id(table.name))
+                self._refuse_problems()
             self._verify()
         return self._report
 
@@ -140,19 +144,25 @@ class _Copy:
             hashes = (hashes + sum(map(_hashed, rows))) % _HASH_SIZE
             copied.rows += len(page)
             self._progress(table.name, copied.rows, total)
-        if self._problems:
-            raise InvalidRecord(
-                f"{len(self._problems)} cells cannot be copied: {'; '.join(self._problems[:_SHOWN])}",
-                subject=self._report.source,
-                hint="mend or delete those rows, and copy again; the target is as it was",
-                problems=tuple(self._problems),
-            )
         copied.digest = _digest(hashes)
         self._report.tables[table.name] = copied
+
+    def _refuse_problems(self) -> None:
+        """Raise InvalidRecord with the problems of all tables, if there are any."""
+        if not self._problems:
+            return
+        raise InvalidRecord(
+            dbf.COPY_REFUSED(
+                count=len(self._problems), source=self._report.source, problems="; ".join(self._problems)
+            ),
+            subject=self._report.target,
+            problems=tuple(self._problems),
+        )
 
     def _checked(self, table: Table, raw: tuple[object, ...]) -> tuple[Any, ...] | None:
         """Give the row as any database can hold it; None when a cell of it makes no sense."""
         row = []
+        known = len(self._problems)
         for column, cell in zip(table.columns, raw, strict=True):
             place = f"{table.name} row {raw[0]}, {column.name}"
             try:
@@ -160,8 +170,7 @@ class _Copy:
                 self._check_fits(cell, place)
             except ValueError as error:
                 self._say(f"{place} {error}")
-                return None
-        return tuple(row)
+        return tuple(row) if len(self._problems) == known else None
 
     def _check_fits(self, cell: object, place: str) -> None:
         if isinstance(cell, str) and "\ufffd" in cell:
