@@ -1,4 +1,4 @@
-"""Slips of the keyboard and the clipboard: names that are nearly right, and characters that nobody sees.
+"""Slips of the keyboard and the clipboard: names that are nearly right, and invisible characters.
 
 Pure; `registry.validation` and `model.reporting` say with these what can never be meant.
 """
