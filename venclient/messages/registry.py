@@ -102,7 +102,7 @@ PRIVATE_NAME = warning("VEN-REG-067", "{field}: {value} is not a name of OpenADR
 
 NO_CONNECTION = error(
     "VEN-REG-100",
-    "there is no connection {value!r}",
+    "connection {value!r} does not exist",
     hint="store the connection first: insert_connection returns its id",
 )
 ID_TAKEN = error(
@@ -147,7 +147,7 @@ CONNECTION_USED = error(
     "used by {users}{more}",
     hint="assign another connection to them, or delete them, first",
 )
-CONNECTION_GONE = error("VEN-REG-120", "there is no such connection", hint="get_connections returns the ids")
+CONNECTION_GONE = error("VEN-REG-120", "unknown connection", hint="get_connections returns the ids")
 MUST_STAY_WRITER = error("VEN-REG-121", "must stay a WRITER: it controls {resource}")
 REPORTING_STATE = error("VEN-REG-122", "unknown state of reporting {value!r}: use {known}")
 NOT_JSON = error("VEN-REG-123", "{field} cannot be written as JSON ({problem})")
