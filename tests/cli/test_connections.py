@@ -171,7 +171,7 @@ def test_nobody_at_the_port_is_said(tmp_path: Path, free_port: int) -> None:
     ("text", "mistake"),
     [
         ("type = [", "VEN-CLM-005"),
-        ('type = "modem"', "no ConnectionType"),
+        ('type = "modem"', "unknown connection type"),
         ('colour = "red"', "unknown: colour"),
         ('port = "502"', "Expected `int`"),
         ('host = "127.0.0.1"\n[options]\nunit = 999', "options.unit"),

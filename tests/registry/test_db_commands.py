@@ -197,8 +197,8 @@ def test_problems_of_all_tables_are_listed_at_once(path: Path) -> None:
 
     problems = json.loads(ven("check", "--db", path, "--json").stdout)["problems"]
 
-    told = " / ".join(problems)
-    assert "refers to a row of connections" in told
-    assert "capacities" in told
-    assert "connections row 1" in told
+    listed = " / ".join(problems)
+    assert "refers to a row of connections" in listed
+    assert "capacities" in listed
+    assert "connections row 1" in listed
     assert len({problem.split(" (")[0] for problem in problems}) == len(problems)

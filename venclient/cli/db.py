@@ -46,11 +46,11 @@ def check(
             found.notes += registry.wrong_values()
             registry.get_connections()
             # A row that refers to a missing one is among the problems already.
-            told = {tuple(problem.split(" ")[:3]) for problem in found.problems}
+            named = {tuple(problem.split(" ")[:3]) for problem in found.problems}
             found.problems += [
                 f"{reject.place}: {reject.reason}"
                 for reject in registry.rejects
-                if tuple(reject.place.split(" ")[:3]) not in told
+                if tuple(reject.place.split(" ")[:3]) not in named
             ]
             found.problems += registry.login_problems()
     stored = _readings(readings)

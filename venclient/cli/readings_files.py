@@ -56,7 +56,7 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> i
     try:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
-        raise ConfigError(clm.NO_PYARROW(command=install_hint('parquet')), subject="--output") from None
+        raise ConfigError(clm.NO_PYARROW(command=install_hint("parquet")), subject="--output") from None
     kinds = {
         "time": arrow.timestamp("ms", tz="UTC"),
         "readings": arrow.int64(),

@@ -12,7 +12,7 @@ NEVER_A_RESOURCE = error(
 )
 NO_DATABASE = error(
     "VEN-CLR-005",
-    "the database does not exist",
+    "database not found",
     hint="`ven import FILE...` or `python prepare_samples.py` creates one; --db names another",
 )
 NO_REGISTRY = error(

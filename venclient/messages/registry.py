@@ -102,7 +102,7 @@ PRIVATE_NAME = warning("VEN-REG-067", "{field}: {value} is not a name of OpenADR
 
 NO_CONNECTION = error(
     "VEN-REG-100",
-    "unknown connection {value!r}",
+    "connection {value!r} does not exist",
     hint="store the connection first: insert_connection returns its id",
 )
 ID_TAKEN = error(

@@ -134,22 +134,22 @@ class ReportingStatus:
     updated_at: datetime | None = None
 
 
-def reporting_problems(told: Mapping[str, Any]) -> list[str]:
+def reporting_problems(reporting: Mapping[str, Any]) -> list[str]:
     """Return one message for each mistake in the values of a `reporting` dict; names are not looked at."""
     problems: list[str] = []
-    program = told.get("program")
+    program = reporting.get("program")
     if program is not None and not _is_name(program):
         problems.append(reg.PROGRAM(most=_LONGEST_NAME, value=program))
-    types = told.get("payload_types")
+    types = reporting.get("payload_types")
     if types is not None and (not _texts(types) or not all(map(_is_name, _texts(types)))):
         problems.append(reg.PAYLOAD_TYPES(value=types))
-    reading = told.get("reading_type")
+    reading = reporting.get("reading_type")
     if reading is not None and not _is_name(reading):
         problems.append(reg.READING_TYPE(value=reading))
-    interval = told.get("interval")
+    interval = reporting.get("interval")
     if interval is not None and not _is_duration(interval):
         problems.append(reg.INTERVAL(value=interval))
-    units = told.get("units")
+    units = reporting.get("units")
     if isinstance(units, Mapping):
         problems += [reg.UNIT(kind=kind, value=unit) for kind, unit in units.items() if not _is_name(unit)]
     elif units is not None and not _is_name(units):
@@ -157,33 +157,35 @@ def reporting_problems(told: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def reporting_slips(told: Mapping[str, Any]) -> list[str]:
+def reporting_slips(reporting: Mapping[str, Any]) -> list[str]:
     """Return one message for each thing in a `reporting` dict that can only be a slip, such as "intervall".
 
     What is stored is reported all the same: these are refused when a resource is written.
     """
-    found: list[Text] = [one for one in name_findings("reporting", told, _MEMBERS) if _is_error(one)]
+    found: list[Text] = [one for one in name_findings("reporting", reporting, _MEMBERS) if _is_error(one)]
     for place, texts in (
-        ("program", _texts_of(told.get("program"))),
-        ("payload_types", _texts(told.get("payload_types"))),
-        ("reading_type", _texts_of(told.get("reading_type"))),
-        ("units", _unit_names(told.get("units"))),
+        ("program", _texts_of(reporting.get("program"))),
+        ("payload_types", _texts(reporting.get("payload_types"))),
+        ("reading_type", _texts_of(reporting.get("reading_type"))),
+        ("units", _unit_names(reporting.get("units"))),
     ):
         for one in texts:
             if isinstance(one, str):
                 found += character_findings(f"reporting.{place}", one)
-    known = {name: value for name, value in told.items() if name in ("payload_types", "units")}
-    others = {name: value for name, value in told.items() if name not in _MEMBERS}
+    known = {name: value for name, value in reporting.items() if name in ("payload_types", "units")}
+    others = {name: value for name, value in reporting.items() if name not in _MEMBERS}
     return [*found, *infinite_findings("reporting", {**known, **others})]
 
 
-def reporting_warnings(told: Mapping[str, Any]) -> list[str]:
+def reporting_warnings(reporting: Mapping[str, Any]) -> list[str]:
     """Return one message for each thing in a `reporting` dict that may be a slip: unknown names."""
-    warnings: list[str] = [one for one in name_findings("reporting", told, _MEMBERS) if not _is_error(one)]
+    warnings: list[str] = [
+        one for one in name_findings("reporting", reporting, _MEMBERS) if not _is_error(one)
+    ]
     for place, given, known in (
-        ("payload_types", _texts(told.get("payload_types")), PAYLOAD_TYPES),
-        ("reading_type", _texts(told.get("reading_type")), READING_TYPES),
-        ("units", _unit_names(told.get("units")), UNITS),
+        ("payload_types", _texts(reporting.get("payload_types")), PAYLOAD_TYPES),
+        ("reading_type", _texts(reporting.get("reading_type")), READING_TYPES),
+        ("units", _unit_names(reporting.get("units")), UNITS),
     ):
         warnings += [
             _private(f"reporting.{place}", one, sorted(known))

@@ -98,7 +98,7 @@ class Assembly:
     def plain_given(self) -> frozenset[str]:
         """The fields that a plain row tells."""
         mapping = self.mapping
-        return _fields_told((), bool(mapping.type), bool(mapping.sub_type), True, True, True, ())
+        return _named_fields((), bool(mapping.type), bool(mapping.sub_type), True, True, True, ())
 
     @cached_property
     def _plain_kind(self) -> Kind | None:
@@ -218,7 +218,7 @@ class _Row:
 
     def _given(self, resource: Resource, connection: Connection | None) -> frozenset[str]:
         texts = self._texts
-        return _fields_told(
+        return _named_fields(
             tuple([target for target in self._telling if texts.get(target)]) if self._telling else (),
             bool(self._assembly.mapping.type),
             bool(self._assembly.mapping.sub_type),
@@ -231,11 +231,11 @@ class _Row:
     def _cells_of_connection(self) -> tuple[str, ...]:
         """Return the cells of the connection that columns or the mapping say."""
         texts, pattern = self._texts, self._assembly.mapping.connection
-        told = [name for name in ("host", "port", "topic", "file") if texts.get(name)]
+        named = [name for name in ("host", "port", "topic", "file") if texts.get(name)]
         if pattern is not None:
             parts = ("host", "port", "topic", "file", "username", "password", "options")
-            told += [name for name in parts if name not in told and getattr(pattern, name) is not None]
-        return ("connection", *(f"connection.{name}" for name in ("type", *told)))
+            named += [name for name in parts if name not in named and getattr(pattern, name) is not None]
+        return ("connection", *(f"connection.{name}" for name in ("type", *named)))
 
     def _location(self) -> dict[str, float]:
         if self._located is not None:
@@ -271,17 +271,17 @@ class _Row:
     def _capacities(self, kind: ResourceType, sub_type: str | None) -> dict[str, float]:
         capacities = _defaults(kind, sub_type).copy()
         texts = self._texts
-        told = False
+        is_named = False
         for target in self._telling:
             name = CAPACITIES.get(target)
             text = texts.get(target)
             if name is None or text is None:
                 continue
-            told = True
+            is_named = True
             capacities[name] = (
                 self._numbers[target] if target in self._numbers else self._number(target, text)
             )
-        if told:
+        if is_named:
             for least, most in (("P_min_kw", "P_max_kw"), ("E_min_kwh", "E_max_kwh")):
                 if capacities[least] > capacities[most]:
                     wrong = least if texts.get(least.casefold()) else most
@@ -352,7 +352,7 @@ class _Row:
 
 
 @lru_cache(maxsize=512)
-def _fields_told(
+def _named_fields(
     targets: tuple[str, ...],
     kind: bool,
     sub_type: bool,
