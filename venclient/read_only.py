@@ -125,7 +125,7 @@ def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Read
         files = [file for file in files if file.is_file()]
         needed = 2 * sum(file.stat().st_size for file in files) + _MARGIN  # merging may write as much again
         if shutil.disk_usage(folder).free < needed:
-            raise OSError(f"{needed} bytes do not fit into the temporary folder")
+            raise OSError(dbf.NO_ROOM(needed=needed))
         copy = folder / path.name
         for file in files:
             shutil.copyfile(file, folder / file.name)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from venclient.errors import ConfigError
+from venclient.messages import secrets as sec
 from venclient.utils import REDACTED
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Locked(str):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return f"(sealed with the key {self[len(SEALED) :][:8]}, which is missing)"
+        return str(sec.LOCKED(key=self[len(SEALED) :][:8]))
 
     __repr__ = __str__
 

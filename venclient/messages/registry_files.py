@@ -68,6 +68,8 @@ CANNOT_CREATE = error(
     hint="check the path and the permissions of its folder, or choose another path",
 )
 
+NO_ROOM = error("VEN-DBF-016", "the temporary folder has no room for {needed} bytes")
+
 # Copying a registry
 
 COPY_REFUSED = error(

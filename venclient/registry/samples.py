@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from venclient.errors import ConfigError
+from venclient.installation import install_hint
+from venclient.messages import importing as imp
 from venclient.model.resource import (
     ActorType,
     Connection,
@@ -166,11 +168,7 @@ def _frame(rows: list[dict[str, Any]]) -> Frame:
     try:
         import pandas as pd
     except ImportError as error:
-        raise ConfigError(
-            "pandas is not installed",
-            subject="preparing the samples",
-            hint="install venclient[prepare]; `ven import` works without it",
-        ) from error
+        raise ConfigError(imp.NO_PANDAS(command=install_hint("prepare"))) from error
     return pd.DataFrame(rows, columns=[*_COLUMNS, *CAPACITIES.values()])
 
 
@@ -245,4 +243,4 @@ def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
             f"{cell} is {old!r}, the sample has {new!r}"
             for cell, (old, new) in differences(kept, sample).items()
         )
-        print(f"  left alone: {kept.resourceName} ({kept.resourceID}): {cells}")
+        print("  " + imp.LEFT_ALONE(name=kept.resourceName, resource_id=kept.resourceID, cells=cells))

@@ -268,7 +268,11 @@ class Outbox(StateFile):
         `gaps` are places of intervals without a value, by the resource's place among the row's.
         """
         self.set(
-            *(key, now, told if report_id is None else rep.STORY_AS(event=told, report_id=foreign(report_id))),
+            *(
+                key,
+                now,
+                told if report_id is None else rep.STORY_AS(event=told, report_id=foreign(report_id)),
+            ),
             "state = 'sent', last_error = NULL, report_id = ?, digest = ?, gaps = ?, "
             "sent_at = coalesce(sent_at, ?)",
             *(report_id, digest, encoded_gaps(gaps or {}), us(now)),
