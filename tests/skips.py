@@ -23,6 +23,7 @@ ELSEWHERE = {
     r"(mosquitto_passwd|openssl) does not work \(.*": "a program of another version or build",
     r"no package index can be reached.*": "a machine without a network",
     r"(a|a small) (disk|file system) cannot be mounted here.*": "a container that may not mount",
+    r"mount namespaces are not allowed here": "a container that may not use unshare",
     r"mounting a small file system takes root": "only root may mount",
     r"this system does not let us make a network .*": "a container without network namespaces",
     r"only root may make network namespaces": "only root may make them",

@@ -215,6 +215,6 @@ async def test_what_was_measured_has_no_method(bench: Bench) -> None:
     await bench.run_to(1.1)
     (row,) = bench.outbox.newest()
 
-    assert STORY_AS(told=STORY_STORED(), report_id="R0") in [
+    assert STORY_AS(event=STORY_STORED(), report_id="R0") in [
         one.what for one in bench.outbox.view.story(row.key)
     ]
