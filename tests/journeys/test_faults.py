@@ -121,9 +121,9 @@ FAULTS: dict[str, tuple[Behaviour, str]] = {
     "other unit": (sending(lambda request: request.answer([7777], unit=99)), "one from unit 99"),
     "exceptions": (refusing(4), "exception 4 (device failure)"),
     "half a frame": (sending(lambda request: request.answer()[:7]), "only part of an answer"),
-    "garbage": (sending(lambda request: b"\xff\x00garbage" * 9), "bytes that are no Modbus TCP"),
+    "garbage": (sending(lambda request: b"\xff\x00garbage" * 9), "bytes that are not Modbus TCP"),
     "never": (silent, "no answer within 1 s"),
-    "reset in mid-frame": (reset, "closed the connection while it was asked"),
+    "reset in mid-frame": (reset, "closed the connection during a request"),
 }
 PAYLOADS = (
     b"no json",
