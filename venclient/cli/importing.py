@@ -208,6 +208,8 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
     lines += _conflicts(report)
     lines += _disappeared(report)
     lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
+    if report.assumptions:
+        lines.append(f"  assumed: {'; '.join(report.assumptions)}")
     if report.created:
         lines += [f"  note: {note}" for note in report.notes if note not in known]
     if report.dry_run:
