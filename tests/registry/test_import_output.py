@@ -19,7 +19,7 @@ def test_assumptions_are_printed_in_one_line(tmp_path: Path) -> None:
     """What no column says of new sites is printed with counts, and is in --json; what is said is not."""
     path = tmp_path / "sites.csv"
     path.write_text(
-        "name,address,lat,lon\nInn,Vej 1 2800 Lyngby,55.7,12.5\nBar,Vej 2 2800 Lyngby,55.71,12.5\n",
+        'name,address,lat,lon\nInn,"Vej 1, 2800 Lyngby",55.7,12.5\nBar,"Vej 2, 2800 Lyngby",55.71,12.5\n',
         encoding="utf-8",
     )
     words = ["import", str(path), "--dry-run", "--db", str(tmp_path / "new.db")]

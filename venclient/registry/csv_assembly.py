@@ -27,7 +27,7 @@ _YES = {"1", "yes", "true", "ja", "y", "on"}
 _NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off"}
 _MAX_ID = 128
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
-_WIRED = frozenset({"connection_type", "host", "port", "topic", "file"})
+_WIRED = frozenset({"connection_type", "host", "port", "topic", "file", "template"})
 _ADDRESS_PARTS = ("street", "house_number", "address_extra", "post_code", "town", "country")
 #: What a cell fills by itself: target -> field of Resource, or of its capacities.
 _TELLING = {
@@ -211,9 +211,10 @@ class _Row:
             enabled,
             ven=ven,
         )
+        wired = f"{connection!r}{texts.get('template')}" if connection else None
         content = hash(
             (name, kind.name, sub_type, meter_point_id, address, ven, enabled, *location.values())
-        ) ^ content_of_kind(capacities.values(), repr(connection) if connection else None)
+        ) ^ content_of_kind(capacities.values(), wired)
         return Made(resource, content, self._given(resource, connection))
 
     def _given(self, resource: Resource, connection: Connection | None) -> frozenset[str]:
@@ -235,6 +236,8 @@ class _Row:
         if pattern is not None:
             parts = ("host", "port", "topic", "file", "username", "password", "options")
             named += [name for name in parts if name not in named and getattr(pattern, name) is not None]
+        if texts.get("template") and "options" not in named:
+            named.append("options.template")
         return ("connection", *(f"connection.{name}" for name in ("type", *named)))
 
     def _location(self) -> dict[str, float]:
