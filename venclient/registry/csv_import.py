@@ -400,7 +400,7 @@ class _Import:
 
     def assumptions(self) -> list[str]:
         """Return what was assumed of the sites that are new, because nothing in the file says it."""
-        return self._store.assumed.texts(self._sites)
+        return list[str](self._store.assumed.texts(self._sites))
 
     def tell_disappeared(self, *, disable: bool) -> None:
         """Report what the source had and has no more, and record what it has now."""
