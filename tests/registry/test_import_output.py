@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.registry.test_csv_import import HEADER, ROWS
@@ -94,3 +95,31 @@ def test_lines_break_between_words() -> None:
         "    " + "x" * 50,
     ]
     assert broken("  short", 40) == "  short"
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "status"),
+    [
+        ("name,lat,lon\nBad,x,12.5\n", ["--keep-good"], 1),
+        ("name,lat,lon\nInn,55.7,12.5\nBad,x,12.5\n", [], 1),
+        ("name,lat,lon\n", [], 0),
+        ("name,lat,lon\nInn,55.7,12.5\n", ["--map", "title=nowhere"], 2),
+    ],
+)
+def test_a_database_is_not_left_behind_when_nothing_was_stored(
+    tmp_path: Path, content: str, words: list[str], status: int
+) -> None:
+    """A mistyped path makes neither folder nor file; what existed before stays."""
+    path = tmp_path / "sites.csv"
+    path.write_text(content, encoding="utf-8")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "other.txt").touch()
+    for name in ("typo/deep/r.db", "there/r.db"):
+        result = CliRunner().invoke(app, ["import", str(path), "--db", str(tmp_path / name), *words])
+        assert result.exit_code == status, result.output
+
+    assert not (tmp_path / "typo").exists()
+    assert [one.name for one in (tmp_path / "there").iterdir()] == ["other.txt"]
+    ResourceDatabase(str(tmp_path / "kept.db")).close()
+    CliRunner().invoke(app, ["import", str(path), "--db", str(tmp_path / "kept.db"), *words])
+    assert (tmp_path / "kept.db").exists()
