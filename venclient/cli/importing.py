@@ -210,7 +210,7 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
         lines.append(f"  duplicates, not stored again: {places}")
     lines += _conflicts(report)
     lines += _disappeared(report)
-    lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
+    lines += [f"  warning: {with_code(text)}: {_places(places)}" for text, places in report.warnings.items()]
     if report.assumptions:
         lines.append(f"  assumed: {'; '.join(report.assumptions)}")
     if report.created:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from venclient.errors import InvalidRecord
+from venclient.messages import code_of
 from venclient.model.resource import Resource
 from venclient.registry import columns, csv_mapping
 from venclient.registry.assumptions import Assumptions
@@ -34,6 +35,9 @@ _CHUNK = 1_000
 #: Sites with something to store that are held before the registry is locked for them. More would take
 #: memory without end: the lock then stays over the rest of the file.
 _AT_HAND = 20_000
+
+#: Warnings of the registry that an import words itself: place, meter point id, connection.
+_SAID_HERE = frozenset({"VEN-REG-015", "VEN-REG-016", "VEN-REG-029", "VEN-REG-040"})
 
 #: Told how many bytes of how many are done, and how many rows that was.
 Progress = Callable[[int, int, int], None]
@@ -309,10 +313,13 @@ class _Store:
 
     def _is_refused(self, site: Site, resource: Resource, stored: Resource | None) -> bool:
         try:
-            self._target.check(resource, stored)
+            warnings = self._target.check(resource, stored)
         except InvalidRecord as error:
             self._refuse(site, "; ".join(error.problems))
             return True
+        for text in warnings:
+            if code_of(text) not in _SAID_HERE:
+                self.doubts.setdefault(text, []).append(site.line)
         self._doubt_connections([site])
         self._doubt_place(site)
         return False
