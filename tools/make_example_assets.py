@@ -112,12 +112,12 @@ TYPED_COLUMNS = (
     *("title", "address", "longitude", "latitude", "resource_type", "resource_sub_type"),
     *("p_max_kw", "p_min_kw", "e_max_kwh", "e_min_kwh"),
 )
-#: Kinds whose file says the type of its sites; one site at each of the large towns after the first.
+#: Kinds whose file says the type of its sites; one site at each of ten small towns.
 TYPED_KINDS = {
     "batteries": (("{} Batteripark", "Batteriet {}"), "BATTERY", "Batteries"),
     "pv-plants": (("{} Solpark", "Solcelleanlæg {}"), "PV", "PV plants"),
 }
-TYPED_TOWNS = LARGE_TOWNS[1:11]
+TYPED_TOWNS = SMALL_TOWNS[5:15]
 FIRST_PARTS = (
     *("Lærke", "Birke", "Hede", "Sø", "Fjord", "Måge", "Ege", "Klit", "Bøge", "Enge", "Strand", "Æble"),
     *("Solsikke", "Ravn", "Tårn", "Ørne", "Hassel", "Kløver", "Mose", "Vibe", "Ål", "Svane", "Pile", "Rug"),
