@@ -57,3 +57,9 @@ ASSUMED_CONNECTION_TYPE = info(
     "{count:site|sites}: no connection type given, assumed {type}",
     hint="say which with a column connection_type",
 )
+NO_NAME = error("VEN-IMP-015", "the site has no name")
+NO_COORDINATE = error("VEN-IMP-016", "the site has no {name}")
+MIN_EXCEEDS_MAX = error("VEN-IMP-017", "{least} {low:g} exceeds {most} {high:g}")
+TOO_LONG = error("VEN-IMP-018", "the {field} has {length} characters: at most {limit} are allowed")
+NOT_YES_OR_NO = error("VEN-IMP-019", "invalid value {value!r}: expected yes or no")
+ROUNDED = error("VEN-IMP-020", "{value!r} was rounded by a spreadsheet; export the column as text")
