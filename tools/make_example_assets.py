@@ -108,6 +108,16 @@ KINDS = {
     "schools": (("{}skolen", "{} Friskole", "{} Efterskole"), "School"),
     "swimmingpools": (("{} Svømmehal", "{}badet", "{} Friluftsbad"), "Swimming pool"),
 }
+TYPED_COLUMNS = (
+    *("title", "address", "longitude", "latitude", "resource_type", "resource_sub_type"),
+    *("p_max_kw", "p_min_kw", "e_max_kwh", "e_min_kwh"),
+)
+#: Kinds whose file says the type of its sites; one site at each of ten small towns.
+TYPED_KINDS = {
+    "batteries": (("{} Batteripark", "Batteriet {}"), "BATTERY", "Batteries"),
+    "pv-plants": (("{} Solpark", "Solcelleanlæg {}"), "PV", "PV plants"),
+}
+TYPED_TOWNS = SMALL_TOWNS[5:15]
 FIRST_PARTS = (
     *("Lærke", "Birke", "Hede", "Sø", "Fjord", "Måge", "Ege", "Klit", "Bøge", "Enge", "Strand", "Æble"),
     *("Solsikke", "Ravn", "Tårn", "Ørne", "Hassel", "Kløver", "Mose", "Vibe", "Ål", "Svane", "Pile", "Rug"),
@@ -160,18 +170,40 @@ def _row(
     }
 
 
+def make_typed_rows(kind: str) -> list[dict[str, str]]:
+    """Return the rows of a file with types and capacities: batteries and PV plants."""
+    rng = random.Random(f"{SEED}/{kind}")
+    patterns, resource_type, sub_type = TYPED_KINDS[kind]
+    names = [first + last for first in FIRST_PARTS for last in LAST_PARTS]
+    rng.shuffle(names)
+    rows = []
+    for town in TYPED_TOWNS:
+        row = _row(rng.choice(patterns).format(names.pop()), "", town, WORK_STREETS, rng)
+        power = rng.choice((20, 25, 30, 50, 100, 250))
+        sizes = (power, -power, 2 * power, 0) if resource_type == "BATTERY" else (0, -power, 0, 0)
+        capacities = dict(zip(TYPED_COLUMNS[-4:], map(str, sizes), strict=True))
+        made = {**row, "resource_type": resource_type, "resource_sub_type": sub_type, **capacities}
+        rows.append({name: made[name] for name in TYPED_COLUMNS})
+    return rows
+
+
 def write_assets(folder: Path) -> int:
     """Write one file per kind into `folder`; gives how many rows in all."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for kind in KINDS:
-        rows = make_rows(kind)
-        with (folder / f"{kind}-in-denmark.csv").open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        count += len(rows)
+        count += _write(folder, kind, COLUMNS, make_rows(kind))
+    for kind in TYPED_KINDS:
+        count += _write(folder, kind, TYPED_COLUMNS, make_typed_rows(kind))
     return count
+
+
+def _write(folder: Path, kind: str, columns: tuple[str, ...], rows: list[dict[str, str]]) -> int:
+    with (folder / f"{kind}-in-denmark.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return len(rows)
 
 
 if __name__ == "__main__":

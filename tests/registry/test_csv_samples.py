@@ -103,6 +103,26 @@ def test_the_samples_are_many_kinds_at_many_real_towns(root: Path) -> None:
         assert 8.0 < float(row["longitude"]) < 15.2
 
 
+def test_the_samples_have_sites_of_every_type(config: Path) -> None:
+    """480 sites by the convention of the file names, and ten each whose file says BATTERY or PV."""
+    with generate_resources(config) as database:
+        resources = database.get_all_resources()
+    assert Counter(resource.resourceType for resource in resources) == {
+        "DSR": 420,
+        "EV": 60,
+        "BATTERY": 10,
+        "PV": 10,
+    }
+    for resource in resources:
+        capacities = resource.capacities
+        if resource.resourceType == "BATTERY":
+            assert capacities["P_min_kw"] == -capacities["P_max_kw"] < 0 < capacities["E_max_kwh"]
+            assert resource.ven not in (None, "Herning")
+        elif resource.resourceType == "PV":
+            assert capacities["P_min_kw"] < 0 == capacities["P_max_kw"]
+            assert resource.connection.file == "examplemeterdata/pv.csv"
+
+
 def test_generating_twice_changes_nothing(config: Path) -> None:
     """The second run leaves every row of the database as it was."""
     with generate_resources(config) as database:
@@ -150,7 +170,8 @@ def test_samples_read_meter_files_that_exist(root: Path, config: Path) -> None:
         assert {value["column"] for value in options["values"]} | set(options["time"]["columns"]) <= set(
             header
         )
-    assert len({resource.connection.file for resource in resources}) == len(KINDS)
+    # the batteries read other.csv, the PV plants pv.csv
+    assert len({resource.connection.file for resource in resources}) == len(KINDS) + 2
 
 
 async def test_the_file_connector_reads_every_sample(root: Path, config: Path) -> None:

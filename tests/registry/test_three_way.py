@@ -222,3 +222,54 @@ def test_odd_rows_cost_no_other_row(tmp_path: Path) -> None:
     with ResourceDatabase(str(tmp_path / "r.db")) as db:
         report = import_csv(db, path, keep_good=True)
     assert (report.created, [row.line for row in report.rejected]) == (2, [4, 5])
+
+
+def test_a_template_column_fills_one_option_by_the_same_rule(tmp_path: Path) -> None:
+    """The template is a cell of its own: other options stay, and a template changed by a user is kept."""
+    path = tmp_path / "sites.csv"
+
+    def write_template(name: str) -> None:
+        path.write_text(
+            f"name,lat,lon,host,port,template\nInn,55.7,12.5,10.0.0.7,1503,{name}\n", encoding="utf-8"
+        )
+
+    def change(options: dict[str, object]) -> None:
+        (site,) = db.get_all_resources()
+        db.upsert_resource(replace(site, connection=replace(site.connection, options=options)))
+
+    def stored() -> object:
+        (site,) = db.get_all_resources()
+        return site.connection.options
+
+    write_template("eastron-sdm630")
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        assert import_csv(db, path).rejected == []
+        (site,) = db.get_all_resources()
+        assert (site.connection.type, site.connection.port) == (ConnectionType.MODBUSTCP, 1503)
+        change({"template": "eastron-sdm630", "unit": 5})
+        assert import_csv(db, path).unchanged == 1
+        write_template("abb-b23")
+        assert import_csv(db, path).updated == 1
+        assert stored() == {"template": "abb-b23", "unit": 5}
+        change({"template": "eastron-sdm630", "unit": 5})
+        assert import_csv(db, path).unchanged == 1
+        write_template("eastron-sdm120")
+        conflicts = import_csv(db, path).conflicts
+        assert [list(one.cells) for one in conflicts] == [["connection.options.template"]]
+        assert import_csv(db, path, overwrite=True).updated == 1
+        assert stored() == {"template": "eastron-sdm120", "unit": 5}
+
+
+def test_an_unknown_template_rejects_its_row(tmp_path: Path) -> None:
+    """The reason names templates that are spelled alike; a blank cell names no template."""
+    path = tmp_path / "sites.csv"
+    path.write_text(
+        "name,lat,lon,host,template\nA,55.7,12.5,10.0.0.7,eastron-sdm36\nB,55.71,12.5,10.0.0.8,\n",
+        encoding="utf-8",
+    )
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        report = import_csv(db, path, keep_good=True)
+        (site,) = db.get_all_resources()
+    assert [row.line for row in report.rejected] == [2]
+    assert "eastron-sdm630" in report.rejected[0].reason
+    assert site.connection.options is None

@@ -115,6 +115,7 @@ def import_files(
             raise ConfigError(
                 "names one file's source", subject="--source", hint="import the files one by one"
             )
+        missing = _missing_parts(db)
         registry = _open(db, dry_run)
     except VenError as error:
         _complain(error)
@@ -161,6 +162,8 @@ def import_files(
     if as_json:
         shown = {"files": [report.as_dict() for report in reports], "failed": failed}
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+    if missing and not any(report.stored and report.created for report in reports):
+        _remove_unused(registry, missing)
     if failed:
         raise typer.Exit(EXIT_UNUSABLE)
     if any(report.rejected_rows for report in reports):
@@ -207,7 +210,9 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
         lines.append(f"  duplicates, not stored again: {places}")
     lines += _conflicts(report)
     lines += _disappeared(report)
-    lines += [f"  warning: {text}: {_places(places)}" for text, places in report.warnings.items()]
+    lines += [f"  warning: {with_code(text)}: {_places(places)}" for text, places in report.warnings.items()]
+    if report.assumptions:
+        lines.append(f"  assumed: {'; '.join(report.assumptions)}")
     if report.created:
         lines += [f"  note: {note}" for note in report.notes if note not in known]
     if report.dry_run:
@@ -308,6 +313,32 @@ def _open(db: str, dry_run: bool) -> ResourceDatabase | NoTarget:
         return NoTarget()
 
     return ResourceDatabase(db)
+
+
+def _missing_parts(db: str) -> list[Path]:
+    """Return the database file and its folders that do not exist yet, deepest first; none for a URL."""
+    from venclient.registry.opening import is_url
+
+    path = Path(db)
+    if is_url(db) or path.exists():
+        return []
+    return [path, *(folder for folder in path.parents if not folder.exists())]
+
+
+def _remove_unused(registry: ResourceDatabase | NoTarget, missing: list[Path]) -> None:
+    """Remove the database and folders that this import made, when nothing is stored in it."""
+    from venclient.registry.database import ResourceDatabase
+
+    if not isinstance(registry, ResourceDatabase) or registry.count():
+        return
+    registry.close()
+    path, *folders = missing
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    for folder in folders:
+        if any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 @contextmanager

@@ -22,3 +22,44 @@ NO_PANDAS = error(
     hint="install it with `{command}`; `ven import` works without it",
 )
 LEFT_ALONE = info("VEN-IMP-007", "left alone: {name} ({resource_id}): {cells}")
+ASSUMED_TYPE = info(
+    "VEN-IMP-008",
+    "{count:site|sites}: no type given, assumed {type}",
+    hint="say which with a column resource_type, or --type",
+)
+ASSUMED_TYPE_AND_SIZE = info(
+    "VEN-IMP-009",
+    "{count:site|sites}: no type given, assumed {type} with {size}",
+    hint="say which with columns resource_type and p_max_kw, or --type",
+)
+ASSUMED_SIZE = info(
+    "VEN-IMP-010",
+    "{count:site|sites}: no capacities given, assumed {size}",
+    hint="say which with columns p_max_kw and e_max_kwh",
+)
+ASSUMED_VEN = info(
+    "VEN-IMP-011",
+    "{count:site|sites}: no VEN given, assumed the post town",
+    hint="say which with a column ven, or --ven",
+)
+ASSUMED_METER_POINT = info(
+    "VEN-IMP-012",
+    "{count:site|sites}: no meter point id given, generated one",
+    hint="say which with a column meterpoint_id",
+)
+ASSUMED_CONNECTION = info(
+    "VEN-IMP-013",
+    "{count:site|sites}: no connection given, assumed meterdata/<meter point id>.csv beside the database",
+    hint="say which with columns connection_type, host, port, topic, file or template",
+)
+ASSUMED_CONNECTION_TYPE = info(
+    "VEN-IMP-014",
+    "{count:site|sites}: no connection type given, assumed {type}",
+    hint="say which with a column connection_type",
+)
+NO_NAME = error("VEN-IMP-015", "the site has no name")
+NO_COORDINATE = error("VEN-IMP-016", "the site has no {name}")
+MIN_EXCEEDS_MAX = error("VEN-IMP-017", "{least} {low:g} exceeds {most} {high:g}")
+TOO_LONG = error("VEN-IMP-018", "the {field} has {length} characters: at most {limit} are allowed")
+NOT_YES_OR_NO = error("VEN-IMP-019", "invalid value {value!r}: expected yes or no")
+ROUNDED = error("VEN-IMP-020", "{value!r} was rounded by a spreadsheet; export the column as text")

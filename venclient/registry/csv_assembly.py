@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from venclient.messages import importing as imp
 from venclient.model.resource import Connection, Resource, ResourceType, enum_member
 from venclient.registry import csv_plain
 from venclient.registry.csv_cells import plain_numbers
@@ -27,7 +28,7 @@ _YES = {"1", "yes", "true", "ja", "y", "on"}
 _NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off"}
 _MAX_ID = 128
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
-_WIRED = frozenset({"connection_type", "host", "port", "topic", "file"})
+_WIRED = frozenset({"connection_type", "host", "port", "topic", "file", "template"})
 _ADDRESS_PARTS = ("street", "house_number", "address_extra", "post_code", "town", "country")
 #: What a cell fills by itself: target -> field of Resource, or of its capacities.
 _TELLING = {
@@ -180,7 +181,7 @@ class _Row:
         mapping = assembly.mapping
         name = texts.get("title")
         if name is None:
-            raise Refusal("title", "the site has no name")
+            raise Refusal("title", imp.NO_NAME())
         location = self._location()
         address = texts.get("address") or _joined_address(texts)
         kind, sub_type = self._kind()
@@ -211,9 +212,10 @@ class _Row:
             enabled,
             ven=ven,
         )
+        wired = f"{connection!r}{texts.get('template')}" if connection else None
         content = hash(
             (name, kind.name, sub_type, meter_point_id, address, ven, enabled, *location.values())
-        ) ^ content_of_kind(capacities.values(), repr(connection) if connection else None)
+        ) ^ content_of_kind(capacities.values(), wired)
         return Made(resource, content, self._given(resource, connection))
 
     def _given(self, resource: Resource, connection: Connection | None) -> frozenset[str]:
@@ -235,6 +237,8 @@ class _Row:
         if pattern is not None:
             parts = ("host", "port", "topic", "file", "username", "password", "options")
             named += [name for name in parts if name not in named and getattr(pattern, name) is not None]
+        if texts.get("template") and "options" not in named:
+            named.append("options.template")
         return ("connection", *(f"connection.{name}" for name in ("type", *named)))
 
     def _location(self) -> dict[str, float]:
@@ -253,7 +257,7 @@ class _Row:
                 if text is None:
                     if self._assembly.allow_missing_location:
                         return {}
-                    raise Refusal(target, f"the site has no {target}")
+                    raise Refusal(target, imp.NO_COORDINATE(name=target))
                 found.append(coordinate(text, decimal, target))
             return _placed(found[0], found[1], "latitude")
         except ValueError as error:
@@ -287,7 +291,9 @@ class _Row:
                     wrong = least if texts.get(least.casefold()) else most
                     raise Refusal(
                         wrong.casefold(),
-                        f"{least} {capacities[least]:g} exceeds {most} {capacities[most]:g}",
+                        imp.MIN_EXCEEDS_MAX(
+                            least=least, low=capacities[least], most=most, high=capacities[most]
+                        ),
                     )
         return capacities
 
@@ -315,7 +321,7 @@ class _Row:
                     f"{doubt}: the site belongs to no VEN until --ven or a column says which"
                 )
         if ven is not None and len(ven) > _MAX_ID:
-            raise Refusal("ven", f"the VEN's name has {len(ven)} characters, {_MAX_ID} may be")
+            raise Refusal("ven", imp.TOO_LONG(field="VEN name", length=len(ven), limit=_MAX_ID))
         return ven
 
     def _enabled(self) -> bool | None:
@@ -324,12 +330,12 @@ class _Row:
             return None
         if text.casefold() in _YES | _NO:
             return text.casefold() in _YES
-        raise Refusal("enabled", f"{text!r} is neither yes nor no")
+        raise Refusal("enabled", imp.NOT_YES_OR_NO(value=text))
 
     def _resource_id(self) -> str | None:
         text = self._texts.get("resource_id")
         if text is not None and len(text) > _MAX_ID:
-            raise Refusal("resource_id", f"the id has {len(text)} characters, {_MAX_ID} may be")
+            raise Refusal("resource_id", imp.TOO_LONG(field="id", length=len(text), limit=_MAX_ID))
         return text
 
     def _meter_point_id(self) -> str | None:
@@ -337,9 +343,7 @@ class _Row:
         if text is None:
             return None
         if _ROUNDED.fullmatch(text):
-            raise Refusal(
-                "meterpoint_id", f"{text!r} was rounded by a spreadsheet; export the column as text"
-            )
+            raise Refusal("meterpoint_id", imp.ROUNDED(value=text))
         if gs1_doubt(text):
             self._assembly.doubt("the meter point id is no 18-digit GS1 number with a right check digit")
         return text

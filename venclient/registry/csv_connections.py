@@ -39,10 +39,10 @@ def told_connection(
 
     `names` fill `{resource_id}` and `{meterpoint_id}` in topic and file. BadField says what is missing.
     """
-    told = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file")]
+    told = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file", "template")]
     if pattern is None and not any(told):
         return None
-    kind, host, port, topic, file = told
+    kind, host, port, topic, file, template = told
     base = copy.deepcopy(pattern) or Connection(ConnectionType.FILEREADER, ActorType.READER)
     try:
         connection_type = enum_member(ConnectionType, kind) if kind else base.type
@@ -57,6 +57,7 @@ def told_connection(
         port=int(port) if port else base.port,
         topic=_filled(topic or base.topic, names),
         file=_filled(file or base.file, names),
+        options={**(base.options or {}), "template": template} if template else base.options,
     )
     if kind is None and pattern is None:
         connection = replace(connection, type=_assumed_type(connection))
@@ -67,7 +68,9 @@ def told_connection(
 
 
 def _assumed_type(connection: Connection) -> ConnectionType:
-    """Return the type that host, port, topic and file stand for where no column says it."""
+    """Return the type that template, host, port, topic and file stand for where no column says it."""
+    if (connection.options or {}).get("template"):
+        return ConnectionType.MODBUSTCP  # templates describe Modbus devices
     if connection.file:
         return ConnectionType.FILEREADER
     if connection.topic or connection.port in _MQTT_PORTS:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from venclient.errors import InvalidRecord
+from venclient.messages import code_of
 from venclient.model.resource import Resource
 from venclient.registry import columns, csv_mapping
+from venclient.registry.assumptions import Assumptions
 from venclient.registry.collector import collector_paused
 from venclient.registry.csv_mapping import CsvMapping
 from venclient.registry.csv_rejects import RejectsFile
@@ -33,6 +35,9 @@ _CHUNK = 1_000
 #: Sites with something to store that are held before the registry is locked for them. More would take
 #: memory without end: the lock then stays over the rest of the file.
 _AT_HAND = 20_000
+
+#: Warnings of the registry that an import words itself: place, meter point id, connection.
+_SAID_HERE = frozenset({"VEN-REG-015", "VEN-REG-016", "VEN-REG-029", "VEN-REG-040"})
 
 #: Told how many bytes of how many are done, and how many rows that was.
 Progress = Callable[[int, int, int], None]
@@ -107,6 +112,7 @@ def import_csv(
         pass
     report.rejected.sort(key=lambda row: row.line)  # what the registry refuses comes later
     report.rejects_file = str(rejects.path) if rejects is not None and rejects.made else None
+    report.assumptions = work.assumptions()
     report.warnings |= sites.warnings
     for target_ in sites.mapping.where_present:
         for name in csv_mapping.absent(sites.mapping.columns[target_], sites.columns):
@@ -162,6 +168,7 @@ class _Store:
         self.imported = imported
         self._overwrite = overwrite
         self.doubts: dict[str, list[int]] = {}
+        self.assumed = Assumptions()
         self._meters: dict[str, str] = {}
         self._target = target
         self._counts = counts
@@ -225,6 +232,7 @@ class _Store:
                 if self._target.are_plain(new):
                     self._counts.created += len(new)
                     self._doubt_connections(chunk)
+                    self.assumed.count(chunk)
                     if self.writes:
                         self.imported.put_created(new)
                         yield from new
@@ -254,6 +262,7 @@ class _Store:
             self._record(site, result)
         if stored is None and broken is None:
             self._counts.created += 1
+            self.assumed.count([site])
             return resource
         self._counts.updated += 1
         changed.append(resource)
@@ -304,10 +313,13 @@ class _Store:
 
     def _is_refused(self, site: Site, resource: Resource, stored: Resource | None) -> bool:
         try:
-            self._target.check(resource, stored)
+            warnings = self._target.check(resource, stored)
         except InvalidRecord as error:
             self._refuse(site, "; ".join(error.problems))
             return True
+        for text in warnings:
+            if code_of(text) not in _SAID_HERE:
+                self.doubts.setdefault(text, []).append(site.line)
         self._doubt_connections([site])
         self._doubt_place(site)
         return False
@@ -392,6 +404,10 @@ class _Import:
         self._at_hand = []
         self._store.put(self._waiting)
         self._report.warnings |= self._store.doubts
+
+    def assumptions(self) -> list[str]:
+        """Return what was assumed of the sites that are new, because nothing in the file says it."""
+        return list[str](self._store.assumed.texts(self._sites))
 
     def tell_disappeared(self, *, disable: bool) -> None:
         """Report what the source had and has no more, and record what it has now."""

@@ -124,6 +124,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "port": ("connection_port",),
     "topic": ("connection_topic",),
     "file": ("connection_file",),
+    "template": ("connection_template", "device template"),
 }
 #: The capacities among them, and their public names.
 CAPACITIES: Mapping[str, str] = {

@@ -64,7 +64,8 @@ class ImportReport(Counts):
 
     `stored` is False when nothing was, as some rows are bad. `rejected`, `duplicates`, `changes` and
     `disappeared` hold the first thousand; the counts beside them count all. `left_on`: what disappeared was
-    to be switched off but was not, as refused rows may be what seems to be missing.
+    to be switched off but was not, as refused rows may be what seems to be missing. `assumptions`: what was
+    assumed of created sites where neither file nor mapping says it, with counts.
     """
 
     file: str = ""
@@ -89,6 +90,7 @@ class ImportReport(Counts):
     left_on: bool = False
     warnings: dict[str, list[int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the report as JSON can hold it."""

@@ -125,23 +125,12 @@ class CsvSites:
         )
 
     def notes(self) -> list[str]:
-        """Give what nothing in the file tells and what becomes of new sites therefore."""
+        """Return what to know about the file as a whole."""
         if self.is_own:
             told = sorted(self.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
             ignored = f"; {', '.join(told)} of the mapping have no effect" if told else ""
             return [f"the file is in the layout of our own export and is taken as it is{ignored}"]
-        found = []
-        if "meterpoint_id" not in self.places:
-            found.append(
-                "no column tells the meter point: each new site gets a number derived from its identity"
-            )
-        reached = {"connection_type", "host", "topic", "file"} & self.places.keys()
-        if not reached and self.mapping.connection is None:
-            found.append(
-                "nothing tells how the meters are reached: each new site reads meterdata/<meter point id>.csv"
-                " beside the database until it is given a connection"
-            )
-        return found
+        return []
 
     def items(self, seen: Seen | None = None, told: Callable[[int], None] | None = None) -> Iterator[Item]:
         """Give what became of each row, in order; `seen` makes files of one import know each other.

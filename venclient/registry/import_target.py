@@ -58,8 +58,8 @@ class Target(Protocol):
         """Give the ids of the resources that are stored with these meter points."""
         ...
 
-    def check(self, resource: Resource, stored: Resource | None) -> None:
-        """Raise InvalidRecord, with all problems, when the resource could not be stored over `stored`."""
+    def check(self, resource: Resource, stored: Resource | None) -> list[str]:
+        """Return the warnings of a resource; InvalidRecord when it cannot be stored over `stored`."""
         ...
 
     def are_plain(self, resources: Sequence[Resource]) -> bool:
@@ -120,9 +120,9 @@ class NoTarget:
         """Give nothing."""
         return {}
 
-    def check(self, resource: Resource, stored: Resource | None) -> None:
-        """Raise InvalidRecord, with all problems, when no registry would store the resource."""
-        refuse_mistakes(resource, self._check_options)
+    def check(self, resource: Resource, stored: Resource | None) -> list[str]:
+        """Return the warnings of a resource; InvalidRecord when no registry would store it."""
+        return refuse_mistakes(resource, self._check_options)
 
     def are_plain(self, resources: Sequence[Resource]) -> bool:
         """True when `check` has nothing against any of these as new ones; False says nothing."""
@@ -201,9 +201,9 @@ class ImportTarget:
                 found.setdefault(str(meter_point_id), set()).add(str(resource_id))
         return found
 
-    def check(self, resource: Resource, stored: Resource | None) -> None:
-        """Raise InvalidRecord, with all problems, when the resource could not be stored over `stored`."""
-        refuse_mistakes(resource, self._check_options, before=stored)
+    def check(self, resource: Resource, stored: Resource | None) -> list[str]:
+        """Return the warnings of a resource; InvalidRecord when it cannot be stored over `stored`."""
+        return refuse_mistakes(resource, self._check_options, before=stored)
 
     def are_plain(self, resources: Sequence[Resource]) -> bool:
         """True when `check` has nothing against any of these as new ones; False says nothing."""

@@ -37,6 +37,7 @@ CREATED: tuple[str, ...] = (
     *(f"capacities.{name}" for name in _CAPACITIES),
     *(f"connection.{part}" for part in _PARTS),
 )
+_TEMPLATE = "connection.options.template"
 _SECRETS = ("username", "password")
 _MARK = "checksum:"
 _CELLS_OF = {
@@ -126,6 +127,8 @@ def cells_given(resource: Resource, given: frozenset[str] | None) -> Cells:
     for name in _SECRETS:
         if f"connection.{name}" in given:
             cells[f"connection.{name}"] = getattr(resource.connection, name)
+    if _TEMPLATE in given:
+        cells[_TEMPLATE] = (resource.connection.options or {}).get("template")
     return cells
 
 
@@ -145,11 +148,15 @@ def merged(
     own_base = imported.own(resource_id)
     file = cells_given(from_file, given)
     present = _all_cells(stored)
+    if _TEMPLATE in file:
+        present = _with_template(present)
     if all(_same(value, present.get(name, _MISSING)) for name, value in file.items()) and (
         given is not None or file.keys() == present.keys()
     ):
         return Merged(stored, {**(own_base or {}), **_recorded(file, resource_id)})
     base = own_base if own_base is not None or given is None else imported.other(resource_id)
+    if base is not None and _TEMPLATE in file:
+        base = _with_template(base)
     wins_unknown = overwrite or (given is None and own_base is None)
     names = list(file if given is not None else dict.fromkeys((*file, *present)))
     if given is None and from_file.enabled is None:
@@ -250,10 +257,22 @@ def _with(stored: Resource, changes: Cells) -> Resource:
     return replace(stored, **made)
 
 
+def _with_template(cells: Cells) -> Cells:
+    """Return cells with that of the template, which the cell of all options holds too."""
+    if _TEMPLATE in cells or "connection.options" not in cells:
+        return cells
+    options = cells["connection.options"]
+    return {**cells, _TEMPLATE: options.get("template") if isinstance(options, dict) else None}
+
+
 def _link(stored: Connection | None, parts: Mapping[str, Any]) -> Connection | None:
     if parts.get("type", "") is _MISSING:
         return None
     values = {name: _value(value) for name, value in parts.items()}
+    if "options.template" in values:
+        options = values.get("options", stored.options if stored is not None else None)
+        kept = options if isinstance(options, dict) else {}
+        values["options"] = {**kept, "template": values.pop("options.template")}
     if "type" in values:
         values["type"] = enum_member(ConnectionType, values["type"])
     if "actortype" in values:

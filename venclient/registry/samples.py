@@ -78,7 +78,10 @@ def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
     The file starts at the database's folder. The scale (0.5 to 1) follows from the resource's id.
     """
     kind = "".join((sub_type or "").casefold().split())
-    kind = kind if kind in METERED_KINDS else "other"
+    if kind == "pvplants":
+        kind = "pv"
+    elif kind not in METERED_KINDS:
+        kind = "other"
     draw = int.from_bytes(sha256(resource_id.encode()).digest()[:4], "big") / 2**32
     scale = round(0.5 + 0.5 * draw, 2)
     options = {

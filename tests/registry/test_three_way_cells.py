@@ -1,0 +1,153 @@
+"""The three-way rule over several kinds of cells, and on either kind of database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import prepare_samples
+from resource_db import ResourceDatabase
+from venclient.model.resource import ConnectionType, Resource
+from venclient.registry.csv_import import import_csv
+
+HEADER = "title;address;latitude;longitude;resource_id;enabled;host;port"
+#: cell -> column, and three values: as text in the file, and as stored.
+CELLS: dict[str, tuple[str, tuple[tuple[str, Any], ...]]] = {
+    "resourceName": ("title", (("Shop", "Shop"), ("Store", "Store"), ("Mall", "Mall"))),
+    "address": ("address", tuple((f"Vej {n}, 2800 Lyngby",) * 2 for n in (1, 2, 3))),
+    "connection.host": ("host", tuple((f"10.0.0.{n}",) * 2 for n in (7, 8, 9))),
+    "enabled": ("enabled", (("ja", True), ("nej", False), ("1", True))),
+}
+
+
+def write(path: Path, **cells: str) -> Path:
+    """Write a file of one site; `cells` are column -> text."""
+    row = {
+        "title": "Shop",
+        "address": "Vej 1, 2800 Lyngby",
+        "latitude": "55.7",
+        "longitude": "12.5",
+        "resource_id": "r1",
+        "enabled": "ja",
+        "host": "10.0.0.7",
+        "port": "1502",
+    } | cells
+    path.write_text(f"{HEADER}\n{';'.join(row[name] for name in HEADER.split(';'))}\n", encoding="utf-8")
+    return path
+
+
+def value_of(resource: Resource, cell: str) -> Any:
+    """Return the value of a cell."""
+    group, _, part = cell.partition(".")
+    return getattr(getattr(resource, group), part) if part else getattr(resource, group)
+
+
+def changed(resource: Resource, cell: str, value: Any) -> Resource:
+    """Return the resource with one cell changed."""
+    if cell == "connection.host":
+        return replace(resource, connection=replace(resource.connection, host=value))
+    return replace(resource, **{cell: value})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_triple_of_values_follows_the_rule(db: ResourceDatabase, tmp_path: Path, cell: str) -> None:
+    """For each (imported, stored, file) of a cell, the rule says what is stored and what is a conflict."""
+    column, values = CELLS[cell]
+    path = tmp_path / "shops.csv"
+    for (old, was), (_, edited), (new, told), overwrite in product(values, values, values, (False, True)):
+        import_csv(db, write(path, **{column: old}), overwrite=True)
+        first = db.get_resource("r1")
+        assert first is not None
+        assert value_of(first, cell) == was
+        other = changed(first, cell, edited)
+        if other != first:
+            db.upsert_resource(other)
+
+        report = import_csv(db, write(path, **{column: new}), overwrite=overwrite)
+
+        after = db.get_resource("r1")
+        assert after is not None
+        conflict = told not in (was, edited) and edited != was and not overwrite
+        assert [list(one.cells) for one in report.conflicts] == ([[cell]] if conflict else [])
+        expected = edited if told in (was, edited) or conflict else told
+        assert value_of(after, cell) == expected
+        assert changed(after, cell, was) == first
+        # back to the start: the stored value is the one that the file said last
+        if after != first:
+            db.upsert_resource(first)
+        import_csv(db, write(path, **{column: old}), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("port", "topic", "expected"),
+    [
+        ("502", "", ConnectionType.MODBUSTCP),
+        ("802", "", ConnectionType.MODBUSTCP),
+        ("1502", "", ConnectionType.MODBUSTCP),
+        ("5020", "", ConnectionType.MODBUSTCP),
+        ("", "", ConnectionType.MODBUSTCP),
+        ("1883", "a/b", ConnectionType.MQTT),
+        ("8883", "a/b", ConnectionType.MQTT),
+        ("9000", "a/b", ConnectionType.MQTT),
+        ("8080", "", None),
+        ("65535", "", None),
+    ],
+)
+def test_a_port_stands_for_a_type_or_the_column_is_named(
+    tmp_path: Path, port: str, topic: str, expected: ConnectionType | None
+) -> None:
+    """Well-known ports need no connection type; for others the missing column is named."""
+    path = tmp_path / "sites.csv"
+    path.write_text(
+        f"name,lat,lon,host,port,topic\nInn,55.7,12.5,10.0.0.7,{port},{topic}\n", encoding="utf-8"
+    )
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        report = import_csv(db, path)
+        found = [one.connection.type for one in db.get_all_resources()]
+    assert found == ([] if expected is None else [expected])
+    assert all("connection_type" in row.reason for row in report.rejected)
+    assert len(report.rejected) == (expected is None)
+
+
+@pytest.mark.parametrize("header", ["coordinates", "gps", "lat/lon", "koordinater"])
+@pytest.mark.parametrize("cell", ["55.7, 12.5", "55.7 12.5", "(55.7, 12.5)"])
+def test_coordinates_may_stand_in_one_cell(tmp_path: Path, header: str, cell: str) -> None:
+    """A column with both coordinates is found by its usual names."""
+    path = tmp_path / "sites.csv"
+    path.write_text(f"name;{header}\nInn;{cell}\n", encoding="utf-8")
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        import_csv(db, path)
+        (site,) = db.get_all_resources()
+    assert site.location == {"latitude": 55.7, "longitude": 12.5}
+
+
+def test_prepare_samples_lists_what_it_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A changed sample is printed with its cells and stays; a rejected row is an exit status of 1."""
+    assets = tmp_path / "config" / "exampleassets"
+    assets.mkdir(parents=True)
+    path = assets / "hotels-in-denmark.csv"
+    row = 'Inn,"Vej 1, 2800 Lyngby",12.5,55.7\n'
+    path.write_text(f"title,address,longitude,latitude\n{row}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert prepare_samples.main() == 0
+    assert "left alone" not in capsys.readouterr().out
+    with ResourceDatabase("config/resources.db") as db:
+        (site,) = db.get_all_resources()
+        db.upsert_resource(replace(site, capacities={**site.capacities, "P_max_kw": 7.0}))
+
+    path.write_text(f"title,address,longitude,latitude\n{row}Bad,x,12.5,north\n", encoding="utf-8")
+    assert prepare_samples.main() == 1
+
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if "left alone" in line]
+    assert "Inn" in line
+    assert site.resourceID in line
+    assert "capacities.P_max_kw is 7.0, the sample has 50.0" in line
+    with ResourceDatabase("config/resources.db") as db:
+        assert [one.capacities["P_max_kw"] for one in db.get_all_resources()] == [7.0]
