@@ -28,6 +28,8 @@ from venclient.connectors.leases import Leases
 from venclient.connectors.poller import Poller, spread_phase
 from venclient.errors import VenError
 from venclient.intake import Intake
+from venclient.messages import gateway as gwy
+from venclient.messages import with_code
 from venclient.model.reading import Measure
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import Resource
@@ -49,6 +51,8 @@ log = logging.getLogger("venclient.gateway")
 #: How long reports wait for meters at the start, and once all have been read.
 CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
+#: So many names of connections that cannot be used stand in one sentence.
+NAMED = 5
 UNTOLD = "the registry does not hear of reports"
 
 
@@ -183,13 +187,19 @@ class Gateway:
             leases=self._leases,
             client_id=f"venclient-{self._settings['ven.name']}",
         )
+        unfinished: list[str] = []
+        unusable: list[tuple[str, str]] = []
         for resource in self._resources.values():
+            if missing := resource.connection.missing:
+                unfinished.append(resource.resourceName)
+                lacks = gwy.MISSING(name=resource.resourceName, missing=missing)
+                self._refused[resource.resourceID] = with_code(lacks)
+                continue
             try:
                 reader = open_reader(resource, site)
             except VenError as error:
                 self._refused[resource.resourceID] = str(error)
-                self._notes.add(str(error))
-                log.error("%s", error)
+                unusable.append((resource.resourceName, str(error)))
                 continue
             except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
                 said = f"{resource.resourceName}: unexpected {type(error).__name__} in its connector"
@@ -207,6 +217,21 @@ class Gateway:
             )
             self._pollers[resource.resourceID] = poller
             yield poller
+        self._report_unusable(unfinished, unusable)
+
+    def _report_unusable(self, unfinished: Sequence[str], unusable: Sequence[tuple[str, str]]) -> None:
+        """Log and keep one sentence for each kind of connection that cannot be used, with their number."""
+        if unfinished:
+            text = gwy.NO_SOURCE(count=len(unfinished), names=unfinished[:NAMED], more=_more(unfinished))
+            log.warning(text)
+            self._notes.add(with_code(text))
+        if unusable:
+            names = [name for name, _ in unusable[:NAMED]]
+            text = gwy.NOT_OPENED(
+                count=len(unusable), names=names, more=_more(unusable), reason=unusable[0][1]
+            )
+            log.error(text)
+            self._notes.add(with_code(text))
 
     # ---- store to reports
 
@@ -326,3 +351,9 @@ class Gateway:
             "last_rejects": [f"{one.place}: {one.reason}" for one in health.last_rejects],
             "missed": health.missed,
         }
+
+
+def _more(some: Sequence[object]) -> str:
+    """Return how many are not among the names that are listed; empty for none."""
+    rest = len(some) - NAMED
+    return gwy.MORE(count=rest) if rest > 0 else ""

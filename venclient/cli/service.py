@@ -25,7 +25,9 @@ def run(
     import logging
     import signal
 
+    from venclient.clock import SystemClock
     from venclient.gateway import Gateway
+    from venclient.registry_wait import look_at_registry, when_reachable
     from venclient.settings import load_settings
 
     # `ven --registry` goes before the file's; a path in it starts, as any typed one, at the current folder.
@@ -41,9 +43,15 @@ def run(
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
+    async def run_gateway() -> None:
+        gateway = await when_reachable(
+            lambda: look_at_registry(settings), lambda: Gateway(settings), SystemClock()
+        )
+        await gateway.run()
+
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        work = asyncio.create_task(Gateway(settings).run(), name="gateway")
+        work = asyncio.create_task(run_gateway(), name="gateway")
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, work.cancel)
         try:
