@@ -188,7 +188,7 @@ _Given = dict[str, tuple[Any, str]]
 
 def _shared(file: Path | None, tables: Mapping[str, Settings]) -> list[str]:
     """Tell what several VTNs have in common that each must have for itself."""
-    problems = []
+    problems: list[str] = []
     seen: dict[tuple[Any, ...], str] = {}
     for table, own in tables.items():
         listens = own["vtn.webhook_listen"] if own["vtn.webhook_url"] else None
@@ -277,7 +277,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
-    problems = []
+    problems: list[str] = []
     for key in ("vtn.url", "vtn.token_url"):
         url = values.get(key)
         if url and url.startswith("http://") and not values.get("vtn.allow_http"):
@@ -329,7 +329,7 @@ def _needs(origin: Mapping[str, str], key: str, given: str, needed: str) -> Text
 
 
 def _webhook_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
-    problems = []
+    problems: list[str] = []
     webhook = str(values.get("vtn.webhook_url") or "")
     if webhook.startswith("http://") and not values.get("vtn.allow_http"):
         problems.append(cfg.NO_TLS(source=origin["vtn.webhook_url"], key="vtn.webhook_url", value=webhook))
