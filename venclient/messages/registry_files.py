@@ -101,3 +101,18 @@ COPY_DIFFERS = error(
     "VEN-DBF-037", "has {wanted} rows, its copy {got}; no copy was kept", hint="run it again"
 )
 NO_TABLES = error("VEN-DBF-038", "has no table of a registry", hint="use a backup: `ven db restore`")
+
+# What SQLite says
+
+BUSY = error(
+    "VEN-DBF-040", "another program has been writing for over {seconds} s", hint="try again when it is done"
+)
+NOT_SQLITE = error("VEN-DBF-041", "is not a SQLite database", hint="name the resource database")
+DAMAGED = error(
+    "VEN-DBF-042",
+    "is damaged ({problem})",
+    hint="put a copy of it back (`ven db restore`), or save what can still be read (`ven db rescue`)",
+)
+DISK_FULL = error("VEN-DBF-043", "the disk is full; nothing was stored", hint="make room")
+SQLITE_REFUSED = error("VEN-DBF-044", "SQLite refused ({problem})")
+ROW_CONFLICT = error("VEN-DBF-045", "is already there, or refers to what is not ({problem})")
