@@ -31,6 +31,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from venclient.clock import Clock
+from venclient.messages import gateway as gwy
 from venclient.model.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ GRACE_S = 5.0
 SLOWEST = 0.5
 MOST_HELD = 100_000
 
-_UNKNOWN = "the time is not known yet"
-_SETTLING = "a battery clock alone tells the time: the VTN may disagree yet"
+_UNKNOWN = gwy.CLOCK_UNKNOWN()
+_SETTLING = gwy.CLOCK_SETTLING()
 _TIME_ERROR = 5
 _SYNCHRONISED_FILE = Path("/run/systemd/timesync/synchronized")
 _TIMEX_BYTES = 512
@@ -176,7 +177,7 @@ class ClockGuard:
         self._certain.set()
         step_s = None if expected is None else (clock.now() - expected).total_seconds()
         if trust == "auto" and step_s is not None and abs(step_s) > STEP_S:
-            self._begin(f"the clock was set {_way(step_s)} by {abs(step_s):.0f} s since the last start")
+            self._begin(gwy.CLOCK_SET_SINCE_START(way=_way(step_s), seconds=abs(step_s)))
             self.look()
         elif trust == "auto" and step_s is None:
             self._begin(_UNKNOWN)
@@ -253,12 +254,12 @@ class ClockGuard:
         self._anchor = (wall, mono_s)
         if abs(step_s) <= STEP_S:
             return
-        way = _way(step_s)
-        log.warning("the clock was set %s by %.0f s", way, abs(step_s))
+        doubt = gwy.CLOCK_SET(way=_way(step_s), seconds=abs(step_s))
+        log.warning(doubt)
         if self._trust == "always" or self._evidence.synchronised():
             self._last = self._anchor
         else:
-            self._begin(f"the clock was set {way} by {abs(step_s):.0f} s")
+            self._begin(doubt)
 
     def _ask_vtn(self) -> None:
         """Let a VTN speak for or against a battery clock that nobody else has vouched for."""
@@ -267,13 +268,13 @@ class ClockGuard:
             self._alone = False
         elif skew_s is not None and skew_s != self._heard_s and abs(skew_s) > STEP_S:
             self._begin(_apart(skew_s))
-            log.warning("%s", self._doubt)
+            log.warning(self._doubt)
         elif skew_s is not None and abs(skew_s) <= AGREES_S:
             self._alone = False
 
     def _why_not(self, wall: datetime, mono_s: float) -> str | None:
         if wall < NOT_BEFORE:
-            return f"the clock says {wall:%Y-%m-%d %H:%M} UTC, which is long ago"
+            return gwy.CLOCK_LONG_AGO(time=f"{wall:%Y-%m-%d %H:%M}")
         self._alone = False
         if self._evidence.synchronised():
             return None
@@ -289,9 +290,9 @@ class ClockGuard:
     def _why_not_alone(self, wall: datetime, mono_s: float) -> str | None:
         """Give what speaks against the clock when nobody else has told the time."""
         if self._newest is not None and wall < self._newest:
-            return f"the clock says {wall:%Y-%m-%d %H:%M} UTC, which is before the newest stored reading"
+            return gwy.CLOCK_BEFORE_NEWEST(time=f"{wall:%Y-%m-%d %H:%M}")
         if not self._evidence.battery():
-            return "the machine has no battery clock, and neither NTP nor the VTN has told the time yet"
+            return gwy.CLOCK_NO_BATTERY()
         if self._doubt in (_UNKNOWN, _SETTLING) and mono_s < self._grace_until_s:
             return _SETTLING
         return self._doubt if mono_s - self._doubted_s < SETTLED_S else None
@@ -347,7 +348,7 @@ class ClockGuard:
 
 
 def _apart(skew_s: float) -> str:
-    return f"the clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} the VTN's"
+    return gwy.CLOCK_APART(seconds=abs(skew_s), side="ahead of" if skew_s > 0 else "behind")
 
 
 def _way(step_s: float) -> str:

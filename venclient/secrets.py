@@ -91,7 +91,7 @@ class KeyFile:
             self._id = self._read()
             self._tokens.clear()
             if found.st_mode & 0o077:
-                _log.warning("%s: others can read this key file; `chmod 600` it", self.path)
+                _log.warning(sec.KEY_READABLE(path=self.path))
             self._state = state
         return self._id
 
@@ -126,15 +126,13 @@ class KeyFile:
                 except FileExistsError:
                     pass
                 else:
-                    _log.info("%s: made the key that seals passwords; keep a copy of it apart", self.path)
+                    _log.info(sec.KEY_MADE(path=self.path))
             finally:
                 Path(name).unlink()
             sync_folder(self.path.parent)
         except OSError as error:
             raise ConfigError(
-                f"the key file cannot be made ({error.strerror or error})",
-                subject=str(self.path),
-                hint="registry.key_file names another place",
+                sec.KEY_NOT_MADE(problem=error.strerror or error), subject=str(self.path)
             ) from error
         return self.key_id() or ""
 
@@ -147,7 +145,7 @@ class KeyFile:
         except OSError as error:
             raise _unusable(self.path, error.strerror or str(error)) from error
         except ValueError as error:
-            raise _unusable(self.path, "it holds no key") from error
+            raise _unusable(self.path, sec.KEY_EMPTY()) from error
         key_id = hashlib.sha256(b"venclient key\0" + key).hexdigest()[:8]
         with _lock:
             _ciphers[key_id] = cipher
@@ -215,13 +213,11 @@ def open_sealed(text: str) -> str:
     key_id, token = match.groups()
     cipher = _ciphers.get(key_id) or _found(key_id)
     if cipher is None:
-        places = ", ".join(str(path) for path in _files) or "no key file is known"
         raise ConfigError(
-            f"is sealed with the key {key_id}, which is not here ({places})",
-            subject="username or password",
-            hint="put its key file back, or store the login again"
+            sec.KEY_MISSING(key=key_id, places=[str(path) for path in _files])
             if _files
-            else f"{KEY_FILE_VARIABLE} or registry.key_file names its key file",
+            else sec.KEY_UNKNOWN(key=key_id, variable=KEY_FILE_VARIABLE),
+            subject="username or password",
         )
     memo = _values.setdefault(key_id, {})
     known = memo.get(token)
@@ -230,11 +226,7 @@ def open_sealed(text: str) -> str:
     try:
         value = cipher.decrypt(token.encode()).decode()
     except (InvalidToken, UnicodeDecodeError):
-        raise ConfigError(
-            f"is sealed with the key {key_id}, but was damaged since",
-            subject="username or password",
-            hint="store the login again",
-        ) from None
+        raise ConfigError(sec.SEALED_DAMAGED(key=key_id), subject="username or password") from None
     if len(memo) >= _REMEMBERED:
         memo.clear()
     memo[token] = value  # thousands of meters share one login
@@ -260,16 +252,12 @@ def resolve_secret(reference: str, *, folder: Path | None = None) -> str:
     if kind == "env":
         value = os.environ.get(name)
         if value is None:
-            raise ConfigError("environment variable is not set", subject=reference)
+            raise ConfigError(sec.VARIABLE_UNSET(), subject=reference)
         return value
     if kind == "credential":
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
         if not directory:
-            raise ConfigError(
-                "no systemd credentials here",
-                subject=reference,
-                hint="set LoadCredential= in the service unit",
-            )
+            raise ConfigError(sec.NO_CREDENTIALS(), subject=reference)
         return _read_secret(Path(directory) / name, reference)
     if kind == "file":
         return _read_secret((folder or Path.cwd()) / name, reference)
@@ -289,10 +277,8 @@ def _read_secret(path: Path, reference: str) -> str:
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"secret cannot be read ({type(error).__name__})", subject=reference) from error
+        raise ConfigError(sec.SECRET_UNREADABLE(problem=type(error).__name__), subject=reference) from error
 
 
 def _unusable(path: Path, why: str) -> ConfigError:
-    return ConfigError(
-        f"the key file cannot be used ({why})", subject=str(path), hint="put the right key file there"
-    )
+    return ConfigError(sec.KEY_UNUSABLE(problem=why), subject=str(path))

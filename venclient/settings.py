@@ -12,13 +12,15 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from venclient.errors import ConfigError
+from venclient.messages import Text
+from venclient.messages import settings as cfg
 from venclient.secrets import resolve_secret
 from venclient.settings_table import EXPECTED, OBSOLETE, SETTINGS, TABLE, Kind, Setting
 
@@ -47,6 +49,13 @@ VTN_CHOICES: Mapping[str, tuple[str, ...]] = {
     "vtn.location_order": ("lon_lat", "lat_lon"),
 }
 
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "reporting.order": ("oldest-first", "newest-first"),
+    "clock.trust": ("auto", "always"),
+    "vtn.push": ("auto", "off"),
+}
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 _VTN_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 
 
@@ -69,7 +78,7 @@ class Settings:
         """Give a path setting, resolved against the folder of ven.toml; ConfigError when it is not set."""
         value: str | None = self.values[key]
         if value is None:
-            raise ConfigError("is not set", subject=key, hint=f"expected {EXPECTED['path']}")
+            raise ConfigError(cfg.NOT_SET(expected=EXPECTED["path"]), subject=key)
         return self.folder / value
 
     def place(self, key: str) -> str:
@@ -136,11 +145,16 @@ def _from_text(kind: Kind, text: str) -> Any:
     return text
 
 
-def _closest(key: str) -> str:
+def _unknown(source: str, key: str) -> Text:
+    """Return what is wrong with a key that is not in the table."""
     from difflib import get_close_matches
 
+    if instead := OBSOLETE.get(key):
+        return cfg.OBSOLETE(source=source, key=key, instead=instead)
     near = get_close_matches(key, TABLE, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else "see `ven config show` for the known names"
+    if near:
+        return cfg.NO_SETTING(source=source, key=key, near=near[0])
+    return cfg.UNKNOWN(source=source, key=key)
 
 
 def load_settings(
@@ -162,7 +176,7 @@ def load_settings(
     problems += _shared(file, {"vtn": settings, **{f"vtns.{name}": own for name, own in others.items()}})
     if problems:
         raise ConfigError(
-            f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the settings",
+            cfg.MISTAKES(count=len(problems)),
             subject=str(file or "settings"),
             problems=tuple(dict.fromkeys(problems)),
         )
@@ -174,18 +188,18 @@ _Given = dict[str, tuple[Any, str]]
 
 def _shared(file: Path | None, tables: Mapping[str, Settings]) -> list[str]:
     """Tell what several VTNs have in common that each must have for itself."""
-    problems = []
+    problems: list[str] = []
     seen: dict[tuple[Any, ...], str] = {}
     for table, own in tables.items():
         listens = own["vtn.webhook_listen"] if own["vtn.webhook_url"] else None
         vtn = str(own["vtn.url"] or "").rstrip("/")
-        for is_given, key, said in (
-            (True, ("state", own.path("reporting.state").resolve()), "state: is the file of {}"),
-            (listens, ("listen", listens), "webhook_listen: is the address of {}"),
-            (vtn, ("ven", vtn, own["ven.name"]), "ven_name: is this VTN's VEN for {}"),
+        for is_given, key, message in (
+            (True, ("state", own.path("reporting.state").resolve()), cfg.SAME_STATE),
+            (listens, ("listen", listens), cfg.SAME_LISTEN),
+            (vtn, ("ven", vtn, own["ven.name"]), cfg.SAME_VEN),
         ):
             if is_given and (first := seen.setdefault(key, table)) != table:
-                problems.append(f"{file}: {table}.{said.format(first)} as well; each VTN has its own")
+                problems.append(message(file=file, table=table, first=first))
     return problems
 
 
@@ -199,9 +213,7 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
         value, source = given.pop(key)
         _, name, *rest = key.split(".", 2)
         if not rest or not _VTN_NAME.fullmatch(name):
-            problems.append(
-                f"{source}: {key}: expected a table [vtns.NAME], NAME of a-z, 0-9, - and _, at most 40"
-            )
+            problems.append(cfg.VTN_TABLE(source=source, key=key))
             continue
         known = OF_VTN.get(rest[0], f"vtn.{rest[0]}")
         tables.setdefault(name, {})[known] = value, f"{source} [vtns.{name}]"
@@ -223,15 +235,15 @@ def _checked(given: _Given, file: Path | None, problems: list[str], *, table: st
     for key, (value, source) in given.items():
         setting = TABLE.get(key)
         if setting is None:
-            problems.append(f"{source}: {key}: {OBSOLETE.get(key) or f'is no setting; {_closest(key)}'}")
+            problems.append(_unknown(source, key))
         elif not _CHECKS[setting.kind](value):
             shown = "***" if setting.kind == "secret" else repr(value)
-            problems.append(f"{source}: {key} = {shown}: expected {EXPECTED[setting.kind]}")
+            problems.append(cfg.VALUE(source=source, key=key, shown=shown, expected=EXPECTED[setting.kind]))
         else:
             values[key], origin[key] = value, source
     for setting in SETTINGS:
         if setting.required and setting.key not in given:
-            problems.append(f"{where}: {setting.key} is missing: expected {EXPECTED[setting.kind]}")
+            problems.append(cfg.MISSING(source=where, key=setting.key, expected=EXPECTED[setting.kind]))
         values.setdefault(setting.key, setting.default)
         origin.setdefault(setting.key, "default")
     problems += _cross_checks(values, origin)
@@ -257,72 +269,75 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return _flatten(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ConfigError(
-            "no such file",
-            subject=str(file),
-            hint="name one with --config, or make one: ven config template > ven.toml",
-        ) from None
+        raise ConfigError(cfg.NO_FILE(), subject=str(file)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read ({error})", subject=str(file)) from error
+        raise ConfigError(cfg.UNREADABLE(problem=error), subject=str(file)) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is not valid TOML: {error}", subject=str(file)) from error
+        raise ConfigError(cfg.NOT_TOML(problem=error), subject=str(file)) from error
 
 
 def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
-    problems = []
+    problems: list[str] = []
     for key in ("vtn.url", "vtn.token_url"):
         url = values.get(key)
         if url and url.startswith("http://") and not values.get("vtn.allow_http"):
-            problems.append(
-                f"{origin[key]}: {key} = {url!r}: has no TLS; expected https://, "
-                "or vtn.allow_http = true for a test VTN"
-            )
+            problems.append(cfg.NO_TLS(source=origin[key], key=key, value=url))
     place = str(values.get("registry.database"))
     if re.search(r"://[^:@/]+:(?!env:|file:|credential:)[^@]+@", place):
         hidden = re.sub(r"(://[^:@/]+:)[^@]+@", r"\1***@", place)
-        problems.append(
-            f"{origin['registry.database']}: registry.database = {hidden!r}: holds a password; "
-            "expected a reference in its place (env:NAME or file:PATH)"
-        )
+        problems.append(cfg.PASSWORD(source=origin["registry.database"], value=hidden))
     if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
-        problems.append("settings: vtn.client_id and vtn.client_secret belong together: give both or neither")
-    for key, known in VTN_CHOICES.items():
-        if values.get(key) not in known:
-            problems.append(f"{origin[key]}: {key} = {values[key]!r}: expected {' or '.join(known)}")
-    if values.get("vtn.key_file") and not values.get("vtn.cert_file"):
-        problems.append(f"{origin['vtn.key_file']}: vtn.key_file belongs to vtn.cert_file: give both")
-    if values.get("reporting.order") not in ("oldest-first", "newest-first"):
-        told = f"{origin['reporting.order']}: reporting.order = {values['reporting.order']!r}"
-        problems.append(f"{told}: expected oldest-first or newest-first")
-    if values.get("clock.trust") not in ("auto", "always"):
-        problems.append(
-            f"{origin['clock.trust']}: clock.trust = {values['clock.trust']!r}: expected auto or always"
-        )
-    if values.get("vtn.push") not in ("auto", "off"):
-        problems.append(f"{origin['vtn.push']}: vtn.push = {values['vtn.push']!r}: expected auto or off")
+        problems.append(cfg.TOGETHER())
+    problems += _choice_checks({**VTN_CHOICES, **_CHOICES}, values, origin)
+    problems += _key_checks("vtn.", values, origin)
     problems += _webhook_checks(values, origin)
     problems += _influx_checks(values, origin)
     problems += _reporting_checks(values, origin)
-    if str(values.get("log.level")).upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        where = f"{origin['log.level']}: log.level = {values['log.level']!r}"
-        problems.append(f"{where}: expected DEBUG, INFO, WARNING or ERROR")
+    if str(values.get("log.level")).upper() not in _LEVELS:
+        problems.append(_choice("log.level", _LEVELS, values, origin))
     return problems
 
 
+def _choice(key: str, known: Sequence[Any], values: Mapping[str, Any], origin: Mapping[str, str]) -> Text:
+    return cfg.CHOICE(source=origin[key], key=key, value=values[key], known=" or ".join(map(str, known)))
+
+
+def _choice_checks(
+    choices: Mapping[str, Sequence[Any]],
+    values: Mapping[str, Any],
+    origin: Mapping[str, str],
+    *,
+    optional: bool = False,
+) -> list[str]:
+    """Return the settings whose value is not one of the words that they may be."""
+    return [
+        _choice(key, known, values, origin)
+        for key, known in choices.items()
+        if values.get(key) not in known and not (optional and values.get(key) is None)
+    ]
+
+
+def _key_checks(prefix: str, values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
+    key, other = f"{prefix}key_file", f"{prefix}cert_file"
+    if values.get(key) and not values.get(other):
+        return [cfg.KEY_WITHOUT_CERT(source=origin[key], key=key, other=other)]
+    return []
+
+
+def _needs(origin: Mapping[str, str], key: str, given: str, needed: str) -> Text:
+    return cfg.NEEDS(source=origin[key], given=given, needed=needed)
+
+
 def _webhook_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
-    problems = []
+    problems: list[str] = []
     webhook = str(values.get("vtn.webhook_url") or "")
     if webhook.startswith("http://") and not values.get("vtn.allow_http"):
-        problems.append(
-            f"{origin['vtn.webhook_url']}: vtn.webhook_url = {webhook!r}: has no TLS; expected https://"
-        )
-    if values.get("vtn.webhook_key_file") and not values.get("vtn.webhook_cert_file"):
-        told = f"{origin['vtn.webhook_key_file']}: vtn.webhook_key_file belongs to vtn.webhook_cert_file"
-        problems.append(f"{told}: give both")
+        problems.append(cfg.NO_TLS(source=origin["vtn.webhook_url"], key="vtn.webhook_url", value=webhook))
+    problems += _key_checks("vtn.webhook_", values, origin)
     host, _, port = str(values.get("vtn.webhook_listen") or "").rpartition(":")
     if webhook and not (host and port.isdecimal() and 0 < int(port[:6]) < 65_536):
-        told = f"{origin['vtn.webhook_listen']}: vtn.webhook_listen = {values.get('vtn.webhook_listen')!r}"
-        problems.append(f'{told}: expected host and port, as in "0.0.0.0:8443"')
+        key = "vtn.webhook_listen"
+        problems.append(cfg.LISTEN(source=origin[key], key=key, value=values.get(key)))
     return problems
 
 
@@ -332,17 +347,13 @@ def _reporting_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> l
         "reporting.all_intervals": ("since-last", "all"),
         "reporting.forecast_at": ("start", "end"),
     }
-    problems = [
-        f"{origin[key]}: {key} = {values[key]!r}: expected {' or '.join(known)}"
-        for key, known in choices.items()
-        if values.get(key) is not None and values[key] not in known
-    ]
+    problems: list[str] = _choice_checks(choices, values, origin, optional=True)
     zone = values.get("reporting.time_zone")
     try:
         ZoneInfo(zone or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        told = f"{origin['reporting.time_zone']}: reporting.time_zone = {zone!r}"
-        problems.append(f"{told}: is no zone known here; expected a name such as Europe/Copenhagen")
+        key = "reporting.time_zone"
+        problems.append(cfg.ZONE(source=origin[key], key=key, value=zone))
     return problems
 
 
@@ -352,15 +363,11 @@ def _influx_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list
         "influx.version": (1, 2, 3),
         "influx.language": ("influxql", "flux"),
     }
-    problems = [
-        f"{origin[key]}: {key} = {values[key]!r}: expected {' or '.join(map(str, known))}"
-        for key, known in choices.items()
-        if values.get(key) is not None and values[key] not in known
-    ]
+    problems: list[str] = _choice_checks(choices, values, origin, optional=True)
     if values.get("readings.store") == "influxdb" and not values.get("influx.url"):
-        problems.append(f"{origin['readings.store']}: readings.store = 'influxdb' needs influx.url")
+        problems.append(_needs(origin, "readings.store", "readings.store = 'influxdb'", "influx.url"))
     if values.get("influx.language") == "flux" and values.get("influx.version") != 2:
-        problems.append(f"{origin['influx.language']}: influx.language = 'flux' needs influx.version = 2")
+        problems.append(_needs(origin, "influx.language", "influx.language = 'flux'", "influx.version = 2"))
     if values.get("influx.url") and values.get("influx.version") == 2 and not values.get("influx.org"):
-        problems.append(f"{origin['influx.url']}: influx.url with influx.version = 2 needs influx.org")
+        problems.append(_needs(origin, "influx.url", "influx.url with influx.version = 2", "influx.org"))
     return problems

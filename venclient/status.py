@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from venclient.errors import StoreError
+from venclient.messages import gateway as gwy
 
 #: Linux allows 108 bytes for the name of a Unix socket, the closing zero included.
 LONGEST_NAME = 107
@@ -46,11 +47,7 @@ class StatusServer:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             if _answers(self._name):
-                raise StoreError(
-                    "another gateway is running with the same files",
-                    subject=self._name,
-                    hint="stop it first, or give this one its own folder",
-                )
+                raise StoreError(gwy.ALREADY_RUNNING(), subject=self._name)
             path.unlink()  # left behind by a gateway that was killed
         self._server = await asyncio.start_unix_server(self._answer, self._name)
         path.chmod(0o600)
@@ -92,14 +89,12 @@ def ask(path: Path) -> dict[str, Any] | None:
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:
-            raise StoreError(f"cannot be asked ({error})", subject=str(path)) from error
+            raise StoreError(gwy.STATUS_NOT_ASKED(problem=error), subject=str(path)) from error
         received = bytearray()
         try:
             while chunk := connection.recv(65536):
                 received += chunk
             answer: dict[str, Any] = json.loads(received)
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"the gateway does not answer ({error})", subject=str(path), hint="look at its log"
-            ) from error
+            raise StoreError(gwy.STATUS_NO_ANSWER(problem=error), subject=str(path)) from error
     return answer

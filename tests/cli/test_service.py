@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from venclient.cli import app, main
+from venclient.cli.service import CodedFormatter
+from venclient.messages import gateway as gwy
 
 
 def ven(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -104,3 +107,17 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
 
     assert done.stdout.strip() == "[]"
     assert app.info.name == "ven"
+
+
+def test_log_lines_end_with_the_code() -> None:
+    """A logged warning or error shows its code, also behind the name of its VTN; others stay as they are."""
+    show = CodedFormatter("%(message)s").format
+
+    def line(message: object, *arguments: object) -> str:
+        return show(logging.LogRecord("venclient", logging.ERROR, "", 0, message, arguments, None))
+
+    no_answer = gwy.STATUS_NO_ANSWER(problem="reset")
+    assert line(no_answer).endswith(" [VEN-GWY-012]")
+    assert line("%s%s", "VTN operator: ", no_answer).endswith(" [VEN-GWY-012]")
+    assert line(gwy.STOPPED()) == "stopped"
+    assert line("%s of %s", 1, 2) == "1 of 2"

@@ -68,7 +68,7 @@ async def test_a_registry_that_is_away_is_waited_for(caplog: pytest.LogCaptureFi
     assert await when_reachable(opener.look, lambda: "gateway", clock) == "gateway"
     assert clock.rests == [FIRST_REST_S * 2**n for n in range(5)] + [LONGEST_REST_S] * 3
     assert opener.looks == 9
-    assert codes(caplog) == ["VEN-GWY-010", "VEN-GWY-011"]
+    assert codes(caplog) == ["VEN-GWY-024", "VEN-GWY-025"]
 
 
 async def test_a_failure_while_building_is_waited_for_as_well() -> None:

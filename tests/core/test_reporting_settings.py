@@ -42,7 +42,7 @@ def test_readings_of_the_standard_reach_the_engine(tmp_path: Path) -> None:
         ('window_reading = "both"', "expected automatic or generation-point or first-covered"),
         ('all_intervals = "some"', "expected since-last or all"),
         ('forecast_at = "noon"', "expected start or end"),
-        ('time_zone = "Mars/Olympus"', "is no zone known here"),
+        ('time_zone = "Mars/Olympus"', "unknown time zone"),
     ],
 )
 def test_wrong_choice_is_named(tmp_path: Path, line: str, said: str) -> None:

@@ -53,12 +53,12 @@ async def test_resources_without_a_source_are_reported_in_one_line(
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
 
-    lines = [one for one in caplog.records if code_of(one.msg) in ("VEN-GWY-001", "VEN-GWY-002")]
-    assert [code_of(one.msg) for one in lines] == ["VEN-GWY-001", "VEN-GWY-002"]
+    lines = [one for one in caplog.records if code_of(one.msg) in ("VEN-GWY-020", "VEN-GWY-021")]
+    assert [code_of(one.msg) for one in lines] == ["VEN-GWY-020", "VEN-GWY-021"]
     assert [one.levelname for one in lines] == ["WARNING", "ERROR"]
     assert "400 resources" in lines[0].getMessage()
     assert "395 more" in lines[0].getMessage()
     assert "7 connections" in lines[1].getMessage()
     assert len([note for note in snapshot["notes"] if "VEN-GWY-00" in note]) == 2
-    states = [(one["state"], "VEN-GWY-004" in one["last_error"]) for one in snapshot["connections"]]
+    states = [(one["state"], "VEN-GWY-023" in one["last_error"]) for one in snapshot["connections"]]
     assert (states.count(("refused", True)), states.count(("refused", False))) == (COUNT, 7)

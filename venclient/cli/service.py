@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from venclient.messages import Text, with_code
+from venclient.messages import cli_service as cls
+from venclient.messages import gateway as gwy
+
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DEFAULT_CONFIG = Path("ven.toml")
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 config_app = typer.Typer(no_args_is_help=True, help="Look at the settings.")
+
+
+class CodedFormatter(logging.Formatter):
+    """Formats log lines; a warning or error of the catalogue ends with its code."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name of logging)
+        """Return the line of `record`, with the code of its message or of its last argument."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        for text in (record.msg, *arguments[-1:]):
+            if isinstance(text, Text):
+                record.message += with_code(text).removeprefix(str(text))
+                break
+        return super().formatMessage(record)
 
 
 def run(
@@ -22,7 +41,6 @@ def run(
 ) -> None:
     """Run the gateway until it is stopped (Ctrl-C, SIGTERM)."""
     import asyncio
-    import logging
     import signal
 
     from venclient.clock import SystemClock
@@ -35,9 +53,9 @@ def run(
     if registry is not None and "://" not in registry:
         registry = str(Path(registry).absolute())
     settings = load_settings(config, flags={"log.level": log_level, "registry.database": registry})
-    logging.basicConfig(
-        level=settings["log.level"].upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(CodedFormatter(LOG_FORMAT))
+    logging.basicConfig(level=settings["log.level"].upper(), handlers=[handler])
     # Libraries tell each request and reconnection at INFO; what matters of it the gateway says once.
     for noisy in ("httpx2", "httpcore2", "pymodbus", "paho", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -57,7 +75,7 @@ def run(
         try:
             await work
         except asyncio.CancelledError:
-            logging.getLogger("venclient.gateway").info("stopped")
+            logging.getLogger("venclient.gateway").info(gwy.STOPPED())
 
     asyncio.run(serve())
 
@@ -76,7 +94,7 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
         if as_json:
             typer.echo(json.dumps({"running": False}))
         else:
-            typer.echo(f"no gateway is running with {config}; start one: ven run --config {config}")
+            typer.echo(cls.NOT_RUNNING(config=config))
         raise typer.Exit(3)
     if as_json:
         typer.echo(json.dumps({"running": True, **snapshot}, indent=2))

@@ -1,22 +1,54 @@
-"""Messages of the running gateway: its start, its connections and its registry."""
+"""Messages of the running gateway (VEN-GWY): its clock, status socket, log, connections and registry."""
 
 from __future__ import annotations
 
 from venclient.messages import error, info, warning
 
+# The clock
+
+CLOCK_UNKNOWN = warning("VEN-GWY-001", "the time is not known yet")
+CLOCK_SETTLING = warning(
+    "VEN-GWY-002", "only a battery clock says what time it is: waiting for the VTN to confirm it"
+)
+CLOCK_SET_SINCE_START = warning(
+    "VEN-GWY-003", "the clock was set {way} by {seconds:.0f} s since the last start"
+)
+CLOCK_SET = warning("VEN-GWY-004", "the clock was set {way} by {seconds:.0f} s")
+CLOCK_LONG_AGO = warning("VEN-GWY-005", "the clock says {time} UTC, which is long ago")
+CLOCK_BEFORE_NEWEST = warning(
+    "VEN-GWY-006", "the clock says {time} UTC, which is before the newest stored reading"
+)
+CLOCK_NO_BATTERY = warning(
+    "VEN-GWY-007", "the machine has no battery clock, and neither NTP nor the VTN has given the time yet"
+)
+CLOCK_APART = warning("VEN-GWY-008", "the clock is {seconds:.0f} s {side} the VTN's")
+
+# The status socket
+
+ALREADY_RUNNING = error(
+    "VEN-GWY-010",
+    "another gateway is running with the same files",
+    hint="stop it first, or set other paths for this one",
+)
+STATUS_NOT_ASKED = error("VEN-GWY-011", "the status socket cannot be opened ({problem})")
+STATUS_NO_ANSWER = error("VEN-GWY-012", "the gateway does not answer ({problem})", hint="look at its log")
+STOPPED = info("VEN-GWY-013", "stopped")
+
+# Connections and the registry at the start
+
 NO_SOURCE = warning(
-    "VEN-GWY-001",
+    "VEN-GWY-020",
     "{count:resource has|resources have} no complete source and cannot be read: {names}{more}",
-    hint="`ven validate` names what is missing; set it with `ven resources set`",
+    hint="`ven resources show ID` shows what is missing; set it with `ven resources set`",
 )
 NOT_OPENED = error(
-    "VEN-GWY-002",
+    "VEN-GWY-021",
     "{count:connection|connections} cannot be used: {names}{more}; the first reason: {reason}",
     hint="`ven status` has the reason of each",
 )
-MORE = info("VEN-GWY-003", " and {count} more")
-MISSING = warning("VEN-GWY-004", "{name}: the connection lacks {missing}")
+MORE = info("VEN-GWY-022", " and {count} more")
+MISSING = warning("VEN-GWY-023", "{name}: the connection lacks {missing}")
 REGISTRY_AWAY = warning(
-    "VEN-GWY-010", "the registry cannot be reached, the gateway waits for it and tries again: {reason}"
+    "VEN-GWY-024", "the registry cannot be reached, the gateway waits for it and tries again: {reason}"
 )
-REGISTRY_BACK = info("VEN-GWY-011", "the registry answers after {attempts:attempt|attempts}")
+REGISTRY_BACK = info("VEN-GWY-025", "the registry answers after {attempts:attempt|attempts}")

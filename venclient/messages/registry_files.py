@@ -77,3 +77,42 @@ COPY_REFUSED = error(
     "{source} has {count:problem|problems} that keep it from being copied: {problems}",
     hint="correct or delete those rows and copy again; the target was not changed",
 )
+
+# Backups and copies of a file
+
+NOT_THERE = error("VEN-DBF-030", "there is no such file", hint="name another with --db")
+KEEP = error("VEN-DBF-031", "keeps at least 1, of a folder", hint="name a folder, not a file")
+BACKUP_UNUSABLE = error(
+    "VEN-DBF-032", "cannot be used: {damage}", hint="{database} stays as it is; use an older backup"
+)
+BACKUP_IS_DATABASE = error("VEN-DBF-033", "is the database itself", hint="name a backup")
+OPEN_ELSEWHERE = error(
+    "VEN-DBF-034",
+    "is open in another program; nothing was changed",
+    hint="stop the gateway and every other program that reads it, then restore again",
+)
+COPY_THERE = error("VEN-DBF-035", "is there already", hint="name another file; nothing was changed")
+COPY_DAMAGED = error(
+    "VEN-DBF-036",
+    "is damaged ({faults}); no copy was kept",
+    hint="`ven db check` shows what can still be read; put a copy of it back",
+)
+COPY_DIFFERS = error(
+    "VEN-DBF-037", "has {wanted} rows, its copy {got}; no copy was kept", hint="run it again"
+)
+NO_TABLES = error("VEN-DBF-038", "has no table of a registry", hint="use a backup: `ven db restore`")
+
+# What SQLite says
+
+BUSY = error(
+    "VEN-DBF-040", "another program has been writing for over {seconds} s", hint="try again when it is done"
+)
+NOT_SQLITE = error("VEN-DBF-041", "is not a SQLite database", hint="name the resource database")
+DAMAGED = error(
+    "VEN-DBF-042",
+    "is damaged ({problem})",
+    hint="put a copy of it back (`ven db restore`), or save what can still be read (`ven db rescue`)",
+)
+DISK_FULL = error("VEN-DBF-043", "the disk is full; nothing was stored", hint="make room")
+SQLITE_REFUSED = error("VEN-DBF-044", "SQLite refused ({problem})")
+ROW_CONFLICT = error("VEN-DBF-045", "is already there, or refers to what is not ({problem})")

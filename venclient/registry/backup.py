@@ -11,6 +11,7 @@ from pathlib import Path
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import ConfigError, Conflict, NotFound, RegistryError
+from venclient.messages import registry_files as dbf
 from venclient.registry.copies import Copy, copy_database, free_name, open_as_is, stamp
 from venclient.registry.inspection import inspect
 from venclient.registry.sqlite_link import said
@@ -46,11 +47,11 @@ def back_up(
     leaves the newest. ConfigError when `keep` is asked of a file with a name of its own.
     """
     if not database.is_file():
-        raise NotFound("there is no such file", subject=str(database), hint="--db names another")
+        raise NotFound(dbf.NOT_THERE(), subject=str(database))
     folder = database.parent if target is None else target
     named = target is not None and not target.is_dir()
     if keep is not None and (named or keep < 1):
-        raise ConfigError("keeps at least 1, of a folder", subject="--keep", hint="name a folder, not a file")
+        raise ConfigError(dbf.KEEP(), subject="--keep")
     if target is None or not named:
         now = (clock or SystemClock()).now()
         target = free_name(folder / f"{database.name}.backup-{stamp(now)}")
@@ -67,12 +68,10 @@ def restore(backup: Path, database: Path, *, clock: Clock | None = None) -> Rest
     found = inspect(backup, hint="name a backup, as `ven db backup` makes them")
     if found.damage:
         raise RegistryError(
-            f"cannot be used: {'; '.join(found.damage)}",
-            subject=str(backup),
-            hint=f"{database} stays as it is; take an older backup",
+            dbf.BACKUP_UNUSABLE(damage="; ".join(found.damage), database=database), subject=str(backup)
         )
     if database.exists() and backup.samefile(database):
-        raise Conflict("is the database itself", subject=str(backup), hint="name a backup")
+        raise Conflict(dbf.BACKUP_IS_DATABASE(), subject=str(backup))
     now = stamp((clock or SystemClock()).now())
     # A copy first: the backup stays a backup, and what takes the database's name is complete.
     copy = copy_database(backup, free_name(database.with_name(f".{database.name}.restored-{now}")))
@@ -110,11 +109,7 @@ def _alone(database: Path) -> Iterator[None]:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise Conflict(
-                    "is open in another program; nothing was changed",
-                    subject=str(database),
-                    hint="stop the gateway, and whatever else reads it, then restore again",
-                ) from error
+                raise Conflict(dbf.OPEN_ELSEWHERE(), subject=str(database)) from error
             if not _is_damage(error):
                 raise said(error, database) from error
         yield

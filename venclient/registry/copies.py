@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from venclient.errors import Conflict, RegistryError
+from venclient.messages import registry_files as dbf
 from venclient.read_only import is_read_only, readable
 from venclient.registry.link import BUSY_TIMEOUT_MS
 from venclient.registry.sqlite_link import said
@@ -65,7 +66,7 @@ def copy_database(source: Path, target: Path) -> Copy:
     RegistryError says why there is none; Conflict when `target` is there already.
     """
     if target.exists():
-        raise Conflict("is there already", subject=str(target), hint="name another file; nothing was changed")
+        raise Conflict(dbf.COPY_THERE(), subject=str(target))
     part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -135,11 +136,7 @@ def _copied(source: Path, part: Path, target: Path) -> tuple[int, int]:
             with suppress(sqlite3.Error):
                 reader.execute("ROLLBACK")
     if faults:
-        raise RegistryError(
-            f"is damaged ({'; '.join(faults)}); no copy was kept",
-            subject=str(source),
-            hint="`ven db check` tells what can still be read; put a copy of it back",
-        )
+        raise RegistryError(dbf.COPY_DAMAGED(faults="; ".join(faults)), subject=str(source))
     if got != wanted:
-        raise RegistryError(f"has {wanted} rows, its copy {got}; no copy was kept", subject=str(source))
+        raise RegistryError(dbf.COPY_DIFFERS(wanted=wanted, got=got), subject=str(source))
     return got

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from venclient.errors import Conflict, NotFound, RegistryError
+from venclient.messages import registry_files as dbf
 from venclient.read_only import is_read_only
 from venclient.registry.copies import open_as_is
 from venclient.registry.inspection import readable_rows
@@ -23,9 +24,9 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
     behind then); Conflict when `target` is there.
     """
     if not damaged.is_file():
-        raise NotFound("there is no such file", subject=str(damaged), hint="--db names another")
+        raise NotFound(dbf.NOT_THERE(), subject=str(damaged))
     if target.exists():
-        raise Conflict("is there already", subject=str(target), hint="name another file; nothing was changed")
+        raise Conflict(dbf.COPY_THERE(), subject=str(target))
     try:
         with closing(_reader(damaged)) as reader:
             columns = {
@@ -33,7 +34,7 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
                 for table in metadata.sorted_tables
             }
             if not columns["resources"] and not columns["connections"]:
-                raise RegistryError("has no table of a registry", subject=str(damaged), hint="take a backup")
+                raise RegistryError(dbf.NO_TABLES(), subject=str(damaged))
             return _rescued(reader, target, columns)
     except sqlite3.Error as error:
         raise said(error, damaged) from error

@@ -118,24 +118,16 @@ def said(error: Exception, path: Path) -> RegistryError:
     if isinstance(error, OSError):
         return RegistryError(dbf.CANNOT_CREATE(reason=error.strerror or str(error)), subject=subject)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    what, hint, transient = {
-        sqlite3.SQLITE_BUSY: (
-            f"another program has been writing for over {BUSY_TIMEOUT_MS // 1000} s",
-            "try again when it is done",
-            True,
-        ),
-        sqlite3.SQLITE_NOTADB: ("is not a SQLite database", "name the resource database", False),
-        sqlite3.SQLITE_CORRUPT: (
-            f"is damaged ({error})",
-            "put a copy of it back (`ven db restore`), or save what can still be read (`ven db rescue`)",
-            False,
-        ),
-        sqlite3.SQLITE_FULL: ("the disk is full; nothing was stored", "make room", False),
-        sqlite3.SQLITE_READONLY: (dbf.CANNOT_WRITE(), "", False),
-    }.get(code, (f"SQLite refused ({error})", "", False))
+    what = {
+        sqlite3.SQLITE_BUSY: dbf.BUSY(seconds=BUSY_TIMEOUT_MS // 1000),
+        sqlite3.SQLITE_NOTADB: dbf.NOT_SQLITE(),
+        sqlite3.SQLITE_CORRUPT: dbf.DAMAGED(problem=error),
+        sqlite3.SQLITE_FULL: dbf.DISK_FULL(),
+        sqlite3.SQLITE_READONLY: dbf.CANNOT_WRITE(),
+    }.get(code, dbf.SQLITE_REFUSED(problem=error))
     if isinstance(error, sqlite3.IntegrityError):
-        return Conflict(f"is already there, or refers to what is not ({error})", subject=subject)
-    return RegistryError(what, subject=subject, hint=hint, transient=transient)
+        return Conflict(dbf.ROW_CONFLICT(problem=error), subject=subject)
+    return RegistryError(what, subject=subject, transient=code == sqlite3.SQLITE_BUSY)
 
 
 class SqliteLink(PerThread[sqlite3.Connection]):
