@@ -59,6 +59,6 @@ async def test_resources_without_a_source_are_reported_in_one_line(
     assert "400 resources" in lines[0].getMessage()
     assert "395 more" in lines[0].getMessage()
     assert "7 connections" in lines[1].getMessage()
-    assert len([note for note in snapshot["notes"] if "VEN-GWY-00" in note]) == 2
+    assert len([note for note in snapshot["notes"] if "VEN-GWY-02" in note]) == 2
     states = [(one["state"], "VEN-GWY-023" in one["last_error"]) for one in snapshot["connections"]]
     assert (states.count(("refused", True)), states.count(("refused", False))) == (COUNT, 7)

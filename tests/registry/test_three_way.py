@@ -225,7 +225,7 @@ def test_odd_rows_cost_no_other_row(tmp_path: Path) -> None:
 
 
 def test_a_template_column_fills_one_option_by_the_same_rule(tmp_path: Path) -> None:
-    """The template is a cell of its own: other options stay, and a template changed by a user is kept."""
+    """The template is a separate cell: other options stay, and a template changed by a user is kept."""
     path = tmp_path / "sites.csv"
 
     def write_template(name: str) -> None:

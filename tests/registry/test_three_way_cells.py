@@ -58,7 +58,7 @@ def test_every_triple_of_values_follows_the_rule(db: ResourceDatabase, tmp_path:
     """For each (imported, stored, file) of a cell, the rule says what is stored and what is a conflict."""
     column, values = CELLS[cell]
     path = tmp_path / "shops.csv"
-    for (old, was), (_, edited), (new, told), overwrite in product(values, values, values, (False, True)):
+    for (old, was), (_, edited), (new, sent), overwrite in product(values, values, values, (False, True)):
         import_csv(db, write(path, **{column: old}), overwrite=True)
         first = db.get_resource("r1")
         assert first is not None
@@ -71,9 +71,9 @@ def test_every_triple_of_values_follows_the_rule(db: ResourceDatabase, tmp_path:
 
         after = db.get_resource("r1")
         assert after is not None
-        conflict = told not in (was, edited) and edited != was and not overwrite
+        conflict = sent not in (was, edited) and edited != was and not overwrite
         assert [list(one.cells) for one in report.conflicts] == ([[cell]] if conflict else [])
-        expected = edited if told in (was, edited) or conflict else told
+        expected = edited if sent in (was, edited) or conflict else sent
         assert value_of(after, cell) == expected
         assert changed(after, cell, was) == first
         # back to the start: the stored value is the one that the file said last

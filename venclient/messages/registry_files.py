@@ -80,7 +80,7 @@ COPY_REFUSED = error(
 
 # Backups and copies of a file
 
-NOT_THERE = error("VEN-DBF-030", "there is no such file", hint="name another with --db")
+NOT_THERE = error("VEN-DBF-030", "the file does not exist", hint="name another with --db")
 KEEP = error("VEN-DBF-031", "keeps at least 1, of a folder", hint="name a folder, not a file")
 BACKUP_UNUSABLE = error(
     "VEN-DBF-032", "cannot be used: {damage}", hint="{database} stays as it is; use an older backup"
