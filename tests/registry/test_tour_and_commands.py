@@ -67,7 +67,7 @@ def test_commands_make_no_tables(new_postgres: Callable[[], str]) -> None:
     for words in (["list"], ["stats"], ["show", "r-1"]):
         result = runner.invoke(resource_commands.app, [*words, "--db", url])
         assert isinstance(result.exception, ConfigError)
-        assert "holds no registry" in str(result.exception)
+        assert "VEN-CLR-006" in str(result.exception)
     with pytest.raises(NotFound, match="holds no registry"):
         tour(url)
 
