@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -41,11 +42,14 @@ def listener(port: int, *topics: str) -> Iterator[list[tuple[str, str, bool]]]:
     def on_connect(client: Client, *_more: Any) -> None:
         client.subscribe([(topic, 1) for topic in topics])
 
+    subscribed = threading.Event()
     client.on_message = on_message
     client.on_connect = on_connect
+    client.on_subscribe = lambda *_: subscribed.set()
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:
+        assert subscribed.wait(60)  # what is published before would not be heard
         yield heard
     finally:
         client.disconnect()
