@@ -146,3 +146,11 @@ def test_a_missing_parameter_is_an_error() -> None:
     """A message called without a parameter of its template raises KeyError."""
     with pytest.raises(KeyError):
         PORT(place="x")
+
+
+def test_a_text_within_another_keeps_its_code_however_often() -> None:
+    """Places in front and words behind leave code and hint as they are, also twice and after pickling."""
+    text = PORT(port=0, place="x").within("options.").within("connection: ", " (later)")
+    copy = pickle.loads(pickle.dumps(text))
+    assert text == copy == "connection: options.invalid port 0: must be 1 to 65535 (later)"
+    assert (copy.code, copy.hint) == (text.code, text.hint) == ("VEN-XXX-001", "correct 0 in x")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
 
-from venclient.messages import Message, Text, text_of
-from venclient.messages.printable import FOREIGN_LIMIT, foreign
+from venclient.messages import Text, text_of
+from venclient.messages.printable import FOREIGN_LIMIT, foreign, printable
 
 
 class Mistakes(ValueError):
@@ -25,14 +23,8 @@ def problems_of(error: ValueError) -> tuple[str, ...]:
 
 def placed(place: str, problem: str) -> str:
     """Return `problem` with the place where it is in front, under the same code."""
-    if not isinstance(problem, Text):
-        return f"{place}: {problem}"
-    return _with_place(problem.message)(**problem.params, at_place=place)
-
-
-@cache
-def _with_place(message: Message) -> Message:
-    return replace(message, template=f"{{at_place}}: {message.template}")
+    before = f"{printable(place)}: "
+    return problem.within(before) if isinstance(problem, Text) else f"{before}{problem}"
 
 
 def shown(value: object) -> str:
@@ -44,11 +36,4 @@ def shown(value: object) -> str:
 
 def continued(problem: str, more: str) -> str:
     """Return `problem` with `more` behind it, under the same code."""
-    if not isinstance(problem, Text):
-        return f"{problem}{more}"
-    return _with_end(problem.message)(**problem.params, at_end=more)
-
-
-@cache
-def _with_end(message: Message) -> Message:
-    return replace(message, template=f"{message.template}{{at_end}}")
+    return problem.within(after=more) if isinstance(problem, Text) else f"{problem}{more}"

@@ -38,13 +38,10 @@ class Text(str):
     message: Message
     params: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, message: Message, params: Mapping[str, Any]) -> Text:
+    @staticmethod
+    def of(message: Message, params: Mapping[str, Any]) -> Text:
         """Return the text of `message` with `params` filled in."""
-        text = cls(_FORMATTER.vformat(message.template, (), params))
-        text.message = message
-        text.params = params
-        return text
+        return _restored(_FORMATTER.vformat(message.template, (), params), message, params)
 
     @property
     def code(self) -> str:
@@ -61,8 +58,19 @@ class Text(str):
         """What to do next, with the same parameters filled in; empty when the message has no hint."""
         return _FORMATTER.vformat(self.message.hint, (), self.params)
 
+    def within(self, before: str = "", after: str = "") -> Text:
+        """Return this text with more in front or behind, under the same code, parameters and hint."""
+        return _restored(f"{before}{self}{after}", self.message, self.params)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Text.of, (self.message, dict(self.params))
+        return _restored, (str(self), self.message, dict(self.params))
+
+
+def _restored(words: str, message: Message, params: Mapping[str, Any]) -> Text:
+    text = Text(words)
+    text.message = message
+    text.params = params
+    return text
 
 
 @dataclass(frozen=True)
