@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from venclient.clock import ManualClock
 from venclient.connectors.base import Batch
-from venclient.connectors.poller import LONGEST_BACKOFF_S, Poller, spread_phase
+from venclient.connectors.poller import LONGEST_BACKOFF_S, STOP_WITHIN_S, Poller, spread_phase
 from venclient.errors import ConnectFailed, StoreError
 from venclient.model.reading import Reading, Reject
 
@@ -490,3 +490,104 @@ async def test_a_source_has_caught_up_when_no_more_waits_or_it_is_dark(
         await clock.advance(1)
 
         assert (early, first.caught_up, second.caught_up) == (False, True, True)
+
+
+class Inbox(Meter):
+    """A pushed source: it gives the messages that wait, else waits for the next."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, interval_s=None)
+        self.replayable = True
+        self.waiting: list[float] = []
+        self.came = asyncio.Event()
+
+    async def read(self) -> Batch:
+        while not self.waiting:
+            self.came.clear()
+            await self.came.wait()
+        values, self.waiting = self.waiting, []
+        readings = [Reading("id", "power_kw", value, self.clock.now()) for value in values]
+        return Batch(readings, acknowledge=self.acknowledge, replayable=True)
+
+
+async def test_poller_that_is_stopped_hands_over_what_came_and_waits_for_its_commit(
+    clock: ManualClock,
+) -> None:
+    """Messages that came during the last commit are stored and acknowledged before the reader is closed."""
+    inbox = Inbox(clock)
+    stored: list[float] = []
+    commit = asyncio.Event()
+
+    async def deliver(batch: Batch) -> None:
+        await commit.wait()
+        stored.extend(one.value for one in batch.readings)
+
+    poller = Poller(inbox, name=ADDRESS, deliver=deliver, clock=clock)
+    task = asyncio.create_task(poller.run())
+    inbox.waiting = [1.0]
+    inbox.came.set()
+    await clock.advance(0)
+    poller.stop()
+    inbox.waiting = [2.0]
+    await clock.advance(0)
+    assert (inbox.closed, stored, task.done()) == (0, [], False)
+
+    commit.set()
+    await clock.advance(0)
+    await task
+    assert (stored, inbox.acknowledged, inbox.closed) == ([1.0, 2.0], 2, 1)
+
+
+async def test_poller_that_is_stopped_waits_for_a_store_that_fails_no_longer_than_it_must(
+    clock: ManualClock,
+) -> None:
+    """What cannot be committed stays with its source: the next reader gets it again."""
+    inbox = Inbox(clock)
+
+    async def deliver(batch: Batch) -> None:
+        await asyncio.Event().wait()
+
+    poller = Poller(inbox, name=ADDRESS, deliver=deliver, clock=clock)
+    task = asyncio.create_task(poller.run())
+    inbox.waiting = [1.0]
+    inbox.came.set()
+    await clock.advance(0)
+    poller.stop()
+    await clock.advance(STOP_WITHIN_S - 1)
+    assert not task.done()
+    await clock.advance(2)
+    await task
+    assert (inbox.acknowledged, inbox.closed) == (0, 1)
+
+
+async def test_poller_that_is_stopped_does_not_wait_for_its_next_slot(
+    clock: ManualClock, meter: Meter
+) -> None:
+    """A polled meter is let go at once; the counts go on with its next poller."""
+    taken: list[Batch] = []
+
+    async def deliver(batch: Batch) -> None:
+        taken.append(batch)
+
+    poller = Poller(meter, name=ADDRESS, deliver=deliver, clock=clock)
+    task = asyncio.create_task(poller.run())
+    await clock.advance(4)
+    poller.stop()
+    await clock.advance(0)
+    await task
+    assert (len(taken), meter.closed) == (2, 1)
+
+    following = Poller(meter, name=ADDRESS, deliver=deliver, clock=clock, counted=poller.health)
+    assert following.health.readings == 2
+
+
+async def test_poller_that_is_stopped_before_it_ran_reads_nothing(clock: ManualClock, meter: Meter) -> None:
+    """Its reader is closed all the same."""
+    poller = Poller(meter, name=ADDRESS, deliver=_never, clock=clock)
+    poller.stop()
+    await poller.run()
+    assert (meter.reads, meter.closed) == ([], 1)
+
+
+async def _never(batch: Batch) -> None:
+    raise AssertionError(batch)

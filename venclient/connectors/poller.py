@@ -43,6 +43,8 @@ KEPT_REJECTS = 5
 MOST_HANDING = 256
 #: So many different reasons are logged for one resource; the rest is only counted.
 LOGGED_REASONS = 32
+#: How long a poller that was told to stop waits for the commits of what its source keeps.
+STOP_WITHIN_S = 10.0
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +76,18 @@ class Poller:
 
     `deliver` returns when a replayable batch is committed (it is acknowledged then); for others it may
     return earlier. `phase_s` shifts the slots of polled readers. `name` is what people call the resource.
+    `counted` is the health of the poller that read the same resource before: its counts go on.
     """
 
     def __init__(
-        self, reader: Reader, *, name: str, deliver: Deliver, clock: Clock, phase_s: float = 0.0
+        self,
+        reader: Reader,
+        *,
+        name: str,
+        deliver: Deliver,
+        clock: Clock,
+        phase_s: float = 0.0,
+        counted: Health | None = None,
     ) -> None:
         self._reader = reader
         self._name = name
@@ -91,13 +101,14 @@ class Poller:
         self._dark_since_s = 0.0
         self._last_error: str | None = None
         self._failures = 0
-        self._readings = 0
-        self._rejects = 0
-        self._last_rejects: deque[Reject] = deque(maxlen=KEPT_REJECTS)
+        before = counted or Health()
+        self._readings = before.readings
+        self._rejects = before.rejects
+        self._last_rejects: deque[Reject] = deque(before.last_rejects, maxlen=KEPT_REJECTS)
         self._reasons: set[str] = set()
         self._bugs: set[str] = set()
-        self._missed = 0
-        self._lost = 0
+        self._missed = before.missed
+        self._lost = before.lost
         self._unstored = False
         self._handing: set[asyncio.Task[None]] = set()
         self._handed = 0
@@ -107,6 +118,10 @@ class Poller:
         self._turn = asyncio.Condition()
         self._slot = 0
         self._started_s = 0.0
+        self._work: asyncio.Task[None] | None = None
+        self._stopped = False
+        #: What was read is being handed over: `stop` must not cut that short.
+        self._passing = False
 
     @property
     def health(self) -> Health:
@@ -130,28 +145,88 @@ class Poller:
         return self._caught_up or self._state == "dark"
 
     async def run(self) -> None:
-        """Read until cancelled, then close the reader."""
+        """Read until cancelled or told to `stop`, then close the reader."""
+        work = self._work = asyncio.create_task(self._read_on(), name=f"poll {self._name}")
         try:
-            self._slot = self._slot_now()
-            while True:
-                await self._until_room()
-                self._started_s = self._clock.monotonic()
-                batch = await self._read()
-                if batch is not None:
-                    await self._pass_on(batch)
-                    self._caught_up = self._caught_up or not batch.more
-                    if batch.more:
-                        await self._clock.sleep(0)
-                    else:
-                        await self._wait_for_slot()
-                else:
-                    await self._clock.sleep(self._backoff_s(self._failures))
-                    self._slot = self._slot_now()
+            if self._stopped:
+                work.cancel()
+            await asyncio.wait([work])
+            if not work.cancelled():
+                work.result()
+            await self._hand_over_rest()
         finally:
-            for task in self._handing:
+            for task in (work, *self._handing):
                 task.cancel()
-            await asyncio.gather(*self._handing, return_exceptions=True)
+            await asyncio.gather(work, *self._handing, return_exceptions=True)
             await self._reader.close()
+
+    def stop(self) -> None:
+        """End `run` once all that was read is handed over: another poller goes on with the resource.
+
+        What the source keeps for us and is not committed within STOP_WITHIN_S stays with the source.
+        """
+        self._stopped = True
+        if self._work is not None and not self._passing:
+            self._work.cancel()
+
+    def _is_stopped(self) -> bool:
+        return self._stopped
+
+    async def _read_on(self) -> None:
+        self._slot = self._slot_now()
+        while not self._is_stopped():
+            await self._until_room()
+            self._started_s = self._clock.monotonic()
+            batch = await self._read()
+            if batch is None:
+                await self._clock.sleep(self._backoff_s(self._failures))
+                self._slot = self._slot_now()
+                continue
+            self._passing = True
+            try:
+                await self._pass_on(batch)
+            finally:
+                self._passing = False
+            if self._is_stopped():
+                return
+            self._caught_up = self._caught_up or not batch.more
+            if batch.more:
+                await self._clock.sleep(0)
+            else:
+                await self._wait_for_slot()
+
+    async def _hand_over_rest(self) -> None:
+        """Hand over what a pushed source has given us already, and wait for the commits of all of it.
+
+        Nothing is awaited between the last look and the return, so that whoever opens the next reader
+        at once misses nothing that comes in between.
+        """
+        until_s = self._clock.monotonic() + STOP_WITHIN_S
+        while True:
+            batch = await self._waiting_batch()
+            if batch is not None:
+                await self._pass_on(batch)
+                continue
+            left_s = until_s - self._clock.monotonic()
+            if not self._handing or left_s <= 0:
+                return
+            limit = asyncio.ensure_future(self._clock.sleep(left_s))
+            try:
+                await asyncio.wait({limit, *self._handing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                limit.cancel()
+
+    async def _waiting_batch(self) -> Batch | None:
+        """Return what a pushed source gives without waiting; None when that is nothing."""
+        if self._reader.interval_s is not None:
+            return None
+        try:
+            async with asyncio.timeout(0):
+                batch = await self._reader.read()
+        except Exception:  # noqa: BLE001 (a fault that is told now is told again by the next reader)
+            return None
+        self._note_rejects(batch)
+        return batch if batch.readings or batch.rejects else None
 
     # Reading
 
