@@ -50,7 +50,7 @@ class MqttReader:
         # The silence that was told last, while nothing has come since.
         self._silence: Fault | None = None
         self._open = True
-        self._inbox = Inbox(topics, options.qos, silence_s=options.silence_s)
+        self._inbox = Inbox(topics, options.qos, silence_s=options.silence_s, resource_id=resource.resourceID)
         self._keep_alive = options.keep_alive
         self._unsaid: list[Reject] = []
         link.attach(self._inbox)

@@ -79,7 +79,10 @@ class Message:
 class Inbox:
     """What came for one resource: `messages`, and the state of its topic. Lives in the event loop."""
 
-    def __init__(self, topics: TopicFilter, qos: int, *, silence_s: float = 0.0) -> None:
+    def __init__(
+        self, topics: TopicFilter, qos: int, *, silence_s: float = 0.0, resource_id: str = ""
+    ) -> None:
+        self.resource_id = resource_id
         self.topics = topics
         self.topic = topics.topic
         self.qos = qos
@@ -115,6 +118,20 @@ class Inbox:
                 "silent", mqt.SILENT_OTHERS(topic=topic, limit_s=limit_s, others=others, wanted=wanted)
             )
         return Fault("silent", mqt.SILENT(topic=topic, limit_s=limit_s))
+
+    def take_over(self, other: Inbox) -> list[Message]:
+        """Take what another inbox of this resource has not committed; return what is not of our topic."""
+        unread = list(other.messages)
+        handed = sorted(other.pending.difference(unread), key=lambda one: one.arrival)
+        strangers = []
+        for message in (*handed, *unread):
+            if self.topics.takes(message.topic):
+                self.put(message)
+            else:
+                strangers.append(message)
+        other.messages.clear()
+        other.pending.clear()
+        return strangers
 
     def put(self, message: Message) -> bool:
         """Take a message, unless too many wait and nobody keeps it for us."""

@@ -48,7 +48,7 @@ KEEPALIVE_S = 30
 SESSION_KEPT_S = 7 * 86_400
 #: How many messages may be on their way to us at once (version 5; before, the broker decides).
 WINDOW = 1000
-#: How long the messages of a resource that was closed stay unacknowledged while others go on.
+#: How long the inbox of a reader that was closed is kept for the next one, while others go on.
 FORSAKE_AFTER_S = 30.0
 CLOSE_WITHIN_S = 1.5
 #: How often it is looked whether an inbox has been silent for too long, at the least.
@@ -100,7 +100,8 @@ class MqttLink:
         self._routes: dict[str, tuple[Inbox, ...]] = {}
         self._unwanted: set[str] = set()
         self._unacknowledged: deque[Message] = deque()
-        self._forsaking: set[asyncio.Task[None]] = set()
+        #: Inboxes whose readers were closed, and what ends the wait for their next reader.
+        self._left: dict[Inbox, asyncio.Task[None]] = {}
         self._asked: dict[int, str] = {}
         self._fault: Fault | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,27 +121,33 @@ class MqttLink:
         Attach every inbox before the first `start()`: what a broker kept for us comes at once, and what
         nobody wants is let go.
         """
+        for left in [box for box in self._left if box.resource_id == inbox.resource_id]:
+            self._left.pop(left).cancel()
+            self._inboxes.remove(left)
+            for stranger in inbox.take_over(left):
+                stranger.shares -= 1
         self._inboxes.append(inbox)
         inbox.fault = self._fault
         self._routes.clear()
         if self._connected:
+            self._acknowledge_complete()
             self._subscribe([inbox])
 
     def detach(self, inbox: Inbox) -> None:
         """Stop serving an inbox. What it has not committed stays unacknowledged: the broker keeps it.
 
-        The subscription stays as well, so that nothing is missed until the next start. Only when the link
-        lives on without this resource its messages are let go after a while, else they would block the
-        others' window.
+        The subscription stays as well, so that nothing is missed until the next start. When the link lives on
+        for others, the inbox goes on collecting for a while: the next inbox of the same resource takes over
+        what it holds. Without one its messages are let go, else they would block the others' window.
         """
-        if inbox not in self._inboxes:
+        if inbox not in self._inboxes or inbox in self._left:
             return
-        self._inboxes.remove(inbox)
-        self._routes.clear()
-        if inbox.pending and self._inboxes and self._loop is not None:
-            task = self._loop.create_task(self._forsake(inbox), name=f"{self._endpoint} forsake")
-            self._forsaking.add(task)
-            task.add_done_callback(self._forsaking.discard)
+        if self._loop is None or len(self._inboxes) == len(self._left) + 1:
+            self._inboxes.remove(inbox)
+            self._routes.clear()
+            return
+        task = self._loop.create_task(self._forsake(inbox), name=f"{self._endpoint} forsake")
+        self._left[inbox] = task
 
     def start(self) -> None:
         """Connect, the first time this is called; returns at once."""
@@ -186,7 +193,7 @@ class MqttLink:
         if self._closed:
             return
         self._closed = True
-        for task in (*self._forsaking, *((self._watch,) if self._watch else ())):
+        for task in (*self._left.values(), *((self._watch,) if self._watch else ())):
             task.cancel()
         self.beacon.close()
         if self._loop is not None:
@@ -238,6 +245,9 @@ class MqttLink:
 
     async def _forsake(self, inbox: Inbox) -> None:
         await self._clock.sleep(FORSAKE_AFTER_S)
+        self._left.pop(inbox, None)
+        self._inboxes.remove(inbox)
+        self._routes.clear()
         self.done(inbox, tuple(inbox.pending))
 
     async def _watch_silence(self) -> None:
