@@ -68,6 +68,17 @@ class Change:
     after: Told | None
 
 
+class RegistryVersion(NamedTuple):
+    """Where the record of changes stands: it is another one whenever something was changed.
+
+    `number` is the id of the newest change, 0 for none. A server may commit changes in another order than
+    that of their ids, so `recent`, the number of those with the highest ids, is part of it.
+    """
+
+    number: int
+    recent: int
+
+
 class Entry(NamedTuple):
     """A change to be recorded."""
 
@@ -148,6 +159,11 @@ class ChangeLog:
         """Record that the resources that read through connections `first` to `last` are new, in brief."""
         at = stamp(self._clock.now())
         self._link.driver().execute(self._sql.insert_changes_of, (at, self.actor, first, last))
+
+    def version(self) -> RegistryVersion:
+        """Return where the record stands."""
+        number, recent = self._link.rows(*self._sql.version)[0]
+        return RegistryVersion(int(str(number)), int(str(recent)))
 
     def listed(self, after: int, limit: int) -> list[Change]:
         """Give changes as they were recorded, oldest first, of those with ids above `after`."""

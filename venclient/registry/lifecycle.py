@@ -18,7 +18,15 @@ from venclient.model.reporting import REPORTING_STATES, ReportingState, Reportin
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows, selection
 from venclient.registry.amending import amended, amended_connection
-from venclient.registry.changes import Change, ChangeLog, Entry, connection_entry, stamp, told_connection
+from venclient.registry.changes import (
+    Change,
+    ChangeLog,
+    Entry,
+    RegistryVersion,
+    connection_entry,
+    stamp,
+    told_connection,
+)
 from venclient.registry.link import Link
 from venclient.registry.query import Query
 from venclient.registry.rows import BadRow, Row
@@ -162,6 +170,10 @@ class LifeCycle:
     def changes(self, *, after: int = 0, limit: int = 1_000) -> list[Change]:
         """Give recorded changes of everything, oldest first, from the one after the id `after` on."""
         return self._log.listed(max(0, min(after, _MOST)), max(0, min(limit, _MOST)))
+
+    def version(self) -> RegistryVersion:
+        """Return where the record of changes stands; it differs when something was changed in between."""
+        return self._log.version()
 
     # Connections
 

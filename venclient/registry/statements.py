@@ -296,6 +296,13 @@ class Statements:
         return self.bound(select(changes).where(changes.c.id > after).order_by(changes.c.id).limit(most))
 
     @cached_property
+    def version(self) -> Bound:
+        """Gives the highest id of the changes, 0 for none, and how many have one of the last 1,000 ids."""
+        last = select(func.coalesce(func.max(changes.c.id), 0)).scalar_subquery()
+        recent = select(func.count()).where(changes.c.id > last - 1_000).scalar_subquery()
+        return self.bound(select(last, recent))
+
+    @cached_property
     def changes_of(self) -> str:
         """Takes subject and kind; gives its changes."""
         wanted = (changes.c.subject == bindparam("wanted"), changes.c.kind == bindparam("wanted_kind"))
