@@ -12,24 +12,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from venclient import __version__
+from venclient.client import VtnAccount
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import CautiousClock
-from venclient.connectors import open_reader
-from venclient.connectors.base import Site
+from venclient.connectors.base import Batch, Site
 from venclient.connectors.leases import Leases
-from venclient.connectors.poller import Poller, spread_phase
-from venclient.errors import VenError
+from venclient.errors import ConfigError, VenError
 from venclient.intake import Intake
+from venclient.messages import Text, with_code
 from venclient.messages import gateway as gwy
-from venclient.messages import with_code
+from venclient.meters import Meters
 from venclient.model.reading import Measure
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import Resource
@@ -38,44 +37,55 @@ from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
-from venclient.registrar import enabled_resources, registry_of
+from venclient.registered import Registered, RegistrySource, registry_of
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import is_url, shown
+from venclient.registry_follower import RegistryFollower
+from venclient.reloading import plain, reloaded
+from venclient.roster import Roster
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
 from venclient.status_board import StatusBoard
 from venclient.vtn_link import Latecomers, VtnLink, checked_account
+from venclient.vtn_links import VtnLinks
 
 log = logging.getLogger("venclient.gateway")
 
 #: How long reports wait for meters at the start, and once all have been read.
 CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
-#: So many names of connections that cannot be used stand in one sentence.
-NAMED = 5
 UNTOLD = "the registry does not hear of reports"
 
 
 class Gateway:
-    """One VEN, running. `run()` goes on until it is cancelled; ConfigError says at once what cannot work."""
+    """One VEN, running. `run()` goes on until it is cancelled; ConfigError says at once what cannot work.
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    `reread` gives the settings anew, for `reload`; without it they cannot be read again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._reread = reread
         self._clock: Clock = clock or SystemClock()
         self._started = self._clock.now()
         self._notes = Notes()
-        self._refused: dict[str, str] = {}
-        self._pollers: dict[str, Poller] = {}
-        self._links: list[VtnLink] = []
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[dict[str, Any]]] = set()
 
         self._database, self._key_file = registry_of(settings)
-        # Relative names of meter files start here.
-        self._folder = settings.folder if is_url(self._database) else Path(self._database).parent
-        sides = {"": settings, **settings.others}
+        sides = _sides(settings)
         # What cannot work is told before any file is opened.
         accounts = {name: checked_account(own, name) for name, own in sides.items()}
-        served = self._served(sides)
-        self._resources = {id_: one for resources in served.values() for id_, one in resources.items()}
+        source = RegistrySource(self._database, self._key_file, self._wanted, self._clock)
+        registered = source.read(Registered())
+        self._follower = RegistryFollower(source, registered, self._take_up, self._clock, self._notes)
+        self._tell_registered(registered, Registered())
         cautious = CautiousClock(self._clock)
         self._store = SqliteReadings(
             settings.path("readings.path"),
@@ -84,154 +94,163 @@ class Gateway:
             retention_days=settings["readings.retention_days"],
             max_bytes=settings["readings.max_mb"] * 2**20 if settings["readings.max_mb"] else None,
         )
-        tags = {
-            one.resourceID: Tags(one.meterPointId, one.ven or settings["ven.name"])
-            for one in self._resources.values()
-        }
-        self._mirror = open_mirror(settings, self._store, tags, self._clock)
+        #: Of every resource that was ever served: what was read of it may still be on its way.
+        self._tags: dict[str, Tags] = {}
+        self._take_tags(registered.resources)
+        self._mirror = open_mirror(settings, self._store, self._tags, self._clock)
+        self._links = VtnLinks(self._make_link, self._until_caught_up)
         self._intake = Intake(
             self._mirror.store if self._mirror else self._store,
-            self._resources.values(),
+            registered.resources.values(),
             self._clock,
             self._notes,
             trust=settings["clock.trust"],
-            vtn_skew_s=self._skew_s,
+            vtn_skew_s=self._links.skew_s,
+            before=Latecomers(self._links, lambda id_: self._store.newest(id_).values(), self._notes).hear,
         )
         cautious.guard = self._intake.clock
         self._board = StatusBoard(tuple(sides))
-        try:
-            for name, own in sides.items():
-                link = VtnLink(
-                    own,
-                    accounts[name],
-                    served[name],
-                    self._clock,
-                    self._intake.clock,
-                    self._measure,
-                    partial(self._tell_registry, name),
-                    name=name,
-                    notes=None if name else self._notes,
-                )
-                self._links.append(link)
-        except BaseException:
-            self._close_links()
-            raise
-        newest = {id_: self._store.newest(id_).values() for id_ in self._resources}
-        self._intake.before = Latecomers(self._links, newest, self._notes).hear
-        self._leases = Leases()
+        self._links.open(sides, accounts, registered.served)
+        self._meters = Meters(
+            Site(
+                clock=self._intake.clock,
+                # Relative names of meter files start here.
+                folder=settings.folder if is_url(self._database) else Path(self._database).parent,
+                bookmark=self._store.bookmark,
+                secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
+                leases=Leases(),
+                client_id=f"venclient-{settings['ven.name']}",
+            ),
+            self._keep,
+            self._clock,
+            self._notes,
+        )
 
-    def _served(self, sides: Mapping[str, Settings]) -> dict[str, dict[str, Resource]]:
-        """Give the enabled resources that each VTN hears of, by the VTN's name and the resource's id."""
-        served: dict[str, dict[str, Resource]] = {}
-        with ResourceDatabase(self._database, key_file=self._key_file) as registry:
-            for name, own in sides.items():
-                served[name] = enabled_resources(registry, own)
-                for reject in registry.rejects:
-                    self._notes.add(f"{reject.place}: {reject.reason}")
-                if not served[name]:
-                    wanted = own["ven.resources"]
-                    with_ven = f" with ven = {wanted!r}" if wanted else ""
-                    of_vtn = f"VTN {name}: " if name else ""
-                    nothing = (
-                        f"{of_vtn}{shown(self._database)}: no enabled resource{with_ven}: nothing is read"
-                    )
-                    self._notes.add(nothing)
-                    log.warning("%s", nothing)
-        return served
-
-    def _skew_s(self) -> float | None:
-        """Give our clock minus that of the first VTN that told its own."""
-        skews = (link.client.clock_skew_s for link in self._links)
-        return next((skew for skew in skews if skew is not None), None)
+    def _make_link(
+        self, name: str, own: Settings, account: VtnAccount, resources: Mapping[str, Resource]
+    ) -> VtnLink:
+        return VtnLink(
+            own,
+            account,
+            Roster(resources),
+            self._clock,
+            self._intake.clock,
+            self._measure,
+            partial(self._tell_registry, name),
+            name=name,
+            notes=None if name else self._notes,
+        )
 
     async def run(self) -> None:
         """Serve until cancelled; then commit, and close everything."""
-        status = StatusServer(self._settings.path("status.socket"), self.snapshot)
+        status = StatusServer(self._settings.path("status.socket"), self.snapshot, self.reload)
         await status.start()
         try:
+            self._meters.serve(self._follower.running.resources)
+            self._meters.report()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._store.run(), name="readings")
                 if self._mirror is not None:
                     group.create_task(self._mirror.run(), name="influxdb")
                 group.create_task(self._intake.run(), name="intake")
-                for poller in self._open_pollers():
-                    group.create_task(poller.run(), name=f"read {poller}")
-                for link in self._links:
-                    group.create_task(link.run(self._until_caught_up), name=str(link))
+                group.create_task(self._meters.run(), name="meters")
+                group.create_task(self._links.run(), name="VTNs")
+                group.create_task(self._follower.run(), name="registry")
+                usable = self._meters.in_use
                 log.info(
-                    "serving %d resources as VEN %r; %d connections cannot be used",
-                    len(self._pollers),
-                    self._settings["ven.name"],
-                    len(self._refused),
+                    gwy.SERVING(
+                        count=usable,
+                        ven=self._settings["ven.name"],
+                        refused=len(self._follower.running.resources) - usable,
+                    )
                 )
         finally:
             try:
                 await status.stop()
                 await self._store.close()
             finally:
-                self._close_links()
+                self._links.close()
 
-    def _close_links(self) -> None:
-        with ExitStack() as links:  # one that cannot be closed keeps no other open
-            for link in self._links:
-                links.callback(link.close)
+    # ---- what changes while it runs
+
+    def _wanted(self) -> dict[str, str | None]:
+        """Return which resources each VTN hears of, as the registry's `ven` value."""
+        return {name: own["ven.resources"] for name, own in _sides(self._settings).items()}
+
+    def _take_up(self, now: Registered, before: Registered) -> None:
+        """Serve what the registry says now, from the next reading and the next report on."""
+        self._tell_registered(now, before)
+        resources = now.resources
+        self._take_tags(resources)
+        self._intake.serve(resources.values())
+        self._meters.serve(resources)
+        self._links.serve(now.served)
+
+    def _take_tags(self, resources: Mapping[str, Resource]) -> None:
+        own = self._settings["ven.name"]
+        self._tags |= {id_: Tags(one.meterPointId, one.ven or own) for id_, one in resources.items()}
+
+    def _tell_registered(self, now: Registered, before: Registered) -> None:
+        """Note the rows that make no sense, and VTNs that hear of no resource."""
+        for reject in now.rejects:
+            if reject not in before.rejects:
+                self._notes.add(f"{reject.place}: {reject.reason}")
+        wanted = self._wanted()
+        for name, resources in now.served.items():
+            if resources or before.served.get(name) == {}:
+                continue
+            nothing = gwy.NOTHING_SERVED(
+                database=shown(self._database),
+                of=gwy.OF_VEN(ven=wanted[name]) if wanted[name] else "",
+                vtn=gwy.FOR_VTN(vtn=name) if name else "",
+            )
+            self._notes.add(with_code(nothing))
+            log.warning(nothing)
+
+    def reload_soon(self) -> None:
+        """Read settings and registry again, as SIGHUP asks for; what comes of it is logged."""
+        task = asyncio.get_running_loop().create_task(self.reload(), name="reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def reload(self) -> dict[str, Any]:
+        """Read settings and registry again; return what was `applied`, and what needs a `restart`.
+
+        `problem` says why the gateway goes on with the settings that it has.
+        """
+        async with self._reloading:
+            if self._reread is None:
+                self._follower.look_now()
+                return _not_reloaded(gwy.NOT_REREADABLE())
+            try:
+                read = await asyncio.to_thread(self._reread)
+                found = reloaded(self._settings, read)
+                sides = _sides(found.settings)
+                accounts = {name: checked_account(own, name) for name, own in sides.items()}
+            except VenError as error:
+                problem = "; ".join(error.problems) if isinstance(error, ConfigError) else str(error)
+                self._follower.look_now()
+                return _not_reloaded(gwy.NOT_RELOADED(problem=problem))
+            self._settings = found.settings
+            self._board.follow(tuple(sides))
+            self._follower.look_now()
+            try:
+                await self._links.change(sides, accounts, self._follower.running.served)
+            except VenError as error:
+                return plain(found) | _not_reloaded(gwy.NOT_RELOADED(problem=error))
+        logging.getLogger().setLevel(self._settings["log.level"].upper())
+        applied = gwy.APPLIED(keys=found.applied) if found.applied else gwy.NOTHING_CHANGED()
+        log.info(gwy.RELOADED(applied=applied))
+        if found.restart:
+            needed = gwy.NEEDS_RESTART(keys=found.restart)
+            log.warning(needed)
+            self._notes.add(with_code(needed))
+        return plain(found) | {"problem": None}
 
     # ---- meters to store
 
-    def _open_pollers(self) -> Iterable[Poller]:
-        site = Site(
-            clock=self._intake.clock,
-            folder=self._folder,
-            bookmark=self._store.bookmark,
-            secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
-            leases=self._leases,
-            client_id=f"venclient-{self._settings['ven.name']}",
-        )
-        unfinished: list[str] = []
-        unusable: list[tuple[str, str]] = []
-        for resource in self._resources.values():
-            if missing := resource.connection.missing:
-                unfinished.append(resource.resourceName)
-                lacks = gwy.MISSING(name=resource.resourceName, missing=missing)
-                self._refused[resource.resourceID] = with_code(lacks)
-                continue
-            try:
-                reader = open_reader(resource, site)
-            except VenError as error:
-                self._refused[resource.resourceID] = str(error)
-                unusable.append((resource.resourceName, str(error)))
-                continue
-            except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
-                said = f"{resource.resourceName}: unexpected {type(error).__name__} in its connector"
-                self._refused[resource.resourceID] = f"{said} (a bug; please report it)"
-                self._notes.begin(said, self._refused[resource.resourceID], bug=error)
-                continue
-            # Sources that we ask are asked in turn within a second, not all in the same millisecond.
-            phase_s = spread_phase(resource.resourceID, min(1.0, (reader.interval_s or 0.0) / 10))
-            poller = Poller(
-                reader,
-                name=resource.resourceName,
-                deliver=partial(self._intake.keep, of=resource.resourceName),
-                clock=self._clock,
-                phase_s=phase_s,
-            )
-            self._pollers[resource.resourceID] = poller
-            yield poller
-        self._report_unusable(unfinished, unusable)
-
-    def _report_unusable(self, unfinished: Sequence[str], unusable: Sequence[tuple[str, str]]) -> None:
-        """Log and keep one sentence for each kind of connection that cannot be used, with their number."""
-        if unfinished:
-            text = gwy.NO_SOURCE(count=len(unfinished), names=unfinished[:NAMED], more=_more(unfinished))
-            log.warning(text)
-            self._notes.add(with_code(text))
-        if unusable:
-            names = [name for name, _ in unusable[:NAMED]]
-            text = gwy.NOT_OPENED(
-                count=len(unusable), names=names, more=_more(unusable), reason=unusable[0][1]
-            )
-            log.error(text)
-            self._notes.add(with_code(text))
+    async def _keep(self, name: str, batch: Batch) -> None:
+        await self._intake.keep(batch, of=name)
 
     # ---- store to reports
 
@@ -255,7 +274,7 @@ class Gateway:
         """
         until_s = self._clock.monotonic() + CATCH_UP_S
         while self._clock.monotonic() < until_s:
-            if all(poller.caught_up for poller in self._pollers.values()):
+            if self._meters.caught_up:
                 # A broker sends what it kept in many messages: the first is not the last.
                 await self._clock.sleep(AFTER_CATCH_UP_S)
                 return
@@ -283,6 +302,7 @@ class Gateway:
     def snapshot(self) -> dict[str, Any]:
         """Give what is going on, as plain data: times are ISO 8601 in UTC, secrets are not in it."""
         stats = self._store.stats()
+        resources = self._follower.running.resources
         first, *others = [link.snapshot() for link in self._links]
         return {
             "version": __version__,
@@ -290,7 +310,12 @@ class Gateway:
             "started": self._started.isoformat(),
             "ven": first["ven"],
             "clock": dict(self._intake.snapshot()),
-            "connections": [self._connection(resource) for resource in self._resources.values()],
+            "connections": [self._connection(resource) for resource in resources.values()],
+            "registry": {
+                "database": shown(self._database),
+                "running": self._follower.running.version.number,
+                "stored": self._follower.stored.number,
+            },
             "readings": {
                 "readings": stats.readings,
                 "commits": stats.commits,
@@ -306,19 +331,26 @@ class Gateway:
             "telemetry": first["telemetry"],
             "others": others,
             "rejects": dict(
-                Counter({name: p.health.rejects for name, p in self._pollers.items() if p.health.rejects})
+                Counter(
+                    {
+                        one.resource.resourceID: one.poller.health.rejects
+                        for one in self._meters
+                        if one.poller is not None and one.poller.health.rejects
+                    }
+                )
             ),
             "notes": [
                 *stats.problems,
                 *self._notes,
-                *(f"{link}: {note}" for link in self._links[1:] for note in link.notes),
+                *(f"{link}: {note}" for link in self._links if link.name for note in link.notes),
             ],
         }
 
     def _connection(self, resource: Resource) -> dict[str, Any]:
-        poller = self._pollers.get(resource.resourceID)
+        meter = self._meters.get(resource.resourceID)
+        poller = None if meter is None else meter.poller
         names = (
-            link.names[resource.resourceID]
+            link.roster.names[resource.resourceID]
             for link in self._links
             if resource.resourceID in link.side.registered
         )
@@ -339,7 +371,7 @@ class Gateway:
             },
         }
         if poller is None:
-            refusal = self._refused.get(resource.resourceID, "not started")
+            refusal = (meter.refusal if meter else None) or gwy.NOT_STARTED()
             return row | {"state": "refused", "last_error": refusal, "readings": 0, "rejects": 0, "missed": 0}
         health = poller.health
         return row | {
@@ -353,7 +385,11 @@ class Gateway:
         }
 
 
-def _more(some: Sequence[object]) -> str:
-    """Return how many are not among the names that are listed; empty for none."""
-    rest = len(some) - NAMED
-    return gwy.MORE(count=rest) if rest > 0 else ""
+def _sides(settings: Settings) -> dict[str, Settings]:
+    """Return the settings towards each VTN by its name, "" for the first."""
+    return {"": settings, **settings.others}
+
+
+def _not_reloaded(problem: Text) -> dict[str, Any]:
+    log.error(problem)
+    return {"problem": with_code(problem)}

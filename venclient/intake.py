@@ -21,7 +21,7 @@ from venclient.clock_guard import STEP_S, ClockGuard, Trust, machine_evidence
 from venclient.clock_memory import ClockMemory, boot_id
 from venclient.connectors.base import Batch
 from venclient.errors import StoreError
-from venclient.model.quality import NO_RULES, MeterRules, meter_rules, quantity_rules
+from venclient.model.quality import NO_RULES, MeterRules, QuantityRules, meter_rules, quantity_rules
 from venclient.model.reading import Reading
 from venclient.model.resource import ConnectionType, Resource
 from venclient.notes import Notes
@@ -69,6 +69,7 @@ class Intake:
         *,
         trust: Trust,
         vtn_skew_s: Callable[[], float | None],
+        before: Callable[[Sequence[Reading]], Awaitable[None]] | None = None,
         boot: str | None = None,
     ) -> None:
         self._store = store
@@ -78,23 +79,16 @@ class Intake:
         self._waiting = 0
         self._storing = asyncio.Lock()
         self._noted: asyncio.Future[None] | None = None
-        #: Hears of readings before they are stored, so that what they change is not forgotten.
-        self.before: Callable[[Sequence[Reading]], Awaitable[None]] | None = None
+        self._before = before
         self.rules: dict[str, MeterRules] = {}
         self._judges: dict[str, Judge] = {}
+        self._judged_by: dict[str, tuple[str, Mapping[str, QuantityRules], MeterRules]] = {}
         newest: list[datetime] = []
         for resource in resources:
-            stored = store.newest(resource.resourceID)
             # Files tell times of their own, of tomorrow even.
             if resource.connection.type is not ConnectionType.FILEREADER:
-                newest += [reading.time for reading in stored.values()]
-            try:
-                of_meter = meter_rules(resource)
-                rules = quantity_rules(resource.connection.options)
-            except ValueError:
-                continue
-            self.rules[resource.resourceID] = of_meter
-            self._judges[resource.resourceID] = Judge(resource.resourceName, rules, of_meter, stored)
+                newest += [reading.time for reading in store.newest(resource.resourceID).values()]
+            self._take_rules(resource)
         self._memory = ClockMemory(store.bookmark, boot_id() if boot is None else boot)
         anchor = self._memory.anchor
         self.clock = ClockGuard(
@@ -106,6 +100,31 @@ class Intake:
             held=self._memory.held,
         )
         self._tell()
+
+    def serve(self, resources: Iterable[Resource]) -> None:
+        """Judge readings of these resources by their rules as they are now, from the next batch on.
+
+        Rules of others stay: readings of theirs may be on their way, and reports on them due.
+        """
+        for resource in resources:
+            self._take_rules(resource)
+        self._write_down_rules()
+
+    def _take_rules(self, resource: Resource) -> None:
+        id_ = resource.resourceID
+        try:
+            of_meter = meter_rules(resource)
+            rules = quantity_rules(resource.connection.options)
+        except ValueError:
+            for known in (self.rules, self._judges, self._judged_by):
+                known.pop(id_, None)
+            return
+        by = resource.resourceName, rules, of_meter
+        if self._judged_by.get(id_) == by:
+            return  # the judge remembers what came before
+        self._judged_by[id_] = by
+        self.rules[id_] = of_meter
+        self._judges[id_] = Judge(*by, self._store.newest(id_))
 
     async def run(self) -> None:
         """Look at the clock now and then, and store what waited for it; until cancelled."""
@@ -147,8 +166,8 @@ class Intake:
                 self._waiting -= len(readings)
             readings = self.clock.restamped(readings)
         await self._store_held()
-        if self.before is not None:
-            await self.before(readings)
+        if self._before is not None:
+            await self._before(readings)
         judged = self._judged(readings, waited=waited)
         stored = self._store.add(judged, bookmarks=batch.bookmarks, urgent=batch.replayable)
         if batch.replayable:
@@ -175,9 +194,9 @@ class Intake:
         if not self.clock.held:
             return
         async with self._storing:  # newer ones wait for those that were held
-            if self.before is not None and (ripe := self.clock.ripe()):
+            if self._before is not None and (ripe := self.clock.ripe()):
                 # Still held meanwhile: what is cut off here is not lost.
-                await self.before(ripe)
+                await self._before(ripe)
             held = self.clock.release()
         if not held:
             return

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from venclient.client import (
     Difference,
@@ -23,8 +22,8 @@ from venclient.client.registration import AT_ONCE
 from venclient.errors import AuthRefused, ConfigError, VenError, VtnError, WireError
 from venclient.model.resource import Resource
 from venclient.openadr.objects import Ven, VenResource
+from venclient.registered import enabled_resources, registry_of
 from venclient.registry.database import ResourceDatabase
-from venclient.registry.opening import is_url
 from venclient.reporting.registration import OURS, resource_names
 from venclient.settings import Settings
 from venclient.vtn_side import wanted_resources
@@ -74,29 +73,11 @@ def side_of(settings: Settings, name: str | None) -> Settings:
     return settings.others[name]
 
 
-def registry_of(settings: Settings) -> tuple[str, Path | None]:
-    """Give the registry's file or URL, and its key file where one is set; ConfigError when there is none."""
-    database = settings.place("registry.database")
-    if not is_url(database) and not Path(database).is_file():
-        raise ConfigError(
-            "no such database",
-            subject=f"registry.database = {database!r}",
-            hint="make one with `ven import FILE.csv --db PATH`",
-        )
-    return database, settings.path("registry.key_file") if settings["registry.key_file"] else None
-
-
-def enabled_resources(registry: ResourceDatabase, settings: Settings) -> dict[str, Resource]:
-    """Give the resources that the VTN of these settings hears of, by id; `registry.rejects` has the rest."""
-    found = registry.get_resources(ven=settings["ven.resources"])
-    return {one.resourceID: one for one in found if one.enabled is not False}
-
-
 def served_resources(settings: Settings) -> Served:
     """Give the enabled resources that the VTN of these settings hears of, as a gateway would."""
     database, key_file = registry_of(settings)
     with ResourceDatabase(database, key_file=key_file) as registry:
-        resources = enabled_resources(registry, settings)
+        resources = enabled_resources(registry, settings["ven.resources"])
         problems = tuple(f"{reject.place}: {reject.reason}" for reject in registry.rejects)
     return Served(resources, resource_names(tuple(resources.values())), problems)
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from venclient.clock import Clock
 from venclient.errors import RegistryError
 from venclient.messages import gateway as gwy
-from venclient.registrar import registry_of
+from venclient.registered import registry_of
 from venclient.registry.database import ResourceDatabase
 from venclient.settings import Settings
 

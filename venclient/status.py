@@ -12,16 +12,24 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from venclient.errors import StoreError
 from venclient.messages import gateway as gwy
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 
 #: Linux allows 108 bytes for the name of a Unix socket, the closing zero included.
 LONGEST_NAME = 107
 ANSWER_WITHIN_S = 5.0
+#: How long whoever connects may take to say what is wanted.
+REQUEST_WITHIN_S = 1.0
+RELOAD = "reload"
+#: A reload ends the conversations with VTNs whose settings changed, and begins new ones.
+RELOADED_WITHIN_S = 60.0
 
 
 def socket_name(path: Path) -> str:
@@ -34,11 +42,21 @@ def socket_name(path: Path) -> str:
 
 
 class StatusServer:
-    """Answers each connection with the snapshot of that moment."""
+    """Answers each connection with the snapshot of that moment, or with what came of the request in it.
 
-    def __init__(self, path: Path, snapshot: Callable[[], dict[str, Any]]) -> None:
+    `reload` reads settings and registry again. A request is one line; nothing, or a line that is empty, asks
+    for the snapshot.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        snapshot: Callable[[], dict[str, Any]],
+        reload: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+    ) -> None:
         self._name = socket_name(path)
         self._snapshot = snapshot
+        self._reload = reload
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -54,7 +72,17 @@ class StatusServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(json.dumps(self._snapshot()).encode())
+            request = ""
+            with suppress(TimeoutError, ValueError):  # an older program asks without a word
+                async with asyncio.timeout(REQUEST_WITHIN_S):
+                    request = (await reader.readline()).decode(errors="replace").strip()
+            if not request:
+                answer = self._snapshot()
+            elif request == RELOAD and self._reload is not None:
+                answer = await self._reload()
+            else:
+                answer = {"problem": with_code(gwy.UNKNOWN_REQUEST(request=foreign(request)))}
+            writer.write(json.dumps(answer).encode())
             await writer.drain()
         except ConnectionError:
             return  # whoever asked has gone
@@ -80,10 +108,13 @@ def _answers(name: str) -> bool:
         return True
 
 
-def ask(path: Path) -> dict[str, Any] | None:
-    """Give the running gateway's snapshot, or None when none runs; StoreError when it does not answer."""
+def ask(path: Path, request: str = "", *, within_s: float = ANSWER_WITHIN_S) -> dict[str, Any] | None:
+    """Give the running gateway's snapshot, or its answer to a request; None when none runs.
+
+    StoreError when it does not answer.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(ANSWER_WITHIN_S)
+        connection.settimeout(within_s)
         try:
             connection.connect(socket_name(path))
         except (FileNotFoundError, ConnectionRefusedError):
@@ -92,6 +123,7 @@ def ask(path: Path) -> dict[str, Any] | None:
             raise StoreError(gwy.STATUS_NOT_ASKED(problem=error), subject=str(path)) from error
         received = bytearray()
         try:
+            connection.sendall(f"{request}\n".encode())
             while chunk := connection.recv(65536):
                 received += chunk
             answer: dict[str, Any] = json.loads(received)

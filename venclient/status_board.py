@@ -21,6 +21,13 @@ class StatusBoard:
         self._alone = len(vtns) <= 1
         self._told: dict[str, dict[str, ReportingStatus]] = {}
 
+    def follow(self, vtns: Sequence[str]) -> None:
+        """Count these VTNs from now on; what others said is forgotten."""
+        self._alone = len(vtns) <= 1
+        for told in self._told.values():
+            for name in told.keys() - set(vtns):
+                del told[name]
+
     def joined(self, vtn: str, statuses: Iterable[ReportingStatus]) -> list[ReportingStatus]:
         """Give what holds for each of these resources now that a VTN's reporter has said so."""
         if self._alone:

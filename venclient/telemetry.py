@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from venclient.clock import Clock
-from venclient.model.resource import Resource
 from venclient.reporting.delivery import Reporter
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.standing import standing, wishes_of
+from venclient.roster import Roster
 
 #: So many sentences are told; the rest is counted.
 MOST_TOLD = 10
@@ -18,12 +17,10 @@ GOOD_FOR_S = 60.0
 
 
 class TelemetryWatch:
-    """Looks at the wishes of `resources` whenever it is asked, and anew only when something has changed."""
+    """Looks at the wishes of the served resources when asked, anew only when something has changed."""
 
-    def __init__(
-        self, resources: Mapping[str, Resource], reporter: Reporter, book: EventBook, clock: Clock
-    ) -> None:
-        self._resources = resources
+    def __init__(self, roster: Roster, reporter: Reporter, book: EventBook, clock: Clock) -> None:
+        self._roster = roster
         self._reporter = reporter
         self._book = book
         self._clock = clock
@@ -46,7 +43,7 @@ class TelemetryWatch:
         if same and self._clock.monotonic() < self._until_s:
             return self._told
         by_id = {one.resource_id: one for one in reporter.resources}
-        wishes, problems = wishes_of(self._resources.values(), by_id)
+        wishes, problems = wishes_of(self._roster.resources.values(), by_id)
         found = standing(
             wishes,
             agendas,

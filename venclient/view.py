@@ -162,6 +162,7 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     for link in (snapshot, *snapshot.get("others", ())):
         _link_lines(link, text)
     _store_line(snapshot, text)
+    _registry_line(snapshot, text)
     if influx := snapshot.get("influx"):
         text.append("\nInfluxDB ", "bold")
         text.append(influx["state"], "green" if influx["state"] == "ok" else "yellow")
@@ -199,6 +200,17 @@ def _store_line(snapshot: Mapping[str, Any], text: Text) -> None:
             text.append(f", {count} {what}")
     if store.get("last_error"):
         text.append(f", {store.get('waiting', 0)} wait in memory: {store['last_error']}", "yellow")
+
+
+def _registry_line(snapshot: Mapping[str, Any], text: Text) -> None:
+    """Add which version of the registry runs, and which is stored where that is another."""
+    registry = snapshot.get("registry")
+    if not registry or "running" not in registry:
+        return
+    running, stored = registry["running"], registry.get("stored")
+    text.append("\nregistry ", "bold")
+    text.append(f"version {running} is running, ")
+    text.append(f"version {stored} is stored", "" if stored == running else "yellow")
 
 
 def status_view(snapshot: Mapping[str, Any]) -> RenderableType:

@@ -28,7 +28,7 @@ from venclient.reporting.delivery import Measuring, Reporter, report_options
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.lateness import LateWatch
 from venclient.reporting.outbox import Outbox
-from venclient.reporting.registration import resource_names
+from venclient.roster import Roster
 from venclient.settings import Settings, resolve_secret
 from venclient.telemetry import TelemetryWatch
 from venclient.vtn_side import STATE_RETRY_S, VtnSide
@@ -45,17 +45,17 @@ BROKEN_REST_S = 60.0
 
 
 class VtnLink:
-    """The conversation with one VTN about `resources`; `settings` and `account` are this VTN's own.
+    """The conversation with one VTN about the resources of `roster`.
 
-    `measure` tells what the resources did, `tell` hears how reporting stands for them, and
-    `ready`, given to `run`, is awaited before the first report is made.
+    `settings` and `account` are this VTN's own. `measure` tells what the resources did, `tell` hears how
+    reporting stands for them, and `ready`, given to `run`, is awaited before the first report is made.
     """
 
     def __init__(
         self,
         settings: Settings,
         account: VtnAccount,
-        resources: Mapping[str, Resource],
+        roster: Roster,
         clock: Clock,
         guard: ClockGuard,
         measure: Measuring,
@@ -66,9 +66,8 @@ class VtnLink:
     ) -> None:
         self.name = name
         self.notes = notes or Notes(f"VTN {name}: " if name else "")
-        self.names = resource_names(tuple(resources.values()))
+        self.roster = roster
         self._settings = settings
-        self._resources = resources
         self._clock = clock
         self._guard = guard
         self._tell = tell
@@ -89,7 +88,7 @@ class VtnLink:
             self.book,
             self.client,
             measure,
-            [Reportable.of(resources[id_], named) for id_, named in self.names.items()],
+            [Reportable.of(roster.resources[id_], named) for id_, named in roster.names.items()],
             clock,
             report_options(settings),
         )
@@ -98,14 +97,13 @@ class VtnLink:
             self.client,
             self.book,
             self.reporter,
-            resources,
-            self.names,
+            roster,
             clock,
             self.notes,
             self._wake,
             guard.look,
         )
-        self._telemetry = TelemetryWatch(resources, self.reporter, self.book, clock)
+        self._telemetry = TelemetryWatch(roster, self.reporter, self.book, clock)
         self.push: Push | None = None
         if settings["vtn.push"] == "auto":
             self.push = self.side.push = Push(
@@ -118,6 +116,12 @@ class VtnLink:
 
     def __str__(self) -> str:
         return f"VTN {self.name or self._settings['vtn.url']}"
+
+    def serve(self, resources: Mapping[str, Resource]) -> None:
+        """Serve these resources from now on: registered with the next poll, reported on at once."""
+        if self.roster.replace(resources):
+            self.side.look_again()
+            self._wake.set()
 
     def close(self) -> None:
         """Close the state file; `run` must have ended."""
@@ -206,7 +210,7 @@ class VtnLink:
             "ven": {
                 "name": self._settings["ven.name"],
                 "id": self.side.ven.id if self.side.ven else None,
-                "resources": len(self._resources),
+                "resources": len(self.roster.resources),
                 "registered": len(self.side.registered),
             },
             "vtn": {
@@ -228,10 +232,13 @@ class VtnLink:
 
 
 class Latecomers:
-    """Tells the reporters of `links` of readings that came for a time that was reported already."""
+    """Tells the reporters of `links` of readings that came for a time that was reported already.
+
+    `newest` gives the readings last stored of a resource.
+    """
 
     def __init__(
-        self, links: Sequence[VtnLink], newest: Mapping[str, Iterable[Reading]], notes: Notes
+        self, links: Iterable[VtnLink], newest: Callable[[str], Iterable[Reading]], notes: Notes
     ) -> None:
         self._links = links
         self._notes = notes
@@ -240,9 +247,9 @@ class Latecomers:
     async def hear(self, readings: Sequence[Reading]) -> None:
         """Look at readings that are about to be stored; what they change is not forgotten afterwards."""
         late = self._watch.look(readings)
-        for number, link in enumerate(self._links if late else ()):
-            kind = f"{UNCORRECTED} ({number})"
-            said = f"{link}: {UNCORRECTED}" if number else UNCORRECTED
+        for link in tuple(self._links) if late else ():
+            kind = f"{UNCORRECTED} ({link.name})"
+            said = f"{link}: {UNCORRECTED}" if link.name else UNCORRECTED
             # Readings come first: a report that stays as it was sent is the smaller loss.
             try:
                 await link.reporter.late(late)

@@ -35,6 +35,7 @@ from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Reporter
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.registration import OURS, resource_attributes
+from venclient.roster import Roster
 from venclient.settings import Settings
 from venclient.utils import backoff_s, chunks
 
@@ -77,7 +78,7 @@ class _Lister(Protocol[S]):
 
 
 class VtnSide:
-    """Registers one VEN with its resources (`names` by resource id), and follows programs and events.
+    """Registers one VEN with the resources of `roster`, and follows programs and events.
 
     `state` and `last_error` say how it stands; `registered` holds ids of resources. `changed` is set
     when events have changed. While `time_is_known` says no, events are fetched but not taken.
@@ -89,8 +90,7 @@ class VtnSide:
         client: VenClient,
         book: EventBook,
         reporter: Reporter,
-        resources: Mapping[str, Resource],
-        names: Mapping[str, str],
+        roster: Roster,
         clock: Clock,
         notes: Notes,
         changed: asyncio.Event,
@@ -109,8 +109,7 @@ class VtnSide:
         self._client = client
         self._book = book
         self._reporter = reporter
-        self._resources = resources
-        self._names = names
+        self._roster = roster
         self._clock = clock
         self._notes = notes
         self._changed = changed
@@ -119,6 +118,8 @@ class VtnSide:
         self._looked_at_s: float | None = None
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
+        #: Targets that the VTN granted to the object of each resource, by the resource's id.
+        self._granted: dict[str, frozenset[str]] = {}
         #: What in a target of 3.0.1 means us.
         self._own: frozenset[str] = frozenset()
         spoken = client.known_dialect
@@ -211,6 +212,7 @@ class VtnSide:
 
     async def _register(self) -> None:
         """Bring the VEN object and those of its resources to what the registry says."""
+        names = self._roster.names
         self._percent_of_full = (await self._client.dialect()).percent_of_full
         ven = await ensure_ven(self._client, self._settings["ven.name"])
         if ven.id is None:
@@ -221,7 +223,7 @@ class VtnSide:
         self.known.set()
         what = await self._drift(ven.id)
         done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
-        for id_, name in self._names.items():
+        for id_, name in names.items():
             kind = f"resource {name} is not registered"
             if name in done.held:
                 self.registered.add(id_)
@@ -239,7 +241,10 @@ class VtnSide:
             self._notes.begin(UNREGISTERED, f"{UNREGISTERED}: {done.stopped}")
         else:
             self._notes.end(UNREGISTERED)
-        self._looked_at_s = self._clock.monotonic()
+        if self._roster.names is names:
+            self._looked_at_s = self._clock.monotonic()
+        else:
+            self.look_again()  # the registry has changed meanwhile
 
     def _tell_progress(self, progress: Progress) -> None:
         """Keep how far the registration is, and log it now and then when it takes long."""
@@ -250,26 +255,43 @@ class VtnSide:
     async def _drift(self, ven_id: str) -> Difference:
         """Return what the VTN should hold of our resources and does not."""
         said: list[str] = []
-        wanted = wanted_resources(self._settings, self._resources.values(), self._names, said)
+        roster = self._roster
+        wanted = wanted_resources(self._settings, roster.resources.values(), roster.names, said)
         for sentence in said:
             self._notes.begin(sentence, sentence)
         held = (await self._client.resources(ven_id)).items
         return difference(wanted, held, ours=OURS, ven_id=ven_id)
 
+    def look_again(self) -> None:
+        """Take up what the roster says now: report on those resources, and look at the registration soon."""
+        names = self._roster.names
+        self.registered.intersection_update(names)
+        self._own = self._own.union(names.values())
+        self._report_on()
+        self._looked_at_s = None
+        self.wake.set()
+
+    def _report_on(self) -> None:
+        """Let reports be on the resources of the roster, with the targets that the VTN last granted."""
+        roster = self._roster
+        self._reporter.resources = [
+            Reportable.of(roster.resources[id_], name, self._granted.get(id_, frozenset()))
+            for id_, name in roster.names.items()
+        ]
+
     def _take_grants(self, ven: Ven, held: Mapping[str, VenResource]) -> None:
-        granted = {
+        names = self._roster.names
+        granted = self._granted = {
             id_: frozenset(held[name].targets or ()) if name in held else frozenset[str]()
-            for id_, name in self._names.items()
+            for id_, name in names.items()
         }
         of_ven = frozenset(ven.targets or ())
-        self._own = of_ven.union({self._settings["ven.name"]}, self._names.values(), *granted.values())
+        self._own = of_ven.union({self._settings["ven.name"]}, names.values(), *granted.values())
         spoken = self._client.known_dialect
         # A VTN that hides nothing is not asked twice.
         hides = spoken is None or spoken.grants_targets
         self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
-        self._reporter.resources = [
-            Reportable.of(self._resources[id_], name, granted[id_]) for id_, name in self._names.items()
-        ]
+        self._report_on()
         # 3.0.1 writes the VEN itself as a target.
         of_ven |= {self._settings["ven.name"]}
         self._reporter.options = replace(

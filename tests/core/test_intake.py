@@ -142,7 +142,6 @@ async def test_what_waited_for_the_clock_is_told_before_it_is_stored(
     around: Around, lost_clock: None
 ) -> None:
     """Reporters hear of held readings with their right times; those are as fresh as when they were taken."""
-    intake = around.intake(RULES)
     heard: list[list[datetime]] = []
 
     async def hear(readings: Sequence[Reading]) -> None:
@@ -150,7 +149,7 @@ async def test_what_waited_for_the_clock_is_told_before_it_is_stored(
         assert await around.stored() == []
         heard.append([one.time for one in readings])
 
-    intake.before = hear
+    intake = around.intake(RULES, before=hear)
     for value in (1, 2, 3):
         await intake.keep(Batch([reading(intake, value)]))
         await around.clock.advance(600)

@@ -18,6 +18,7 @@ class Hearing:
     """A link whose reporter remembers what it heard."""
 
     def __init__(self, reported: datetime | None, error: StoreError | None = None) -> None:
+        self.name = ""
         self.reporter = self
         self.reported = reported
         self.heard: list[Mapping[str, Any]] = []
@@ -31,7 +32,7 @@ class Hearing:
 
 def latecomers(notes: Notes, *links: Hearing) -> Latecomers:
     """Give latecomers of links."""
-    return Latecomers(cast("Sequence[VtnLink]", links), {}, notes)
+    return Latecomers(cast("Sequence[VtnLink]", links), lambda _: [], notes)
 
 
 def reading(minutes: int) -> Reading:

@@ -52,3 +52,24 @@ def test_a_deep_folder_gets_a_short_socket_name(tmp_path: Path) -> None:
     assert len(socket_name(deep)) < 108
     assert socket_name(deep) == socket_name(deep)
     assert socket_name(deep) != socket_name(deep.with_name("other.sock"))
+
+
+async def test_request_for_a_reload_is_answered_with_what_came_of_it(tmp_path: Path) -> None:
+    """Another word is refused by name; a program that says nothing gets the snapshot."""
+
+    async def reload() -> dict[str, str]:
+        return {"applied": "vtn.url"}
+
+    path = tmp_path / "ven.sock"
+    server = StatusServer(path, lambda: {"snapshot": True}, reload)
+    await server.start()
+    answers = [await asyncio.to_thread(ask, path, request) for request in ("", "reload", "explode\x1b[2J")]
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    silent = await reader.read()
+    writer.close()
+    await server.stop()
+
+    assert answers[:2] == [{"snapshot": True}, {"applied": "vtn.url"}]
+    assert "VEN-GWY-048" in (answers[2] or {})["problem"]
+    assert "\x1b" not in (answers[2] or {})["problem"]
+    assert silent == b'{"snapshot": true}'

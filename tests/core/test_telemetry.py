@@ -16,6 +16,7 @@ from venclient.reporting.delivery import Reporter
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.obligations import agenda
 from venclient.reporting.targets import Reportable
+from venclient.roster import Roster
 from venclient.telemetry import GOOD_FOR_S, MOST_TOLD, TelemetryWatch
 from venclient.view import status_view, telemetry_lines
 
@@ -42,7 +43,7 @@ class Watched:
             options=SimpleNamespace(ven_targets=()),
         )
         by_id = {one.resourceID: one for one in resources}
-        self.watch = TelemetryWatch(by_id, cast("Reporter", self.reporter), self.book, self.clock)
+        self.watch = TelemetryWatch(Roster(by_id), cast("Reporter", self.reporter), self.book, self.clock)
 
     def listed(self) -> None:
         """Let the VTN have listed its events."""

@@ -18,6 +18,7 @@ from venclient.gateway import Gateway
 from venclient.registry.database import ResourceDatabase
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.outbox import Outbox
+from venclient.roster import Roster
 from venclient.settings import Settings, load_settings
 from venclient.vtn_link import BROKEN_REST_S, UNSERVED, VtnLink, checked_account
 
@@ -42,9 +43,8 @@ def a_link(folder: Path, clock: ManualClock) -> VtnLink:
     async def nothing(*_: Any) -> Any:
         return {}
 
-    return VtnLink(
-        own, VtnAccount(url=own["vtn.url"]), {}, clock, cast("Any", guard), nothing, nothing, name="operator"
-    )
+    account = VtnAccount(url=own["vtn.url"])
+    return VtnLink(own, account, Roster({}), clock, cast("Any", guard), nothing, nothing, name="operator")
 
 
 async def test_row_72_what_breaks_about_a_vtn_is_told_and_begun_anew(

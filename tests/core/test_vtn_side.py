@@ -21,6 +21,7 @@ from venclient.model.resource import ActorType, Connection, ConnectionType, Reso
 from venclient.notes import Notes
 from venclient.reporting.delivery import Reporter
 from venclient.reporting.eventbook import EventBook
+from venclient.roster import Roster
 from venclient.settings import Settings
 from venclient.vtn_side import REGISTER_AGAIN_S, VtnSide
 
@@ -54,6 +55,7 @@ class Site:
         self.reporter = SimpleNamespace(resources=[], options=Options())
         self.client = self.vtn.client(retries=0, version="probe")
         self.notes = Notes()
+        self.roster = Roster({name: resource(name) for name in names})
         values: dict[str, Any] = {"ven.name": "ven", "vtn.url": "https://vtn.example", "vtn.poll_s": 60.0}
         values |= {"vtn.programs": programs, "vtn.location_order": "lon_lat"}
         self.side = VtnSide(
@@ -61,8 +63,7 @@ class Site:
             self.client,
             self.book,
             cast("Reporter", self.reporter),
-            {name: resource(name) for name in names},
-            {name: name for name in names},
+            self.roster,
             self.clock,
             self.notes,
             asyncio.Event(),

@@ -179,7 +179,7 @@ async def work(folder: Path, url: str, at: datetime) -> None:
             ReportOptions(client_name="ven-1"),
             rng=random.Random(1),
         )
-        watch = LateWatch(lambda: reporter.reported, {})
+        watch = LateWatch(lambda: reporter.reported, lambda _: [])
         while True:
             say("at", clock.now().isoformat())
             word, *rest = heard()

@@ -195,7 +195,7 @@ def reading(minutes: float, quantity: str = "power_kw") -> Reading:
 
 def test_live_readings_are_not_late() -> None:
     """A meter that is read all the time is behind no report, also across the end of an interval."""
-    watch = LateWatch(lambda: at(1), {})
+    watch = LateWatch(lambda: at(1), lambda _: [])
     watch.look([reading(59.9)])
 
     assert watch.look([reading(60.1), reading(61)]) == {}
@@ -203,7 +203,7 @@ def test_live_readings_are_not_late() -> None:
 
 def test_backlog_is_late_and_reaches_to_the_reading_before() -> None:
     """Readings of a time that was told, in order after an outage, and the first one after a silence."""
-    watch = LateWatch(lambda: at(2), {"r1": [reading(30)]})
+    watch = LateWatch(lambda: at(2), lambda _: [reading(30)])
 
     assert watch.look([reading(90)]) == {"r1": (at(0.5), at(1.5))}
     assert watch.look([reading(130)]) == {"r1": (at(1.5), at(0) + 130 * MINUTE)}
@@ -211,11 +211,11 @@ def test_backlog_is_late_and_reaches_to_the_reading_before() -> None:
 
 def test_reading_among_older_ones_reaches_both_ways() -> None:
     """A row of a file that is older than what is known changes what its neighbours say."""
-    watch = LateWatch(lambda: at(10), {"r1": [reading(540)]})
+    watch = LateWatch(lambda: at(10), lambda _: [reading(540)])
 
     assert watch.look([reading(300)]) == {"r1": (at(4), at(6))}
 
 
 def test_nothing_is_late_before_anything_was_told() -> None:
     """Without a report there is nothing to correct."""
-    assert LateWatch(lambda: None, {}).look([reading(1)]) == {}
+    assert LateWatch(lambda: None, lambda _: []).look([reading(1)]) == {}

@@ -52,7 +52,8 @@ def run(
     registry = context.find_root().params.get("registry")
     if registry is not None and "://" not in registry:
         registry = str(Path(registry).absolute())
-    settings = load_settings(config, flags={"log.level": log_level, "registry.database": registry})
+    flags = {"log.level": log_level, "registry.database": registry}
+    settings = load_settings(config, flags=flags)
     handler = logging.StreamHandler()
     handler.setFormatter(CodedFormatter(LOG_FORMAT))
     logging.basicConfig(level=settings["log.level"].upper(), handlers=[handler])
@@ -63,12 +64,17 @@ def run(
 
     async def run_gateway() -> None:
         gateway = await when_reachable(
-            lambda: look_at_registry(settings), lambda: Gateway(settings), SystemClock()
+            lambda: look_at_registry(settings),
+            lambda: Gateway(settings, reread=lambda: load_settings(config, flags=flags)),
+            SystemClock(),
         )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload_soon)
         await gateway.run()
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
+        # Nothing to read again until the gateway is built; the default would end the program.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
         work = asyncio.create_task(run_gateway(), name="gateway")
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, work.cancel)
@@ -80,11 +86,39 @@ def run(
     asyncio.run(serve())
 
 
+def reload(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Have the running gateway read its settings and the registry again.
+
+    What it cannot take up while it runs is named. Exit status 1 when the settings cannot be used, 3 when no
+    gateway runs.
+    """
+    from venclient.settings import load_settings
+    from venclient.status import RELOAD, RELOADED_WITHIN_S, ask
+
+    settings = load_settings(config)
+    answer = ask(settings.path("status.socket"), RELOAD, within_s=RELOADED_WITHIN_S)
+    if answer is None:
+        typer.echo(json.dumps({"running": False}) if as_json else cls.NOT_RUNNING(config=config))
+        raise typer.Exit(3)
+    if as_json:
+        typer.echo(json.dumps({"running": True, **answer}, indent=2))
+    elif problem := answer.get("problem"):
+        typer.echo(problem, err=True)
+    else:
+        applied, restart = answer.get("applied"), answer.get("restart")
+        typer.echo(cls.APPLIED(keys=applied) if applied else cls.NOTHING_APPLIED())
+        if restart:
+            typer.echo(with_code(gwy.NEEDS_RESTART(keys=restart)))
+    if answer.get("problem"):
+        raise typer.Exit(1)
+
+
 def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Say what the running gateway is doing.
 
     Exit status 3 when none runs.
     """
+    from venclient.registered import stored_version
     from venclient.settings import load_settings
     from venclient.status import ask
 
@@ -96,6 +130,8 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
         else:
             typer.echo(cls.NOT_RUNNING(config=config))
         raise typer.Exit(3)
+    if (stored := stored_version(settings)) is not None:
+        snapshot.setdefault("registry", {})["stored"] = stored
     if as_json:
         typer.echo(json.dumps({"running": True, **snapshot}, indent=2))
         return

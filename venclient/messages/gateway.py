@@ -52,3 +52,42 @@ REGISTRY_AWAY = warning(
     "VEN-GWY-024", "the registry cannot be reached, the gateway waits for it and tries again: {reason}"
 )
 REGISTRY_BACK = info("VEN-GWY-025", "the registry answers after {attempts:attempt|attempts}")
+CONNECTOR_BUG = error(
+    "VEN-GWY-026", "{name}: unexpected {kind} in its connector", hint="this is a bug; please report it"
+)
+SERVING = info(
+    "VEN-GWY-027",
+    "serving {count:resource|resources} as VEN {ven!r}; {refused:connection|connections} cannot be used",
+)
+NOTHING_SERVED = warning("VEN-GWY-028", "{database}: no enabled resource{of}: nothing is read{vtn}")
+OF_VEN = info("VEN-GWY-029", " with ven = {ven!r}")
+FOR_VTN = info("VEN-GWY-030", " for VTN {vtn}")
+NOT_STARTED = info("VEN-GWY-031", "not started")
+
+# Changes while the gateway runs
+
+NOT_FOLLOWED = error("VEN-GWY-040", "changes of the registry are not followed: {reason}")
+FOLLOWED = info(
+    "VEN-GWY-041",
+    "registry version {version}: {added:resource|resources} added, {removed} removed or disabled, "
+    "{changed} changed",
+)
+RELOADED = info("VEN-GWY-042", "settings read again: {applied}")
+NOTHING_CHANGED = info("VEN-GWY-043", "nothing changed")
+APPLIED = info("VEN-GWY-044", "applied {keys}")
+NEEDS_RESTART = warning(
+    "VEN-GWY-045",
+    "these settings were changed and need a restart of the gateway: {keys}",
+    hint="restart it when that suits, for instance `systemctl restart venclient`",
+)
+NOT_RELOADED = error(
+    "VEN-GWY-046",
+    "the settings were changed, but cannot be used, and the gateway goes on with those it has: {problem}",
+    hint="mend ven.toml, then `ven reload`",
+)
+NOT_REREADABLE = error("VEN-GWY-047", "this gateway was started without a settings file to read again")
+UNKNOWN_REQUEST = error(
+    "VEN-GWY-048",
+    "the gateway does not know the request {request!r}",
+    hint="use the same version of venclient for both",
+)

@@ -37,23 +37,25 @@ _HOUR_US = 3_600_000_000
 class LateWatch:
     """Notices readings that change what was reported: one comparison per reading, of those that do not.
 
-    `reported` gives until when reports have told (None: nothing yet); `newest` are the readings last
-    stored, by resource.
+    `reported` gives until when reports have told (None: nothing yet), `newest` the readings last stored
+    of a resource; it is asked when the first readings of a resource come.
     """
 
     def __init__(
-        self, reported: Callable[[], datetime | None], newest: Mapping[str, Iterable[Reading]]
+        self, reported: Callable[[], datetime | None], newest: Callable[[str], Iterable[Reading]]
     ) -> None:
         self._reported = reported
-        self._last = {
-            (one.resource_id, one.quantity): one.time for readings in newest.values() for one in readings
-        }
+        self._newest = newest
+        self._known: set[str] = set()
+        self._last: dict[tuple[str, str], datetime] = {}
 
     def look(self, readings: Sequence[Reading]) -> dict[str, Span]:
         """Give, by resource id, the time within which reports may have told something else."""
         until = self._reported()
         late: dict[str, Span] = {}
         for one in readings:
+            if one.resource_id not in self._known:
+                self._recall(one.resource_id)
             key = (one.resource_id, one.quantity)
             last = self._last.get(key)
             if last is None or one.time > last:
@@ -68,6 +70,10 @@ class LateWatch:
                 span = max(last, one.time - _LONGEST_REACH), one.time
             late[one.resource_id] = joined(span, late.get(one.resource_id))
         return late
+
+    def _recall(self, resource_id: str) -> None:
+        self._known.add(resource_id)
+        self._last |= {(resource_id, one.quantity): one.time for one in self._newest(resource_id)}
 
 
 class LateBook:

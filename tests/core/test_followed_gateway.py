@@ -1,0 +1,157 @@
+"""A gateway whose registry and settings change while it runs: what it reads, registers and reports on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from venclient.clock import SystemClock
+from venclient.gateway import Gateway
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry.database import ResourceDatabase
+from venclient.settings import load_settings
+
+OPTIONS = {"interval_s": 0.2, "columns": {"time": 0, "power_kw": 1}}
+
+
+def resource(name: str, file: str = "") -> Resource:
+    """Return a resource that is read from a file of its own."""
+    connection = Connection(ConnectionType.FILEREADER, ActorType.READER, file=file or f"{name}.csv")
+    place = {"latitude": 56.1, "longitude": 9.0}
+    return Resource(name, name, "DSR", None, name, connection, {"P_max_kw": 40}, place, enabled=True)
+
+
+class Running:
+    """A gateway that runs in this process, without a VTN that answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = folder / "ven.toml"
+        self.settings.write_text(
+            '[ven]\nname = "site"\n[vtn]\nurl = "http://127.0.0.1:9"\nallow_http = true\n'
+            "[readings]\ncommit_s = 0.1\n"
+        )
+        with self.registry() as registry:
+            registry.bulk_upsert([resource("a"), resource("b")])
+        self.gateway = Gateway(
+            load_settings(self.settings), clock=SystemClock(), reread=lambda: load_settings(self.settings)
+        )
+
+    def registry(self) -> ResourceDatabase:
+        """Open the registry, as a command does."""
+        return ResourceDatabase(self.folder / "resources.db")
+
+    @property
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """Return what the status says of each resource's connection."""
+        return {one["resource"]: one for one in self.gateway.snapshot()["connections"]}
+
+    async def until(self, holds: Callable[[], Any], what: str) -> None:
+        """Return once something holds; the gateway looks at its registry in threads, so real time passes."""
+        try:
+            async with asyncio.timeout(60):
+                while not holds():  # noqa: ASYNC110 (the gateway sets no event of ours)
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pytest.fail(f"never: {what}; {self.gateway.snapshot()['notes']}")
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    """Give a gateway that reads the resources a and b."""
+    made = Running(tmp_path)
+    task = asyncio.create_task(made.gateway.run())
+    await made.until(lambda: set(made.connections) == {"a", "b"}, "the gateway serves")
+    yield made
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_resources_are_added_removed_and_disabled_while_it_runs(running: Running) -> None:
+    """The status lists those that are served, and which version of the registry that is."""
+    with running.registry() as registry:
+        registry.set_enabled("a", False)
+        registry.delete_resource("b")
+        registry.bulk_upsert([resource("c")])
+        version = registry.version().number
+    await running.until(lambda: set(running.connections) == {"c"}, "only c is served")
+
+    snapshot = running.gateway.snapshot()
+    assert snapshot["ven"]["resources"] == 1
+    assert (snapshot["registry"]["running"], snapshot["registry"]["stored"]) == (version, version)
+
+
+async def test_meter_is_read_another_way_as_soon_as_its_connection_changes(running: Running) -> None:
+    """The wrong file is told, the right one is read; what was counted goes on."""
+    await running.until(lambda: running.connections["a"]["state"] == "dark", "a.csv is not there")
+    (running.folder / "other.csv").write_text("time,power_kw\n2026-11-01T12:00:00Z,5.5\n")
+    with running.registry() as registry:
+        one = registry.get_resource("a")
+        assert one is not None
+        one.connection.file = "other.csv"
+        registry.update_resource(one)
+    await running.until(lambda: running.connections["a"]["latest"], "other.csv is read")
+
+    assert running.connections["a"]["latest"]["power_kw"]["value"] == 5.5
+    assert running.connections["a"]["endpoint"] == "filereader other.csv"
+    assert running.connections["b"]["state"] == "dark"
+
+
+async def test_connection_that_cannot_be_used_is_told_and_taken_up_once_it_is_mended(
+    running: Running,
+) -> None:
+    """An edit that breaks one connection stops no other, and the next edit mends it."""
+    with running.registry() as registry:
+        registry.bulk_upsert([resource("c", file=" ")])
+    await running.until(lambda: "c" in running.connections, "c is known")
+    assert running.connections["c"]["state"] == "refused"
+    assert "VEN-GWY-023" in running.connections["c"]["last_error"]
+
+    with running.registry() as registry:
+        registry.bulk_upsert([resource("c")])
+    await running.until(lambda: running.connections["c"]["state"] != "refused", "c is opened")
+
+
+async def test_reload_takes_up_another_vtn_and_names_what_needs_a_restart(running: Running) -> None:
+    """Settings that are fixed stay, the rest holds at once; a file that is wrong changes nothing."""
+    text = running.settings.read_text()
+    running.settings.write_text(
+        text.replace("127.0.0.1:9", "127.0.0.1:7").replace('"site"', '"inn"')
+        + '[vtns.operator]\nurl = "http://127.0.0.1:8"\nallow_http = true\nven_name = "site-2"\n'
+    )
+    answer = await running.gateway.reload()
+    assert (answer["problem"], answer["restart"]) == (None, ["ven.name"])
+    assert sorted(answer["applied"]) == ["vtn.url", "vtns.operator"]
+    snapshot = running.gateway.snapshot()
+    assert (snapshot["vtn"]["url"], snapshot["ven"]["name"]) == ("http://127.0.0.1:7", "site")
+    assert [one["vtn"]["url"] for one in snapshot["others"]] == ["http://127.0.0.1:8"]
+    await running.until(
+        lambda: running.gateway.snapshot()["others"][0]["ven"]["resources"] == 2, "the operator hears of both"
+    )
+
+    running.settings.write_text("[ven]\nnam = 5\n")
+    answer = await running.gateway.reload()
+    assert "VEN-GWY-046" in answer["problem"]
+    assert running.gateway.snapshot()["vtn"]["url"] == "http://127.0.0.1:7"
+
+    running.settings.write_text(text)
+    answer = await running.gateway.reload()
+    assert sorted(answer["applied"]) == ["vtn.url", "vtns.operator"]
+    assert running.gateway.snapshot()["others"] == []
+
+
+async def test_reload_serves_other_resources_when_the_settings_say_so(running: Running) -> None:
+    """`ven.resources` chooses by the registry's `ven` value."""
+    with running.registry() as registry:
+        registry.update_resource("a", ven="Herning")
+    text = running.settings.read_text().replace('name = "site"', 'name = "site"\nresources = "Herning"')
+    running.settings.write_text(text)
+    answer = await running.gateway.reload()
+
+    assert answer["applied"] == ["ven.resources"]
+    await running.until(lambda: set(running.connections) == {"a"}, "only a is served")

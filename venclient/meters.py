@@ -1,0 +1,234 @@
+"""The meters of a running gateway: a reader and a poller for each served resource, and what changes of them.
+
+A part of the composition root.
+
+    serve(resources) --> new one:      opened, and read from now on
+                         gone one:     what was read of it is handed over, then it is closed
+                         another way:  the same, then the next reader goes on where the last one ended
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from venclient.clock import Clock, rest
+from venclient.connectors import open_reader
+from venclient.connectors.base import Batch, Site
+from venclient.connectors.poller import Health, Poller, spread_phase
+from venclient.errors import VenError
+from venclient.messages import Text, with_code
+from venclient.messages import gateway as gwy
+from venclient.model.resource import Resource
+from venclient.notes import Notes
+
+log = logging.getLogger("venclient.gateway")
+
+#: A connection that cannot be used is tried again, at first soon: others may hold its endpoint for a moment.
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 300.0
+#: How long after a change connections that cannot be used are reported.
+REPORT_AFTER_S = 5.0
+#: So many names of connections that cannot be used stand in one sentence.
+NAMED = 5
+
+Keep = Callable[[str, Batch], Awaitable[None]]
+
+
+class Meter:
+    """What reads one resource: one poller after another, as its connection changes.
+
+    `refusal` says why it cannot be read; `unfinished` whether that is because nothing is connected yet.
+    """
+
+    def __init__(self, resource: Resource, site: Site, keep: Keep, clock: Clock, notes: Notes) -> None:
+        self.resource = resource
+        self.poller: Poller | None = None
+        self.refusal: str | None = None
+        self.unfinished = False
+        self._site = site
+        self._keep = keep
+        self._clock = clock
+        self._notes = notes
+        self._health: Health | None = None
+        self._ended = False
+        self._changed = asyncio.Event()
+        self._retries = 0
+
+    def change(self, resource: Resource) -> None:
+        """Read it as the registry says now; the reader is opened anew where that makes a difference."""
+        before, self.resource = self.resource, resource
+        if _way(before) != _way(resource):
+            self._retries = 0
+            self._changed.set()
+            if self.poller is not None:
+                self.poller.stop()
+
+    def end(self) -> None:
+        """Let `run` return once what was read is handed over."""
+        self._ended = True
+        self._changed.set()
+        if self.poller is not None:
+            self.poller.stop()
+
+    def open(self) -> None:
+        """Open the reader, and have a poller for it; or know why that cannot be."""
+        resource = self.resource
+        self.poller, self.refusal = None, None
+        self._changed.clear()
+        self.unfinished = bool(resource.connection.missing)
+        if self.unfinished:
+            lacks = gwy.MISSING(name=resource.resourceName, missing=resource.connection.missing)
+            self.refusal = with_code(lacks)
+            return
+        try:
+            reader = open_reader(resource, self._site)
+        except VenError as error:
+            self.refusal = str(error)
+            return
+        except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
+            bug = gwy.CONNECTOR_BUG(name=resource.resourceName, kind=type(error).__name__)
+            self.refusal = with_code(bug)
+            self._notes.begin(f"{bug}", self.refusal, bug=error)
+            return
+        self._retries = 0
+        # Sources that we ask are asked in turn within a second, not all in the same millisecond.
+        phase_s = spread_phase(resource.resourceID, min(1.0, (reader.interval_s or 0.0) / 10))
+        self.poller = Poller(
+            reader,
+            name=resource.resourceName,
+            deliver=partial(self._keep, resource.resourceName),
+            clock=self._clock,
+            phase_s=phase_s,
+            counted=self._health,
+        )
+
+    async def run(self) -> None:
+        """Read until cancelled, or until it has ended; `open` was called before."""
+        while not self._ended:
+            if self.poller is None:
+                await self._until_retry()
+            else:
+                await self.poller.run()
+                self._health = self.poller.health
+            if not self._ended:
+                self.open()
+        self.poller = None
+
+    async def _until_retry(self) -> None:
+        if self.unfinished:
+            await self._changed.wait()
+            return
+        wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._retries, 16))
+        self._retries += 1
+        await rest(self._clock, wait_s, self._changed)
+
+
+def _way(resource: Resource) -> tuple[object, ...]:
+    """Return what a reader depends on: whether it must be opened anew when that is another."""
+    return resource.connection, resource.resourceName, resource.meterPointId
+
+
+class Meters:
+    """Reads the meters of the served resources; `keep` takes a resource's name and a batch of it."""
+
+    def __init__(self, site: Site, keep: Keep, clock: Clock, notes: Notes) -> None:
+        self._site = site
+        self._keep = keep
+        self._clock = clock
+        self._notes = notes
+        self._meters: dict[str, Meter] = {}
+        self._starting: list[Meter] = []
+        self._news = asyncio.Event()
+        self._served = asyncio.Event()
+        self._reported: dict[str, Text | None] = {}
+
+    def get(self, resource_id: str) -> Meter | None:
+        """Return what reads a resource, None when nothing does."""
+        return self._meters.get(resource_id)
+
+    def __iter__(self) -> Iterator[Meter]:
+        return iter(self._meters.values())
+
+    @property
+    def caught_up(self) -> bool:
+        """True once all was read that meters kept for us."""
+        return all(one.poller.caught_up for one in self._meters.values() if one.poller is not None)
+
+    @property
+    def in_use(self) -> int:
+        """How many meters have a connection that can be used."""
+        return sum(one.poller is not None for one in self._meters.values())
+
+    def serve(self, resources: Mapping[str, Resource]) -> None:
+        """Read these resources from now on, and no others.
+
+        Every new reader is open when this returns: what a broker kept for one of them comes with the
+        first that connects.
+        """
+        for id_ in self._meters.keys() - resources.keys():
+            self._meters.pop(id_).end()
+        for id_, resource in resources.items():
+            if (known := self._meters.get(id_)) is not None:
+                known.change(resource)
+                continue
+            meter = self._meters[id_] = Meter(resource, self._site, self._keep, self._clock, self._notes)
+            meter.open()
+            self._starting.append(meter)
+        self._news.set()
+        self._served.set()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._report_changes(), name="report connections")
+            while True:
+                self._news.clear()
+                starting, self._starting = self._starting, []
+                for meter in starting:
+                    group.create_task(meter.run(), name=f"read {meter.resource.resourceName}")
+                await self._news.wait()
+
+    async def _report_changes(self) -> None:
+        while True:
+            await self._served.wait()
+            self._served.clear()
+            # Readers that are opened anew may have to wait for one another.
+            await self._clock.sleep(REPORT_AFTER_S)
+            self.report()
+
+    def report(self) -> None:
+        """Log and keep one sentence for each kind of connection that cannot be used, with their number."""
+        refused = [one for one in self if one.poller is None]
+        names = [one.resource.resourceName for one in refused if one.unfinished]
+        text = gwy.NO_SOURCE(count=len(names), names=names[:NAMED], more=_more(names)) if names else None
+        if self._is_news("no source", text):
+            log.warning(text)
+        unusable = [(one.resource.resourceName, one.refusal or "") for one in refused if not one.unfinished]
+        text = None
+        if unusable:
+            text = gwy.NOT_OPENED(
+                count=len(unusable),
+                names=[name for name, _ in unusable[:NAMED]],
+                more=_more(unusable),
+                reason=unusable[0][1],
+            )
+        if self._is_news("not opened", text):
+            log.error(text)
+
+    def _is_news(self, kind: str, text: Text | None) -> bool:
+        """Keep a sentence for the status; tell whether it is another one than was logged last."""
+        before = self._reported.get(kind)
+        self._reported[kind] = text
+        if text is None or text == before:
+            return False
+        self._notes.add(with_code(text))
+        return True
+
+
+def _more(some: Sequence[object]) -> str:
+    """Return how many are not among the names that are listed; empty for none."""
+    rest_of = len(some) - NAMED
+    return gwy.MORE(count=rest_of) if rest_of > 0 else ""
