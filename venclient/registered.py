@@ -12,6 +12,7 @@ from pathlib import Path
 
 from venclient.clock import Clock
 from venclient.errors import ConfigError, VenError
+from venclient.messages import gateway as gwy
 from venclient.model.reading import Reject
 from venclient.model.resource import Resource
 from venclient.registry.changes import RegistryVersion
@@ -55,11 +56,7 @@ def registry_of(settings: Settings) -> tuple[str, Path | None]:
     """Give the registry's file or URL, and its key file where one is set; ConfigError when there is none."""
     database = settings.place("registry.database")
     if not is_url(database) and not Path(database).is_file():
-        raise ConfigError(
-            "no such database",
-            subject=f"registry.database = {database!r}",
-            hint="make one with `ven import FILE.csv --db PATH`",
-        )
+        raise ConfigError(gwy.NO_DATABASE(), subject=f"registry.database = {database!r}")
     return database, settings.path("registry.key_file") if settings["registry.key_file"] else None
 
 

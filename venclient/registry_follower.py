@@ -23,7 +23,7 @@ log = logging.getLogger("venclient.gateway")
 LOOK_S = 2.0
 #: A server is asked less often: each look is a connection.
 LOOK_AT_SERVER_S = 5.0
-UNFOLLOWED = "the registry is not followed"
+UNFOLLOWED = "registry"
 
 
 class RegistryFollower:

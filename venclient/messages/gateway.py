@@ -63,6 +63,7 @@ NOTHING_SERVED = warning("VEN-GWY-028", "{database}: no enabled resource{of}: no
 OF_VEN = info("VEN-GWY-029", " with ven = {ven!r}")
 FOR_VTN = info("VEN-GWY-030", " for VTN {vtn}")
 NOT_STARTED = info("VEN-GWY-031", "not started")
+NO_DATABASE = error("VEN-GWY-032", "no such database", hint="make one with `ven import FILE.csv --db PATH`")
 
 # Changes while the gateway runs
 
