@@ -58,7 +58,7 @@ class Meter:
         self._retries = 0
 
     def change(self, resource: Resource) -> None:
-        """Read it as the registry says now; the reader is opened anew where that makes a difference."""
+        """Read it as the registry says now; the reader is opened again where that makes a difference."""
         before, self.resource = self.resource, resource
         if _way(before) != _way(resource):
             self._retries = 0
@@ -127,7 +127,7 @@ class Meter:
 
 
 def _way(resource: Resource) -> tuple[object, ...]:
-    """Return what a reader depends on: whether it must be opened anew when that is another."""
+    """Return what a reader depends on: whether it must be opened again when that changes."""
     return resource.connection, resource.resourceName, resource.meterPointId
 
 
@@ -195,7 +195,7 @@ class Meters:
         while True:
             await self._served.wait()
             self._served.clear()
-            # Readers that are opened anew may have to wait for one another.
+            # Readers that are opened again may have to wait for one another.
             await self._clock.sleep(REPORT_AFTER_S)
             self.report()
 
@@ -219,7 +219,7 @@ class Meters:
             log.error(text)
 
     def _is_news(self, kind: str, text: Text | None) -> bool:
-        """Keep a sentence for the status; tell whether it is another one than was logged last."""
+        """Keep a sentence for the status; return whether it differs from the one logged last."""
         before = self._reported.get(kind)
         self._reported[kind] = text
         if text is None or text == before:

@@ -53,7 +53,7 @@ def enabled_resources(registry: ResourceDatabase, ven: str | None) -> dict[str, 
 
 
 def registry_of(settings: Settings) -> tuple[str, Path | None]:
-    """Give the registry's file or URL, and its key file where one is set; ConfigError when there is none."""
+    """Return the registry's file or URL, and its key file where one is set; ConfigError without one."""
     database = settings.place("registry.database")
     if not is_url(database) and not Path(database).is_file():
         raise ConfigError(gwy.NO_DATABASE(), subject=f"registry.database = {database!r}")
@@ -132,7 +132,7 @@ class RegistrySource:
 
 
 def stored_version(settings: Settings) -> int | None:
-    """Return the version that the registry's file has now; None when it is no file, or cannot be read."""
+    """Return the version that the registry's file has now; None for a server, or when it cannot be read."""
     try:
         database, key_file = registry_of(settings)
         if is_url(database):
@@ -140,4 +140,4 @@ def stored_version(settings: Settings) -> int | None:
         with ResourceDatabase(database, key_file=key_file) as registry:
             return registry.version().number
     except VenError:
-        return None  # whoever asks is told by the gateway itself what it can read
+        return None  # the gateway itself reports a registry that it cannot read

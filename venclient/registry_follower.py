@@ -64,7 +64,7 @@ class RegistryFollower:
             await self.look()
 
     async def look(self) -> None:
-        """Look once; a registry that cannot be read is told once, and changes nothing."""
+        """Look once; a registry that cannot be read is reported once, and changes nothing."""
         try:
             await self._look()
         except VenError as error:

@@ -15,7 +15,7 @@ AT_ONCE = ("vtn.", "reporting.", "log.", "ven.resources")
 class Reload:
     """Settings to go on with, and the keys that changed: those `applied`, and those that need a restart.
 
-    Keys of a further VTN are told as they are written, "vtns.NAME.url".
+    Keys of a further VTN are given as they are written, "vtns.NAME.url".
     """
 
     settings: Settings
@@ -35,7 +35,7 @@ def reloaded(running: Settings, read: Settings) -> Reload:
     names = {key: name for name, key in OF_VTN.items()}
     others: dict[str, Settings] = {}
     for name, own in read.others.items():
-        # What all VTNs share stays as well; a name of its own does not.
+        # What all VTNs share stays as well; its own name does not.
         fixed = {key: value for key, value in kept.items() if own[key] == read[key]}
         others[name] = other = replace(own, values={**own.values, **fixed})
         before = running.others.get(name)
@@ -50,5 +50,5 @@ def reloaded(running: Settings, read: Settings) -> Reload:
 
 
 def plain(reload: Reload) -> dict[str, Any]:
-    """Return what is told of a reload, as plain data."""
+    """Return a reload, as plain data."""
     return {"applied": list(reload.applied), "restart": list(reload.restart)}

@@ -11,7 +11,7 @@ from venclient.reporting.registration import resource_names
 class Roster:
     """The served resources of one VTN by id, and their names at it.
 
-    Both are replaced as a whole, never changed in place: whoever holds one of them holds what was so.
+    Both are replaced as a whole when the registry changes.
     """
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:

@@ -25,7 +25,7 @@ from venclient.messages.printable import foreign
 #: Linux allows 108 bytes for the name of a Unix socket, the closing zero included.
 LONGEST_NAME = 107
 ANSWER_WITHIN_S = 5.0
-#: How long whoever connects may take to say what is wanted.
+#: How long a client may take to send its request.
 REQUEST_WITHIN_S = 1.0
 RELOAD = "reload"
 #: A reload ends the conversations with VTNs whose settings changed, and begins new ones.

@@ -24,9 +24,9 @@ class StatusBoard:
     def follow(self, vtns: Sequence[str]) -> None:
         """Count these VTNs from now on; what others said is forgotten."""
         self._alone = len(vtns) <= 1
-        for told in self._told.values():
-            for name in told.keys() - set(vtns):
-                del told[name]
+        for by_vtn in self._told.values():
+            for name in by_vtn.keys() - set(vtns):
+                del by_vtn[name]
 
     def joined(self, vtn: str, statuses: Iterable[ReportingStatus]) -> list[ReportingStatus]:
         """Give what holds for each of these resources now that a VTN's reporter has said so."""

@@ -1,4 +1,4 @@
-"""All VTNs that a gateway talks to: their links, each with tasks of its own, and what changes of them.
+"""All VTNs that a gateway talks to: their links, each with its own tasks, and what changes of them.
 
 A part of the composition root.
 """
@@ -73,7 +73,7 @@ class VtnLinks:
     async def change(
         self, sides: Mapping[str, Settings], accounts: Mapping[str, VtnAccount], served: Served
     ) -> None:
-        """Talk with these VTNs from now on; a link whose settings or secrets are others is opened anew.
+        """Talk with these VTNs from now on; a link whose settings or secrets are others is opened again.
 
         What waits in its state file goes on where it was. VenError when one cannot be opened: the link goes
         on with the settings that it had, and so do those behind it.
@@ -117,7 +117,7 @@ class VtnLinks:
                 links.callback(link.close)
 
     def skew_s(self) -> float | None:
-        """Return our clock less that of the first VTN that told its own; None while none has."""
+        """Return our clock less that of the first VTN that reported its own; None while none has."""
         skews = (link.client.clock_skew_s for link in self)
         return next((skew for skew in skews if skew is not None), None)
 

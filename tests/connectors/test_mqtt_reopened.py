@@ -1,4 +1,4 @@
-"""A resource's reader that is closed and opened anew while others use the same broker loses no message."""
+"""A resource's reader that is closed and opened again while others use the same broker loses no message."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_messages_between_closing_and_opening_are_read(tmp_path: Path, fre
 async def test_other_topic_of_a_reopened_resource_takes_nothing_of_the_old_one(
     tmp_path: Path, free_port: int
 ) -> None:
-    """A message of the topic that was left is no reading of the new one, and holds nobody's window."""
+    """A message of the old topic is not a reading of the new one, and does not fill the window of others."""
     with mosquitto(tmp_path / "broker", free_port, "allow_anonymous true"):
         site = make_site(tmp_path)
         first = open_mqtt_reader(meter(free_port), site)

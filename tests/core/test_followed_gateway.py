@@ -19,7 +19,7 @@ OPTIONS = {"interval_s": 0.2, "columns": {"time": 0, "power_kw": 1}}
 
 
 def resource(name: str, file: str = "") -> Resource:
-    """Return a resource that is read from a file of its own."""
+    """Return a resource that is read from its own file."""
     connection = Connection(ConnectionType.FILEREADER, ActorType.READER, file=file or f"{name}.csv")
     place = {"latitude": 56.1, "longitude": 9.0}
     return Resource(name, name, "DSR", None, name, connection, {"P_max_kw": 40}, place, enabled=True)
@@ -62,7 +62,7 @@ class Running:
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    """Give a gateway that reads the resources a and b."""
+    """Return a gateway that reads the resources a and b."""
     made = Running(tmp_path)
     task = asyncio.create_task(made.gateway.run())
     await made.until(lambda: set(made.connections) == {"a", "b"}, "the gateway serves")
@@ -87,7 +87,7 @@ async def test_resources_are_added_removed_and_disabled_while_it_runs(running: R
 
 
 async def test_meter_is_read_another_way_as_soon_as_its_connection_changes(running: Running) -> None:
-    """The wrong file is told, the right one is read; what was counted goes on."""
+    """The wrong file is reported, the right one is read; what was counted goes on."""
     await running.until(lambda: running.connections["a"]["state"] == "dark", "a.csv is not there")
     (running.folder / "other.csv").write_text("time,power_kw\n2026-11-01T12:00:00Z,5.5\n")
     with running.registry() as registry:
@@ -105,7 +105,7 @@ async def test_meter_is_read_another_way_as_soon_as_its_connection_changes(runni
 async def test_connection_that_cannot_be_used_is_told_and_taken_up_once_it_is_mended(
     running: Running,
 ) -> None:
-    """An edit that breaks one connection stops no other, and the next edit mends it."""
+    """An edit that breaks one connection stops no other, and the next edit repairs it."""
     with running.registry() as registry:
         registry.bulk_upsert([resource("c", file=" ")])
     await running.until(lambda: "c" in running.connections, "c is known")

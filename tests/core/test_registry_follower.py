@@ -58,7 +58,7 @@ class Followed:
 
 @pytest.fixture
 def followed(tmp_path: Path) -> Followed:
-    """Give a registry with the resources a and b that is followed."""
+    """Return a registry with the resources a and b that is followed."""
     return Followed(tmp_path)
 
 
@@ -76,7 +76,7 @@ async def test_change_is_applied_at_the_next_look(followed: Followed) -> None:
     assert followed.follower.running.version == followed.follower.stored == version
 
 
-async def test_disabled_removed_and_added_resources_are_told_apart_by_what_is_served(
+async def test_disabled_removed_and_added_resources_change_what_is_served(
     followed: Followed,
 ) -> None:
     """Only enabled resources are served."""
@@ -101,7 +101,7 @@ async def test_each_vtn_hears_of_its_own(followed: Followed) -> None:
 
 
 async def test_nothing_is_applied_while_nothing_changes(followed: Followed) -> None:
-    """How reporting stands is written by the gateway itself: that is no change of a resource."""
+    """How reporting stands is written by the gateway itself: that changes none of the resources."""
     with followed.registry() as registry:
         registry.set_reporting_status([ReportingStatus(resource_id="a", state="reported")])
     await followed.look(3)
@@ -126,7 +126,7 @@ async def test_file_that_was_not_written_is_not_opened(
 async def test_registry_that_is_away_changes_nothing(
     followed: Followed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is told once, and what changed meanwhile is applied when it is back."""
+    """It is reported once, and what changed meanwhile is applied when it is back."""
     hidden = followed.path.with_suffix(".gone")
     with followed.registry() as registry:
         registry.set_enabled("a", False)
@@ -143,7 +143,7 @@ async def test_registry_that_is_away_changes_nothing(
 
 
 async def test_resource_whose_row_makes_no_sense_any_more_is_served_as_it_was(followed: Followed) -> None:
-    """A mistake by hand in one row is told, and ends no readings; the others follow the registry."""
+    """A mistake by hand in one row is reported, and ends no readings; the others follow the registry."""
     with followed.registry() as registry:
         registry.set_enabled("b", False)
     with sqlite3.connect(followed.path) as db:

@@ -43,7 +43,7 @@ KEPT_REJECTS = 5
 MOST_HANDING = 256
 #: So many different reasons are logged for one resource; the rest is only counted.
 LOGGED_REASONS = 32
-#: How long a poller that was told to stop waits for the commits of what its source keeps.
+#: How long a stopped poller waits for the commits of what its source keeps.
 STOP_WITHIN_S = 10.0
 
 
@@ -145,7 +145,7 @@ class Poller:
         return self._caught_up or self._state == "dark"
 
     async def run(self) -> None:
-        """Read until cancelled or told to `stop`, then close the reader."""
+        """Read until cancelled or `stop` is called, then close the reader."""
         work = self._work = asyncio.create_task(self._read_on(), name=f"poll {self._name}")
         try:
             if self._stopped:
@@ -198,8 +198,8 @@ class Poller:
     async def _hand_over_rest(self) -> None:
         """Hand over what a pushed source has given us already, and wait for the commits of all of it.
 
-        Nothing is awaited between the last look and the return, so that whoever opens the next reader
-        at once misses nothing that comes in between.
+        Nothing is awaited between the last look and the return, and a caller that opens the next
+        reader at once misses no message.
         """
         until_s = self._clock.monotonic() + STOP_WITHIN_S
         while True:
@@ -223,7 +223,7 @@ class Poller:
         try:
             async with asyncio.timeout(0):
                 batch = await self._reader.read()
-        except Exception:  # noqa: BLE001 (a fault that is told now is told again by the next reader)
+        except Exception:  # noqa: BLE001 (the next reader reports a fault that lasts)
             return None
         self._note_rejects(batch)
         return batch if batch.readings or batch.rejects else None

@@ -84,7 +84,7 @@ NEEDS_RESTART = warning(
 NOT_RELOADED = error(
     "VEN-GWY-046",
     "the settings were changed, but cannot be used, and the gateway goes on with those it has: {problem}",
-    hint="mend ven.toml, then `ven reload`",
+    hint="fix ven.toml, then run `ven reload`",
 )
 NOT_REREADABLE = error("VEN-GWY-047", "this gateway was started without a settings file to read again")
 UNKNOWN_REQUEST = error(

@@ -297,7 +297,7 @@ class Statements:
 
     @cached_property
     def version(self) -> Bound:
-        """Gives the highest id of the changes, 0 for none, and how many have one of the last 1,000 ids."""
+        """SQL for the highest id of the changes, 0 for none, and the number among the last 1,000 ids."""
         last = select(func.coalesce(func.max(changes.c.id), 0)).scalar_subquery()
         recent = select(func.count()).where(changes.c.id > last - 1_000).scalar_subquery()
         return self.bound(select(last, recent))
