@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import sys
@@ -27,6 +28,11 @@ SAMPLES = [
     'raise ConfigError(TEXT(), hint="look there")',
     'problems.append(f"{key} must be a positive number")',
     'return "the file does not exist"',
+    'log.error("%s%s", about, problem)',
+    'typer.echo(f"{count} rows")',
+    'console.print(Text(f"no {name}"))',
+    'raise ConfigError(TEXT(), subject="username or password")',
+    'finding("disk", advice="free some")',
 ]
 INNOCENT = [
     '"""Return the value of a setting as text."""',
@@ -35,14 +41,19 @@ INNOCENT = [
     'log.debug("polled %s in %s s", name, took)',
     "raise ConfigError(cfg.UNKNOWN(name=name))",
     'x = "device away"',
+    'typer.echo(f"{time:%H:%M:%S} UTC")',
+    'raise self._refused("GET https://vtn/events", cfg.NO())',
+    'TYPE = "TEXT NOT NULL DEFAULT"',
+    "update(\"state = 'sent', last_error = NULL, report_id = ?\")",
+    'FORM = re.compile(r"partial write|unable to parse|type conflict")',
+    'raise ConfigError(cfg.NO(), subject="ven run")',
+    'try:\n        import x\n    except ImportError:\n        sys.exit("this package is not installed")',
 ]
 
 
 @pytest.mark.parametrize("line", SAMPLES)
 def test_a_sentence_outside_the_catalogue_is_found(tools: Any, line: str) -> None:
     """Raised, logged and listed sentences count as findings."""
-    import ast
-
     visitor = tools("messages_lint").Sentences("x.py")
     visitor.visit(ast.parse(f"def f():\n    {line}"))
     assert visitor.found
@@ -51,11 +62,25 @@ def test_a_sentence_outside_the_catalogue_is_found(tools: Any, line: str) -> Non
 @pytest.mark.parametrize("line", INNOCENT)
 def test_what_is_no_message_is_not_found(tools: Any, line: str) -> None:
     """Docstrings, SQL, help texts, debug lines and short words do not count."""
-    import ast
-
     visitor = tools("messages_lint").Sentences("x.py")
     visitor.visit(ast.parse(f"def f():\n    {line}"))
     assert not visitor.found
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ('pytest.raises(ConfigError, match="closed")', 1),
+        ('pytest.raises(ConfigError, match=r"VEN-CFG-00[1-4]")', 0),
+        (r'pytest.raises(ConfigError, match=r"state\.db")', 0),
+        ('assert "no such file" in str(caught.value)', 1),
+        ('assert caught.value.code == "VEN-CFG-003"', 0),
+        ('assert "secret" not in str(caught.value)', 0),
+    ],
+)
+def test_an_expectation_of_words_is_found(tools: Any, line: str, count: int) -> None:
+    """Words of an error in a test count; its code, a file name and what must not be shown do not."""
+    assert len(tools("messages_lint").expected_words(ast.parse(line), "tests/x.py")) == count
 
 
 def test_wording_that_is_ruled_out_is_found(tools: Any) -> None:
