@@ -9,6 +9,7 @@ from pathlib import Path
 try:
     from resource_db import ResourceDatabase
     from venclient.errors import VenError
+    from venclient.messages import simulation as sim
     from venclient.registry import samples
     from venclient.registry.samples import convert_to_resources
 except ModuleNotFoundError as missing:
@@ -42,9 +43,13 @@ def main() -> int:
     except VenError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"\n{database.db_path}: {statistics['total_resources']} resources")
-    for title, key in (("by type", "by_type"), ("by sub-type", "by_subtype"), ("top 10 VENs", "top_10_vens")):
-        print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in statistics[key].items()))
+    print(f"\n{sim.RESOURCES_IN(count=statistics['total_resources'], database=database.db_path)}")
+    for message, key in (
+        (sim.BY_TYPE, "by_type"),
+        (sim.BY_SUBTYPE, "by_subtype"),
+        (sim.LARGEST_VENS, "top_10_vens"),
+    ):
+        print(message(counts=[f"{name} {count}" for name, count in statistics[key].items()]))
     return 1 if sum(rejected) else 0
 
 

@@ -13,6 +13,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from venclient.messages import library as lib
+
 
 class Clock(Protocol):
     """Time of day and waiting, as one thing that can be replaced."""
@@ -61,7 +63,7 @@ class ManualClock:
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if start.tzinfo is None:
-            raise ValueError("a ManualClock starts at an aware time")
+            raise ValueError(lib.NAIVE_START())
         self._start = start.astimezone(UTC)
         self._elapsed_s = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []

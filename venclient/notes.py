@@ -6,6 +6,8 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 
+from venclient.messages import Text
+
 log = logging.getLogger("venclient.gateway")
 
 KEPT = 50
@@ -39,7 +41,8 @@ class Notes:
             return
         if len(self._going_on) < MOST_KINDS:
             self._going_on[kind] = cause
-        log.error("%s%s", self.about, sentence, exc_info=bug)
+        about = sentence.within(self.about) if isinstance(sentence, Text) else self.about + sentence
+        log.error(about, exc_info=bug)
 
     def end(self, kind: str) -> None:
         """Let the next failure of a kind be logged again."""

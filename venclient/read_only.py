@@ -57,7 +57,7 @@ class Readable:
             if str(self.note) in _reported:
                 return
             _reported.add(str(self.note))
-        _log.warning("%s", with_code(self.note))
+        _log.warning(with_code(self.note))
 
 
 def is_read_only(path: Path) -> bool:

@@ -217,7 +217,7 @@ def open_sealed(text: str) -> str:
             sec.KEY_MISSING(key=key_id, places=[str(path) for path in _files])
             if _files
             else sec.KEY_UNKNOWN(key=key_id, variable=KEY_FILE_VARIABLE),
-            subject="username or password",
+            subject=sec.LOGIN(),
         )
     memo = _values.setdefault(key_id, {})
     known = memo.get(token)
@@ -226,7 +226,7 @@ def open_sealed(text: str) -> str:
     try:
         value = cipher.decrypt(token.encode()).decode()
     except (InvalidToken, UnicodeDecodeError):
-        raise ConfigError(sec.SEALED_DAMAGED(key=key_id), subject="username or password") from None
+        raise ConfigError(sec.SEALED_DAMAGED(key=key_id), subject=sec.LOGIN()) from None
     if len(memo) >= _REMEMBERED:
         memo.clear()
     memo[token] = value  # thousands of meters share one login

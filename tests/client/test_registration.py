@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.client.fake_vtn import FakeVtn, problem
+from tests.codes import raises_code
 from venclient.client import ensure_resource, ensure_ven
 from venclient.errors import VtnProblem
 from venclient.openadr.objects import ValuesMap
@@ -99,5 +100,5 @@ async def test_another_conflict_free_refusal_passes(vtn: FakeVtn) -> None:
     """A refusal that is no conflict is the caller's to see."""
     vtn.handlers["POST", "vens"] = lambda request: problem(400, detail="no")
     async with vtn.client() as client:
-        with pytest.raises(VtnProblem, match="no"):
+        with raises_code(VtnProblem, "VEN-VTN-017"):
             await ensure_ven(client, "gw")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.codes import raises_code
 from venclient.utils import age_text, backoff_s, chunks, redact
 
 
@@ -32,7 +33,7 @@ def test_chunks_hold_everything_in_order(items: list[int], size: int) -> None:
 
 def test_chunks_of_nothing_are_refused() -> None:
     """A size below one is a mistake, told at once."""
-    with pytest.raises(ValueError, match="1 or more"):
+    with raises_code(ValueError, "VEN-LIB-002"):
         chunks([1], 0)
 
 

@@ -329,5 +329,5 @@ async def test_a_single_look_moves_nothing(tmp_path: Path) -> None:
 
 def test_wrong_options_are_refused_as_ever(tmp_path: Path) -> None:
     """A drop folder has the options of files, all checked."""
-    with pytest.raises(ConfigError, match="drop"):
+    with pytest.raises(ConfigError, match="VEN-CON-016"):
         open_file_reader(resource_of(drop="yes"), make_site(tmp_path))

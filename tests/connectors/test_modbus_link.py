@@ -348,8 +348,9 @@ async def test_a_breaker_pauses_longer_and_forgets(clock: ManualClock) -> None:
     for pause_s in (3, 6, 10, 10):
         breaker.failed(ReadTimeout("silent"))
         await clock.advance(pause_s - 0.5)
-        with pytest.raises(ReadTimeout, match="silent"):
+        with pytest.raises(ReadTimeout) as caught:
             breaker.check()
+        assert caught.value.what.startswith("silent ")
         await clock.advance(0.5)
         breaker.check()
     breaker.succeeded()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.codes import raises_code
 from tests.fakes.modbus import encode
 from venclient.connectors.blocks import Block
 from venclient.connectors.registers import TYPES, Register, meant_bits
@@ -182,7 +183,7 @@ def test_values_in_one_register_are_told_apart() -> None:
 
 def test_an_answer_of_another_length_is_refused() -> None:
     """A block decodes its own answer only."""
-    with pytest.raises(ValueError, match="received 1 register, expected 2"):
+    with raises_code(ValueError, "VEN-MOD-016"):
         Block([register(type="int32")]).decode(b"\0\0")
 
 

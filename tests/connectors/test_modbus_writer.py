@@ -23,6 +23,7 @@ from tests.fakes.modbus import (
 from venclient.connectors.base import Writer
 from venclient.connectors.modbus_writer import ModbusWriter, open_modbus_writer
 from venclient.errors import ConfigError, ConnectFailed, ReadTimeout, Undecodable, WriteRefused
+from venclient.messages.modbus import WRITE_EXCEPTION_3
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.model.setpoint import Setpoint
 
@@ -182,7 +183,7 @@ async def test_a_refusal_is_said_in_words(tmp_path: Path, free_port: int, peer: 
         await writer.write(wanted(5))
 
     assert caught.value.what == "exception 3 (illegal data value) for holding 10"
-    assert "check type, scale" in caught.value.hint
+    assert caught.value.hint == WRITE_EXCEPTION_3.hint
     await writer.close()
 
 

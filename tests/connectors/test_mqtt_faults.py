@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.codes import raises_code
 from tests.connectors.sites import make_site
 from tests.connectors.test_mqtt import PLAIN_W, TOPIC, connected, drained, meter, publish, read, values
 from tests.fakes.mqtt import scripted_broker
@@ -26,9 +27,9 @@ async def test_a_broker_that_is_away_at_first_is_dark_once_and_then_read(
 ) -> None:
     """An unreachable broker is ConnectFailed after the time-out; the same reader goes on when it is there."""
     reader = open_mqtt_reader(meter(free_port, options={**PLAIN_W, "timeout_s": 0.2}), make_site(tmp_path))
-    with pytest.raises(ConnectFailed, match="refused") as caught:
+    with raises_code(ConnectFailed, "VEN-MQT-046") as caught:
         await read(reader)
-    assert "Hotel Ærø" in caught.value.subject
+    assert caught.value.subject.startswith("Hotel Ærø")
     waiting = asyncio.create_task(reader.read())
     with mosquitto(tmp_path / "broker", free_port):
         assert await asyncio.wait_for(waiting, 60) == Batch()  # says that all is well
@@ -43,7 +44,7 @@ async def test_a_broker_that_goes_and_comes_back(tmp_path: Path, free_port: int)
     with mosquitto(tmp_path / "one", free_port):
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
         await connected(reader, free_port)
-    with pytest.raises(ConnectFailed, match="lost"):
+    with raises_code(ConnectFailed, "VEN-MQT-037"):
         await read(reader)
     waiting = asyncio.create_task(reader.read())
     with mosquitto(tmp_path / "two", free_port):
@@ -162,7 +163,7 @@ async def test_an_answer_that_no_broker_gives_costs_one_connection(tmp_path: Pat
 
     async with await asyncio.start_server(serve, "127.0.0.1", free_port):
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
-        with pytest.raises(ConnectFailed, match="lost"):
+        with raises_code(ConnectFailed, "VEN-MQT-037"):
             await read(reader)
         batches = [await read(reader)]
         while not values(*batches):
@@ -188,7 +189,7 @@ async def test_a_packet_that_the_library_chokes_on_costs_one_connection(
 
         client.loop_read = choke
         await publish(free_port, (TOPIC, "6000"))
-        with pytest.raises(ConnectFailed, match="lost"):
+        with raises_code(ConnectFailed, "VEN-MQT-037"):
             await read(reader)
         batches = [await read(reader)]
         while not values(*batches):

@@ -17,6 +17,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.codes import raises_code
 from tests.connectors.sites import make_site
 from tests.connectors.test_mqtt import PLAIN_W, connected, drained, meter, publish, read, values
 from tests.peers import mosquitto
@@ -157,7 +158,7 @@ def test_a_sum_beside_a_single_path_is_refused(tmp_path: Path) -> None:
 
 def test_a_time_of_any_usual_form_is_read() -> None:
     """With the form "auto" a device may state seconds, milliseconds, ISO or DSMR, and nothing else."""
-    with pytest.raises(ValueError, match="in ISO or DSMR form"):
+    with raises_code(ValueError, "VEN-CON-045"):
         time_reader("auto", None)("yesterday")
     decoder = PayloadDecoder(
         [ValueOptions(quantity="power_kw", path="w")],

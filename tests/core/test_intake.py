@@ -17,6 +17,7 @@ from venclient.clock import ManualClock
 from venclient.connectors.base import Batch
 from venclient.errors import ConfigError
 from venclient.intake import LOOK_S, SETTLING_LOOK_S, Intake
+from venclient.messages import code_of
 from venclient.model.quality import Counter, MeterRules
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading, Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
@@ -371,4 +372,4 @@ def test_trust_in_the_clock_is_one_of_two() -> None:
     assert load_settings(environment={}, flags=flags)["clock.trust"] == "auto"
     with pytest.raises(ConfigError) as caught:
         load_settings(environment={}, flags=flags | {"clock.trust": "maybe"})
-    assert "clock.trust = 'maybe': expected auto or always" in caught.value.problems[0]
+    assert code_of(caught.value.problems[0]) == "VEN-CFG-011"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
+from tests.codes import raises_code
 from venclient.errors import StoreError
 from venclient.status import StatusServer, ask, socket_name
 
@@ -35,7 +34,7 @@ async def test_a_second_gateway_on_the_same_files_is_refused(tmp_path: Path) -> 
     """Two gateways never share a folder; what a killed one left behind is no obstacle."""
     first = StatusServer(tmp_path / "ven.sock", dict)
     await first.start()
-    with pytest.raises(StoreError, match="another gateway is running"):
+    with raises_code(StoreError, "VEN-GWY-010"):
         await StatusServer(tmp_path / "ven.sock", dict).start()
     await first.stop()
 

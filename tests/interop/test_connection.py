@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from tests.codes import raises_code
 from tests.interop.business import VEN_SCOPES, Business, intervals, period
 from tests.interop.conftest import account
 from tests.interop.site import SECRET, Gateway, soon
@@ -71,7 +72,7 @@ async def test_row_11_a_missing_scope_is_told_and_not_asked_again_and_again(
     login = account(vtn.url, client_id="limited")
     async with VenClient(login, SystemClock()) as client:
         for _ in range(3):
-            with pytest.raises(AuthRefused, match="scope"):
+            with raises_code(AuthRefused, "VEN-VTN-016"):
                 await ensure_ven(client, "limited")
 
         assert client.status.token_renewals == 2

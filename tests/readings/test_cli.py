@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.codes import raises_code
 from venclient.cli import db
 from venclient.cli import readings as readings_cli
 from venclient.cli.readings import app
 from venclient.clock import SystemClock
 from venclient.clock_guard import PROVISIONAL
 from venclient.errors import ConfigError, StoreError
+from venclient.installation import install_hint
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
 from venclient.readings.aside import Aside
 from venclient.readings.tables import open_tables
@@ -151,9 +153,10 @@ def test_export_to_parquet_without_pyarrow_names_the_extra(
     """What is missing is named with the command that installs it, and no half file is left."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
-    with pytest.raises(ConfigError, match=r"pip install .*(parquet|pyarrow)"):
+    with raises_code(ConfigError, "VEN-CLM-051") as caught:
         ven("export", "--output", tmp_path / "out.parquet", "--readings", file)
 
+    assert install_hint("parquet") in caught.value.hint
     assert list(tmp_path.glob("out*")) == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.codes import raises_code
 from tests.peers import influxd, pick_port
 from venclient.clock import ManualClock
 from venclient.errors import StoreError
@@ -198,7 +199,7 @@ async def test_closed_store_refuses(store: ReadingStore) -> None:
     await store.close()
     await store.close()
 
-    with pytest.raises(StoreError, match="closed"):
+    with raises_code(StoreError, "VEN-RDG-017"):
         store.add([at(1)])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.codes import raises_code
 from venclient.clock import ManualClock
 from venclient.errors import StoreError
 from venclient.model.reading import POWER_KW, Reading
@@ -119,7 +120,7 @@ async def test_damaged_segment_costs_itself_only(file: Path) -> None:
     tables.close()
     store = SqliteReadings(file, ManualClock(DAY + timedelta(days=DAYS + 1)))
 
-    with pytest.raises(StoreError, match="segment"):
+    with raises_code(StoreError, "VEN-RDG-019"):
         await store.window("hotel", DAY, DAY + timedelta(days=DAYS + 1))
     store.add([Reading("hotel", POWER_KW, 1.0, DAY + timedelta(days=DAYS + 1))])
     await store.flush()

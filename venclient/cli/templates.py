@@ -41,7 +41,7 @@ def list_templates(
             kinds = ", ".join(one.kinds)
             typer.echo(f"{one.name:<{width}}  {one.device:<9}  {one.manufacturer} {one.title} ({kinds})")
         if not found:
-            typer.echo(with_code(clm.NO_MATCH(words=" and ".join(words or ()))), err=True)
+            typer.echo(with_code(clm.NO_MATCH(words=list(words or ()))), err=True)
     if not found:
         raise typer.Exit(1)
 
@@ -84,11 +84,11 @@ def show_template(
 def _show(template: Template, expansion: Expansion) -> None:
     typer.echo(f"{template.name}: {template.manufacturer} {template.title}")
     typer.echo(clm.MEASURES(kinds=template.kinds))
-    typer.echo(f"port: {template.port}")
-    typer.echo(f"source: {template.source.strip()}")
+    typer.echo(clm.PORT(port=template.port))
+    typer.echo(clm.SOURCE(source=template.source.strip()))
     if template.note:
-        typer.echo(f"note: {template.note.strip()}")
-    typer.echo("parameters:")
+        typer.echo(clm.NOTE(note=template.note.strip()))
+    typer.echo(clm.PARAMETERS())
     for key, one in template.all_parameters.items():
         default = json.dumps(one.default) if isinstance(one.default, bool) else one.default
         text = clm.PARAMETER(name=key, meaning=one.meaning, allowed=one.allowed, default=default)
@@ -97,7 +97,7 @@ def _show(template: Template, expansion: Expansion) -> None:
         typer.echo(clm.DISCOVERED())
         return
     chosen = {key: value for key, value in expansion.parameters.items() if key != "unit"}
-    typer.echo(f"registers{f' with {_pairs(chosen)}' if chosen else ''}:")
+    typer.echo(clm.REGISTERS_WITH(parameters=_pairs(chosen)) if chosen else clm.REGISTERS())
     for one in expansion.options["registers"]:
         rest = {k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "hidden")}
         hidden = clm.HIDDEN() if one.get("hidden") else ""
@@ -105,7 +105,8 @@ def _show(template: Template, expansion: Expansion) -> None:
         typer.echo(f"  {one['quantity']}{hidden}: {place} {_pairs(rest)}".rstrip())
     for one in expansion.options.get("computed", ()):
         scale = f" x {one['scale']}" if "scale" in one else ""
-        typer.echo(f"  {one['quantity']}: {one['op']} of {', '.join(one['of'])}{scale}")
+        text = clm.COMPUTED(quantity=one["quantity"], operation=one["op"], quantities=one["of"])
+        typer.echo(f"  {text}{scale}")
 
 
 def _show_written(template: Template, written: list[dict[str, Any]]) -> None:
@@ -119,7 +120,7 @@ def _show_written(template: Template, written: list[dict[str, Any]]) -> None:
         span = f"{one['min']} to {one['max']}"
         place = f"{one.get('kind', 'holding')} {one['address']} {one['type']}"
         typer.echo(f"  {one['quantity']}: {span}; {place} {_pairs(rest)}".rstrip())
-    typer.echo(f"source: {template.write_source.strip()}")
+    typer.echo(clm.SOURCE(source=template.write_source.strip()))
 
 
 def _pairs(values: dict[str, Any]) -> str:

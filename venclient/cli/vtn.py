@@ -63,13 +63,13 @@ def discover(
         typer.echo(f"{one.name}: {spoken}, {login[one.requires_auth]}")
         if one.host or one.addresses:
             at = f" ({', '.join(one.addresses)})" if one.addresses else ""
-            typer.echo(f"  host      {one.host or '-'}{at}, port {one.port or '-'}")
+            typer.echo(f"  {clp.HOST(host=one.host or '-', addresses=at, port=one.port or '-')}")
         if one.program_names:
-            typer.echo(f"  programs  {', '.join(one.program_names)}")
+            typer.echo(f"  {clp.PROGRAMS(names=one.program_names)}")
         if one.openapi_url:
-            typer.echo(f"  OpenAPI   {one.openapi_url}")
+            typer.echo(f"  {clp.OPENAPI(url=one.openapi_url)}")
         for note in one.notes:
-            typer.echo(f"  note      {note}")
+            typer.echo(f"  {clp.NOTE_LINE(note=note)}")
         if lines := one.settings():
             typer.echo(f"  {clp.WRITE_SETTINGS()}\n")
             typer.echo("\n".join(f"    {line}" for line in lines.splitlines()) + "\n")

@@ -255,7 +255,7 @@ class Exchange:
         self.tally.last_error_at = self._clock.now()
         if self._reachable and not answered:
             self._reachable = False
-            log.warning("%s", error)
+            log.warning(str(error))
 
     def _clean(self, text: str) -> str:
         return redact(text, self.secrets)

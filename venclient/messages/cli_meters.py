@@ -71,3 +71,13 @@ NO_PYARROW = error(
     "pyarrow is not installed, but a Parquet file needs it",
     hint="install it with `{command}`, or use a file name that ends in .csv",
 )
+
+# ven templates show
+
+PORT = info("VEN-CLM-060", "port: {port}")
+SOURCE = info("VEN-CLM-061", "source: {source}")
+NOTE = info("VEN-CLM-062", "note: {note}")
+PARAMETERS = info("VEN-CLM-063", "parameters:")
+REGISTERS = info("VEN-CLM-064", "registers:")
+REGISTERS_WITH = info("VEN-CLM-065", "registers with {parameters}:")
+COMPUTED = info("VEN-CLM-066", "{quantity}: {operation} of {quantities}")

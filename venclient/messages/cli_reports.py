@@ -78,3 +78,10 @@ DONE = info(
 )
 REJECTED = info("VEN-CLP-044", "rejected: {name}: {problem}")
 STOPPED = error("VEN-CLP-045", "stopped early: {problem}", hint="run the command again to continue")
+
+# ven vtn discover
+
+HOST = info("VEN-CLP-046", "host      {host}{addresses}, port {port}")
+PROGRAMS = info("VEN-CLP-047", "programs  {names}")
+OPENAPI = info("VEN-CLP-048", "OpenAPI   {url}")
+NOTE_LINE = info("VEN-CLP-049", "note      {note}")

@@ -266,3 +266,7 @@ SETTING_NO_TLS = info("VEN-VTN-076", "allow_http = true  # the VTN offers no TLS
 SETTING_PROBE = info("VEN-VTN-077", 'version = "probe"  # the VTN does not announce its version')
 LOGIN_REQUIRED = info("VEN-VTN-078", "the VTN requires a login: ask its operator")
 LOGIN_MAYBE = info("VEN-VTN-079", "if the VTN requires a login")
+
+# ---- what a message is about
+
+CERTIFICATE_FILES = info("VEN-VTN-080", "certificate file {files}")

@@ -118,3 +118,9 @@ FILE_ASIDE = warning(
 FILE_PROBLEM = error("VEN-RDG-066", "problem: {problem}")
 FILE_GOOD = info("VEN-RDG-067", "all is well")
 EACH = info("VEN-RDG-068", " ({size} bytes each)")
+IN_MEMORY = info("VEN-RDG-069", "readings in memory")
+
+# Rules of a connection (options.quality)
+
+RANGE_ORDER = error("VEN-RDG-080", "min {least:g} is above max {most:g}")
+BITS_AND_DIGITS = error("VEN-RDG-081", "bits and digits exclude each other: use one of them")

@@ -40,3 +40,4 @@ SECRET_UNREADABLE = error(
     "VEN-SEC-011", "secret cannot be read ({problem})", hint="check the file and its permissions"
 )
 KEY_EMPTY = error("VEN-SEC-012", "it holds no key")
+LOGIN = info("VEN-SEC-013", "username or password")

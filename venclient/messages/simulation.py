@@ -69,6 +69,7 @@ CHECKS_FAILED = error("VEN-SIM-028", "{failed} of {count} checks failed")
 CHECKS_HELD = info("VEN-SIM-029", "all {count} checks held")
 STOPPED = info("VEN-SIM-030", "stopped")
 ROWS_SKIPPED = warning("VEN-SIM-031", "{file}: skipped {count:row|rows} that cannot be used")
+BY_SUBTYPE = info("VEN-SIM-032", "by sub-type: {counts}")
 
 # ---- ven simulate meterdata
 UNKNOWN_KIND = error("VEN-SIM-040", "unknown kind of site {kind!r}", hint="use all or one of {known}")

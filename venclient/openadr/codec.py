@@ -154,7 +154,7 @@ class Codec31:
     def _strictly(self, kind: type[S], body: bytes) -> list[S]:
         """Return a listing whose objects have the exact shape; a msgspec error when one has not."""
         if kind in _ALWAYS_STRAIGHTENED:
-            raise msgspec.ValidationError("is straightened first")
+            raise msgspec.ValidationError(kind.__name__)
         return _list_decoder(kind).decode(body)
 
     def _sound(self, kind: type[S], part: Any) -> S | None:

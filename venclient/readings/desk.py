@@ -93,7 +93,7 @@ class Desk:
     def say(self, said: Sequence[str]) -> None:
         """Tell whoever runs the service."""
         for problem in said:
-            log.error("%s", problem)
+            log.error(problem)
         self.problems.extend(said)
 
     async def close(self) -> None:

@@ -29,7 +29,7 @@ class MemoryReadings:
     ) -> asyncio.Future[None]:
         """Keep readings and bookmarks; the future is done already."""
         if self._closed:
-            raise StoreError(rdg.CLOSED(), subject="readings in memory")
+            raise StoreError(rdg.CLOSED(), subject=rdg.IN_MEMORY())
         for reading in readings:
             if refusal(reading) is not None:
                 self.refused += 1

@@ -145,7 +145,7 @@ class StepResult:
     def say(self, sentence: str) -> None:
         """Log a message with its code, and keep it in `notes`."""
         said = with_code(sentence)
-        log.warning("%s", said)
+        log.warning(said)
         self.notes.append(said)
 
 

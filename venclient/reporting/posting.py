@@ -284,7 +284,7 @@ class Posting:
         )
         if type(error).__name__ not in self._bugs:
             self._bugs.add(type(error).__name__)
-            log.error("%s", said, exc_info=error)
+            log.error(said, exc_info=error)
             result.notes.append(said)
         return True
 
