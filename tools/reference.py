@@ -126,6 +126,23 @@ def messages_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def codes_page(path: Path) -> str:
+    """Return every code there has ever been with its message; SystemExit when one got another meaning.
+
+    A removed message keeps its line, which keeps its code from being used again.
+    """
+    from venclient.messages.catalogue import areas
+
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    ever = dict(line.split() for line in lines)
+    for area, messages in areas().items():
+        for name, message in messages.items():
+            known = ever.setdefault(message.code, f"{area}.{name}")
+            if known != f"{area}.{name}":
+                raise SystemExit(f"{message.code} is {area}.{name}, and was {known}: use a new code")
+    return "".join(f"{code} {name}\n" for code, name in sorted(ever.items()))
+
+
 def templates_page() -> str:
     """Give the known devices, as their files describe them."""
     import json
@@ -175,6 +192,12 @@ def main() -> int:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+    codes = ROOT / "tools" / "message_codes.txt"
+    text = codes_page(codes)
+    if "--check" not in sys.argv:
+        codes.write_text(text, encoding="utf-8")
+    elif not codes.is_file() or codes.read_text(encoding="utf-8") != text:
+        stale.append(str(codes.relative_to(ROOT)))
     if stale:
         print(f"out of date: {', '.join(stale)}; run `make fix`", file=sys.stderr)
     return 1 if stale else 0

@@ -28,7 +28,6 @@ NOT_JSON = error(
 LEFT_OUT = warning("VEN-CLR-010", "left out: {place}: {reason}")
 NO_SUCH_GROUP = warning("VEN-CLR-011", "no resource has the {kind} {value!r}{meant}; there are: {known}")
 NOT_REPORTED = warning("VEN-CLR-012", "cannot be reported: {problem}")
-DOUBTFUL = warning("VEN-CLR-013", "{problem}{where}")
 WRONG_VALUES = warning(
     "VEN-CLR-014",
     "{count:resource has|resources have} wrong values: {names}{more}",
