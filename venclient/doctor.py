@@ -24,6 +24,7 @@ from venclient.clock_guard import kernel_is_synchronised
 from venclient.connectors.snapshot import one_shot_site, take_snapshot
 from venclient.errors import ConfigError, ReadTimeout, VenError
 from venclient.messages import diagnostics as doc
+from venclient.messages import with_code
 from venclient.model.resource import ConnectionType, Resource
 from venclient.readings.inspection import WEAR_DAYS
 from venclient.readings.tables import open_tables
@@ -144,7 +145,7 @@ class _Doctor:
         size, problems, days = await aside(look)
         what: dict[str, Any] = {"path": str(path), "size": size / checkup.MIB}
         if problems:
-            found = finding("readings", doc.READINGS_DAMAGED(**what, problem=problems[0]))
+            found = finding("readings", doc.READINGS_DAMAGED(**what, problem=with_code(problems[0])))
         elif problems is None:
             found = finding("readings", doc.READINGS_LARGE(**what))
         else:
@@ -157,7 +158,7 @@ class _Doctor:
         found = await aside(lambda: inspect_server(place) if is_url(place) else inspect(Path(place)))
         what: dict[str, Any] = {"place": shown(place), "count": found.resources}
         if found.problems:
-            return finding("registry", doc.REGISTRY_PROBLEM(**what, problem=found.problems[0]))
+            return finding("registry", doc.REGISTRY_PROBLEM(**what, problem=with_code(found.problems[0])))
         if not found.is_current:
             # Opening it would upgrade it.
             return finding("registry", doc.REGISTRY_OLD(**what))

@@ -54,9 +54,12 @@ class VenError(Exception):
 
     @property
     def text(self) -> str:
-        """The error without its code: "subject: what happened; what to do"."""
-        text = f"{self.subject}: {self.what}" if self.subject else str(self.what)
-        return f"{text}; {self.hint}" if self.hint else text
+        """The error without its code, "subject: what happened; what to do"; a `Text` where `what` is one."""
+        before = f"{self.subject}: " if self.subject else ""
+        after = f"; {self.hint}" if self.hint else ""
+        if isinstance(self.what, Text):
+            return self.what.within(before, after)
+        return f"{before}{self.what}{after}"
 
     def __str__(self) -> str:
         return f"{self.text} [{self.code}]" if self.code else self.text

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 
-from venclient.messages import Text
+from venclient.messages import within
 
 log = logging.getLogger("venclient.gateway")
 
@@ -41,8 +41,7 @@ class Notes:
             return
         if len(self._going_on) < MOST_KINDS:
             self._going_on[kind] = cause
-        about = sentence.within(self.about) if isinstance(sentence, Text) else self.about + sentence
-        log.error(about, exc_info=bug)
+        log.error(within(sentence, self.about), exc_info=bug)
 
     def end(self, kind: str) -> None:
         """Let the next failure of a kind be logged again."""

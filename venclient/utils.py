@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from venclient.messages import Text
 from venclient.messages import library as lib
 
 T = TypeVar("T")
@@ -32,10 +33,15 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def redact(text: str, secrets: Iterable[str | None]) -> str:
-    """Give `text` with each secret replaced by ***; empty and missing secrets are passed over."""
-    for secret in sorted((s for s in secrets if s), key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return text
+    """Return `text` with each secret replaced by ***; a `Text` keeps its code. Empty secrets are skipped."""
+    ordered = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+
+    def struck_out(words: str) -> str:
+        for secret in ordered:
+            words = words.replace(secret, REDACTED)
+        return words
+
+    return text.mapped(struck_out) if isinstance(text, Text) else struck_out(text)
 
 
 def age_text(seconds: float) -> str:

@@ -251,7 +251,11 @@ class Examination:
         found = [checkup.of_programs(programs.items, len(events.items), wanted)]
         odd = (*programs.refused, *events.refused)
         return found + [
-            finding("programs", doc.OBJECT_SKIPPED(place=foreign(one.place), reason=foreign(one.reason)))
+            finding(
+                "programs",
+                doc.OBJECT_SKIPPED(place=foreign(one.place), reason=foreign(one.reason)),
+                cause=one.reason,
+            )
             for one in odd[: checkup.NAMED]
         ]
 

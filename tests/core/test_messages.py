@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from venclient.errors import ConfigError, InvalidRecord
-from venclient.messages import Message, code_of, error, info, text_of, with_code
+from venclient.messages import Message, Text, code_of, error, info, text_of, with_code, within
 from venclient.messages.catalogue import areas, by_code
 from venclient.messages.printable import FOREIGN_LIMIT, foreign, printable
+from venclient.notes import Notes
+from venclient.utils import redact
 
 PORT = error("VEN-XXX-001", "invalid port {port}: must be 1 to 65535", hint="correct {port} in {place}")
 
@@ -154,3 +156,27 @@ def test_a_text_within_another_keeps_its_code_however_often() -> None:
     copy = pickle.loads(pickle.dumps(text))
     assert text == copy == "connection: options.invalid port 0: must be 1 to 65535 (later)"
     assert (copy.code, copy.hint) == (text.code, text.hint) == ("VEN-XXX-001", "correct 0 in x")
+
+
+def test_an_error_with_place_and_hint_is_still_a_message() -> None:
+    """The words of an error keep its code when they are put behind a place, or listed."""
+    raised = ConfigError(PORT(port=0, place="x"), subject="Hotel")
+    text = within(raised.text, "row 3: ")
+    assert text == "row 3: Hotel: invalid port 0: must be 1 to 65535; correct 0 in x"
+    assert code_of(text) == "VEN-XXX-001"
+    assert within("plain", "row 3: ", " (later)") == "row 3: plain (later)"
+
+
+def test_a_secret_is_struck_out_of_a_message_and_its_hint() -> None:
+    """A message without its secret is still one, and its parameters hold no secret either."""
+    text = redact(PORT(port=1, place="the hunter2 file"), ["hunter2"])
+    assert isinstance(text, Text)
+    assert (text.code, text.hint) == ("VEN-XXX-001", "correct 1 in the *** file")
+
+
+def test_a_failure_is_logged_with_its_code_and_what_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
+    """A note of one VTN among several names it, and what is logged is still a message."""
+    Notes("VTN operator: ").begin("clock", PORT(port=0, place="x"))
+    (record,) = caplog.records
+    assert record.msg == "VTN operator: invalid port 0: must be 1 to 65535"
+    assert code_of(record.msg) == "VEN-XXX-001"

@@ -32,6 +32,7 @@ from venclient.client.token import TokenState
 from venclient.clock import Clock
 from venclient.errors import AuthRefused, VtnProblem, WireError
 from venclient.messages import client as vtn
+from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Notifiers, Program, Report, ValuesMap, Ven, VenResource
 
@@ -365,7 +366,9 @@ class VenClient:
             if key not in self._known_refusals and len(self._known_refusals) < _REMEMBERED_REFUSALS:
                 self._known_refusals.add(key)
                 log.warning(
-                    vtn.OBJECT_SKIPPED(place=foreign(one.place), url=self._account.url, reason=one.reason)
+                    vtn.OBJECT_SKIPPED(
+                        place=foreign(one.place), url=self._account.url, reason=with_code(one.reason)
+                    )
                 )
 
 

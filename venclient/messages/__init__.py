@@ -15,7 +15,7 @@ and `{count:site|sites}` for a number with its noun. Codes keep their meaning an
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -61,6 +61,13 @@ class Text(str):
     def within(self, before: str = "", after: str = "") -> Text:
         """Return this text with more in front or behind, under the same code, parameters and hint."""
         return _restored(f"{before}{self}{after}", self.message, self.params)
+
+    def mapped(self, change: Callable[[str], str]) -> Text:
+        """Return this text with `change` applied to its words and to every parameter that is text."""
+        params = {
+            name: change(value) if isinstance(value, str) else value for name, value in self.params.items()
+        }
+        return _restored(change(str(self)), self.message, params)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (str(self), self.message, dict(self.params))
@@ -123,6 +130,11 @@ def text_of(failure: BaseException) -> str:
     if failure.args and isinstance(failure.args[0], Text):
         return failure.args[0]
     return str(failure)
+
+
+def within(text: str, before: str = "", after: str = "") -> str:
+    """Return `text` with more in front or behind; a `Text` keeps its code, as `Text.within` does."""
+    return text.within(before, after) if isinstance(text, Text) else f"{before}{text}{after}"
 
 
 def with_code(text: str) -> str:

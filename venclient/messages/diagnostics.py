@@ -51,7 +51,7 @@ SETTINGS_WRONG = error(
 READINGS_NONE = info("VEN-DOC-014", "{path}: no readings stored yet")
 READINGS = info("VEN-DOC-015", "{path}: {size:,.1f} MiB, no errors")
 READINGS_LARGE = info(
-    "VEN-DOC-016", "{path}: {size:,.1f} MiB; not checked because of its size (`ven db check` checks it)"
+    "VEN-DOC-016", "{path}: {size:,.1f} MiB; not checked because of its size (`ven readings check` checks it)"
 )
 READINGS_DAMAGED = error(
     "VEN-DOC-017",

@@ -49,7 +49,6 @@ NOT_A_RESULT = error(
 SMALLER = warning("VEN-INF-030", "{name}: rejects {count} lines at once; sending {smaller}")
 NOT_CREATED = error("VEN-INF-031", "{name}: {reason}, and the database cannot be created ({problem})")
 CREATED = info("VEN-INF-032", "{name}: created the database")
-LATER = error("VEN-INF-033", "{name}: {reason}{hint}")
 REJECTED = warning(
     "VEN-INF-034", "{place}: rejected by {name}: {reason} (logged once; it stays in the journal)"
 )

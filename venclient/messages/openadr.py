@@ -61,8 +61,6 @@ CANNOT_REPEAT = warning(
     "VEN-OAD-018",
     "event.duration cannot repeat the intervals: they overlap, are out of order or have no start",
 )
-START = warning("VEN-OAD-019", "{place}.start: {problem}")
-LENGTH = warning("VEN-OAD-020", "{place}: {problem}")
 NEGATIVE_LENGTH = warning("VEN-OAD-021", "{place}: invalid duration {text!r}: it is negative; ignored")
 NO_ZONE = warning("VEN-OAD-022", "{text!r} has no time zone; read as UTC")
 TIME = error(

@@ -56,7 +56,6 @@ SEGMENT = error(
 SEGMENT_FORMAT = error("VEN-RDG-020", "unknown format {found}: this program supports {known}")
 SEGMENT_SHORT = error("VEN-RDG-021", "the data is incomplete")
 SEGMENT_CONTENT = error("VEN-RDG-022", "segment {key}: its content does not match its index")
-SEGMENT_PROBLEM = error("VEN-RDG-023", "segment {key}: {problem}")
 
 # Commits
 

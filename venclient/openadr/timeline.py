@@ -26,6 +26,7 @@ from itertools import pairwise
 
 from venclient.errors import WireError
 from venclient.messages import openadr as oad
+from venclient.messages import within
 from venclient.messages.printable import foreign
 from venclient.openadr.duration import ZERO, Duration
 from venclient.openadr.objects import Event, Interval, IntervalPeriod, ValuesMap
@@ -298,7 +299,7 @@ def _start(period: IntervalPeriod, place: str, problems: list[str]) -> datetime 
     try:
         return parse_time(period.start)
     except WireError as error:
-        problems.append(oad.START(place=place, problem=error))
+        problems.append(within(error.text, f"{place}.start: "))
         return None
 
 
@@ -308,7 +309,7 @@ def _length(text: str | None, place: str, problems: list[str]) -> Duration | Non
     try:
         length = Duration.parse(text)
     except WireError as error:
-        problems.append(oad.LENGTH(place=place, problem=error))
+        problems.append(within(error.text, f"{place}: "))
         return None
     if length.sign < 0 and not length.is_zero:
         problems.append(oad.NEGATIVE_LENGTH(place=place, text=foreign(text)))

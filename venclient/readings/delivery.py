@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from venclient.clock import Clock
 from venclient.messages import influx as inf
-from venclient.messages import with_code
+from venclient.messages import with_code, within
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings.aside import Aside, kind_of
@@ -104,13 +104,15 @@ class Delivery:
                 made_database = True
                 problem = await self._destination.make_database()
                 if problem is not None:
-                    text = with_code(inf.NOT_CREATED(name=self.name, reason=found.reason, problem=problem))
+                    text = with_code(
+                        inf.NOT_CREATED(name=self.name, reason=found.reason, problem=with_code(problem))
+                    )
                     return Later(text, None)
                 log.info(inf.CREATED(name=self.name))
                 waiting.appendleft(some)
             else:
                 hint = f"; {found.hint}" if found.hint else ""
-                text = with_code(inf.LATER(name=self.name, reason=found.reason, hint=hint))
+                text = with_code(within(found.reason, f"{self.name}: ", hint))
                 return Later(text, found.retry_after_s)
         return None
 

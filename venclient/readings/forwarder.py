@@ -310,7 +310,7 @@ class Forwarder:
         if name not in self._skipped:
             self._skipped.add(name)
             self._unwritable.append(Reject(name, str(one.reason)))
-            log.warning(inf.NOT_SENT(name=foreign(name), reason=one.reason))
+            log.warning(inf.NOT_SENT(name=foreign(name), reason=with_code(one.reason)))
 
     def _note_aside(self) -> None:
         """Give what InfluxDB will never take to the journal's next commit."""

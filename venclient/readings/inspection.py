@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from venclient.errors import StoreError
 from venclient.messages import readings as rdg
+from venclient.messages import with_code, within
 from venclient.readings.history import Segment
 from venclient.readings.layout import SIDE_PATTERN, one_value
 from venclient.readings.segments import unpack
@@ -76,7 +77,7 @@ class Inspection:
         told += [rdg.FILE_DAMAGED(name=name) for name in self.set_aside]
         if self.aside:
             told.append(rdg.FILE_ASIDE(count=self.aside))
-        told += [rdg.FILE_PROBLEM(problem=problem) for problem in self.problems]
+        told += [rdg.FILE_PROBLEM(problem=with_code(problem)) for problem in self.problems]
         return told if self.problems else [*told, rdg.FILE_GOOD()]
 
     def _each(self) -> str:
@@ -125,8 +126,8 @@ def _segment_problems(tables: Tables) -> list[str]:
         try:
             found = unpack(data) if isinstance(data, bytes) else []
         except StoreError as error:
-            problems.append(str(rdg.SEGMENT_PROBLEM(key=segment.key, problem=error.what)))
+            problems.append(within(error.text, f"segment {segment.key}: "))
             continue
         if len(found) != segment.readings or found[0][0] != segment.first_ms:
-            problems.append(str(rdg.SEGMENT_CONTENT(key=segment.key)))
+            problems.append(rdg.SEGMENT_CONTENT(key=segment.key))
     return problems

@@ -63,7 +63,7 @@ def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tabl
         saved = _take_over(aside, path)
     except apsw.Error as error:
         saved = rdg.NOTHING_SAVED(error=error)
-    reason = damage.what if isinstance(damage, StoreError) else damage
+    reason = with_code(damage.what) if isinstance(damage, StoreError) else damage
     said = with_code(rdg.RENEWED(path=path, reason=reason, moved=aside.name, saved=saved))
     return open_tables(path), [said]
 

@@ -258,7 +258,7 @@ def _option_problems(resource: Resource, check_options: CheckOptions) -> list[st
         link = getattr(resource, place)
         if isinstance(link, Connection) and isinstance(link.options, dict | None):
             asked = resource if place == "connection" else replace(resource, connection=link)
-            found += [reg.OPTIONS(place=place, problem=one) for one in check_options(asked)]
+            found += [_placed(place, one) for one in check_options(asked)]
     return found
 
 
@@ -266,7 +266,7 @@ def _connection_findings(connection: Connection, check_options: CheckOptions | N
     found = check_connection(connection)
     if check_options is not None and isinstance(connection.options, dict | None):
         nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
-        problems = [reg.OPTIONS(place="connection", problem=one) for one in check_options(nobody)]
+        problems = [_placed("connection", one) for one in check_options(nobody)]
         found.problems.extend(problems)
     return found
 
@@ -440,3 +440,10 @@ def _check_reporting(reporting: Any, found: Findings) -> None:
 def _extend(found: Findings, more: Findings) -> None:
     found.problems.extend(more.problems)
     found.warnings.extend(more.warnings)
+
+
+def _placed(place: str, problem: str) -> Text:
+    """Return a connector's problem with its place in front; its code stays."""
+    if isinstance(problem, Text):
+        return problem.within(f"{place}: ")
+    return reg.OPTIONS(place=place, problem=problem)

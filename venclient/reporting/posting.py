@@ -295,7 +295,7 @@ class Posting:
         later = partial(self._means.outbox.retry_later, row.key, str(error), until, now, ambiguous=True)
         self._changes.append(later)
         if row.last_error != str(error):
-            result.say(rep.WAITS(report=row.key, problem=error.what))
+            result.say(rep.WAITS(report=row.key, problem=with_code(error.what)))
 
     def _refuse(self, row: Row, error: VenError, result: StepResult) -> bool:
         means = self._means

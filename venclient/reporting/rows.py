@@ -14,6 +14,7 @@ import msgspec
 
 from venclient.errors import StoreError
 from venclient.messages import reporting as rep
+from venclient.messages import with_code
 from venclient.reporting.layout import moment, positions, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.targets import Reportable
@@ -139,7 +140,7 @@ class Rows:
             resources = self.set_of(number)
         except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             # Whatever wrote it: one bad row must not hold up the others.
-            self._unreadable(key, state, str(rep.STORED_INVALID(problem=problem)))
+            self._unreadable(key, state, with_code(rep.STORED_INVALID(problem=problem)))
             return None
         ids = [one.resource_id for one in resources or ()]
         return Row(

@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
-from venclient.errors import ConfigError
-from venclient.messages import Text
+from venclient.errors import ConfigError, VenError
+from venclient.messages import Text, text_of, within
 from venclient.messages import simulation as sim
 from venclient.simulation.vtn.auth import Client, make_client
 from venclient.simulation.vtn.fault_plan import PlannedFault, read_fault
@@ -62,15 +62,13 @@ def read_seed(source: Path | Mapping[str, Any] | None) -> Seed:
         try:
             clients.append(read_client(row))
         except (ConfigError, TypeError) as error:
-            problems.append(sim.SEED_ROW(seed=name, table="clients", number=number, reason=error))
+            problems.append(_wrong(name, "clients", number, error))
     programs = [row for _, row in _rows(name, "programs", tables, problems)]
     events = [row for _, row in _rows(name, "events", tables, problems)]
     faults: list[PlannedFault] = []
     for number, row in _rows(name, "faults", tables, problems):
         fault, wrong = read_fault(row)
-        problems += [
-            sim.SEED_ROW(seed=name, table="faults", number=number, reason=_with_hint(one)) for one in wrong
-        ]
+        problems += [_wrong(name, "faults", number, one) for one in wrong]
         if fault is not None:
             faults.append(fault)
     if problems:
@@ -86,7 +84,7 @@ def plant(seed: Seed, service: Service, now: datetime) -> None:
             try:
                 _plant_one(kind, row, service, now)
             except (Refusal, ValueError, TypeError, LookupError, AttributeError) as error:
-                problems.append(sim.SEED_ROW(seed="seed", table=f"{kind}s", number=number, reason=error))
+                problems.append(_wrong("seed", f"{kind}s", number, error))
     if problems:
         raise _mistakes("seed", problems)
 
@@ -163,12 +161,17 @@ def prepared(row: Mapping[str, Any], program_ids: Mapping[str, str], now: dateti
 
 
 def _mistakes(name: str, problems: list[Text]) -> ConfigError:
-    shown = tuple(f"{_with_hint(one)} [{one.code}]" for one in problems)
+    shown = tuple(within(one, after=f"; {one.hint}" if one.hint else "") for one in problems)
     return ConfigError(sim.SEED_MISTAKES(count=len(problems)), subject=name, problems=shown)
 
 
-def _with_hint(text: Text) -> str:
-    return f"{text}; {text.hint}" if text.hint else str(text)
+def _wrong(seed: str, table: str, number: int, reason: Text | Exception) -> Text:
+    """Return what is wrong with a row: the message of `reason` where it has one, with its place in front."""
+    found = text_of(reason) if isinstance(reason, Exception) else reason
+    if isinstance(found, Text):
+        subject = f"{reason.subject}: " if isinstance(reason, VenError) and reason.subject else ""
+        return found.within(f"{seed}: {table}[{number}]: {subject}")
+    return sim.SEED_ROW(seed=seed, table=table, number=number, reason=reason)
 
 
 def _load(path: Path) -> Mapping[str, Any]:
