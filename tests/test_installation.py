@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -18,9 +19,6 @@ from venclient import installation
 from venclient.installation import install_arguments, install_hint, pip_install, requirements_of
 
 ROOT = Path(__file__).parent.parent
-
-#: Files that explain why the command is not used.
-_EXPLAIN = ("installation.py", "CHANGELOG.md", "0016-starlette-and-the-demo-s-broker.md")
 
 
 class _Recorded:
@@ -101,15 +99,35 @@ def test_command_is_one_that_pip_understands(monkeypatch: pytest.MonkeyPatch) ->
     assert done.returncode == 0, done.stderr
 
 
-def test_no_other_place_names_the_package_of_an_index() -> None:
+def test_no_other_code_words_an_installation() -> None:
+    """Every hint of a command that installs comes from `install_hint`: no other code has one in words."""
+    sources = [*(ROOT / "venclient").rglob("*.py"), *ROOT.glob("*.py"), *(ROOT / "tests").rglob("*.py")]
     found = [
-        f"{path.relative_to(ROOT)}:{number}"
-        for folder, ending in (("venclient", "*.py"), ("docs", "*.md"), (".", "*.md"), (".", "*.py"))
-        for path in (ROOT / folder).glob(ending if folder == "." else f"**/{ending}")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if re.search(r"pip install\S* +['\"]?venclient\b", line) and path.name not in _EXPLAIN
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources
+        if path.name not in ("installation.py", "test_installation.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"\bpip3? install\b|\bpip add\b", node.value)
     ]
     assert found == []
+
+
+def test_pages_name_only_what_pip_finds() -> None:
+    """A page installs a checkout with an extra, a wheel by its file, or the requirements of an extra."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    good = {("dist/venclient-*.whl",), *((f".[{extra}]",) for extra in extras), *map(tuple, extras.values())}
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    wrong = [
+        f"{path.relative_to(ROOT)}: {command}"
+        for path in pages
+        for command in re.findall(
+            r"pip3? install ((?:'[^']*'|\"[^\"]*\"|[\w.*/\[\]<>=-]+)+)", path.read_text("utf-8")
+        )
+        if tuple(shlex.split(command)) not in good
+    ]
+    assert wrong == []
 
 
 def test_step_of_the_postgresql_page_installs_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import missing, postgresql
+from venclient.installation import install_hint
 from venclient.registry.database import ResourceDatabase
 
 _numbers = count(1)
@@ -20,7 +21,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         import psycopg  # noqa: F401
     except ImportError:
-        missing("psycopg is not installed (pip install '.[postgresql]')")
+        missing(f"psycopg is not installed ({install_hint('postgresql')})")
     with postgresql(tmp_path_factory.mktemp("postgresql")) as url:
         yield url
 
