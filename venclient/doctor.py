@@ -7,6 +7,8 @@ What is concluded from what is seen stands in `checkup.py`.
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import shutil
 from collections.abc import Awaitable, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -61,10 +63,14 @@ async def examine(
         settings = load_settings(config)
         sides = {vtn: side_of(settings, vtn)} if vtn else {"": settings, **settings.others}
     except ConfigError as error:
-        wrong = [
-            finding("settings", doc.SETTINGS_WRONG(problem=problem), cause=problem)
-            for problem in error.problems
-        ]
+        wrong = (
+            [failure("settings", error)]
+            if error.problems == (str(error),)
+            else [
+                finding("settings", doc.SETTINGS_WRONG(problem=problem), cause=problem)
+                for problem in error.problems
+            ]
+        )
         return [*wrong, doctor.clock_finding()]
     return await doctor.all_of(settings, sides)
 
@@ -116,6 +122,7 @@ class _Doctor:
     async def _disk(self, settings: Settings) -> Found:
         def look() -> list[Finding]:
             seen: dict[int, Finding] = {}
+            locked: dict[Path, Finding] = {}
             for key in ("readings.path", "reporting.state"):
                 folder = settings.path(key).parent
                 while not folder.exists() and folder != folder.parent:
@@ -123,7 +130,9 @@ class _Doctor:
                 usage = shutil.disk_usage(folder)
                 found = checkup.of_space(str(folder), usage.free, usage.total)
                 seen.setdefault(folder.stat().st_dev, found)
-            return list(seen.values())
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    locked[folder] = finding("disk", doc.NOT_WRITABLE(place=folder, user=user_name()))
+            return [*seen.values(), *locked.values()]
 
         try:
             return await aside(look)
@@ -155,6 +164,8 @@ class _Doctor:
 
     async def _registry(self, settings: Settings) -> Found:
         place = settings.place("registry.database")
+        if not is_url(place) and not await aside(Path(place).exists):
+            return finding("registry", doc.REGISTRY_MISSING(place=place))
         found = await aside(lambda: inspect_server(place) if is_url(place) else inspect(Path(place)))
         what: dict[str, Any] = {"place": shown(place), "count": found.resources}
         if found.problems:
@@ -240,6 +251,14 @@ class _Doctor:
         if not readings:
             return finding(check, doc.DEVICE_SILENT(endpoint=place, id=resource.resourceID))
         return finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
+
+
+def user_name() -> str:
+    """Return the name of the user of this process, or its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _lines(resources: Iterable[Resource]) -> list[list[Resource]]:

@@ -392,3 +392,37 @@ async def test_blocking_work_gives_its_result_or_its_error() -> None:
     assert await aside(lambda: 5) == 5
     with pytest.raises(ZeroDivisionError):
         await aside(lambda: 1 // 0)
+
+
+async def test_a_registry_that_is_not_there_is_named_with_the_command_that_makes_one(folder: Folder) -> None:
+    """What the doctor says fits the settings: it has no --db itself."""
+    folder.write("http://127.0.0.1:9/x")
+
+    found = await examine(folder.path / "ven.toml", within_s=1)
+
+    (registry,) = [one for one in found if one.check == "registry"]
+    assert (registry.state, registry.code) == ("fail", "VEN-DOC-098")
+    assert str(folder.path / "r.db") in registry.advice
+
+
+async def test_a_folder_that_cannot_be_written_is_found_before_the_gateway_does(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readings and reports need a folder in which this user may write."""
+    folder.write("http://127.0.0.1:9/x")
+    monkeypatch.setattr("venclient.doctor.os.access", lambda place, mode: False)
+
+    found = await examine(folder.path / "ven.toml", within_s=1)
+
+    assert [one.code for one in found if one.check == "disk" and one.state == "fail"] == ["VEN-DOC-099"]
+
+
+async def test_a_missing_settings_file_is_one_line_with_one_code(tmp_path: Path) -> None:
+    """The message of the settings is shown with its own hint, and no other."""
+    found = await examine(tmp_path / "ven.toml")
+
+    (wrong,) = [one for one in found if one.check == "settings"]
+    assert wrong.code == "VEN-CFG-003"
+    assert "VEN-" not in wrong.what
+    assert "ven config template" in wrong.advice
+    assert wrong.advice not in wrong.what

@@ -167,6 +167,49 @@ def test_every_command_helps_and_the_local_vtn_starts(installed: Path, tmp_path:
     assert out.startswith("http://127.0.0.1:")
 
 
+def test_a_new_user_imports_a_list_in_any_folder_and_locale(installed: Path, tmp_path: Path) -> None:
+    """A folder with spaces and umlauts, LANG=C, a home that is not there: import, list and settings work."""
+    folder = tmp_path / "Ærø anlæg 2"
+    folder.mkdir()
+    (folder / "sites.csv").write_text(
+        "Navn;Type;Effekt;lat;lon\nKøbmand Ærø;DSR;25,5;54,9;10,4\n", encoding="utf-8"
+    )
+    bare = {"LANG": "C", "LC_ALL": "C", "HOME": str(tmp_path / "none"), "COLUMNS": "80"}
+    module = (installed / "python", "-m", "venclient")
+
+    assert "created 1" in run(*module, "import", "sites.csv", cwd=folder, env=bare)
+    assert "Købmand Ærø" in run(*module, "resources", "list", cwd=folder, env=bare)
+    (folder / "ven.toml").write_text(run(*module, "config", "template", cwd=folder, env=bare))
+    assert "resources.db" in run(*module, "config", "show", cwd=folder, env=bare)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("run",), "VEN-CFG-003"),
+        (("status",), "VEN-CFG-003"),
+        (("doctor",), "VEN-CFG-003"),
+        (("resources", "list"), "VEN-CLR-005"),
+        (("read", "x"), "VEN-CLR-005"),
+        (("readings", "show", "x"), "VEN-RDG-016"),
+        (("templates", "show", "none"), "VEN-MOD-050"),
+    ],
+)
+def test_an_empty_folder_gets_a_message_with_a_code(
+    installed: Path, tmp_path: Path, words: tuple[str, ...], code: str
+) -> None:
+    """What a new user tries first ends with a coded message, no traceback, and leaves nothing behind."""
+    done = subprocess.run(
+        [installed / "ven", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode in (1, 2)
+    assert f"[{code}]" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "prepare_samples" not in done.stderr  # a wheel does not have it
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_pandas_preparing_the_samples_names_what_to_install(
     installed: Path, root: Path, tmp_path: Path
 ) -> None:

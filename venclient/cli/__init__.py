@@ -6,6 +6,7 @@ command line; 3 no gateway is running.
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -99,6 +100,9 @@ app.add_typer(simulate, name="simulate")
 
 def main() -> None:
     """Run `ven`; an error is printed in one line with its code, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Æ gets an escape, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ConfigError as error:

@@ -35,7 +35,9 @@ def try_connection(
     ] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Try a connection once: requests, raw words, numbers, values, and what to change where nothing comes.
+    """Try a connection once and show what comes back.
+
+    Prints requests, raw words, numbers and values, and what to change if nothing comes.
 
     Exit status 1 when something could not be read. A device that allows a single connection cannot be
     tried while the gateway holds it.
@@ -89,7 +91,9 @@ def scan(
     rtu: Annotated[bool, typer.Option("--rtu", help="RTU frames over TCP.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the Modbus units behind a host, the kinds of registers that each has, and templates that fit.
+    """Find Modbus units behind a host.
+
+    Prints the kinds of registers that each unit has, and templates that fit.
 
     Exit status 1 when there is none.
     """

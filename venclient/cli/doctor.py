@@ -31,10 +31,10 @@ def doctor(
     ] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, clock, disk, VTN and devices; print a line each, with what to do next.
+    """Check settings, clock, disk, VTN and devices.
 
-    Nothing is changed, here or at the VTN. Devices that a running gateway reads are not disturbed. Exit
-    status 1 when a check failed.
+    Prints one line for each check, and what to do next. Changes nothing, here or at the VTN, and does not
+    disturb devices that a running gateway reads. Exit status 1 when a check failed.
     """
     import asyncio
 

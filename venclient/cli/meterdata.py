@@ -35,7 +35,9 @@ def meterdata(
         str, typer.Option("--zone", help="Time zone of the daily load curve.")
     ] = "Europe/Copenhagen",
 ) -> None:
-    """Write 15-minute meter data of a kind of site: time;power_kw;energy_kwh, times in UTC.
+    """Write sample meter data of a kind of site.
+
+    One line each 15 minutes: time;power_kw;energy_kwh, times in UTC.
 
     Power is the mean of the quarter that ends at the time, energy a register; PV is negative power, and
     has an export register.

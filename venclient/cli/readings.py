@@ -83,7 +83,10 @@ def export(
     ] = False,
     readings: ReadingsFile = DEFAULT_FILE,
 ) -> None:
-    """Write readings to a file: resource_id, quantity, time, value, quality."""
+    """Write readings to a file.
+
+    Columns: resource_id, quantity, time, value, quality.
+    """
     from venclient.cli.readings_files import write_csv, write_file
 
     first = _moment("--from", start) if start else datetime(1970, 1, 1, tzinfo=UTC)
@@ -119,7 +122,10 @@ def aside(
     readings: ReadingsFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Show quarantined readings with the reason: rejected by InfluxDB, or without a trusted time."""
+    """Show quarantined readings with the reason.
+
+    They were rejected by InfluxDB, or have no trusted time.
+    """
     from venclient.cli.readings_aside import lines
 
     with _tables(readings) as tables:
@@ -138,7 +144,10 @@ def check(
     readings: ReadingsFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Check the file without changing it, and print its sizes and what is written to it each day."""
+    """Check the file without changing it.
+
+    Prints its sizes and what is written to it each day.
+    """
     found = inspected(readings)
     if as_json:
         import msgspec

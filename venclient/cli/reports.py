@@ -126,7 +126,10 @@ def retry(
     since: SinceOption = None,
     vtn: VtnOption = None,
 ) -> None:
-    """Queue refused, unmet or lost reports again; the running gateway sends them within a minute."""
+    """Queue refused, unmet or lost reports again.
+
+    The running gateway sends them within a minute.
+    """
     from venclient.clock import SystemClock
     from venclient.reporting.outbox import Outbox
 
@@ -170,7 +173,10 @@ def coverage(
     vtn: VtnOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count due, sent, missing and corrected intervals for each day (UTC) and resource."""
+    """Count due, sent, missing and corrected intervals.
+
+    One line for each day (UTC) and resource.
+    """
     from venclient.cli.reports_table import coverage_json, print_coverage
 
     found = _coverage(config, since, until, resource, vtn)

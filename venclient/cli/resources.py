@@ -36,7 +36,9 @@ def list_resources(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, which `ven import` reads.")] = False,
     as_geojson: Annotated[bool, typer.Option("--geojson", help="Print GeoJSON, for maps.")] = False,
 ) -> None:
-    """List the resources that meet all conditions, in the order of storing or that of --sort.
+    """List the resources that meet all conditions.
+
+    The order is that of storing, or of --sort.
 
     Rows that cannot be read are named on standard error, and the exit status is 1. Values that would be
     refused today are counted there.
@@ -76,7 +78,9 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write the resources that meet all conditions to a file, without passwords.
+    """Write resources that meet all conditions to a file.
+
+    Passwords are left out.
 
     CSV comes back exactly by `ven import`. Rows that make no sense are left out, named on standard error,
     and make the exit status 1.

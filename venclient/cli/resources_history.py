@@ -19,7 +19,9 @@ def history(
     db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
-    """List every change of a resource and its connections: when, who, old and new value.
+    """List every change of a resource.
+
+    Shows when, who, and the old and new value; changes of its connections are included.
 
     Changes that other programs made in the tables are not recorded. Exit status 1 for an unknown resource.
     """

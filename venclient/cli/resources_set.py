@@ -37,7 +37,9 @@ def set_fields(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, say how many would.")] = False,
     db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
-    """Change fields of all resources that meet the conditions, all or none.
+    """Change fields of resources that meet all conditions.
+
+    Changes all of them or none.
 
     Fields are named as `ven resources show` names them; dots lead inside: capacities.P_max_kw=60. An empty
     value or null removes one. Everything is checked before anything is stored; warnings go to standard error.

@@ -62,7 +62,9 @@ def vtn(
     ] = 3600,
     as_json: Annotated[bool, typer.Option("--json", help="Print accepted reports as lines of JSON.")] = False,
 ) -> None:
-    """Run a local OpenADR 3.1 VTN until Ctrl-C and print each accepted report.
+    """Run a local OpenADR 3.1 VTN until Ctrl-C.
+
+    Prints each accepted report.
 
     Run the subcommands in another terminal: they load, list and change events of the running VTN, and list
     its reports.

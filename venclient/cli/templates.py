@@ -55,7 +55,9 @@ def show_template(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a device: its parameters, what is read and from where, and how to name it in a connection.
+    """Show one device and its registers.
+
+    Prints its parameters, what is read and from where, and how to name it in a connection.
 
     With --json, the options of a connection that it stands for come along.
     """

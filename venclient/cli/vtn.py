@@ -42,7 +42,9 @@ def discover(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find VTNs that announce themselves on the local network (mDNS), with the lines for ven.toml.
+    """Find VTNs on the local network (mDNS).
+
+    Prints the lines for ven.toml of each VTN that announces itself.
 
     Nothing is connected to, and no file is changed. Exit status 1 when none is found.
     """
@@ -82,7 +84,9 @@ def discover(
 
 @app.command("diff")
 def diff(config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: JsonOption = False) -> None:
-    """Compare this site's objects at the VTN with the registry, field by field.
+    """Compare this site's objects at the VTN.
+
+    They are compared with the registry, field by field.
 
     Nothing is changed. Exit status 1 when a resource has to be created or updated; extra resources at the
     VTN are only listed.
@@ -117,7 +121,9 @@ def register(
     at_once: AtOnceOption = 8,
     as_json: JsonOption = False,
 ) -> None:
-    """Create, update and adopt the VEN and its resources at a VTN, as a starting gateway does.
+    """Register the VEN and its resources at a VTN.
+
+    Creates, updates and adopts them, as a gateway does at its start.
 
     You can interrupt it and run it again; completed work is kept. Exit status 1 when the VTN rejected
     something. Nothing is deleted without --delete-extra.

@@ -133,7 +133,9 @@ def load(
     file: Annotated[Path, typer.Argument(help="TOML or JSON of programs and events, as for --seed.")],
     port: PortOption = 8081,
 ) -> None:
-    """Add the programs and events of a file; one that is rejected is shown and skipped.
+    """Add the programs and events of a file.
+
+    One that is rejected is shown and skipped.
 
     Clients and faults of the file are ignored: they belong to `ven simulate vtn --seed`.
     """

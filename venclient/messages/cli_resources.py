@@ -13,12 +13,12 @@ NEVER_A_RESOURCE = error(
 NO_DATABASE = error(
     "VEN-CLR-005",
     "database not found",
-    hint="`ven import FILE...` or `python prepare_samples.py` creates one; --db names another",
+    hint="create one with `ven import FILE...`, or name another with --db",
 )
 NO_REGISTRY = error(
     "VEN-CLR-006",
     "contains no registry",
-    hint="`ven import FILE...` or `python prepare_samples.py` creates one; --db names another",
+    hint="create one with `ven import FILE...`, or name another with --db",
 )
 NO_CONDITION = error("VEN-CLR-007", "no condition: no resources selected", hint="add a condition, or --all")
 NOT_A_PAIR = error("VEN-CLR-008", "{value!r} must be written NAME=VALUE")

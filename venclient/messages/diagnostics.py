@@ -279,3 +279,17 @@ TEST_DEVICE = info("VEN-DOC-096", "run `ven connections test {id}` for details")
 # ---- the command
 
 SUMMARY = info("VEN-DOC-097", "{checks:check|checks}: {failed} failed, {warned:warning|warnings}")
+
+# ---- what is missing
+
+REGISTRY_MISSING = error(
+    "VEN-DOC-098",
+    "{place}: no such database",
+    hint="create it with `ven import FILE... --db {place}`, or correct registry.database",
+)
+NOT_WRITABLE = error(
+    "VEN-DOC-099",
+    "{place}: user {user} cannot write in this folder",
+    hint="change its owner or mode, run the gateway as another user, or set readings.path and"
+    " reporting.state",
+)

@@ -75,7 +75,7 @@ class Demo:
         self._site_folder = site
         self._intervals = intervals
         self._forever = forever
-        self._console = console or Console()
+        self._console = console or Console(soft_wrap=True)
         self._clock = clock or SystemClock()
         self._secret = secrets.token_urlsafe(24)
         self._grid: dict[int, tuple[datetime, datetime]] = {}
