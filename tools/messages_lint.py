@@ -113,6 +113,8 @@ class Sentences(ast.NodeVisitor):
             self._printed(node)
         if owner == "typer" and name in {"Option", "Argument", "Typer"}:
             self._skip(node)
+        if isinstance(node.func, ast.Attribute) and name.isupper():
+            self._parameters(node)
         for keyword in node.keywords:
             if keyword.arg in HELP:
                 self._skip(keyword.value)
@@ -122,6 +124,14 @@ class Sentences(ast.NodeVisitor):
                 if len(WORD.findall(text)) >= 2 and not text.startswith("ven "):
                     self._add(keyword.value, text, keyword.arg)
         self.generic_visit(node)
+
+    def _parameters(self, node: ast.Call) -> None:
+        """Find words of our own in the parameters of a message, however few."""
+        for keyword in node.keywords:
+            for inner in ast.walk(keyword.value):
+                text = literal(inner) if isinstance(inner, ast.Constant | ast.JoinedStr) else None
+                if text and id(inner) not in self._skipped and " " in text and _joins_more(text):
+                    self._add(inner, text, "parameter")
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         """Skip what is said when the package, and so its catalogue, cannot be imported."""
@@ -151,6 +161,11 @@ class Sentences(ast.NodeVisitor):
             return
         if len(WORD.findall(text)) >= 4:
             self._add(node, text, "sentence")
+
+
+def _joins_more(text: str) -> bool:
+    """Return whether a parameter has words other than "and" and "or" between values."""
+    return bool(set(WORD.findall(text)) - {"and", "or"})
 
 
 def _has_words(text: str) -> bool:

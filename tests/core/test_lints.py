@@ -33,6 +33,7 @@ SAMPLES = [
     'console.print(Text(f"no {name}"))',
     'raise ConfigError(TEXT(), subject="username or password")',
     'finding("disk", advice="free some")',
+    'x = vtn.ENDED(reason=why or "no reason given")',
 ]
 INNOCENT = [
     '"""Return the value of a setting as text."""',
@@ -47,6 +48,7 @@ INNOCENT = [
     "update(\"state = 'sent', last_error = NULL, report_id = ?\")",
     'FORM = re.compile(r"partial write|unable to parse|type conflict")',
     'raise ConfigError(cfg.NO(), subject="ven run")',
+    'x = cfg.NO(known=" or ".join(names))',
     'try:\n        import x\n    except ImportError:\n        sys.exit("this package is not installed")',
 ]
 
