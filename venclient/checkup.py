@@ -348,5 +348,5 @@ def _listed(names: Sequence[str]) -> str:
     """Return names as a sentence lists them, the first few of many."""
     few = list(names[:6])
     if len(names) > len(few):
-        return f"{', '.join(few)} and {len(names) - len(few)} more"
-    return f"{', '.join(few[:-1])} and {few[-1]}" if len(few) > 1 else few[0]
+        return doc.AND_MORE(names=few, count=len(names) - len(few))
+    return doc.AND(names=few[:-1], last=few[-1]) if len(few) > 1 else few[0]

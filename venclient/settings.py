@@ -221,7 +221,7 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
     state = Path(str(given.get("reporting.state", (TABLE["reporting.state"].default, ""))[0]))
     return {
         name: shared
-        | {"reporting.state": (str(state.with_stem(f"{state.stem}-{name}")), f"default of [vtns.{name}]")}
+        | {"reporting.state": (str(state.with_stem(f"{state.stem}-{name}")), cfg.OF_TABLE(name=name))}
         | own
         for name, own in tables.items()
     }
@@ -260,8 +260,8 @@ def _given(
     for setting in SETTINGS:
         name = variable_of(setting.key)
         if name in environment:
-            given[setting.key] = (_from_text(setting.kind, environment[name]), f"environment variable {name}")
-    given.update((key, (value, "command line")) for key, value in flags.items() if value is not None)
+            given[setting.key] = (_from_text(setting.kind, environment[name]), cfg.FROM_VARIABLE(name=name))
+    given.update((key, (value, cfg.FROM_FLAGS())) for key, value in flags.items() if value is not None)
     return given
 
 

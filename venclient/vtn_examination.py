@@ -164,7 +164,7 @@ class Examination:
             with contextlib.suppress(OSError):
                 seen = await _seen(seen, host, port, unverified)
         except ssl.SSLError as error:
-            reason = (error.reason or "no reason given").lower().replace("_", " ")
+            reason = (error.reason or str(doc.NO_REASON())).lower().replace("_", " ")
             return finding("TLS", doc.TLS_VERSION(place=seen.place, problem=reason))
         except OSError as error:
             return _nobody(seen.place, error)

@@ -186,7 +186,7 @@ def test_check_tells_sizes_and_wear(file: Path) -> None:
     text = ven("check", "--readings", file)
 
     assert "3 series; 5 recent readings, 0 compressed" in text
-    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 each)" in text
+    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 bytes each)" in text
     assert text.endswith("all is well\n")
     assert json.loads(ven("check", "--json", "--readings", file))["problems"] == []
 
@@ -241,7 +241,7 @@ def test_check_of_the_database_tells_of_the_readings_too(
     assert "readings" not in check().replace("0 resources", "")
     told = check("--readings", file)
     assert f"{file}: " in told
-    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 each)" in told
+    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 bytes each)" in told
     (tmp_path / "var").mkdir()
     file.rename(tmp_path / "var" / "readings.db")
     assert "written on 2026-03-01: 130000 bytes" in check()

@@ -141,7 +141,7 @@ def test_only_what_somebody_wrote_down_is_a_wish() -> None:
     found = stand(silent, wrong)
 
     assert found.uncarried == ()
-    assert "resource wrong" in found.problems[0]
+    assert "wrong: reporting" in found.problems[0]
 
 
 def test_configuration_of_a_resource_fills_what_a_descriptor_leaves_open() -> None:

@@ -106,7 +106,7 @@ class Push:
             except Exception as error:
                 # Whatever a VTN answers must not end the gateway.
                 what = vtn.PUSH_BUG(
-                    url=self._client.notices.url, kind="any channel", error=type(error).__name__
+                    url=self._client.notices.url, kind=vtn.ANY_CHANNEL(), error=type(error).__name__
                 )
                 log.error(what, exc_info=error)
                 bug = with_code(vtn.BUG(error=type(error).__name__))

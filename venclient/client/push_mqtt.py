@@ -43,7 +43,7 @@ class MqttChannel:
         self._login = notifier.authentication
         self._uri = uri
         self._ven_id = ven_id
-        self._subject = f"MQTT broker of {notices.url}"
+        self._subject = vtn.BROKER(url=notices.url)
 
     async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
         """Connect, subscribe, and listen until the connection ends; VenError says why it did."""
@@ -55,7 +55,7 @@ class MqttChannel:
         # 5.0 is what the standard prefers; a broker of 3.1.1 only says so in its answer.
         if await self._listen(5, topics, tls, name, password, up, wake) == _UNSUPPORTED_VERSION:
             await self._listen(4, topics, tls, name, password, up, wake)
-        raise self._failure(vtn.MQTT_ENDED(reason="no reason given"))
+        raise self._failure(vtn.MQTT_ENDED(reason=vtn.NO_REASON()))
 
     async def _listen(
         self,
@@ -138,7 +138,7 @@ class MqttChannel:
         if not host or port == 0:
             # Not shown: an address may hold a password.
             raise self._failure(vtn.NO_BROKER())
-        self._subject = f"MQTT broker {host} of {self._notices.url}"
+        self._subject = vtn.BROKER_AT(host=host, url=self._notices.url)
         if scheme in _TLS_SCHEMES:
             return self._context()
         if scheme not in _PLAIN_SCHEMES:

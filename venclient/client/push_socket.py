@@ -74,7 +74,7 @@ class SocketChannel:
             raise self._failure(refused(status=status)) from None
         except ConnectionClosed as error:
             reason = error.rcvd.reason if error.rcvd else ""
-            raise self._failure(vtn.SOCKET_ENDED(reason=foreign(reason or "no reason given"))) from None
+            raise self._failure(vtn.SOCKET_ENDED(reason=foreign(reason) or vtn.NO_REASON())) from None
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise self._failure(vtn.SOCKET_NO_CONNECTION(problem=type(error).__name__)) from error
         raise self._failure(vtn.SOCKET_CLOSED())

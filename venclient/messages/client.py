@@ -270,3 +270,7 @@ LOGIN_MAYBE = info("VEN-VTN-079", "if the VTN requires a login")
 # ---- what a message is about
 
 CERTIFICATE_FILES = info("VEN-VTN-080", "certificate file {files}")
+BROKER = info("VEN-VTN-081", "MQTT broker of {url}")
+BROKER_AT = info("VEN-VTN-082", "MQTT broker {host} of {url}")
+NO_REASON = info("VEN-VTN-083", "no reason given")
+ANY_CHANNEL = info("VEN-VTN-084", "any channel")

@@ -293,3 +293,9 @@ NOT_WRITABLE = error(
     hint="change its owner or mode, run the gateway as another user, or set readings.path and"
     " reporting.state",
 )
+
+# ---- parts of sentences
+
+AND_MORE = info("VEN-DOC-100", "{names} and {count} more")
+AND = info("VEN-DOC-101", "{names} and {last}")
+NO_REASON = info("VEN-DOC-102", "no reason given")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from venclient.messages import error
+from venclient.messages import error, info
 
 NOT_SET = error("VEN-CFG-001", "is not set", hint="expected {expected}")
 MISTAKES = error("VEN-CFG-002", "{count:mistake|mistakes} in the settings")
@@ -51,3 +51,9 @@ SAME_VEN = error(
     "VEN-CFG-022",
     "{file}: {table}.ven_name: is this VTN's VEN for {first} as well; each VTN has its own",
 )
+
+# Where a setting comes from
+
+OF_TABLE = info("VEN-CFG-023", "default of [vtns.{name}]")
+FROM_VARIABLE = info("VEN-CFG-024", "environment variable {name}")
+FROM_FLAGS = info("VEN-CFG-025", "command line")

@@ -70,7 +70,7 @@ class Inspection:
                 day=one.day,
                 size=one.bytes,
                 readings=one.readings,
-                each=f" ({one.bytes / one.readings:.0f} each)" if one.readings else "",
+                each=rdg.EACH(size=f"{one.bytes / one.readings:.0f}") if one.readings else "",
             )
             for one in self.wear
         ]

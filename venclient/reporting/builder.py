@@ -218,7 +218,7 @@ class _Builder:
             return None
         if descriptor.units and made.units != descriptor.units:
             units = foreign(descriptor.units)
-            self.leave_out(rep.OTHER_UNITS, payload=kind, asked=units, sent=made.units or "no units")
+            self.leave_out(rep.OTHER_UNITS, payload=kind, asked=units, sent=made.units or rep.NO_UNITS())
         return made
 
     def _shape(self, together: Sequence[Reportable], every_s: float) -> Shape:

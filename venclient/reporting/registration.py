@@ -94,7 +94,7 @@ def resource_attributes(
     if least is not None and least < 0:
         attributes.append(ValuesMap(type=MAX_POWER_EXPORT, values=[-least]))
     kind = ", ".join(part for part in (resource.resourceType, resource.resourceSubType) if part)
-    meter = f"meter point {resource.meterPointId}" if resource.meterPointId else ""
+    meter = rep.METER_POINT(id=resource.meterPointId) if resource.meterPointId else ""
     text = "; ".join(part for part in (kind, meter) if part)[:DESCRIPTION_ROOM]
     if text:
         attributes.append(ValuesMap(type=DESCRIPTION, values=[text]))

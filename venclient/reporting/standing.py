@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 
 from venclient.errors import InvalidRecord
-from venclient.messages import Text
+from venclient.messages import Text, within
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingConfig
@@ -67,7 +67,9 @@ class Uncarried(msgspec.Struct, frozen=True):
         """What is not reported and why; the hint is what to ask the VTN's operator for."""
         one = self.wishes[0]
         names = [wish.resource.resource_name for wish in self.wishes]
-        of = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        of = ", ".join(names[:NAMED])
+        if len(names) > NAMED:
+            of = rep.AND_MORE(names=of, count=len(names) - NAMED)
         program = rep.PROGRAM(program=one.program) if one.program else rep.ANY_PROGRAM()
         return rep.NOT_CARRIED(
             payload=one.payload_type,
@@ -107,7 +109,7 @@ def wishes_of(
         try:
             config = ReportingConfig.of(resource)
         except InvalidRecord as error:
-            problems.append(rep.CONFIG_PROBLEM(name=resource.resourceName, problem=error))
+            problems.append(within(error.text, f"{foreign(resource.resourceName)}: "))
             continue
         wishes += [
             Wish(
