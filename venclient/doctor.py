@@ -41,6 +41,8 @@ from venclient.vtn_examination import Examination, Found, aside, checked
 #: all of them may take.
 DEVICES_AT_ONCE = 32
 DEVICES_WITHIN_S = 60.0
+#: Where `ven import` stores, from the folder in which it runs.
+USUAL_REGISTRY = "config/resources.db"
 #: A readings file larger than this, in bytes, is not read to its end here.
 CHECKED_BYTES = 256 * checkup.MIB
 
@@ -165,6 +167,8 @@ class _Doctor:
     async def _registry(self, settings: Settings) -> Found:
         place = settings.place("registry.database")
         if not is_url(place) and not await aside(Path(place).exists):
+            if (settings.folder / USUAL_REGISTRY).is_file():
+                return finding("registry", doc.REGISTRY_ELSEWHERE(place=place, found=USUAL_REGISTRY))
             return finding("registry", doc.REGISTRY_MISSING(place=place))
         found = await aside(lambda: inspect_server(place) if is_url(place) else inspect(Path(place)))
         what: dict[str, Any] = {"place": shown(place), "count": found.resources}

@@ -34,9 +34,7 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
     except (OSError, apsw.Error, sqlite3.Error) as error:
-        raise StoreError(
-            rdg.UNUSABLE(error=getattr(error, "strerror", None) or error), subject=str(path)
-        ) from error
+        raise StoreError(rdg.UNUSABLE(error=error), subject=str(path)) from error
     return connection
 
 

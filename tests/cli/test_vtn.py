@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.peers import pick_port
 from tests.vtn_thread import vtn_in_thread
 from venclient.cli import main
 from venclient.client.discovery import SERVICE, FoundVtn, read_announcement
@@ -218,6 +219,24 @@ def test_vtn_that_is_away_is_a_sentence(ven: Ven, monkeypatch: pytest.MonkeyPatc
 
     assert (status, out) == (1, "")
     assert err.startswith("GET http://127.0.0.1:")
+
+
+def test_vtn_that_is_away_is_said_once(
+    ven: Ven, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the command is not logged on standard error as well."""
+    monkeypatch.setattr("venclient.client.exchange._BACKOFF_BASE_S", 0.001)
+    Path("ven.toml").write_text(
+        f'[ven]\nname = "hotel-7"\n[vtn]\nurl = "http://127.0.0.1:{pick_port()}/x"\nallow_http = true\n'
+        '[registry]\ndatabase = "r.db"\n'
+    )
+    keep(1)
+
+    status, _, err = ven("vtn", "diff")
+
+    assert status == 1
+    assert err.count("VEN-VTN-023") == 1
+    assert not [one for one in caplog.records if one.name == "venclient.client.exchange"]
 
 
 def hear(monkeypatch: pytest.MonkeyPatch, *found: FoundVtn) -> list[dict[str, Any]]:

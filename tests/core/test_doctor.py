@@ -405,6 +405,19 @@ async def test_a_registry_that_is_not_there_is_named_with_the_command_that_makes
     assert str(folder.path / "r.db") in registry.advice
 
 
+async def test_a_registry_where_the_import_stores_is_found(folder: Folder) -> None:
+    """A list that was imported without --db lies in config/: the setting for that is named."""
+    folder.write("http://127.0.0.1:9/x")
+    with ResourceDatabase(str(folder.path / "config" / "resources.db")):
+        pass
+
+    found = await examine(folder.path / "ven.toml", within_s=1)
+
+    (registry,) = [one for one in found if one.check == "registry"]
+    assert registry.code == "VEN-DOC-103"
+    assert 'registry.database = "config/resources.db"' in registry.advice
+
+
 async def test_a_folder_that_cannot_be_written_is_found_before_the_gateway_does(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,3 +180,12 @@ def test_a_failure_is_logged_with_its_code_and_what_it_is_about(caplog: pytest.L
     (record,) = caplog.records
     assert record.msg == "VTN operator: invalid port 0: must be 1 to 65535"
     assert code_of(record.msg) == "VEN-XXX-001"
+
+
+def test_an_error_of_the_system_is_shown_without_its_number() -> None:
+    """What the operating system says is shown in words, with the file that it is about."""
+    assert text_of(PermissionError(13, "Permission denied", "/var/ven")) == "Permission denied: /var/ven"
+    assert text_of(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
+    assert text_of(Exception("[Errno -2] Name or service not known")) == "Name or service not known"
+    message = error("VEN-XXX-006", "cannot start ({problem})")
+    assert message(problem=OSError(28, "No space left")) == "cannot start (No space left)"

@@ -41,7 +41,7 @@ def doctor(
     from venclient.checkup import summed
     from venclient.doctor import DEVICES_WITHIN_S, examine
 
-    with _quiet("venclient", "pymodbus", "paho", "asyncio"):
+    with quiet("venclient", "pymodbus", "paho", "asyncio"):
         found = asyncio.run(
             examine(
                 config,
@@ -67,8 +67,8 @@ def doctor(
 
 
 @contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Silence the loggers while the checks run: their results are in the lines."""
+def quiet(*names: str) -> Iterator[None]:
+    """Silence loggers while the block runs: what they would log is printed by the command."""
     import logging
 
     loggers = [logging.getLogger(name) for name in names]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from venclient.cli.doctor import quiet
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
 from venclient.messages import Message, with_code
 from venclient.messages import cli_reports as clp
@@ -101,7 +102,8 @@ def diff(config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: 
         async with _client(own) as client:
             return await compare(client, own, served)
 
-    found = asyncio.run(look())
+    with quiet("venclient.client.exchange"):  # a VTN that is away is this command's own error
+        found = asyncio.run(look())
     if as_json:
         typer.echo(json.dumps(_plain(own, vtn, found), ensure_ascii=False, indent=2))
     else:
@@ -168,7 +170,9 @@ def register(
             _show_done(own, found, told, asked=delete_extra)
         return 1 if refused or stopped else 0
 
-    if status := asyncio.run(work()):
+    with quiet("venclient.client.exchange"):
+        status = asyncio.run(work())
+    if status:
         raise typer.Exit(status)
 
 

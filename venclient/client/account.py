@@ -101,7 +101,7 @@ class VtnAccount:
                 self.ca_file if self.cert_file is None else f"{self.ca_file or ''} {self.cert_file}".strip()
             )
             raise ConfigError(
-                vtn.CERTIFICATE_FILE(problem=str(error)), subject=vtn.CERTIFICATE_FILES(files=named)
+                vtn.CERTIFICATE_FILE(problem=error), subject=vtn.CERTIFICATE_FILES(files=named)
             ) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context

@@ -146,7 +146,7 @@ async def discover(
                 probe.bind((str(ipaddress.IPv4Address(one)), 0))
         network = AsyncZeroconf(ip_version=IPVersion.V4Only, **options)
     except (OSError, ValueError) as error:
-        raise VtnUnreachable(vtn.MDNS(problem=str(error)), subject="mDNS") from error
+        raise VtnUnreachable(vtn.MDNS(problem=error), subject="mDNS") from error
 
     async def resolve(name: str) -> None:
         info = AsyncServiceInfo(SERVICE, name)

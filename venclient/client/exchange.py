@@ -22,7 +22,7 @@ from venclient import __version__
 from venclient.client.account import VtnAccount
 from venclient.clock import Clock
 from venclient.errors import VtnError, VtnProblem, VtnUnreachable, WireError
-from venclient.messages import Text
+from venclient.messages import Text, text_of
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 from venclient.openadr.codec import CODEC_31
@@ -191,7 +191,7 @@ class Exchange:
 
     def _lost(self, error: Exception) -> Text:
         """Return the message for a connection that failed or was lost."""
-        problem = foreign(self._clean(str(error) or type(error).__name__))
+        problem = foreign(self._clean(text_of(error) or type(error).__name__))
         if not isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError):
             return vtn.NO_CONNECTION(problem=problem)
         if self._account.url.startswith("https:") and self._account.cert_file is None:

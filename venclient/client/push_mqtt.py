@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from venclient.client.notices import Notices, Topics
 from venclient.errors import VtnUnreachable
-from venclient.messages import Text
+from venclient.messages import Text, text_of
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 from venclient.openadr.objects import MqttNotifier, NotifierAuthentication
@@ -120,7 +120,7 @@ class MqttChannel:
             try:
                 client.connect(host, port, _KEEPALIVE_S, properties=properties)
             except Exception as error:  # noqa: BLE001  told where it is waited for
-                why = str(error) or type(error).__name__
+                why = text_of(error) or type(error).__name__
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(tell, why)
 

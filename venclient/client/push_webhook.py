@@ -230,6 +230,6 @@ def _tls(address: Address) -> ssl.SSLContext | None:
         context.load_cert_chain(str(address.cert_file), address.key_file, password="")
     except (OSError, ValueError) as error:
         raise ConfigError(
-            vtn.CERTIFICATE_FILE(problem=str(error)), subject=f"vtn.webhook_cert_file {address.cert_file}"
+            vtn.CERTIFICATE_FILE(problem=error), subject=f"vtn.webhook_cert_file {address.cert_file}"
         ) from None
     return context

@@ -14,7 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from venclient.connectors.mistakes import shown
 from venclient.connectors.mqtt_topics import TopicFilter
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
-from venclient.messages import Text
+from venclient.messages import Text, text_of
 from venclient.messages import mqtt as mqt
 from venclient.messages.printable import foreign
 
@@ -184,5 +184,5 @@ def unreachable(error: BaseException | None) -> Fault:
         return Fault("refused", mqt.CERTIFICATE(reason=foreign(error.verify_message)))
     if isinstance(error, ssl.SSLError):
         return Fault("away", mqt.TLS_FAILED(reason=foreign(error.reason or str(error))))
-    reason = foreign(str(error)) if error is not None and str(error) else mqt.NOTHING_SAID()
+    reason = foreign(text_of(error)) if error is not None and str(error) else mqt.NOTHING_SAID()
     return Fault("away", mqt.UNREACHABLE(reason=reason))

@@ -14,6 +14,7 @@ and `{count:site|sites}` for a number with its noun. Codes keep their meaning an
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from enum import StrEnum
 from typing import Any
 
 from venclient.messages.printable import printable
+
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 
 class Level(StrEnum):
@@ -126,10 +129,16 @@ def code_of(text: object) -> str:
 
 
 def text_of(failure: BaseException) -> str:
-    """Return the message of an exception as a `Text` where it was raised with one, else its `str()`."""
+    """Return the message of an exception: a `Text` where it was raised with one, else its words.
+
+    The number of an error of the operating system is left out: "Permission denied: /var/ven".
+    """
     if failure.args and isinstance(failure.args[0], Text):
         return failure.args[0]
-    return str(failure)
+    if isinstance(failure, OSError) and failure.strerror:
+        place = failure.filename
+        return f"{failure.strerror}: {place}" if isinstance(place, str) else failure.strerror
+    return _ERRNO.sub("", str(failure))
 
 
 def within(text: str, before: str = "", after: str = "") -> str:

@@ -299,3 +299,11 @@ NOT_WRITABLE = error(
 AND_MORE = info("VEN-DOC-100", "{names} and {count} more")
 AND = info("VEN-DOC-101", "{names} and {last}")
 NO_REASON = info("VEN-DOC-102", "no reason given")
+
+# ---- a registry in another place
+
+REGISTRY_ELSEWHERE = error(
+    "VEN-DOC-103",
+    "{place}: no such database, but there is {found}",
+    hint='set registry.database = "{found}"',
+)

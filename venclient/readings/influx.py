@@ -25,7 +25,7 @@ import httpx2
 import msgspec
 
 from venclient.errors import ConfigError, StoreError
-from venclient.messages import Text
+from venclient.messages import Text, text_of
 from venclient.messages import influx as inf
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reading
@@ -311,7 +311,7 @@ class InfluxServer:
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise StoreError(
-                inf.CANNOT_ASK(reason=redact(_short(str(error)) or type(error).__name__, self._secrets)),
+                inf.CANNOT_ASK(reason=redact(_short(text_of(error)) or type(error).__name__, self._secrets)),
                 subject=self.subject,
                 transient=True,
             ) from error
