@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,11 @@ def shared() -> Path:
 def free_port() -> int:
     """Give a TCP port of 127.0.0.1 that nobody listens on."""
     return pick_port()
+
+
+@pytest.fixture(autouse=True)
+def _root_log_level() -> Iterator[None]:
+    """Restore the level of the root logger, which `ven run` and a reload of the settings set."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)

@@ -87,10 +87,10 @@ def run(
 
 
 def reload(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Have the running gateway read its settings and the registry again.
+    """Have the running gateway read its settings again.
 
-    What it cannot take up while it runs is named. Exit status 1 when the settings cannot be used, 3 when no
-    gateway runs.
+    It reads the registry again too. What it cannot take up while it runs is named. Exit status 1 when the
+    settings cannot be used, 3 when no gateway runs.
     """
     from venclient.settings import load_settings
     from venclient.status import RELOAD, RELOADED_WITHIN_S, ask
