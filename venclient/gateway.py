@@ -26,7 +26,7 @@ from venclient.connectors.base import Batch, Site
 from venclient.connectors.leases import Leases
 from venclient.errors import ConfigError, VenError
 from venclient.intake import Intake
-from venclient.messages import Text, with_code
+from venclient.messages import Text, with_code, within
 from venclient.messages import gateway as gwy
 from venclient.meters import Meters
 from venclient.model.reading import Measure
@@ -54,7 +54,7 @@ log = logging.getLogger("venclient.gateway")
 #: How long reports wait for meters at the start, and once all have been read.
 CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
-UNTOLD = "the registry does not hear of reports"
+UNTOLD = "reporting status"
 
 
 class Gateway:
@@ -194,7 +194,7 @@ class Gateway:
         """Note the rows that make no sense, and VTNs that hear of no resource."""
         for reject in now.rejects:
             if reject not in before.rejects:
-                self._notes.add(f"{reject.place}: {reject.reason}")
+                self._notes.add(within(reject.reason, f"{reject.place}: "))
         wanted = self._wanted()
         for name, resources in now.served.items():
             if resources or before.served.get(name) == {}:
@@ -204,7 +204,7 @@ class Gateway:
                 of=gwy.OF_VEN(ven=wanted[name]) if wanted[name] else "",
                 vtn=gwy.FOR_VTN(vtn=name) if name else "",
             )
-            self._notes.add(with_code(nothing))
+            self._notes.add(nothing)
             log.warning(nothing)
 
     def reload_soon(self) -> None:
@@ -244,7 +244,7 @@ class Gateway:
         if found.restart:
             needed = gwy.NEEDS_RESTART(keys=found.restart)
             log.warning(needed)
-            self._notes.add(with_code(needed))
+            self._notes.add(needed)
         return plain(found) | {"problem": None}
 
     # ---- meters to store
@@ -293,7 +293,7 @@ class Gateway:
         try:
             await asyncio.to_thread(keep)
         except VenError as error:
-            self._notes.begin(UNTOLD, f"{UNTOLD}: {error}")
+            self._notes.begin(UNTOLD, gwy.STATUS_UNTOLD(reason=error))
         else:
             self._notes.end(UNTOLD)
 

@@ -21,6 +21,8 @@ from venclient.clock_guard import STEP_S, ClockGuard, Trust, machine_evidence
 from venclient.clock_memory import ClockMemory, boot_id
 from venclient.connectors.base import Batch
 from venclient.errors import StoreError
+from venclient.messages import gateway as gwy
+from venclient.messages import within
 from venclient.model.quality import NO_RULES, MeterRules, QuantityRules, meter_rules, quantity_rules
 from venclient.model.reading import Reading
 from venclient.model.resource import ConnectionType, Resource
@@ -36,11 +38,8 @@ log = logging.getLogger("venclient.gateway")
 LOOK_S = 2.0
 #: In the first seconds, while a VTN may still speak for a battery clock, or against it.
 SETTLING_LOOK_S = 0.2
-CLOCK = "clock not synchronised"
-TOO_MANY = f"{CLOCK}: more readings wait than memory holds, the oldest give way"
-APART = "the clock and the VTN's are apart"
-TIMELESS = "taken while the time was not known, and the machine was started anew before it was"
-HINT = "let NTP set it (timedatectl set-ntp true), or set clock.trust"
+#: Kinds of failures that go on.
+CLOCK, TOO_MANY, APART = "clock", "held", "clocks"
 
 
 class JournalStore(ReadingStore, Protocol):
@@ -141,7 +140,7 @@ class Intake:
         finally:
             self._remember()
             if held := self.clock.state.held:
-                log.warning("the right time was not known before the end: %d readings wait for it", held)
+                log.warning(gwy.STILL_HELD(count=held))
 
     async def keep(self, batch: Batch, *, of: str = "") -> None:
         """Store a batch; when its source waits for our acknowledgement, return after the commit.
@@ -150,8 +149,8 @@ class Intake:
         While the clock is in doubt, what a source keeps for us is left with it, and the rest is held.
         """
         for reject in batch.rejects:
-            said = f"{reject.place}: {reject.reason}"
-            self._notes.add(f"{of}: {said}" if of else said)
+            said = within(reject.reason, f"{reject.place}: ")
+            self._notes.add(within(said, f"{of}: ") if of else said)
         readings = batch.readings
         if waited := self.clock.is_provisional(readings):
             if not batch.replayable:
@@ -206,7 +205,7 @@ class Intake:
         except StoreError as error:
             self._notes.add(str(error))
             return
-        log.info("%d readings that waited for the clock are stored", len(held))
+        log.info(gwy.HELD_STORED(count=len(held)))
 
     def _remember(self) -> None:
         """Write down what the next process must know of the clock, and of what waits for it."""
@@ -230,15 +229,16 @@ class Intake:
             lost[reading.resource_id, reading.quantity].append(reading)
         if not lost:
             return
+        why = gwy.TIMELESS()
         self._store.set_aside(
             [
-                Aside("clock", *series, TIMELESS, len(some), tuple((to_ms(r.time), r.value) for r in some))
+                Aside("clock", *series, why, len(some), tuple((to_ms(r.time), r.value) for r in some))
                 for series, some in lost.items()
             ]
         )
-        said = f"{len(self._memory.lost)} readings were {TIMELESS}: set aside (`ven readings aside`)"
+        said = gwy.TIMELESS_ASIDE(count=len(self._memory.lost))
         self._notes.add(said)
-        log.warning("%s", said)
+        log.warning(said)
 
     def _write_down_rules(self) -> None:
         """Let the store know how the meters count, for the quarters that it makes."""
@@ -263,7 +263,7 @@ class Intake:
             judged += found.readings
             for sentence in found.said:
                 self._notes.add(sentence)
-                log.warning("%s", sentence)
+                log.warning(sentence)
         return judged
 
     def _tell(self) -> None:
@@ -271,15 +271,15 @@ class Intake:
         if state.settling:
             return  # every start has these seconds: nothing is wrong
         if state.doubt is not None:
-            self._notes.begin(CLOCK, f"{CLOCK}: {state.doubt}; readings and reports wait ({HINT})")
+            self._notes.begin(CLOCK, gwy.CLOCK_WAITS(doubt=state.doubt))
             if state.dropped:
-                self._notes.begin(TOO_MANY, TOO_MANY)
+                self._notes.begin(TOO_MANY, gwy.CLOCK_TOO_MANY())
             return
         self._notes.end(CLOCK)
         self._notes.end(TOO_MANY)
         skew_s = self._vtn_skew_s()
         if skew_s is not None and abs(skew_s) > STEP_S:
-            way = "ahead" if skew_s > 0 else "behind"
-            self._notes.begin(APART, f"{APART}: ours is {abs(skew_s):.0f} s {way} ({HINT})")
+            way = "ahead of" if skew_s > 0 else "behind"
+            self._notes.begin(APART, gwy.CLOCKS_APART(seconds=abs(skew_s), way=way, vtn=gwy.THE_VTN()))
         else:
             self._notes.end(APART)

@@ -91,7 +91,7 @@ class Meter:
         except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
             bug = gwy.CONNECTOR_BUG(name=resource.resourceName, kind=type(error).__name__)
             self.refusal = with_code(bug)
-            self._notes.begin(f"{bug}", self.refusal, bug=error)
+            self._notes.begin(bug, bug, bug=error)
             return
         self._retries = 0
         # Sources that we ask are asked in turn within a second, not all in the same millisecond.
@@ -224,7 +224,7 @@ class Meters:
         self._reported[kind] = text
         if text is None or text == before:
             return False
-        self._notes.add(with_code(text))
+        self._notes.add(text)
         return True
 
 

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 
-from venclient.messages import within
+from venclient.messages import in_full, within
 
 log = logging.getLogger("venclient.gateway")
 
@@ -24,25 +24,37 @@ class Notes:
     def __init__(self, about: str = "") -> None:
         self.about = about
         self._sentences: deque[str] = deque(maxlen=KEPT)
-        self._going_on: dict[str, str] = {}
+        #: By kind: the cause of the failure, and its sentence.
+        self._going_on: dict[str, tuple[str, str]] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._sentences))
 
     def add(self, sentence: str) -> None:
-        """Keep a sentence; the same one is kept once."""
+        """Keep a sentence with its hint and code; the same one is kept once."""
+        sentence = in_full(sentence)
         if sentence not in self._sentences:
             self._sentences.append(sentence)
 
     def begin(self, kind: str, sentence: str, *, cause: str = "", bug: Exception | None = None) -> None:
         """Keep a failure, and log it when one of its kind and `cause` is not going on already."""
+        before = self._going_on.get(kind)
+        if before is not None and before[1] != sentence:
+            self._drop(before[1])
         self.add(sentence)
-        if self._going_on.get(kind) == cause:
+        if before is not None or len(self._going_on) < MOST_KINDS:
+            self._going_on[kind] = cause, sentence
+        if before is not None and before[0] == cause:
             return
-        if len(self._going_on) < MOST_KINDS:
-            self._going_on[kind] = cause
         log.error(within(sentence, self.about), exc_info=bug)
 
     def end(self, kind: str) -> None:
-        """Let the next failure of a kind be logged again."""
-        self._going_on.pop(kind, None)
+        """Note that a failure is over: its sentence goes, and the next one of its kind is logged again."""
+        before = self._going_on.pop(kind, None)
+        if before is not None:
+            self._drop(before[1])
+
+    def _drop(self, sentence: str) -> None:
+        sentence = in_full(sentence)
+        if sentence in self._sentences:
+            self._sentences.remove(sentence)

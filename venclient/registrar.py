@@ -20,6 +20,8 @@ from venclient.client import (
 )
 from venclient.client.registration import AT_ONCE
 from venclient.errors import AuthRefused, ConfigError, VenError, VtnError, WireError
+from venclient.messages import gateway as gwy
+from venclient.messages import within
 from venclient.model.resource import Resource
 from venclient.openadr.objects import Ven, VenResource
 from venclient.registered import enabled_resources, registry_of
@@ -64,12 +66,8 @@ def side_of(settings: Settings, name: str | None) -> Settings:
     if not name:
         return settings
     if name not in settings.others:
-        known = ", ".join(settings.others) or "none"
-        raise ConfigError(
-            "no VTN of this name is in the settings",
-            subject=f"--vtn {name}",
-            hint=f"there is [vtn], which needs no --vtn, and further ones: {known}",
-        )
+        known = ", ".join(settings.others) or gwy.NO_FURTHER()
+        raise ConfigError(gwy.UNKNOWN_VTN(known=known), subject=f"--vtn {name}")
     return settings.others[name]
 
 
@@ -78,7 +76,7 @@ def served_resources(settings: Settings) -> Served:
     database, key_file = registry_of(settings)
     with ResourceDatabase(database, key_file=key_file) as registry:
         resources = enabled_resources(registry, settings["ven.resources"])
-        problems = tuple(f"{reject.place}: {reject.reason}" for reject in registry.rejects)
+        problems = tuple(within(reject.reason, f"{reject.place}: ") for reject in registry.rejects)
     return Served(resources, resource_names(tuple(resources.values())), problems)
 
 
@@ -119,7 +117,7 @@ async def register(
     """
     ven = await ensure_ven(client, settings["ven.name"])
     if ven.id is None:
-        raise WireError("the VTN stored our VEN without an id", subject=ven.ven_name)
+        raise WireError(gwy.VEN_WITHOUT_ID(), subject=ven.ven_name)
     found = await _compared(client, settings, served, ven)
     return found, await reconcile(client, ven.id, found.what, at_once=at_once, progress=progress)
 
@@ -144,7 +142,7 @@ async def remove(
                 return
             try:
                 if one.id is None:
-                    raise WireError("stands at the VTN without an id", subject=one.resource_name)
+                    raise WireError(gwy.RESOURCE_WITHOUT_ID(), subject=one.resource_name)
                 await client.delete_resource(one.id, ven_id=one.ven_id or ven_id)
             except (VtnError, WireError) as error:
                 if isinstance(error, VtnError) and (error.transient or isinstance(error, AuthRefused)):

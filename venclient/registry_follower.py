@@ -13,7 +13,6 @@ from collections.abc import Callable
 from venclient.clock import Clock, rest
 from venclient.errors import VenError
 from venclient.messages import gateway as gwy
-from venclient.messages import with_code
 from venclient.notes import Notes
 from venclient.registered import Registered, RegistrySource
 from venclient.registry.opening import is_url
@@ -68,7 +67,7 @@ class RegistryFollower:
         try:
             await self._look()
         except VenError as error:
-            self._notes.begin(UNFOLLOWED, with_code(gwy.NOT_FOLLOWED(reason=error)))
+            self._notes.begin(UNFOLLOWED, gwy.NOT_FOLLOWED(reason=error))
         else:
             self._notes.end(UNFOLLOWED)
 

@@ -11,6 +11,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
+from venclient.messages import gateway as gwy
+
 STATE_STYLE = {"ok": "green", "starting": "yellow", "dark": "red", "refused": "red"}
 COLUMNS = ("resource", "type", "connection", "last value", "age", "state", "readings")
 NARROW_COLUMNS = ("resource", "connection", "last value", "age", "state")
@@ -105,7 +107,7 @@ def fault_lines(snapshot: Mapping[str, Any], *, limit: int = 8) -> list[str]:
         for row in faults[:limit]
     ]
     if len(faults) > limit:
-        lines.append(f"and {len(faults) - limit} more meters: `ven status --json` tells all")
+        lines.append(gwy.MORE_METERS(count=len(faults) - limit))
     return lines
 
 
@@ -117,7 +119,7 @@ def telemetry_lines(snapshot: Mapping[str, Any]) -> list[str]:
         of = f"VTN {link['name']}: " if link.get("name") else ""
         lines += [f"{of}{one}" for one in (*told["unmet"], *told["problems"])]
         if told["more"]:
-            lines.append(f"{of}and {told['more']} more kinds of reports go to nobody: `ven doctor` tells all")
+            lines.append(f"{of}{gwy.MORE_WISHES(count=told['more'])}")
     return lines
 
 
@@ -177,9 +179,9 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     if clock and not clock["synchronised"]:
         text.append("\nclock    ", "bold")
         if clock.get("settling"):
-            text.append(f"being compared with the VTN's: {clock['held']} readings wait for some seconds")
+            text.append(gwy.CLOCK_COMPARED(count=clock["held"]))
             return text
-        text.append(f"clock not synchronised: holding {clock['held']} readings", "yellow")
+        text.append(gwy.CLOCK_HOLDING(count=clock["held"]), "yellow")
         lost = f", {clock['dropped']} given up" if clock["dropped"] else ""
         text.append(f"{lost} ({clock['doubt']})")
     return text

@@ -19,6 +19,8 @@ from venclient.client.push import Push, Webhook
 from venclient.clock import Clock, rest
 from venclient.clock_guard import ClockGuard
 from venclient.errors import ConfigError, StoreError, VenError
+from venclient.messages import gateway as gwy
+from venclient.messages import secrets as sec
 from venclient.model.reading import Reading
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import Resource
@@ -37,9 +39,8 @@ log = logging.getLogger("venclient.gateway")
 
 #: How long the reporter rests when nothing is due.
 LONGEST_REST_S = 60.0
-WAITING = "reports wait"
-UNCORRECTED = "late readings correct no report"
-UNSERVED = "this VTN is not served"
+#: Kinds of failures that go on.
+WAITING, UNCORRECTED, UNSERVED = "reports", "corrections", "service"
 #: How long after everything about a VTN broke down it is begun anew.
 BROKEN_REST_S = 60.0
 
@@ -148,10 +149,11 @@ class VtnLink:
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         known = isinstance(error, VenError)
-        what = str(error) if known else f"unexpected {type(error).__name__} (a bug; please report it)"
-        said = f"{UNSERVED}: {what}"
-        self.side.state, self.side.last_error = "refused", what
-        self.notes.begin(UNSERVED, said, cause=type(error).__name__, bug=None if known else error)
+        what = error if known else gwy.UNEXPECTED(kind=type(error).__name__)
+        self.side.state, self.side.last_error = "refused", str(what)
+        self.notes.begin(
+            UNSERVED, gwy.UNSERVED(reason=what), cause=type(error).__name__, bug=None if known else error
+        )
 
     async def _serve(self, ready: Callable[[], Awaitable[None]]) -> None:
         async with self.client, asyncio.TaskGroup() as group:
@@ -181,10 +183,10 @@ class VtnLink:
                 await self._tell(tuple(done.statuses.values()))
                 rest_s = self._rest_s()
             except StoreError as error:
-                self.notes.begin(WAITING, f"{WAITING}: {error}")
+                self.notes.begin(WAITING, gwy.REPORTS_WAIT(reason=error))
                 rest_s = STATE_RETRY_S
             except Exception as error:  # noqa: BLE001  a bug in reporting must not end the readings
-                said = f"{WAITING}: unexpected {type(error).__name__} (a bug; please report it)"
+                said = gwy.REPORTS_WAIT(reason=gwy.UNEXPECTED(kind=type(error).__name__))
                 self.notes.begin(WAITING, said, cause=type(error).__name__, bug=error)
                 rest_s = LONGEST_REST_S
             else:
@@ -217,7 +219,7 @@ class VtnLink:
                 "url": self._settings["vtn.url"],
                 "version": client.version,
                 "state": self.side.state,
-                "push": self.push.state if self.push else "polling (vtn.push is off)",
+                "push": self.push.state if self.push else gwy.POLLING(),
                 "last_error": self.side.last_error,
                 "last_ok": client.last_ok.isoformat() if client.last_ok else None,
                 "requests": client.requests,
@@ -249,14 +251,15 @@ class Latecomers:
         late = self._watch.look(readings)
         for link in tuple(self._links) if late else ():
             kind = f"{UNCORRECTED} ({link.name})"
-            said = f"{link}: {UNCORRECTED}" if link.name else UNCORRECTED
+            before = f"{link}: " if link.name else ""
             # Readings come first: a report that stays as it was sent is the smaller loss.
             try:
                 await link.reporter.late(late)
             except StoreError as error:
-                self._notes.begin(kind, f"{said}: {error}")
+                self._notes.begin(kind, gwy.UNCORRECTED(reason=error).within(before))
             except Exception as error:  # noqa: BLE001  nor may a bug in reporting cost readings
-                said = f"{said}: unexpected {type(error).__name__} (a bug; please report it)"
+                what = gwy.UNEXPECTED(kind=type(error).__name__)
+                said = gwy.UNCORRECTED(reason=what).within(before)
                 self._notes.begin(kind, said, cause=type(error).__name__, bug=error)
             else:
                 self._notes.end(kind)
@@ -311,9 +314,7 @@ def webhook_of(settings: Settings) -> Webhook | None:
     host, _, port = str(settings["vtn.webhook_listen"]).rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ConfigError(
-            f"{settings['vtn.webhook_listen']!r} is no address to listen on",
-            subject="vtn.webhook_listen",
-            hint='write host and port, as in "0.0.0.0:8443"',
+            gwy.LISTEN_ADDRESS(value=settings["vtn.webhook_listen"]), subject="vtn.webhook_listen"
         )
     return Webhook(
         url=settings["vtn.webhook_url"],
@@ -331,9 +332,5 @@ def credential_file(settings: Settings, key: str) -> Path | None:
         return settings.path(key) if settings[key] else None
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
-        raise ConfigError(
-            f"{settings[key]!r}: there are no systemd credentials here",
-            subject=key,
-            hint="set LoadCredential= in the service unit",
-        )
+        raise ConfigError(sec.NO_CREDENTIALS(), subject=f"{key} = {settings[key]!r}")
     return Path(folder) / name

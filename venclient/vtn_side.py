@@ -28,6 +28,9 @@ from venclient.client import (
 from venclient.client.push import Push
 from venclient.clock import Clock, rest
 from venclient.errors import StoreError, VenError, VtnError, VtnProblem, WireError
+from venclient.messages import gateway as gwy
+from venclient.messages import with_code, within
+from venclient.messages.printable import foreign
 from venclient.model.resource import Resource
 from venclient.notes import Notes, log
 from venclient.openadr.objects import Event, Program, Ven, VenResource
@@ -64,13 +67,9 @@ SKEW_ALARM_S = 5.0
 #: After how many registered resources it is said how many are left.
 TOLD_EACH = 500
 
-SKEWED = "the clocks are apart"
-UNKEPT = "events are not kept"
-REFUSED = "the VTN refuses"
-BROKEN = "following the VTN broke"
-UNREGISTERED = "resources are not registered"
-UNTARGETED = "events are listed without targets"
-NAMELESS = "events have no id"
+#: Kinds of failures that go on.
+SKEWED, UNKEPT, REFUSED, BROKEN = "clocks of VTN", "events", "VTN refuses", "VTN broken"
+UNREGISTERED, UNTARGETED, NAMELESS = "unregistered", "untargeted", "nameless"
 
 
 class _Lister(Protocol[S]):
@@ -137,7 +136,7 @@ class VtnSide:
             try:
                 await self._once()
             except StoreError as error:
-                self._notes.begin(UNKEPT, f"{UNKEPT}: {error}")
+                self._notes.begin(UNKEPT, gwy.EVENTS_UNKEPT(reason=error))
                 wait_s, failed = STATE_RETRY_S, True
             except Exception as error:  # noqa: BLE001  whatever a VTN answers must not end the readings
                 failed = True
@@ -180,24 +179,23 @@ class VtnSide:
         self._skewed = skewed
         if not skewed:
             self._notes.end(SKEWED)
-            log.info("our clock agrees again with that of %s", self._settings["vtn.url"])
+            log.info(gwy.CLOCKS_AGREE(vtn=self._settings["vtn.url"]))
             return
         way = "ahead of" if skew_s > 0 else "behind"
-        what = f"{SKEWED}: ours is {abs(skew_s):.0f} s {way} that of {self._settings['vtn.url']}"
-        hint = "check NTP here (timedatectl), and tell the VTN's operator if it is well"
-        self._notes.begin(SKEWED, f"{what}; {hint}")
+        said = gwy.CLOCKS_APART(seconds=abs(skew_s), way=way, vtn=self._settings["vtn.url"])
+        self._notes.begin(SKEWED, said)
 
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, VenError):
-            said = f"{BROKEN}: unexpected {type(error).__name__} (a bug; please report it)"
+            said = gwy.UNSERVED(reason=gwy.UNEXPECTED(kind=type(error).__name__))
             self._notes.begin(BROKEN, said, cause=type(error).__name__, bug=error)
-            self.state, self.last_error = "refused", said
+            self.state, self.last_error = "refused", with_code(said)
             return
         # The client itself says once that a VTN has gone, and that it is back.
         if not error.transient:
             status = error.status if isinstance(error, VtnProblem) else ""
             cause = f"{type(error).__name__} {status}"
-            self._notes.begin(REFUSED, f"VTN: {error}; readings go on, reports wait", cause=cause)
+            self._notes.begin(REFUSED, gwy.VTN_REFUSES(reason=error), cause=cause)
         self.state = "unreachable" if error.transient else "refused"
         self.last_error = f"{error.what}; {error.hint}" if error.hint else str(error.what)
 
@@ -216,7 +214,7 @@ class VtnSide:
         self._percent_of_full = (await self._client.dialect()).percent_of_full
         ven = await ensure_ven(self._client, self._settings["ven.name"])
         if ven.id is None:
-            raise WireError("the VTN stored our VEN without an id", subject=ven.ven_name)
+            raise WireError(gwy.VEN_WITHOUT_ID(), subject=ven.ven_name)
         if self.push is not None and self.ven is not None and self.ven.id != ven.id:
             self.push.begin_anew()  # what it listens to is about a VEN that has gone
         self.ven = ven
@@ -224,21 +222,21 @@ class VtnSide:
         what = await self._drift(ven.id)
         done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
         for id_, name in names.items():
-            kind = f"resource {name} is not registered"
+            kind = f"resource {name}"
             if name in done.held:
                 self.registered.add(id_)
                 self._notes.end(kind)
                 continue
             self.registered.discard(id_)
             if name in done.refused:
-                self._notes.begin(kind, f"{kind}: {done.refused[name]}")
+                self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
         self.registering = None
         self._take_grants(ven, done.held)
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
             # Somebody else may have registered them: events are followed all the same.
-            self._notes.begin(UNREGISTERED, f"{UNREGISTERED}: {done.stopped}")
+            self._notes.begin(UNREGISTERED, gwy.UNREGISTERED(reason=done.stopped))
         else:
             self._notes.end(UNREGISTERED)
         if self._roster.names is names:
@@ -250,7 +248,8 @@ class VtnSide:
         """Keep how far the registration is, and log it now and then when it takes long."""
         self.registering = progress if progress.done < progress.of else None
         if progress.done % TOLD_EACH == 0:
-            log.info("%sregistering resources: %d of %d", self._notes.about, progress.done, progress.of)
+            said = gwy.REGISTERING(done=progress.done, of=progress.of)
+            log.info(said.within(self._notes.about))
 
     async def _drift(self, ven_id: str) -> Difference:
         """Return what the VTN should hold of our resources and does not."""
@@ -307,7 +306,7 @@ class VtnSide:
             # An event that starts "now" must not be given a wrong one. The answer told us the time, perhaps.
             return
         for refused in (*programs.refused, *events.refused):
-            self._notes.add(f"{refused.place}: {refused.reason}")
+            self._notes.add(within(refused.reason, f"{refused.place}: "))
         wanted = set(self._settings["vtn.programs"])
         if not (await self._client.dialect()).grants_targets:
             programs, events = self._meant_for_us(programs, events)
@@ -325,23 +324,16 @@ class VtnSide:
             now=self._clock.now(),
         )
         if changes.nameless:
-            self._notes.begin(
-                NAMELESS,
-                f"{NAMELESS}: {changes.nameless} of them are left out, and nothing is taken for gone while "
-                "they are listed; tell the VTN's operator",
-            )
+            self._notes.begin(NAMELESS, gwy.NAMELESS(count=changes.nameless))
         elif events.complete:
             self._notes.end(NAMELESS)
         if changes or renamed:
             self._changed.set()
         if changes:
-            log.info(
-                "%sevents: %d new, %d changed, %d gone",
-                self._notes.about,
-                len(changes.created),
-                len(changes.modified),
-                len(changes.gone),
+            said = gwy.EVENTS_CHANGED(
+                created=len(changes.created), modified=len(changes.modified), gone=len(changes.gone)
             )
+            log.info(said.within(self._notes.about))
 
     def _meant_for_us(
         self, programs: Listing[Program], events: Listing[Event]
@@ -354,10 +346,16 @@ class VtnSide:
             if one.program_id in others or self._is_for_others(one.targets)
         }
         if theirs:
-            first = islice(theirs.items(), 3)
-            more = f"; and {len(theirs) - 3} more" if len(theirs) > 3 else ""
-            some = "; ".join(f"{id_} for {', '.join(to) or 'those of its program'}" for id_, to in first)
-            self._notes.add(f"left out, as for others than this VEN and its resources: {some}{more}")
+            some: list[str] = [
+                gwy.FOR_OTHERS_ONE(
+                    event=foreign(id_),
+                    targets=[foreign(one) for one in to[:3]] or gwy.FOR_OTHERS_PROGRAM(),
+                )
+                for id_, to in islice(theirs.items(), 3)
+            ]
+            if len(theirs) > len(some):
+                some.append(gwy.MORE(count=len(theirs) - len(some)).strip())
+            self._notes.add(gwy.FOR_OTHERS(events="; ".join(some)))
         return _without(programs, others), _without(events, theirs)
 
     def _is_for_others(self, targets: Sequence[str] | None) -> bool:
@@ -374,7 +372,7 @@ class VtnSide:
                 raise
             # Not every VTN lets a VEN name targets; they are tried again with the registration.
             self._targets = ()
-            self._notes.begin(UNTARGETED, f"{UNTARGETED}: {error}")
+            self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error))
         return listing
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from venclient.clock import ManualClock
+from venclient.messages import code_of
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.notes import Notes
@@ -134,7 +135,7 @@ async def test_registry_that_is_away_changes_nothing(
     followed.path.mkdir()
     await followed.look(3)
     assert list(followed.follower.running.resources) == ["a", "b"]
-    assert len([one for one in caplog.records if "VEN-GWY-040" in one.getMessage()]) == 1
+    assert len([one for one in caplog.records if code_of(one.msg) == "VEN-GWY-040"]) == 1
 
     followed.path.rmdir()
     hidden.rename(followed.path)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.reporting.samples import EACH, T0, event
 from venclient.clock import ManualClock
+from venclient.messages import gateway as gwy
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.openadr.objects import Program
 from venclient.reporting.delivery import Reporter
@@ -124,6 +125,6 @@ def test_status_shows_them_for_each_vtn() -> None:
     with console.capture() as captured:
         console.print(status_view(snapshot))
 
-    assert telemetry_lines(snapshot)[2] == "and 2 more kinds of reports go to nobody: `ven doctor` tells all"
+    assert telemetry_lines(snapshot)[2] == gwy.MORE_WISHES(count=2)
     assert captured.get().count("USAGE of hotel goes to nobody") == 2
     assert "VTN grid: USAGE of hotel goes to nobody" in captured.get()

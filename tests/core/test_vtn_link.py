@@ -15,12 +15,13 @@ from venclient.client import VtnAccount
 from venclient.clock import ManualClock
 from venclient.errors import ConfigError, StoreError
 from venclient.gateway import Gateway
+from venclient.messages import code_of
 from venclient.registry.database import ResourceDatabase
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.outbox import Outbox
 from venclient.roster import Roster
 from venclient.settings import Settings, load_settings
-from venclient.vtn_link import BROKEN_REST_S, UNSERVED, VtnLink, checked_account
+from venclient.vtn_link import BROKEN_REST_S, VtnLink, checked_account
 
 URL = "https://vtn.example/openadr3/3.1.1"
 
@@ -65,8 +66,8 @@ async def test_row_72_what_breaks_about_a_vtn_is_told_and_begun_anew(
     await clock.advance(3 * BROKEN_REST_S, settle=20)
     assert len(served) == 4
     assert link.snapshot()["vtn"]["state"] == "refused"
-    assert [note for note in link.notes if note.startswith(f"{UNSERVED}: unexpected RuntimeError")]
-    said = [one.getMessage() for one in caplog.records if UNSERVED in one.getMessage()]
+    assert [note for note in link.notes if "RuntimeError" in note and "VEN-GWY-060" in note]
+    said = [one.getMessage() for one in caplog.records if code_of(one.msg) == "VEN-GWY-060"]
     assert len(said) == 1
     assert said[0].startswith("VTN operator: ")
     task.cancel()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from venclient.messages import Text, with_code
+from venclient.messages import Text, in_full, with_code
 from venclient.messages import cli_service as cls
 from venclient.messages import gateway as gwy
 
@@ -22,14 +22,14 @@ config_app = typer.Typer(no_args_is_help=True, help="Look at the settings.")
 
 
 class CodedFormatter(logging.Formatter):
-    """Formats log lines; a warning or error of the catalogue ends with its code."""
+    """Formats log lines; a warning or error of the catalogue ends with its hint and code."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name of logging)
-        """Return the line of `record`, with the code of its message or of its last argument."""
+        """Return the line of `record`, with hint and code of its message or of its last argument."""
         arguments = record.args if isinstance(record.args, tuple) else ()
         for text in (record.msg, *arguments[-1:]):
             if isinstance(text, Text):
-                record.message += with_code(text).removeprefix(str(text))
+                record.message += in_full(text).removeprefix(str(text))
                 break
         return super().formatMessage(record)
 
@@ -89,8 +89,8 @@ def run(
 def reload(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Have the running gateway read its settings again.
 
-    It reads the registry again too. What it cannot take up while it runs is named. Exit status 1 when the
-    settings cannot be used, 3 when no gateway runs.
+    It reads the registry again, too, and names changed settings that need a restart. Exit status 1 when
+    the settings cannot be used, 3 when no gateway runs.
     """
     from venclient.settings import load_settings
     from venclient.status import RELOAD, RELOADED_WITHIN_S, ask

@@ -153,6 +153,13 @@ def with_code(text: str) -> str:
     return str(text)
 
 
+def in_full(text: str) -> str:
+    """Return `text` as logs and notes show it: a warning or error with what to do and its code."""
+    if isinstance(text, Text) and text.level is not Level.INFO and text.hint:
+        return f"{text}; {text.hint} [{text.code}]"
+    return with_code(text)
+
+
 class _Formatter(string.Formatter):
     """Fills templates: lists are joined, numbers get their noun, foreign text becomes printable."""
 

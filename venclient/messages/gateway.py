@@ -92,3 +92,90 @@ UNKNOWN_REQUEST = error(
     "the gateway does not know the request {request!r}",
     hint="use the same version of venclient for both",
 )
+
+# Failures that go on while the gateway runs, and what they mean
+
+CLOCK_WAITS = error(
+    "VEN-GWY-050",
+    "clock not synchronised: {doubt}; readings and reports wait",
+    hint="let NTP set it (`timedatectl set-ntp true`), or set clock.trust",
+)
+CLOCK_TOO_MANY = error(
+    "VEN-GWY-051",
+    "clock not synchronised: more readings wait than memory holds; the oldest are dropped",
+    hint="let NTP set it (`timedatectl set-ntp true`), or set clock.trust",
+)
+CLOCKS_APART = error(
+    "VEN-GWY-052",
+    "our clock is {seconds:.0f} s {way} that of {vtn}",
+    hint="check NTP on this machine (timedatectl); if it is synchronised, inform the operator of the VTN",
+)
+CLOCKS_AGREE = info("VEN-GWY-053", "our clock agrees again with that of {vtn}")
+TIMELESS = warning(
+    "VEN-GWY-054", "taken while the time was not known, and the machine was restarted before it was"
+)
+TIMELESS_ASIDE = warning(
+    "VEN-GWY-055",
+    "{count:reading was|readings were} taken while the time was not known, and the machine was restarted "
+    "before it was: quarantined",
+    hint="`ven readings aside` lists them",
+)
+STILL_HELD = warning(
+    "VEN-GWY-056", "stopped before the time was known: {count:reading waits|readings wait} for it"
+)
+HELD_STORED = info("VEN-GWY-057", "{count:reading|readings} that waited for the clock are stored")
+STATUS_UNTOLD = error("VEN-GWY-058", "the status of reports cannot be stored in the registry: {reason}")
+THE_VTN = info("VEN-GWY-059", "the VTN")
+
+# One VTN
+
+UNSERVED = error("VEN-GWY-060", "the conversation with this VTN failed and is started again: {reason}")
+UNEXPECTED = error("VEN-GWY-061", "unexpected {kind}", hint="this is a bug; please report it")
+REPORTS_WAIT = error("VEN-GWY-062", "reports wait: {reason}")
+UNCORRECTED = error("VEN-GWY-063", "late readings do not correct reports: {reason}")
+EVENTS_UNKEPT = error("VEN-GWY-064", "events cannot be stored: {reason}")
+VTN_REFUSES = error("VEN-GWY-065", "VTN: {reason}; readings go on, reports wait")
+UNREGISTERED = error("VEN-GWY-066", "resources are not registered: {reason}")
+RESOURCE_REFUSED = error("VEN-GWY-067", "resource {name} is not registered: {reason}")
+UNTARGETED = warning("VEN-GWY-068", "events are listed without targets: {reason}")
+NAMELESS = warning(
+    "VEN-GWY-069",
+    "{count:event has|events have} no id and are left out; until they are gone no event is taken as deleted",
+    hint="inform the operator of the VTN",
+)
+FOR_OTHERS = warning(
+    "VEN-GWY-070", "left out, as their targets name neither this VEN nor its resources: {events}"
+)
+FOR_OTHERS_ONE = info("VEN-GWY-071", "{event} for {targets}")
+FOR_OTHERS_PROGRAM = info("VEN-GWY-072", "those of its program")
+VEN_WITHOUT_ID = error(
+    "VEN-GWY-073", "the VTN stored our VEN without an id", hint="inform the operator of the VTN"
+)
+RESOURCE_WITHOUT_ID = error(
+    "VEN-GWY-074", "the VTN lists it without an id", hint="inform the operator of the VTN"
+)
+REGISTERING = info("VEN-GWY-075", "registering resources: {done} of {of}")
+EVENTS_CHANGED = info("VEN-GWY-076", "events: {created} new, {modified} changed, {gone} gone")
+UNKNOWN_VTN = error(
+    "VEN-GWY-077",
+    "unknown VTN",
+    hint="omit --vtn for [vtn], or name another VTN of the settings: {known}",
+)
+NO_FURTHER = info("VEN-GWY-078", "none")
+LISTEN_ADDRESS = error(
+    "VEN-GWY-079",
+    "invalid address to listen on {value!r}: expected host and port",
+    hint='write host and port, as in "0.0.0.0:8443"',
+)
+POLLING = info("VEN-GWY-080", "polling (vtn.push is off)")
+
+# The status view
+
+MORE_METERS = info("VEN-GWY-085", "and {count:more meter|more meters}: `ven status --json` lists all")
+MORE_WISHES = info(
+    "VEN-GWY-086", "and {count:more kind|more kinds} of reports are not requested: `ven doctor` lists all"
+)
+CLOCK_COMPARED = info(
+    "VEN-GWY-087", "compared with the VTN's: {count:reading waits|readings wait} for some seconds"
+)
+CLOCK_HOLDING = warning("VEN-GWY-088", "clock not synchronised: holding {count:reading|readings}")
