@@ -19,7 +19,7 @@ from contextlib import closing
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
-from venclient.messages import Text, with_code
+from venclient.messages import Text
 from venclient.messages import registry_files as dbf
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Readable:
             if str(self.note) in _reported:
                 return
             _reported.add(str(self.note))
-        _log.warning("%s", with_code(self.note))
+        _log.warning(self.note)
 
 
 def is_read_only(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 
 from venclient.errors import StoreError
+from venclient.messages import registry_files as dbf
 from venclient.read_only import is_read_only, readable
 
 BUSY_TIMEOUT_MS = 5_000
@@ -33,11 +34,7 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
     except (OSError, apsw.Error, sqlite3.Error) as error:
-        raise StoreError(
-            f"cannot open the file ({error})",
-            subject=str(path),
-            hint="check that the folder exists and is writable, and that the file is a venclient database",
-        ) from error
+        raise StoreError(dbf.CANNOT_OPEN(problem=error), subject=str(path)) from error
     return connection
 
 

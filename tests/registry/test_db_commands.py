@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from tests.registry.objects import make_old_file, make_resource
 from venclient.cli import app
-from venclient.errors import Conflict
+from venclient.errors import Conflict, NotFound
+from venclient.messages import cli_db as cld
 from venclient.registry.database import ResourceDatabase
 
 runner = CliRunner()
@@ -38,8 +39,9 @@ def test_backup_and_restore(path: Path, tmp_path: Path) -> None:
     (tmp_path / "stick").mkdir()
     made = ven("backup", tmp_path / "stick", "--db", path, "--keep", 2)
     assert made.exit_code == 0, made.output
-    assert "1 resources, 1 connections; checked" in made.output
-    assert f"the key {path}.key is not in it" in made.output.replace("\n", "")
+    assert "1 resource, 1 connection; checked" in made.output
+    assert f"{path}.key" in made.output.replace("\n", "")
+    assert "VEN-CLD-024" in made.output
     (backup,) = (tmp_path / "stick").iterdir()
     with ResourceDatabase(path) as db:
         db.clear_all_resources()
@@ -47,8 +49,9 @@ def test_backup_and_restore(path: Path, tmp_path: Path) -> None:
     done = ven("restore", backup, "--db", path)
 
     assert done.exit_code == 0, done.output
-    assert "1 resources, 1 connections from" in done.output
-    assert "what was there before is in" in done.output
+    assert "1 resource, 1 connection restored from" in done.output
+    (kept,) = tmp_path.glob("resources.db.replaced-*")
+    assert str(kept) in done.output
     with ResourceDatabase(path) as db:
         assert db.get_all_resources()[0].connection.password == "hunter2"
 
@@ -81,7 +84,7 @@ def test_seal_after_an_old_program(tmp_path: Path) -> None:
     sealed = ven("seal", "--db", path)
     assert sealed.exit_code == 0, sealed.output
     assert "2 usernames and passwords sealed" in sealed.output
-    assert "still hold them in the clear" in sealed.output
+    assert "VEN-CLD-043" in sealed.output
 
     assert "in the clear" not in ven("check", "--db", path).output
     assert b"geheim-4711" not in path.read_bytes()
@@ -97,7 +100,7 @@ def test_check_tells_who_else_may_read_a_file(path: Path) -> None:
 
     assert result.exit_code == 0
     assert f"note: others may use the file (mode 0644); `chmod 600 {path}`" in result.stdout
-    assert result.stdout.endswith("all is well\n")
+    assert result.stdout.endswith(f"{cld.NO_PROBLEMS()}\n")
     assert json.loads(ven("check", "--db", path, "--json").stdout)["notes"]
 
 
@@ -110,8 +113,8 @@ def test_check_and_seal_on_either_kind(db: ResourceDatabase, database: str) -> N
     checked = ven("check", "--db", database)
     sealed = ven("seal", "--db", database)
 
-    assert "1 resources, 1 connections (0 not used by any resource), 2 recorded changes" in checked.stdout
-    assert "all is well" in checked.stdout
+    assert cld.ROWS(resources=1, connections=1, unused=0, changes=2) in checked.stdout
+    assert cld.NO_PROBLEMS() in checked.stdout
     assert sealed.stdout.endswith(": 0 usernames and passwords sealed\n")
 
 
@@ -157,7 +160,7 @@ def test_rescue_of_a_damaged_file(path: Path, tmp_path: Path) -> None:
     saved = ven("rescue", tmp_path / "saved.db", "--db", path)
 
     assert checked.exit_code == 1
-    assert "can still be read: `ven db rescue` saves those" in checked.output
+    assert "VEN-DBF-085" in checked.output
     assert saved.exit_code == 0, saved.output
     with ResourceDatabase(tmp_path / "saved.db") as db:
         assert db.count() > 100
@@ -167,7 +170,8 @@ def test_restoring_what_is_not_there_says_what_to_name(path: Path, tmp_path: Pat
     """The missing file is the backup, not the database."""
     result = ven("restore", tmp_path / "missing.db", "--db", path)
 
-    assert str(result.exception).endswith("no such file; name a backup, as `ven db backup` makes them")
+    assert isinstance(result.exception, NotFound)
+    assert (result.exception.code, result.exception.subject) == ("VEN-DBF-081", str(tmp_path / "missing.db"))
 
 
 def test_many_problems_are_shown_in_part(path: Path) -> None:
@@ -181,7 +185,7 @@ def test_many_problems_are_shown_in_part(path: Path) -> None:
     lines = ven("check", "--db", path).stdout.splitlines()
 
     assert sum(line.startswith("problem: ") for line in lines) == 20
-    assert lines[-1].endswith(" more problems; --json tells them all")
+    assert lines[-1] == cld.MORE_PROBLEMS(count=11)
     assert len(json.loads(ven("check", "--db", path, "--json").stdout)["problems"]) > 30
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.registry.objects import make_old_file, make_resource
 from venclient import read_only
 from venclient.errors import RegistryError, StoreError
+from venclient.messages import code_of
 from venclient.read_only import is_read_only
 from venclient.registry.backup import back_up
 from venclient.registry.copying import copy_registry
@@ -94,7 +95,7 @@ def test_rows_of_the_log_are_read_too(folder: Path, freeze: Freeze, caplog: pyte
     with ResourceDatabase(folder / "resources.db") as db:
         assert [one.resourceID for one in db.get_all_resources()] == ["merged", "in-the-log"]
         assert db.count() == 2
-    assert [record.getMessage()[-13:] for record in caplog.records] == ["[VEN-DBF-010]"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-010"]
     assert names(folder) == ["resources.db", "resources.db-wal", "resources.db.key"]
 
 
@@ -105,7 +106,7 @@ def test_rows_of_the_log_are_said_to_be_missing_when_they_do_not_fit(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
     with ResourceDatabase(folder / "resources.db") as db:
         assert [one.resourceID for one in db.get_all_resources()] == ["merged"]
-    assert [record.getMessage()[-13:] for record in caplog.records] == ["[VEN-DBF-011]"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-011"]
 
 
 def test_nothing_is_left_in_the_temporary_folder(
@@ -165,7 +166,7 @@ def test_file_of_the_first_generation_is_read_as_an_upgraded_copy(
         with pytest.raises(RegistryError, match="VEN-DBF-013"):
             db.delete_resource("old-1")
     assert (place / "old.db").read_bytes() == before
-    assert [record.getMessage()[-13:] for record in caplog.records] == ["[VEN-DBF-012]"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-012"]
 
 
 def test_file_that_can_be_written_is_not_read_only(folder: Path) -> None:

@@ -6,6 +6,7 @@ command line; 3 no gateway is running.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -99,6 +100,8 @@ app.add_typer(simulate, name="simulate")
 
 def main() -> None:
     """Run `ven`; an error is printed in one line with its code, without a traceback."""
+    if logging.lastResort is not None:  # prints warnings where a command sets up no logging
+        logging.lastResort.setFormatter(service_commands.CodedFormatter("%(message)s"))
     try:
         app()
     except ConfigError as error:

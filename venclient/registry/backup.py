@@ -65,7 +65,7 @@ def restore(backup: Path, database: Path, *, clock: Clock | None = None) -> Rest
     RegistryError when the backup is damaged, of another program or of a newer one; Conflict while another
     program has the database open. Nothing was changed then.
     """
-    found = inspect(backup, hint="name a backup, as `ven db backup` makes them")
+    found = inspect(backup, missing=dbf.NO_BACKUP())
     if found.damage:
         raise RegistryError(
             dbf.BACKUP_UNUSABLE(damage="; ".join(found.damage), database=database), subject=str(backup)

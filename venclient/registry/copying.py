@@ -17,7 +17,9 @@ from typing import Any, TypeAlias
 from sqlalchemy import TIMESTAMP, Boolean, Column, Integer, Table, delete, func, select
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, NotFound, RegistryError
+from venclient.messages import Text, text_of
 from venclient.messages import registry_files as dbf
+from venclient.messages.printable import foreign
 from venclient.registry.copying_ends import End, end_of
 from venclient.registry.link import Link, RowRefused
 from venclient.registry.opening import is_url, open_link, shown, statements_for
@@ -73,12 +75,12 @@ def content(database: str | Path) -> dict[str, TableCopy]:
 
 def _check_apart(source: str | Path, target: str | Path) -> None:
     if not is_url(source) and not Path(source).is_file():
-        raise NotFound("there is no such database", subject=str(source), hint="name the one to copy from")
+        raise NotFound(dbf.NO_SOURCE(), subject=str(source))
     same = shown(source) == shown(target)
     if not same and not is_url(source) and not is_url(target) and Path(target).exists():
         same = Path(source).samefile(target)
     if same:
-        raise ConfigError("cannot be copied onto itself", subject=shown(source), hint="name another target")
+        raise ConfigError(dbf.ONTO_ITSELF(), subject=shown(source))
 
 
 class _Copy:
@@ -115,12 +117,8 @@ class _Copy:
         if not held:
             return
         if not replace:
-            told = ", ".join(f"{count} rows of {name}" for name, count in held.items())
-            raise Conflict(
-                f"is not empty ({told}); nothing was changed",
-                subject=self._report.target,
-                hint="name an empty target, or say --replace to delete what it holds",
-            )
+            rows = [dbf.ROWS_OF(count=count, table=name) for name, count in held.items()]
+            raise Conflict(dbf.TARGET_NOT_EMPTY(held=rows), subject=self._report.target)
         self._report.replaced = sum(held.values())
         sql = statements_for(self._target.dialect)
         with end.triggers_off():
@@ -140,7 +138,8 @@ class _Copy:
                 try:
                     self._target.insert_rows(inserting, rows)
                 except RowRefused as error:
-                    self._say(f"{table.name} row {rows[error.at][0]}: {error}")
+                    at = foreign(rows[error.at][0])
+                    self._say(dbf.ROW_REFUSED(table=table.name, row=at, problem=error))
             hashes = (hashes + sum(map(_hashed, rows))) % _HASH_SIZE
             copied.rows += len(page)
             self._progress(table.name, copied.rows, total)
@@ -164,25 +163,24 @@ class _Copy:
         row = []
         known = len(self._problems)
         for column, cell in zip(table.columns, raw, strict=True):
-            place = f"{table.name} row {raw[0]}, {column.name}"
             try:
                 row.append(_told(column, cell))
-                self._check_fits(cell, place)
+                self._check_fits(cell)
             except ValueError as error:
-                self._say(f"{place} {error}")
+                self._say(_placed(text_of(error), f"{table.name} row {foreign(raw[0])}, {column.name}: "))
+            if isinstance(cell, str) and "\ufffd" in cell and len(self._report.notes) < _SHOWN:
+                note = dbf.NOT_UTF8(table=table.name, row=foreign(raw[0]), column=column.name)
+                self._report.notes.append(note)
         return tuple(row) if len(self._problems) == known else None
 
-    def _check_fits(self, cell: object, place: str) -> None:
-        if isinstance(cell, str) and "\ufffd" in cell:
-            note = f"{place}: what was not UTF-8 is now the mark \ufffd"
-            if len(self._report.notes) < _SHOWN:
-                self._report.notes.append(note)
+    def _check_fits(self, cell: object) -> None:
+        """Raise ValueError when the target cannot store a cell that SQLite can."""
         if self._target.dialect.name == "sqlite":
             return
         if isinstance(cell, str) and "\0" in cell:
-            raise ValueError("has a NUL character, which PostgreSQL cannot hold")
+            raise ValueError(dbf.HAS_NUL())
         if isinstance(cell, int) and not -_INT32 <= cell < _INT32:
-            raise ValueError(f"is {cell}, too large a number for PostgreSQL")
+            raise ValueError(dbf.TOO_LARGE(value=cell))
 
     def _check_references(self, table: Table) -> None:
         """Name the rows that refer to what is not there, which SQLite lets other programs write."""
@@ -195,19 +193,20 @@ class _Copy:
             query = select(first).select_from(joined).where(key.parent.is_not(None), referred.is_(None))
             for (row_id,) in self._source.rows(*sql.bound(query)):
                 self._say(
-                    f"{table.name} row {row_id}, {key.parent.name} refers to a row of {key.column.table.name}"
-                    " that is not there"
+                    dbf.LOST_PARENT(
+                        table=table.name,
+                        row=foreign(row_id),
+                        column=key.parent.name,
+                        parent=key.column.table.name,
+                    )
                 )
 
     def _verify(self) -> None:
         for table in metadata.sorted_tables:
             sent, arrived = self._report.tables[table.name], _summed(self._target, table)
             if sent != arrived:
-                raise RegistryError(
-                    f"{sent.rows} rows of {table.name} were sent, and {arrived.rows} arrived, or not as they"
-                    " were; the target is as it was",
-                    subject=self._report.target,
-                )
+                what = dbf.NOT_VERIFIED(sent=sent.rows, table=table.name, arrived=arrived.rows)
+                raise RegistryError(what, subject=self._report.target)
 
     def _say(self, problem: str) -> None:
         self._problems.append(problem)
@@ -220,14 +219,24 @@ def _told(column: Column[Any], cell: object) -> Any:
     if isinstance(column.type, Boolean):
         if isinstance(cell, int):
             return bool(cell)
-        raise ValueError(f"is {cell!r}, neither true nor false")
+        raise ValueError(dbf.NOT_TRUTH(value=_quoted(cell)))
     if isinstance(column.type, Integer):
         if isinstance(cell, int):
             return cell
-        raise ValueError(f"is {cell!r}, no whole number")
+        raise ValueError(dbf.NOT_INTEGER(value=_quoted(cell)))
     if not isinstance(cell, str):
-        raise ValueError(f"is {type(cell).__name__}, no text")
+        raise ValueError(dbf.NOT_TEXT(type=type(cell).__name__))
     return _time(cell) if isinstance(column.type, TIMESTAMP) else cell
+
+
+def _placed(problem: str, place: str) -> str:
+    """Return a problem with its place in front, under the same code."""
+    return problem.within(place) if isinstance(problem, Text) else place + problem
+
+
+def _quoted(cell: object) -> str:
+    """Return a foreign cell in quotes, printable and bounded."""
+    return foreign(repr(cell))
 
 
 def _time(text: str) -> str:
@@ -235,7 +244,7 @@ def _time(text: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"is {text!r}, no time") from None
+        raise ValueError(dbf.NOT_TIME(value=_quoted(text))) from None
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     told = moment.isoformat(" ")
