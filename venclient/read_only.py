@@ -72,6 +72,40 @@ def is_read_only(path: Path) -> bool:
     return not all(os.access(f"{path}{ending}", os.W_OK) for ending in ("-wal", "-shm"))
 
 
+def refusal_of(error: BaseException | None) -> str | None:
+    """Return why the system lets nothing be written, None for an error of another kind."""
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return error.strerror or str(error)
+    return None
+
+
+def write_refusal(path: Path) -> str | None:
+    """Return why the file at `path` cannot be written, or created; None when it can."""
+    folder = path.absolute().parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if path.exists():
+            os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        return refusal_of(error)
+    if os.access(folder, os.W_OK):
+        return None
+    return os.strerror(EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else EACCES)
+
+
+def note_of(path: Path) -> Text | None:
+    """Return what to report about a file that can only be read; None for one that can be written."""
+    if not is_read_only(path):
+        return None
+    try:
+        found = readable(path)
+    except (OSError, sqlite3.Error):
+        return dbf.READ_ONLY(path=path)
+    found.close()
+    return found.note
+
+
 def readable(path: Path, *, prepare: Callable[[Path], object] | None = None) -> Readable:
     """Return how to read the file at `path`, which cannot be written.
 

@@ -10,7 +10,7 @@ import apsw
 
 from venclient.errors import StoreError
 from venclient.messages import registry_files as dbf
-from venclient.read_only import is_read_only, readable
+from venclient.read_only import is_read_only, readable, refusal_of
 
 BUSY_TIMEOUT_MS = 5_000
 
@@ -34,7 +34,9 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
     except (OSError, apsw.Error, sqlite3.Error) as error:
-        raise StoreError(dbf.CANNOT_OPEN(problem=error), subject=str(path)) from error
+        reason = refusal_of(error)
+        what = dbf.CANNOT_OPEN(problem=error) if reason is None else dbf.STORE_READ_ONLY(reason=reason)
+        raise StoreError(what, subject=str(path)) from error
     return connection
 
 

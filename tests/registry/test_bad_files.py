@@ -113,7 +113,7 @@ def test_read_only_medium_is_said(tmp_path: Path) -> None:
 
         with ResourceDatabase(path) as db:
             assert db.count() == 3
-        with pytest.raises(RegistryError, match=r"new\.db: .*Read-only file system.*VEN-DBF-015"):
+        with pytest.raises(RegistryError, match=r"new\.db: .*VEN-DBF-017"):
             ResourceDatabase(disk / "new.db")
         assert (inspect(path).resources, inspect(path).problems) == (3, [])
         copy = back_up(path, tmp_path / "copy.db").copy

@@ -16,13 +16,14 @@ import pytest
 
 from tests.registry.objects import make_old_file, make_resource
 from venclient import read_only
-from venclient.errors import RegistryError, StoreError
+from venclient.errors import InvalidRecord, RegistryError, StoreError
 from venclient.messages import code_of
 from venclient.read_only import is_read_only
-from venclient.registry.backup import back_up
+from venclient.registry.backup import back_up, restore
 from venclient.registry.copying import copy_registry
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.inspection import inspect
+from venclient.registry.upgrade import upgrade
 from venclient.sqlite_file import open_sqlite
 
 Freeze = Callable[[Path], None]
@@ -149,8 +150,39 @@ def test_backup_and_copy_take_the_rows_of_the_log(folder: Path, freeze: Freeze, 
     copy_registry(folder / "resources.db", tmp_path / "copy.db")
     with ResourceDatabase(tmp_path / "copy.db") as db:
         assert db.count() == 2
-    with pytest.raises(RegistryError, match="VEN-DBF-015"):
+    with pytest.raises(RegistryError, match="VEN-DBF-018"):
         back_up(folder / "resources.db")
+
+
+def test_dry_run_counts_and_leaves_the_registry_read_only(folder: Path, freeze: Freeze) -> None:
+    """A dry run checks on a temporary copy, which nothing later sees."""
+    before = (folder / "resources.db").read_bytes()
+    freeze(folder)
+    with ResourceDatabase(folder / "resources.db") as db:
+        changes = {"capacities.P_max_kw": 60, "connection.port": 1884}
+        assert db.set_where(["merged", "in-the-log"], changes, dry_run=True) == 2
+        with pytest.raises(InvalidRecord):
+            db.set_where(["merged"], {"capacities.P_max": 60}, dry_run=True)
+        with pytest.raises(RegistryError, match="VEN-DBF-013"):
+            db.set_where(["merged"], changes)
+        assert [one.capacities["P_max_kw"] for one in db.get_all_resources()] == [50, 50]
+        assert len(db.history("merged")) == 1
+    assert (folder / "resources.db").read_bytes() == before
+
+
+def test_upgrade_and_restore_say_that_the_medium_is_read_only(
+    tmp_path: Path, folder: Path, freeze: Freeze
+) -> None:
+    """What would change the file is refused for the medium, and names the database."""
+    make_old_file(folder / "old.db")
+    backup = back_up(folder / "resources.db", tmp_path / "backup.db").copy.path
+    freeze(folder)
+
+    with pytest.raises(RegistryError, match="VEN-DBF-017"):
+        upgrade(folder / "old.db")
+    with pytest.raises(RegistryError, match="VEN-DBF-013") as caught:
+        restore(backup, folder / "resources.db")
+    assert caught.value.subject == str(folder / "resources.db")
 
 
 def test_file_of_the_first_generation_is_read_as_an_upgraded_copy(

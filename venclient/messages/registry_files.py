@@ -69,6 +69,21 @@ CANNOT_CREATE = error(
 )
 
 NO_ROOM = error("VEN-DBF-016", "the temporary folder has no room for {needed} bytes")
+READ_ONLY_PLACE = error(
+    "VEN-DBF-017",
+    "the file system is read-only: the file cannot be created or changed",
+    hint="choose a path on another medium; `mount` and `dmesg` show why this one is read-only",
+)
+BACKUP_FOLDER = error(
+    "VEN-DBF-018",
+    "the folder cannot be written ({reason}); no backup was made",
+    hint="name a folder on another medium: `ven db backup FOLDER`",
+)
+NO_REHEARSAL = error(
+    "VEN-DBF-019",
+    "the database is read-only, and the dry run needs a temporary copy, which cannot be made ({reason})",
+    hint="set TMPDIR to a folder with space",
+)
 
 # Copying a registry
 
@@ -189,8 +204,19 @@ ROW_INVALID = error("VEN-DBF-088", "{place}: {reason}")
 
 # The files of a running gateway
 
+STORE_READ_ONLY = error(
+    "VEN-DBF-089",
+    "the file cannot be written ({reason}): nothing can be stored in it",
+    hint="make the medium, the file and its folder writable (`mount`, `dmesg` and `ls -l` show the cause), or"
+    " set a path on another medium in ven.toml",
+)
 CANNOT_OPEN = error(
     "VEN-DBF-090",
     "the file cannot be opened ({problem})",
     hint="check that the folder exists and is writable, and that the file is a venclient database",
+)
+CANNOT_LISTEN = error(
+    "VEN-DBF-091",
+    "the status socket cannot be created ({reason})",
+    hint="set status.socket to a path in a folder that can be written, such as /run/venclient/ven.sock",
 )

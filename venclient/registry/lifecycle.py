@@ -7,7 +7,7 @@ is checked before (`validation`) and recorded with it (`changes`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -133,7 +133,8 @@ class LifeCycle:
         A `dry_run` checks and counts the same, and stores nothing.
         """
         changed = 0
-        with suppress(_Undone), self._link.transaction():
+        rehearsing = self._link.rehearsing() if dry_run else nullcontext()
+        with rehearsing, suppress(_Undone), self._link.transaction():
             if isinstance(where, Query):
                 wanted = selection.resource_id_selection(where, words_for(self._link.dialect))
                 where = [str(row[0]) for row in self._link.rows(*self._sql.bound(wanted))]
