@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.registry.objects import make_old_file, make_resource
 from venclient.cli import app
-from venclient.errors import Conflict, NotFound
+from venclient.errors import Conflict, InvalidRecord, NotFound
 from venclient.messages import cli_db as cld
 from venclient.registry.database import ResourceDatabase
 
@@ -187,6 +187,137 @@ def test_many_problems_are_shown_in_part(path: Path) -> None:
     assert sum(line.startswith("problem: ") for line in lines) == 20
     assert lines[-1] == cld.MORE_PROBLEMS(count=11)
     assert len(json.loads(ven("check", "--db", path, "--json").stdout)["problems"]) > 30
+
+
+#: Damage to rows of every table, as another program could do it, and where `ven db check` says that it is.
+DAMAGE = {
+    "UPDATE resources SET capacities = '[1]', created_at = 'x' WHERE resource_id = 'r-1'": (
+        "resources row 1, capacities",
+        "resources row 1, created_at",
+    ),
+    "UPDATE resources SET resource_type = 'HEAT', enabled = 'maybe' WHERE resource_id = 'r-2'": (
+        "resources row 2, resource_type",
+        "resources row 2, enabled",
+    ),
+    "UPDATE resources SET connection_id = 77 WHERE resource_id = 'r-3'": ("resources row 3 refers",),
+    "UPDATE connections SET type = 'PIGEON', port = 'http' WHERE id = 1": (
+        "connections row 1, type",
+        "connections row 1, port",
+    ),
+    "UPDATE connections SET options = '{' WHERE id = 2": ("connections row 2, options",),
+    "INSERT INTO changes (at, actor, action, kind, subject, before) VALUES"
+    " ('noon', 'me', 'tell', 'rumour', 'r-1', '{\"x')": (
+        "changes row 5, at",
+        "changes row 5, action",
+        "changes row 5, kind",
+        "changes row 5, before",
+    ),
+    "INSERT INTO changes (at, actor, action, kind, subject, after) VALUES"
+    " ('2026-01-01T00:00:00Z', 'me', 'update', 'resource', 'r-1', '5')": ("changes row 6, after",),
+    "INSERT INTO import_sources (name, resource_ids, updated_at, imported_values) VALUES"
+    " ('sites.csv', '{}', 'noon', '[')": (
+        "import_sources row sites.csv, resource_ids",
+        "import_sources row sites.csv, updated_at",
+        "import_sources row sites.csv, imported_values",
+    ),
+    "INSERT INTO reporting_status (resource_id, state, last_report_at, updated_at) VALUES"
+    " ('r-1', 'lost', 'x', x'00')": (
+        "reporting_status row r-1, state",
+        "reporting_status row r-1, last_report_at",
+        "reporting_status row r-1, updated_at",
+    ),
+    "INSERT INTO reporting_status (resource_id, state, updated_at) VALUES"
+    " ('nobody', 'reported', '2026-01-01T00:00:00Z')": ("reporting_status row nobody refers",),
+}
+
+
+@pytest.fixture
+def damaged(path: Path) -> Path:
+    """Return a database of four resources with several damaged rows in every table."""
+    with ResourceDatabase(path) as db:
+        db.bulk_upsert(make_resource(f"r-{number}") for number in (1, 2, 3))
+        db.upsert_resource(make_resource("good"))
+    with closing(sqlite3.connect(path)) as other:
+        for sql in DAMAGE:
+            other.execute(sql)
+        other.commit()
+    return path
+
+
+def test_every_cell_of_every_table_is_checked(damaged: Path) -> None:
+    """One run lists each damaged cell of each table once, with a code, and the exit status is 1."""
+    result = ven("check", "--db", damaged, "--json")
+
+    problems = json.loads(result.stdout)["problems"]
+    wanted = [place for places in DAMAGE.values() for place in places]
+    assert result.exit_code == 1
+    assert sorted(place for place in wanted if not any(one.startswith(place) for one in problems)) == []
+    assert len(problems) == len(wanted), problems
+
+
+def test_copy_lists_every_cell_that_it_cannot_copy(damaged: Path, tmp_path: Path) -> None:
+    """`ven db copy` prints a line with place and code for each, and leaves no rows in the target."""
+    result = ven("copy", damaged, tmp_path / "copy.db")
+
+    lines = [line for line in result.stderr.splitlines() if line.startswith("problem: ")]
+    assert result.exit_code == 1
+    assert isinstance(result.exception, InvalidRecord)
+    assert result.exception.code == "VEN-CLD-054"
+    places = {line.removeprefix("problem: ").partition(":")[0] for line in lines}
+    assert places == {
+        "connections row 1, port",
+        "resources row 1, created_at",
+        "resources row 2, enabled",
+        "resources row 3, connection_id",
+        "reporting_status row r-1, updated_at",
+        "reporting_status row nobody, resource_id",
+    }
+    assert all("[VEN-DBF-" in line for line in lines)
+    with ResourceDatabase(tmp_path / "copy.db") as db:
+        assert db.count() == 0
+
+
+def test_damaged_rows_of_other_tables_stop_no_command(damaged: Path, tmp_path: Path) -> None:
+    """History, status and import of a registry with such rows go on; what can be read is shown."""
+    with ResourceDatabase(damaged) as db:
+        history = db.history("r-1")
+        assert history[-1].after is not None
+        assert "unreadable" in history[-1].after
+        status = db.reporting_status("r-1")
+        assert status is not None
+        assert (status.last_report_at, status.updated_at) == (None, None)
+    sites = tmp_path / "sites.csv"
+    sites.write_text("title,lat,lon\nA,56.1,9.1\n")
+    done = runner.invoke(app, ["import", str(sites), "--source", "sites.csv", "--db", str(damaged)])
+    assert done.exit_code == 0, done.output
+
+
+def test_problems_of_one_table_do_not_hide_those_of_another(damaged: Path) -> None:
+    """Many damaged connections leave room on the screen for the problems of the other tables."""
+    with ResourceDatabase(damaged) as db:
+        db.bulk_upsert(make_resource(f"many-{number}") for number in range(30))
+    with closing(sqlite3.connect(damaged)) as other:
+        other.execute("UPDATE connections SET port = 'http' WHERE id > 5")
+        other.commit()
+
+    out = ven("check", "--db", damaged).stdout
+
+    assert out.count("problem: connections row") == 20
+    for table in ("resources", "changes", "import_sources", "reporting_status"):
+        assert f"problem: {table} row" in out
+
+
+def test_database_without_a_lesser_table_is_checked_all_the_same(path: Path) -> None:
+    """A missing table is a problem among others."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE import_sources")
+        other.execute("UPDATE connections SET port = 'http'")
+        other.commit()
+
+    problems = json.loads(ven("check", "--db", path, "--json").stdout)["problems"]
+
+    assert any("import_sources" in one for one in problems)
+    assert any(one.startswith("connections row 1, port") for one in problems)
 
 
 def test_problems_of_all_tables_are_listed_at_once(path: Path) -> None:

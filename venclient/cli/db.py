@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,7 @@ def check(
 
     from venclient.registry.inspection import inspect, inspect_server
     from venclient.registry.opening import is_url
+    from venclient.registry.row_checks import problems_of_rows
 
     found = inspect_server(db) if is_url(db) else inspect(Path(db))
     # Rows are decoded only where that changes nothing: opening an older file would upgrade it.
@@ -51,12 +53,13 @@ def check(
         with open_registry(db) as registry:
             found.notes += registry.wrong_values()
             registry.get_connections()
-            # A row that refers to a missing one is among the problems already.
-            named = {tuple(problem.split(" ")[:3]) for problem in found.problems}
+            found.problems += problems_of_rows(db, frozenset(found.missing_tables))
+            # What keeps a row from being used is among the problems already.
+            named = {_row_of(problem) for problem in found.problems}
             found.problems += [
                 dbf.ROW_INVALID(place=reject.place, reason=reject.reason)
                 for reject in registry.rejects
-                if tuple(reject.place.split(" ")[:3]) not in named
+                if _row_of(reject.place) not in named
             ]
             found.problems += registry.login_problems()
     stored = _readings(readings)
@@ -99,12 +102,21 @@ def _print_found(found: RegistryInspection, *, is_file: bool) -> None:
         typer.echo(rows)
     for note in found.notes:
         typer.echo(cld.NOTE(note=with_code(note)))
-    for problem in found.problems[:_SHOWN]:
-        typer.echo(f"problem: {with_code(problem)}")
-    if len(found.problems) > _SHOWN:
-        typer.echo(cld.MORE_PROBLEMS(count=len(found.problems) - _SHOWN))
+    shown: Counter[str] = Counter()
+    for problem in found.problems:
+        table = problem.partition(" ")[0]
+        shown[table] += 1
+        if shown[table] <= _SHOWN:  # of each table: many problems of one hide no other
+            typer.echo(f"problem: {with_code(problem)}")
+    if more := sum(max(0, count - _SHOWN) for count in shown.values()):
+        typer.echo(cld.MORE_PROBLEMS(count=more))
     if not found.problems:
         typer.echo(cld.NO_PROBLEMS())
+
+
+def _row_of(text: str) -> tuple[str, ...]:
+    """Return table and row of a problem or a place: ("resources", "row", "2")."""
+    return tuple(word.rstrip(",:") for word in text.split(" ")[:3])
 
 
 def _readings(path: Path | None) -> Inspection | None:

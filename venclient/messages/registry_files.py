@@ -183,6 +183,11 @@ NOT_INTEGER = error("VEN-DBF-071", "invalid value {value}: must be an integer")
 NOT_TEXT = error("VEN-DBF-072", "invalid value of type {type}: must be text")
 NOT_TIME = error("VEN-DBF-073", "invalid time {value}: expected 2026-01-31 12:00:00")
 
+NULL_CELL = error("VEN-DBF-074", "the value is missing")
+NOT_JSON_OF = error("VEN-DBF-075", "the text is not valid JSON of the expected form ({problem})")
+UNKNOWN_WORD = error("VEN-DBF-076", "unknown value {value}: must be one of {known}")
+DUPLICATE = error("VEN-DBF-077", "{table} row {row}, {column}: another row has the same value {value}")
+
 # Checking a database
 
 IS_FOLDER = error("VEN-DBF-080", "is a folder", hint="name the database file")

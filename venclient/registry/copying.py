@@ -7,25 +7,25 @@ them; the next ids go on where the source's stopped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import TIMESTAMP, Boolean, Column, Integer, Table, delete, func, select
+from sqlalchemy import Column, Integer, Table, delete, func, select
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, NotFound, RegistryError
-from venclient.messages import Text, text_of
 from venclient.messages import registry_files as dbf
+from venclient.messages import text_of
 from venclient.messages.printable import foreign
+from venclient.registry.cells import converted, placed
 from venclient.registry.copying_ends import End, end_of
 from venclient.registry.link import Link, RowRefused
 from venclient.registry.opening import is_url, open_link, shown, statements_for
+from venclient.registry.row_checks import pages
 from venclient.registry.schema import metadata
 
-_CHUNK = 1_000
 _SHOWN = 20
 _INT32 = 2**31
 _HASH_SIZE = 2**256
@@ -128,11 +128,12 @@ class _Copy:
     def _copy_table(self, table: Table) -> None:
         total = _count(self._source, table)
         self._check_references(table)
+        self._check_unique(table)
         sql = statements_for(self._target.dialect)
         inserting = sql.insert_into(table)
         copied = TableCopy()
         hashes = 0
-        for page in _pages(self._source, table):
+        for page in pages(self._source, table):
             rows = [row for raw in page if (row := self._checked(table, raw)) is not None]
             if not self._problems:
                 try:
@@ -164,10 +165,10 @@ class _Copy:
         known = len(self._problems)
         for column, cell in zip(table.columns, raw, strict=True):
             try:
-                row.append(_told(column, cell))
+                row.append(converted(column, cell))
                 self._check_fits(cell)
             except ValueError as error:
-                self._say(_placed(text_of(error), f"{table.name} row {foreign(raw[0])}, {column.name}: "))
+                self._say(placed(table, raw[0], column.name, text_of(error)))
             if isinstance(cell, str) and "\ufffd" in cell and len(self._report.notes) < _SHOWN:
                 note = dbf.NOT_UTF8(table=table.name, row=foreign(raw[0]), column=column.name)
                 self._report.notes.append(note)
@@ -201,6 +202,22 @@ class _Copy:
                     )
                 )
 
+    def _check_unique(self, table: Table) -> None:
+        """Name the rows with a value that must be unique and is not: files without that rule have some."""
+        sql = statements_for(self._source.dialect)
+        first = next(iter(table.primary_key))
+        for column in table.columns:
+            if not (column.unique or (column.primary_key and not isinstance(column.type, Integer))):
+                continue
+            twice = select(column).group_by(column).having(func.count() > 1)
+            query = select(first, column).where(column.in_(twice)).order_by(column)
+            for row_id, value in self._source.rows(*sql.bound(query)):
+                self._say(
+                    dbf.DUPLICATE(
+                        table=table.name, row=foreign(row_id), column=column.name, value=foreign(value)
+                    )
+                )
+
     def _verify(self) -> None:
         for table in metadata.sorted_tables:
             sent, arrived = self._report.tables[table.name], _summed(self._target, table)
@@ -212,57 +229,6 @@ class _Copy:
         self._problems.append(problem)
 
 
-def _told(column: Column[Any], cell: object) -> Any:
-    """Give a cell in the words that both kinds of database understand; ValueError says why it has none."""
-    if cell is None:
-        return None
-    if isinstance(column.type, Boolean):
-        if isinstance(cell, int):
-            return bool(cell)
-        raise ValueError(dbf.NOT_TRUTH(value=_quoted(cell)))
-    if isinstance(column.type, Integer):
-        if isinstance(cell, int):
-            return cell
-        raise ValueError(dbf.NOT_INTEGER(value=_quoted(cell)))
-    if not isinstance(cell, str):
-        raise ValueError(dbf.NOT_TEXT(type=type(cell).__name__))
-    return _time(cell) if isinstance(column.type, TIMESTAMP) else cell
-
-
-def _placed(problem: str, place: str) -> str:
-    """Return a problem with its place in front, under the same code."""
-    return problem.within(place) if isinstance(problem, Text) else place + problem
-
-
-def _quoted(cell: object) -> str:
-    """Return a foreign cell in quotes, printable and bounded."""
-    return foreign(repr(cell))
-
-
-def _time(text: str) -> str:
-    """Give a time in SQLite's words, in UTC: 2026-01-31 12:00:00, and a fraction when there is one."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(dbf.NOT_TIME(value=_quoted(text))) from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    told = moment.isoformat(" ")
-    return told.rstrip("0") if moment.microsecond else told
-
-
-def _pages(link: Link, table: Table) -> Iterator[list[tuple[object, ...]]]:
-    """Give the rows of a table in the order of its key, so many at a time that any number fits in memory."""
-    sql = statements_for(link.dialect)
-    (key,) = table.primary_key
-    at = list(table.columns).index(key)
-    query = select(*table.columns).order_by(key).limit(_CHUNK)
-    page = link.rows(*sql.bound(query))
-    while page:
-        yield page
-        page = link.rows(*sql.bound(query.where(key > page[-1][at])))
-
-
 def _count(link: Link, table: Table) -> int:
     bound = statements_for(link.dialect).bound(select(func.count()).select_from(table))
     return int(str(link.rows(*bound)[0][0]))
@@ -271,7 +237,7 @@ def _count(link: Link, table: Table) -> int:
 def _summed(link: Link, table: Table) -> TableCopy:
     found = TableCopy()
     hashes = 0
-    for page in _pages(link, table):
+    for page in pages(link, table):
         found.rows += len(page)
         for raw in page:
             hashes += _hashed(tuple(_or_raw(*pair) for pair in zip(table.columns, raw, strict=True)))
@@ -281,7 +247,7 @@ def _summed(link: Link, table: Table) -> TableCopy:
 
 def _or_raw(column: Column[Any], cell: object) -> object:
     try:
-        return _told(column, cell)
+        return converted(column, cell)
     except ValueError:
         return cell
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from venclient.messages import registry_files as dbf
 from venclient.messages.printable import foreign
 from venclient.registry.copies import open_as_is
 from venclient.registry.opening import open_link, shown
-from venclient.registry.schema import HEAD
+from venclient.registry.schema import HEAD, metadata
 from venclient.registry.sqlite_link import lets_others_in, said
 from venclient.registry.upgrade import KNOWN, version
 
@@ -24,6 +25,8 @@ _USED = (
     "SELECT connection_id FROM resources"
     " UNION SELECT control_connection_id FROM resources WHERE control_connection_id IS NOT NULL"
 )
+#: What SQLite's check says about values, in a file whose pages are in order.
+_CONTENT = re.compile("NULL value in |NUMERIC value in |TEXT value in |non-unique entry in index |CHECK ")
 #: What an `Inspection` counts.
 _COUNTS = {
     "resources": "SELECT count(*) FROM resources",
@@ -38,7 +41,7 @@ class Inspection:
 
     `changes` is how many are recorded. `notes` tell what may be meant so, but should be known.
     `damage` are those problems that keep the file from being used at all. `readable` says how many rows of
-    each table a damaged file still gives.
+    each table a damaged file still gives. `missing_tables` lack in a file that can be used without them.
     """
 
     path: str
@@ -54,6 +57,7 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     readable: dict[str, int] = field(default_factory=dict)
+    missing_tables: list[str] = field(default_factory=list)
 
     @property
     def is_current(self) -> bool:
@@ -133,7 +137,9 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     page, free = (driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
     found.unused_bytes = page * free
     for text in _integrity(driver):
-        found.damage.append(dbf.INTEGRITY(problem=foreign(text)))
+        # A value against a rule of its table harms nothing else: the file can be used and checked.
+        kind = found.problems if _CONTENT.match(text) else found.damage
+        kind.append(dbf.INTEGRITY(problem=foreign(text)))
     tables = {row[0] for row in driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     missing = set(_TABLES) - tables
     if missing:
@@ -145,8 +151,13 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     found.problems += found.damage
     if found.damage:
         return found
-    for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check"):
-        found.problems.append(dbf.DANGLING(table=table, row=row_id, parent=parent))
+    if found.is_current:
+        found.missing_tables = sorted(metadata.tables.keys() - tables)
+    if found.missing_tables:
+        found.problems.append(dbf.NO_TABLE(tables=found.missing_tables))
+    for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check").fetchall():
+        row = foreign(_key_of(driver, table, row_id))
+        found.problems.append(dbf.DANGLING(table=table, row=row, parent=parent))
     used = _USED if found.is_current else _USED.partition(" UNION ")[0]
     for name, sql in _COUNTS.items():
         setattr(found, name, driver.execute(sql.format(used=used)).fetchone()[0])
@@ -159,6 +170,17 @@ def _check_version(found: Inspection) -> None:
     if found.version is not None and found.version not in KNOWN:
         found.damage.append(dbf.NEWER_FOUND(found=foreign(found.version), known=HEAD))
         found.problems += found.damage
+
+
+def _key_of(driver: sqlite3.Connection, table: str, row_id: int) -> object:
+    """Return the key of a row by which people find it: not each is a number."""
+    known = metadata.tables.get(table)
+    if known is None:
+        return row_id
+    (key,) = known.primary_key
+    sql = f'SELECT "{key.name}" FROM "{table}" WHERE rowid = ?'  # noqa: S608 - names of our own tables
+    found = driver.execute(sql, (row_id,)).fetchone()
+    return found[0] if found else row_id
 
 
 def _integrity(driver: sqlite3.Connection) -> list[str]:

@@ -360,13 +360,24 @@ class LifeCycle:
                 )
 
 
+def _moment(text: object) -> datetime | None:
+    """Return a stored time; None for none, and for one that cannot be read (`ven db check` lists it)."""
+    try:
+        moment = None if text is None else datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def _status(row: Row) -> ReportingStatus:
     resource_id, state, sent_at, name, detail, updated_at = row
     return ReportingStatus(
         resource_id=resource_id,
         state=cast("ReportingState", state),
-        last_report_at=None if sent_at is None else datetime.fromisoformat(sent_at).astimezone(UTC),
+        last_report_at=_moment(sent_at),
         last_report_name=name,
         detail=detail,
-        updated_at=datetime.fromisoformat(updated_at).astimezone(UTC),
+        updated_at=_moment(updated_at),
     )
