@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 import subprocess
@@ -13,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.registry.objects import make_connection, make_resource
-from tests.reporting.samples import EACH, T0, at, event, reportables
+from tests.reporting.bench import Bench
+from tests.reporting.samples import EACH, event
 from venclient.model.reading import Reading
 from venclient.model.resource import ConnectionType
 from venclient.readings.tables import open_tables
 from venclient.registry.database import ResourceDatabase
-from venclient.reporting.obligations import owed
-from venclient.reporting.outbox import Outbox
+from venclient.reporting.rows import OutboxView, Selection
 
 SETTINGS = """
 [ven]
@@ -62,13 +63,13 @@ def make_site(folder: Path, live: Path) -> str:
     with closing(open_tables(live / "readings.db")) as tables:
         tables.write([Reading("merged", "power_kw", 7.25, now)], {}, now=now)
         with_log(live / "readings.db", folder / "var" / "readings.db")
-    (report,) = owed(event(1, EACH), anchor=T0, first_seen=T0, after=None, until=at(99))
-    with closing(Outbox(live / "state.db")) as box:
-        box.owe([report], at(0))
-        box.sending(report.key, at(3), resources=reportables("hotel"))
-        box.refused(report.key, "400: bad units", at(3))
-        box.retry(report.key, at(4))
-        with_log(live / "state.db", folder / "var" / "state.db")
+    bench = Bench(live)
+    bench.list_events(event(1, EACH))
+    asyncio.run(bench.run_to(3))
+    with_log(live / "state.db", folder / "var" / "state.db")
+    bench.close()
+    with closing(OutboxView(live / "state.db")) as view:
+        (report,) = view.select(Selection())
     (folder / "ven.toml").write_text(SETTINGS)
     (folder / "sites.csv").write_text(SITES)
     (folder / "config" / "meter.csv").write_text(METER)
@@ -94,7 +95,7 @@ def obeying_modes(command: list[str]) -> list[str]:
 def by_mode(
     folder: Path, command: list[str], environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in folders and on files that nobody may write."""
+    """Run a command in folders and on files without write permission."""
     places = [folder, *folder.rglob("*")]
     for one in places:
         one.chmod(0o555 if one.is_dir() else 0o444)

@@ -1,6 +1,6 @@
 """Every command that only looks, on a site whose files cannot be written, with changes in unmerged logs.
 
-Tried on a read-only mount, and (everywhere) in folders whose mode lets nobody write.
+Tried on a read-only mount, and (everywhere) in folders without write permission.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ SHOWN = {
     "readings export --output WORK/readings.csv": "1 readings",
     "readings aside": "no readings are quarantined",
     "readings check": "1 series",
-    "reports list": "1 owed",
+    "reports list": "1 sent",
     "reports show KEY": "KEY",
     "reports coverage": "intervals due",
     "reports export": "vtn,day",
@@ -113,7 +113,7 @@ Runner = Callable[[Path, list[str], dict[str, str]], subprocess.CompletedProcess
 
 
 def run_all(runner: Runner, base: Path, commands: list[str], **more: str) -> Site:
-    """Run commands on a site of its own, one after the other."""
+    """Run commands on a separate site, one after the other."""
     folder, work, temporary = base / "site", base / "work", base / "temporary"
     for one in (folder, work, temporary):
         one.mkdir()
@@ -125,8 +125,8 @@ def run_all(runner: Runner, base: Path, commands: list[str], **more: str) -> Sit
     ended = runner(folder, program, environment)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
-    told = json.loads(ended.stdout.splitlines()[-1])
-    done = {line: Done(*told[typed]) for line, typed in lines.items()}
+    parsed = json.loads(ended.stdout.splitlines()[-1])
+    done = {line: Done(*parsed[typed]) for line, typed in lines.items()}
     return Site(done, before, entries(folder), entries(temporary), key)
 
 
@@ -237,7 +237,7 @@ async def test_status_socket_that_cannot_be_created_is_an_error_with_a_code(tmp_
 
 
 def test_clean_import_from_a_read_only_medium_works(tmp_path: Path) -> None:
-    """An older file of rejected rows that cannot be removed is no reason to fail."""
+    """An older file of rejected rows that cannot be removed does not make it fail."""
 
     def runner(folder: Path, command: list[str], more: dict[str, str]) -> subprocess.CompletedProcess[str]:
         (folder / "sites.csv.rejects.csv").write_text("file,line,column,reason,original\n")

@@ -1,4 +1,4 @@
-"""What the how-to about read-only media tells people to type works where nothing can be written."""
+"""The commands of the how-to about read-only media work where nothing can be written."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ DAMAGE = {
     ),
     "UPDATE connections SET options = '{' WHERE id = 2": ("connections row 2, options",),
     "INSERT INTO changes (at, actor, action, kind, subject, before) VALUES"
-    " ('noon', 'me', 'tell', 'rumour', 'r-1', '{\"x')": (
+    " ('noon', 'me', 'say', 'rumour', 'r-1', '{\"x')": (
         "changes row 5, at",
         "changes row 5, action",
         "changes row 5, kind",
@@ -227,7 +227,7 @@ DAMAGE = {
         "reporting_status row r-1, updated_at",
     ),
     "INSERT INTO reporting_status (resource_id, state, updated_at) VALUES"
-    " ('nobody', 'reported', '2026-01-01T00:00:00Z')": ("reporting_status row nobody refers",),
+    " ('gone', 'reported', '2026-01-01T00:00:00Z')": ("reporting_status row gone refers",),
 }
 
 
@@ -270,7 +270,7 @@ def test_copy_lists_every_cell_that_it_cannot_copy(damaged: Path, tmp_path: Path
         "resources row 2, enabled",
         "resources row 3, connection_id",
         "reporting_status row r-1, updated_at",
-        "reporting_status row nobody, resource_id",
+        "reporting_status row gone, resource_id",
     }
     assert all("[VEN-DBF-" in line for line in lines)
     with ResourceDatabase(tmp_path / "copy.db") as db:
