@@ -307,6 +307,28 @@ def test_problems_of_one_table_do_not_hide_those_of_another(damaged: Path) -> No
         assert f"problem: {table} row" in out
 
 
+def test_missing_value_is_a_problem_among_others_and_not_damage(path: Path) -> None:
+    """A NULL that its column does not allow, as after an edit of the schema, hides no other problem."""
+    wrong, right = "resource_name TEXT", "resource_name TEXT NOT NULL"
+    for old, new in ((right, wrong), (wrong, right)):
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("UPDATE connections SET port = 'http'")
+            if old == wrong:
+                other.execute("UPDATE resources SET resource_name = NULL")
+            other.execute("PRAGMA writable_schema = ON")
+            changed = other.execute(
+                "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = 'resources'", (old, new)
+            )
+            assert changed.rowcount == 1
+            other.commit()
+
+    found = json.loads(ven("check", "--db", path, "--json").stdout)
+
+    assert found["damage"] == []
+    assert any(one.startswith("resources row 1, resource_name") for one in found["problems"])
+    assert any(one.startswith("connections row 1, port") for one in found["problems"])
+
+
 def test_database_without_a_lesser_table_is_checked_all_the_same(path: Path) -> None:
     """A missing table is a problem among others."""
     with closing(sqlite3.connect(path)) as other:
