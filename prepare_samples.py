@@ -8,6 +8,7 @@ from pathlib import Path
 
 try:
     from resource_db import ResourceDatabase
+    from venclient.coded_log import show_codes
     from venclient.errors import VenError
     from venclient.registry import samples
     from venclient.registry.samples import convert_to_resources
@@ -49,6 +50,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    show_codes()
     try:
         status = main()
         sys.stdout.flush()

@@ -274,6 +274,19 @@ def test_commands_work_on_a_read_only_mount(command: str, folder: Path, tmp_path
         assert "in-the-log" in done.stdout
 
 
+def test_tour_of_a_read_only_registry_reports_it_with_its_code(
+    folder: Path, tmp_path: Path, root: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    link = work / "config"
+    link.symlink_to(work / "mount")
+    done = _on_a_read_only_mount(folder, work, sys.executable, str(root / "demo_db_usage.py"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [line for line in done.stderr.splitlines() if "VEN-DBF-010" in line]
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_write_on_a_read_only_mount_fails_in_one_line(folder: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

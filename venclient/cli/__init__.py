@@ -6,7 +6,6 @@ command line; 3 no gateway is running.
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import Any
 
@@ -29,6 +28,7 @@ import venclient.cli.simulate_vtn as simulate_vtn_commands
 import venclient.cli.templates as templates_commands
 import venclient.cli.vtn as vtn_commands
 from venclient import __version__
+from venclient.coded_log import show_codes
 from venclient.errors import ConfigError, VenError
 from venclient.messages import with_code
 
@@ -100,8 +100,7 @@ app.add_typer(simulate, name="simulate")
 
 def main() -> None:
     """Run `ven`; an error is printed in one line with its code, without a traceback."""
-    if logging.lastResort is not None:  # prints warnings where a command sets up no logging
-        logging.lastResort.setFormatter(service_commands.CodedFormatter("%(message)s"))
+    show_codes()
     try:
         app()
     except ConfigError as error:
