@@ -15,7 +15,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 REFUSALS = frozenset({EROFS, EACCES, EPERM})
 #: Files in which SQLite keeps transactions that are not in the database file yet, or not all of them.
 _PENDING = ("-wal", "-journal")
+#: Where a temporary copy goes when the usual folders are on the same read-only card; twice the room is left.
+_IN_MEMORY = ("/dev/shm", f"/run/user/{os.getuid()}")  # noqa: S108 - mkdtemp makes a private folder in it
 #: Space that must stay free in the temporary folder.
 _MARGIN = 1_000_000
 
@@ -153,13 +155,11 @@ def _pending(path: Path) -> int:
 
 def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Readable:
     """Copy the file and what waits beside it to a temporary folder, and merge them there."""
-    folder = Path(tempfile.mkdtemp(prefix="venclient-"))
+    files = [Path(f"{path}{ending}") for ending in ("", *_PENDING)]
+    files = [file for file in files if file.is_file()]
+    needed = 2 * sum(file.stat().st_size for file in files) + _MARGIN  # merging may write as much again
+    folder = _folder_with(needed)
     try:
-        files = [Path(f"{path}{ending}") for ending in ("", *_PENDING)]
-        files = [file for file in files if file.is_file()]
-        needed = 2 * sum(file.stat().st_size for file in files) + _MARGIN  # merging may write as much again
-        if shutil.disk_usage(folder).free < needed:
-            raise OSError(dbf.NO_ROOM(needed=needed))
         copy = folder / path.name
         for file in files:
             shutil.copyfile(file, folder / file.name)
@@ -176,6 +176,18 @@ def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Read
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Readable(path, f"{copy.as_uri()}?immutable=1", note, folder)
+
+
+def _folder_with(needed: int) -> Path:
+    """Return a new temporary folder with room for `needed` bytes; OSError when there is no place for it."""
+    places: list[tuple[str, int]] = [(place, 2 * needed) for place in _IN_MEMORY]
+    with suppress(OSError):
+        places.insert(0, (tempfile.gettempdir(), needed))
+    for place, free in places:
+        with suppress(OSError):
+            if shutil.disk_usage(place).free >= free:
+                return Path(tempfile.mkdtemp(prefix="venclient-", dir=place))
+    raise OSError(dbf.NO_ROOM(needed=needed))
 
 
 def _temporary() -> str:

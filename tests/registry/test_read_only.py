@@ -110,6 +110,25 @@ def test_rows_of_the_log_are_said_to_be_missing_when_they_do_not_fit(
     assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-011"]
 
 
+def test_rows_of_the_log_are_read_when_no_usual_temporary_folder_can_be_written(
+    folder: Path, freeze: Freeze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole card is read-only, /tmp with it: the copy is made in memory."""
+
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    monkeypatch.setattr(read_only, "_IN_MEMORY", (str(tmp_path / "missing"), str(memory)))
+    freeze(folder)
+    with ResourceDatabase(folder / "resources.db") as db:
+        assert db.count() == 2
+        assert len(names(memory)) == 1
+    assert names(memory) == []
+
+
 def test_nothing_is_left_in_the_temporary_folder(
     folder: Path, freeze: Freeze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
