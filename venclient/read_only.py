@@ -179,7 +179,7 @@ def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Read
 
 
 def _folder_with(needed: int) -> Path:
-    """Return a new temporary folder with room for `needed` bytes; OSError when there is no place for it."""
+    """Return a new temporary folder with room for `needed` bytes; OSError when every place lacks it."""
     places: list[tuple[str, int]] = [(place, 2 * needed) for place in _IN_MEMORY]
     with suppress(OSError):
         places.insert(0, (tempfile.gettempdir(), needed))

@@ -12,6 +12,7 @@ import typer
 from venclient.coded_log import CodedFormatter
 from venclient.messages import cli_service as cls
 from venclient.messages import gateway as gwy
+from venclient.messages import with_code
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
