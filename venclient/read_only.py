@@ -158,7 +158,7 @@ def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Read
     files = [Path(f"{path}{ending}") for ending in ("", *_PENDING)]
     files = [file for file in files if file.is_file()]
     needed = 2 * sum(file.stat().st_size for file in files) + _MARGIN  # merging may write as much again
-    folder = _folder_with(needed)
+    folder = temporary_folder(needed)
     try:
         copy = folder / path.name
         for file in files:
@@ -178,7 +178,7 @@ def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Read
     return Readable(path, f"{copy.as_uri()}?immutable=1", note, folder)
 
 
-def _folder_with(needed: int) -> Path:
+def temporary_folder(needed: int) -> Path:
     """Return a new temporary folder with room for `needed` bytes; OSError when every place lacks it."""
     places: list[tuple[str, int]] = [(place, 2 * needed) for place in _IN_MEMORY]
     with suppress(OSError):

@@ -307,6 +307,32 @@ def test_problems_of_one_table_do_not_hide_those_of_another(damaged: Path) -> No
         assert f"problem: {table} row" in out
 
 
+def test_rows_of_an_older_file_are_checked_in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the first generation stays as it is, and its damaged rows are listed all the same."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    path = tmp_path / "old.db"
+    make_old_file(path)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE resources SET capacities = '{', enabled = 'maybe' WHERE id = 1")
+        other.execute("UPDATE connections SET port = 'http' WHERE id = 2")
+        other.commit()
+    before = path.read_bytes()
+
+    result = ven("check", "--db", path, "--json")
+
+    places = {problem.partition(":")[0] for problem in json.loads(result.stdout)["problems"]}
+    assert result.exit_code == 1
+    assert places == {
+        "resources row 1, capacities",
+        "resources row 1, enabled",
+        "connections row 2, port",
+    }
+    assert path.read_bytes() == before
+    assert list(temporary.iterdir()) == []
+
+
 def test_missing_value_is_a_problem_among_others_and_not_damage(path: Path) -> None:
     """A NULL that its column does not allow, as after an edit of the schema, hides no other problem."""
     wrong, right = "resource_name TEXT", "resource_name TEXT NOT NULL"

@@ -43,12 +43,14 @@ def check(
 
     from msgspec import to_builtins
 
+    from venclient.errors import RegistryError
     from venclient.registry.inspection import inspect, inspect_server
     from venclient.registry.opening import is_url
     from venclient.registry.row_checks import problems_of_rows
+    from venclient.registry.upgrade import upgraded_copy
 
     found = inspect_server(db) if is_url(db) else inspect(Path(db))
-    # Rows are decoded only where that changes nothing: opening an older file would upgrade it.
+    # Opening an older file would upgrade it: the rows of a temporary copy are checked.
     if found.is_current and not found.damage:
         with open_registry(db) as registry:
             found.notes += registry.wrong_values()
@@ -62,6 +64,12 @@ def check(
                 if _row_of(reject.place) not in named
             ]
             found.problems += registry.login_problems()
+    elif not found.damage and not is_url(db):
+        try:
+            with upgraded_copy(Path(db)) as copy:
+                found.problems += problems_of_rows(copy)
+        except (OSError, RegistryError) as error:
+            found.notes.append(cld.ROWS_NOT_CHECKED(reason=error))
     stored = _readings(readings)
     if as_json:
         told = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}

@@ -24,6 +24,10 @@ NOTE = info("VEN-CLD-007", "note: {note}")
 MORE_PROBLEMS = info("VEN-CLD-008", "... and {count:more problem|more problems}; --json lists all")
 NO_PROBLEMS = info("VEN-CLD-009", "no problems found")
 
+ROWS_NOT_CHECKED = warning(
+    "VEN-CLD-010", "the rows were not checked: a copy with the current schema cannot be made ({reason})"
+)
+
 # ven db migrate, backup, restore and rescue
 
 CURRENT = info("VEN-CLD-020", "{path}: schema {version} is current")

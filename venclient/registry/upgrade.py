@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from venclient.clock import Clock, SystemClock
 from venclient.errors import RegistryError
 from venclient.messages import registry_files as dbf
 from venclient.messages.printable import foreign
-from venclient.read_only import Readable, readable
+from venclient.read_only import Readable, readable, temporary_folder
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.copies import copy_database, free_name, open_as_is, stamp
 from venclient.registry.schema import HEAD, SPECIFIED_COLUMNS
@@ -76,6 +78,21 @@ def readable_registry(path: Path) -> Readable:
         return readable(path, prepare=lambda copy: _run_alembic(copy, SystemClock(), keep=False))
     except (OSError, sqlite3.Error) as error:
         raise RegistryError(dbf.CANNOT_COPY_OLD(reason=error), subject=str(path)) from error
+
+
+@contextmanager
+def upgraded_copy(path: Path) -> Iterator[Path]:
+    """Yield a temporary copy of an older file, with the newest schema; the file itself stays as it is.
+
+    RegistryError when it cannot be made; OSError when there is no room for it.
+    """
+    folder = temporary_folder(2 * path.stat().st_size)
+    try:
+        copy = copy_database(path, folder / path.name).path
+        _run_alembic(copy, SystemClock(), keep=False)
+        yield copy
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def version(driver: sqlite3.Connection) -> str | None:
