@@ -16,7 +16,7 @@ BUSY_TIMEOUT_MS = 5_000
 
 
 def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection:
-    """Give a connection to `path`, created with mode 0600 and its folder when missing.
+    """Return a connection to `path`, created with mode 0600 and its folder when missing.
 
     The file is in WAL mode (readers never wait for the writer) with synchronous=FULL: what we
     acknowledge to a broker or count as sent must survive a power cut. StoreError says why not.

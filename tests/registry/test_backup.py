@@ -24,7 +24,7 @@ NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give a database with three resources."""
+    """Return a database with three resources."""
     path = tmp_path / "resources.db"
     with ResourceDatabase(path) as db:
         db.bulk_upsert(make_resource(f"r-{number}") for number in range(3))
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def ids_in(path: Path) -> list[str]:
-    """Give the ids of all resources in a database."""
+    """Return the ids of all resources in a database."""
     with ResourceDatabase(path) as db:
         return [resource.resourceID for resource in db.get_all_resources()]
 

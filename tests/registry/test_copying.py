@@ -24,7 +24,7 @@ from venclient.registry.schema import metadata
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)])
 def other(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give what names another empty database, of each kind."""
+    """Return what names another empty database, of each kind."""
     if request.param == "sqlite":
         return str(tmp_path / "other.db")
     url: str = request.getfixturevalue("new_postgres")()
@@ -33,7 +33,7 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def filled(db: ResourceDatabase, database: str) -> str:
-    """Give a registry with all that a registry can have, in a database of each kind."""
+    """Return a registry with all that a registry can have, in a database of each kind."""
     writer = make_connection(actortype=ActorType.WRITER, topic="set")
     db.bulk_insert_resources(make_resource(str(number)) for number in range(1005))
     db.upsert_resource(make_resource("writer", control_connection=writer, reporting={"interval": "PT15M"}))
@@ -53,7 +53,7 @@ def filled(db: ResourceDatabase, database: str) -> str:
 
 
 def next_id(database: str) -> int:
-    """Give the id that the next connection gets."""
+    """Return the id that the next connection gets."""
     with ResourceDatabase(database) as db:
         return db.insert_connection(make_connection())
 
@@ -167,7 +167,7 @@ def test_progress_is_told(filled: str, other: str) -> None:
 
 @pytest.fixture
 def spoilt(tmp_path: Path) -> Callable[[str], str]:
-    """Give a function that spoils a file of two resources as another program could, and gives its path."""
+    """Return a function that spoils a file of two resources as another program could, and gives its path."""
 
     def spoil(sql: str) -> str:
         path = tmp_path / "spoilt.db"

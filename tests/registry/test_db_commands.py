@@ -21,7 +21,7 @@ runner = CliRunner()
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a database with one resource."""
+    """Return a database with one resource."""
     monkeypatch.delenv("VEN_REGISTRY_KEY_FILE", raising=False)
     path = tmp_path / "resources.db"
     with ResourceDatabase(path) as db:

@@ -23,13 +23,13 @@ from venclient.registry.upgrade import upgrade
 
 
 def schema_of(path: Path) -> list[tuple[str, ...]]:
-    """Give the SQL of every object in a file."""
+    """Return the SQL of every object in a file."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 def copies_of(path: Path) -> list[Path]:
-    """Give the copies that upgrades made of a file."""
+    """Return the copies that upgrades made of a file."""
     return sorted(path.parent.glob(f"{path.name}.before-r*.bak"))
 
 

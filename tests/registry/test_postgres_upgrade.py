@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peer
 
 @pytest.fixture
 def url(new_postgres: Callable[[], str]) -> str:
-    """Give the URL of an empty schema."""
+    """Return the URL of an empty schema."""
     return new_postgres()
 
 
@@ -34,7 +34,7 @@ def run(url: str, sql: str) -> None:
 
 
 def tables(url: str) -> set[str]:
-    """Give the tables of the URL's schema."""
+    """Return the tables of the URL's schema."""
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
         return {row[0] for row in rows}

@@ -26,7 +26,7 @@ runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
 
 @pytest.fixture
 def path(db: ResourceDatabase, database: str) -> str:
-    """Give the name of a database with a hotel and a charger."""
+    """Return the name of a database with a hotel and a charger."""
     db.bulk_upsert(
         [make_resource("r-1"), make_resource("r-2", resourceType="EV", ven="Ikast", resourceName="[x] æ")]
     )

@@ -20,7 +20,7 @@ from venclient.registry.upgrade import KNOWN, upgrade
 
 
 def schema_of(path: Path) -> list[tuple[str, ...]]:
-    """Give the SQL of every object in a file."""
+    """Return the SQL of every object in a file."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 

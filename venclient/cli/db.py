@@ -128,7 +128,7 @@ def _row_of(text: str) -> tuple[str, ...]:
 
 
 def _readings(path: Path | None) -> Inspection | None:
-    """Give what is in the readings file; None when none was named, and there is none where it usually is."""
+    """Return what is in the readings file; None when none was named, and there is none where it usually is."""
     from venclient.cli.readings import DEFAULT_FILE, inspected
 
     if path is None and not DEFAULT_FILE.is_file():
@@ -242,7 +242,7 @@ def seal(
 
 
 def _file(db: str) -> Path:
-    """Give the path of a database that is a file; ConfigError says what to do with another one."""
+    """Return the path of a database that is a file; ConfigError says what to do with another one."""
     from venclient.errors import ConfigError
     from venclient.registry.opening import is_url, shown
 

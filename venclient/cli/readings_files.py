@@ -26,7 +26,7 @@ _WORDS = ("resource_id", "quantity", "quality")
 
 
 def write_csv(file: IO[str], columns: Sequence[str], rows: Iterable[Row]) -> int:
-    """Write rows as CSV with a head, times as ISO 8601 in UTC; give how many."""
+    """Write rows as CSV with a head, times as ISO 8601 in UTC and return how many."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     time_at = columns.index("time")

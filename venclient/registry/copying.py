@@ -68,7 +68,7 @@ def copy_registry(
 
 
 def content(database: str | Path) -> dict[str, TableCopy]:
-    """Give count and hash of each table: equal for two registries that hold the same, of either kind."""
+    """Return count and hash of each table: equal for two registries that hold the same, of either kind."""
     with closing(open_link(database)) as link, end_of(link).snapshot():
         return {table.name: _summed(link, table) for table in metadata.sorted_tables}
 
@@ -160,7 +160,7 @@ class _Copy:
         )
 
     def _checked(self, table: Table, raw: tuple[object, ...]) -> tuple[Any, ...] | None:
-        """Give the row as any database can hold it; None when a cell of it makes no sense."""
+        """Return the row as any database can hold it; None when a cell of it makes no sense."""
         row = []
         known = len(self._problems)
         for column, cell in zip(table.columns, raw, strict=True):
@@ -257,5 +257,5 @@ def _hashed(row: tuple[Any, ...]) -> int:
 
 
 def _digest(hashes: int) -> str:
-    """Give the sum of the rows' hashes: databases put text keys in different orders."""
+    """Return the sum of the rows' hashes: databases put text keys in different orders."""
     return f"{hashes % _HASH_SIZE:064x}"

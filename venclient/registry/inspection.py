@@ -103,7 +103,7 @@ def inspect_server(url: str) -> Inspection:
 
 
 def readable_rows(driver: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row | tuple[object, ...]]:
-    """Give the rows of a table that can be read, whatever is damaged between them, in the order of ids."""
+    """Return the rows of a table that can be read, whatever is damaged between them, in the order of ids."""
     last = 0
     step = 1
     query = f"SELECT * FROM {table} WHERE id >= ? ORDER BY id"  # noqa: S608

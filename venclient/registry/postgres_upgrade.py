@@ -18,7 +18,7 @@ _LOCK = 0x76656E636C69  # any number will do that other programs do not use for 
 
 
 def upgrade(link: PostgresLink) -> tuple[str | None, str]:
-    """Bring the database to the newest schema; give the versions before (None: there was none) and after.
+    """Bring the database to the newest schema and return the versions before (None: there was none) and after.
 
     RegistryError when it is newer than this program or holds the tables of another one; it is then as it
     was.
@@ -46,7 +46,7 @@ def upgrade(link: PostgresLink) -> tuple[str | None, str]:
 
 
 def found(link: PostgresLink) -> str | None:
-    """Give the version that the database records, None when it records none."""
+    """Return the version that the database records, None when it records none."""
     if link.rows("SELECT to_regclass('alembic_version')")[0][0] is None:
         return None
     version = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]

@@ -34,7 +34,7 @@ _alembic = threading.Lock()  # Alembic keeps what it works on in module globals
 
 
 def upgrade(path: Path, *, clock: Clock | None = None) -> tuple[str | None, str]:
-    """Bring the file at `path` to the newest schema; give the versions before and after.
+    """Bring the file at `path` to the newest schema and return the versions before and after.
 
     Before is None for a new file and for one of the first generation. A file that is not new is copied
     first, to `<file>.before-r<version>-<time>.bak`. RegistryError when the file is newer than this program,
@@ -47,7 +47,7 @@ def upgrade(path: Path, *, clock: Clock | None = None) -> tuple[str | None, str]
 
 
 def _looked(path: Path) -> str | None:
-    """Give the version of the file at `path` without changing anything; None when there is no file."""
+    """Return the version of the file at `path` without changing anything; None when there is no file."""
     try:
         if path.is_dir():
             raise RegistryError(dbf.IS_FOLDER(), subject=str(path))
@@ -84,7 +84,7 @@ def readable_registry(path: Path) -> Readable:
 def upgraded_copy(path: Path) -> Iterator[Path]:
     """Yield a temporary copy of an older file, with the newest schema; the file itself stays as it is.
 
-    RegistryError when it cannot be made; OSError when there is no room for it.
+    RegistryError when it cannot be made; OSError when it does not fit.
     """
     folder = temporary_folder(2 * path.stat().st_size)
     try:
@@ -96,7 +96,7 @@ def upgraded_copy(path: Path) -> Iterator[Path]:
 
 
 def version(driver: sqlite3.Connection) -> str | None:
-    """Give the schema's version as the file records it; None when it records none."""
+    """Return the schema's version as the file records it; None when it records none."""
     if "alembic_version" not in _tables(driver):
         return None
     row = driver.execute("SELECT max(version_num) FROM alembic_version").fetchone()
@@ -104,7 +104,7 @@ def version(driver: sqlite3.Connection) -> str | None:
 
 
 def _checked(driver: sqlite3.Connection, path: Path) -> str | None:
-    """Give the version of a file that may be upgraded; RegistryError says why it may not."""
+    """Return the version of a file that may be upgraded; RegistryError says why it may not."""
     before = version(driver)
     if before is not None and before not in KNOWN:
         raise RegistryError(dbf.NEWER_SCHEMA(found=foreign(before), known=HEAD), subject=str(path))
