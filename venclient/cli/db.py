@@ -128,7 +128,7 @@ def _row_of(text: str) -> tuple[str, ...]:
 
 
 def _readings(path: Path | None) -> Inspection | None:
-    """Return what is in the readings file; None when none was named, and there is none where it usually is."""
+    """Return what is in the readings file; None when none was named and the usual one does not exist."""
     from venclient.cli.readings import DEFAULT_FILE, inspected
 
     if path is None and not DEFAULT_FILE.is_file():

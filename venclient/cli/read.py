@@ -94,7 +94,7 @@ def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
 
 
 def folder_of(db: str) -> Path:
-    """Return the folder where relative files of a database's connections are: its own, of a URL the current."""
+    """Return the folder at which relative meter files start: the database's, or the current one for a URL."""
     from venclient.registry.opening import is_url
 
     return Path.cwd() if is_url(db) else Path(db).resolve().parent

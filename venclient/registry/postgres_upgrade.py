@@ -18,7 +18,7 @@ _LOCK = 0x76656E636C69  # any number will do that other programs do not use for 
 
 
 def upgrade(link: PostgresLink) -> tuple[str | None, str]:
-    """Bring the database to the newest schema and return the versions before (None: there was none) and after.
+    """Upgrade the database to the newest schema; return the versions before (None for none) and after.
 
     RegistryError when it is newer than this program or holds the tables of another one; it is then as it
     was.
