@@ -72,8 +72,10 @@ def check(
             found.notes.append(cld.ROWS_NOT_CHECKED(reason=error))
     stored = _readings(readings)
     if as_json:
-        told = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        shown = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}
+        for name in ("notes", "problems", "damage"):
+            shown[name] = [with_code(one) for one in getattr(found, name)]
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
         _print_found(found, is_file=not is_url(db))
         for line in () if stored is None else stored.lines():

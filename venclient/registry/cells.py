@@ -90,7 +90,7 @@ def _json(kind: Any) -> Callable[[str], object]:
 
 
 def _object(text: str) -> object:
-    return json_object(text, "JSON")
+    return json_object(text, "the value")
 
 
 def _one_of(*known: str) -> Callable[[str], object]:
