@@ -64,7 +64,7 @@ def test_check_names_what_is_wrong(
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert (found["resources"], found["connections"], found["unused_connections"]) == (2, 2, 0)
-    assert any("capacities is not valid JSON" in one for one in found["problems"])
+    assert any(", capacities: " in one and "VEN-REG-153" in one for one in found["problems"])
     assert any("in the clear" in one for one in found["problems"])
 
 
