@@ -6,6 +6,7 @@ import os
 import sys
 
 try:
+    from venclient.coded_log import show_codes
     from venclient.errors import VenError
     from venclient.registry.tour import tour
 except ModuleNotFoundError as missing:
@@ -14,6 +15,7 @@ except ModuleNotFoundError as missing:
     sys.exit(f"{missing}; the packages are in .venv, which `make demo` makes: . .venv/bin/activate")
 
 if __name__ == "__main__":
+    show_codes()
     try:
         tour("config/resources.db")
         sys.stdout.flush()

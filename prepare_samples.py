@@ -8,6 +8,7 @@ from pathlib import Path
 
 try:
     from resource_db import ResourceDatabase
+    from venclient.coded_log import show_codes
     from venclient.errors import VenError
     from venclient.messages import simulation as sim
     from venclient.registry import samples
@@ -54,6 +55,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    show_codes()
     try:
         status = main()
         sys.stdout.flush()

@@ -26,8 +26,10 @@ from venclient.clock_guard import kernel_is_synchronised
 from venclient.connectors.snapshot import one_shot_site, take_snapshot
 from venclient.errors import ConfigError, ReadTimeout, VenError
 from venclient.messages import diagnostics as doc
+from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
 from venclient.model.resource import ConnectionType, Resource
+from venclient.read_only import note_of, write_refusal
 from venclient.readings.inspection import WEAR_DAYS
 from venclient.readings.tables import open_tables
 from venclient.registrar import Served, served_resources, side_of
@@ -134,7 +136,7 @@ class _Doctor:
                 seen.setdefault(folder.stat().st_dev, found)
                 if not os.access(folder, os.W_OK | os.X_OK):
                     locked[folder] = finding("disk", doc.NOT_WRITABLE(place=folder, user=user_name()))
-            return [*seen.values(), *locked.values()]
+            return [*seen.values(), *(_read_only(settings) or locked.values())]
 
         try:
             return await aside(look)
@@ -263,6 +265,24 @@ def user_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
+
+
+def _read_only(settings: Settings) -> list[Finding]:
+    """Return findings for files that cannot be written, or not be read to their end."""
+    found = []
+    database = settings.place("registry.database")
+    if not is_url(database) and (note := note_of(Path(database))) is not None:
+        found.append(finding("disk", note))
+    for key in ("readings.path", "reporting.state"):
+        path = settings.path(key)
+        reason = write_refusal(path)
+        if reason is None:
+            continue
+        found.append(finding("disk", dbf.STORE_READ_ONLY(reason=reason).within(f"{path}: ")))
+        note = note_of(path)
+        if note is not None and note.code == dbf.READ_ONLY_WITHOUT_LOG.code:
+            found.append(finding("disk", note))
+    return found
 
 
 def _lines(resources: Iterable[Resource]) -> list[list[Resource]]:

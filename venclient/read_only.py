@@ -15,11 +15,11 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
-from venclient.messages import Text, with_code
+from venclient.messages import Text
 from venclient.messages import registry_files as dbf
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 REFUSALS = frozenset({EROFS, EACCES, EPERM})
 #: Files in which SQLite keeps transactions that are not in the database file yet, or not all of them.
 _PENDING = ("-wal", "-journal")
+#: Where a temporary copy goes when the usual folders are on the same read-only card; twice the room is left.
+_IN_MEMORY = ("/dev/shm", f"/run/user/{os.getuid()}")  # noqa: S108 - mkdtemp makes a private folder in it
 #: Space that must stay free in the temporary folder.
 _MARGIN = 1_000_000
 
@@ -57,7 +59,7 @@ class Readable:
             if str(self.note) in _reported:
                 return
             _reported.add(str(self.note))
-        _log.warning(with_code(self.note))
+        _log.warning(self.note)
 
 
 def is_read_only(path: Path) -> bool:
@@ -70,6 +72,40 @@ def is_read_only(path: Path) -> bool:
         return False
     # SQLite writes files beside it: with those of another program it can do without creating any.
     return not all(os.access(f"{path}{ending}", os.W_OK) for ending in ("-wal", "-shm"))
+
+
+def refusal_of(error: BaseException | None) -> str | None:
+    """Return why the system lets nothing be written, None for an error of another kind."""
+    if isinstance(error, OSError) and error.errno in REFUSALS:
+        return error.strerror or str(error)
+    return None
+
+
+def write_refusal(path: Path) -> str | None:
+    """Return why the file at `path` cannot be written, or created; None when it can."""
+    folder = path.absolute().parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if path.exists():
+            os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        return refusal_of(error)
+    if os.access(folder, os.W_OK):
+        return None
+    return os.strerror(EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else EACCES)
+
+
+def note_of(path: Path) -> Text | None:
+    """Return what to report about a file that can only be read; None for one that can be written."""
+    if not is_read_only(path):
+        return None
+    try:
+        found = readable(path)
+    except (OSError, sqlite3.Error):
+        return dbf.READ_ONLY(path=path)
+    found.close()
+    return found.note
 
 
 def readable(path: Path, *, prepare: Callable[[Path], object] | None = None) -> Readable:
@@ -119,13 +155,11 @@ def _pending(path: Path) -> int:
 
 def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Readable:
     """Copy the file and what waits beside it to a temporary folder, and merge them there."""
-    folder = Path(tempfile.mkdtemp(prefix="venclient-"))
+    files = [Path(f"{path}{ending}") for ending in ("", *_PENDING)]
+    files = [file for file in files if file.is_file()]
+    needed = 2 * sum(file.stat().st_size for file in files) + _MARGIN  # merging may write as much again
+    folder = temporary_folder(needed)
     try:
-        files = [Path(f"{path}{ending}") for ending in ("", *_PENDING)]
-        files = [file for file in files if file.is_file()]
-        needed = 2 * sum(file.stat().st_size for file in files) + _MARGIN  # merging may write as much again
-        if shutil.disk_usage(folder).free < needed:
-            raise OSError(dbf.NO_ROOM(needed=needed))
         copy = folder / path.name
         for file in files:
             shutil.copyfile(file, folder / file.name)
@@ -142,6 +176,18 @@ def _copied(path: Path, prepare: Callable[[Path], object] | None = None) -> Read
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Readable(path, f"{copy.as_uri()}?immutable=1", note, folder)
+
+
+def temporary_folder(needed: int) -> Path:
+    """Return a new temporary folder with room for `needed` bytes; OSError when every place lacks it."""
+    places: list[tuple[str, int]] = [(place, 2 * needed) for place in _IN_MEMORY]
+    with suppress(OSError):
+        places.insert(0, (tempfile.gettempdir(), needed))
+    for place, free in places:
+        with suppress(OSError):
+            if shutil.disk_usage(place).free >= free:
+                return Path(tempfile.mkdtemp(prefix="venclient-", dir=place))
+    raise OSError(dbf.NO_ROOM(needed=needed))
 
 
 def _temporary() -> str:

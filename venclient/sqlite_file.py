@@ -9,14 +9,14 @@ from pathlib import Path
 import apsw
 
 from venclient.errors import StoreError
-from venclient.messages import readings as rdg
-from venclient.read_only import is_read_only, readable
+from venclient.messages import registry_files as dbf
+from venclient.read_only import is_read_only, readable, refusal_of
 
 BUSY_TIMEOUT_MS = 5_000
 
 
 def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection:
-    """Give a connection to `path`, created with mode 0600 and its folder when missing.
+    """Return a connection to `path`, created with mode 0600 and its folder when missing.
 
     The file is in WAL mode (readers never wait for the writer) with synchronous=FULL: what we
     acknowledge to a broker or count as sent must survive a power cut. StoreError says why not.
@@ -34,7 +34,9 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
     except (OSError, apsw.Error, sqlite3.Error) as error:
-        raise StoreError(rdg.UNUSABLE(error=error), subject=str(path)) from error
+        reason = refusal_of(error)
+        what = dbf.CANNOT_OPEN(problem=error) if reason is None else dbf.STORE_READ_ONLY(reason=reason)
+        raise StoreError(what, subject=str(path)) from error
     return connection
 
 

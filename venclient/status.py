@@ -19,6 +19,7 @@ from typing import Any
 
 from venclient.errors import StoreError
 from venclient.messages import gateway as gwy
+from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
 
@@ -60,15 +61,18 @@ class StatusServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen, mode 0600; StoreError when another gateway listens there already."""
+        """Listen, mode 0600; StoreError when another gateway listens there, or the socket cannot be made."""
         path = Path(self._name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            if _answers(self._name):
-                raise StoreError(gwy.ALREADY_RUNNING(), subject=self._name)
-            path.unlink()  # left behind by a gateway that was killed
-        self._server = await asyncio.start_unix_server(self._answer, self._name)
-        path.chmod(0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                if _answers(self._name):
+                    raise StoreError(gwy.ALREADY_RUNNING(), subject=self._name)
+                path.unlink()  # left behind by a gateway that was killed
+            self._server = await asyncio.start_unix_server(self._answer, self._name)
+            path.chmod(0o600)
+        except OSError as error:
+            raise StoreError(dbf.CANNOT_LISTEN(reason=error.strerror or error), subject=self._name) from error
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from venclient.cli import app, main
-from venclient.cli.service import CodedFormatter
+from venclient.coded_log import CodedFormatter
 from venclient.messages import gateway as gwy
 
 

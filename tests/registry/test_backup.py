@@ -24,7 +24,7 @@ NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give a database with three resources."""
+    """Return a database with three resources."""
     path = tmp_path / "resources.db"
     with ResourceDatabase(path) as db:
         db.bulk_upsert(make_resource(f"r-{number}") for number in range(3))
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def ids_in(path: Path) -> list[str]:
-    """Give the ids of all resources in a database."""
+    """Return the ids of all resources in a database."""
     with ResourceDatabase(path) as db:
         return [resource.resourceID for resource in db.get_all_resources()]
 
@@ -64,7 +64,7 @@ def test_backup_has_a_name_of_its_own_and_old_ones_go(path: Path, tmp_path: Path
 
 def test_keep_needs_a_folder(path: Path, tmp_path: Path) -> None:
     """Rotation applies to names that we gave."""
-    with pytest.raises(ConfigError, match="--keep"):
+    with pytest.raises(ConfigError, match="VEN-DBF-031"):
         back_up(path, tmp_path / "copy.db", keep=3)
 
 
@@ -101,7 +101,7 @@ def test_damaged_database_gives_no_backup(path: Path, tmp_path: Path) -> None:
     good = back_up(path).copy.path
     damage(path)
 
-    with pytest.raises(RegistryError, match="is damaged"):
+    with pytest.raises(RegistryError, match=r"VEN-DBF-036|VEN-DBF-042"):
         back_up(path, tmp_path / "copy.db")
 
     assert not (tmp_path / "copy.db").exists()
@@ -205,8 +205,16 @@ def test_restore_waits_for_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(ids_in(path)) == 4
 
 
-@pytest.mark.parametrize("kind", ["damaged", "foreign", "newer", "text"])
-def test_restore_refuses_what_is_no_backup(path: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("damaged", "VEN-DBF-032"),
+        ("foreign", "VEN-DBF-032"),
+        ("newer", "VEN-DBF-032"),
+        ("text", "VEN-DBF-041"),
+    ],
+)
+def test_restore_refuses_what_is_no_backup(path: Path, tmp_path: Path, kind: str, code: str) -> None:
     """What is damaged, of another program, newer or no database is refused before anything is touched."""
     bad = tmp_path / "bad.db"
     if kind == "text":
@@ -221,8 +229,10 @@ def test_restore_refuses_what_is_no_backup(path: Path, tmp_path: Path, kind: str
                 made.commit()
     before = path.read_bytes()
 
-    with pytest.raises(RegistryError, match=r"bad\.db: "):
+    with pytest.raises(RegistryError, match=code) as caught:
         restore(bad, path)
+
+    assert caught.value.subject == str(bad)
 
     assert path.read_bytes() == before
     assert sorted(file.name for file in tmp_path.glob("*replaced*")) == []

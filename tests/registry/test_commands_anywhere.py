@@ -14,10 +14,12 @@ from typer.testing import CliRunner, Result
 from tests.registry.objects import make_connection, make_resource
 from venclient.cli import app
 from venclient.errors import ConfigError, NotFound
+from venclient.messages import cli_db as cld
 from venclient.registry import sealing
 from venclient.registry.csv_import import import_csv
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import shown
+from venclient.registry.schema import HEAD
 
 LITERAL = "geheim-4711"
 
@@ -39,7 +41,7 @@ def test_registry_is_the_default_of_every_command(db: ResourceDatabase, database
     db.upsert_resource(make_resource())
     for command in (["resources", "list"], ["resources", "stats"], ["resources", "show", "r-1"]):
         assert ven("--registry", database, *command).exit_code == 0, command
-    assert "all is well" in ven("--registry", database, "db", "check").stdout
+    assert cld.NO_PROBLEMS() in ven("--registry", database, "db", "check").stdout
 
     other = ven("--registry", database, "resources", "list", "--db", "no-such.db")
 
@@ -62,7 +64,7 @@ def test_check_names_what_is_wrong(
     found = json.loads(result.stdout)
     assert result.exit_code == 1
     assert (found["resources"], found["connections"], found["unused_connections"]) == (2, 2, 0)
-    assert any("capacities is not valid JSON" in one for one in found["problems"])
+    assert any(", capacities: " in one and "VEN-REG-153" in one for one in found["problems"])
     assert any("in the clear" in one for one in found["problems"])
 
 
@@ -75,7 +77,7 @@ def test_seal_seals_what_lies_open(db: ResourceDatabase, database: str) -> None:
     result = ven("db", "seal", "--db", database)
 
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "1 usernames and passwords sealed" in result.stdout
+    assert ": 1 username or password sealed" in result.stdout
     with ResourceDatabase(database) as again:
         assert again.get_all_resources()[0].connection.password == LITERAL
         with again.get_connection() as connection:
@@ -85,7 +87,8 @@ def test_seal_seals_what_lies_open(db: ResourceDatabase, database: str) -> None:
 
 def test_migrate_tells_the_version(db: ResourceDatabase, database: str) -> None:
     """A database that was opened is current already."""
-    assert "already" in ven("db", "migrate", "--db", database).stdout
+    result = ven("db", "migrate", "--db", database)
+    assert cld.CURRENT(path=shown(database), version=HEAD) in result.stdout
 
 
 def test_export_and_import_bring_the_same_registry(
@@ -130,7 +133,7 @@ def test_check_of_a_server_makes_nothing(new_postgres: Callable[[], str]) -> Non
     for _ in range(2):
         result = ven("db", "check", "--db", url)
         assert isinstance(result.exception, NotFound)
-        assert "holds no registry" in str(result.exception)
+        assert result.exception.code == "VEN-DBF-082"
 
 
 @pytest.mark.peer
@@ -275,4 +278,4 @@ def test_check_promises_no_upgrade_that_will_not_come(tmp_path: Path) -> None:
         assert result.exit_code == 1
         assert schema in result.stdout
         assert "upgraded" not in result.stdout
-    assert "is a folder" in str(ven("db", "check", "--db", tmp_path).exception)
+    assert "VEN-DBF-080" in str(ven("db", "check", "--db", tmp_path).exception)

@@ -15,6 +15,7 @@ import pytest
 from tests.registry.objects import make_old_file
 from venclient.clock import ManualClock
 from venclient.errors import RegistryError
+from venclient.messages import registry_files as dbf
 from venclient.registry import upgrade as upgrade_module
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.schema import HEAD
@@ -22,13 +23,13 @@ from venclient.registry.upgrade import upgrade
 
 
 def schema_of(path: Path) -> list[tuple[str, ...]]:
-    """Give the SQL of every object in a file."""
+    """Return the SQL of every object in a file."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 def copies_of(path: Path) -> list[Path]:
-    """Give the copies that upgrades made of a file."""
+    """Return the copies that upgrades made of a file."""
     return sorted(path.parent.glob(f"{path.name}.before-r*.bak"))
 
 
@@ -63,10 +64,10 @@ def test_no_copy_no_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     before = schema_of(path)
 
     def no_room(source: Path, target: Path) -> None:
-        raise RegistryError("the disk is full; nothing was stored", subject=str(target))
+        raise RegistryError(dbf.DISK_FULL(), subject=str(target))
 
     monkeypatch.setattr(upgrade_module, "copy_database", no_room)
-    with pytest.raises(RegistryError, match="disk is full"):
+    with pytest.raises(RegistryError, match="VEN-DBF-043"):
         upgrade(path)
 
     assert schema_of(path) == before
@@ -83,7 +84,7 @@ def test_refused_files_are_not_touched(tmp_path: Path) -> None:
         made.execute("CREATE TABLE songs (title TEXT)")
     before = [file.read_bytes() for file in (newer, foreign)]
 
-    for file, reason in ((newer, "version 9999, newer than"), (foreign, "another program.*songs")):
+    for file, reason in ((newer, "9999.*VEN-DBF-050"), (foreign, "songs.*VEN-DBF-051")):
         with pytest.raises(RegistryError, match=reason):
             ResourceDatabase(file)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.docs.snippets import snippet
 from tests.registry.objects import make_resource
+from venclient.messages import cli_db as cld
 from venclient.registry.copying import content
 from venclient.registry.database import ResourceDatabase
 
@@ -53,7 +54,7 @@ def test_the_page_works_as_typed(root: Path, folder: Path, url: str) -> None:
     """There with the key, asked from Python, and back: the registry is the same."""
     there = snippet(root, "run: move to postgresql, the key") + snippet(root, "run: move to postgresql")
     told = run(["bash", "-euc", there], folder, REGISTRY=url)
-    assert "counts and contents are the same" in told
+    assert cld.COPIED() in told
     assert "30 resources" in told
 
     key = str(folder / "config" / "resources.db.key")
@@ -61,7 +62,7 @@ def test_the_page_works_as_typed(root: Path, folder: Path, url: str) -> None:
     assert run(asked, folder, REGISTRY=url, VEN_REGISTRY_KEY_FILE=key) == "30\nHotel Ørnen\n"
 
     back = ["bash", "-euc", snippet(root, "run: move from postgresql")]
-    assert "all is well" in run(back, folder, REGISTRY=url, VEN_REGISTRY_KEY_FILE=key)
+    assert cld.NO_PROBLEMS() in run(back, folder, REGISTRY=url, VEN_REGISTRY_KEY_FILE=key)
     assert content(folder / "config" / "back.db") == content(folder / "config" / "resources.db")
 
 
@@ -73,7 +74,7 @@ def test_the_command_refuses_in_a_sentence(folder: Path, url: str) -> None:
     refused = subprocess.run(copy, cwd=folder, capture_output=True, text=True, check=False)
 
     assert refused.returncode == 1
-    assert "is not empty" in refused.stderr
+    assert "VEN-DBF-062" in refused.stderr
     assert "--replace" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert '"rows": 30' in run([*copy, "--replace", "--json"], folder)

@@ -16,12 +16,14 @@ import pytest
 
 from tests.registry.objects import make_old_file, make_resource
 from venclient import read_only
-from venclient.errors import RegistryError, StoreError
+from venclient.errors import InvalidRecord, RegistryError, StoreError
+from venclient.messages import code_of
 from venclient.read_only import is_read_only
-from venclient.registry.backup import back_up
+from venclient.registry.backup import back_up, restore
 from venclient.registry.copying import copy_registry
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.inspection import inspect
+from venclient.registry.upgrade import upgrade
 from venclient.sqlite_file import open_sqlite
 
 Freeze = Callable[[Path], None]
@@ -94,7 +96,7 @@ def test_rows_of_the_log_are_read_too(folder: Path, freeze: Freeze, caplog: pyte
     with ResourceDatabase(folder / "resources.db") as db:
         assert [one.resourceID for one in db.get_all_resources()] == ["merged", "in-the-log"]
         assert db.count() == 2
-    assert [record.getMessage()[-13:] for record in caplog.records] == ["[VEN-DBF-010]"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-010"]
     assert names(folder) == ["resources.db", "resources.db-wal", "resources.db.key"]
 
 
@@ -105,7 +107,26 @@ def test_rows_of_the_log_are_said_to_be_missing_when_they_do_not_fit(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
     with ResourceDatabase(folder / "resources.db") as db:
         assert [one.resourceID for one in db.get_all_resources()] == ["merged"]
-    assert [record.getMessage()[-13:] for record in caplog.records] == ["[VEN-DBF-011]"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-011"]
+
+
+def test_rows_of_the_log_are_read_when_no_usual_temporary_folder_can_be_written(
+    folder: Path, freeze: Freeze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole card is read-only, /tmp with it: the copy is made in memory."""
+
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    monkeypatch.setattr(read_only, "_IN_MEMORY", (str(tmp_path / "missing"), str(memory)))
+    freeze(folder)
+    with ResourceDatabase(folder / "resources.db") as db:
+        assert db.count() == 2
+        assert len(names(memory)) == 1
+    assert names(memory) == []
 
 
 def test_nothing_is_left_in_the_temporary_folder(
@@ -148,8 +169,39 @@ def test_backup_and_copy_take_the_rows_of_the_log(folder: Path, freeze: Freeze, 
     copy_registry(folder / "resources.db", tmp_path / "copy.db")
     with ResourceDatabase(tmp_path / "copy.db") as db:
         assert db.count() == 2
-    with pytest.raises(RegistryError, match="VEN-DBF-015"):
+    with pytest.raises(RegistryError, match="VEN-DBF-018"):
         back_up(folder / "resources.db")
+
+
+def test_dry_run_counts_and_leaves_the_registry_read_only(folder: Path, freeze: Freeze) -> None:
+    """A dry run checks on a temporary copy, which nothing later sees."""
+    before = (folder / "resources.db").read_bytes()
+    freeze(folder)
+    with ResourceDatabase(folder / "resources.db") as db:
+        changes = {"capacities.P_max_kw": 60, "connection.port": 1884}
+        assert db.set_where(["merged", "in-the-log"], changes, dry_run=True) == 2
+        with pytest.raises(InvalidRecord):
+            db.set_where(["merged"], {"capacities.P_max": 60}, dry_run=True)
+        with pytest.raises(RegistryError, match="VEN-DBF-013"):
+            db.set_where(["merged"], changes)
+        assert [one.capacities["P_max_kw"] for one in db.get_all_resources()] == [50, 50]
+        assert len(db.history("merged")) == 1
+    assert (folder / "resources.db").read_bytes() == before
+
+
+def test_upgrade_and_restore_say_that_the_medium_is_read_only(
+    tmp_path: Path, folder: Path, freeze: Freeze
+) -> None:
+    """What would change the file is refused for the medium, and names the database."""
+    make_old_file(folder / "old.db")
+    backup = back_up(folder / "resources.db", tmp_path / "backup.db").copy.path
+    freeze(folder)
+
+    with pytest.raises(RegistryError, match="VEN-DBF-017"):
+        upgrade(folder / "old.db")
+    with pytest.raises(RegistryError, match="VEN-DBF-013") as caught:
+        restore(backup, folder / "resources.db")
+    assert caught.value.subject == str(folder / "resources.db")
 
 
 def test_file_of_the_first_generation_is_read_as_an_upgraded_copy(
@@ -165,7 +217,7 @@ def test_file_of_the_first_generation_is_read_as_an_upgraded_copy(
         with pytest.raises(RegistryError, match="VEN-DBF-013"):
             db.delete_resource("old-1")
     assert (place / "old.db").read_bytes() == before
-    assert [record.getMessage()[-13:] for record in caplog.records] == ["[VEN-DBF-012]"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-DBF-012"]
 
 
 def test_file_that_can_be_written_is_not_read_only(folder: Path) -> None:
@@ -239,6 +291,19 @@ def test_commands_work_on_a_read_only_mount(command: str, folder: Path, tmp_path
     ]
     if "list" in command or "csv" in command:
         assert "in-the-log" in done.stdout
+
+
+def test_tour_of_a_read_only_registry_reports_it_with_its_code(
+    folder: Path, tmp_path: Path, root: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    link = work / "config"
+    link.symlink_to(work / "mount")
+    done = _on_a_read_only_mount(folder, work, sys.executable, str(root / "demo_db_usage.py"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [line for line in done.stderr.splitlines() if "VEN-DBF-010" in line]
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_write_on_a_read_only_mount_fails_in_one_line(folder: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.registry.objects import make_old_file, make_resource
 from venclient.cli import db as db_commands
 from venclient.cli import resources as resource_commands
 from venclient.errors import ConfigError, NotFound
+from venclient.messages import cli_db as cld
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import holds_registry
 from venclient.registry.schema import HEAD
@@ -25,7 +26,7 @@ runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
 
 @pytest.fixture
 def path(db: ResourceDatabase, database: str) -> str:
-    """Give the name of a database with a hotel and a charger."""
+    """Return the name of a database with a hotel and a charger."""
     db.bulk_upsert(
         [make_resource("r-1"), make_resource("r-2", resourceType="EV", ven="Ikast", resourceName="[x] æ")]
     )
@@ -144,12 +145,12 @@ def test_commands_make_no_database(tmp_path: Path) -> None:
 
 
 def test_check_of_a_sound_file(path: str) -> None:
-    """`ven db check` says that all is well, and how much there is."""
+    """`ven db check` reports a sound file and how much there is."""
     result = runner.invoke(db_commands.app, ["check", "--db", path])
 
     assert result.exit_code == 0, result.output
     assert "2 resources, 2 connections (0 not used by any resource)" in result.stdout
-    assert "all is well" in result.stdout
+    assert cld.NO_PROBLEMS() in result.stdout
 
 
 def test_check_tells_what_is_wrong(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_check_and_migrate_an_old_file(tmp_path: Path) -> None:
     assert "schema of the first generation" in checked.stdout
     assert "3 resources" in checked.stdout
     assert f"of the first generation -> {HEAD}" in first.stdout
-    assert f"schema {HEAD} already" in second.stdout
+    assert cld.CURRENT(path=path, version=HEAD) in second.stdout
 
 
 @pytest.mark.peer

@@ -29,6 +29,7 @@ import venclient.cli.simulate_vtn as simulate_vtn_commands
 import venclient.cli.templates as templates_commands
 import venclient.cli.vtn as vtn_commands
 from venclient import __version__
+from venclient.coded_log import show_codes
 from venclient.errors import ConfigError, VenError
 from venclient.messages import with_code
 
@@ -103,6 +104,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Æ gets an escape, not a traceback
             stream.reconfigure(errors="backslashreplace")
+    show_codes()
     try:
         app()
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,14 @@ import typer
 
 from venclient.cli import db_copy
 from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
+from venclient.messages import cli_db as cld
+from venclient.messages import registry_files as dbf
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
 
 if TYPE_CHECKING:
     from venclient.readings.inspection import Inspection
+    from venclient.registry.inspection import Inspection as RegistryInspection
 
 app = typer.Typer(no_args_is_help=True, help="Look after the file of the resource database.")
 app.command()(db_copy.copy)
@@ -27,70 +33,104 @@ ReadingsOption = Annotated[
 def check(
     db: RegistryOption = DEFAULT_REGISTRY, readings: ReadingsOption = None, as_json: JsonOption = False
 ) -> None:
-    """Check the database and the readings file without changing them; exit status 1 when something is wrong.
+    """Check the database and the readings file without changing them.
 
-    Of the readings file it tells sizes, and the bytes written on each of the last days.
+    Of the readings file it shows sizes, and the bytes written on each of the last days. Exit status 1 when
+    something is wrong.
     """
     import json
     from dataclasses import asdict
 
     from msgspec import to_builtins
 
+    from venclient.errors import RegistryError
     from venclient.registry.inspection import inspect, inspect_server
     from venclient.registry.opening import is_url
+    from venclient.registry.row_checks import problems_of_rows
+    from venclient.registry.upgrade import upgraded_copy
 
     found = inspect_server(db) if is_url(db) else inspect(Path(db))
-    # Rows are decoded only where that changes nothing: opening an older file would upgrade it.
+    # Opening an older file would upgrade it: the rows of a temporary copy are checked.
     if found.is_current and not found.damage:
         with open_registry(db) as registry:
             found.notes += registry.wrong_values()
             registry.get_connections()
-            # A row that refers to a missing one is among the problems already.
-            named = {tuple(problem.split(" ")[:3]) for problem in found.problems}
+            found.problems += problems_of_rows(db, frozenset(found.missing_tables))
+            # What keeps a row from being used is among the problems already.
+            named = {_row_of(problem) for problem in found.problems}
             found.problems += [
-                f"{reject.place}: {reject.reason}"
+                dbf.ROW_INVALID(place=reject.place, reason=reject.reason)
                 for reject in registry.rejects
-                if tuple(reject.place.split(" ")[:3]) not in named
+                if _row_of(reject.place) not in named
             ]
             found.problems += registry.login_problems()
+    elif not found.damage and not is_url(db):
+        try:
+            with upgraded_copy(Path(db)) as copy:
+                found.problems += problems_of_rows(copy)
+        except (OSError, RegistryError) as error:
+            found.notes.append(cld.ROWS_NOT_CHECKED(reason=error))
     stored = _readings(readings)
     if as_json:
-        told = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        shown = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}
+        for name in ("notes", "problems", "damage"):
+            shown[name] = [with_code(one) for one in getattr(found, name)]
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        age = (
-            ""
-            if found.is_current or found.damage
-            else ", to be upgraded when it is next opened, or by `ven db migrate`"
-        )
-        parts = (
-            "" if is_url(db) else f" ({found.unused_bytes} of them unused), its log {found.log_bytes} bytes"
-        )
-        typer.echo(
-            f"{found.path}: {found.bytes} bytes{parts},"
-            f" schema {found.version or ('unknown' if found.damage else 'of the first generation')}{age}"
-        )
-        if not found.damage:
-            typer.echo(
-                f"{found.resources} resources, {found.connections} connections"
-                f" ({found.unused_connections} not used by any resource), {found.changes} recorded changes"
-            )
-        for note in found.notes:
-            typer.echo(f"note: {note}")
-        for problem in found.problems[:_SHOWN]:
-            typer.echo(f"problem: {problem}")
-        if len(found.problems) > _SHOWN:
-            typer.echo(f"... and {len(found.problems) - _SHOWN} more problems; --json tells them all")
-        if not found.problems:
-            typer.echo("all is well")
+        _print_found(found, is_file=not is_url(db))
         for line in () if stored is None else stored.lines():
             typer.echo(line)
     if found.problems or (stored is not None and stored.problems):
         raise typer.Exit(1)
 
 
+def _print_found(found: RegistryInspection, *, is_file: bool) -> None:
+    """Print what was found in a database, and the first problems."""
+    version: str | None = found.version
+    if version is None:
+        version = cld.UNKNOWN_VERSION() if found.damage else cld.FIRST_GENERATION()
+    later = "" if found.is_current or found.damage else cld.UPGRADED_LATER()
+    if is_file:
+        size = cld.SIZE(
+            path=found.path,
+            size=found.bytes,
+            unused=found.unused_bytes,
+            log=found.log_bytes,
+            version=foreign(version),
+            later=later,
+        )
+    else:
+        size = cld.SIZE_SERVER(path=found.path, size=found.bytes, version=foreign(version), later=later)
+    typer.echo(size)
+    if not found.damage:
+        rows = cld.ROWS(
+            resources=found.resources,
+            connections=found.connections,
+            unused=found.unused_connections,
+            changes=found.changes,
+        )
+        typer.echo(rows)
+    for note in found.notes:
+        typer.echo(cld.NOTE(note=with_code(note)))
+    shown: Counter[str] = Counter()
+    for problem in found.problems:
+        table = problem.partition(" ")[0]
+        shown[table] += 1
+        if shown[table] <= _SHOWN:  # of each table: many problems of one hide no other
+            typer.echo(f"problem: {with_code(problem)}")
+    if more := sum(max(0, count - _SHOWN) for count in shown.values()):
+        typer.echo(cld.MORE_PROBLEMS(count=more))
+    if not found.problems:
+        typer.echo(cld.NO_PROBLEMS())
+
+
+def _row_of(text: str) -> tuple[str, ...]:
+    """Return table and row of a problem or a place: ("resources", "row", "2")."""
+    return tuple(word.rstrip(",:") for word in text.split(" ")[:3])
+
+
 def _readings(path: Path | None) -> Inspection | None:
-    """Give what is in the readings file; None when none was named, and there is none where it usually is."""
+    """Return what is in the readings file; None when none was named and the usual one does not exist."""
     from venclient.cli.readings import DEFAULT_FILE, inspected
 
     if path is None and not DEFAULT_FILE.is_file():
@@ -100,9 +140,9 @@ def _readings(path: Path | None) -> Inspection | None:
 
 @app.command()
 def migrate(db: RegistryOption = DEFAULT_REGISTRY) -> None:
-    """Bring an older database to this program's schema, in place; a current one stays as it is.
+    """Upgrade an older database to the schema of this program, in place.
 
-    Of a file a copy is kept; what PostgreSQL holds is changed in one transaction.
+    A copy of the old file is kept; PostgreSQL is upgraded in one transaction.
     """
     from venclient.errors import NotFound
     from venclient.registry.opening import is_url, shown, upgraded
@@ -113,37 +153,36 @@ def migrate(db: RegistryOption = DEFAULT_REGISTRY) -> None:
     elif Path(db).is_file():
         before, after = upgrade(Path(db))
     else:
-        raise NotFound("there is no such file", subject=db, hint="--db names another")
+        raise NotFound(dbf.NOT_THERE(), subject=db)
     if before == after:
-        typer.echo(f"{shown(db)}: schema {after} already")
+        typer.echo(cld.CURRENT(path=shown(db), version=after))
     else:
-        typer.echo(f"{shown(db)}: schema {before or 'of the first generation'} -> {after}")
+        typer.echo(cld.MIGRATED(path=shown(db), before=before or cld.FIRST_GENERATION(), after=after))
 
 
 @app.command()
 def backup(
-    dest: Annotated[
-        Path | None, typer.Argument(help="File or folder; beside the database when not told.")
-    ] = None,
+    dest: Annotated[Path | None, typer.Argument(help="File or folder; default: beside the database.")] = None,
     db: RegistryOption = DEFAULT_REGISTRY,
     keep: Annotated[
         int | None, typer.Option("--keep", min=1, help="Keep only the newest N backups in the folder.")
     ] = None,
 ) -> None:
-    """Copy the database while it is in use; the copy is checked before it gets its name."""
+    """Copy the database, also while it is in use; the copy is checked."""
     from venclient.registry.backup import back_up
     from venclient.secrets import key_path_of
 
     made = back_up(_file(db), dest, keep=keep)
-    typer.echo(
-        f"{made.copy.path}: {made.copy.bytes} bytes, {made.copy.resources} resources,"
-        f" {made.copy.connections} connections; checked"
+    copy = made.copy
+    done = cld.BACKED_UP(
+        path=copy.path, size=copy.bytes, resources=copy.resources, connections=copy.connections
     )
+    typer.echo(done)
     for path in made.removed:
-        typer.echo(f"removed {path}")
+        typer.echo(cld.REMOVED(path=path))
     key = key_path_of(db)
     if key is not None and key.exists():
-        typer.echo(f"the key {key} is not in it: keep a copy of that too, in another place")
+        typer.echo(with_code(cld.KEY_NOT_INCLUDED(key=key)))
 
 
 @app.command()
@@ -151,69 +190,64 @@ def restore(
     file: Annotated[Path, typer.Argument(help="The backup to put in place; it is only read.")],
     db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
-    """Put a backup in the database's place, once it is checked; the file that was there is kept."""
+    """Replace the database by a backup; the backup is checked, the old file kept."""
     from venclient.registry.backup import restore as put_back
     from venclient.registry.schema import HEAD
 
     done = put_back(file, _file(db))
-    typer.echo(f"{db}: {done.copy.resources} resources, {done.copy.connections} connections from {file}")
+    copy = done.copy
+    typer.echo(
+        cld.RESTORED(path=db, resources=copy.resources, connections=copy.connections, backup=str(file))
+    )
     if done.kept is not None:
-        typer.echo(f"what was there before is in {done.kept}")
+        typer.echo(cld.KEPT(path=done.kept))
     if done.version != HEAD:
-        typer.echo("it is of an older schema, and is upgraded when it is next opened")
-    typer.echo("a gateway that is running goes on with what it read; restart it")
+        typer.echo(cld.OLDER_RESTORED())
+    typer.echo(cld.RESTART())
 
 
 @app.command()
 def rescue(
-    target: Annotated[Path, typer.Argument(help="The new database to make of what can be read.")],
+    target: Annotated[Path, typer.Argument(help="The new database.")],
     db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
-    """Save what can still be read of a damaged file into a new one; the damaged file is only read."""
+    """Save the readable rows of a damaged database into a new one."""
     from venclient.registry.rescue import rescue as save
 
     saved = save(_file(db), target)
     for table, count in saved.items():
         typer.echo(f"{count:>8} {table}")
-    typer.echo(f"saved in {target}; `ven db check --db {target}` tells what is missing")
+    typer.echo(cld.RESCUED(path=target))
 
 
 @app.command()
 def seal(
     db: RegistryOption = DEFAULT_REGISTRY,
     new_key: Annotated[
-        bool, typer.Option("--new-key", help="Make a key file where the old one is lost.")
+        bool, typer.Option("--new-key", help="Create a new key file when the old one is lost.")
     ] = False,
 ) -> None:
-    """Seal the logins that are stored in the clear, and rewrite the file so that none is left in it."""
+    """Seal the logins that are stored in the clear, and rewrite the file without them."""
     from venclient.registry.opening import shown
     from venclient.registry.sealing import rewrite
 
     with open_registry(db) as registry:
         if new_key:
-            typer.echo(f"{registry.make_key()}: made; what the lost key sealed is to be stored again")
+            typer.echo(cld.KEY_MADE(path=registry.make_key()))
         count = registry.seal_secrets()
-    typer.echo(f"{shown(db)}: {count} usernames and passwords sealed")
+    typer.echo(cld.SEALED(path=shown(db), count=count))
     if not rewrite(db):
-        typer.echo(
-            f"{db}: another program has it open, so old text may be left in its log;"
-            " stop that program and run this again",
-            err=True,
-        )
+        typer.echo(with_code(cld.OLD_TEXT_LEFT(path=db)), err=True)
         raise typer.Exit(1)
     if count:
-        typer.echo("copies that were made before still hold them in the clear")
+        typer.echo(with_code(cld.OLD_COPIES()))
 
 
 def _file(db: str) -> Path:
-    """Give the path of a database that is a file; ConfigError says what to do with another one."""
+    """Return the path of a database that is a file; ConfigError says what to do with another one."""
     from venclient.errors import ConfigError
     from venclient.registry.opening import is_url, shown
 
     if is_url(db):
-        raise ConfigError(
-            "is no file",
-            subject=shown(db),
-            hint="pg_dump and pg_restore look after a server; `ven db copy` moves a registry to a file",
-        )
+        raise ConfigError(cld.NOT_A_FILE(), subject=shown(db))
     return Path(db)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from venclient.cli.resources import JsonOption
+from venclient.messages import cli_db as cld
+from venclient.messages import with_code
 
 
 def copy(
@@ -26,8 +28,11 @@ def copy(
     from rich.console import Console
     from rich.progress import Progress
 
+    from venclient.errors import InvalidRecord
     from venclient.registry.copying import copy_registry
+    from venclient.registry.opening import shown
 
+    refused: tuple[str, ...] = ()
     with Progress(console=Console(stderr=True), transient=True) as bar:
         tasks = {}
 
@@ -36,15 +41,22 @@ def copy(
                 tasks[table] = bar.add_task(table, total=total)
             bar.update(tasks[table], completed=done)
 
-        report = copy_registry(source, target, replace=replace, progress=show)
+        try:
+            report = copy_registry(source, target, replace=replace, progress=show)
+        except InvalidRecord as error:
+            refused = error.problems
+    if refused:
+        for problem in refused:
+            typer.echo(f"problem: {with_code(problem)}", err=True)
+        raise InvalidRecord(cld.CANNOT_COPY(source=shown(source), count=len(refused)), subject=shown(target))
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
         return
-    typer.echo(f"{report.source} -> {report.target}")
+    typer.echo(cld.COPYING(source=report.source, target=report.target))
     if report.replaced:
-        typer.echo(f"  {report.replaced} rows that were there are gone")
+        typer.echo(f"  {cld.REPLACED(count=report.replaced)}")
     for name, table in report.tables.items():
         typer.echo(f"  {name:20} {table.rows:>9} rows  sha256 sum {table.digest[:16]}")
     for note in report.notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo("counts and contents are the same on both sides")
+        typer.echo(f"note: {with_code(note)}", err=True)
+    typer.echo(cld.COPIED())

@@ -94,14 +94,14 @@ def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
 
 
 def folder_of(db: str) -> Path:
-    """Give the folder where relative files of a database's connections are: its own, of a URL the current."""
+    """Return the folder at which relative meter files start: the database's, or the current one for a URL."""
     from venclient.registry.opening import is_url
 
     return Path.cwd() if is_url(db) else Path(db).resolve().parent
 
 
 def find_resource(db: str, wanted: str) -> Resource:
-    """Give the resource with that id, else the one with that name; NotFound says what there is instead."""
+    """Return the resource with that id, else the one with that name; NotFound says what there is instead."""
     from venclient.errors import Conflict, NotFound
 
     with open_registry(db) as registry:

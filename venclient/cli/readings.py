@@ -161,7 +161,7 @@ def check(
 
 
 def inspected(path: Path) -> Inspection:
-    """Give what is in a readings file, and what is wrong with it."""
+    """Return what is in a readings file, and what is wrong with it."""
     from venclient.readings.inspection import inspect
 
     with _tables(path) as tables:

@@ -13,7 +13,7 @@ from venclient.readings.series import from_ms
 
 
 def lines(found: Sequence[Kept], *, points: bool) -> Iterator[str]:
-    """Give a line for each kind, and with `points` one for each reading that is listed."""
+    """Return a line for each kind, and with `points` one for each reading that is listed."""
     if not found:
         yield clm.ASIDE_NONE()
     for one in found:
@@ -38,7 +38,7 @@ def lines(found: Sequence[Kept], *, points: bool) -> Iterator[str]:
 
 
 def _time(ms: int) -> str:
-    """Give a time; of one that counts from the start of the machine, how long after it."""
+    """Return a time; of one that counts from the start of the machine, how long after it."""
     time: datetime = from_ms(ms)
     if PROVISIONAL <= time < PROVISIONAL_UNTIL:
         since = timedelta(seconds=round((time - PROVISIONAL).total_seconds()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, Any
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
 from venclient.messages import cli_meters as clm
+from venclient.messages import cli_reports as clp
 
 Row = Sequence[Any]
 
@@ -24,7 +26,7 @@ _WORDS = ("resource_id", "quantity", "quality")
 
 
 def write_csv(file: IO[str], columns: Sequence[str], rows: Iterable[Row]) -> int:
-    """Write rows as CSV with a head, times as ISO 8601 in UTC; give how many."""
+    """Write rows as CSV with a head, times as ISO 8601 in UTC and return how many."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     time_at = columns.index("time")
@@ -38,7 +40,10 @@ def write_csv(file: IO[str], columns: Sequence[str], rows: Iterable[Row]) -> int
 
 
 def write_file(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
-    """Write a CSV file, or a Parquet file when the name ends in .parquet; give how many rows."""
+    """Write a CSV file, or a Parquet file when the name ends in .parquet, and return the number of rows.
+
+    ConfigError when the file cannot be written.
+    """
     unfinished = path.with_name(path.name + ".part")
     try:
         if path.suffix.lower() == ".parquet":
@@ -47,8 +52,11 @@ def write_file(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
             with unfinished.open("w", encoding="utf-8", newline="") as file:
                 count = write_csv(file, columns, rows)
         unfinished.replace(path)
+    except OSError as error:
+        raise ConfigError(clp.CANNOT_WRITE(problem=error.strerror or error), subject=str(path)) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     return count
 
 

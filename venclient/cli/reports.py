@@ -222,7 +222,7 @@ def export(
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(clp.CANNOT_WRITE(problem=str(error)), subject=str(output)) from error
+        raise ConfigError(clp.CANNOT_WRITE(problem=error.strerror or error), subject=str(output)) from error
     typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
 
 

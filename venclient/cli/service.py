@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from venclient.messages import Text, in_full, with_code
+from venclient.coded_log import CodedFormatter
 from venclient.messages import cli_service as cls
 from venclient.messages import gateway as gwy
+from venclient.messages import with_code
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -19,19 +20,6 @@ DEFAULT_CONFIG = Path("ven.toml")
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 config_app = typer.Typer(no_args_is_help=True, help="Look at the settings.")
-
-
-class CodedFormatter(logging.Formatter):
-    """Formats log lines; a warning or error of the catalogue ends with its hint and code."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name of logging)
-        """Return the line of `record`, with hint and code of its message or of its last argument."""
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        for text in (record.msg, *arguments[-1:]):
-            if isinstance(text, Text):
-                record.message += in_full(text).removeprefix(str(text))
-                break
-        return super().formatMessage(record)
 
 
 def run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from venclient.messages import error, warning
+from venclient.messages import error, info, warning
 
 # The server of a PostgreSQL registry
 
@@ -69,6 +69,21 @@ CANNOT_CREATE = error(
 )
 
 NO_ROOM = error("VEN-DBF-016", "the temporary folder has no room for {needed} bytes")
+READ_ONLY_PLACE = error(
+    "VEN-DBF-017",
+    "the file system is read-only: the file cannot be created or changed",
+    hint="choose a path on another medium; `mount` and `dmesg` show why this one is read-only",
+)
+BACKUP_FOLDER = error(
+    "VEN-DBF-018",
+    "the folder cannot be written ({reason}); no backup was made",
+    hint="name a folder on another medium: `ven db backup FOLDER`",
+)
+NO_REHEARSAL = error(
+    "VEN-DBF-019",
+    "the database is read-only, and the dry run needs a temporary copy, which cannot be made ({reason})",
+    hint="set TMPDIR to a folder with space",
+)
 
 # Copying a registry
 
@@ -116,3 +131,97 @@ DAMAGED = error(
 DISK_FULL = error("VEN-DBF-043", "the disk is full; nothing was stored", hint="make room")
 SQLITE_REFUSED = error("VEN-DBF-044", "SQLite refused ({problem})")
 ROW_CONFLICT = error("VEN-DBF-045", "is already there, or refers to what is not ({problem})")
+
+# Versions of the schema, and databases of other programs
+
+NEWER_SCHEMA = error(
+    "VEN-DBF-050",
+    "the schema has version {found}, newer than version {known} of this program; nothing was changed",
+    hint="update venclient, or restore the copy made before the newer version opened the database",
+)
+OTHER_PROGRAM = error(
+    "VEN-DBF-051",
+    "belongs to another program: {why}",
+    hint="name the resource database, or a file that does not exist yet",
+)
+OTHER_PROGRAM_SERVER = error(
+    "VEN-DBF-052",
+    "belongs to another program: {why}",
+    hint="name an empty database, or a separate schema with ?options=-csearch_path%3DNAME",
+)
+HAS_TABLES = info("VEN-DBF-053", "it has the tables {tables}")
+LACKS_COLUMNS = info("VEN-DBF-054", "its table {table} lacks the columns {columns}")
+UPGRADING = info("VEN-DBF-055", "{path}: upgrading to schema {version}; the file as it was is kept as {copy}")
+
+# Copying a registry to another database
+
+NO_SOURCE = error("VEN-DBF-060", "the database does not exist", hint="name the database to copy from")
+ONTO_ITSELF = error("VEN-DBF-061", "source and target are the same database", hint="name another target")
+TARGET_NOT_EMPTY = error(
+    "VEN-DBF-062",
+    "the target is not empty ({held}); nothing was changed",
+    hint="use an empty target, or --replace to delete what it holds",
+)
+ROWS_OF = info("VEN-DBF-063", "{count:row|rows} of {table}")
+NOT_VERIFIED = error(
+    "VEN-DBF-064",
+    "{sent:row|rows} of {table} were sent, but the target has {arrived}, or other contents; the target was"
+    " not changed",
+    hint="copy again; if it fails again, check both databases with `ven db check`",
+)
+ROW_REFUSED = error("VEN-DBF-065", "{table} row {row}: {problem}")
+LOST_PARENT = error(
+    "VEN-DBF-066", "{table} row {row}, {column}: refers to a row of {parent} that does not exist"
+)
+NOT_UTF8 = warning(
+    "VEN-DBF-067", "{table} row {row}, {column}: bytes that are not UTF-8 were replaced by \ufffd"
+)
+HAS_NUL = error("VEN-DBF-068", "contains a NUL character, which PostgreSQL cannot store")
+TOO_LARGE = error("VEN-DBF-069", "{value} is too large a number for PostgreSQL")
+NOT_TRUTH = error("VEN-DBF-070", "invalid value {value}: must be 0 or 1")
+NOT_INTEGER = error("VEN-DBF-071", "invalid value {value}: must be an integer")
+NOT_TEXT = error("VEN-DBF-072", "invalid value of type {type}: must be text")
+NOT_TIME = error("VEN-DBF-073", "invalid time {value}: expected 2026-01-31 12:00:00")
+
+NULL_CELL = error("VEN-DBF-074", "the value is missing")
+NOT_JSON_OF = error("VEN-DBF-075", "the text is not valid JSON of the expected form ({problem})")
+UNKNOWN_WORD = error("VEN-DBF-076", "unknown value {value}: must be one of {known}")
+DUPLICATE = error("VEN-DBF-077", "{table} row {row}, {column}: another row has the same value {value}")
+
+# Checking a database
+
+IS_FOLDER = error("VEN-DBF-080", "is a folder", hint="name the database file")
+NO_BACKUP = error("VEN-DBF-081", "the file does not exist", hint="name a backup that `ven db backup` created")
+NO_REGISTRY = error(
+    "VEN-DBF-082", "the database has no registry", hint="`ven db copy FROM TO` copies one into it"
+)
+INTEGRITY = error("VEN-DBF-083", "integrity: {problem}")
+NO_TABLE = error("VEN-DBF-084", "missing tables: {tables}")
+STILL_READABLE = error(
+    "VEN-DBF-085", "the file is damaged; still readable: {rows}. `ven db rescue` saves these rows"
+)
+NEWER_FOUND = error(
+    "VEN-DBF-086",
+    "the schema has version {found}, newer than version {known} of this program; update venclient",
+)
+DANGLING = error("VEN-DBF-087", "{table} row {row} refers to a row of {parent} that does not exist")
+ROW_INVALID = error("VEN-DBF-088", "{place}: {reason}")
+
+# The files of a running gateway
+
+STORE_READ_ONLY = error(
+    "VEN-DBF-089",
+    "the file cannot be written ({reason}): nothing can be stored in it",
+    hint="make the medium, the file and its folder writable (`mount`, `dmesg` and `ls -l` show the cause), or"
+    " set a path on another medium in ven.toml",
+)
+CANNOT_OPEN = error(
+    "VEN-DBF-090",
+    "the file cannot be opened ({problem})",
+    hint="check that the folder exists and is writable, and that the file is a venclient database",
+)
+CANNOT_LISTEN = error(
+    "VEN-DBF-091",
+    "the status socket cannot be created ({reason})",
+    hint="set status.socket to a path in a folder that can be written, such as /run/venclient/ven.sock",
+)

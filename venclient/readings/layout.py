@@ -27,6 +27,8 @@ import apsw
 
 from venclient.errors import StoreError
 from venclient.messages import readings as rdg
+from venclient.messages import registry_files as dbf
+from venclient.read_only import refusal_of
 from venclient.sqlite_file import BUSY_TIMEOUT_MS, connect_to_read
 
 SERIES_BITS = 20
@@ -122,6 +124,8 @@ def version_of(path: Path) -> int:
 
 def unusable(path: Path, error: Exception) -> StoreError:
     """Give the StoreError for what SQLite or the system said about the file."""
+    if (reason := refusal_of(error)) is not None:
+        return StoreError(dbf.STORE_READ_ONLY(reason=reason), subject=str(path))
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         message = rdg.DAMAGED
     elif isinstance(error, apsw.FullError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from venclient.clock import Clock, SystemClock
 from venclient.errors import ConfigError, Conflict, NotFound, RegistryError
 from venclient.messages import registry_files as dbf
+from venclient.read_only import refusal_of
 from venclient.registry.copies import Copy, copy_database, free_name, open_as_is, stamp
 from venclient.registry.inspection import inspect
 from venclient.registry.sqlite_link import said
@@ -55,7 +56,12 @@ def back_up(
     if target is None or not named:
         now = (clock or SystemClock()).now()
         target = free_name(folder / f"{database.name}.backup-{stamp(now)}")
-    copy = copy_database(database, target)
+    try:
+        copy = copy_database(database, target)
+    except RegistryError as error:
+        if (reason := refusal_of(error.__cause__)) is None:
+            raise
+        raise RegistryError(dbf.BACKUP_FOLDER(reason=reason), subject=str(target.parent)) from error
     return BackUp(copy, _rotate(database.name, folder, keep) if keep else ())
 
 
@@ -65,7 +71,7 @@ def restore(backup: Path, database: Path, *, clock: Clock | None = None) -> Rest
     RegistryError when the backup is damaged, of another program or of a newer one; Conflict while another
     program has the database open. Nothing was changed then.
     """
-    found = inspect(backup, hint="name a backup, as `ven db backup` makes them")
+    found = inspect(backup, missing=dbf.NO_BACKUP())
     if found.damage:
         raise RegistryError(
             dbf.BACKUP_UNUSABLE(damage="; ".join(found.damage), database=database), subject=str(backup)
@@ -74,7 +80,12 @@ def restore(backup: Path, database: Path, *, clock: Clock | None = None) -> Rest
         raise Conflict(dbf.BACKUP_IS_DATABASE(), subject=str(backup))
     now = stamp((clock or SystemClock()).now())
     # A copy first: the backup stays a backup, and what takes the database's name is complete.
-    copy = copy_database(backup, free_name(database.with_name(f".{database.name}.restored-{now}")))
+    try:
+        copy = copy_database(backup, free_name(database.with_name(f".{database.name}.restored-{now}")))
+    except RegistryError as error:
+        if refusal_of(error.__cause__) is None:
+            raise
+        raise RegistryError(dbf.CANNOT_WRITE(), subject=str(database)) from error
     try:
         kept = None
         if database.exists():

@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 import msgspec
 
 from venclient.clock import Clock
+from venclient.messages.printable import foreign
 from venclient.model.resource import Connection, Resource
 from venclient.registry.link import Link
 from venclient.registry.statements import Statements
@@ -230,7 +231,7 @@ def _replaced(change: Change, after: Told | None) -> Change:
 
 
 def _links(told: Told | None) -> list[Told]:
-    return [told[name] for name in _LINKS if told and told.get(name)]
+    return [told[name] for name in _LINKS if told and isinstance(told.get(name), dict)]
 
 
 def _tell_new_login(before: Connection, after: Connection, told: Told) -> None:
@@ -255,10 +256,9 @@ def _json(told: Mapping[str, Any] | None) -> str | None:
 
 def _change(row: tuple[Any, ...]) -> Change:
     row_id, at, actor, action, kind, subject, before, after = row
-    moment = datetime.fromisoformat(at)
     return Change(
         row_id,
-        moment,
+        _moment(at),
         actor,
         cast("Action", action),
         cast("Kind", kind),
@@ -269,7 +269,19 @@ def _change(row: tuple[Any, ...]) -> Change:
 
 
 def _dict(text: str | None) -> Told | None:
-    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+    try:
+        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, TypeError) as error:  # another program wrote it: `ven db check` lists it
+        return {"unreadable": foreign(str(error))}
+
+
+def _moment(text: object) -> datetime:
+    """Return the time of a change; the year 1 where the row has none that can be read."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _plain(value: object) -> object:

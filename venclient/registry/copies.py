@@ -31,7 +31,7 @@ class Copy:
 
 
 def open_as_is(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Give a connection to a file that is there, in whatever journal mode it is; nothing is set up.
+    """Return a connection to a file that is there, in whatever journal mode it is; nothing is set up.
 
     It can be read also where nothing can be written, not even what SQLite shares between readers.
     """
@@ -88,7 +88,7 @@ def copy_database(source: Path, target: Path) -> Copy:
 
 
 def count_rows(driver: sqlite3.Connection) -> tuple[int, int]:
-    """Give how many resources and connections there are; 0 of a table that is missing."""
+    """Return how many resources and connections there are; 0 of a table that is missing."""
     tables = {row[0] for row in driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     found = [
         driver.execute(f"SELECT count(*) FROM {name}").fetchone()[0] if name in tables else 0  # noqa: S608
@@ -98,12 +98,12 @@ def count_rows(driver: sqlite3.Connection) -> tuple[int, int]:
 
 
 def stamp(now: datetime) -> str:
-    """Give a moment as part of a file name: 20260131T235959Z; such names sort by time."""
+    """Return a moment as part of a file name: 20260131T235959Z; such names sort by time."""
     return now.strftime("%Y%m%dT%H%M%SZ")
 
 
 def free_name(path: Path) -> Path:
-    """Give `path`, or with -2, -3, ... behind it the first that is free."""
+    """Return `path`, or with -2, -3, ... behind it the first that is free."""
     number, free = 1, path
     while free.exists():
         number += 1

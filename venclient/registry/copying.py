@@ -7,23 +7,25 @@ them; the next ids go on where the source's stopped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import TIMESTAMP, Boolean, Column, Integer, Table, delete, func, select
+from sqlalchemy import Column, Integer, Table, delete, func, select
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, NotFound, RegistryError
 from venclient.messages import registry_files as dbf
+from venclient.messages import text_of
+from venclient.messages.printable import foreign
+from venclient.registry.cells import converted, placed
 from venclient.registry.copying_ends import End, end_of
 from venclient.registry.link import Link, RowRefused
 from venclient.registry.opening import is_url, open_link, shown, statements_for
+from venclient.registry.row_checks import pages
 from venclient.registry.schema import metadata
 
-_CHUNK = 1_000
 _SHOWN = 20
 _INT32 = 2**31
 _HASH_SIZE = 2**256
@@ -66,19 +68,19 @@ def copy_registry(
 
 
 def content(database: str | Path) -> dict[str, TableCopy]:
-    """Give count and hash of each table: equal for two registries that hold the same, of either kind."""
+    """Return count and hash of each table: equal for two registries that hold the same, of either kind."""
     with closing(open_link(database)) as link, end_of(link).snapshot():
         return {table.name: _summed(link, table) for table in metadata.sorted_tables}
 
 
 def _check_apart(source: str | Path, target: str | Path) -> None:
     if not is_url(source) and not Path(source).is_file():
-        raise NotFound("there is no such database", subject=str(source), hint="name the one to copy from")
+        raise NotFound(dbf.NO_SOURCE(), subject=str(source))
     same = shown(source) == shown(target)
     if not same and not is_url(source) and not is_url(target) and Path(target).exists():
         same = Path(source).samefile(target)
     if same:
-        raise ConfigError("cannot be copied onto itself", subject=shown(source), hint="name another target")
+        raise ConfigError(dbf.ONTO_ITSELF(), subject=shown(source))
 
 
 class _Copy:
@@ -115,12 +117,8 @@ class _Copy:
         if not held:
             return
         if not replace:
-            told = ", ".join(f"{count} rows of {name}" for name, count in held.items())
-            raise Conflict(
-                f"is not empty ({told}); nothing was changed",
-                subject=self._report.target,
-                hint="name an empty target, or say --replace to delete what it holds",
-            )
+            rows = [dbf.ROWS_OF(count=count, table=name) for name, count in held.items()]
+            raise Conflict(dbf.TARGET_NOT_EMPTY(held=rows), subject=self._report.target)
         self._report.replaced = sum(held.values())
         sql = statements_for(self._target.dialect)
         with end.triggers_off():
@@ -130,17 +128,19 @@ class _Copy:
     def _copy_table(self, table: Table) -> None:
         total = _count(self._source, table)
         self._check_references(table)
+        self._check_unique(table)
         sql = statements_for(self._target.dialect)
         inserting = sql.insert_into(table)
         copied = TableCopy()
         hashes = 0
-        for page in _pages(self._source, table):
+        for page in pages(self._source, table):
             rows = [row for raw in page if (row := self._checked(table, raw)) is not None]
             if not self._problems:
                 try:
                     self._target.insert_rows(inserting, rows)
                 except RowRefused as error:
-                    self._say(f"{table.name} row {rows[error.at][0]}: {error}")
+                    at = foreign(rows[error.at][0])
+                    self._say(dbf.ROW_REFUSED(table=table.name, row=at, problem=error))
             hashes = (hashes + sum(map(_hashed, rows))) % _HASH_SIZE
             copied.rows += len(page)
             self._progress(table.name, copied.rows, total)
@@ -160,29 +160,28 @@ class _Copy:
         )
 
     def _checked(self, table: Table, raw: tuple[object, ...]) -> tuple[Any, ...] | None:
-        """Give the row as any database can hold it; None when a cell of it makes no sense."""
+        """Return the row as any database can hold it; None when a cell of it makes no sense."""
         row = []
         known = len(self._problems)
         for column, cell in zip(table.columns, raw, strict=True):
-            place = f"{table.name} row {raw[0]}, {column.name}"
             try:
-                row.append(_told(column, cell))
-                self._check_fits(cell, place)
+                row.append(converted(column, cell))
+                self._check_fits(cell)
             except ValueError as error:
-                self._say(f"{place} {error}")
+                self._say(placed(table, raw[0], column.name, text_of(error)))
+            if isinstance(cell, str) and "\ufffd" in cell and len(self._report.notes) < _SHOWN:
+                note = dbf.NOT_UTF8(table=table.name, row=foreign(raw[0]), column=column.name)
+                self._report.notes.append(note)
         return tuple(row) if len(self._problems) == known else None
 
-    def _check_fits(self, cell: object, place: str) -> None:
-        if isinstance(cell, str) and "\ufffd" in cell:
-            note = f"{place}: what was not UTF-8 is now the mark \ufffd"
-            if len(self._report.notes) < _SHOWN:
-                self._report.notes.append(note)
+    def _check_fits(self, cell: object) -> None:
+        """Raise ValueError when the target cannot store a cell that SQLite can."""
         if self._target.dialect.name == "sqlite":
             return
         if isinstance(cell, str) and "\0" in cell:
-            raise ValueError("has a NUL character, which PostgreSQL cannot hold")
+            raise ValueError(dbf.HAS_NUL())
         if isinstance(cell, int) and not -_INT32 <= cell < _INT32:
-            raise ValueError(f"is {cell}, too large a number for PostgreSQL")
+            raise ValueError(dbf.TOO_LARGE(value=cell))
 
     def _check_references(self, table: Table) -> None:
         """Name the rows that refer to what is not there, which SQLite lets other programs write."""
@@ -195,63 +194,39 @@ class _Copy:
             query = select(first).select_from(joined).where(key.parent.is_not(None), referred.is_(None))
             for (row_id,) in self._source.rows(*sql.bound(query)):
                 self._say(
-                    f"{table.name} row {row_id}, {key.parent.name} refers to a row of {key.column.table.name}"
-                    " that is not there"
+                    dbf.LOST_PARENT(
+                        table=table.name,
+                        row=foreign(row_id),
+                        column=key.parent.name,
+                        parent=key.column.table.name,
+                    )
+                )
+
+    def _check_unique(self, table: Table) -> None:
+        """Name the rows with a value that must be unique and is not: files without that rule have some."""
+        sql = statements_for(self._source.dialect)
+        first = next(iter(table.primary_key))
+        for column in table.columns:
+            if not (column.unique or (column.primary_key and not isinstance(column.type, Integer))):
+                continue
+            twice = select(column).group_by(column).having(func.count() > 1)
+            query = select(first, column).where(column.in_(twice)).order_by(column)
+            for row_id, value in self._source.rows(*sql.bound(query)):
+                self._say(
+                    dbf.DUPLICATE(
+                        table=table.name, row=foreign(row_id), column=column.name, value=foreign(value)
+                    )
                 )
 
     def _verify(self) -> None:
         for table in metadata.sorted_tables:
             sent, arrived = self._report.tables[table.name], _summed(self._target, table)
             if sent != arrived:
-                raise RegistryError(
-                    f"{sent.rows} rows of {table.name} were sent, and {arrived.rows} arrived, or not as they"
-                    " were; the target is as it was",
-                    subject=self._report.target,
-                )
+                what = dbf.NOT_VERIFIED(sent=sent.rows, table=table.name, arrived=arrived.rows)
+                raise RegistryError(what, subject=self._report.target)
 
     def _say(self, problem: str) -> None:
         self._problems.append(problem)
-
-
-def _told(column: Column[Any], cell: object) -> Any:
-    """Give a cell in the words that both kinds of database understand; ValueError says why it has none."""
-    if cell is None:
-        return None
-    if isinstance(column.type, Boolean):
-        if isinstance(cell, int):
-            return bool(cell)
-        raise ValueError(f"is {cell!r}, neither true nor false")
-    if isinstance(column.type, Integer):
-        if isinstance(cell, int):
-            return cell
-        raise ValueError(f"is {cell!r}, no whole number")
-    if not isinstance(cell, str):
-        raise ValueError(f"is {type(cell).__name__}, no text")
-    return _time(cell) if isinstance(column.type, TIMESTAMP) else cell
-
-
-def _time(text: str) -> str:
-    """Give a time in SQLite's words, in UTC: 2026-01-31 12:00:00, and a fraction when there is one."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"is {text!r}, no time") from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    told = moment.isoformat(" ")
-    return told.rstrip("0") if moment.microsecond else told
-
-
-def _pages(link: Link, table: Table) -> Iterator[list[tuple[object, ...]]]:
-    """Give the rows of a table in the order of its key, so many at a time that any number fits in memory."""
-    sql = statements_for(link.dialect)
-    (key,) = table.primary_key
-    at = list(table.columns).index(key)
-    query = select(*table.columns).order_by(key).limit(_CHUNK)
-    page = link.rows(*sql.bound(query))
-    while page:
-        yield page
-        page = link.rows(*sql.bound(query.where(key > page[-1][at])))
 
 
 def _count(link: Link, table: Table) -> int:
@@ -262,7 +237,7 @@ def _count(link: Link, table: Table) -> int:
 def _summed(link: Link, table: Table) -> TableCopy:
     found = TableCopy()
     hashes = 0
-    for page in _pages(link, table):
+    for page in pages(link, table):
         found.rows += len(page)
         for raw in page:
             hashes += _hashed(tuple(_or_raw(*pair) for pair in zip(table.columns, raw, strict=True)))
@@ -272,7 +247,7 @@ def _summed(link: Link, table: Table) -> TableCopy:
 
 def _or_raw(column: Column[Any], cell: object) -> object:
     try:
-        return _told(column, cell)
+        return converted(column, cell)
     except ValueError:
         return cell
 
@@ -282,5 +257,5 @@ def _hashed(row: tuple[Any, ...]) -> int:
 
 
 def _digest(hashes: int) -> str:
-    """Give the sum of the rows' hashes: databases put text keys in different orders."""
+    """Return the sum of the rows' hashes: databases put text keys in different orders."""
     return f"{hashes % _HASH_SIZE:064x}"

@@ -22,7 +22,7 @@ class End(Protocol):
         ...
 
     def last_id(self, table: str) -> int:
-        """Give the highest id that a table has ever given, 0 when it gave none."""
+        """Return the highest id that a table has ever given, 0 when it gave none."""
         ...
 
     def set_last_id(self, table: str, last: int) -> None:
@@ -31,7 +31,7 @@ class End(Protocol):
 
 
 def end_of(link: Link) -> End:
-    """Give what is to be known about the database behind a link."""
+    """Return what is to be known about the database behind a link."""
     return _SqliteEnd(link) if link.dialect.name == "sqlite" else _PostgresEnd(link)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,7 +58,8 @@ class RejectsFile:
             self._stream.close()
             self._stream = None
         elif not keep_older and self.path.name.endswith(SUFFIX) and _is_ours(self.path):
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # beside a list on a read-only medium it stays
+                self.path.unlink()
 
 
 def _open_private(path: Path) -> IO[str]:

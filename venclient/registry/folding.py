@@ -15,7 +15,7 @@ _WRITTEN_OUT = {"å": "aa", "ä": "ae", "ö": "oe", "ø": "oe", "ü": "ue"}
 
 
 def _table(exceptions: Mapping[str, str]) -> dict[str, str]:
-    """Give what each Latin letter with a mark becomes, in both cases."""
+    """Return what each Latin letter with a mark becomes, in both cases."""
     table = {}
     for letter in map(chr, range(0xC0, 0x250)):
         plain = unicodedata.normalize("NFC", letter).casefold()
@@ -37,17 +37,17 @@ _written = str.maketrans(dict(WRITTEN))
 
 
 def bare(text: str) -> str:
-    """Give `text` in lower case without marks: "København Ø" as "kobenhavn o"."""
+    """Return `text` in lower case without marks: "København Ø" as "kobenhavn o"."""
     return text.lower() if text.isascii() else _folded(text, _bare)
 
 
 def written(text: str) -> str:
-    """Give `text` in lower case with marked letters written out: "København Ø" as "koebenhavn oe"."""
+    """Return `text` in lower case with marked letters written out: "København Ø" as "koebenhavn oe"."""
     return text.lower() if text.isascii() else _folded(text, _written)
 
 
 def cased(text: str) -> str:
-    """Give `text` as names are put in order: without case."""
+    """Return `text` as names are put in order: without case."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
 
 

@@ -46,12 +46,12 @@ class Found:
         return self.iterate()
 
     def all(self) -> list[Resource]:
-        """Give the resources."""
+        """Return the resources."""
         bound = self._sql.bound(selection.resource_selection(self.query, self._words))
         return [resource for _, resource in self._made(bound, _with_row_id)]
 
     def iterate(self) -> Iterator[Resource]:
-        """Give the resources a page at a time, so that any number takes little memory: 8 bytes for each.
+        """Return the resources a page at a time, so that any number takes little memory: 8 bytes for each.
 
         Which and in what order is decided at the beginning; what is changed meanwhile comes as it is when
         its turn comes, and what is deleted does not. The database may be written to between two.
@@ -66,12 +66,12 @@ class Found:
             yield from (found[row_id] for row_id in page if row_id in found)
 
     def ids(self) -> list[str]:
-        """Give the resources' ids."""
+        """Return the resources' ids."""
         statement = selection.resource_id_selection(self.query, self._words)
         return [str(row[0]) for row in self._link.rows(*self._sql.bound(statement))]
 
     def count(self) -> int:
-        """Give how many resources match the conditions, whatever part of them the query asks for."""
+        """Return how many resources match the conditions, whatever part of them the query asks for."""
         statement = selection.count_selection(self.query, self._words)
         return int(str(self._link.rows(*self._sql.bound(statement))[0][0]))
 

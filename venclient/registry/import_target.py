@@ -234,7 +234,10 @@ class ImportTarget:
         """Give the ids that the source had at its last import."""
         wanted = select(import_sources.c.resource_ids).where(import_sources.c.name == name)
         found = self._link.rows(*self._sql.bound(wanted))
-        return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
+        try:
+            return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
+        except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it
+            return []
 
     def values(self, name: str) -> str | None:
         """Return the cells that the source had at its last import, as `Imported` encodes them."""

@@ -330,5 +330,8 @@ def _same(one: Any, other: Any) -> bool:
 def _decoded(text: str | None) -> dict[str, tuple[Sequence[str], list[Any]]]:
     if not text:
         return {}
-    groups = msgspec.json.decode(text, type=list[tuple[tuple[str, ...], dict[str, list[Any]]]])
+    try:
+        groups = msgspec.json.decode(text, type=list[tuple[tuple[str, ...], dict[str, list[Any]]]])
+    except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it; stored values stay
+        return {}
     return {resource_id: (names, values) for names, rows in groups for resource_id, values in rows.items()}

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from venclient.errors import NotFound
+from venclient.messages import Text
+from venclient.messages import registry_files as dbf
+from venclient.messages.printable import foreign
 from venclient.registry.copies import open_as_is
 from venclient.registry.opening import open_link, shown
-from venclient.registry.schema import HEAD
+from venclient.registry.schema import HEAD, metadata
 from venclient.registry.sqlite_link import lets_others_in, said
 from venclient.registry.upgrade import KNOWN, version
 
@@ -21,6 +24,8 @@ _USED = (
     "SELECT connection_id FROM resources"
     " UNION SELECT control_connection_id FROM resources WHERE control_connection_id IS NOT NULL"
 )
+#: What SQLite's check says about values, in a file whose pages are in order.
+_CONTENT = ("NULL value ", "NUMERIC value ", "TEXT value ", "non-unique entry ", "CHECK ")
 #: What an `Inspection` counts.
 _COUNTS = {
     "resources": "SELECT count(*) FROM resources",
@@ -35,7 +40,7 @@ class Inspection:
 
     `changes` is how many are recorded. `notes` tell what may be meant so, but should be known.
     `damage` are those problems that keep the file from being used at all. `readable` says how many rows of
-    each table a damaged file still gives.
+    each table a damaged file still gives. `missing_tables` lack in a file that can be used without them.
     """
 
     path: str
@@ -51,6 +56,7 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
     readable: dict[str, int] = field(default_factory=dict)
+    missing_tables: list[str] = field(default_factory=list)
 
     @property
     def is_current(self) -> bool:
@@ -58,14 +64,14 @@ class Inspection:
         return self.version == HEAD
 
 
-def inspect(path: Path, *, hint: str = "--db names another") -> Inspection:
-    """Look at the file at `path`; NotFound, with the hint, when there is none.
+def inspect(path: Path, *, missing: Text | None = None) -> Inspection:
+    """Return what the file at `path` holds; NotFound, with the message `missing`, when there is none.
 
-    RegistryError when it is no database.
+    RegistryError when it is not a database.
     """
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise NotFound(what, subject=str(path), hint=hint)
+        what = dbf.IS_FOLDER() if path.is_dir() else missing or dbf.NOT_THERE()
+        raise NotFound(what, subject=str(path))
     try:
         with closing(open_as_is(path, read_only=True)) as driver:
             return _inspected(driver, path)
@@ -82,7 +88,7 @@ def inspect_server(url: str) -> Inspection:
         tables = ("connections", "resources", "changes", "reporting_status", "import_sources")
         present = [name for name in tables if link.rows("SELECT to_regclass(%s)", (name,))[0][0] is not None]
         if not set(_TABLES) <= set(present):
-            raise NotFound("holds no registry", subject=shown(url), hint="`ven db copy FROM TO` brings one")
+            raise NotFound(dbf.NO_REGISTRY(), subject=shown(url))
         sizes = (link.rows("SELECT pg_total_relation_size(%s::regclass)", (name,)) for name in present)
         found = Inspection(shown(url), sum(int(str(size[0][0])) for size in sizes), None)
         if link.rows("SELECT to_regclass('alembic_version')")[0][0] is not None:
@@ -97,7 +103,7 @@ def inspect_server(url: str) -> Inspection:
 
 
 def readable_rows(driver: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row | tuple[object, ...]]:
-    """Give the rows of a table that can be read, whatever is damaged between them, in the order of ids."""
+    """Return the rows of a table that can be read, whatever is damaged between them, in the order of ids."""
     last = 0
     step = 1
     query = f"SELECT * FROM {table} WHERE id >= ? ORDER BY id"  # noqa: S608
@@ -130,20 +136,27 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     page, free = (driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "freelist_count"))
     found.unused_bytes = page * free
     for text in _integrity(driver):
-        found.damage.append(f"integrity: {text}")
+        # A value against a rule of its table harms nothing else: the file can be used and checked.
+        kind = found.problems if text.startswith(_CONTENT) else found.damage
+        kind.append(dbf.INTEGRITY(problem=foreign(text)))
     tables = {row[0] for row in driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     missing = set(_TABLES) - tables
     if missing:
-        found.damage.append(f"has no table {' and no table '.join(sorted(missing))}")
+        found.damage.append(dbf.NO_TABLE(tables=missing))
     elif found.damage:
         found.readable = {table: sum(1 for _ in readable_rows(driver, table)) for table in _TABLES}
-        told = ", ".join(f"{count} {table}" for table, count in found.readable.items())
-        found.damage.append(f"of its rows {told} can still be read: `ven db rescue` saves those")
+        rows = [dbf.ROWS_OF(count=count, table=table) for table, count in found.readable.items()]
+        found.damage.append(dbf.STILL_READABLE(rows=rows))
     found.problems += found.damage
     if found.damage:
         return found
-    for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check"):
-        found.problems.append(f"{table} row {row_id} refers to a row of {parent} that is not there")
+    if found.is_current:
+        found.missing_tables = sorted(metadata.tables.keys() - tables)
+    if found.missing_tables:
+        found.problems.append(dbf.NO_TABLE(tables=found.missing_tables))
+    for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check").fetchall():
+        row = foreign(_key_of(driver, table, row_id))
+        found.problems.append(dbf.DANGLING(table=table, row=row, parent=parent))
     used = _USED if found.is_current else _USED.partition(" UNION ")[0]
     for name, sql in _COUNTS.items():
         setattr(found, name, driver.execute(sql.format(used=used)).fetchone()[0])
@@ -154,10 +167,19 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
 
 def _check_version(found: Inspection) -> None:
     if found.version is not None and found.version not in KNOWN:
-        found.damage.append(
-            f"its schema is version {found.version}, newer than the {HEAD} of this program; update venclient"
-        )
+        found.damage.append(dbf.NEWER_FOUND(found=foreign(found.version), known=HEAD))
         found.problems += found.damage
+
+
+def _key_of(driver: sqlite3.Connection, table: str, row_id: int) -> object:
+    """Return the key of a row by which people find it: not each is a number."""
+    known = metadata.tables.get(table)
+    if known is None:
+        return row_id
+    (key,) = known.primary_key
+    sql = f'SELECT "{key.name}" FROM "{table}" WHERE rowid = ?'  # noqa: S608 - names of our own tables
+    found = driver.execute(sql, (row_id,)).fetchone()
+    return found[0] if found else row_id
 
 
 def _integrity(driver: sqlite3.Connection) -> list[str]:

@@ -7,7 +7,7 @@ is checked before (`validation`) and recorded with it (`changes`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -133,7 +133,8 @@ class LifeCycle:
         A `dry_run` checks and counts the same, and stores nothing.
         """
         changed = 0
-        with suppress(_Undone), self._link.transaction():
+        rehearsing = self._link.rehearsing() if dry_run else nullcontext()
+        with rehearsing, suppress(_Undone), self._link.transaction():
             if isinstance(where, Query):
                 wanted = selection.resource_id_selection(where, words_for(self._link.dialect))
                 where = [str(row[0]) for row in self._link.rows(*self._sql.bound(wanted))]
@@ -359,13 +360,24 @@ class LifeCycle:
                 )
 
 
+def _moment(text: object) -> datetime | None:
+    """Return a stored time; None for none, and for one that cannot be read (`ven db check` lists it)."""
+    try:
+        moment = None if text is None else datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def _status(row: Row) -> ReportingStatus:
     resource_id, state, sent_at, name, detail, updated_at = row
     return ReportingStatus(
         resource_id=resource_id,
         state=cast("ReportingState", state),
-        last_report_at=None if sent_at is None else datetime.fromisoformat(sent_at).astimezone(UTC),
+        last_report_at=_moment(sent_at),
         last_report_name=name,
         detail=detail,
-        updated_at=datetime.fromisoformat(updated_at).astimezone(UTC),
+        updated_at=_moment(updated_at),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy.engine import Dialect
@@ -153,6 +153,10 @@ class Link(Protocol):
         """
         ...
 
+    def rehearsing(self) -> AbstractContextManager[None]:
+        """Let this thread write inside where the database cannot be written: to a copy that is dropped."""
+        ...
+
     def borrowed(self) -> AbstractContextManager[DbConnection]:
         """Give this thread's connection with rows by name, committed on success, rolled back on an error."""
         ...
@@ -220,6 +224,10 @@ class PerThread(Generic[D]):
         with self._lock:
             self._closed = True
             self._finalizer()
+
+    def rehearsing(self) -> AbstractContextManager[None]:
+        """Do nothing: the database can be written, and the caller undoes what it writes."""
+        return nullcontext()
 
     def _refuse_closed(self) -> None:
         if self._closed:

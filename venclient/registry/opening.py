@@ -23,12 +23,12 @@ _POSTGRES = ("postgresql://", "postgres://")
 
 
 def is_url(database: str | Path) -> bool:
-    """Tell whether a database is named by URL; else it is a file."""
+    """Return whether a database is named by URL; else it is a file."""
     return isinstance(database, str) and "://" in database
 
 
 def shown(database: str | Path) -> str:
-    """Give the name of a database as people may see it: a password in a URL is ***."""
+    """Return the name of a database as people may see it: a password in a URL is ***."""
     text = str(database)
     if not is_url(text):
         return text
@@ -37,7 +37,7 @@ def shown(database: str | Path) -> str:
 
 
 def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
-    """Give a link to a database, brought to the newest schema before (unless told otherwise).
+    """Return a link to a database, brought to the newest schema before (unless told otherwise).
 
     ConfigError when it names neither a file nor a PostgreSQL database, or when psycopg is not installed;
     RegistryError when it cannot be used; its `transient` is true when waiting may help: the server is away
@@ -61,7 +61,7 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
 
 
 def holds_registry(database: str | Path) -> bool:
-    """Tell whether there is a registry: a file of that name, or a table of resources; nothing is made."""
+    """Return whether there is a registry: a file of that name, or a table of resources; nothing is made."""
     if not is_url(database):
         return Path(database).exists()
     link = open_link(database, upgraded=False)
@@ -72,7 +72,7 @@ def holds_registry(database: str | Path) -> bool:
 
 
 def upgraded(url: str) -> tuple[str | None, str]:
-    """Bring a PostgreSQL database to the newest schema; give the versions before and after."""
+    """Bring a PostgreSQL database to the newest schema and return the versions before and after."""
     link = _postgres(url, upgraded=False)
     try:
         from venclient.registry.postgres_upgrade import upgrade
@@ -84,7 +84,7 @@ def upgraded(url: str) -> tuple[str | None, str]:
 
 @cache
 def statements_for(dialect: Dialect) -> Statements:
-    """Give the compiled statements, which all databases of one kind share."""
+    """Return the compiled statements, which all databases of one kind share."""
     return Statements(dialect)
 
 

@@ -7,6 +7,8 @@ from sqlalchemy import create_engine, exc, inspect, pool, text
 from sqlalchemy.engine import Connection
 
 from venclient.errors import RegistryError
+from venclient.messages import registry_files as dbf
+from venclient.messages.printable import foreign
 from venclient.registry.link import BUSY_TIMEOUT_MS
 from venclient.registry.postgres_link import PostgresLink, said
 from venclient.registry.schema import HEAD, SPECIFIED_COLUMNS
@@ -16,7 +18,7 @@ _LOCK = 0x76656E636C69  # any number will do that other programs do not use for 
 
 
 def upgrade(link: PostgresLink) -> tuple[str | None, str]:
-    """Bring the database to the newest schema; give the versions before (None: there was none) and after.
+    """Upgrade the database to the newest schema; return the versions before (None for none) and after.
 
     RegistryError when it is newer than this program or holds the tables of another one; it is then as it
     was.
@@ -44,7 +46,7 @@ def upgrade(link: PostgresLink) -> tuple[str | None, str]:
 
 
 def found(link: PostgresLink) -> str | None:
-    """Give the version that the database records, None when it records none."""
+    """Return the version that the database records, None when it records none."""
     if link.rows("SELECT to_regclass('alembic_version')")[0][0] is None:
         return None
     version = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]
@@ -59,23 +61,15 @@ def _checked(connection: Connection, subject: str) -> str | None:
         before = connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar()
     ours = tables & SPECIFIED_COLUMNS.keys()
     if tables and not ours:
-        raise _foreign(subject, f"it has the tables {', '.join(sorted(tables))}")
+        raise _foreign(subject, dbf.HAS_TABLES(tables=tables))
     for table in ours:
         missing = SPECIFIED_COLUMNS[table] - {column["name"] for column in looked.get_columns(table)}
         if missing:
-            raise _foreign(subject, f"its table {table} has no column {', '.join(sorted(missing))}")
+            raise _foreign(subject, dbf.LACKS_COLUMNS(table=table, columns=missing))
     if before is not None and before not in KNOWN:
-        raise RegistryError(
-            f"its schema is version {before}, newer than the {HEAD} of this program; nothing was changed",
-            subject=subject,
-            hint="update venclient, or put back a copy of the database from before the newer program",
-        )
+        raise RegistryError(dbf.NEWER_SCHEMA(found=foreign(before), known=HEAD), subject=subject)
     return before
 
 
 def _foreign(subject: str, why: str) -> RegistryError:
-    return RegistryError(
-        f"is the database of another program: {why}",
-        subject=subject,
-        hint="name an empty database, or a schema of its own with ?options=-csearch_path%3DNAME",
-    )
+    return RegistryError(dbf.OTHER_PROGRAM_SERVER(why=why), subject=subject)

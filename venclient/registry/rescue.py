@@ -17,7 +17,7 @@ from venclient.registry.upgrade import upgrade
 
 
 def rescue(damaged: Path, target: Path) -> dict[str, int]:
-    """Make a new database at `target` of the rows that `damaged` still gives; give how many of each table.
+    """Copy the readable rows of `damaged` to a new database at `target`; return how many of each table.
 
     `damaged` is only read. A resource whose connection is lost is saved all the same, and named by
     `ven db check`. RegistryError when nothing can be read, or `target` cannot be written (it is not left

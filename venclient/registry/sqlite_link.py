@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from errno import EROFS
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,7 +117,11 @@ def said(error: Exception, path: Path) -> RegistryError:
     """Give what the driver or the operating system said as an error of ours, with what to do."""
     subject = str(path)
     if isinstance(error, OSError):
-        return RegistryError(dbf.CANNOT_CREATE(reason=error.strerror or str(error)), subject=subject)
+        reason = error.strerror or str(error)
+        read_only = error.errno == EROFS
+        return RegistryError(
+            dbf.READ_ONLY_PLACE() if read_only else dbf.CANNOT_CREATE(reason=reason), subject=subject
+        )
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     what = {
         sqlite3.SQLITE_BUSY: dbf.BUSY(seconds=BUSY_TIMEOUT_MS // 1000),
@@ -234,7 +239,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
         Inside another one it is a savepoint of that. What SQLite refuses becomes an error of ours.
         """
-        if self.found is not None:
+        if self.found is not None and not self._rehearses:
             raise RegistryError(dbf.CANNOT_WRITE(), subject=self.name)
         try:
             with self._scope() as driver:
@@ -243,6 +248,29 @@ class SqliteLink(PerThread[sqlite3.Connection]):
             raise said(error, self.path) from error
         except (UnicodeEncodeError, OverflowError) as error:
             raise unfit(error, self.name) from None
+
+    @property
+    def _rehearses(self) -> bool:
+        """True while this thread writes to a temporary copy."""
+        return getattr(self._local, "rehearses", False)
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """Let this thread write to a temporary copy inside, if the file itself cannot be written.
+
+        The copy is gone afterwards. RegistryError when it cannot be made.
+        """
+        if self.found is None or self._rehearses:
+            yield
+            return
+        held = self.driver()
+        scratch = _scratch_of(held, self.name)
+        self._local.driver, self._local.rehearses = scratch, True
+        try:
+            yield
+        finally:
+            self._local.driver, self._local.rehearses = held, False
+            scratch.close()
 
     @contextmanager
     def borrowed(self) -> Iterator[sqlite3.Connection]:
@@ -307,6 +335,20 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         super().close()
         if self.found is not None:
             self.found.close()
+
+
+def _scratch_of(driver: sqlite3.Connection, name: str) -> sqlite3.Connection:
+    """Return a connection to a temporary copy, which SQLite deletes when it is closed."""
+    scratch = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    try:
+        driver.backup(scratch)
+        register(scratch)
+        scratch.execute("PRAGMA foreign_keys = ON")
+        scratch.execute("PRAGMA recursive_triggers = ON")
+    except sqlite3.Error as error:
+        scratch.close()
+        raise RegistryError(dbf.NO_REHEARSAL(reason=error), subject=name) from error
+    return scratch
 
 
 def _begin(driver: sqlite3.Connection) -> None:

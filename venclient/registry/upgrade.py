@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import threading
-from contextlib import closing
-from errno import EISDIR
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import RegistryError
 from venclient.messages import registry_files as dbf
-from venclient.read_only import Readable, readable
+from venclient.messages.printable import foreign
+from venclient.read_only import Readable, readable, temporary_folder
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.copies import copy_database, free_name, open_as_is, stamp
 from venclient.registry.schema import HEAD, SPECIFIED_COLUMNS
@@ -32,7 +34,7 @@ _alembic = threading.Lock()  # Alembic keeps what it works on in module globals
 
 
 def upgrade(path: Path, *, clock: Clock | None = None) -> tuple[str | None, str]:
-    """Bring the file at `path` to the newest schema; give the versions before and after.
+    """Bring the file at `path` to the newest schema and return the versions before and after.
 
     Before is None for a new file and for one of the first generation. A file that is not new is copied
     first, to `<file>.before-r<version>-<time>.bak`. RegistryError when the file is newer than this program,
@@ -45,10 +47,10 @@ def upgrade(path: Path, *, clock: Clock | None = None) -> tuple[str | None, str]
 
 
 def _looked(path: Path) -> str | None:
-    """Give the version of the file at `path` without changing anything; None when there is no file."""
+    """Return the version of the file at `path` without changing anything; None when there is no file."""
     try:
         if path.is_dir():
-            raise IsADirectoryError(EISDIR, "it is a folder")
+            raise RegistryError(dbf.IS_FOLDER(), subject=str(path))
         if not path.exists() or path.stat().st_size == 0:
             return None
         with closing(open_as_is(path)) as driver:
@@ -78,8 +80,23 @@ def readable_registry(path: Path) -> Readable:
         raise RegistryError(dbf.CANNOT_COPY_OLD(reason=error), subject=str(path)) from error
 
 
+@contextmanager
+def upgraded_copy(path: Path) -> Iterator[Path]:
+    """Yield a temporary copy of an older file, with the newest schema; the file itself stays as it is.
+
+    RegistryError when it cannot be made; OSError when it does not fit.
+    """
+    folder = temporary_folder(2 * path.stat().st_size)
+    try:
+        copy = copy_database(path, folder / path.name).path
+        _run_alembic(copy, SystemClock(), keep=False)
+        yield copy
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def version(driver: sqlite3.Connection) -> str | None:
-    """Give the schema's version as the file records it; None when it records none."""
+    """Return the schema's version as the file records it; None when it records none."""
     if "alembic_version" not in _tables(driver):
         return None
     row = driver.execute("SELECT max(version_num) FROM alembic_version").fetchone()
@@ -87,31 +104,23 @@ def version(driver: sqlite3.Connection) -> str | None:
 
 
 def _checked(driver: sqlite3.Connection, path: Path) -> str | None:
-    """Give the version of a file that may be upgraded; RegistryError says why it may not."""
+    """Return the version of a file that may be upgraded; RegistryError says why it may not."""
     before = version(driver)
     if before is not None and before not in KNOWN:
-        raise RegistryError(
-            f"its schema is version {before}, newer than the {HEAD} of this program; nothing was changed",
-            subject=str(path),
-            hint="update venclient, or use the copy of the database from before the newer program opened it",
-        )
+        raise RegistryError(dbf.NEWER_SCHEMA(found=foreign(before), known=HEAD), subject=str(path))
     tables = _tables(driver)
     for table, specified in SPECIFIED_COLUMNS.items():
         columns = {row[1] for row in driver.execute(f'PRAGMA table_info("{table}")')}
-        missing = ", ".join(sorted(specified - columns))
+        missing = specified - columns
         if columns and missing:
-            raise _foreign(path, f"its table {table} has no column {missing}")
+            raise _foreign(path, dbf.LACKS_COLUMNS(table=table, columns=missing))
     if tables and not tables & SPECIFIED_COLUMNS.keys():
-        raise _foreign(path, f"it has the tables {', '.join(sorted(tables))}")
+        raise _foreign(path, dbf.HAS_TABLES(tables=tables))
     return before
 
 
 def _foreign(path: Path, why: str) -> RegistryError:
-    return RegistryError(
-        f"is the database of another program: {why}",
-        subject=str(path),
-        hint="name the resource database, or a file that does not exist yet",
-    )
+    return RegistryError(dbf.OTHER_PROGRAM(why=why), subject=str(path))
 
 
 def _tables(driver: sqlite3.Connection) -> set[str]:
@@ -151,7 +160,7 @@ def _run_alembic(path: Path, clock: Clock, *, keep: bool = True) -> None:
                 # With the write lock held: what is copied is what gets upgraded.
                 name = f"{path.name}.before-r{HEAD}-{stamp(clock.now())}.bak"
                 copy = copy_database(path, free_name(path.with_name(name)))
-                _log.info("%s: is upgraded to schema %s; as it was it is in %s", path, HEAD, copy.path)
+                _log.info(dbf.UPGRADING(path=path, version=HEAD, copy=copy.path))
             run_migrations(connection)
     except exc.DBAPIError as error:
         cause = error.orig if isinstance(error.orig, sqlite3.Error) else sqlite3.Error(str(error))

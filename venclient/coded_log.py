@@ -1,0 +1,26 @@
+"""Log lines with the codes of their messages, for `ven` and the scripts: the library sets up no logging."""
+
+from __future__ import annotations
+
+import logging
+
+from venclient.messages import Text, in_full
+
+
+class CodedFormatter(logging.Formatter):
+    """Formats log lines; a warning or error of the catalogue ends with its hint and code."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name of logging)
+        """Return the line of `record`, with hint and code of its message or of its last argument."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        for text in (record.msg, *arguments[-1:]):
+            if isinstance(text, Text):
+                record.message += in_full(text).removeprefix(str(text))
+                break
+        return super().formatMessage(record)
+
+
+def show_codes() -> None:
+    """Print the codes of warnings where a program sets up no logging."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(CodedFormatter("%(message)s"))
