@@ -1,10 +1,12 @@
-"""Small pure helpers of the VEN client and its neighbours; they import nothing of ours and do no I/O."""
+"""Small pure helpers of the VEN client and its neighbours; they do no I/O and import messages only."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
+
+from venclient.messages import registry as reg
 
 T = TypeVar("T")
 
@@ -25,7 +27,7 @@ def backoff_s(attempt: int, base_s: float, cap_s: float, rng: random.Random) -> 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Give `items` in order as slices of at most `size`; ValueError when size is below 1."""
     if size < 1:
-        raise ValueError(f"chunks of {size} items cannot be made; the size is 1 or more")
+        raise ValueError(reg.CHUNK_SIZE(size=size))
     return (items[at : at + size] for at in range(0, len(items), size))
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from venclient.messages import code_of, text_of
 from venclient.utils import age_text, backoff_s, chunks, redact
 
 
@@ -32,8 +33,9 @@ def test_chunks_hold_everything_in_order(items: list[int], size: int) -> None:
 
 def test_chunks_of_nothing_are_refused() -> None:
     """A size below one is a mistake, told at once."""
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match="chunk") as caught:
         chunks([1], 0)
+    assert code_of(text_of(caught.value)) == "VEN-REG-187"
 
 
 def test_secrets_are_struck_out_longest_first() -> None:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from venclient.messages import registry as reg
 from venclient.model.resource import Resource
 
 #: The key in a connection's options.
@@ -36,7 +37,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         if not self.min <= self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+            raise ValueError(reg.RANGE_CROSSED(low=self.min, high=self.max))
 
     def holds(self, value: float) -> bool:
         """Give whether a value is possible."""
@@ -73,7 +74,7 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if self.bits is not None and self.digits is not None:
-            raise ValueError("bits and digits are two ways to say the same: give one of them")
+            raise ValueError(reg.BITS_AND_DIGITS())
 
     @property
     def rollover_kwh(self) -> float | None:

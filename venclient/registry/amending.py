@@ -18,7 +18,9 @@ from dataclasses import fields, replace
 from typing import Any
 
 from venclient.messages import registry as reg
+from venclient.messages import text_of
 from venclient.model.resource import ActorType, Connection, Resource
+from venclient.registry.placing import placed
 from venclient.registry.rows import refused
 
 _FIXED = ("resourceID", "version")
@@ -106,7 +108,7 @@ def _link(made: Resource, field: str, told: object) -> list[str]:
         try:
             held = Connection(told["type"], told["actortype"])
         except ValueError as error:
-            return [reg.LINK_TYPE(field=field, problem=error)]
+            return [placed(field, text_of(error), reg.LINK_TYPE)]
     changed, problems = _changed_connection(held, told, f"{field}.")
     setattr(made, field, changed)
     return problems
@@ -139,7 +141,7 @@ def _changed_connection(
         return replace(connection, **values), problems
     except ValueError as error:  # a type that nobody knows
         field = place.removesuffix(".") or "connection"
-        return connection, [*problems, reg.LINK_TYPE(field=field, problem=error)]
+        return connection, [*problems, placed(field, text_of(error), reg.LINK_TYPE)]
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

@@ -48,6 +48,7 @@ from venclient.model.slips import (
     name_findings,
 )
 from venclient.registry.meterpoint import gs1_doubt
+from venclient.registry.placing import placed
 from venclient.registry.rows import refused, type_name, unstorable
 
 #: Gives what the connector of a resource's connection says of its options, one sentence for each mistake.
@@ -258,7 +259,7 @@ def _option_problems(resource: Resource, check_options: CheckOptions) -> list[st
         link = getattr(resource, place)
         if isinstance(link, Connection) and isinstance(link.options, dict | None):
             asked = resource if place == "connection" else replace(resource, connection=link)
-            found += [reg.OPTIONS(place=place, problem=one) for one in check_options(asked)]
+            found += [placed(place, one, reg.OPTIONS) for one in check_options(asked)]
     return found
 
 
@@ -266,7 +267,7 @@ def _connection_findings(connection: Connection, check_options: CheckOptions | N
     found = check_connection(connection)
     if check_options is not None and isinstance(connection.options, dict | None):
         nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
-        problems = [reg.OPTIONS(place="connection", problem=one) for one in check_options(nobody)]
+        problems = [placed("connection", one, reg.OPTIONS) for one in check_options(nobody)]
         found.problems.extend(problems)
     return found
 
