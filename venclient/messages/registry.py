@@ -295,6 +295,17 @@ KEY_GONE = error(
     hint="restore the key file; if it is lost, `ven db seal --new-key` makes another, and those logins must"
     " be stored again",
 )
+LOGIN_IS_NOTICE = error(
+    "VEN-REG-218",
+    "this text says that a key is missing: it is not a login",
+    hint="restore the key file and read the resource again, or store the login itself",
+)
+LOGIN_DAMAGED = error("VEN-REG-219", "(sealed, but the sealed text is damaged)", hint="store the login again")
+LOGIN_NEEDS_KEY = warning(
+    "VEN-REG-209",
+    "{place}.{field} {notice}: the device cannot be reached",
+    hint="restore the key file, or store the login again",
+)
 FILE_IS_SHARED = warning(
     "VEN-REG-217",
     "other users can read or write the file (mode {mode:04o})",

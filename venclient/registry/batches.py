@@ -22,6 +22,7 @@ from venclient.registry.validation import (
     SWAPPED_LONGITUDES,
     CheckOptions,
 )
+from venclient.secrets import login_problem
 
 Column: TypeAlias = Sequence[Any]
 
@@ -236,7 +237,8 @@ def _are_links_clean(host: Column, topic: Column, file: Column, username: Column
         texts = set(column) - {None}
         if not _are_clean(texts) or not all(text and text == text.strip() for text in texts):
             return False
-    return _are_clean(set(username) - {None}, set(password) - {None})
+    logins = {*username, *password} - {None}
+    return _are_clean(logins) and not any(map(login_problem, logins))
 
 
 def _have_what_they_need(kinds: Column, host: Column, topic: Column, file: Column) -> bool:

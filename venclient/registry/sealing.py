@@ -25,6 +25,7 @@ from venclient.secrets import (
     REFERENCES,
     SEALED,
     KeyFile,
+    Locked,
     is_literal,
     is_open,
     key_file,
@@ -82,6 +83,8 @@ class Sealer:
         return self._key_file
 
     def __call__(self, text: str | None) -> str | None:
+        if isinstance(text, Locked):
+            return text.sealed
         if text is None or not is_literal(text):
             return text
         if not self.key_file.exists():

@@ -50,6 +50,7 @@ from venclient.model.slips import (
 from venclient.registry.meterpoint import gs1_doubt
 from venclient.registry.placing import placed
 from venclient.registry.rows import refused, type_name, unstorable
+from venclient.secrets import Locked, login_problem
 
 #: Gives what the connector of a resource's connection says of its options, one sentence for each mistake.
 #: A control connection is asked about as a resource's connection too.
@@ -61,7 +62,8 @@ COORDINATES = {"latitude": 90.0, "longitude": 180.0}
 LONGEST_ID = 128
 _LEAST, _MOST = -math.inf, math.inf
 _FLAGS = (True, False, None)  # 1 and 0 as well
-_LINK_TEXTS = ("host", "topic", "file", "username", "password")
+_LOGIN = ("username", "password")
+_LINK_TEXTS = ("host", "topic", "file", *_LOGIN)
 #: Fields with text for people: scripts and emoji have joiners in it.
 _PROSE = frozenset({"resourceName", "resourceSubType", "address"})
 #: Where Denmark would be with latitude and longitude swapped: open sea, south of Yemen.
@@ -119,6 +121,11 @@ def check_connection(connection: Connection, place: str = "connection") -> Findi
         if not isinstance(value, str):
             found.problems.append(reg.LINK_NOT_TEXT(place=place, field=name))  # it may be a password
             continue
+        if isinstance(value, Locked):
+            found.warnings.append(reg.LOGIN_NEEDS_KEY(place=place, field=name, notice=value))
+            continue
+        if name in _LOGIN and (problem := login_problem(value)) is not None:
+            found.problems.append(problem.within(f"{place}.{name}: "))
         _sort(character_findings(f"{place}.{name}", value), found)
         if name in ("topic", "file") and value.strip() and value != value.strip():
             found.warnings.append(reg.SPACES_AROUND(field=f"{place}.{name}", value=value))
@@ -245,7 +252,7 @@ def _is_plain_link(link: Connection) -> bool:
     if host is not None and (" " in host or "/" in host):
         return False
     for text in (link.username, link.password):
-        if text is not None and type(text) is not str:
+        if text is not None and (type(text) is not str or login_problem(text)):
             return False
     if link.type is ConnectionType.FILEREADER:
         return bool(file)
