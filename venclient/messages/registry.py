@@ -36,6 +36,14 @@ WRONG_CHECK_DIGIT = warning(
     "VEN-REG-016", "meter point id {value} ends in {digit}, its GS1 check digit would be {wanted}"
 )
 
+ODD_CHARACTER = warning(
+    "VEN-REG-017",
+    "{field} contains the unusual character {character}",
+    hint="check the encoding of the file or program that it comes from",
+)
+TOO_LONG = error("VEN-REG-018", "{field} has {length} characters: must have at most {most}")
+LONG_NAME = warning("VEN-REG-019", "{field} has {length} characters: a VTN accepts at most {most}")
+
 # Capacities and location
 
 NOT_A_DICT = error("VEN-REG-020", "{field} must be a dict, not {value!r}")
@@ -61,6 +69,15 @@ LOOKS_SWAPPED_DENMARK = warning(
     "latitude and longitude look swapped: this point is in the Arabian Sea; swapped, it would be in Denmark",
 )
 
+UNLIKELY_SIZE = warning(
+    "VEN-REG-033", "{field} {value:g} is unlikely for a site", hint="use kW and kWh, not W and Wh"
+)
+IMPOSSIBLE_SIZE = error("VEN-REG-034", "{field} {value:g} is impossible: must be within ±{most:g}")
+NEGATIVE_ENERGY = warning("VEN-REG-035", "{field} {value:g} is negative: it is an amount of stored energy")
+NOWHERE = warning(
+    "VEN-REG-036", "location 0, 0 is in the Atlantic Ocean", hint="use None for an unknown place"
+)
+
 # Connections
 
 INCOMPLETE = warning(
@@ -80,6 +97,13 @@ NOT_A_CONNECTION = error("VEN-REG-047", "{place} must be a Connection")
 NOT_A_CONNECTION_OR_NONE = error("VEN-REG-048", "{place} must be a Connection or None")
 COMMANDS = warning("VEN-REG-049", "connection is a WRITER: it sends commands, so nothing is measured")
 MEASURES = error("VEN-REG-050", "control_connection must be a WRITER: a READER only measures")
+
+ODD_HOST = warning(
+    "VEN-REG-051",
+    "{place}: host {value!r} is not a host name or IP address",
+    hint="use the name or address only; the port has a field of its own",
+)
+LOGIN_SPACES = warning("VEN-REG-052", "{field} begins or ends with a space")
 
 # Reporting
 

@@ -30,11 +30,14 @@ _FIELDS = tuple(one.name for one in fields(Resource) if one.name not in _FIXED)
 _LINK_FIELDS = tuple(one.name for one in fields(Connection) if one.name != "id")
 
 
-def amended(resource: Resource, changes: Mapping[str, Any]) -> Resource:
+def amended(resource: Resource, changes: Mapping[Any, Any]) -> Resource:
     """Give the resource as `changes` leave it, the given one as it was; InvalidRecord lists every mistake."""
     made = copy.deepcopy(resource)
     problems: list[str] = []
     for name, value in changes.items():
+        if not isinstance(name, str):
+            problems.append(reg.NOT_A_NAME(field="the change", value=name))
+            continue
         field, _, rest = name.partition(".")
         if field in _FIXED:
             problems.append(reg.FIXED(field=field))
@@ -71,6 +74,8 @@ def _merge(made: Resource, field: str, told: object) -> list[str]:
         return []
     if not isinstance(told, Mapping):
         return [reg.CHANGES_NOT_DICT(field=field, value=told)]
+    if wrong := _wrong_names(field, told):
+        return wrong
     merged = _merged(getattr(made, field) or {}, told)
     setattr(made, field, (merged or None) if field == "reporting" else merged)
     return []
@@ -89,6 +94,10 @@ def _merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[first] = value
     return found
+
+
+def _wrong_names(field: str, told: Mapping[Any, Any]) -> list[str]:
+    return [reg.NOT_A_NAME(field=field, value=name) for name in told if not isinstance(name, str)]
 
 
 def _link(made: Resource, field: str, told: object) -> list[str]:
@@ -115,11 +124,14 @@ def _link(made: Resource, field: str, told: object) -> list[str]:
 
 
 def _changed_connection(
-    connection: Connection, changes: Mapping[str, Any], place: str
+    connection: Connection, changes: Mapping[Any, Any], place: str
 ) -> tuple[Connection, list[str]]:
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in changes.items():
+        if not isinstance(name, str):
+            problems.append(reg.NOT_A_NAME(field=place.removesuffix(".") or "the change", value=name))
+            continue
         field, _, rest = name.partition(".")
         if field == "id":
             problems.append(reg.FIXED(field=f"{place}id"))
@@ -129,6 +141,8 @@ def _changed_connection(
             told = {rest: value} if rest else value
             if not isinstance(told, Mapping):
                 problems.append(reg.CHANGES_NOT_DICT(field=f"{place}options", value=told))
+            elif wrong := _wrong_names(f"{place}options", told):
+                problems += wrong
             else:
                 values["options"] = _merged(values.get("options", connection.options) or {}, told) or None
         elif rest and field == "options":

@@ -6,7 +6,7 @@ needs a closer look: then all are looked at one by one, and the one that is wron
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Sequence
 from operator import attrgetter, eq, is_, itemgetter, le
 from typing import Any, NamedTuple, TypeAlias
@@ -14,12 +14,15 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, ResourceType
-from venclient.model.slips import INVISIBLE, infinite_findings
+from venclient.model.slips import UNCLEAN, value_findings
 from venclient.registry.rows import Seal, encoded
 from venclient.registry.validation import (
     LONGEST_ID,
+    LONGEST_NAME,
+    LONGEST_TEXT,
     SWAPPED_LATITUDES,
     SWAPPED_LONGITUDES,
+    UNLIKELY_SIZE,
     CheckOptions,
 )
 from venclient.secrets import login_problem
@@ -48,6 +51,9 @@ _POINT = itemgetter("latitude", "longitude")
 _TYPE_NAMES = {text: member.name for member in ResourceType for text in (member.name, member.value)}
 #: By identity: an enum's own hash takes longer than all else that is done to it here.
 _LINK_NAMES = {id(member): member.name for member in ConnectionType}
+#: Hosts with other characters are looked at one by one, addresses of IPv6 among them.
+_NOT_IN_HOSTS = re.compile(r"[^\w.-]")
+_LONGEST = 255
 _TEXT, _TEXTS, _NUMBERS, _FLAGS = {str}, {str, type(None)}, {int, float}, {bool, type(None)}
 _lines = msgspec.json.Encoder().encode_lines
 
@@ -149,8 +155,11 @@ def _batch(resources: Sequence[Resource]) -> Batch | None:
         and all(ids)
         and max(map(len, ids)) <= LONGEST_ID
         and all(map(eq, map(str.strip, ids), ids))
-        and all(map(str.strip, names))
-        and _are_clean(ids, names, meters, [text for text in addresses if text is not None])
+        and all(names)
+        and all(map(eq, map(str.strip, names), names))
+        and max(map(len, names)) <= LONGEST_NAME >= max(map(len, meters))
+        and _are_clean(ids, names, meters)
+        and _are_addresses([text for text in addresses if text is not None])
         and _are_clean_texts(subs)
         and {Connection}.issuperset(map(type, links))
         and _are_capacities(powers)
@@ -172,8 +181,8 @@ def _are_capacities(powers: Column) -> bool:
         return False
     # What is no number at all is not less or equal, so min and max come after.
     return all(
-        all(map(le, low, high)) and -math.inf < min(low) and max(high) < math.inf
-        for low, high in (columns[:2], columns[2:])
+        all(map(le, low, high)) and least <= min(low) and max(high) < UNLIKELY_SIZE
+        for least, (low, high) in ((1 - UNLIKELY_SIZE, columns[:2]), (0, columns[2:]))
     )
 
 
@@ -181,9 +190,11 @@ def _are_places(places: Column) -> bool:
     if not ({dict}.issuperset(map(type, places)) and {2}.issuperset(map(len, places))):
         return False
     latitudes, longitudes = zip(*map(_POINT, places), strict=True)
-    if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))):
+    if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))) or not (
+        all(map(eq, latitudes, latitudes)) and all(map(eq, longitudes, longitudes))  # NaN is not
+    ):
         return False
-    if not (all(map(eq, latitudes, latitudes)) and all(map(eq, longitudes, longitudes))):  # NaN is not
+    if 0 in latitudes and (0, 0) in zip(latitudes, longitudes, strict=True):
         return False
     if min(latitudes) < -90 or max(latitudes) > 90 or min(longitudes) < -180 or max(longitudes) > 180:
         return False
@@ -209,7 +220,7 @@ def _are_links(links: tuple[Column, ...]) -> bool:
         return False
     if options.count(None) != count and (
         not {dict, type(None)}.issuperset(map(type, options))
-        or any(one is not None and infinite_findings("", one) for one in options)
+        or any(one is not None and value_findings("", one) for one in options)
     ):
         return False
     return _are_links_clean(host, topic, file, username, password) and _have_what_they_need(
@@ -220,25 +231,37 @@ def _are_links(links: tuple[Column, ...]) -> bool:
 def _are_clean(*columns: Iterable[Any]) -> bool:
     """Return whether texts have printable, visible characters only."""
     text = "".join(map("".join, columns))
-    return text.isprintable() and (text.isascii() or not any(one in text for one in INVISIBLE))
+    return text.isprintable() and (text.isascii() or not any(one in text for one in UNCLEAN))
+
+
+def _are_addresses(texts: list[str]) -> bool:
+    return not texts or (max(map(len, texts)) <= LONGEST_TEXT and _are_clean(texts))
 
 
 def _are_clean_texts(column: Column) -> bool:
-    """Return whether texts that many resources share are clean, and none of them is blank; None passes."""
+    """Return whether names that many resources share are clean, and none of them is blank; None passes."""
     texts = set(column) - {None}
-    return all(map(str.strip, texts)) and _are_clean(texts)
+    return not texts or (
+        all(texts)
+        and all(map(eq, map(str.strip, texts), texts))
+        and max(map(len, texts)) <= LONGEST_NAME
+        and _are_clean(texts)
+    )
 
 
 def _are_links_clean(host: Column, topic: Column, file: Column, username: Column, password: Column) -> bool:
     hosts = set(host) - {None}
-    if not _are_clean(hosts) or any(" " in one or "/" in one for one in hosts):
+    if _NOT_IN_HOSTS.search("".join(hosts)) or not all(one.strip(".-") for one in hosts):
         return False
     for column in (topic, file):
         texts = set(column) - {None}
         if not _are_clean(texts) or not all(text and text == text.strip() for text in texts):
             return False
     logins = {*username, *password} - {None}
-    return _are_clean(logins) and not any(map(login_problem, logins))
+    if any(map(login_problem, logins)) or not all(map(eq, map(str.strip, logins), logins)):
+        return False
+    texts = logins.union(hosts, topic, file) - {None}
+    return (not texts or max(map(len, texts)) <= _LONGEST) and _are_clean(logins)
 
 
 def _have_what_they_need(kinds: Column, host: Column, topic: Column, file: Column) -> bool:

@@ -167,6 +167,9 @@ class Writing:
             for done, (resource, ven) in enumerate(resources):
                 if done and done % _CHUNK == 0:
                     _tell(progress, done)
+                name: object = resource.resourceID
+                if not isinstance(name, str):
+                    self._check(resource, ven)  # which refuses it
                 if resource.resourceID in waiting or len(waiting) == _CHUNK:
                     self._insert_chunk(waiting.values())
                     waiting = {}
