@@ -15,6 +15,7 @@ import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, ResourceType
 from venclient.model.slips import UNCLEAN, value_findings
+from venclient.registry.option_checks import installed_checks
 from venclient.registry.rows import Seal, encoded
 from venclient.registry.validation import (
     LONGEST_ID,
@@ -52,7 +53,7 @@ _TYPE_NAMES = {text: member.name for member in ResourceType for text in (member.
 #: By identity: an enum's own hash takes longer than all else that is done to it here.
 _LINK_NAMES = {id(member): member.name for member in ConnectionType}
 #: Hosts with other characters are looked at one by one, addresses of IPv6 among them.
-_NOT_IN_HOSTS = re.compile(r"[^\w.-]")
+_NO_HOST = re.compile(r"[^\w.\n-]|^[.-]*$", re.MULTILINE)
 _LONGEST = 255
 _TEXT, _TEXTS, _NUMBERS, _FLAGS = {str}, {str, type(None)}, {int, float}, {bool, type(None)}
 _lines = msgspec.json.Encoder().encode_lines
@@ -136,6 +137,8 @@ class Batch(NamedTuple):
 
 def options_are_good(resources: Sequence[Resource], check_options: CheckOptions | None) -> bool:
     """True when nobody has anything against the options of any connection."""
+    if check_options is installed_checks:  # which has nothing to say without options
+        resources = [one for one in resources if one.connection.options]
     return check_options is None or not any(map(check_options, resources))
 
 
@@ -194,13 +197,14 @@ def _are_places(places: Column) -> bool:
         all(map(eq, latitudes, latitudes)) and all(map(eq, longitudes, longitudes))  # NaN is not
     ):
         return False
-    if 0 in latitudes and (0, 0) in zip(latitudes, longitudes, strict=True):
-        return False
-    if min(latitudes) < -90 or max(latitudes) > 90 or min(longitudes) < -180 or max(longitudes) > 180:
+    least, most = min(latitudes), max(latitudes)
+    if least < -90 or most > 90 or min(longitudes) < -180 or max(longitudes) > 180:
         return False
     (south, north), (west, east) = SWAPPED_LATITUDES, SWAPPED_LONGITUDES
-    if min(latitudes) >= north or max(latitudes) <= south:
+    if least >= north:
         return True
+    if least <= 0 <= most and (0, 0) in zip(latitudes, longitudes, strict=True):
+        return False
     return not any(
         south < latitude < north and west < longitude < east
         for latitude, longitude in zip(latitudes, longitudes, strict=True)
@@ -251,16 +255,19 @@ def _are_clean_texts(column: Column) -> bool:
 
 def _are_links_clean(host: Column, topic: Column, file: Column, username: Column, password: Column) -> bool:
     hosts = set(host) - {None}
-    if _NOT_IN_HOSTS.search("".join(hosts)) or not all(one.strip(".-") for one in hosts):
+    lines = "\n".join(hosts)
+    if hosts and (lines.count("\n") != len(hosts) - 1 or _NO_HOST.search(lines)):
         return False
     for column in (topic, file):
         texts = set(column) - {None}
-        if not _are_clean(texts) or not all(text and text == text.strip() for text in texts):
+        if texts and not (_are_clean(texts) and all(texts) and all(map(eq, map(str.strip, texts), texts))):
+            return False
+        if texts and max(map(len, texts)) > _LONGEST:
             return False
     logins = {*username, *password} - {None}
     if any(map(login_problem, logins)) or not all(map(eq, map(str.strip, logins), logins)):
         return False
-    texts = logins.union(hosts, topic, file) - {None}
+    texts = logins | hosts
     return (not texts or max(map(len, texts)) <= _LONGEST) and _are_clean(logins)
 
 
