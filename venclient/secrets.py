@@ -215,7 +215,7 @@ class Locked(str):
 
 
 def is_notice(text: str) -> bool:
-    """Return whether a text is what `Locked` shows: it says that a key is missing, and is no login."""
+    """Return whether a text is what `Locked` shows: it says that a key is missing, so it cannot be used."""
     return text.startswith("(sealed") and _NOTICE.fullmatch(text) is not None
 
 

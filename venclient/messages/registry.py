@@ -211,7 +211,6 @@ LIMITS_CROSSED = error("VEN-REG-165", "the minimum {least:g} is above the maximu
 LATITUDE = error("VEN-REG-166", "invalid latitude {value:g}: must be between -90 and 90 degrees{doubt}")
 LONGITUDE = error("VEN-REG-167", "invalid longitude {value:g}: must be between -180 and 180 degrees{doubt}")
 COUNT = error("VEN-REG-168", "invalid number {value!r}: must be a whole number of at least {least}")
-CONDITION = error("VEN-REG-181", "{place}: {problem}")
 NOT_A_CONDITION = error("VEN-REG-169", "invalid condition {value!r}", hint="write it as type=EV")
 UNKNOWN_CONDITION = error("VEN-REG-170", 'unknown condition "{name}": {meant}')
 NO_POINT = error("VEN-REG-171", "sorting by distance needs a point", hint="add {condition}")
@@ -228,6 +227,7 @@ NEAR = error(
 )
 DISTANCE = error("VEN-REG-179", "invalid distance {value!r}: must be a number with km or m, such as 10km")
 BOX = error("VEN-REG-180", "invalid area {value!r}: must be WEST,SOUTH,EAST,NORTH, such as 8.9,56.1,9.1,56.2")
+CONDITION = error("VEN-REG-181", "{place}: {problem}")
 
 # Rules of a quantity, and small helpers
 
@@ -272,6 +272,7 @@ POSTGRES_NO_ANSWER = error(
     hint="check that the server runs, and the host and port in the URL",
 )
 POSTGRES_REFUSED = error("VEN-REG-199", "PostgreSQL refused the statement ({reason})")
+NO_COLUMN = error("VEN-REG-200", "unknown column {name!r}")
 POSTGRES_FULL = error(
     "VEN-REG-201",
     "the PostgreSQL server has no connection left ({reason})",
@@ -292,10 +293,14 @@ POSTGRES_NAME = error(
     "the certificate of the PostgreSQL server is for another host name ({reason})",
     hint="use the host name in the certificate in the URL",
 )
-NO_COLUMN = error("VEN-REG-200", "unknown column {name!r}")
 
 # Sealed logins
 
+LOGIN_NEEDS_KEY = warning(
+    "VEN-REG-209",
+    "{place}.{field} {notice}: the device cannot be reached",
+    hint="restore the key file, or store the login again",
+)
 NO_KEY_FILE = error(
     "VEN-REG-210",
     "there is a username or password to seal, but no key file is configured",
@@ -319,22 +324,17 @@ KEY_GONE = error(
     hint="restore the key file; if it is lost, `ven db seal --new-key` makes another, and those logins must"
     " be stored again",
 )
+FILE_IS_SHARED = warning(
+    "VEN-REG-217",
+    "other users can read or write the file (mode {mode:04o})",
+    hint="run `chmod 600 {path}`",
+)
 LOGIN_IS_NOTICE = error(
     "VEN-REG-218",
     "this text says that a key is missing: it is not a login",
     hint="restore the key file and read the resource again, or store the login itself",
 )
 LOGIN_DAMAGED = error("VEN-REG-219", "(sealed, but the sealed text is damaged)", hint="store the login again")
-LOGIN_NEEDS_KEY = warning(
-    "VEN-REG-209",
-    "{place}.{field} {notice}: the device cannot be reached",
-    hint="restore the key file, or store the login again",
-)
-FILE_IS_SHARED = warning(
-    "VEN-REG-217",
-    "other users can read or write the file (mode {mode:04o})",
-    hint="run `chmod 600 {path}`",
-)
 
 # Exports and the tour of the database
 
