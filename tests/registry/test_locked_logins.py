@@ -155,8 +155,8 @@ def test_import_of_an_export_keeps_sealed_logins(locked: str, tmp_path: Path) ->
 def test_the_notice_is_not_stored_as_a_password(locked: str, count: int) -> None:
     """What a program wrote out while the key was missing is refused when it is to be stored as a login."""
     before = stored_logins(locked)
-    told = json.loads(json.dumps(asdict(resource_of(locked).connection)))
-    read_again = Connection(**told)
+    written = json.loads(json.dumps(asdict(resource_of(locked).connection)))
+    read_again = Connection(**written)
     new = [make_resource(f"new-{n}", connection=replace(read_again, id=None)) for n in range(count)]
     changed = replace(resource_of(locked), connection=read_again)
 
@@ -167,7 +167,7 @@ def test_the_notice_is_not_stored_as_a_password(locked: str, count: int) -> None
             lambda: db.bulk_insert_resources(new),
             lambda: db.bulk_upsert(new),
             lambda: db.insert_connection(read_again),
-            lambda: db.update_connection(1, password=told["password"]),
+            lambda: db.update_connection(1, password=written["password"]),
         ):
             with pytest.raises(InvalidRecord) as caught:
                 store()

@@ -1,4 +1,4 @@
-"""Values that are entered by mistake, through every way of writing: refused, or stored with a warning."""
+"""Values that are entered accidentally, through every way of writing: refused, or stored with a warning."""
 
 from __future__ import annotations
 
@@ -195,8 +195,8 @@ def test_stored_wrong_values_open_and_are_listed(db: ResourceDatabase) -> None:
         )
 
     assert [one.resourceID for one in db.get_all_resources()] == ["there"]
-    (told,) = db.wrong_values()
-    assert all(f"[VEN-REG-{number:03}]" in told for number in (6, 21, 34))
+    (found,) = db.wrong_values()
+    assert all(f"[VEN-REG-{number:03}]" in found for number in (6, 21, 34))
     assert db.update_resource("there", resourceSubType="Hostels").resourceSubType == "Hostels"
 
 

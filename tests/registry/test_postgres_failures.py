@@ -1,4 +1,4 @@
-"""Why a PostgreSQL server cannot be used, told by SQLSTATE and answers whatever language it speaks."""
+"""Why a PostgreSQL server cannot be used, found by SQLSTATE and answers whatever language it speaks."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_server_speaks_its_language(server: Server, request: pytest.FixtureR
 
 @pytest.mark.parametrize(
     ("login", "database"),
-    [("bert:wrong", "postgres"), ("nobody:geheim", "postgres"), ("bert:geheim", "none")],
+    [("bert:wrong", "postgres"), ("unknown:geheim", "postgres"), ("bert:geheim", "none")],
 )
 def test_refused_login_or_database_is_not_waited_for(server: Server, login: str, database: str) -> None:
     """The server answers, and says no: waiting would not help."""
@@ -207,7 +207,7 @@ def test_certificate_of_an_unknown_authority(with_tls: Server, tmp_path: Path) -
 
 
 def test_certificate_of_another_host(with_tls: Server) -> None:
-    """A certificate for another name is told apart from one that nobody knows."""
+    """A certificate for another name differs from an untrusted one."""
     query = f"?sslmode=verify-full&sslrootcert={with_tls.authority}"
 
     error = refusal(with_tls.url("bert:geheim", "127.0.0.1", query=query))
@@ -227,10 +227,10 @@ def test_verified_connection_works(with_tls: Server) -> None:
 
 def test_login_never_goes_to_a_server_without_tls(server: Server) -> None:
     """Looking for the reason of a TLS failure sends neither user nor password in the clear."""
-    told = postgres_failures._probe(server.url("bert:geheim", query="?sslmode=require"), sslmode="disable")
+    probe = postgres_failures._probe(server.url("bert:geheim", query="?sslmode=require"), sslmode="disable")
 
-    assert "geheim" not in told
-    assert "bert" not in told
+    assert "geheim" not in probe
+    assert "bert" not in probe
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ MEASURES = error("VEN-REG-050", "control_connection must be a WRITER: a READER o
 ODD_HOST = warning(
     "VEN-REG-051",
     "{place}: host {value!r} is not a host name or IP address",
-    hint="use the name or address only; the port has a field of its own",
+    hint="use the name or address only; set the port in the field port",
 )
 LOGIN_SPACES = warning("VEN-REG-052", "{field} begins or ends with a space")
 

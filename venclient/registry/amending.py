@@ -31,7 +31,7 @@ _LINK_FIELDS = tuple(one.name for one in fields(Connection) if one.name != "id")
 
 
 def amended(resource: Resource, changes: Mapping[Any, Any]) -> Resource:
-    """Give the resource as `changes` leave it, the given one as it was; InvalidRecord lists every mistake."""
+    """Return the resource as `changes` leave it, the given one as it was; InvalidRecord lists every mistake."""
     made = copy.deepcopy(resource)
     problems: list[str] = []
     for name, value in changes.items():
@@ -56,7 +56,7 @@ def amended(resource: Resource, changes: Mapping[Any, Any]) -> Resource:
 
 
 def amended_connection(connection: Connection, changes: Mapping[str, Any]) -> Connection:
-    """Give the connection as `changes` leave it, as `amended` does."""
+    """Return the connection as `changes` leave it, as `amended` does."""
     made, problems = _changed_connection(connection, changes, "")
     _refuse(problems, f"connection {connection.id} ({connection.endpoint})")
     return made
@@ -67,24 +67,24 @@ def _refuse(problems: list[str], subject: str) -> None:
         raise refused(problems, subject)
 
 
-def _merge(made: Resource, field: str, told: object) -> list[str]:
+def _merge(made: Resource, field: str, given: object) -> list[str]:
     """Merge members into one of the dicts; `reporting` alone may be None."""
-    if told is None and field == "reporting":
+    if given is None and field == "reporting":
         made.reporting = None
         return []
-    if not isinstance(told, Mapping):
-        return [reg.CHANGES_NOT_DICT(field=field, value=told)]
-    if wrong := _wrong_names(field, told):
+    if not isinstance(given, Mapping):
+        return [reg.CHANGES_NOT_DICT(field=field, value=given)]
+    if wrong := _wrong_names(field, given):
         return wrong
-    merged = _merged(getattr(made, field) or {}, told)
+    merged = _merged(getattr(made, field) or {}, given)
     setattr(made, field, (merged or None) if field == "reporting" else merged)
     return []
 
 
-def _merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a dict with others' members over its own; dots lead into dicts inside, None removes a member."""
+def _merged(held: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dict with others' members over its own; dots lead into dicts inside, None removes a member."""
     found = dict(held)
-    for name, value in told.items():
+    for name, value in given.items():
         first, _, rest = name.partition(".")
         if rest:
             inner = found.get(first)
@@ -96,29 +96,29 @@ def _merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _wrong_names(field: str, told: Mapping[Any, Any]) -> list[str]:
-    return [reg.NOT_A_NAME(field=field, value=name) for name in told if not isinstance(name, str)]
+def _wrong_names(field: str, given: Mapping[Any, Any]) -> list[str]:
+    return [reg.NOT_A_NAME(field=field, value=name) for name in given if not isinstance(name, str)]
 
 
-def _link(made: Resource, field: str, told: object) -> list[str]:
-    if isinstance(told, Connection):
-        setattr(made, field, copy.deepcopy(told))
+def _link(made: Resource, field: str, given: object) -> list[str]:
+    if isinstance(given, Connection):
+        setattr(made, field, copy.deepcopy(given))
         return []
-    if told is None and field == "control_connection":
+    if given is None and field == "control_connection":
         made.control_connection = None
         return []
-    if not isinstance(told, Mapping):
-        return [reg.LINK_CHANGES(field=field, kind=type(told).__name__)]
+    if not isinstance(given, Mapping):
+        return [reg.LINK_CHANGES(field=field, kind=type(given).__name__)]
     held: Connection | None = getattr(made, field)
     if held is None:
-        told = {"actortype": ActorType.WRITER} | dict(told)
-        if "type" not in told:
+        given = {"actortype": ActorType.WRITER} | dict(given)
+        if "type" not in given:
             return [reg.NEW_LINK_TYPE(field=field)]
         try:
-            held = Connection(told["type"], told["actortype"])
+            held = Connection(given["type"], given["actortype"])
         except ValueError as error:
             return [placed(field, text_of(error), reg.LINK_TYPE)]
-    changed, problems = _changed_connection(held, told, f"{field}.")
+    changed, problems = _changed_connection(held, given, f"{field}.")
     setattr(made, field, changed)
     return problems
 
@@ -138,13 +138,13 @@ def _changed_connection(
         elif field not in _LINK_FIELDS:
             problems.append(_unknown(f"{place}{name}", _LINK_FIELDS))
         elif field == "options" and value is not None:
-            told = {rest: value} if rest else value
-            if not isinstance(told, Mapping):
-                problems.append(reg.CHANGES_NOT_DICT(field=f"{place}options", value=told))
-            elif wrong := _wrong_names(f"{place}options", told):
+            given = {rest: value} if rest else value
+            if not isinstance(given, Mapping):
+                problems.append(reg.CHANGES_NOT_DICT(field=f"{place}options", value=given))
+            elif wrong := _wrong_names(f"{place}options", given):
                 problems += wrong
             else:
-                values["options"] = _merged(values.get("options", connection.options) or {}, told) or None
+                values["options"] = _merged(values.get("options", connection.options) or {}, given) or None
         elif rest and field == "options":
             values["options"] = _merged(values.get("options", connection.options) or {}, {rest: None}) or None
         elif rest:

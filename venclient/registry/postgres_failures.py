@@ -113,8 +113,8 @@ def _answers(dsn: str) -> bool:
 
 def _probe(dsn: str, **others: str) -> str:
     """Return a DSN for the same server without the login, which must not go over a line in the clear."""
-    told: dict[str, Any] = conninfo.conninfo_to_dict(dsn)
-    return conninfo.make_conninfo(**(told | {"user": "probe", "password": "none"} | others))
+    parts: dict[str, Any] = conninfo.conninfo_to_dict(dsn)
+    return conninfo.make_conninfo(**(parts | {"user": "probe", "password": "none"} | others))
 
 
 def _tls_message(dsn: str, sslmode: str) -> Callable[..., str]:
@@ -128,7 +128,7 @@ def _tls_message(dsn: str, sslmode: str) -> Callable[..., str]:
 
 @cache
 def _set_verbosity() -> Callable[[int, int], object] | None:
-    """Return PQsetErrorVerbosity of the libpq that psycopg uses; None when it cannot be told which that is.
+    """Return PQsetErrorVerbosity of the libpq that psycopg uses; None when that one is not certain.
 
     Another libpq in the same process may lay out its connections otherwise.
     """

@@ -21,7 +21,7 @@ stored, and `ResourceDatabase.last_warnings` lists what is doubtful about it.
       (of both)                                                     numbers written as text
     connection              bad port, a space in the host,          host, topic or file missing: to be
                             what the connector says of its          filled in later; commands instead of
-                            options, NaN in options                 measuring; host is no host name; spaces;
+                            options, NaN in options                 measuring; host is not a name;    spaces;
                                                                     odd characters in options
     control_connection      as above; measures instead of commanding
     reporting               a value that makes no sense, NaN,       other unknown names
