@@ -31,7 +31,7 @@ _LINK_FIELDS = tuple(one.name for one in fields(Connection) if one.name != "id")
 
 
 def amended(resource: Resource, changes: Mapping[Any, Any]) -> Resource:
-    """Return the resource as `changes` leave it, the given one as it was; InvalidRecord lists every mistake."""
+    """Return the resource as `changes` leave it, not changing it; InvalidRecord lists every mistake."""
     made = copy.deepcopy(resource)
     problems: list[str] = []
     for name, value in changes.items():
