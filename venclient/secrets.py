@@ -19,9 +19,11 @@ import re
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from venclient.errors import ConfigError
+from venclient.messages import Text
+from venclient.messages import registry as reg
 from venclient.messages import secrets as sec
 from venclient.utils import REDACTED
 
@@ -34,6 +36,13 @@ _log = logging.getLogger(__name__)
 KEY_FILE_VARIABLE = "VEN_REGISTRY_KEY_FILE"
 
 _SEALED = re.compile(r"sealed:([0-9a-f]{8}):([A-Za-z0-9_-]+={0,2})")
+#: What `Locked` shows.
+_NOTICE = re.compile(
+    "|".join(
+        re.escape(one.template).replace(re.escape("{key}"), "[0-9a-f]*")
+        for one in (sec.LOCKED, reg.LOGIN_DAMAGED)
+    )
+)
 SEALED = "sealed:"
 REFERENCES = ("env:", "file:", "credential:")
 _REMEMBERED = 1024
@@ -51,7 +60,7 @@ def is_reference(text: str) -> bool:
 
 def is_sealed(text: str) -> bool:
     """Tell whether a text is a sealed value, whoever holds its key."""
-    return text.startswith(SEALED) and _SEALED.fullmatch(text) is not None
+    return isinstance(text, Locked) or (text.startswith(SEALED) and _SEALED.fullmatch(text) is not None)
 
 
 def is_literal(text: str | None) -> bool:
@@ -172,25 +181,59 @@ def key_path_of(database: str) -> Path | None:
 
 
 class Locked(str):
-    """A sealed text whose key is missing: it is stored and compared as it is, and shown as what is wrong."""
+    """What stands for a login whose key is missing: a text that says so, wherever it is shown or written.
 
-    __slots__ = ()
+    The sealed text is in `sealed`, which is what the registry stores and compares. A program that takes the
+    login for a password, copies it or writes it as JSON gets the text that says what is wrong.
+    """
 
-    def __str__(self) -> str:
-        return str(sec.LOCKED(key=self[len(SEALED) :][:8]))
+    __slots__ = ("sealed",)
+    sealed: str
 
-    __repr__ = __str__
+    def __new__(cls, sealed: str) -> Self:
+        """Make the text about a sealed one."""
+        match = _SEALED.fullmatch(sealed)
+        notice = sec.LOCKED(key=match[1]) if match and not is_open(sealed) else reg.LOGIN_DAMAGED()
+        text = super().__new__(cls, str(notice))
+        text.sealed = sealed
+        return text
 
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Locked) and self.sealed == other.sealed
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.sealed)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Locked, (self.sealed,)
+
+
+def is_notice(text: str) -> bool:
+    """Return whether a text is what `Locked` shows: it says that a key is missing, so it cannot be used."""
+    return text.startswith("(sealed") and _NOTICE.fullmatch(text) is not None
+
+
+def login_problem(text: str) -> Text | None:
+    """Return why a text cannot be a username or password: it is a notice, or a sealed text that was cut."""
+    if is_notice(text):
+        return reg.LOGIN_IS_NOTICE()
+    return reg.LOGIN_DAMAGED() if text.startswith(SEALED) and not is_sealed(text) else None
 
 
 def opened(text: str) -> str:
-    """Return the value of a sealed text, a `Locked` one when its key is missing; other text as it is."""
+    """Return the value of a stored text: opened where it is sealed, `Locked` when that cannot be."""
+    if isinstance(text, Locked):
+        text = text.sealed  # its key may have been put back
     if not isinstance(text, str) or not text.startswith(SEALED):
         return text
-    if isinstance(text, Locked):
-        text = str.__str__(text)  # its key may have been put back
+    if _SEALED.fullmatch(text) is None:
+        return Locked(text)  # cut off or changed: only what is sealed is stored like this
     try:
         return open_sealed(text)
     except ConfigError:
@@ -207,7 +250,13 @@ def open_sealed(text: str) -> str:
     """Give the value of a sealed text; ConfigError says which key is missing, never the value."""
     from cryptography.fernet import InvalidToken
 
+    if isinstance(text, Locked):
+        text = text.sealed
+    elif is_notice(text):
+        raise ConfigError(reg.LOGIN_IS_NOTICE(), subject="username or password")
     match = _SEALED.fullmatch(text)
+    if match is None and text.startswith(SEALED):
+        raise ConfigError(reg.LOGIN_DAMAGED(), subject="username or password")
     if match is None:
         return text
     key_id, token = match.groups()
@@ -248,6 +297,8 @@ def resolve_secret(reference: str, *, folder: Path | None = None) -> str:
 
     Relative paths start at `folder`. ConfigError says which could not be found, never its value.
     """
+    if isinstance(reference, Locked) or is_notice(reference):
+        return open_sealed(reference)
     kind, _, name = reference.partition(":")
     if kind == "env":
         value = os.environ.get(name)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from venclient.errors import ConfigError
 from venclient.messages import code_of
 from venclient.secrets import (
     KeyFile,
+    Locked,
     is_literal,
     is_sealed,
     key_file,
@@ -119,9 +124,60 @@ def test_missing_key_is_said_and_the_text_kept(key: KeyFile) -> None:
     key.seal("another")  # so that a key file is known, though not the right one
     sealed = "sealed:00000000:gAAAAABl"
 
-    assert opened(sealed) == sealed
+    locked = opened(sealed)
+    assert isinstance(locked, Locked)
+    assert locked.sealed == sealed
     with raises_code(ConfigError, "VEN-SEC-006"):
         resolve_secret(sealed)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        str,
+        repr,
+        json.dumps,
+        "{}".format,
+        lambda one: f"{one:>80}",
+        lambda one: "password=" + one,
+        lambda one: "".join([one]),
+        lambda one: one.encode().decode(),
+        lambda one: str(copy.deepcopy({"password": one})),
+        lambda one: json.dumps(pickle.loads(pickle.dumps(one))),
+    ],
+)
+def test_no_use_of_a_locked_login_gives_the_sealed_text(use: Callable[[str], str]) -> None:
+    """However a program takes it, it gets a text that says what is missing."""
+    got = use(opened("sealed:00000000:gAAAAABl"))
+
+    assert "sealed:" not in got
+    assert "sealed with the key 00000000, which is missing" in got
+
+
+def test_locked_logins_are_equal_when_their_sealed_texts_are() -> None:
+    """Two logins sealed with one lost key look alike and are not the same."""
+    one, same, other = (opened(f"sealed:00000000:{token}") for token in ("AAAA", "AAAA", "BBBB"))
+
+    assert one == same == pickle.loads(pickle.dumps(one)) == copy.deepcopy(one)
+    assert one != other
+    assert one != str(one)
+    assert len({one, same, other}) == 2
+
+
+def test_the_notice_of_a_locked_login_is_no_secret() -> None:
+    """Written into a file and read again, the notice is refused, not sent to a device."""
+    notice = str(opened("sealed:00000000:gAAAAABl"))
+
+    with pytest.raises(ConfigError, match="VEN-REG-218"):
+        resolve_secret(notice)
+
+
+@pytest.mark.parametrize("text", ["sealed:", "sealed:00000000", "sealed:00000000:not a token"])
+def test_stored_text_that_was_cut_is_not_a_login(text: str) -> None:
+    """A sealed text that lost its end is reported as damaged, and not used as it is."""
+    assert "damaged" in opened(text)
+    with pytest.raises(ConfigError, match="VEN-REG-219"):
+        resolve_secret(text)
 
 
 def test_damaged_text_is_said(key: KeyFile) -> None:

@@ -65,7 +65,7 @@ def test_check_names_what_is_wrong(
     assert result.exit_code == 1
     assert (found["resources"], found["connections"], found["unused_connections"]) == (2, 2, 0)
     assert any(", capacities: " in one and "VEN-REG-153" in one for one in found["problems"])
-    assert any("in the clear" in one for one in found["problems"])
+    assert any("stored unencrypted" in one for one in found["problems"])
 
 
 def test_seal_seals_what_lies_open(db: ResourceDatabase, database: str) -> None:

@@ -315,7 +315,7 @@ def test_closed_database_says_so(db: ResourceDatabase) -> None:
     db.close()
     db.close()
 
-    with pytest.raises(RegistryError, match="is closed"):
+    with pytest.raises(RegistryError, match="VEN-REG-192"):
         db.get_all_resources()
 
 

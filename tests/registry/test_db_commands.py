@@ -80,13 +80,13 @@ def test_seal_after_an_old_program(tmp_path: Path) -> None:
 
     found = ven("check", "--db", path)
     assert found.exit_code == 1
-    assert "connections row 1 (modbustcp 192.0.2.1): its login is in the clear" in found.output
+    assert "connections row 1 (modbustcp 192.0.2.1): username or password is stored" in found.output
     sealed = ven("seal", "--db", path)
     assert sealed.exit_code == 0, sealed.output
     assert "2 usernames and passwords sealed" in sealed.output
     assert "VEN-CLD-043" in sealed.output
 
-    assert "in the clear" not in ven("check", "--db", path).output
+    assert "unencrypted" not in ven("check", "--db", path).output
     assert b"geheim-4711" not in path.read_bytes()
     assert "geheim-4711" not in found.output + sealed.output
 
@@ -99,7 +99,8 @@ def test_check_tells_who_else_may_read_a_file(path: Path) -> None:
     result = ven("check", "--db", path)
 
     assert result.exit_code == 0
-    assert f"note: others may use the file (mode 0644); `chmod 600 {path}`" in result.stdout
+    assert "note: other users can read or write the file (mode 0644)" in result.stdout
+    assert f"`chmod 600 {path}`" in result.stdout
     assert result.stdout.endswith(f"{cld.NO_PROBLEMS()}\n")
     assert json.loads(ven("check", "--db", path, "--json").stdout)["notes"]
 

@@ -264,7 +264,7 @@ def test_file_is_not_replaced_unasked(tmp_path: Path) -> None:
     finally:
         os.umask(before)
 
-    with pytest.raises(Conflict, match="is there already"):
+    with pytest.raises(Conflict, match="VEN-REG-220"):
         export_file(path, ["new"])
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -274,7 +274,7 @@ def test_file_is_not_replaced_unasked(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     """A path that cannot be written is named with the reason."""
-    with pytest.raises(RegistryError, match="No such file or directory"):
+    with pytest.raises(RegistryError, match="VEN-REG-221"):
         export_file(tmp_path / "none" / "out.csv", [])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,12 +11,12 @@ import pytest
 
 from tests.peers import pick_port
 from venclient.errors import ConfigError, Conflict, InvalidRecord, RegistryError
+from venclient.messages import code_of
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import open_link, shown
 
 psycopg = pytest.importorskip("psycopg")
 
-from venclient.registry import postgres_link  # noqa: E402
 from venclient.registry.postgres_link import PostgresLink, parameters  # noqa: E402
 
 peer = pytest.mark.peer
@@ -140,8 +139,9 @@ def test_rows_by_name_and_position(link: PostgresLink) -> None:
     assert (row["x"], row["TOLD"], row[0], row[-1]) == (1, "secret-text", 1, "secret-text")
     assert tuple(row) == (1, "secret-text")
     assert row.keys() == ["x", "told"]
-    with pytest.raises(IndexError, match="no column 'z'"):
+    with pytest.raises(IndexError) as caught:
         row["z"]
+    assert code_of(caught.value.args[0]) == "VEN-REG-200"
     assert link.rows("SELECT x FROM t") == [(1,)]
 
 
@@ -216,7 +216,7 @@ def test_connection_cut_in_the_middle_loses_the_whole_transaction(link: Postgres
                 other.execute("SELECT pg_terminate_backend(%s)", (driver.info.backend_pid,))
             driver.execute("INSERT INTO t VALUES (2)")
 
-    with pytest.raises(RegistryError, match="does not answer as it should") as caught:
+    with pytest.raises(RegistryError, match="VEN-REG-198") as caught:
         store()
 
     assert caught.value.transient
@@ -230,7 +230,7 @@ def test_locked_for_too_long_is_said(link: PostgresLink, url: str) -> None:
     with psycopg.connect(url) as other:
         other.execute("INSERT INTO resources SELECT * FROM resources")
 
-        with pytest.raises(RegistryError, match="another program has been writing") as caught:
+        with pytest.raises(RegistryError, match="VEN-DBF-040") as caught:
             put(link, 1)
 
     assert caught.value.transient
@@ -260,10 +260,10 @@ def test_password_by_reference(postgres_server: str, url: str, monkeypatch: pyte
         assert db.count() == 0
         assert "VEN_TEST_PG" not in repr(db)
     monkeypatch.setenv("VEN_TEST_PG", "wrong-one")
-    with pytest.raises(RegistryError, match="password authentication failed") as caught:
+    with pytest.raises(RegistryError, match="VEN-DBF-002") as caught:
         ResourceDatabase(over_tcp)
     monkeypatch.delenv("VEN_TEST_PG")
-    with pytest.raises(ConfigError, match="env:VEN_TEST_PG: environment variable is not set"):
+    with pytest.raises(ConfigError, match=r"env:VEN_TEST_PG: .*VEN-SEC-009"):
         ResourceDatabase(over_tcp)
 
     told = "".join(traceback.format_exception(caught.value))
@@ -278,7 +278,7 @@ def test_user_who_may_not_write_is_told(link: PostgresLink, postgres_server: str
         connection.execute("DROP ROLE IF EXISTS guest")
         connection.execute("CREATE ROLE guest LOGIN")
 
-    with pytest.raises(RegistryError, match="does not allow it"):
+    with pytest.raises(RegistryError, match="VEN-REG-196"):
         ResourceDatabase(url.replace("postgres@", "guest@"))
 
 
@@ -304,7 +304,7 @@ def test_no_server_is_said() -> None:
 )
 def test_bad_url_is_refused_without_its_password(url: str) -> None:
     """What libpq cannot read is refused in words that keep the password to themselves."""
-    with pytest.raises(ConfigError, match=r"me:\*\*\*@.* is no URL") as caught:
+    with pytest.raises(ConfigError, match=r"me:\*\*\*@.*VEN-REG-193") as caught:
         parameters(url)
 
     told = "".join(traceback.format_exception(caught.value))
@@ -327,35 +327,3 @@ def test_bad_url_is_refused_without_its_password(url: str) -> None:
 def test_shown_url_has_no_password(url: str, told: str) -> None:
     """Whatever form the password takes in a URL, what people see has three stars."""
     assert shown(url).startswith(told)
-
-
-@peer
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda url: re.sub(r"/[a-z]+\?", "/no_such_database?", url),
-        lambda url: re.sub(r"//[^@/]*@", "//unknown:geheim@", url),
-    ],
-)
-def test_refused_login_or_database_is_not_waited_for(url: str, wrong: Callable[[str], str]) -> None:
-    """The server answers, and says no: waiting would not help."""
-    assert wrong(url) != url
-    with pytest.raises(RegistryError, match="VEN-DBF-002") as caught:
-        open_link(wrong(url))
-    assert not caught.value.transient
-    assert "geheim" not in str(caught.value)
-
-
-@peer
-def test_server_without_a_free_connection_may_be_waited_for(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Others hold all connections: that passes."""
-
-    def full(*_: object, **__: object) -> None:
-        raise psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already")
-
-    monkeypatch.setattr(postgres_link.PostgresDriver, "connect", full)
-    with pytest.raises(RegistryError, match="VEN-DBF-001") as caught:
-        open_link(url)
-    assert caught.value.transient

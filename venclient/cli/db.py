@@ -203,7 +203,7 @@ def restore(
         typer.echo(cld.KEPT(path=done.kept))
     if done.version != HEAD:
         typer.echo(cld.OLDER_RESTORED())
-    typer.echo(cld.RESTART())
+    typer.echo(cld.TAKEN_UP())
 
 
 @app.command()

@@ -46,7 +46,6 @@ RESTORED = info(
 )
 KEPT = info("VEN-CLD-026", "the previous database was kept as {path}")
 OLDER_RESTORED = info("VEN-CLD-027", "its schema is older: it is upgraded when a command next opens it")
-RESTART = info("VEN-CLD-028", "restart a running gateway: it still uses the previous database")
 RESCUED = info("VEN-CLD-029", "saved in {path}; `ven db check --db {path}` lists what is missing")
 
 # ven db seal
@@ -75,3 +74,4 @@ CANNOT_COPY = error(
     "{source} was not copied: {count:problem|problems}; the target was not changed",
     hint="correct or delete these rows and copy again",
 )
+TAKEN_UP = info("VEN-CLD-060", "a running gateway takes it up within seconds")

@@ -172,6 +172,9 @@ def reporting_slips(reporting: Mapping[str, Any]) -> list[str]:
         for one in texts:
             if isinstance(one, str):
                 found += character_findings(f"reporting.{place}", one)
+    if isinstance(units := reporting.get("units"), Mapping):
+        others = {name: value for name, value in units.items() if name not in PAYLOAD_TYPES}
+        found += [one for one in name_findings("reporting.units", others, ()) if _is_error(one)]
     known = {name: value for name, value in reporting.items() if name in ("payload_types", "units")}
     others = {name: value for name, value in reporting.items() if name not in _MEMBERS}
     return [*found, *infinite_findings("reporting", {**known, **others})]
@@ -192,6 +195,11 @@ def reporting_warnings(reporting: Mapping[str, Any]) -> list[str]:
             for one in given
             if isinstance(one, str) and one.upper() not in known
         ]
+    units = reporting.get("units")
+    types = PAYLOAD_TYPES.union(str(one).upper() for one in _texts(reporting.get("payload_types")))
+    for name in units if isinstance(units, Mapping) else ():
+        if isinstance(name, str) and name.upper() not in types:
+            warnings.append(_private("reporting.units", name, sorted(types)))
     return warnings
 
 

@@ -46,7 +46,8 @@ NEEDED = {
     ConnectionType.MQTT: ("host", "topic"),
     ConnectionType.FILEREADER: ("file",),
 }
-_KINDS = {
+#: Name of an enum -> what messages call it.
+KINDS = {
     "ConnectionType": "connection type",
     "ActorType": "actor type",
     "ResourceType": "resource type",
@@ -63,9 +64,7 @@ def enum_member(kind: type[E], text: E | str) -> E:
             return member
     known = [member.name for member in kind]
     choice = f"{', '.join(known[:-1])} or {known[-1]}"
-    raise ValueError(
-        reg.UNKNOWN_TYPE(kind=_KINDS.get(kind.__name__, kind.__name__), value=text, known=choice)
-    )
+    raise ValueError(reg.UNKNOWN_TYPE(kind=KINDS.get(kind.__name__, kind.__name__), value=text, known=choice))
 
 
 @dataclass
@@ -116,8 +115,8 @@ class Connection:
     def endpoint(self) -> str:
         """Where it is, for people: "modbustcp 192.0.2.1:502", "mqtt broker:1883 topic", "filereader path"."""
         place = f"{self.host}:{self.port}" if self.port else self.host
-        parts = (self.type.value, place, self.topic, self.file)
-        return " ".join(part for part in parts if part)
+        parts = (getattr(self.type, "value", self.type), place, self.topic, self.file)
+        return " ".join(str(part) for part in parts if part)
 
 
 @dataclass

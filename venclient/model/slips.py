@@ -21,8 +21,17 @@ INVISIBLE = frozenset(
 )
 #: Joiners, soft hyphens and selectors: part of names in some scripts and of emoji, a slip elsewhere.
 JOINERS = frozenset("\u00ad\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
+#: What a wrong encoding leaves behind: the replacement character.
+REPLACED = "\ufffd"
+#: Printable, and yet not what a text should have.
+UNCLEAN = INVISIBLE | {REPLACED}
+#: Characters of a name in a dict.
+LONGEST_NAME = 128
 _LINE_ENDS = frozenset("\t\n\r\x0b\x0c\x85\u2028\u2029")
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+#: Private and unassigned: fonts show boxes, and newer versions of Unicode may show something.
+_ODD = frozenset({"Co", "Cn"})
+_USUAL_IN_VALUES = frozenset("\t\n\r")
 _UNIT = re.compile(r"(?<=.)[kmg]?(wh|w|va)$")
 _LONG = 6
 #: Names that look like a known one and mean something else.
@@ -32,7 +41,7 @@ _ALIASES = {"lat": "latitude", "lon": "longitude", "lng": "longitude", "long": "
 
 def is_clean(text: str) -> bool:
     """Return whether a text has printable, visible characters only: quickly, most texts do."""
-    return text.isprintable() and (text.isascii() or INVISIBLE.isdisjoint(text))
+    return text.isprintable() and (text.isascii() or UNCLEAN.isdisjoint(text))
 
 
 def character_findings(field: str, text: str, *, prose: bool = False, lines: bool = False) -> list[Text]:
@@ -53,6 +62,8 @@ def character_findings(field: str, text: str, *, prose: bool = False, lines: boo
             found.setdefault(name, reg.CONTROL_CHARACTER(field=field, character=name))
         elif character in INVISIBLE or unicodedata.category(character) == "Cf":
             found.setdefault(name, reg.HIDDEN_CHARACTER(field=field, character=name))
+        elif character == REPLACED or unicodedata.category(character) in _ODD:
+            found.setdefault(name, reg.ODD_CHARACTER(field=field, character=name))
     return list(found.values())
 
 
@@ -92,6 +103,8 @@ def name_findings(place: str, held: Mapping[Any, Any], known: Iterable[str]) -> 
             found.append(reg.NOT_A_NAME(field=place, value=name))
         elif is_blank(name):
             found.append(reg.EMPTY(field=f"a name in {place}"))
+        elif len(name) > LONGEST_NAME:
+            found.append(reg.TOO_LONG(field=f"a name in {place}", length=len(name), most=LONGEST_NAME))
         elif meant := near_miss(name, names):
             found.append(reg.NEAR_MISS(field=f"{place}.{name}", meant=meant))
         else:
@@ -109,6 +122,29 @@ def infinite_findings(place: str, value: Any) -> list[Text]:
     if isinstance(value, list | tuple):
         return [one for at, inner in enumerate(value) for one in infinite_findings(f"{place}[{at}]", inner)]
     return []
+
+
+def value_findings(place: str, value: Any) -> list[Text]:
+    """Return what is wrong or doubtful inside a value of dicts and lists: numbers, and characters of texts.
+
+    Line ends and tabs may be meant, as in a separator; names are checked as other texts are.
+    """
+    if isinstance(value, str):
+        return [] if is_clean(value) else _odd_in_value(place, value)
+    if isinstance(value, Mapping):
+        names = [one for name in value if isinstance(name, str) for one in character_findings(place, name)]
+        return names + [
+            one for name, held in value.items() for one in value_findings(f"{place}.{name}", held)
+        ]
+    if isinstance(value, list | tuple):
+        return [one for at, held in enumerate(value) for one in value_findings(f"{place}[{at}]", held)]
+    return infinite_findings(place, value)
+
+
+def _odd_in_value(place: str, text: str) -> list[Text]:
+    """Return a warning for each odd character of a text in a value."""
+    found = character_findings(place, "".join(one for one in text if one not in _USUAL_IN_VALUES))
+    return [reg.ODD_CHARACTER(field=place, character=one.params["character"]) for one in found]
 
 
 def _named(character: str) -> str:

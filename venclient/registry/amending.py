@@ -18,7 +18,9 @@ from dataclasses import fields, replace
 from typing import Any
 
 from venclient.messages import registry as reg
+from venclient.messages import text_of
 from venclient.model.resource import ActorType, Connection, Resource
+from venclient.registry.placing import placed
 from venclient.registry.rows import refused
 
 _FIXED = ("resourceID", "version")
@@ -28,11 +30,14 @@ _FIELDS = tuple(one.name for one in fields(Resource) if one.name not in _FIXED)
 _LINK_FIELDS = tuple(one.name for one in fields(Connection) if one.name != "id")
 
 
-def amended(resource: Resource, changes: Mapping[str, Any]) -> Resource:
-    """Give the resource as `changes` leave it, the given one as it was; InvalidRecord lists every mistake."""
+def amended(resource: Resource, changes: Mapping[Any, Any]) -> Resource:
+    """Return the resource as `changes` leave it, not changing it; InvalidRecord lists every mistake."""
     made = copy.deepcopy(resource)
     problems: list[str] = []
     for name, value in changes.items():
+        if not isinstance(name, str):
+            problems.append(reg.NOT_A_NAME(field="the change", value=name))
+            continue
         field, _, rest = name.partition(".")
         if field in _FIXED:
             problems.append(reg.FIXED(field=field))
@@ -51,7 +56,7 @@ def amended(resource: Resource, changes: Mapping[str, Any]) -> Resource:
 
 
 def amended_connection(connection: Connection, changes: Mapping[str, Any]) -> Connection:
-    """Give the connection as `changes` leave it, as `amended` does."""
+    """Return the connection as `changes` leave it, as `amended` does."""
     made, problems = _changed_connection(connection, changes, "")
     _refuse(problems, f"connection {connection.id} ({connection.endpoint})")
     return made
@@ -62,22 +67,24 @@ def _refuse(problems: list[str], subject: str) -> None:
         raise refused(problems, subject)
 
 
-def _merge(made: Resource, field: str, told: object) -> list[str]:
+def _merge(made: Resource, field: str, given: object) -> list[str]:
     """Merge members into one of the dicts; `reporting` alone may be None."""
-    if told is None and field == "reporting":
+    if given is None and field == "reporting":
         made.reporting = None
         return []
-    if not isinstance(told, Mapping):
-        return [reg.CHANGES_NOT_DICT(field=field, value=told)]
-    merged = _merged(getattr(made, field) or {}, told)
+    if not isinstance(given, Mapping):
+        return [reg.CHANGES_NOT_DICT(field=field, value=given)]
+    if wrong := _wrong_names(field, given):
+        return wrong
+    merged = _merged(getattr(made, field) or {}, given)
     setattr(made, field, (merged or None) if field == "reporting" else merged)
     return []
 
 
-def _merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a dict with others' members over its own; dots lead into dicts inside, None removes a member."""
+def _merged(held: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dict with others' members over its own; dots lead into dicts inside, None removes a member."""
     found = dict(held)
-    for name, value in told.items():
+    for name, value in given.items():
         first, _, rest = name.partition(".")
         if rest:
             inner = found.get(first)
@@ -89,46 +96,55 @@ def _merged(held: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _link(made: Resource, field: str, told: object) -> list[str]:
-    if isinstance(told, Connection):
-        setattr(made, field, copy.deepcopy(told))
+def _wrong_names(field: str, given: Mapping[Any, Any]) -> list[str]:
+    return [reg.NOT_A_NAME(field=field, value=name) for name in given if not isinstance(name, str)]
+
+
+def _link(made: Resource, field: str, given: object) -> list[str]:
+    if isinstance(given, Connection):
+        setattr(made, field, copy.deepcopy(given))
         return []
-    if told is None and field == "control_connection":
+    if given is None and field == "control_connection":
         made.control_connection = None
         return []
-    if not isinstance(told, Mapping):
-        return [reg.LINK_CHANGES(field=field, kind=type(told).__name__)]
+    if not isinstance(given, Mapping):
+        return [reg.LINK_CHANGES(field=field, kind=type(given).__name__)]
     held: Connection | None = getattr(made, field)
     if held is None:
-        told = {"actortype": ActorType.WRITER} | dict(told)
-        if "type" not in told:
+        given = {"actortype": ActorType.WRITER} | dict(given)
+        if "type" not in given:
             return [reg.NEW_LINK_TYPE(field=field)]
         try:
-            held = Connection(told["type"], told["actortype"])
+            held = Connection(given["type"], given["actortype"])
         except ValueError as error:
-            return [reg.LINK_TYPE(field=field, problem=error)]
-    changed, problems = _changed_connection(held, told, f"{field}.")
+            return [placed(field, text_of(error), reg.LINK_TYPE)]
+    changed, problems = _changed_connection(held, given, f"{field}.")
     setattr(made, field, changed)
     return problems
 
 
 def _changed_connection(
-    connection: Connection, changes: Mapping[str, Any], place: str
+    connection: Connection, changes: Mapping[Any, Any], place: str
 ) -> tuple[Connection, list[str]]:
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in changes.items():
+        if not isinstance(name, str):
+            problems.append(reg.NOT_A_NAME(field=place.removesuffix(".") or "the change", value=name))
+            continue
         field, _, rest = name.partition(".")
         if field == "id":
             problems.append(reg.FIXED(field=f"{place}id"))
         elif field not in _LINK_FIELDS:
             problems.append(_unknown(f"{place}{name}", _LINK_FIELDS))
         elif field == "options" and value is not None:
-            told = {rest: value} if rest else value
-            if not isinstance(told, Mapping):
-                problems.append(reg.CHANGES_NOT_DICT(field=f"{place}options", value=told))
+            given = {rest: value} if rest else value
+            if not isinstance(given, Mapping):
+                problems.append(reg.CHANGES_NOT_DICT(field=f"{place}options", value=given))
+            elif wrong := _wrong_names(f"{place}options", given):
+                problems += wrong
             else:
-                values["options"] = _merged(values.get("options", connection.options) or {}, told) or None
+                values["options"] = _merged(values.get("options", connection.options) or {}, given) or None
         elif rest and field == "options":
             values["options"] = _merged(values.get("options", connection.options) or {}, {rest: None}) or None
         elif rest:
@@ -139,7 +155,7 @@ def _changed_connection(
         return replace(connection, **values), problems
     except ValueError as error:  # a type that nobody knows
         field = place.removesuffix(".") or "connection"
-        return connection, [*problems, reg.LINK_TYPE(field=field, problem=error)]
+        return connection, [*problems, placed(field, text_of(error), reg.LINK_TYPE)]
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

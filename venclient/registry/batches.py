@@ -6,7 +6,7 @@ needs a closer look: then all are looked at one by one, and the one that is wron
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Sequence
 from operator import attrgetter, eq, is_, itemgetter, le
 from typing import Any, NamedTuple, TypeAlias
@@ -14,14 +14,19 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, ResourceType
-from venclient.model.slips import INVISIBLE, infinite_findings
+from venclient.model.slips import UNCLEAN, value_findings
+from venclient.registry.option_checks import installed_checks
 from venclient.registry.rows import Seal, encoded
 from venclient.registry.validation import (
     LONGEST_ID,
+    LONGEST_NAME,
+    LONGEST_TEXT,
     SWAPPED_LATITUDES,
     SWAPPED_LONGITUDES,
+    UNLIKELY_SIZE,
     CheckOptions,
 )
+from venclient.secrets import login_problem
 
 Column: TypeAlias = Sequence[Any]
 
@@ -47,6 +52,9 @@ _POINT = itemgetter("latitude", "longitude")
 _TYPE_NAMES = {text: member.name for member in ResourceType for text in (member.name, member.value)}
 #: By identity: an enum's own hash takes longer than all else that is done to it here.
 _LINK_NAMES = {id(member): member.name for member in ConnectionType}
+#: Hosts with other characters are looked at one by one, addresses of IPv6 among them.
+_NO_HOST = re.compile(r"[^\w.\n-]|^[.-]*$", re.MULTILINE)
+_LONGEST = 255
 _TEXT, _TEXTS, _NUMBERS, _FLAGS = {str}, {str, type(None)}, {int, float}, {bool, type(None)}
 _lines = msgspec.json.Encoder().encode_lines
 
@@ -129,6 +137,8 @@ class Batch(NamedTuple):
 
 def options_are_good(resources: Sequence[Resource], check_options: CheckOptions | None) -> bool:
     """True when nobody has anything against the options of any connection."""
+    if check_options is installed_checks:  # which has nothing to say without options
+        resources = [one for one in resources if one.connection.options]
     return check_options is None or not any(map(check_options, resources))
 
 
@@ -148,8 +158,11 @@ def _batch(resources: Sequence[Resource]) -> Batch | None:
         and all(ids)
         and max(map(len, ids)) <= LONGEST_ID
         and all(map(eq, map(str.strip, ids), ids))
-        and all(map(str.strip, names))
-        and _are_clean(ids, names, meters, [text for text in addresses if text is not None])
+        and all(names)
+        and all(map(eq, map(str.strip, names), names))
+        and max(map(len, names)) <= LONGEST_NAME >= max(map(len, meters))
+        and _are_clean(ids, names, meters)
+        and _are_addresses([text for text in addresses if text is not None])
         and _are_clean_texts(subs)
         and {Connection}.issuperset(map(type, links))
         and _are_capacities(powers)
@@ -171,8 +184,8 @@ def _are_capacities(powers: Column) -> bool:
         return False
     # What is no number at all is not less or equal, so min and max come after.
     return all(
-        all(map(le, low, high)) and -math.inf < min(low) and max(high) < math.inf
-        for low, high in (columns[:2], columns[2:])
+        all(map(le, low, high)) and least <= min(low) and max(high) < UNLIKELY_SIZE
+        for least, (low, high) in ((1 - UNLIKELY_SIZE, columns[:2]), (0, columns[2:]))
     )
 
 
@@ -180,15 +193,18 @@ def _are_places(places: Column) -> bool:
     if not ({dict}.issuperset(map(type, places)) and {2}.issuperset(map(len, places))):
         return False
     latitudes, longitudes = zip(*map(_POINT, places), strict=True)
-    if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))):
+    if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))) or not (
+        all(map(eq, latitudes, latitudes)) and all(map(eq, longitudes, longitudes))  # NaN is not
+    ):
         return False
-    if not (all(map(eq, latitudes, latitudes)) and all(map(eq, longitudes, longitudes))):  # NaN is not
-        return False
-    if min(latitudes) < -90 or max(latitudes) > 90 or min(longitudes) < -180 or max(longitudes) > 180:
+    least, most = min(latitudes), max(latitudes)
+    if least < -90 or most > 90 or min(longitudes) < -180 or max(longitudes) > 180:
         return False
     (south, north), (west, east) = SWAPPED_LATITUDES, SWAPPED_LONGITUDES
-    if min(latitudes) >= north or max(latitudes) <= south:
+    if least >= north:
         return True
+    if least <= 0 <= most and (0, 0) in zip(latitudes, longitudes, strict=True):
+        return False
     return not any(
         south < latitude < north and west < longitude < east
         for latitude, longitude in zip(latitudes, longitudes, strict=True)
@@ -208,7 +224,7 @@ def _are_links(links: tuple[Column, ...]) -> bool:
         return False
     if options.count(None) != count and (
         not {dict, type(None)}.issuperset(map(type, options))
-        or any(one is not None and infinite_findings("", one) for one in options)
+        or any(one is not None and value_findings("", one) for one in options)
     ):
         return False
     return _are_links_clean(host, topic, file, username, password) and _have_what_they_need(
@@ -219,24 +235,40 @@ def _are_links(links: tuple[Column, ...]) -> bool:
 def _are_clean(*columns: Iterable[Any]) -> bool:
     """Return whether texts have printable, visible characters only."""
     text = "".join(map("".join, columns))
-    return text.isprintable() and (text.isascii() or not any(one in text for one in INVISIBLE))
+    return text.isprintable() and (text.isascii() or not any(one in text for one in UNCLEAN))
+
+
+def _are_addresses(texts: list[str]) -> bool:
+    return not texts or (max(map(len, texts)) <= LONGEST_TEXT and _are_clean(texts))
 
 
 def _are_clean_texts(column: Column) -> bool:
-    """Return whether texts that many resources share are clean, and none of them is blank; None passes."""
+    """Return whether names that many resources share are clean, and none of them is blank; None passes."""
     texts = set(column) - {None}
-    return all(map(str.strip, texts)) and _are_clean(texts)
+    return not texts or (
+        all(texts)
+        and all(map(eq, map(str.strip, texts), texts))
+        and max(map(len, texts)) <= LONGEST_NAME
+        and _are_clean(texts)
+    )
 
 
 def _are_links_clean(host: Column, topic: Column, file: Column, username: Column, password: Column) -> bool:
     hosts = set(host) - {None}
-    if not _are_clean(hosts) or any(" " in one or "/" in one for one in hosts):
+    lines = "\n".join(hosts)
+    if hosts and (lines.count("\n") != len(hosts) - 1 or _NO_HOST.search(lines)):
         return False
     for column in (topic, file):
         texts = set(column) - {None}
-        if not _are_clean(texts) or not all(text and text == text.strip() for text in texts):
+        if texts and not (_are_clean(texts) and all(texts) and all(map(eq, map(str.strip, texts), texts))):
             return False
-    return _are_clean(set(username) - {None}, set(password) - {None})
+        if texts and max(map(len, texts)) > _LONGEST:
+            return False
+    logins = {*username, *password} - {None}
+    if any(map(login_problem, logins)) or not all(map(eq, map(str.strip, logins), logins)):
+        return False
+    texts = logins | hosts
+    return (not texts or max(map(len, texts)) <= _LONGEST) and _are_clean(logins)
 
 
 def _have_what_they_need(kinds: Column, host: Column, topic: Column, file: Column) -> bool:

@@ -224,7 +224,7 @@ class ResourceDatabase(LifeCycle):
     def wrong_values(self) -> list[str]:
         """Return a warning for each stored resource whose values would be refused today; reads them all."""
         return [
-            with_code(reg.WRONG_VALUES(name=one.resourceID, problems="; ".join(found)))
+            with_code(reg.WRONG_VALUES(name=one.resourceID, problems="; ".join(map(with_code, found))))
             for one in self.iter_resources()
             if (found := self.validate(one).problems)
         ]

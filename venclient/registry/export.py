@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from venclient.errors import Conflict, RegistryError
+from venclient.messages import registry as reg
 from venclient.model.resource import Connection, Resource
 from venclient.registry import columns
 from venclient.registry.geometry import position
@@ -106,17 +107,13 @@ def export_file(path: Path, pieces: Iterable[str], *, overwrite: bool = False) -
     RegistryError when it cannot be written.
     """
     if path.exists() and not overwrite:
-        raise Conflict(
-            "is there already", subject=str(path), hint="name another file, or --force to replace it"
-        )
+        raise Conflict(reg.FILE_EXISTS(), subject=str(path))
     try:
         with _replaced(path) as stream:
             stream.writelines(pieces)
     except OSError as error:
         raise RegistryError(
-            f"cannot be written ({error.strerror or error})",
-            subject=str(path),
-            hint="check the path, who may write there and how much room is left",
+            reg.FILE_NOT_WRITTEN(reason=error.strerror or error), subject=str(path)
         ) from error
 
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 from venclient.clock import Clock
 from venclient.errors import Conflict, InvalidRecord, NotFound
 from venclient.messages import registry as reg
+from venclient.messages import text_of
 from venclient.model.reporting import REPORTING_STATES, ReportingState, ReportingStatus
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows, selection
@@ -329,8 +330,9 @@ class LifeCycle:
             return rows.decode_resource(row)
         except BadRow as error:
             raise InvalidRecord(
-                reg.BAD_ROW(problem=error),
+                text_of(error),
                 subject=f"{self.db_path}: resources row {row[0]} ({row[rows.RESOURCE_AT]})",
+                hint=reg.BAD_ROW.hint,
             ) from None
 
     def _connection_of(self, row: Row) -> Connection:
@@ -338,8 +340,9 @@ class LifeCycle:
             return rows.decode_connection(row)
         except BadRow as error:
             raise InvalidRecord(
-                reg.BAD_CONNECTION_ROW(problem=error),
+                text_of(error),
                 subject=f"{self.db_path}: connections row {row[0]}",
+                hint=reg.BAD_CONNECTION_ROW.hint,
             ) from None
 
     def _present_connection(self, connection_id: int) -> Connection:

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import InvalidRecord, RegistryError
+from venclient.messages import registry as reg
 
 T = TypeVar("T")
 
@@ -80,12 +81,10 @@ class DbConnection(Protocol):
 
 
 def unfit(error: UnicodeEncodeError | OverflowError, name: str) -> InvalidRecord:
-    """Give what a driver raises for a value that no database can hold as an error of ours."""
+    """Return the error of ours for what a driver raises for a value that no database can hold."""
     if isinstance(error, UnicodeEncodeError):
-        what = f"text holds what is no character (U+{ord(error.object[error.start]):04X})"
-    else:
-        what = "a number is too large"
-    return InvalidRecord(f"{what}; nothing was changed", subject=name, hint="correct it and try again")
+        return InvalidRecord(reg.NOT_A_CHARACTER(code=ord(error.object[error.start])), subject=name)
+    return InvalidRecord(reg.NUMBER_TOO_LARGE(), subject=name)
 
 
 class RowRefused(Exception):
@@ -231,7 +230,7 @@ class PerThread(Generic[D]):
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise RegistryError("is closed", subject=self.name, hint="open another ResourceDatabase")
+            raise RegistryError(reg.CLOSED(), subject=self.name)
 
 
 def _is_alive(reference: weakref.ref[threading.Thread]) -> bool:

@@ -12,29 +12,27 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Cursor, conninfo, errors
-from psycopg.pq import PGconn, Ping, TransactionStatus
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import ConfigError, Conflict, InvalidRecord, RegistryError
+from venclient.messages import Message
+from venclient.messages import registry as reg
 from venclient.messages import registry_files as dbf
 from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, RowRefused, unfit
 from venclient.registry.opening import shown
+from venclient.registry.postgres_failures import (
+    CONNECT_TIMEOUT_S,
+    may_pass,
+    reason_of,
+    refused_connection,
+)
 from venclient.secrets import resolve_secret
 
 T = TypeVar("T")
-
-CONNECT_TIMEOUT_S = 10
-
-#: Parts of what a server says that has no connection left: it accepts others later.
-_FULL = ("too many clients", "too many connections", "remaining connection slots")
-
-#: What psycopg says of a character that SQLite keeps and PostgreSQL does not.
-_NUL = "NUL (0x00)"
-_NUL_TOLD = "a text holds the character NUL (0x00), which PostgreSQL cannot store"
-_NUL_HINT = "take it out of the text"
 
 
 class NamedRow(tuple[Any, ...]):
@@ -49,7 +47,7 @@ class NamedRow(tuple[Any, ...]):
             for at, name in enumerate(self._names):
                 if name.lower() == wanted:
                     return tuple.__getitem__(self, at)
-            raise IndexError(f"no column {key!r}")
+            raise IndexError(reg.NO_COLUMN(name=key))
         return tuple.__getitem__(self, key)
 
     def keys(self) -> list[str]:
@@ -90,11 +88,7 @@ def parameters(url: str) -> dict[str, Any]:
         is_clear = False
     if not is_clear:
         # What libpq says repeats the URL, password and all.
-        raise ConfigError(
-            "is no URL that PostgreSQL understands",
-            subject=shown(url),
-            hint="postgresql://USER@HOST:PORT/DATABASE?sslmode=require, with %XX for special characters",
-        )
+        raise ConfigError(reg.POSTGRES_URL(), subject=shown(url))
     password = told.get("password")
     if password:
         told["password"] = resolve_secret(str(password))
@@ -121,31 +115,17 @@ def open_driver(url: str) -> PostgresDriver:
 
 
 def _connected(dsn: str, subject: str) -> PostgresDriver:
-    """Return a new connection. RegistryError is transient only when the server could not serve anybody.
-
-    libpq gives no error code for a failed connection, so the server is asked whether it accepts any: one
-    that does has refused this login or database, and waiting would not help.
-    """
+    """Return a new connection. RegistryError is transient only when the server may serve us later."""
     try:
         return PostgresDriver.connect(dsn, autocommit=True)
     except psycopg.Error as error:
-        if Ping(PGconn.ping(dsn.encode())) != Ping.OK:
-            raise _away(error, subject) from error
-    try:  # it may have come up between the two questions
+        refused = refused_connection(error, dsn, subject)
+        if refused.transient:
+            raise refused from error
+    try:  # it may have come up between two questions
         return PostgresDriver.connect(dsn, autocommit=True)
     except psycopg.Error as error:
-        state = PGconn.ping(dsn.encode())
-        if Ping(state) != Ping.OK or any(text in str(error) for text in _FULL):
-            raise _away(error, subject) from error
-        raise RegistryError(dbf.SERVER_REFUSED(reason=_reason(error)), subject=subject) from error
-
-
-def _away(error: psycopg.Error, subject: str) -> RegistryError:
-    return RegistryError(dbf.SERVER_AWAY(reason=_reason(error)), subject=subject, transient=True)
-
-
-def _reason(error: psycopg.Error) -> str:
-    return error.diag.message_primary or " ".join(str(error).split())
+        raise refused_connection(error, dsn, subject) from error
 
 
 def rewrite_table(url: str, table: str) -> None:
@@ -160,41 +140,37 @@ def rewrite_table(url: str, table: str) -> None:
 
 
 def said(error: psycopg.Error, subject: str) -> RegistryError:
-    """Give what the server or libpq said as an error of ours, without the rows that it may quote."""
-    reason = _reason(error)
+    """Return what the server or libpq said as an error of ours, without the rows that it may quote."""
+    reason = reason_of(error)
     if isinstance(error, psycopg.IntegrityError):
-        return Conflict(f"is already there, or refers to what is not ({reason})", subject=subject)
-    if isinstance(error, psycopg.DataError) and _NUL in reason:
-        return InvalidRecord(f"{_NUL_TOLD}; nothing was changed", subject=subject, hint=_NUL_HINT)
+        return Conflict(dbf.ROW_CONFLICT(problem=reason), subject=subject)
     if isinstance(error, psycopg.DataError):
-        return InvalidRecord(f"PostgreSQL cannot store a value ({reason})", subject=subject)
-    for kinds, what, hint, transient in _SAID:
+        return InvalidRecord(
+            reg.POSTGRES_NUL() if _is_nul(error) else reg.POSTGRES_VALUE(reason=reason), subject=subject
+        )
+    if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected):
+        return RegistryError(dbf.BUSY(seconds=BUSY_TIMEOUT_MS // 1000), subject=subject, transient=True)
+    for kinds, message in _SAID:
         if isinstance(error, kinds):
-            return RegistryError(what.format(reason), subject=subject, hint=hint, transient=transient)
-    return RegistryError(f"PostgreSQL refused ({reason})", subject=subject)
+            return RegistryError(message(reason=reason), subject=subject)
+    if isinstance(error, psycopg.OperationalError):
+        passing = may_pass(error.sqlstate)
+        return RegistryError(reg.POSTGRES_NO_ANSWER(reason=reason), subject=subject, transient=passing)
+    return RegistryError(reg.POSTGRES_REFUSED(reason=reason), subject=subject)
 
 
-#: Errors, the more special ones first: kinds, what happened, what to do, and whether it may pass.
-_SAID: tuple[tuple[tuple[type[psycopg.Error], ...], str, str, bool], ...] = (
-    (
-        (errors.LockNotAvailable, errors.DeadlockDetected),
-        f"another program has been writing for over {BUSY_TIMEOUT_MS // 1000} s",
-        "try again when it is done",
-        True,
-    ),
+def _is_nul(error: psycopg.Error) -> bool:
+    """Return whether psycopg, not the server, found a NUL, which SQLite keeps and PostgreSQL does not."""
+    return error.sqlstate is None and "NUL (0x00)" in str(error)
+
+
+#: Errors that no waiting helps against.
+_SAID: tuple[tuple[tuple[type[psycopg.Error], ...], Message], ...] = (
     (
         (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.InvalidSchemaName),
-        "PostgreSQL does not allow it ({})",
-        "let the user of the URL own the tables, and make some in the schema",
-        False,
+        reg.POSTGRES_FORBIDDEN,
     ),
-    ((errors.DiskFull,), "the server's disk is full; nothing was stored", "make room", False),
-    (
-        (psycopg.OperationalError,),
-        "PostgreSQL does not answer as it should ({})",
-        "check that the server runs, and the host, port, user, password and database of the URL",
-        True,
-    ),
+    ((errors.DiskFull,), reg.POSTGRES_DISK_FULL),
 )
 
 
@@ -275,9 +251,7 @@ class PostgresLink(PerThread[PostgresDriver]):
                     driver.execute(sql, row)
                 except (psycopg.IntegrityError, psycopg.DataError) as error:
                     taken = isinstance(error, errors.UniqueViolation)
-                    what = error.diag.message_primary or str(error)
-                    if _NUL in what:
-                        what = f"{_NUL_TOLD}; {_NUL_HINT}"
+                    what = reg.POSTGRES_NUL() if _is_nul(error) else reason_of(error)
                     raise RowRefused(what, at=at, taken=taken) from None  # the error quotes the whole row
         driver.execute("RELEASE many")
 

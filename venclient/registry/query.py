@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from venclient.errors import BadQuery
+from venclient.messages import registry as reg
+from venclient.messages import text_of
 from venclient.model.resource import ConnectionType, ResourceType, enum_member
 from venclient.registry.geometry import Box
 
@@ -86,7 +88,7 @@ class Query:
         try:
             names = tuple(enum_member(ResourceType, one).name for one in types)
         except ValueError as error:
-            raise BadQuery(str(error), subject="type") from None
+            raise BadQuery(text_of(error), subject="type") from None
         return replace(self, types=names)
 
     def of_sub_type(self, *sub_types: str) -> Query:
@@ -106,7 +108,7 @@ class Query:
         try:
             members = tuple(enum_member(ConnectionType, one) for one in types)
         except ValueError as error:
-            raise BadQuery(str(error), subject="connection") from None
+            raise BadQuery(text_of(error), subject="connection") from None
         return replace(self, connection_types=members)
 
     def p_max_kw(self, *, min: float | None = None, max: float | None = None) -> Query:  # noqa: A002
@@ -129,9 +131,7 @@ class Query:
         """Keep resources at most `km` from a point; without `km` it is just what `sort("distance")` needs."""
         _check_point("near", latitude, longitude)
         if km is not None and not 0 <= km <= _HALF_CIRCUMFERENCE_KM:
-            raise BadQuery(
-                f"the distance {km:g} km is not between 0 and {_HALF_CIRCUMFERENCE_KM}", subject="near"
-            )
+            raise BadQuery(reg.DISTANCE_RANGE(km=km, most=_HALF_CIRCUMFERENCE_KM), subject="near")
         return replace(self, around=Around(latitude, longitude, km))
 
     def in_box(self, *, west: float, south: float, east: float, north: float) -> Query:
@@ -139,11 +139,7 @@ class Query:
         _check_point("bbox", south, west)
         _check_point("bbox", north, east)
         if south > north:
-            raise BadQuery(
-                f"its south {south:g} is north of its north {north:g}",
-                subject="bbox",
-                hint="the order is west, south, east, north",
-            )
+            raise BadQuery(reg.BOX_ORDER(south=south, north=north), subject="bbox")
         return replace(self, box=Box(west, south, east, north))
 
     def with_text(self, text: str) -> Query:
@@ -163,7 +159,7 @@ class Query:
         "distance" needs `near`.
         """
         if key not in SORT_KEYS:
-            raise BadQuery(f"{key!r} is no order; known are {', '.join(SORT_KEYS)}", subject="sort")
+            raise BadQuery(reg.UNKNOWN_ORDER(value=key, known=SORT_KEYS), subject="sort")
         return replace(self, order=key, is_descending=descending)
 
     def limit(self, size: int) -> Query:
@@ -187,9 +183,9 @@ class Query:
     def _ranged(self, name: str, least: float | None, most: float | None) -> Query:
         for limit in (least, most):
             if limit is not None and not math.isfinite(limit):
-                raise BadQuery(f"the limit {limit} is no finite number", subject=name)
+                raise BadQuery(reg.LIMIT_NOT_FINITE(value=limit), subject=name)
         if least is not None and most is not None and least > most:
-            raise BadQuery(f"its least {least:g} exceeds its most {most:g}", subject=name)
+            raise BadQuery(reg.LIMITS_CROSSED(least=least, most=most), subject=name)
         others = tuple(pair for pair in self.ranges if pair[0] != name)
         if least is None and most is None:
             return replace(self, ranges=others)
@@ -202,18 +198,19 @@ def _name(pair: tuple[str, Any]) -> str:
 
 
 def _check_point(subject: str, latitude: float, longitude: float) -> None:
-    problems = []
+    swapped = not -90 <= latitude <= 90 and -90 <= longitude <= 90 and -180 <= latitude <= 180
+    doubt = f" ({reg.LOOKS_SWAPPED()})" if swapped else ""
+    problems: list[str] = []
     if not -90 <= latitude <= 90:
-        problems.append(f"the latitude {latitude:g} is not between -90 and 90")
+        problems.append(reg.LATITUDE(value=latitude, doubt=doubt))
     if not -180 <= longitude <= 180:
-        problems.append(f"the longitude {longitude:g} is not between -180 and 180")
+        problems.append(reg.LONGITUDE(value=longitude, doubt=""))
     if problems:
-        swapped = len(problems) == 1 and -90 <= longitude <= 90 and -180 <= latitude <= 180
-        hint = "latitude and longitude look swapped" if swapped else "give degrees"
-        raise BadQuery("; ".join(problems), subject=subject, hint=hint)
+        what = problems[0] if len(problems) == 1 else reg.QUERY_PROBLEMS(problems=" and ".join(problems))
+        raise BadQuery(what, subject=subject, problems=tuple(problems))
 
 
 def _checked_count(subject: str, count: int, least: int) -> int:
     if type(count) is not int or count < least:
-        raise BadQuery(f"{count!r} is no whole number from {least} on", subject=subject)
+        raise BadQuery(reg.COUNT(value=count, least=least), subject=subject)
     return count

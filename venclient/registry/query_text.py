@@ -9,45 +9,52 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
 from venclient.errors import BadQuery, ConfigError
+from venclient.messages import Text, text_of, with_code
+from venclient.messages import registry as reg
+from venclient.registry.placing import placed
 from venclient.registry.query import CAPACITIES, Query, SortKey
 
 _ENDS = ("min", "max")
 #: A capacity without its unit, as keys name it.
 _SHORT = {name: name.rsplit("_", 1)[0] for name in CAPACITIES}
 
-#: Key of a mapping -> what it is, for documentation and messages.
-KEYS: Mapping[str, str] = {
-    "type": "DSR, BATTERY, PV or EV; several with commas",
-    "sub_type": "kind of site, as it is stored",
-    "ven": "VEN, as it is stored",
-    "enabled": "true or false",
-    "connection": "MODBUSTCP, MQTT or FILEREADER; several with commas",
-    "near": "LATITUDE,LONGITUDE[,DISTANCE], as in 56.14,8.97,10km",
-    "bbox": "WEST,SOUTH,EAST,NORTH in degrees, as in 8.9,56.1,9.1,56.2",
-    "text": "words in name or address",
-    "never_reported": "true: only those that no report was sent for",
-    **{f"{end}_{short}": f"{end} of {CAPACITIES[name]}" for name, short in _SHORT.items() for end in _ENDS},
-    "sort": "name, id, type, sub_type, ven, a capacity, distance, created, updated; -name: descending",
-    "limit": "how many at most",
-    "offset": "how many to leave out first",
-    "page": "number of the page, from 1, of `limit` resources",
-}
+#: Keys of a mapping; `parse` says what each takes.
+KEYS: tuple[str, ...] = (
+    *("type", "sub_type", "ven", "enabled", "connection", "near", "bbox", "text", "never_reported"),
+    *(f"{end}_{short}" for short in _SHORT.values() for end in _ENDS),
+    *("sort", "limit", "offset", "page"),
+)
 
 _DEFAULT_PAGE_SIZE = 50
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(km|m)?", re.IGNORECASE)
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
-Text = str | Sequence[str]
+#: The value of a key, or several.
+Given: TypeAlias = str | Sequence[str]
 
 
-def parse(told: Mapping[str, Text], spelt: Callable[[str], str] = str) -> Query:
-    """Give the query that `told` tells; BadQuery lists everything in it that makes no sense.
+def parse(told: Mapping[str, Given], spelt: Callable[[str], str] = str) -> Query:
+    """Return the query that a flat mapping of text describes; BadQuery lists every mistake in it.
 
-    Keys are those of KEYS, "-" as good as "_"; a value may be a list where several make sense. `spelt`
-    gives a key as the reader knows it, for messages ("min_p_max" -> "--min-p-max").
+    type                DSR, BATTERY, PV or EV; several with commas
+    sub_type, ven       as they are stored
+    enabled             true or false
+    connection          MODBUSTCP, MQTT or FILEREADER; several with commas
+    near                LATITUDE,LONGITUDE[,DISTANCE], such as 56.14,8.97,10km
+    bbox                WEST,SOUTH,EAST,NORTH in degrees, such as 8.9,56.1,9.1,56.2
+    text                words in name or address
+    never_reported      true: only resources that were never reported
+    min_p_max, ...      minimum or maximum of a capacity
+    sort                name, id, type, sub_type, ven, a capacity, distance, created or updated;
+                        -name: descending
+    limit, offset       maximum number of results; number of results to skip
+    page                number of the page, from 1, with `limit` resources each
+
+    A key may be written with "-" for "_"; a value may be a list where several make sense. `spelt` returns a
+    key as the reader knows it, for messages ("min_p_max" -> "--min-p-max").
     """
     values = {key.strip().casefold().replace("-", "_"): value for key, value in told.items()}
     problems: list[str] = []
@@ -58,9 +65,9 @@ def parse(told: Mapping[str, Text], spelt: Callable[[str], str] = str) -> Query:
         query = _tried(_SETTERS[key], query, values[key], spelt(key), problems)
     query = _ordered(query, values, spelt, problems)
     query = _paged(query, values, spelt, problems)
-    problems += [f"{spelt(key)}: {_unknown(key)}" for key in values if key not in KEYS]
+    problems += [_unknown(key, spelt(key)) for key in values if key not in KEYS]
     if problems:
-        raise BadQuery("; ".join(problems), problems=tuple(problems))
+        raise refused_query(problems)
     return query
 
 
@@ -70,7 +77,7 @@ def from_pairs(pairs: Iterable[str], spelt: Callable[[str], str] = str) -> Query
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise BadQuery(f"{pair!r} is no condition", hint="write it as type=EV")
+            raise BadQuery(reg.NOT_A_CONDITION(value=pair))
         told.setdefault(key, []).append(value)
     return parse(told, spelt)
 
@@ -109,83 +116,96 @@ def as_text(query: Query) -> dict[str, list[str]]:
     return {key: value for key, value in found.items() if value}
 
 
-def _unknown(key: str) -> str:
+def refused_query(problems: Sequence[str], subject: str = "") -> BadQuery:
+    """Return the error that lists all that is wrong with a query, each problem with its code and hint."""
+    if len(problems) == 1:
+        return BadQuery(problems[0], subject=subject, problems=tuple(problems))
+    told = tuple(map(_with_hint, problems))
+    what = reg.QUERY_PROBLEMS(problems="; ".join(map(with_code, told)))
+    return BadQuery(what, subject=subject, problems=told)
+
+
+def _with_hint(problem: str) -> str:
+    hint = problem.hint if isinstance(problem, Text) else ""
+    return problem.within(after=f" ({hint})") if isinstance(problem, Text) and hint else problem
+
+
+def _unknown(key: str, name: str) -> str:
     close = difflib.get_close_matches(key, KEYS, n=1)
-    meant = f"{close[0]} was meant?" if close else f"known are {', '.join(KEYS)}"
-    return f"there is no such condition; {meant}"
+    meant = f'did you mean "{close[0]}"?' if close else f"valid conditions are {', '.join(KEYS)}"
+    return reg.UNKNOWN_CONDITION(name=name, meant=meant)
 
 
 def _tried(
-    setter: Callable[[Query, Text], Query], query: Query, value: Text, name: str, problems: list[str]
+    setter: Callable[[Query, Given], Query], query: Query, value: Given, name: str, problems: list[str]
 ) -> Query:
     try:
         return setter(query, value)
     except ConfigError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        problems.append(f"{name}: {error.what}{hint}")
+        problems.append(placed(name, error.what, reg.CONDITION))
     except ValueError as error:
-        problems.append(f"{name}: {error}")
+        problems.append(placed(name, text_of(error), reg.CONDITION))
     return query
 
 
 def _ordered(
-    query: Query, values: Mapping[str, Text], spelt: Callable[[str], str], problems: list[str]
+    query: Query, values: Mapping[str, Given], spelt: Callable[[str], str], problems: list[str]
 ) -> Query:
     if "sort" not in values:
         return query
 
-    def sort(query: Query, value: Text) -> Query:
+    def sort(query: Query, value: Given) -> Query:
         text = _one(value)
         key = text.lstrip("+-").casefold().replace("-", "_")
         key = next((name for name, short in _SHORT.items() if key == short), key)
         if key == "distance" and "near" not in values:
-            raise ValueError(f"the distance from where? add {spelt('near')}")
+            raise ValueError(reg.NO_POINT(condition=spelt("near")))
         return query.sort(cast("SortKey", key), descending=text.startswith("-"))
 
     return _tried(sort, query, values["sort"], spelt("sort"), problems)
 
 
 def _paged(
-    query: Query, values: Mapping[str, Text], spelt: Callable[[str], str], problems: list[str]
+    query: Query, values: Mapping[str, Given], spelt: Callable[[str], str], problems: list[str]
 ) -> Query:
     if "limit" in values:
         query = _tried(lambda q, v: q.limit(_count(v)), query, values["limit"], spelt("limit"), problems)
     if "page" not in values:
         return query
     if "offset" in values:
-        problems.append(f"{spelt('page')}: goes without {spelt('offset')}, which says the same")
+        problems.append(reg.PAGE_AND_OFFSET(page=spelt("page"), offset=spelt("offset")))
         return query
     size = query.size if query.size is not None else _DEFAULT_PAGE_SIZE
     return _tried(lambda q, v: q.page(_count(v), size), query, values["page"], spelt("page"), problems)
 
 
-def _one(value: Text) -> str:
+def _one(value: Given) -> str:
     if isinstance(value, str):
         return value.strip()
     if len(value) != 1:
-        raise ValueError(f"is told {len(value)} times, once is enough")
+        raise ValueError(reg.SEVERAL_VALUES(count=len(value)))
     return value[0].strip()
 
 
-def _some(value: Text, *, split: bool = False) -> list[str]:
+def _some(value: Given, *, split: bool = False) -> list[str]:
     texts = [value] if isinstance(value, str) else list(value)
     parts = [part.strip() for text in texts for part in (text.split(",") if split else [text])]
     if not all(parts) or not parts:
-        raise ValueError("is empty")
+        raise ValueError(reg.NO_VALUE())
     return parts
 
 
-def _flag(value: Text) -> bool:
+def _flag(value: Given) -> bool:
     text = _one(value).casefold()
     if text not in _FLAGS:
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(reg.NOT_A_BOOLEAN(value=text))
     return _FLAGS[text]
 
 
-def _count(value: Text) -> int:
+def _count(value: Given) -> int:
     text = _one(value)
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(reg.NOT_WHOLE(value=text))
     return int(text)
 
 
@@ -193,32 +213,32 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text.strip()!r} is no number") from None
+        raise ValueError(reg.NUMBER(value=text.strip())) from None
 
 
-def _near(query: Query, value: Text) -> Query:
+def _near(query: Query, value: Given) -> Query:
     parts = [part.strip() for part in _one(value).split(",")]
     if len(parts) not in (2, 3):
-        raise ValueError(f"{_one(value)!r} is not LATITUDE,LONGITUDE,DISTANCE, as in 56.14,8.97,10km")
+        raise ValueError(reg.NEAR(value=_one(value)))
     km = None
     if len(parts) == 3:
         match = _DISTANCE.fullmatch(parts[2])
         if match is None:
-            raise ValueError(f"{parts[2]!r} is no distance, as 10km or 500m is")
+            raise ValueError(reg.DISTANCE(value=parts[2]))
         km = float(match[1]) / (1000 if (match[2] or "km").casefold() == "m" else 1)
     return query.near(_number(parts[0]), _number(parts[1]), km=km)
 
 
-def _bbox(query: Query, value: Text) -> Query:
+def _bbox(query: Query, value: Given) -> Query:
     parts = _one(value).split(",")
     if len(parts) != 4:
-        raise ValueError(f"{_one(value)!r} is not WEST,SOUTH,EAST,NORTH, as in 8.9,56.1,9.1,56.2")
+        raise ValueError(reg.BOX(value=_one(value)))
     west, south, east, north = map(_number, parts)
     return query.in_box(west=west, south=south, east=east, north=north)
 
 
-def _limit(name: str, end: str) -> Callable[[Query, Text], Query]:
-    def set_limit(query: Query, value: Text) -> Query:
+def _limit(name: str, end: str) -> Callable[[Query, Given], Query]:
+    def set_limit(query: Query, value: Given) -> Query:
         number = _number(_one(value))
         known = dict(query.ranges).get(name)
         least, most = (known.least, known.most) if known else (None, None)
@@ -229,7 +249,7 @@ def _limit(name: str, end: str) -> Callable[[Query, Text], Query]:
     return set_limit
 
 
-def _unreported(query: Query, value: Text) -> Query:
+def _unreported(query: Query, value: Given) -> Query:
     return query.never_reported() if _flag(value) else replace(query, unreported=False)
 
 
@@ -238,7 +258,7 @@ def _plain(km: float) -> str:
     return f"{km:.12f}".rstrip("0").rstrip(".") or "0"
 
 
-_SETTERS: dict[str, Callable[[Query, Text], Query]] = {
+_SETTERS: dict[str, Callable[[Query, Given], Query]] = {
     "type": lambda query, value: query.of_type(*_some(value, split=True)),
     "sub_type": lambda query, value: query.of_sub_type(*_some(value)),
     "ven": lambda query, value: query.in_ven(*_some(value)),

@@ -23,6 +23,7 @@ from venclient.model.resource import (
     ResourceType,
     enum_member,
 )
+from venclient.registry.placing import placed
 from venclient.registry.schema import CONNECTION_COLUMNS, RESOURCE_COLUMNS
 from venclient.secrets import opened
 
@@ -216,7 +217,7 @@ def _member(kind: type[Any], text: object, place: str) -> Any:
     try:
         return enum_member(kind, text)
     except ValueError as error:
-        raise BadRow(reg.COLUMN_VALUE(column=place, problem=error)) from None
+        raise BadRow(placed(place, text_of(error), reg.COLUMN_VALUE)) from None
 
 
 def json_object(text: Any, place: str) -> dict[str, Any]:
@@ -249,7 +250,7 @@ def _plain(value: object) -> object:
         return item()
     if isinstance(value, float):
         return float(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(reg.NO_JSON_FORM(kind=type(value).__name__))
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode

@@ -13,6 +13,8 @@ from sqlalchemy import and_, func, or_, select, union
 from sqlalchemy.sql import ColumnElement
 
 from venclient.errors import ConfigError, RegistryError
+from venclient.messages import Text
+from venclient.messages import registry as reg
 from venclient.registry.link import Link
 from venclient.registry.opening import is_url
 from venclient.registry.schema import connections
@@ -23,6 +25,7 @@ from venclient.secrets import (
     REFERENCES,
     SEALED,
     KeyFile,
+    Locked,
     is_literal,
     is_open,
     key_file,
@@ -76,15 +79,12 @@ class Sealer:
     def key_file(self) -> KeyFile:
         """Give the key file; ConfigError when there is no place for one."""
         if self._key_file is None:
-            raise ConfigError(
-                "a login is to be sealed, but nothing says with which key file",
-                subject=self.database,
-                hint=f"set {KEY_FILE_VARIABLE} (in Python: key_file=) to a file for all programs that use"
-                " this registry, made when missing; or store a reference such as env:NAME",
-            )
+            raise ConfigError(reg.NO_KEY_FILE(variable=KEY_FILE_VARIABLE), subject=self.database)
         return self._key_file
 
     def __call__(self, text: str | None) -> str | None:
+        if isinstance(text, Locked):
+            return text.sealed
         if text is None or not is_literal(text):
             return text
         if not self.key_file.exists():
@@ -98,13 +98,10 @@ class Sealer:
         literal = or_(*map(_is_literal, _LOGIN))
         if found := self._logins(literal, _NAMED + 1):
             _warned.add(self.database)
-            told = "" if is_url(self.database) else lets_others_in(Path(self.database))
-            _log.warning(
-                "%s: logins are in the clear: %s; `ven db seal` seals them%s",
-                self.database,
-                _names(found),
-                told and f". And {told}",
-            )
+            shared = "" if is_url(self.database) else lets_others_in(Path(self.database))
+            readable = f"; {shared}" if shared else ""
+            text = reg.LOGINS_IN_THE_CLEAR(database=self.database, logins=_names(found), readable=readable)
+            _log.warning(text.within(after=f"; {text.hint}"))
         heads = union(
             *(select(func.substr(column, 1, _HEAD)).where(_starts(column, SEALED)) for column in _LOGIN)
         )
@@ -112,7 +109,9 @@ class Sealer:
             if not is_open(str(head)):
                 _warned.add(self.database)
                 shut = self._logins(or_(*(_starts(column, str(head)) for column in _LOGIN)), _NAMED + 1)
-                _log.warning("%s: cannot be opened: %s; %s", self.database, _names(shut), self._why(shut[0]))
+                why = self._why(shut[0])
+                text = reg.LOGINS_LOCKED(database=self.database, logins=_names(shut))
+                _log.warning(text.within(after=f": {why.text}") if why else text)
 
     def seal_all(self) -> int:
         """Seal all literals that are stored, in one transaction; give how many there were."""
@@ -125,20 +124,20 @@ class Sealer:
     def new_key(self) -> Path:
         """Make a key file where the old one is lost; RegistryError when there is one."""
         if self.key_file.exists():
-            raise RegistryError(
-                "there is a key file", subject=str(self.key_file.path), hint="move it away when it is useless"
-            )
+            raise RegistryError(reg.KEY_EXISTS(), subject=str(self.key_file.path))
         self.key_file.make()
         return self.key_file.path
 
     def problems(self) -> list[str]:
-        """Give a sentence on each login that is in the clear, or that no key at hand opens."""
-        found = []
+        """Return a message on each login that is in the clear, or that no key at hand opens."""
+        found: list[str] = []
         for one in self._logins(or_(*(column.is_not(None) for column in _LOGIN))):
             if any(map(is_literal, one.texts)):
-                found.append(f"{one}: its login is in the clear; `ven db seal` seals it")
+                text = reg.LOGIN_IN_THE_CLEAR(login=one)
+                found.append(text.within(after=f"; {text.hint}"))
             if why := self._why(one):
-                found.append(f"{one}: {why}")
+                text = why.what if isinstance(why.what, Text) else reg.LOGIN_LOCKED(problem=why.what)
+                found.append(text.within(f"{one}: {why.subject}: ", f"; {why.hint}"))
         return found
 
     def _logins(self, wanted: ColumnElement[bool], limit: int | None = None) -> list[Login]:
@@ -152,25 +151,21 @@ class Sealer:
         return found
 
     @staticmethod
-    def _why(login: Login) -> str:
-        """Give why a login cannot be opened, nothing when it can."""
+    def _why(login: Login) -> ConfigError | None:
+        """Return why a login cannot be opened, None when it can."""
         try:
             for text in login.texts:
                 open_sealed(text)
         except ConfigError as error:
-            return f"its login {error.what}; {error.hint}"
-        return ""
+            return error
+        return None
 
     def _refuse_second_key(self) -> None:
         """Keep what a lost key sealed from being mixed with what a new one seals, unless that is wanted."""
         sealed = self._logins(or_(*(_starts(column, SEALED) for column in _LOGIN)), _NAMED + 1)
         if sealed:
             raise RegistryError(
-                f"the key file {self.key_file.path} is not there, but logins are sealed with its key:"
-                f" {_names(sealed)}",
-                subject=self.database,
-                hint="put the key file back; when it is lost, `ven db seal --new-key` makes another, and"
-                " those logins are to be stored again",
+                reg.KEY_GONE(path=self.key_file.path, logins=_names(sealed)), subject=self.database
             )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import case, exists, func, or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from venclient.errors import BadQuery
+from venclient.messages import registry as reg
 from venclient.model.resource import ResourceType
 from venclient.registry import geometry
 from venclient.registry.query import CAPACITIES, Query
@@ -116,7 +117,7 @@ def _sort_key(query: Query, words: Words) -> ColumnElement[Any]:
 
 def _distance(query: Query, words: Words) -> ColumnElement[Any]:
     if query.around is None:
-        raise BadQuery("the distance from where?", subject="sort", hint="say it with near()")
+        raise BadQuery(reg.NO_POINT(condition="near()"), subject="sort")
     latitude, longitude = _position(words)
     return words.km(latitude, longitude, (query.around.latitude, query.around.longitude))
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 
 from venclient.errors import Conflict, RegistryError
+from venclient.messages import registry as reg
 from venclient.messages import registry_files as dbf
 from venclient.read_only import Readable
 from venclient.registry.checkpoints import Checkpoints
@@ -97,11 +98,12 @@ def open_driver(path: Path) -> sqlite3.Connection:
 
 
 def lets_others_in(path: Path) -> str:
-    """Give a sentence when others than its owner may read or write a file, and what to do; else nothing."""
+    """Return a message when others than its owner may read or write a file, else an empty text."""
     mode = path.stat().st_mode & 0o777
     if not mode & 0o066:
         return ""
-    return f"others may use the file (mode {mode:04o}); `chmod 600 {path}` keeps it to its owner"
+    text = reg.FILE_IS_SHARED(mode=mode, path=path)
+    return text.within(after=f"; {text.hint}")
 
 
 @contextmanager

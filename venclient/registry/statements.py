@@ -113,7 +113,7 @@ class Statements:
         compiled = statement.compile(dialect=self._dialect)
         order = list(getattr(compiled, "positiontup", None) or ())
         if order != list(names):  # a mistake in this module, that would put values into wrong columns
-            raise AssertionError(f"values would go to {order}, not {list(names)}")
+            raise AssertionError(f"order {order}, not {list(names)}")
         return str(compiled)
 
     def insert_into(self, table: Table) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from venclient.errors import NotFound
+from venclient.messages import Message
+from venclient.messages import registry as reg
 from venclient.model.resource import Resource, ResourceType
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import holds_registry, is_url, shown
 
 _SHOWN = 3
+_FILLING = " or ".join(("`python prepare_samples.py`", "`ven import FILE...`"))
 
 
 def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
@@ -19,11 +22,11 @@ def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
     NotFound, saying what to run first, when there is no database or nothing in it.
     """
     if not holds_registry(db_path):
-        raise _empty(db_path, "holds no registry" if is_url(db_path) else "there is no such file")
+        raise _nothing(db_path, reg.TOUR_NO_REGISTRY if is_url(db_path) else reg.TOUR_NO_FILE)
     with ResourceDatabase(db_path) as db:
         every = db.get_all_resources()
         if not every:
-            raise _empty(db_path, "holds no resources")
+            raise _nothing(db_path, reg.TOUR_EMPTY)
         say(f"get_all_resources(): {len(every)} resources in {db.db_path}")
         _show(every, say)
 
@@ -43,7 +46,7 @@ def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
             found = db.get_resources_by_ven(ven)
             power_kw = sum(resource.capacities.get("P_max_kw") or 0 for resource in found)
             say("")
-            say(f"get_resources_by_ven({ven!r}): {len(found)} resources, together up to {power_kw:g} kW")
+            say(reg.TOUR_VEN(ven=ven, count=len(found), power_kw=power_kw))
             _show(found, say)
             switched_on = db.count(ven=ven, enabled=True)
             say(f"count(ven={ven!r}, enabled=True): {switched_on}")
@@ -59,7 +62,7 @@ def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
         if db.rejects:
             say("")
             first = db.rejects[0]
-            say(f"{len(db.rejects)} rows were left out; the first: {first.place}: {first.reason}")
+            say(reg.TOUR_LEFT_OUT(count=len(db.rejects), place=first.place, reason=first.reason))
 
 
 def _show(found: Iterable[Resource], say: Callable[[str], object]) -> None:
@@ -71,7 +74,5 @@ def _show(found: Iterable[Resource], say: Callable[[str], object]) -> None:
         say(f"  {resource.resourceID}  {resource.resourceName} ({kind}), {resource.ven}")
 
 
-def _empty(db_path: str | Path, what: str) -> NotFound:
-    return NotFound(
-        what, subject=shown(db_path), hint="run `python prepare_samples.py`, or `ven import FILE...`, first"
-    )
+def _nothing(db_path: str | Path, message: Message) -> NotFound:
+    return NotFound(message(command=_FILLING), subject=shown(db_path))

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 from venclient.errors import Conflict, InvalidRecord, NotFound
+from venclient.messages import Text, text_of
 from venclient.messages import registry as reg
 from venclient.model.resource import Connection, Resource
 from venclient.registry import rows
@@ -166,6 +167,9 @@ class Writing:
             for done, (resource, ven) in enumerate(resources):
                 if done and done % _CHUNK == 0:
                     _tell(progress, done)
+                name: object = resource.resourceID
+                if not isinstance(name, str):
+                    self._check(resource, ven)  # which refuses it
                 if resource.resourceID in waiting or len(waiting) == _CHUNK:
                     self._insert_chunk(waiting.values())
                     waiting = {}
@@ -410,7 +414,9 @@ def _refusing(ids: Sequence[Any]) -> Iterator[None]:
     except RowRefused as error:
         if error.taken:
             raise _taken(str(ids[error.at])) from error
-        raise InvalidRecord(reg.ROW_REFUSED(problem=error), subject=f"resource {ids[error.at]!r}") from error
+        what = text_of(error)
+        problem = what if isinstance(what, Text) else reg.ROW_REFUSED(problem=what)
+        raise InvalidRecord(problem, subject=f"resource {ids[error.at]!r}") from error
 
 
 def _placed(values: Row, connection_id: int, control_id: int | None) -> tuple[Any, ...]:
