@@ -22,5 +22,5 @@ def test_warnings_of_stored_resources_are_listed_with_their_lines(tmp_path: Path
         report = import_csv(db, path)
     printed = CliRunner().invoke(app, ["import", str(path), "--db", str(tmp_path / "r2.db")]).output
     codes = {code_of(text): lines for text, lines in report.warnings.items() if code_of(text)}
-    assert codes == {"VEN-REG-044": [2]}
+    assert codes == {"VEN-REG-044": [2], "VEN-IMP-056": [2, 3], "VEN-IMP-050": [2, 3]}
     assert "[VEN-REG-044]: line 2" in printed

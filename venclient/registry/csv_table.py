@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venclient.errors import ConfigError
+from venclient.messages import importing as imp
 from venclient.registry.csv_blocks import Block, Lines, blocks, split_rows
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -38,10 +39,10 @@ class Layout:
 
 
 def find_encoding(path: Path) -> str:
-    """Give the encoding of a text file: UTF-8 (with or without mark), UTF-16 with a mark, cp1252 or latin-1.
+    """Return the encoding of a text file: UTF-8 (with or without BOM), UTF-16, cp1252 or latin-1.
 
     A UTF-8 file with a few broken bytes stays UTF-8: its other rows are right. ConfigError when the
-    file cannot be read, is empty or is no text.
+    file cannot be read, is empty or is not text.
     """
     subject = str(path)
     try:
@@ -54,10 +55,7 @@ def find_encoding(path: Path) -> str:
             stream.seek(0)
             return _encoding_of(iter(lambda: stream.read(_CHUNK), b""), subject)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise ConfigError(
-            f"cannot be read ({why})", subject=subject, hint="give the path of a readable CSV file"
-        ) from error
+        raise ConfigError(imp.NOT_READABLE(problem=error.strerror or error), subject=subject) from error
 
 
 def _encoding_of(chunks: Iterator[bytes], subject: str) -> str:
@@ -79,10 +77,10 @@ def _encoding_of(chunks: Iterator[bytes], subject: str) -> str:
         broken += escaped
         good += len(text) - len(text.encode("ascii", "ignore")) - escaped
     if size == 0:
-        raise ConfigError("is empty", subject=subject, hint="give a CSV file with a header row")
+        raise ConfigError(imp.EMPTY_FILE(), subject=subject)
     few = odd_lines * 4 <= lines or (odd_lines == 1 and lines > 1)
     if controls > _STRAY_CONTROLS and controls * 1000 > size and not few:
-        raise ConfigError("is no text file", subject=subject, hint="save the sheet as CSV, UTF-8")
+        raise ConfigError(imp.NOT_TEXT(), subject=subject)
     if broken <= good:
         return "utf-8"
     return "latin-1" if outside_cp1252 else "cp1252"
@@ -109,7 +107,7 @@ class CsvTable:
     pandas: bool = True
 
     def blocks(self, told: Callable[[int], None] | None = None) -> Iterator[Block]:
-        """Give all rows after the header, some thousands at a time; `told` hears how many bytes are read."""
+        """Return all rows after the header, some thousands at a time; `told` gets the count of bytes read."""
         layout = self.layout
         errors = "surrogateescape" if layout.encoding.startswith("utf-8") else "strict"
         try:
@@ -127,11 +125,11 @@ class CsvTable:
                         told(raw.tell())
         except UnicodeError as error:
             raise ConfigError(
-                f"is not {layout.encoding} text ({error})", subject=str(self.path), hint="save it as UTF-8"
+                imp.NOT_IN_ENCODING(encoding=layout.encoding, problem=error), subject=str(self.path)
             ) from error
 
     def columns(self, block: Block) -> list[list[str]]:
-        """Give the cells of a block's good rows, by column."""
+        """Return the cells of a block's good rows, by column."""
         return block.columns(self.layout.delimiter, len(self.layout.columns), pandas=self.pandas)
 
 
@@ -144,7 +142,7 @@ def open_table(
     header_line: int | None = None,
     pandas: bool = True,
 ) -> CsvTable:
-    """Give the table in `path`; `score` says how many cells of a row are known column names.
+    """Return the table in `path`; `score` says how many cells of a row are known column names.
 
     The header is the row with the most known names within the first lines (banner lines may come
     before it), read with the delimiter that shows the most of them. ConfigError says what is wrong.
@@ -155,9 +153,7 @@ def open_table(
         with path.open(encoding=encoding, errors="replace", newline="") as stream:
             sample = list(io.StringIO(stream.read(_SAMPLE_CHARS), newline=""))
     except (OSError, LookupError) as error:
-        raise ConfigError(
-            f"cannot be read as {encoding} ({error})", subject=subject, hint="check path and encoding"
-        ) from error
+        raise ConfigError(imp.UNKNOWN_ENCODING(encoding=encoding, problem=error), subject=subject) from error
     best: tuple[tuple[int, int, int], Layout] | None = None
     for sign in (delimiter,) if delimiter else DELIMITERS:
         rows = [(line, cells) for line, cells in split_rows(Lines(sample), sign) if isinstance(cells, list)]
@@ -172,14 +168,11 @@ def open_table(
                 columns = tuple(" ".join(cell.split()) for cell in cells)
                 best = (rank, Layout(encoding, sign, line, columns))
     if best is None:
-        what = "has no rows" if header_line is None else f"has no row at line {header_line}"
-        raise ConfigError(what, subject=subject, hint="give a CSV file with a header row")
+        raise ConfigError(
+            imp.NO_HEADER() if header_line is None else imp.NO_ROW_AT(line=header_line), subject=subject
+        )
     layout = best[1]
     doubled = sorted(name for name, count in Counter(layout.columns).items() if name and count > 1)
     if doubled and score(doubled):
-        raise ConfigError(
-            f"the header has {', '.join(doubled)} twice",
-            subject=f"{subject}:{layout.header_line}",
-            hint="rename one of the two columns",
-        )
+        raise ConfigError(imp.COLUMN_TWICE(columns=doubled), subject=f"{subject}:{layout.header_line}")
     return CsvTable(path, layout, path.stat().st_size, pandas)

@@ -51,11 +51,11 @@ class Target(Protocol):
         ...
 
     def find(self, ids: Sequence[str]) -> Stored:
-        """Give what is stored of these ids."""
+        """Return what is stored of these ids."""
         ...
 
     def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Give the ids of the resources that are stored with these meter points."""
+        """Return the ids of the resources that are stored with these meter points."""
         ...
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
@@ -82,7 +82,7 @@ class Target(Protocol):
         ...
 
     def source(self, name: str) -> list[str]:
-        """Give the ids that the source had at its last import."""
+        """Return the ids that the source had at its last import."""
         ...
 
     def values(self, name: str) -> str | None:
@@ -105,19 +105,19 @@ class NoTarget:
         self._check_options = remembered(check_options)
 
     def transaction(self) -> AbstractContextManager[object]:
-        """Give a context that does nothing."""
+        """Return a context that does nothing."""
         return nullcontext()
 
     def is_empty(self) -> bool:
-        """Give True."""
+        """Return True."""
         return True
 
     def find(self, ids: Sequence[str]) -> Stored:
-        """Give nothing."""
+        """Return nothing."""
         return Stored()
 
     def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
@@ -138,7 +138,7 @@ class NoTarget:
         """Change nothing."""
 
     def source(self, name: str) -> list[str]:
-        """Give nothing."""
+        """Return nothing."""
         return []
 
     def values(self, name: str) -> str | None:
@@ -182,7 +182,7 @@ class ImportTarget:
         return not self._link.rows(*self._sql.bound(select(resources.c.id).limit(1)))
 
     def find(self, ids: Sequence[str]) -> Stored:
-        """Give what is stored of these ids."""
+        """Return what is stored of these ids."""
         found = Stored()
         for wanted in _in_portions(ids):
             for row in self._link.rows(_find_sql(self._sql), wanted):
@@ -194,7 +194,7 @@ class ImportTarget:
         return found
 
     def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Give the ids of the resources that are stored with these meter points."""
+        """Return the ids of the resources that are stored with these meter points."""
         found: dict[str, set[str]] = {}
         for wanted in _in_portions(meter_point_ids):
             for meter_point_id, resource_id in self._link.rows(_users_sql(self._sql), wanted):
@@ -215,7 +215,7 @@ class ImportTarget:
         self._writing.insert_many(((one, one.ven) for one in new), checked=self._batch)
 
     def _batch(self, resources: Sequence[Resource]) -> Batch | None:
-        """Give resources as a batch: that of `are_plain`, when these are the ones."""
+        """Return resources as a batch: that of `are_plain`, when these are the ones."""
         if self._plain is not None and self._plain.is_of(resources):
             return self._plain
         return Batch.of(resources)
@@ -231,7 +231,7 @@ class ImportTarget:
             self._database.set_enabled(resource_id, False)
 
     def source(self, name: str) -> list[str]:
-        """Give the ids that the source had at its last import."""
+        """Return the ids that the source had at its last import."""
         wanted = select(import_sources.c.resource_ids).where(import_sources.c.name == name)
         found = self._link.rows(*self._sql.bound(wanted))
         return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
@@ -270,7 +270,7 @@ class ImportTarget:
 
 
 def _in_portions(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Give ids in portions of one length, the last one filled up: one statement, prepared once, takes all."""
+    """Return ids in portions of one length, the last one filled up, for one prepared statement."""
     for begin in range(0, len(ids), FIND_AT_ONCE):
         portion = tuple(ids[begin : begin + FIND_AT_ONCE])
         yield portion + (portion[-1],) * (FIND_AT_ONCE - len(portion))

@@ -58,12 +58,12 @@ class Frame(Protocol):
     """The part of a pandas DataFrame that is used here."""
 
     def to_dict(self, orient: Any) -> Any:
-        """Give one dict per row for "records"."""
+        """Return one dict per row for "records"."""
         ...
 
 
 def convert_to_resources(df: Frame) -> list[tuple[Resource, str | None]]:
-    """Give (resource, VEN) of each row of a DataFrame.
+    """Return (resource, VEN) of each row of a DataFrame.
 
     Columns are title, address, longitude, latitude, resource_type, resource_sub_type, meterpoint_id, ven
     and resource_id, and the capacities (P_max_kw, ...) where they are known. Ids that are missing are
@@ -73,7 +73,7 @@ def convert_to_resources(df: Frame) -> list[tuple[Resource, str | None]]:
 
 
 def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
-    """Give a connection to the generated meter file of the site's kind, scaled to a size of its own.
+    """Return a connection to the generated meter file of the site's kind, scaled to a size of its own.
 
     The file starts at the database's folder. The scale (0.5 to 1) follows from the resource's id.
     """
@@ -111,11 +111,7 @@ def generate_resources(
     folder = Path(config_folder)
     files = sorted(file for file in (folder / ASSETS).glob("*.csv") if not file.name.endswith(SUFFIX))
     if not files:
-        raise ConfigError(
-            "holds no CSV files",
-            subject=str(folder / ASSETS),
-            hint="put <kind>-in-<country>.csv files there, with columns title, address, longitude, latitude",
-        )
+        raise ConfigError(imp.NO_SAMPLES(), subject=str(folder / ASSETS))
     database = ResourceDatabase(str(folder / DATABASE))
     seen = Seen()
     unusable: list[ConfigError] = []
@@ -127,7 +123,7 @@ def generate_resources(
             unusable.append(error)
             if rejected_count is not None:
                 rejected_count.append(1)
-            _log.warning("sample file left out: %s", error)
+            _log.warning(imp.SAMPLE_SKIPPED(problem=error))
             continue
         taken = list(_sample_sites(sites, seen, rejected))
         counts = upsert(
@@ -226,8 +222,13 @@ def _is_missing(value: object) -> bool:
 
 def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites) -> None:
     print(
-        f"{file.name}: created {counts.created}, updated {counts.updated}, unchanged {counts.unchanged},"
-        f" rejected {len(rejected)}"
+        imp.SAMPLE_COUNTS(
+            file=file.name,
+            created=counts.created,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            rejected=len(rejected),
+        )
     )
     for item in rejected:
         print(f"  line {item.line}{', ' + item.column if item.column else ''}: {item.reason}")
@@ -243,7 +244,7 @@ def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
         if (kept := stored.get(sample.resourceID)) is None or kept == sample:
             continue
         cells = "; ".join(
-            f"{cell} is {old!r}, the sample has {new!r}"
+            imp.SAMPLE_DIFFERS(cell=cell, stored=old, sample=new)
             for cell, (old, new) in differences(kept, sample).items()
         )
         print("  " + imp.LEFT_ALONE(name=kept.resourceName, resource_id=kept.resourceID, cells=cells))
