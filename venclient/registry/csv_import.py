@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from venclient.registry.csv_rejects import RejectsFile
 from venclient.registry.csv_report import KEPT, Change, Conflict, Counts, ImportReport, Missing, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.import_target import NoTarget, Stored, Target
-from venclient.registry.imported import Imported, Merged, merged, recorded_cells
+from venclient.registry.imported import Imported, Merged, merged
 from venclient.registry.option_checks import lacking
 from venclient.registry.validation import location_hint
 from venclient.utils import REDACTED
@@ -136,11 +136,13 @@ def upsert(
     refuse: Callable[[Site, str], None] | None = None,
     *,
     overwrite: bool = False,
+    warnings: Mapping[str, list[int]] | None = None,
 ) -> Counts:
     """Create and update the resources of `sites` in one transaction, by the same rule as `import_csv`.
 
     `source` names what the sites come from. `refuse` gets the sites that the registry rejects and the
-    reason; without it InvalidRecord is raised.
+    reason; without it InvalidRecord is raised. `warnings` are those of the rows: the counts hold what of them
+    is true of what is stored, and the warnings of the registry.
     """
     counts = Counts()
     imported = _imported(target, source)
@@ -150,12 +152,14 @@ def upsert(
         before = target.source(source)
         if imported.changed or not ids <= set(before):
             target.remember(source, ids.union(before), imported.encode())
+    counts.warnings = {**store.doubts, **store.still_true(warnings or {})}
     return counts
 
 
-def _imported(target: Target, source: str) -> Imported:
-    """Return the values that `source` had at its last import."""
-    return Imported(target.values(source), lambda: target.other_values(source))
+def _imported(target: Target, source: str, *, writes: bool = True) -> Imported:
+    """Return the values that `source` had at its last import; without `writes` no key file is made."""
+    digest = partial(target.digest, make=writes)
+    return Imported(target.values(source), lambda: target.other_values(source), digest)
 
 
 class _Store:
@@ -339,7 +343,7 @@ class _Store:
 
     def _record_new(self, site: Site, resource: Resource) -> None:
         if site.given is None:
-            self.imported.put(resource.resourceID, recorded_cells(resource))
+            self.imported.put_all(resource)
         else:
             self.imported.put_created([resource])
 
@@ -416,7 +420,7 @@ class _Import:
             target,
             report,
             lambda site, reason: self._reject(Rejected(site.line, "", reason, site.text)),
-            _imported(target, source),
+            _imported(target, source, writes=not report.dry_run),
             writes=not report.dry_run,
             overwrite=overwrite,
         )

@@ -46,7 +46,8 @@ class Counts:
     """How many resources an import created, updated and left as they were.
 
     `conflicts` are cells that changed in the file and in the registry, `kept` those that changed in the
-    registry alone; both keep their stored value. The lists hold the first thousand resources.
+    registry alone; both keep their stored value. The lists hold the first thousand resources. `warnings`
+    are the doubts about what is stored, with lines.
     """
 
     created: int = 0
@@ -57,6 +58,7 @@ class Counts:
     conflicts: list[Conflict] = field(default_factory=list)
     kept_cells: int = 0
     kept: list[Conflict] = field(default_factory=list)
+    warnings: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,7 +91,6 @@ class ImportReport(Counts):
     disappeared: list[Missing] = field(default_factory=list)
     disabled: int = 0
     left_on: bool = False
-    warnings: dict[str, list[int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 

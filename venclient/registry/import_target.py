@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 FIND_AT_ONCE = 500
 
 
+class Digest(Protocol):
+    """Returns a digest of a secret, None without a key."""
+
+    def __call__(self, text: str, *, make: bool) -> str | None:
+        """Return it; `make` makes the key when it is missing."""
+        ...
+
+
 @dataclass
 class Stored:
     """What the registry holds of some ids; `broken` says why a stored row makes no sense."""
@@ -97,6 +105,10 @@ class Target(Protocol):
         """Record the ids and the cells that the source has now."""
         ...
 
+    def digest(self, secret: str, *, make: bool) -> str | None:
+        """Return a digest of a secret under the registry's key, None without one; `make` makes the key."""
+        ...
+
 
 class NoTarget:
     """A registry that holds nothing and keeps nothing; `check_options` as `ResourceDatabase` takes it."""
@@ -152,6 +164,10 @@ class NoTarget:
     def remember(self, name: str, ids: Iterable[str], values: str) -> None:
         """Record nothing."""
 
+    def digest(self, secret: str, *, make: bool) -> str | None:
+        """Return None."""
+        return None
+
 
 class ImportTarget:
     """A registry as imports see it; `ResourceDatabase.importing()` gives it."""
@@ -164,6 +180,7 @@ class ImportTarget:
         writing: Writing,
         check_options: CheckOptions,
         clock: Clock,
+        digest: Digest,
     ) -> None:
         self._check_options = check_options
         self._database = database
@@ -171,6 +188,7 @@ class ImportTarget:
         self._sql = statements
         self._writing = writing
         self._clock = clock
+        self._digest = digest
         self._plain: Batch | None = None
 
     def transaction(self) -> AbstractContextManager[object]:
@@ -263,6 +281,10 @@ class ImportTarget:
         with self._link.transaction():
             self._run(delete(import_sources).where(import_sources.c.name == name))
             self._run(insert(import_sources).values(row))
+
+    def digest(self, secret: str, *, make: bool) -> str | None:
+        """Return a digest of a secret under the registry's key, None without one; `make` makes the key."""
+        return self._digest(secret, make=make)
 
     def _run(self, statement: ClauseElement) -> None:
         sql, values = self._sql.bound(statement)

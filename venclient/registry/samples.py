@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
 from venclient.messages import importing as imp
+from venclient.messages import with_code
 from venclient.model.resource import (
     ActorType,
     Connection,
@@ -131,11 +132,12 @@ def generate_resources(
             taken,
             f"sample {file.name}",
             partial(_reject, rejected),
+            warnings=sites.warnings,
         )
         if rejected_count is not None:
             rejected_count.append(len(rejected))
         if not quiet:
-            _tell(file, counts, rejected, sites)
+            _tell(file, counts, rejected)
             _tell_left_alone(database, taken)
     if len(unusable) == len(files):
         database.close()
@@ -156,11 +158,19 @@ def _sample_sites(sites: CsvSites, seen: Seen, rejected: list[Rejected]) -> Iter
             rejected.append(item)
         elif not isinstance(item, Duplicate):
             lines.append(item.line)
-            given.append(item.given)
+            given.append(_kept_cells(item.given))
             rows.append(_row(item.resource))
     frame = _frame(rows)
     for line, cells, (resource, _) in zip(lines, given, convert_to_resources(frame), strict=True):
         yield Site(line, resource, cells)
+
+
+@lru_cache(maxsize=64)
+def _kept_cells(given: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the cells that a sample keeps: its connection is that to the generated meter file."""
+    if given is None:
+        return None
+    return frozenset(name for name in given if name != "enabled" and not name.startswith("connection"))
 
 
 def _frame(rows: list[dict[str, Any]]) -> Frame:
@@ -220,7 +230,7 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or repr(value) in ("<NA>", "NaT")
 
 
-def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites) -> None:
+def _tell(file: Path, counts: Counts, rejected: list[Rejected]) -> None:
     print(
         imp.SAMPLE_COUNTS(
             file=file.name,
@@ -231,9 +241,9 @@ def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites)
         )
     )
     for item in rejected:
-        print(f"  line {item.line}{', ' + item.column if item.column else ''}: {item.reason}")
-    for text, lines in sites.warnings.items():
-        print(f"  warning, lines {', '.join(map(str, lines))}: {text}")
+        print(f"  line {item.line}{', ' + item.column if item.column else ''}: {with_code(item.reason)}")
+    for text, lines in counts.warnings.items():
+        print(f"  warning, lines {', '.join(map(str, lines))}: {with_code(text)}")
 
 
 def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
