@@ -112,7 +112,7 @@ class KeyFile:
         return token
 
     def digest(self, value: str) -> str:
-        """Return a digest of `value` that nobody without the key can compute; the file is made when missing.
+        """Return a digest of `value` that needs the key to compute; the file is made when missing.
 
         It starts with the id of the key: digests of one key are equal exactly when their values are.
         """
