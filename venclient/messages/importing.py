@@ -15,7 +15,7 @@ NO_CONNECTION_TYPE = error(
 )
 PORT_WITHOUT_HOST = error("VEN-IMP-003", "port {port} without a host: add a column host")
 PORT = error("VEN-IMP-004", "invalid port {port!r}: must be 1 to 65535")
-CONNECTION_NEEDS = error("VEN-IMP-005", "a {type} connection needs a {need}")
+CONNECTION_NEEDS = error("VEN-IMP-005", "{type} connections need a {need}")
 NO_PANDAS = error(
     "VEN-IMP-006",
     "pandas is not installed, and preparing the samples needs it",

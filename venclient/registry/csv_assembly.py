@@ -14,19 +14,20 @@ from typing import Any
 
 from venclient.messages import importing as imp
 from venclient.messages import text_of
-from venclient.model.resource import Connection, Resource, ResourceType, enum_member
+from venclient.model.resource import Connection, Resource, ResourceType
 from venclient.registry import csv_plain
 from venclient.registry.csv_cells import plain_numbers
 from venclient.registry.csv_connections import BadField, expected_file, told_connection
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_numbers import coordinate, coordinate_pair, is_one_group, number
 from venclient.registry.csv_plain import Kind, PlainRow, content_of_kind
+from venclient.registry.csv_synonyms import resource_type
 from venclient.registry.kinds import default_capacities
 from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, gs1_doubt, identity
 from venclient.registry.towns import post_town
 
-_YES = {"1", "yes", "true", "ja", "y", "on"}
-_NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off"}
+_YES = {"1", "yes", "true", "ja", "y", "on", "active", "aktiv", "enabled"}
+_NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off", "inactive", "inaktiv", "disabled"}
 _MAX_ID = 128
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
 #: Doubts of many rows, worded once.
@@ -43,7 +44,7 @@ _TELLING = {
 }
 
 _defaults = lru_cache(maxsize=512)(default_capacities)
-_type = lru_cache(maxsize=512)(lambda text: enum_member(ResourceType, text))
+_type = lru_cache(maxsize=512)(lambda text: resource_type(text) if isinstance(text, str) else text)
 
 Texts = Mapping[str, str | None]
 

@@ -151,11 +151,10 @@ def _text(cell: str) -> str | None:
 
 
 def _trouble(cell: str) -> str | None:
-    if len(cell) > _MAX_TEXT:
-        return imp.CELL_TOO_LONG(length=len(cell), limit=_MAX_TEXT)
     bad = _UNWANTED.search(cell)
     if bad is None:
-        return None
+        too_long = len(cell) > _MAX_TEXT
+        return imp.CELL_TOO_LONG(length=len(cell), limit=_MAX_TEXT) if too_long else None
     if bad[0] > "\ud800":
         return imp.NOT_UTF8()
     return imp.CONTROL_CHARACTER(character=f"{ord(bad[0]):#04x}")

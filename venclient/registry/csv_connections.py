@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from venclient.messages import importing as imp
 from venclient.messages import text_of
-from venclient.model.resource import ActorType, Connection, ConnectionType, enum_member
+from venclient.model.resource import ActorType, Connection, ConnectionType
+from venclient.registry.csv_synonyms import connection_type as named_type
 
 #: Where a site's meter file is expected while nothing says how its meter is reached.
 EXPECTED_METER_FILE = "meterdata/{meterpoint_id}.csv"
@@ -46,7 +47,7 @@ def told_connection(
     kind, host, port, topic, file, template = told
     base = copy.deepcopy(pattern) or Connection(ConnectionType.FILEREADER, ActorType.READER)
     try:
-        connection_type = enum_member(ConnectionType, kind) if kind else base.type
+        connection_type = named_type(kind) if kind else base.type
     except ValueError as error:
         raise BadField("connection_type", text_of(error)) from None
     if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):

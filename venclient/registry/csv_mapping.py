@@ -24,111 +24,9 @@ from venclient.messages import Text, text_of, with_code
 from venclient.messages import importing as imp
 from venclient.messages.printable import foreign
 from venclient.model.resource import ActorType, Connection, ConnectionType, ResourceType, enum_member
+from venclient.registry.csv_synonyms import BY_NAME, SYNONYMS, loose, rank
 from venclient.registry.meterpoint import normalised
 
-#: What a column can mean, and the header names that say so in the languages met so far.
-SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "title": ("name", "resource_name", "resourcename", "navn", "namn", "bezeichnung", "site", "site name"),
-    "address": ("adresse", "adress", "full address", "anschrift"),
-    "street": ("straße", "strasse", "gade", "gate", "vejnavn", "gatuadress", "street name"),
-    "house_number": ("hausnummer", "husnummer", "husnr", "house no", "house number"),
-    "address_extra": ("adresszusatz",),
-    "post_code": (
-        "postleitzahl",
-        "plz",
-        "postnr",
-        "postnummer",
-        "postcode",
-        "postal code",
-        "zip",
-        "zip code",
-        "zipcode",
-        "postal_code",
-        "post code",
-    ),
-    "town": ("ort", "by", "city", "poststed", "postby", "postort", "post town", "stadt"),
-    "country": ("land",),
-    "latitude": (
-        "lat",
-        "latitute",
-        "lattitude",
-        "latitide",
-        "breitengrad",
-        "breite",
-        "breddegrad",
-        "latitud",
-        "geo lat",
-    ),
-    "longitude": (
-        "lon",
-        "lng",
-        "long",
-        "längengrad",
-        "laengengrad",
-        "lengdegrad",
-        "længdegrad",
-        "laengdegrad",
-        "longitud",
-        "longtitude",
-        "longditude",
-        "longitute",
-        "geo lon",
-    ),
-    "coordinates": (
-        "coordinate",
-        "koordinaten",
-        "koordinater",
-        "koordinat",
-        "latlon",
-        "lat lon",
-        "lat,lon",
-        "lat/lon",
-        "cordinates",
-        "coords",
-        "gps",
-    ),
-    "meterpoint_id": ("meter_point_id", "meterpointid", "metering point", "gsrn", "målepunkt", "målepunktid"),
-    "resource_id": ("resourceid",),
-    "resource_type": ("resourcetype", "type", "ressourcetype", "anlægstype", "anlagentyp", "typ"),
-    "resource_sub_type": ("resourcesubtype", "sub_type", "subtype"),
-    "ven": ("ven_name", "venname"),
-    "key": (),
-    "p_max_kw": (
-        "p max [kw]",
-        "p max kw",
-        "p max",
-        "pmax",
-        "max power",
-        "power",
-        "power kw",
-        "power [kw]",
-        "effekt",
-        "effekt kw",
-        "leistung",
-        "leistung kw",
-        "anschlussleistung",
-        "nominal power",
-    ),
-    "p_min_kw": ("p min [kw]", "p min kw", "p min", "pmin", "min power"),
-    "e_max_kwh": (
-        "e max [kwh]",
-        "e max kwh",
-        "e max",
-        "emax",
-        "capacity kwh",
-        "energy kwh",
-        "kapazität kwh",
-        "kapacitet kwh",
-    ),
-    "e_min_kwh": ("e min [kwh]", "e min kwh", "e min", "emin"),
-    "enabled": (),
-    "connection_type": ("protocol", "protokol", "protokoll"),
-    "host": ("connection_host", "ip", "ip address", "ip adresse", "hostname"),
-    "port": ("connection_port",),
-    "topic": ("connection_topic",),
-    "file": ("connection_file",),
-    "template": ("connection_template", "device template"),
-}
 #: The capacities among them, and their public names.
 CAPACITIES: Mapping[str, str] = {
     "p_max_kw": "P_max_kw",
@@ -144,9 +42,6 @@ _CONNECTION_KEYS = ("type", "host", "port", "topic", "file", "username", "passwo
 
 def _key(name: str) -> str:
     return normalised(name).replace("_", " ")
-
-
-_BY_NAME = {_key(name): field_ for field_, names in SYNONYMS.items() for name in (field_, *names)}
 
 
 @dataclass(frozen=True)
@@ -319,7 +214,7 @@ def _connection(table: Mapping[str, Any], problems: list[Text]) -> Connection | 
 def known_names(cells: Sequence[str], mapping: CsvMapping) -> int:
     """Report how many cells are column names that we know or were told; what makes a row the header."""
     named = {_key(name) for names in mapping.columns.values() for name in names}
-    return sum(1 for cell in cells if _key(cell) in named or _key(cell) in _BY_NAME)
+    return sum(1 for cell in cells if _key(cell) in named or loose(cell) in BY_NAME)
 
 
 def resolve(columns: Sequence[str], mapping: CsvMapping, subject: str) -> dict[str, tuple[int, ...]]:
@@ -342,11 +237,11 @@ def resolve(columns: Sequence[str], mapping: CsvMapping, subject: str) -> dict[s
                 imp.MAPPED_COLUMN_UNKNOWN(column=foreign(name), meaning=target)
                 for name in absent(names, columns)
             ]
-    found: dict[str, tuple[int, ...]] = {}
-    for key, place in by_key.items():
-        synonym = _BY_NAME.get(key)
-        if synonym and synonym not in found and synonym not in wanted:
-            found[synonym] = (place,)
+    found: dict[str, tuple[int, ...]] = {
+        target: (places[0],) for target, places in candidates(columns).items() if target not in wanted
+    }
+    if "coordinates" not in wanted and {"latitude", "longitude"} <= found.keys() | wanted.keys():
+        found.pop("coordinates", None)  # one position is enough
     for target, parts in wanted.items():
         found[target] = tuple(by_key[_key(name)] for name in parts if _key(name) in by_key)
     if "title" not in found:
@@ -360,6 +255,17 @@ def resolve(columns: Sequence[str], mapping: CsvMapping, subject: str) -> dict[s
             hint=together.hint,
             problems=tuple(problem.within(f"{subject}: ") for problem in problems),
         )
+    return found
+
+
+def candidates(columns: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places (from 0) of the columns that may hold each meaning, the best name first."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(columns):
+        if (meaning := BY_NAME.get(loose(name))) is not None:
+            found.setdefault(meaning, []).append(place)
+    for meaning, places in found.items():
+        places.sort(key=lambda place: rank(meaning, columns[place]))
     return found
 
 

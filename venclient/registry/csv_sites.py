@@ -13,21 +13,25 @@ from venclient.errors import ConfigError
 from venclient.messages import importing as imp
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
-from venclient.model.resource import Resource, ResourceType, enum_member
+from venclient.model.resource import Resource
 from venclient.registry import columns as own
 from venclient.registry import csv_mapping
 from venclient.registry.collector import sweep
 from venclient.registry.csv_assembly import Assembly, Refusal
 from venclient.registry.csv_blocks import BadRow, Block
-from venclient.registry.csv_cells import cleaned, joined, profile, shifted
+from venclient.registry.csv_cells import cleaned, is_null, joined, profile, shifted
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_numbers import find_decimal, has_mark
 from venclient.registry.csv_own import decode_block
 from venclient.registry.csv_plain import PlainRow
+from venclient.registry.csv_synonyms import holds_types, loose
 from venclient.registry.csv_table import CsvTable, open_table
 from venclient.registry.kinds import kind_of_file
 
 _SAMPLE_ROWS = 500
+#: Headers that can only be about resource types, and those that are about many other things.
+_TYPE_HEADERS = ("resource type", "resourcetype", "ressourcetype")
+_CATEGORIES = ("category", "kategori", "kind", "art")
 _NAMING = ("title", "address", "street", "town")
 
 
@@ -178,15 +182,16 @@ class CsvSites:
         )
 
     def _drop_other_types(self, sample: list[list[str]]) -> None:
-        """Leave out a column "type" that holds another classification, such as "restaurant"."""
-        places = self.places.get("resource_type", ())
-        if "resource_type" in self.mapping.columns or len(places) != 1:
+        """Leave out columns such as "type" that hold another classification, such as "restaurant"."""
+        if "resource_type" in self.mapping.columns or "resource_type" not in self.places:
             return
-        if self.columns[places[0]].strip().casefold() not in ("type", "typ"):
-            return
-        cells = [cell.strip() for cell in sample[places[0]] if cell.strip()]
-        if cells and not any(_is_type(cell) for cell in cells):
-            del self.places["resource_type"]
+        for place in csv_mapping.candidates(self.columns)["resource_type"]:
+            name = loose(self.columns[place])
+            cells = [cell for cell in sample[place] if not is_null(cell)]
+            if name in _TYPE_HEADERS or not cells or holds_types(cells, is_type=name not in _CATEGORIES):
+                self.places["resource_type"] = (place,)
+                return
+        del self.places["resource_type"]
 
     def _mixes(self, target: str) -> bool:
         """True when the meaning's columns, to the end of the file, have numbers with the other mark too."""
@@ -315,14 +320,6 @@ def _all_new(
         return None
     seen.contents.update(zip(ids, zip(contents, repeat(name), block.lines, strict=False), strict=True))
     return map(Site, block.lines, resources, repeat(given), block.texts)
-
-
-def _is_type(cell: str) -> bool:
-    try:
-        enum_member(ResourceType, cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _rejected(row: BadRow) -> Rejected:
