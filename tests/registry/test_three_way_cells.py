@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -13,7 +14,8 @@ import pytest
 
 import prepare_samples
 from resource_db import ResourceDatabase
-from venclient.model.resource import ConnectionType, Resource
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry import columns
 from venclient.registry.csv_import import import_csv
 from venclient.registry.imported import Imported
 
@@ -206,3 +208,25 @@ def test_a_column_enabled_that_is_new_in_the_file_wins(tmp_path: Path) -> None:
         assert import_csv(db, path).conflicts == []
         (site,) = db.get_all_resources()
     assert site.enabled is False
+
+
+def test_an_edited_cell_of_an_imported_export_wins(tmp_path: Path) -> None:
+    """All cells of our own export are remembered when its sites are created, such as reporting."""
+    path = tmp_path / "export.csv"
+    link = Connection(ConnectionType.FILEREADER, ActorType.READER, file="a.csv")
+    site = Resource(
+        "r1", "Inn", "DSR", None, "m-1", link, {}, {}, enabled=True, reporting={"interval": "PT5M"}
+    )
+
+    def export(resource: Resource) -> None:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([columns.COLUMNS, columns.encode(resource)])
+
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        export(site)
+        import_csv(db, path)
+        export(replace(site, reporting={"interval": "PT15M"}))
+        report = import_csv(db, path)
+        after = db.get_resource("r1")
+    assert after is not None
+    assert (report.updated, report.conflicts, after.reporting) == (1, [], {"interval": "PT15M"})

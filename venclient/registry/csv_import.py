@@ -202,6 +202,10 @@ class _Store:
             for site in chunk:
                 known = stored.get(site.resource.resourceID)
                 if known is not None:
+                    if self.imported.is_settled(known, site.resource, site.given):
+                        self._note(site, known)
+                        self._counts.unchanged += 1
+                        continue
                     result = self._merged(known, site)
                     if result.resource == known and not result.conflicts:
                         self._counts.unchanged += 1
@@ -247,7 +251,11 @@ class _Store:
                     self._doubt_connections((site, site.resource) for site in chunk)
                     self.assumed.count(chunk)
                     if self.writes:
-                        self.imported.put_created(new)
+                        if chunk[0].given is None:
+                            for created in new:
+                                self.imported.put_all(created)
+                        else:
+                            self.imported.put_created(new)
                         yield from new
                     continue
             for site in chunk:
@@ -307,11 +315,15 @@ class _Store:
 
     def _merged(self, stored: Resource, site: Site) -> Merged:
         result = merged(stored, site.resource, site.given, self.imported, overwrite=self._overwrite)
-        if site.resource.ven is None and result.resource.ven is not None:
-            self._with_ven.add(site.line)
-        if result.resource.meterPointId != site.resource.meterPointId:
-            self._other_meter.add(site.line)
+        self._note(site, result.resource)
         return result
+
+    def _note(self, site: Site, stored: Resource) -> None:
+        """Remember which warnings about a row are pointless, given what is stored."""
+        if site.resource.ven is None and stored.ven is not None:
+            self._with_ven.add(site.line)
+        if stored.meterPointId != site.resource.meterPointId:
+            self._other_meter.add(site.line)
 
     def still_true(self, warnings: Mapping[str, list[int]]) -> dict[str, list[int]]:
         """Return the warnings about rows without those that what is stored makes pointless."""

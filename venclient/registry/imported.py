@@ -38,6 +38,8 @@ CREATED: tuple[str, ...] = (
 )
 _TEMPLATE = "connection.options.template"
 _SECRETS = ("username", "password")
+_SECRET_CELLS = tuple(f"{prefix}.{name}" for prefix in ("connection", "control") for name in _SECRETS)
+_LINK = tuple(one.name for one in fields(Connection) if one.compare)
 _CELLS_OF = {
     "location": ("location.latitude", "location.longitude"),
     **{name: (f"capacities.{name}",) for name in _CAPACITIES},
@@ -102,6 +104,25 @@ class Imported:
                 return dict(zip(*row, strict=True))
         return None
 
+    def is_settled(self, stored: Resource, from_file: Resource, given: frozenset[str] | None) -> bool:
+        """Return whether the file says what is stored and what it said last; False says nothing.
+
+        This is what `merged` would find for most rows of a file that is imported again, in less time.
+        """
+        row = self._rows.get(from_file.resourceID)
+        if row is None or _has_login(from_file) or (given is not None and _TEMPLATE in given):
+            return False
+        names, values = row
+        if given is None:
+            if from_file != stored or from_file.enabled is None:
+                return False
+            return dict(zip(names, values, strict=True)) == _all_cells(from_file)
+        said, held = _created(from_file), _created(stored)
+        if names is not CREATED:
+            known = dict(zip(names, values, strict=True))
+            values = [known.get(name, _MISSING) for name in CREATED]
+        return all(said[at] == held[at] and said[at] == values[at] for at in _places(given))
+
     def put(self, resource_id: str, cells: Cells) -> None:
         """Record the cells of a resource."""
         row = (tuple(cells), list(cells.values()))
@@ -121,7 +142,7 @@ class Imported:
         """Record the cells of resources that are new, given and assumed."""
         rows = self._rows
         for resource in resources:
-            row = (CREATED, _created(resource))
+            row: tuple[tuple[str, ...], list[Any]] = (CREATED, _created(resource))
             link = resource.connection
             if link.username is not None or link.password is not None:
                 secrets = {f"connection.{name}": getattr(link, name) for name in _SECRETS}
@@ -136,10 +157,15 @@ class Imported:
 
     def recorded(self, cells: Cells, resource_id: str) -> Cells:
         """Return cells as they are recorded; without secrets that are hidden, or that no key covers."""
-        found = {}
-        for name, value in cells.items():
-            mark = self.mark(name, value, resource_id)
-            if not _is_secret(name) or (value != REDACTED and mark is not _UNKNOWN):
+        secrets = [name for name in _SECRET_CELLS if cells.get(name) is not None]
+        if not secrets:
+            return cells
+        found = dict(cells)
+        for name in secrets:
+            mark = self.mark(name, cells[name], resource_id)
+            if cells[name] == REDACTED or mark is _UNKNOWN:
+                del found[name]
+            else:
                 found[name] = mark
         return found
 
@@ -156,6 +182,13 @@ class Imported:
         for resource_id, (names, values) in self._rows.items():
             groups.setdefault(tuple(names), {})[resource_id] = values
         return msgspec.json.encode(list(groups.items())).decode()
+
+
+def _has_login(resource: Resource) -> bool:
+    return any(
+        link is not None and (link.username is not None or link.password is not None)
+        for link in (resource.connection, resource.control_connection)
+    )
 
 
 def cells_given(resource: Resource, given: frozenset[str] | None) -> Cells:
@@ -265,13 +298,24 @@ def _is_enabled(resource: Resource) -> bool:
 
 
 def _all_cells(resource: Resource) -> Cells:
-    cells: Cells = {name: getattr(resource, name) for name in (*_SIMPLE, "reporting")}
-    cells["enabled"] = _is_enabled(resource)
-    for group in ("location", "capacities"):
-        cells |= {f"{group}.{name}": value for name, value in getattr(resource, group).items()}
+    cells: Cells = {
+        "resourceName": resource.resourceName,
+        "resourceType": resource.resourceType,
+        "resourceSubType": resource.resourceSubType,
+        "meterPointId": resource.meterPointId,
+        "address": resource.address,
+        "ven": resource.ven,
+        "enabled": _is_enabled(resource),
+        "reporting": resource.reporting,
+    }
+    for name, value in resource.location.items():
+        cells[f"location.{name}"] = value
+    for name, value in resource.capacities.items():
+        cells[f"capacities.{name}"] = value
     for prefix, link in (("connection", resource.connection), ("control", resource.control_connection)):
         if link is not None:
-            cells |= {f"{prefix}.{one.name}": getattr(link, one.name) for one in fields(link) if one.compare}
+            for name in _LINK:
+                cells[f"{prefix}.{name}"] = getattr(link, name)
             cells[f"{prefix}.type"] = link.type.name
             cells[f"{prefix}.actortype"] = link.actortype.name
     return cells
@@ -344,7 +388,7 @@ def _places(given: frozenset[str]) -> tuple[int, ...]:
 
 
 def _is_secret(name: str) -> bool:
-    return name.endswith((".username", ".password"))
+    return name in _SECRET_CELLS
 
 
 def _value(value: Any) -> Any:
@@ -363,4 +407,8 @@ def _decoded(text: str | None) -> dict[str, tuple[Sequence[str], list[Any]]]:
     if not text:
         return {}
     groups = msgspec.json.decode(text, type=list[tuple[tuple[str, ...], dict[str, list[Any]]]])
-    return {resource_id: (names, values) for names, rows in groups for resource_id, values in rows.items()}
+    found: dict[str, tuple[Sequence[str], list[Any]]] = {}
+    for names, rows in groups:
+        same = CREATED if names == CREATED else names
+        found |= {resource_id: (same, values) for resource_id, values in rows.items()}
+    return found
