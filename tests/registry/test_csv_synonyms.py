@@ -43,14 +43,14 @@ def test_no_header_has_two_meanings() -> None:
     ],
 )
 def test_headers_of_the_greatest_power(tmp_path: Path, header: str) -> None:
-    """Case, underscores, brackets and units in a header are no matter."""
+    """Case, underscores, brackets and units in a header do not matter."""
     _, (site,) = imported(tmp_path / "sites.csv", f"{header};name;lat;lon\n30;A;55.7;12.5\n")
     assert site.capacities["P_max_kw"] == 30
 
 
 @pytest.mark.parametrize("header", ["capacity", "Power (W)", "power MW", "energy", "kWh"])
 def test_headers_of_an_unclear_unit_are_listed_as_unused(tmp_path: Path, header: str) -> None:
-    """A number that may be watts, or a year's consumption, is no capacity in kW or kWh."""
+    """A number that may be watts, or a year's consumption, is not taken for a capacity in kW or kWh."""
     report, (site,) = imported(tmp_path / "sites.csv", f"name;lat;lon;{header}\nA;55.7;12.5;30\n")
     assert report.unused == [header]
     assert (site.capacities["P_max_kw"], site.capacities["E_max_kwh"]) == (25, 100)
@@ -164,7 +164,7 @@ def test_blank_headers_that_no_row_has_are_no_columns(tmp_path: Path) -> None:
 
 
 def test_names_with_dots_and_web_addresses_are_names(tmp_path: Path) -> None:
-    """A web address as a name is no sign of a shift by itself."""
+    """A web address as a name alone does not show a shift."""
     names = ["www.shop.dk", "https://a.dk/x?q=1", "shop.dk", "St. John's", "A.B.C.", "www.x.dk Shop"]
     rows = "".join(f'{name},"Vej 1, 2800 Lyngby",55.7,12.5\n' for name in names)
     report, sites = imported(tmp_path / "a.csv", f"name,address,lat,lon\n{rows}")
