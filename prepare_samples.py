@@ -16,13 +16,14 @@ try:
 except ModuleNotFoundError as missing:
     if __name__ != "__main__":
         raise
-    sys.exit(f"{missing}; the packages are in .venv, which `make demo` makes: . .venv/bin/activate")
+    # The catalogue of messages is among what may be missing.
+    sys.exit(f"{missing}: run `tools/bootstrap.sh demo`, then `. .venv/bin/activate`")
 
 __all__ = ["convert_to_resources", "generate_resources", "main"]
 
 
 def generate_resources(*, quiet: bool = True) -> ResourceDatabase:
-    """Give ./config/resources.db, renewed from ./config/exampleassets; elsewhere, this checkout's."""
+    """Return ./config/resources.db, renewed from ./config/exampleassets; elsewhere, this checkout's."""
     return samples.generate_resources(_folder(), quiet=quiet)
 
 

@@ -28,6 +28,7 @@ ELSEWHERE = {
     r"this system does not let us make a network .*": "a container without network namespaces",
     r"only root may make network namespaces": "only root may make them",
     r".+ cannot be opened \(.*": "a container without /dev/net/tun",
+    r"PostgreSQL has no German messages.*": "a PostgreSQL that was installed without translations",
     r"root needs runuser to start PostgreSQL.*": "a system without util-linux",
     r"could not import '(psycopg|pyarrow\.parquet)'.*": "an optional extra, left out of a small installation",
     r".* belongs to a checkout, and this is none": "the tests of the contract run against an installed wheel",

@@ -13,6 +13,7 @@ has used are kept by their id, so that whoever gets a sealed text can open it wi
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import os
 import re
@@ -49,6 +50,7 @@ _REMEMBERED = 1024
 
 _lock = threading.Lock()
 _ciphers: dict[str, Fernet] = {}  # by the key's id
+_digest_keys: dict[str, bytes] = {}  # by the key's id
 _values: dict[str, dict[str, str]] = {}  # by the key's id: token -> what it holds
 _files: dict[Path, KeyFile] = {}
 
@@ -118,6 +120,17 @@ class KeyFile:
             self._tokens[value] = token
         return token
 
+    def digest(self, value: str) -> str:
+        """Return a digest of `value` that needs the key to compute; the file is made when missing.
+
+        It starts with the id of the key: digests of one key are equal exactly when their values are.
+        """
+        key_id = self.key_id() or self.make()
+        mark = hmac.new(
+            _digest_keys[key_id], value.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
+        return f"hmac:{key_id}:{mark}"
+
     def make(self) -> str:
         """Write a new key, unless somebody else just did; give the id of the one that is there."""
         from cryptography.fernet import Fernet
@@ -158,6 +171,7 @@ class KeyFile:
         key_id = hashlib.sha256(b"venclient key\0" + key).hexdigest()[:8]
         with _lock:
             _ciphers[key_id] = cipher
+            _digest_keys[key_id] = hashlib.sha256(b"venclient digest\0" + key).digest()
         return key_id
 
 

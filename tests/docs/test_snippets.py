@@ -114,7 +114,8 @@ def test_every_block_is_tried_or_says_why_not(root: Path) -> None:
     untried = [
         (one.page, one.text)
         for one in snippets(root)
-        if one.language and not one.mark.startswith(("run: ", "file: ", "settings: ", "part of a file"))
+        if one.language
+        and not one.mark.startswith(("run: ", "file: ", "output: ", "settings: ", "part of a file"))
     ]
 
     assert untried == []
@@ -192,6 +193,8 @@ def test_imports_go_as_their_how_to_says(root: Path, folder: Path) -> None:
     assert "created 59" in shell(snippet(root, "run: hotels"), folder)
     assert "created 1," in shell(snippet(root, "run: schools"), folder)
     assert "created 2," in shell(snippet(root, "run: chargers"), folder)
+    (folder / "warehouses.csv").write_text(snippet(root, "file: warehouses.csv"), encoding="utf-8")
+    assert snippet(root, "output: warehouses") in shell(snippet(root, "run: warehouses"), folder)
     listed = json.loads(shell("ven resources list --type EV --json", folder))
 
     assert {one["connection"]["host"] for one in listed} == {"broker.local"}

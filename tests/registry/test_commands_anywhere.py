@@ -15,6 +15,7 @@ from tests.registry.objects import make_connection, make_resource
 from venclient.cli import app
 from venclient.errors import ConfigError, NotFound
 from venclient.messages import cli_db as cld
+from venclient.messages import importing as imp
 from venclient.registry import sealing
 from venclient.registry.csv_import import import_csv
 from venclient.registry.database import ResourceDatabase
@@ -107,7 +108,7 @@ def test_export_and_import_bring_the_same_registry(
     result = ven("resources", "export", tmp_path / "out.csv", "--db", database)
     assert result.exit_code == 0, (result.output, result.exception)
     told = ven("--registry", database, "import", tmp_path / "out.csv").stdout
-    assert "columns: those of our own export\n" in told
+    assert f"columns: {imp.OWN_COLUMNS()}\n" in told
     assert "created 0, updated 0, unchanged 2" in told
     db.clear_all_resources()
 
@@ -258,7 +259,8 @@ def test_import_of_a_folder_is_said(name: str, tmp_path: Path, monkeypatch: pyte
     result = ven("import", name, "--db", "r.db")
 
     assert result.exit_code == 2
-    assert "cannot be read (Is a directory)" in result.stderr
+    assert "Is a directory" in result.stderr
+    assert "[VEN-IMP-072]" in result.stderr
 
 
 def test_check_promises_no_upgrade_that_will_not_come(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_what_csv_writes_comes_back(rows: list[list[str]], delimiter: str) -> No
 def test_a_binary_and_an_empty_file_are_named(tmp_path: Path) -> None:
     """What is no table ends in a sentence about the file."""
     path = tmp_path / "hotels.csv"
-    for content, why in ((b"", "is empty"), (bytes(range(256)) * 9, "no text file")):
+    for content, code in ((b"", "VEN-IMP-073"), (bytes(range(256)) * 9, "VEN-IMP-074")):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match=why):
+        with pytest.raises(ConfigError, match=code):
             CsvSites(path)

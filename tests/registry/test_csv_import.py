@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from venclient.errors import ConfigError
+from venclient.messages import code_of
+from venclient.messages import importing as imp
 from venclient.model.resource import ActorType, Connection, ConnectionType
 from venclient.registry.csv_import import import_csv
 from venclient.registry.csv_mapping import CsvMapping, from_flags, told
@@ -132,14 +135,14 @@ def test_a_file_with_nothing_but_a_header_says_so(db: ResourceDatabase, tmp_path
     """No rows is no error, but it is said."""
     report = import_csv(db, written(tmp_path))
     assert counts(report) == (0, 0, 0, 0, 0)
-    assert report.warnings == {"there is no row below the header": [1]}
+    assert [(code_of(text), lines) for text, lines in report.warnings.items()] == [("VEN-IMP-053", [1])]
 
 
 def test_an_encoding_that_is_not_there_is_told(db: ResourceDatabase, hotels: Path) -> None:
     """A mapping with an unknown encoding, or one that the file is not in, is named; nothing is stored."""
-    for encoding in ("utf-77", "ascii"):
+    for encoding, code in (("utf-77", "VEN-IMP-076"), ("ascii", "VEN-IMP-075")):
         hotels.write_text(f"{HEADER}\nKro Ø,x,8.9,56.1\n", encoding="utf-8")
-        with pytest.raises(ConfigError, match=encoding):
+        with pytest.raises(ConfigError, match=code):
             import_csv(db, hotels, flags=told("flags", encoding=encoding))
     assert db.get_all_resources() == []
 
@@ -159,7 +162,7 @@ def test_the_map_scrapers_export_is_taken(db: ResourceDatabase, shared: Path) ->
     report = import_csv(db, path)
     assert counts(report) == (223, 0, 0, 17, 0)
     ((text, lines),) = report.warnings.items()
-    assert "no VEN" in text
+    assert code_of(text) == "VEN-IMP-050"
     assert lines == [55, 59, 78, 81, 225]
     towns = db.get_statistics()["top_10_vens"]
     assert towns["Aarhus Centrum"] == 7
@@ -205,7 +208,7 @@ def test_the_charger_register_without_a_mapping_tells_what_it_cannot_tell_apart(
     report = import_csv(db, path, flags=told("flags", columns=from_flags(["title=Betreiber"])))
     assert report.created + len(report.duplicates) + len(report.rejected) == 292
     assert report.rejected
-    assert all("number the duplicates" in item.reason for item in report.rejected)
+    assert {code_of(item.reason) for item in report.rejected} == {"VEN-IMP-041"}
 
 
 def test_a_large_file_streams(db: ResourceDatabase, tmp_path: Path) -> None:
@@ -250,8 +253,11 @@ class TestCommand:
         rejects = tmp_path / "rejects.csv"
         result = run(written(tmp_path, *ROWS, "Hotel X,y,8.9,z"), "--rejects", rejects)
         assert result.exit_code == 1
-        assert "rejected line 7, latitude: 'z' is no number" in result.stdout
-        assert ",7,latitude," in rejects.read_text(encoding="utf-8")
+        assert "rejected line 7, latitude: " in result.stdout
+        assert "[VEN-IMP-021]" in result.stdout
+        (row,) = csv.DictReader(rejects.read_text(encoding="utf-8").splitlines())
+        assert (row["line"], row["column"]) == ("7", "latitude")
+        assert row["reason"].endswith("[VEN-IMP-021]")
 
     def test_a_file_with_a_bad_row_is_not_taken_and_what_to_type_is_said(
         self, run: Any, tmp_path: Path
@@ -261,9 +267,9 @@ class TestCommand:
         result = run(path)
         assert result.exit_code == 1
         assert "would be created 5" in result.stdout
-        assert "nothing was stored, as 1 row is bad" in result.stdout
+        assert imp.NOTHING_STORED(count=1) in result.stdout
         assert "--keep-good" in result.stdout
-        assert f"refused rows are in {path}.rejects.csv" in result.stdout
+        assert imp.REJECTS_FILE(file=f"{path}.rejects.csv") in result.stdout
         assert "z" in (tmp_path / f"{path.name}.rejects.csv").read_text(encoding="utf-8")
         result = run(path, "--keep-good")
         assert result.exit_code == 1
@@ -278,16 +284,14 @@ class TestCommand:
         result = run(path, "--dry-run")
         assert "would be created 0, updated 1, unchanged 3, duplicates 0, rejected 1" in result.stdout
         assert "location.latitude: 56.1 -> 56.2" in result.stdout
-        assert "disappeared from the file" in result.stdout
-        assert "Hotel B (" in result.stdout
-        assert "--disable-missing" in result.stdout
+        assert imp.DISAPPEARED(count=1, names="Hotel B (") in result.stdout
         assert not list(tmp_path.glob("*.rejects.csv"))
 
     def test_what_disappeared_is_switched_off_on_demand(self, run: Any, tmp_path: Path) -> None:
         """With --disable-missing it is done, and said."""
         run(written(tmp_path, *ROWS))
         result = run(written(tmp_path, *ROWS[1:]), "--disable-missing")
-        assert "disappeared from the file since its last import, switched off: Hotel A" in result.stdout
+        assert imp.DISABLED(count=1, names="Hotel A (") in result.stdout
 
     def test_an_unusable_file_does_not_stop_the_others(self, run: Any, hotels: Path, tmp_path: Path) -> None:
         """The good file is imported, the bad one named, and the exit status is 2."""
@@ -295,7 +299,8 @@ class TestCommand:
         empty.touch()
         result = run(empty, hotels)
         assert result.exit_code == 2
-        assert "empty.csv: is empty" in result.stderr
+        assert "empty.csv: " in result.stderr
+        assert "[VEN-IMP-073]" in result.stderr
         assert "created 5" in result.stdout
 
     def test_one_map_serves_the_files_that_have_its_column(
@@ -306,7 +311,7 @@ class TestCommand:
         schools.write_text("Skolenavn,lat,lon\nSkole A,58.9,5.7\n", encoding="utf-8")
         result = run(schools, hotels, "--map", "title=Skolenavn", "--ven", "Stavanger")
         assert result.exit_code == 0, result.output
-        assert "warning: there is no column 'Skolenavn' for title in this file: line 1" in result.stdout
+        assert "[VEN-IMP-052]: line 1\n" in result.stdout
 
     def test_wrong_flags_are_told_before_anything_is_done(
         self, run: Any, hotels: Path, database: str
@@ -335,10 +340,7 @@ class TestCommand:
         result = run(path)
         assert result.exit_code == 0, result.output
         assert "created 1" in result.stdout
-        assert (
-            "warning: nothing can be read through a MODBUSTCP connection like this yet"
-            " (options.registers: missing): line 2\n" in result.stdout
-        )
+        assert "[VEN-IMP-056]: line 2\n" in result.stdout
         assert "warning" not in run(path).stdout
 
     def test_json_is_all_that_is_printed(self, run: Any, hotels: Path) -> None:
@@ -357,5 +359,5 @@ class TestCommand:
 
 def test_a_file_that_is_not_there_is_named(db: ResourceDatabase, tmp_path: Path) -> None:
     """A missing file is an error of configuration with its path."""
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="VEN-IMP-072"):
         import_csv(db, tmp_path / "absent.csv", flags=CsvMapping(), seen=Seen())

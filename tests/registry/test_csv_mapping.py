@@ -70,10 +70,10 @@ def test_all_mistakes_of_a_mapping_are_told_at_once(tmp_path: Path) -> None:
         "BOILER",
         "decimal",
         "colour",
-        "ven = 7",
+        "ven 7",
         "header_line",
         "naam",
-        "title = 3",
+        "title 3",
         "smoke",
         "speed",
     ):
@@ -86,7 +86,7 @@ def test_a_mapping_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
     """A broken TOML file is told with its place."""
     path = tmp_path / "sites.toml"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+    with pytest.raises(ConfigError, match="VEN-IMP-061"):
         load(path)
 
 
@@ -102,7 +102,7 @@ def test_flags_win_over_the_file() -> None:
 @pytest.mark.parametrize("pair", ["title", "title=", "=x", "name=x"])
 def test_bad_flags_are_refused(pair: str) -> None:
     """A --map that says nothing known is refused with its text."""
-    with pytest.raises(ConfigError, match=r"maps nothing|nothing a column can mean"):
+    with pytest.raises(ConfigError, match=r"VEN-IMP-0(59|60)"):
         told("flags", columns=from_flags([pair]))
 
 
@@ -129,7 +129,7 @@ def test_a_flag_for_several_files_serves_those_that_have_its_column() -> None:
     assert resolve(["Name", "Other"], flags, "f")["title"] == (0,)
     own = flags.over(told("file", columns={"title": ("Other",)}))
     assert resolve(["Name", "Other"], own, "f")["title"] == (1,)
-    with pytest.raises(ConfigError, match="no column names the sites"):
+    with pytest.raises(ConfigError, match="VEN-IMP-066"):
         resolve(["Other"], flags, "f")
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from venclient.messages import code_of, text_of
 from venclient.registry.csv_numbers import coordinate, coordinate_pair, find_decimal, number
 
 
@@ -28,23 +29,24 @@ def test_numbers_in_either_notation(text: str, decimal: str, value: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "decimal", "why"),
+    ("text", "decimal", "code"),
     [
-        ("22.5", ",", "decimal mark"),
-        ("22,5", ".", "decimal mark"),
-        ("1,2,3", ",", "no number"),
-        ("nan", ".", "no number"),
-        ("inf", ".", "no number"),
-        ("1e999", ".", "too large"),
-        ("12,34.5", ".", "no number"),
-        ("", ".", "no number"),
-        ("22 kW", ".", "no number"),
+        ("22.5", ",", "VEN-IMP-022"),
+        ("22,5", ".", "VEN-IMP-022"),
+        ("1,2,3", ",", "VEN-IMP-021"),
+        ("nan", ".", "VEN-IMP-021"),
+        ("inf", ".", "VEN-IMP-021"),
+        ("1e999", ".", "VEN-IMP-023"),
+        ("12,34.5", ".", "VEN-IMP-021"),
+        ("", ".", "VEN-IMP-021"),
+        ("22 kW", ".", "VEN-IMP-021"),
     ],
 )
-def test_bad_numbers_say_why(text: str, decimal: str, why: str) -> None:
+def test_bad_numbers_say_why(text: str, decimal: str, code: str) -> None:
     """What is no number in this notation is refused with its reason."""
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         number(text, decimal)
+    assert code_of(text_of(caught.value)) == code
 
 
 @given(st.floats(-1e9, 1e9).map(lambda value: round(value, 3)), st.sampled_from(".,"))
@@ -73,24 +75,26 @@ def test_the_decimal_mark_is_found(cells: list[str], mark: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "why"),
+    ("text", "name", "code"),
     [
-        ("6540811.35", "latitude", "UTM"),
-        ("120.5", "latitude", "swapped"),
-        ("181", "longitude", "beyond 180"),
-        ("x", "longitude", "no number"),
+        ("6540811.35", "latitude", "VEN-IMP-024"),
+        ("120.5", "latitude", "VEN-IMP-025"),
+        ("181", "longitude", "VEN-IMP-026"),
+        ("x", "longitude", "VEN-IMP-021"),
     ],
 )
-def test_impossible_positions_say_what_they_look_like(text: str, name: str, why: str) -> None:
+def test_impossible_positions_say_what_they_look_like(text: str, name: str, code: str) -> None:
     """Metres and swapped values are told from plain nonsense."""
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         coordinate(text, ".", name)
+    assert code_of(text_of(caught.value)) == code
 
 
 def test_positions_never_have_thousands() -> None:
     """A decimal dot in a decimal-comma file is refused, not taken for a group of thousands."""
-    with pytest.raises(ValueError, match="decimal mark"):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         coordinate("50.937", ",", "latitude")
+    assert code_of(text_of(caught.value)) == "VEN-IMP-022"
 
 
 @pytest.mark.parametrize(

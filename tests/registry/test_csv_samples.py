@@ -213,7 +213,7 @@ def test_bad_rows_and_files_of_users_stop_nothing(config: Path, capsys: pytest.C
 
 def test_no_samples_are_told(tmp_path: Path) -> None:
     """A folder without samples is an error that says what belongs there."""
-    with pytest.raises(ConfigError, match="holds no CSV files"):
+    with pytest.raises(ConfigError, match="VEN-IMP-081"):
         generate_resources(tmp_path)
 
 

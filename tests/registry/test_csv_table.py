@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from venclient.errors import ConfigError
+from venclient.messages import code_of
 from venclient.registry.csv_blocks import BadRow, Lines, split_rows
 from venclient.registry.csv_table import CsvTable, find_encoding, open_table
 
@@ -68,25 +69,25 @@ def test_an_encoding_is_found_across_reading_chunks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("content", "code"),
     [
-        (b"", "is empty"),
-        (bytes(range(256)) * 20, "no text file"),
-        (b"\x7fELF\x02\x01\x01" + b"\0" * 200, "no text"),
+        (b"", "VEN-IMP-073"),
+        (bytes(range(256)) * 20, "VEN-IMP-074"),
+        (b"\x7fELF\x02\x01\x01" + b"\0" * 200, "VEN-IMP-074"),
     ],
 )
-def test_unusable_files_say_why(tmp_path: Path, content: bytes, why: str) -> None:
+def test_unusable_files_say_why(tmp_path: Path, content: bytes, code: str) -> None:
     """Empty and binary files end with a sentence that names the file."""
-    with pytest.raises(ConfigError, match=why) as caught:
+    with pytest.raises(ConfigError, match=code) as caught:
         find_encoding(written(tmp_path, content))
     assert caught.value.subject.endswith("sites.csv")
 
 
 def test_missing_and_unreadable_paths_say_why(tmp_path: Path) -> None:
     """A path that is not there, or is a folder, is named."""
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="VEN-IMP-072"):
         find_encoding(tmp_path / "absent.csv")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="VEN-IMP-072"):
         find_encoding(tmp_path)
 
 
@@ -122,23 +123,23 @@ def test_lines_are_counted_through_quoted_newlines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "why"),
+    ("row", "code"),
     [
-        ("A,B", "2 cells, the header has 3"),
-        ("A,B,C,D", "4 cells, the header has 3"),
-        ('A,"B,C', "opened and not closed"),
-        ('A,"B"x,C', "quotation marks are wrong"),
-        ("title,address,latitude", "repeats the header"),
+        ("A,B", "VEN-IMP-035"),
+        ("A,B,C,D", "VEN-IMP-035"),
+        ('A,"B,C', "VEN-IMP-036"),
+        ('A,"B"x,C', "VEN-IMP-038"),
+        ("title,address,latitude", "VEN-IMP-039"),
     ],
 )
-def test_rows_that_do_not_fit_are_given_back(tmp_path: Path, row: str, why: str) -> None:
+def test_rows_that_do_not_fit_are_given_back(tmp_path: Path, row: str, code: str) -> None:
     """Such a row is named with its reason, and the rows around it are kept."""
     path = written(tmp_path, f"title,address,latitude\n1,2,3\n{row}\n4,5,6\n7,8,9\n")
     items = read(open_table(path, score))
     assert [line_of(item) for item in items] == [2, 3, 4, 5]
     bad = [item for item in items if isinstance(item, BadRow)]
     assert [item.line for item in bad] == [3]
-    assert why in bad[0].reason
+    assert code_of(bad[0].reason) == code
 
 
 def test_an_open_quote_costs_one_row_of_a_long_file(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_an_open_quote_costs_one_row_of_a_long_file(tmp_path: Path) -> None:
 
 def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
     """Two columns of one known name cannot be told apart."""
-    with pytest.raises(ConfigError, match="title twice"):
+    with pytest.raises(ConfigError, match="VEN-IMP-079"):
         open_table(written(tmp_path, "title,title,address\nA,B,C\n"), score)
 
 

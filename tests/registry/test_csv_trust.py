@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from tests.registry.test_csv_import import HEADER, ROWS, counts, dump, written
 from venclient.errors import ConfigError
+from venclient.messages import code_of
+from venclient.messages import importing as imp
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.model.slips import is_clean
 from venclient.registry import columns
@@ -48,18 +50,18 @@ def resource(resource_id: str, **changes: Any) -> Resource:
 
 
 BAD_FILES = {
-    "empty": (b"", "is empty"),
-    "binary": (b"\x7fELF" + bytes(range(32)) * 40, "is no text file"),
-    "no names": (b"a,b\n1,2\n", "no column names the sites"),
-    "nothing but blank lines": (b"\n\n\n", "has no rows"),
+    "empty": (b"", "VEN-IMP-073"),
+    "binary": (b"\x7fELF" + bytes(range(32)) * 40, "VEN-IMP-074"),
+    "no names": (b"a,b\n1,2\n", "VEN-IMP-066"),
+    "nothing but blank lines": (b"\n\n\n", "VEN-IMP-077"),
 }
 BAD_ROWS = {
-    "two headers": (f"{HEADER}\n", "repeats the header"),
-    "a long cell": (f"{'A' * 10_000},x,8.9,56.1\n", "10000 characters"),
-    "a NUL": ("Hotel\x00X,x,8.9,56.1\n", "control character 0x00"),
-    "an open quote": ('"Hotel X,x,8.9,56.1\n', "opened and not closed"),
-    "another decimal mark": ('Hotel X,x,"8,9","56,1"\n', "decimal mark"),
-    "the same site, moved": (ROWS[0].replace("56.1", "57.1") + "\n", "other values here than at"),
+    "two headers": (f"{HEADER}\n", "VEN-IMP-039"),
+    "a long cell": (f"{'A' * 10_000},x,8.9,56.1\n", "VEN-IMP-032"),
+    "a NUL": ("Hotel\x00X,x,8.9,56.1\n", "VEN-IMP-034"),
+    "an open quote": ('"Hotel X,x,8.9,56.1\n', "VEN-IMP-036"),
+    "another decimal mark": ('Hotel X,x,"8,9","56,1"\n', "VEN-IMP-022"),
+    "the same site, moved": (ROWS[0].replace("56.1", "57.1") + "\n", "VEN-IMP-041"),
 }
 
 
@@ -68,11 +70,11 @@ def test_a_file_that_is_no_table_is_named_and_nothing_is_lost(
     registry: ResourceDatabase, tmp_path: Path, name: str
 ) -> None:
     """It ends in a sentence with its path, and what was stored is there as before."""
-    content, why = BAD_FILES[name]
+    content, code = BAD_FILES[name]
     before = dump(registry)
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=why) as caught:
+    with pytest.raises(ConfigError, match=code) as caught:
         import_csv(registry, path)
     assert "bad.csv" in str(caught.value)
     assert dump(registry) == before
@@ -83,14 +85,14 @@ def test_a_bad_row_is_named_and_nothing_is_lost(
     registry: ResourceDatabase, tmp_path: Path, name: str
 ) -> None:
     """Its line and the reason are told; neither the file nor what was stored is touched."""
-    text, why = BAD_ROWS[name]
+    text, code = BAD_ROWS[name]
     before = dump(registry)
     path = written(tmp_path, *ROWS)
     with path.open("a", encoding="utf-8", newline="") as stream:
         stream.write(text)
     report = import_csv(registry, path)
     assert [item.line for item in report.rejected] == [len(ROWS) + 2]
-    assert why in report.rejected[0].reason
+    assert code_of(report.rejected[0].reason) == code
     assert not report.stored
     assert dump(registry) == before
     assert counts(import_csv(registry, path, keep_good=True)) == (5, 0, 0, 0, 1)
@@ -111,7 +113,7 @@ def test_an_id_twice_in_a_file_is_refused(registry: ResourceDatabase, tmp_path: 
     report = import_csv(registry, written(tmp_path, *rows, header=f"{HEADER},resource_id"))
     (item,) = report.rejected
     assert (item.line, item.column) == (3, "resource_id")
-    assert "'site-1' stands at hotels-in-denmark.csv:2 already" in item.reason
+    assert item.reason == imp.ID_TWICE(resource_id="site-1", place="hotels-in-denmark.csv:2")
 
 
 def test_an_id_of_the_database_is_updated(registry: ResourceDatabase, tmp_path: Path) -> None:
@@ -131,11 +133,9 @@ def test_a_meter_point_of_two_sites_is_doubted(registry: ResourceDatabase, tmp_p
     rows = [f"Hotel {n},x,8.{n},56.1,707057500483043946" for n in (1, 2)]
     report = import_csv(registry, written(tmp_path, *rows, header=f"{HEADER},meterpoint_id"))
     assert counts(report) == (2, 0, 0, 0, 0)
-    doubts = {text: lines for text, lines in report.warnings.items() if "meter point id" in text}
-    assert doubts == {
-        "the meter point id is stored with another resource too": [2],
-        "the meter point id stands in an earlier row too, of another site": [3],
-    }
+    doubts = {code_of(text): lines for text, lines in report.warnings.items()}
+    assert doubts["VEN-IMP-055"] == [2]
+    assert doubts["VEN-IMP-054"] == [3]
 
 
 def test_a_column_that_changes_its_decimal_mark_is_not_misread(
@@ -153,7 +153,7 @@ def test_a_column_that_changes_its_decimal_mark_is_not_misread(
     path = written(tmp_path, *rows, thousand, 'Hotel Y,x,8.8,56.8,"22,5"', header=header)
     report = import_csv(registry, path, flags=flags, keep_good=True)
     assert [item.line for item in report.rejected] == [9, 10]
-    assert "may be 1234 or 1.234" in report.rejected[0].reason
+    assert report.rejected[0].reason == imp.AMBIGUOUS_NUMBER(value="1,234", one=1234, other=1.234)
 
 
 def test_what_disappeared_is_told_until_somebody_decides(registry: ResourceDatabase, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_stored_row_that_makes_no_sense_is_replaced(registry: ResourceDatabase
     report = import_csv(registry, path)
     assert counts(report) == (0, 1, 4, 0, 0)
     ((text, lines),) = report.warnings.items()
-    assert "made no sense" in text
+    assert code_of(text) == "VEN-IMP-057"
     assert lines == [4]
     assert counts(import_csv(registry, path)) == (0, 0, 5, 0, 0)
 
@@ -220,7 +220,7 @@ def test_what_the_registry_refuses_is_a_refused_row(registry: ResourceDatabase, 
     flags = told("test", connection=Connection(ConnectionType.MQTT, ActorType.READER, topic="meters/1"))
     report = import_csv(registry, path, flags=flags, keep_good=True)
     assert report.rejected_rows == 6
-    assert "needs a host" in report.rejected[0].reason
+    assert code_of(report.rejected[0].reason) == "VEN-IMP-005"
     assert registry.count() == 1
 
 
@@ -237,7 +237,7 @@ def test_refused_rows_go_to_a_file_with_their_text(registry: ResourceDatabase, t
         found = list(csv.DictReader(stream))
     assert [(row["line"], row["column"]) for row in found] == [("7", "latitude"), ("9", "")]
     assert found[0]["original"] == 'Hotel X,"Gade 1,\nsomewhere",8.9,z'
-    assert "2 cells, the header has 4" in found[1]["reason"]
+    assert found[1]["reason"].endswith("[VEN-IMP-035]")
     rejects = RejectsFile(beside(path))
     import_csv(registry, written(tmp_path, *ROWS), rejects=rejects)
     rejects.close()
@@ -249,7 +249,7 @@ def test_a_rejects_file_that_cannot_be_written_changes_nothing(
 ) -> None:
     """Where refused rows cannot go the import ends with a sentence, and nothing is stored."""
     before = dump(registry)
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match="VEN-IMP-080"):
         import_csv(
             registry, written(tmp_path, *ROWS, "x"), rejects=RejectsFile(tmp_path / "no/such"), keep_good=True
         )

@@ -163,27 +163,27 @@ def test_hidden_secrets_are_kept_when_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "cell", "reason"),
+    ("column", "cell", "code"),
     [
-        ("latitude", "56,14", "no number with a decimal point"),
-        ("p_max_kw", "NaN", "no number with a decimal point"),
-        ("enabled", "maybe", "neither true nor false"),
-        ("type", "HEAT", "use DSR"),
-        ("type", "", "is empty"),
-        ("connection_type", "", "is empty"),
-        ("connection_port", "80x", "no port"),
-        ("connection_options", "{", "is no JSON"),
-        ("reporting", "[1]", "is no JSON object"),
-        ("resource_id", "", "is empty"),
-        ("meter_point_id", "7,07058E+17", "was rounded by a spreadsheet"),
-        ("name", '"half', "is no JSON string"),
+        ("latitude", "56,14", "VEN-IMP-046"),
+        ("p_max_kw", "NaN", "VEN-IMP-046"),
+        ("enabled", "maybe", "VEN-IMP-045"),
+        ("type", "HEAT", "VEN-REG-012"),
+        ("type", "", "VEN-IMP-043"),
+        ("connection_type", "", "VEN-IMP-043"),
+        ("connection_port", "80x", "VEN-IMP-004"),
+        ("connection_options", "{", "VEN-IMP-047"),
+        ("reporting", "[1]", "VEN-IMP-048"),
+        ("resource_id", "", "VEN-IMP-043"),
+        ("meter_point_id", "7,07058E+17", "VEN-IMP-020"),
+        ("name", '"half', "VEN-IMP-044"),
     ],
 )
-def test_a_spoilt_cell_is_named(column: str, cell: str, reason: str) -> None:
+def test_a_spoilt_cell_is_named(column: str, cell: str, code: str) -> None:
     """What an editor made of a cell is told by column and reason."""
     cells = dict(zip(columns.COLUMNS, columns.encode(make_resource()), strict=True))
 
-    with pytest.raises(columns.BadCells, match=reason) as caught:
+    with pytest.raises(columns.BadCells, match=code) as caught:
         columns.decode(cells | {column: cell})
 
     assert [name for name, _ in caught.value.problems] == [column]

@@ -27,8 +27,23 @@ maybe_texts = st.none() | texts
 KNOWN = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
 filled_texts = texts.map(lambda text: text if text.strip() else f"{text}x")
 hosts = filled_texts.map(lambda text: "".join(text.split()))
+
+
+def cleaned(value: Any) -> Any:
+    """Return a JSON value without the characters that the registry refuses."""
+    if isinstance(value, str):
+        return "".join(filter(is_clean, value))
+    if isinstance(value, list):
+        return [cleaned(one) for one in value]
+    if isinstance(value, dict):
+        return {cleaned(name) or "x": cleaned(one) for name, one in value.items()}
+    return value
+
+
 objects = st.dictionaries(
-    filled_texts.map(lambda name: f"{name} x" if near_miss(name, KNOWN) else name), values, max_size=2
+    filled_texts.map(lambda name: f"{name} x" if near_miss(name, KNOWN) else name),
+    values.map(cleaned),
+    max_size=2,
 )
 kilowatts = st.integers(-(10**12), 10**12) | st.floats(-1e12, 1e12)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.test_csv_import import ROWS, written
+from venclient.messages import code_of
 from venclient.registry.csv_import import import_csv
 from venclient.registry.database import ResourceDatabase
 
@@ -52,5 +53,5 @@ def test_a_position_that_looks_swapped_is_doubted(db: ResourceDatabase, tmp_path
     """Latitude and longitude of Denmark the other way round are a place at sea: stored, but told."""
     report = import_csv(db, written(tmp_path, "Hotel Z,Vej 99,56.1,8.9", "Hotel Y,Vej 98,8.9,56.1"))
 
-    (lines,) = (lines for text, lines in report.warnings.items() if "look swapped" in text)
+    (lines,) = (lines for text, lines in report.warnings.items() if code_of(text) == "VEN-REG-032")
     assert (report.created, lines) == (2, [2])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,10 @@ import pytest
 
 import prepare_samples
 from resource_db import ResourceDatabase
-from venclient.model.resource import ConnectionType, Resource
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry import columns
 from venclient.registry.csv_import import import_csv
+from venclient.registry.imported import Imported
 
 HEADER = "title;address;latitude;longitude;resource_id;enabled;host;port"
 #: cell -> column, and three values: as text in the file, and as stored.
@@ -151,3 +156,77 @@ def test_prepare_samples_lists_what_it_left_alone(
     assert "capacities.P_max_kw is 7.0, the sample has 50.0" in line
     with ResourceDatabase("config/resources.db") as db:
         assert [one.capacities["P_max_kw"] for one in db.get_all_resources()] == [7.0]
+
+
+def test_an_edited_password_is_never_taken_for_the_imported_one(tmp_path: Path) -> None:
+    """The remembered digests of many passwords differ, none is that of another registry or a plain hash."""
+    words = [f"hush-{number}" for number in range(20_000)]
+    marks = []
+    for name in ("one.db", "two.db"):
+        with ResourceDatabase(str(tmp_path / name)) as db:
+            imported = Imported(digest=partial(db.importing().digest, make=True))
+            marks += [imported.mark("connection.password", word, "r1") for word in words]
+    assert len(set(marks)) == 2 * len(words)
+    plain = sha256(b"r1\0connection.password\0hush-0").hexdigest()
+    assert not any(plain[:16] in mark or "hush" in mark for mark in marks)
+
+
+def test_a_password_that_was_taken_away_and_edited_in_the_file_is_a_conflict(tmp_path: Path) -> None:
+    """Both changed: the stored value stays, also where it is none; no secret is in the report."""
+    path = write(tmp_path / "shops.csv")
+    mapping = path.with_suffix(".toml")
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        for word, cleared in (("hush-1", True), ("hush-2", False)):
+            mapping.write_text(f'[connection]\ntype = "modbustcp"\npassword = "{word}"\n', encoding="utf-8")
+            report = import_csv(db, path)
+            if cleared:
+                db.update_resource("r1", {"connection.password": None})
+        after = db.get_resource("r1")
+    assert after is not None
+    assert after.connection.password is None
+    assert [one.cells for one in report.conflicts] == [{"connection.password": (None, "***")}]
+
+
+def test_a_dry_run_makes_no_key_file(tmp_path: Path) -> None:
+    """To look what an import would do leaves nothing behind."""
+    path = write(tmp_path / "shops.csv")
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        import_csv(db, path)
+        mapping = '[connection]\ntype = "modbustcp"\npassword = "hush"\n'
+        path.with_suffix(".toml").write_text(mapping, encoding="utf-8")
+        assert import_csv(db, path, dry_run=True).updated == 1
+    assert not (tmp_path / "r.db.key").exists()
+
+
+def test_a_column_enabled_that_is_new_in_the_file_wins(tmp_path: Path) -> None:
+    """A site without a word about it is enabled: that is the imported value, and "no" wins over it."""
+    path = tmp_path / "shops.csv"
+    path.write_text("title;latitude;longitude\nShop;55.7;12.5\n", encoding="utf-8")
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        import_csv(db, path)
+        path.write_text("title;latitude;longitude;enabled\nShop;55.7;12.5;no\n", encoding="utf-8")
+        assert import_csv(db, path).conflicts == []
+        (site,) = db.get_all_resources()
+    assert site.enabled is False
+
+
+def test_an_edited_cell_of_an_imported_export_wins(tmp_path: Path) -> None:
+    """All cells of our own export are remembered when its sites are created, such as reporting."""
+    path = tmp_path / "export.csv"
+    link = Connection(ConnectionType.FILEREADER, ActorType.READER, file="a.csv")
+    site = Resource(
+        "r1", "Inn", "DSR", None, "m-1", link, {}, {}, enabled=True, reporting={"interval": "PT5M"}
+    )
+
+    def export(resource: Resource) -> None:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([columns.COLUMNS, columns.encode(resource)])
+
+    with ResourceDatabase(str(tmp_path / "r.db")) as db:
+        export(site)
+        import_csv(db, path)
+        export(replace(site, reporting={"interval": "PT15M"}))
+        report = import_csv(db, path)
+        after = db.get_resource("r1")
+    assert after is not None
+    assert (report.updated, report.conflicts, after.reporting) == (1, [], {"interval": "PT15M"})

@@ -112,9 +112,7 @@ def import_files(
     try:
         flags = _flags(columns, resource_type, sub_type, ven, duplicates, several=len(files) > 1)
         if source is not None and len(files) > 1:
-            raise ConfigError(
-                "names one file's source", subject="--source", hint="import the files one by one"
-            )
+            raise ConfigError(imp.ONE_SOURCE(), subject="--source")
         missing = _missing_parts(db)
         registry = _open(db, dry_run)
     except VenError as error:
@@ -147,7 +145,7 @@ def import_files(
             done = True
         except VenError as error:
             _complain(error)
-            failed += error.problems if isinstance(error, ConfigError) else (str(error),)
+            failed += map(with_code, error.problems if isinstance(error, ConfigError) else (str(error),))
             continue
         finally:
             if refused is not None and refused is not together:
@@ -171,43 +169,19 @@ def import_files(
 
 
 def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
-    """Give the report as lines for people, without the notes that they know."""
+    """Return the report as lines for people, without the notes that they know."""
     mark = {"\t": "tab"}.get(report.delimiter, f"'{report.delimiter}'")
     columns = ", ".join(f"{target} = {column}" for target, column in report.columns.items())
     source = f", mapping {report.mapping}" if report.mapping else ""
     written = f"{report.encoding}, delimiter {mark}, decimal mark '{report.decimal}'"
     lines = [f"{report.file}: {written}, header at line {report.header_line}{source}"]
     if len(report.columns) > _COLUMNS and all(name == told for name, told in report.columns.items()):
-        columns = "those of our own export"
+        columns = imp.OWN_COLUMNS()
     lines.append(f"  columns: {columns}")
     if report.unused:
         more = f" and {len(report.unused) - _COLUMNS} more" if len(report.unused) > _COLUMNS else ""
-        lines.append(
-            f"  not used: {', '.join(report.unused[:_COLUMNS])}{more} (--map MEANING=COLUMN says what one is)"
-        )
-    would = "would be " if report.dry_run or not report.stored else ""
-    lines.append(
-        f"  {would}created {report.created}, updated {report.updated}, unchanged {report.unchanged},"
-        f" duplicates {report.duplicate_rows}, rejected {report.rejected_rows}"
-    )
-    if not report.stored:
-        rows = "1 row is" if report.rejected_rows == 1 else f"{report.rejected_rows} rows are"
-        lines.append(
-            f"  nothing {'would be' if report.dry_run else 'was'} stored, as {rows} bad: correct the file,"
-            " or add --keep-good to take the other rows"
-        )
-    lines += [
-        f"  rejected line {item.line}{', ' + item.column if item.column else ''}: {item.reason}"
-        for item in report.rejected[:_SHOWN]
-    ]
-    if report.rejected_rows > _SHOWN:
-        where = "" if report.rejects_file else "; --rejects FILE writes them all"
-        lines.append(f"  ... and {report.rejected_rows - _SHOWN} more{where}")
-    if report.rejects_file:
-        lines.append(f"  refused rows are in {report.rejects_file}")
-    if report.duplicate_rows:
-        places = _places([item.line for item in report.duplicates], report.duplicate_rows)
-        lines.append(f"  duplicates, not stored again: {places}")
+        lines.append("  " + imp.UNUSED_COLUMNS(columns=report.unused[:_COLUMNS], more=more))
+    lines += _counts(report)
     lines += _conflicts(report)
     lines += _disappeared(report)
     lines += [f"  warning: {with_code(text)}: {_places(places)}" for text, places in report.warnings.items()]
@@ -218,14 +192,47 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
     if report.dry_run:
         for change in report.changes[:_SHOWN]:
             fields = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in change.fields.items())
-            lines.append(f"  would change {change.name} ({change.resource_id}): {fields}")
+            line = imp.WOULD_CHANGE(name=change.name, resource_id=change.resource_id, cells=fields)
+            lines.append(f"  {line}")
         if report.updated > _SHOWN:
-            lines.append(f"  ... and {report.updated - _SHOWN} more changes; --json tells them all")
+            lines.append("  " + imp.MORE_CHANGES(count=report.updated - _SHOWN))
     return "\n".join(lines)
 
 
+def _counts(report: ImportReport) -> list[str]:
+    """Return the lines about how many rows were stored, rejected and duplicates."""
+    kind = imp.COUNTS_IF_STORED if report.dry_run or not report.stored else imp.COUNTS
+    found = [
+        kind(
+            created=report.created,
+            updated=report.updated,
+            unchanged=report.unchanged,
+            duplicates=report.duplicate_rows,
+            rejected=report.rejected_rows,
+        )
+    ]
+    if not report.stored:
+        nothing = imp.NOTHING_WOULD_BE_STORED if report.dry_run else imp.NOTHING_STORED
+        found.append(nothing(count=report.rejected_rows))
+    for row in report.rejected[:_SHOWN]:
+        reason = with_code(row.reason)
+        if row.column:
+            found.append(imp.REJECTED_CELL(line=row.line, column=row.column, reason=reason))
+        else:
+            found.append(imp.REJECTED_ROW(line=row.line, reason=reason))
+    if report.rejected_rows > _SHOWN:
+        more = imp.MORE_REJECTED if report.rejects_file else imp.MORE_REJECTED_UNSEEN
+        found.append(more(count=report.rejected_rows - _SHOWN))
+    if report.rejects_file:
+        found.append(imp.REJECTS_FILE(file=report.rejects_file))
+    if report.duplicate_rows:
+        places = _places([item.line for item in report.duplicates], report.duplicate_rows)
+        found.append(imp.DUPLICATES(lines=places))
+    return [f"  {text}" for text in found]
+
+
 def _fitted(text: str) -> str:
-    """Give text that breaks between words where a terminal ends; a file or a program gets it as it is."""
+    """Return text that breaks between words where a terminal ends; a file or a program gets it as it is."""
     if not sys.stdout.isatty():
         return text
     width = shutil.get_terminal_size().columns
@@ -233,7 +240,7 @@ def _fitted(text: str) -> str:
 
 
 def broken(line: str, width: int) -> str:
-    """Give a line in parts of at most that width; a path or an id is left whole, however long."""
+    """Return a line in parts of at most that width; a path or an id is left whole, however long."""
     start = " " * (len(line) - len(line.lstrip()) + 2)
     parts = textwrap.wrap(
         line, width, subsequent_indent=start, break_long_words=False, break_on_hyphens=False
@@ -248,16 +255,10 @@ def _disappeared(report: ImportReport) -> list[str]:
     names = ", ".join(f"{one.name} ({one.resource_id})" for one in report.disappeared[:_SHOWN])
     more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
     if report.disabled:
-        done = "would be switched off" if report.dry_run or not report.stored else "switched off"
-    elif report.left_on:
-        done = "not switched off, as it may be in the refused rows"
+        kind = imp.WOULD_BE_DISABLED if report.dry_run or not report.stored else imp.DISABLED
     else:
-        done = (
-            "left as it is; --disable-missing switches it off"
-            if count == 1
-            else ("left as they are; --disable-missing switches them off")
-        )
-    return [f"  disappeared from the file since its last import, {done}: {names}{more}"]
+        kind = imp.NOT_DISABLED if report.left_on else imp.DISAPPEARED
+    return ["  " + kind(count=count, names=f"{names}{more}")]
 
 
 def _conflicts(report: ImportReport) -> list[str]:
@@ -266,10 +267,13 @@ def _conflicts(report: ImportReport) -> list[str]:
         return []
     lines = [f"  {with_code(imp.CONFLICTS(count=report.conflict_cells))}; {imp.CONFLICTS.hint}"]
     for one in report.conflicts[:_SHOWN]:
-        cells = "; ".join(f"{cell}: stored {old!r}, file {new!r}" for cell, (old, new) in one.cells.items())
-        lines.append(f"    line {one.line}, {one.name} ({one.resource_id}): {cells}")
+        cells = "; ".join(
+            imp.CELL_CONFLICT(cell=cell, stored=old, value=new) for cell, (old, new) in one.cells.items()
+        )
+        line = imp.CONFLICT(line=one.line, name=one.name, resource_id=one.resource_id, cells=cells)
+        lines.append(f"    {line}")
     if len(report.conflicts) > _SHOWN:
-        lines.append("    ... --json lists more")
+        lines.append("    " + imp.MORE_CONFLICTS())
     return lines
 
 
@@ -343,7 +347,7 @@ def _remove_unused(registry: ResourceDatabase | NoTarget, missing: list[Path]) -
 
 @contextmanager
 def _progress(path: Path) -> Iterator[Progress | None]:
-    """Give what shows how far a file is, on a terminal; None elsewhere."""
+    """Return what shows how far a file is, on a terminal; None elsewhere."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -353,7 +357,8 @@ def _progress(path: Path) -> Iterator[Progress | None]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%  {task.fields[rows]} rows"),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rows]} rows"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -371,6 +376,6 @@ def _complain(error: Exception) -> None:
     problems = error.problems if isinstance(error, ConfigError) else (str(error),)
     hint = getattr(error, "hint", "")
     for problem in problems:
-        typer.echo(f"error: {problem}", err=True)
+        typer.echo(f"error: {with_code(problem)}", err=True)
     if hint and not any(hint in problem for problem in problems):
         typer.echo(f"hint: {hint}", err=True)

@@ -22,6 +22,9 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeGuard, TypeVar
 
+from venclient.messages import importing as imp
+from venclient.messages import text_of, with_code
+from venclient.messages.printable import foreign
 from venclient.model.resource import (
     ActorType,
     Connection,
@@ -91,7 +94,7 @@ class BadCells(ValueError):
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(f"{column}: {reason}" for column, reason in self.problems))
+        super().__init__("; ".join(f"{column}: {with_code(reason)}" for column, reason in self.problems))
 
 
 def is_own(header: Iterable[str]) -> bool:
@@ -101,7 +104,7 @@ def is_own(header: Iterable[str]) -> bool:
 
 
 def encode(resource: Resource) -> list[str]:
-    """Give the cells of a resource, in the order of COLUMNS; no secret is among them."""
+    """Return the cells of a resource, in the order of COLUMNS; no secret is among them."""
     location, location_other = _parted(resource.location, _LOCATION)
     capacities, capacities_other = _parted(resource.capacities, _CAPACITIES)
     return [
@@ -124,14 +127,14 @@ def encode(resource: Resource) -> list[str]:
 
 
 def decode(cells: Mapping[str, str]) -> Resource:
-    """Give the resource of a row, by column name; BadCells names every cell that makes no sense.
+    """Return the resource of a row, by column name; BadCells names every cell that makes no sense.
 
     Secrets that were not written out are REDACTED in it: see `keep_secrets`.
     """
     row = _Row(cells)
     connection = row.connection("connection")
     if connection is None and not row.problems:
-        row.problems.append(("connection_type", "the resource has no connection"))
+        row.problems.append(("connection_type", imp.NO_CONNECTION()))
     resource = Resource(
         row.needed("resource_id"),
         row.needed("name"),
@@ -153,7 +156,7 @@ def decode(cells: Mapping[str, str]) -> Resource:
 
 
 def keep_secrets(read: Resource, stored: Resource | None) -> tuple[Resource, list[str]]:
-    """Give `read` with the stored resource's secrets where it has REDACTED, and where there is none to keep.
+    """Return `read` with the stored resource's secrets in place of REDACTED, and the names of those missing.
 
     Such a secret becomes None; the names ("control connection password") are for a warning.
     """
@@ -195,7 +198,7 @@ def _encode_connection(connection: Connection | None) -> list[str]:
 
 
 def _parted(values: Mapping[str, Any], names: Mapping[str, str]) -> tuple[list[str], str]:
-    """Give the cells of the named numbers, and as JSON all that those cells cannot hold."""
+    """Return the cells of the named numbers, and as JSON all that those cells cannot hold."""
     cells = []
     other = dict(values)
     for name in names.values():
@@ -234,12 +237,12 @@ class _Row:
 
     def needed(self, column: str) -> str:
         if not self._cells.get(column):
-            self.problems.append((column, "is empty"))
+            self.problems.append((column, imp.EMPTY_CELL()))
         return self._read(column, _text) or ""
 
     def member(self, column: str, kind: type[E], otherwise: E) -> E:
         if not self._cells.get(column):
-            self.problems.append((column, "is empty"))
+            self.problems.append((column, imp.EMPTY_CELL()))
         return self._read(column, lambda cell: enum_member(kind, cell)) or otherwise
 
     def flag(self, column: str) -> bool | None:
@@ -278,7 +281,7 @@ class _Row:
         try:
             return read(cell)
         except ValueError as error:
-            self.problems.append((column, str(error)))
+            self.problems.append((column, text_of(error)))
             return None
 
 
@@ -289,18 +292,18 @@ def _text(cell: str) -> str:
         try:
             found = json.loads(cell)
         except ValueError:
-            raise ValueError(f"{cell[:40]!r} begins with a quote, but is no JSON string") from None
+            raise ValueError(imp.NOT_A_JSON_STRING(value=cell[:40])) from None
         if isinstance(found, str):
             return found
     if _ROUNDED.fullmatch(cell):
-        raise ValueError(f"{cell!r} was rounded by a spreadsheet; have it keep the column as text")
+        raise ValueError(imp.ROUNDED(value=foreign(cell)))
     return cell
 
 
 def _flag(cell: str) -> bool:
     # Spreadsheets write the words in capitals.
     if cell.casefold() not in ("true", "false"):
-        raise ValueError(f"{cell!r} is neither true nor false")
+        raise ValueError(imp.NOT_TRUE_OR_FALSE(value=foreign(cell)))
     return cell.casefold() == "true"
 
 
@@ -314,13 +317,13 @@ def _number(cell: str) -> int | float:
     except ValueError:
         value = None
     if not _is_number(value):
-        raise ValueError(f"{cell!r} is no number with a decimal point")
+        raise ValueError(imp.NOT_A_PLAIN_NUMBER(value=foreign(cell)))
     return value
 
 
 def _port(cell: str) -> int:
     if not (cell.isascii() and cell.isdigit()):
-        raise ValueError(f"{cell!r} is no port")
+        raise ValueError(imp.PORT(port=foreign(cell)))
     return int(cell)
 
 
@@ -328,7 +331,7 @@ def _object(cell: str) -> dict[str, Any]:
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is no JSON ({error})") from None
+        raise ValueError(imp.NOT_JSON(problem=error)) from None
     if not isinstance(value, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError(imp.NOT_A_JSON_OBJECT())
     return value

@@ -13,21 +13,25 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from venclient.messages import importing as imp
-from venclient.model.resource import Connection, Resource, ResourceType, enum_member
+from venclient.messages import text_of
+from venclient.model.resource import Connection, Resource, ResourceType
 from venclient.registry import csv_plain
 from venclient.registry.csv_cells import plain_numbers
 from venclient.registry.csv_connections import BadField, expected_file, told_connection
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_numbers import coordinate, coordinate_pair, is_one_group, number
 from venclient.registry.csv_plain import Kind, PlainRow, content_of_kind
+from venclient.registry.csv_synonyms import resource_type
 from venclient.registry.kinds import default_capacities
 from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, gs1_doubt, identity
 from venclient.registry.towns import post_town
 
-_YES = {"1", "yes", "true", "ja", "y", "on"}
-_NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off"}
+_YES = {"1", "yes", "true", "ja", "y", "on", "active", "aktiv", "enabled"}
+_NO = {"0", "no", "false", "nej", "nein", "nei", "n", "off", "inactive", "inaktiv", "disabled"}
 _MAX_ID = 128
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
+#: Doubts of many rows, worded once.
+_NO_TOWN, _NO_VEN, _NOT_GS1 = imp.NO_POST_TOWN(), imp.NO_VEN(), imp.NOT_GS1()
 _WIRED = frozenset({"connection_type", "host", "port", "topic", "file", "template"})
 _ADDRESS_PARTS = ("street", "house_number", "address_extra", "post_code", "town", "country")
 #: What a cell fills by itself: target -> field of Resource, or of its capacities.
@@ -40,7 +44,7 @@ _TELLING = {
 }
 
 _defaults = lru_cache(maxsize=512)(default_capacities)
-_type = lru_cache(maxsize=512)(lambda text: enum_member(ResourceType, text))
+_type = lru_cache(maxsize=512)(lambda text: resource_type(text) if isinstance(text, str) else text)
 
 Texts = Mapping[str, str | None]
 
@@ -82,7 +86,7 @@ class Assembly:
     def rows(
         self, columns: Mapping[str, Sequence[str | None]], count: int, skipped: Collection[int] = ()
     ) -> Rows:
-        """Give the rows of a block, to be made into resources; those in `skipped` nobody asks for."""
+        """Return the rows of a block, to be made into resources; those in `skipped` nobody asks for."""
         located = self._located(columns)
         plain: Sequence[PlainRow | None] | None = None
         if located is not None and self._plain_kind is not None and columns.keys() == csv_plain.TARGETS:
@@ -114,7 +118,7 @@ class Assembly:
         return Kind(kind, mapping.sub_type or self.file_sub_type, mapping.ven)
 
     def _located(self, columns: Mapping[str, Sequence[str | None]]) -> list[tuple[float, float]] | None:
-        """Give all positions when every row has a plain and possible one."""
+        """Return all positions when every row has a plain and possible one."""
         if "coordinates" in columns or not {"latitude", "longitude"} <= columns.keys():
             return None
         latitudes = plain_numbers(columns["latitude"], self.decimal)
@@ -139,7 +143,7 @@ class Rows:
     plain: Sequence[PlainRow | None]
 
     def made(self, place: int, nth: Callable[[str], int] | None) -> Made:
-        """Give what the row at `place` makes; Refusal says why there is none.
+        """Return what the row at `place` makes; Refusal says why there is none.
 
         `nth` counts identities when equal rows are sites of their own.
         """
@@ -173,7 +177,7 @@ class _Row:
         self._numbers = numbers
 
     def made(self, nth: Callable[[str], int] | None) -> Made:
-        """Give the resource; Refusal says why there is none.
+        """Return the resource; Refusal says why there is none.
 
         `nth` counts identities when equal rows are sites of their own.
         """
@@ -261,14 +265,14 @@ class _Row:
                 found.append(coordinate(text, decimal, target))
             return _placed(found[0], found[1], "latitude")
         except ValueError as error:
-            raise Refusal(target, str(error)) from None
+            raise Refusal(target, text_of(error)) from None
 
     def _kind(self) -> tuple[ResourceType, str | None]:
         assembly = self._assembly
         try:
             kind = _type(self._texts.get("resource_type") or assembly.mapping.type or assembly.file_type)
         except ValueError as error:
-            raise Refusal("resource_type", str(error)) from None
+            raise Refusal("resource_type", text_of(error)) from None
         sub_type = self._texts.get("resource_sub_type") or assembly.mapping.sub_type
         return kind, sub_type or assembly.file_sub_type
 
@@ -302,13 +306,9 @@ class _Row:
         try:
             value = number(text, assembly.decimal)
         except ValueError as error:
-            raise Refusal(target, str(error)) from None
+            raise Refusal(target, text_of(error)) from None
         if is_one_group(text, assembly.decimal) and assembly.mixes(target):
-            raise Refusal(
-                target,
-                f"{text!r} may be {value:g} or {value / 1000:g}: this column has numbers with either decimal"
-                " mark",
-            )
+            raise Refusal(target, imp.AMBIGUOUS_NUMBER(value=text, one=value, other=value / 1000))
         return value
 
     def _ven(self, address: str | None) -> str | None:
@@ -316,10 +316,7 @@ class _Row:
         if ven is None:
             ven = post_town(address).town
             if ven is None:
-                doubt = "the post town cannot be told from the address" if address else "there is no address"
-                self._assembly.doubt(
-                    f"{doubt}: the site belongs to no VEN until --ven or a column says which"
-                )
+                self._assembly.doubt(_NO_TOWN if address else _NO_VEN)
         if ven is not None and len(ven) > _MAX_ID:
             raise Refusal("ven", imp.TOO_LONG(field="VEN name", length=len(ven), limit=_MAX_ID))
         return ven
@@ -345,7 +342,7 @@ class _Row:
         if _ROUNDED.fullmatch(text):
             raise Refusal("meterpoint_id", imp.ROUNDED(value=text))
         if gs1_doubt(text):
-            self._assembly.doubt("the meter point id is no 18-digit GS1 number with a right check digit")
+            self._assembly.doubt(_NOT_GS1)
         return text
 
     def _connection(self, names: Mapping[str, str]) -> Connection | None:
@@ -365,7 +362,7 @@ def _named_fields(
     ven: bool,
     connection: tuple[str, ...],
 ) -> frozenset[str]:
-    """Give the fields of a resource that are told, by the targets that have a text and what follows."""
+    """Return the fields of a resource that are told, by the targets that have a text and what follows."""
     told = {"resourceName", *(_TELLING[target] for target in targets)}
     more = {
         "resourceType": kind,
@@ -380,7 +377,7 @@ def _named_fields(
 
 def _placed(latitude: float, longitude: float, target: str) -> dict[str, float]:
     if latitude == longitude == 0:
-        raise Refusal(target, "0, 0 stands for an unknown position")
+        raise Refusal(target, imp.ZERO_POSITION())
     return {"latitude": latitude, "longitude": longitude}
 
 

@@ -18,6 +18,8 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from venclient.messages import importing as imp
+
 BLOCK_LINES = 4_096
 _MAX_ROW_LINES = 50
 _LONE_RETURN = re.compile("\r(?!\n)")
@@ -41,7 +43,7 @@ class Block:
     bad: list[BadRow] = field(default_factory=list)
 
     def columns(self, delimiter: str, width: int, *, pandas: bool = True) -> list[list[str]]:
-        """Give the cells by column, each as it stands in the file."""
+        """Return the cells by column, each as it stands in the file."""
         if not self.texts:
             return [[] for _ in range(width)]
         if pandas and _pandas() is not None:
@@ -85,7 +87,7 @@ class Lines:
         self.taken = self.taken[:1]
 
     def batch(self) -> list[str]:
-        """Give the next lines, and count them as used."""
+        """Return the next lines, and count them as used."""
         self.begin_row()
         found = [self._again.popleft() for _ in range(min(len(self._again), BLOCK_LINES))]
         found += islice(self._lines, BLOCK_LINES - len(found))
@@ -99,7 +101,7 @@ class Lines:
 
 
 def blocks(source: Lines, delimiter: str, header: Sequence[str]) -> Iterator[Block]:
-    """Give all records that follow in `source`; blank ones are left out.
+    """Return all records that follow in `source`; blank ones are left out.
 
     A record with another number of cells than the header, or one that repeats it, is a bad one.
     """
@@ -119,7 +121,7 @@ def blocks(source: Lines, delimiter: str, header: Sequence[str]) -> Iterator[Blo
 def split_rows(
     source: Lines, delimiter: str, width: int | None = None
 ) -> Iterator[tuple[int, list[str] | str]]:
-    """Give line and cells of each row, or line and what is wrong with it; blank ones are left out.
+    """Return line and cells of each row, or line and what is wrong with it; blank ones are left out.
 
     `source.taken` holds the row's own text.
     """
@@ -143,10 +145,7 @@ def split_rows(
             cells = cells[:width]
         if width is not None and len(cells) != width:
             source.keep_first()
-            yield (
-                line,
-                f"has {len(cells)} cells, the header has {width}; quote cells that hold {delimiter!r}",
-            )
+            yield line, imp.CELL_COUNT(count=len(cells), expected=width, delimiter=delimiter)
             continue
         yield line, cells
 
@@ -172,7 +171,7 @@ def _is_plain(batch: list[str], delimiter: str, header: Sequence[str]) -> bool:
 
 
 def _outside_quotes(text: str, delimiter: str) -> list[str] | None:
-    """Give the lines without their quoted cells; None when one spans lines, or a quotation mark is amiss."""
+    """Return the lines without their quoted cells; None when one spans lines or quotes are wrong."""
     if "\r" in text:
         text = text.replace("\r\n", "\n")
         if "\r" in text:
@@ -210,14 +209,14 @@ def _repeats(cells: Sequence[str], header: Sequence[str]) -> bool:
 
 
 def _row_by_row(source: Lines, until: int, delimiter: str, width: int, header: Sequence[str]) -> Block:
-    """Give the records of the lines before `until`, and the rest of one that begins there."""
+    """Return the records of the lines before `until`, and the rest of one that begins there."""
     block = Block()
     for line, cells in split_rows(source, delimiter, width):
         text = "".join(source.taken)
         if isinstance(cells, str):
             block.bad.append(BadRow(line, cells, text))
         elif _repeats(cells, header):
-            block.bad.append(BadRow(line, "repeats the header", text))
+            block.bad.append(BadRow(line, imp.REPEATS_HEADER(), text))
         else:
             block.lines.append(line)
             block.texts.append(_written(cells, delimiter) if source.has_surplus else text)
@@ -234,16 +233,16 @@ def _written(cells: Sequence[str], delimiter: str) -> str:
 
 
 def _quote_trouble(message: str) -> str:
-    if "unexpected end of data" in message:
-        return 'a quotation mark (") is opened and not closed'
+    if "end of data" in message:
+        return imp.QUOTE_NOT_CLOSED()
     if "field larger" in message:
-        return "a cell is longer than 131,072 characters"
-    return f"quotation marks are wrong ({message})"
+        return imp.CELL_TOO_LARGE(limit=csv.field_size_limit())
+    return imp.BAD_QUOTES(problem=message)
 
 
 @cache
 def _pandas() -> Any:
-    """Give pandas, None where it is not installed."""
+    """Return pandas, None where it is not installed."""
     try:
         import pandas as pd
     except ImportError:
@@ -262,7 +261,7 @@ def _is_for_pandas(text: str) -> bool:
 
 
 def _pandas_columns(texts: list[str], delimiter: str, width: int) -> list[list[str]] | None:
-    """Give the columns as pandas reads them; None when the text has what pandas reads otherwise."""
+    """Return the columns as pandas reads them; None when the text has what pandas reads otherwise."""
     text = "".join(texts)
     if not _is_for_pandas(text):
         return None

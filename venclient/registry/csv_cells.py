@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from venclient.messages import importing as imp
+from venclient.messages.printable import foreign
+
 _NULLS = {"", "not found", "n/a", "na", "-", "--", "null", "none", "nan", "?"}
 _LONGEST_NULL = max(map(len, _NULLS))
 _MAX_TEXT = 500
@@ -30,7 +33,7 @@ def looks_numeric(cell: str) -> bool:
 
 
 def cleaned(cells: Sequence[str]) -> tuple[list[str | None], dict[int, str]]:
-    """Give the cells with single spaces and None for nulls, and by place why a cell cannot be taken."""
+    """Return the cells with single spaces and None for nulls, and by place why a cell cannot be taken."""
     if _is_tidy(cells):
         return [None if len(one) <= _LONGEST_NULL and one.casefold() in _NULLS else one for one in cells], {}
     problems = {}
@@ -50,14 +53,14 @@ def _is_tidy(cells: Sequence[str]) -> bool:
 
 
 def joined(parts: Sequence[Sequence[str | None]]) -> list[str | None]:
-    """Give one column made of several, their texts joined with spaces."""
+    """Return one column made of several, their texts joined with spaces."""
     if len(parts) == 1:
         return list(parts[0])
     return [" ".join(filter(None, texts)) or None for texts in zip(*parts, strict=True)]
 
 
 def web_addresses(cells: Sequence[str]) -> list[int]:
-    """Give the places of cells that hold a web address and nothing else."""
+    """Return the places of cells that hold a web address and nothing else."""
     whole = "\n".join(cells)
     if "://" not in whole and "www." not in whole.lower():
         return []
@@ -65,7 +68,7 @@ def web_addresses(cells: Sequence[str]) -> list[int]:
 
 
 def strangers(cells: Sequence[str]) -> list[int]:
-    """Give the places of cells that are neither null nor a number."""
+    """Return the places of cells that are neither null nor a number."""
     try:
         list(map(float, cells))
         if _DECIMALS.fullmatch("|".join(cells)):
@@ -77,7 +80,7 @@ def strangers(cells: Sequence[str]) -> list[int]:
 
 
 def plain_numbers(cells: Sequence[str | None], decimal: str) -> list[float] | None:
-    """Give all cells as numbers when each is a plain one ("-12.5"), None when one of them is not."""
+    """Return all cells as numbers when each is a plain one ("-12.5"), None when one of them is not."""
     try:
         text = "|".join(cells)  # type: ignore[arg-type]
     except TypeError:
@@ -133,15 +136,11 @@ def shifted(
     for place, holding in web.items():
         # a shop may be named after its site: then a second sign is required
         if holding != list(titles[:1]) or place in strange:
-            reason = "holds a web address; the row's cells look shifted out of place"
-            found.setdefault(place, (names[holding[0]], reason))
+            address, name = columns[holding[0]][place], names[holding[0]]
+            found.setdefault(place, (name, imp.WEB_ADDRESS(value=foreign(address.strip()), column=name)))
     for place, wrong in strange.items():
         if len(wrong) > 1 and any(looks_numeric(columns[column][place]) for column in textual):
-            shown = ", ".join(names[column] for column in wrong)
-            reason = (
-                f"text stands in number columns ({shown}) and a number in a text column; "
-                "the row's cells look shifted out of place"
-            )
+            reason = imp.SHIFTED(columns=[names[column] for column in wrong])
             found.setdefault(place, (names[wrong[0]], reason))
     return found
 
@@ -152,11 +151,10 @@ def _text(cell: str) -> str | None:
 
 
 def _trouble(cell: str) -> str | None:
-    if len(cell) > _MAX_TEXT:
-        return f"the cell has {len(cell)} characters, {_MAX_TEXT} may be"
     bad = _UNWANTED.search(cell)
     if bad is None:
-        return None
+        too_long = len(cell) > _MAX_TEXT
+        return imp.CELL_TOO_LONG(length=len(cell), limit=_MAX_TEXT) if too_long else None
     if bad[0] > "\ud800":
-        return "holds bytes that are not UTF-8"
-    return f"holds the control character {ord(bad[0]):#04x}"
+        return imp.NOT_UTF8()
+    return imp.CONTROL_CHARACTER(character=f"{ord(bad[0]):#04x}")

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from venclient.messages import importing as imp
-from venclient.model.resource import ActorType, Connection, ConnectionType, enum_member
+from venclient.messages import text_of
+from venclient.model.resource import ActorType, Connection, ConnectionType
+from venclient.registry.csv_synonyms import connection_type as named_type
 
 #: Where a site's meter file is expected while nothing says how its meter is reached.
 EXPECTED_METER_FILE = "meterdata/{meterpoint_id}.csv"
@@ -35,7 +37,7 @@ class BadField(ValueError):
 def told_connection(
     texts: Mapping[str, str | None], pattern: Connection | None, names: Mapping[str, str]
 ) -> Connection | None:
-    """Give the connection that columns and pattern tell, None when they tell nothing.
+    """Return the connection that columns and pattern tell, None when they tell nothing.
 
     `names` fill `{resource_id}` and `{meterpoint_id}` in topic and file. BadField says what is missing.
     """
@@ -45,11 +47,11 @@ def told_connection(
     kind, host, port, topic, file, template = told
     base = copy.deepcopy(pattern) or Connection(ConnectionType.FILEREADER, ActorType.READER)
     try:
-        connection_type = enum_member(ConnectionType, kind) if kind else base.type
+        connection_type = named_type(kind) if kind else base.type
     except ValueError as error:
-        raise BadField("connection_type", str(error)) from None
+        raise BadField("connection_type", text_of(error)) from None
     if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise BadField("port", str(imp.PORT(port=port)))
+        raise BadField("port", imp.PORT(port=port))
     connection = replace(
         base,
         type=connection_type,
@@ -63,7 +65,7 @@ def told_connection(
         connection = replace(connection, type=_assumed_type(connection))
     for need in _NEEDS[connection.type]:
         if not getattr(connection, need):
-            raise BadField(need, str(imp.CONNECTION_NEEDS(type=connection.type.name, need=need)))
+            raise BadField(need, imp.CONNECTION_NEEDS(type=connection.type.name, need=need))
     return connection
 
 
@@ -78,12 +80,12 @@ def _assumed_type(connection: Connection) -> ConnectionType:
     if connection.host and connection.port in (None, *_MODBUS_PORTS):
         return ConnectionType.MODBUSTCP
     if connection.host:
-        raise BadField("connection_type", str(imp.NO_CONNECTION_TYPE(port=connection.port)))
-    raise BadField("host", str(imp.PORT_WITHOUT_HOST(port=connection.port)))
+        raise BadField("connection_type", imp.NO_CONNECTION_TYPE(port=connection.port))
+    raise BadField("host", imp.PORT_WITHOUT_HOST(port=connection.port))
 
 
 def expected_file(names: Mapping[str, str]) -> Connection:
-    """Give the connection of a site that nothing is told about: its meter file, to be put in place."""
+    """Return the connection of a site that nothing is told about: its meter file, to be put in place."""
     return Connection(ConnectionType.FILEREADER, ActorType.READER, file=EXPECTED_METER_FILE.format_map(names))
 
 

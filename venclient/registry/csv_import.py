@@ -6,14 +6,18 @@ whole or not at all, unless the good rows are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from venclient.errors import InvalidRecord
-from venclient.messages import code_of
+from venclient.messages import code_of, with_code
+from venclient.messages import importing as imp
+from venclient.messages import registry as reg
+from venclient.messages.printable import foreign
 from venclient.model.resource import Resource
 from venclient.registry import columns, csv_mapping
 from venclient.registry.assumptions import Assumptions
@@ -23,7 +27,7 @@ from venclient.registry.csv_rejects import RejectsFile
 from venclient.registry.csv_report import KEPT, Change, Conflict, Counts, ImportReport, Missing, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.import_target import NoTarget, Stored, Target
-from venclient.registry.imported import Imported, Merged, merged, recorded_cells
+from venclient.registry.imported import Imported, Merged, merged
 from venclient.registry.option_checks import lacking
 from venclient.registry.validation import location_hint
 from venclient.utils import REDACTED
@@ -38,6 +42,8 @@ _AT_HAND = 20_000
 
 #: Warnings of the registry that an import words itself: place, meter point id, connection.
 _SAID_HERE = frozenset({"VEN-REG-015", "VEN-REG-016", "VEN-REG-029", "VEN-REG-040"})
+
+_METER_POINT_TWICE, _METER_POINT_STORED = imp.METER_POINT_TWICE(), imp.METER_POINT_STORED()
 
 #: Told how many bytes of how many are done, and how many rows that was.
 Progress = Callable[[int, int, int], None]
@@ -113,12 +119,13 @@ def import_csv(
     report.rejected.sort(key=lambda row: row.line)  # what the registry refuses comes later
     report.rejects_file = str(rejects.path) if rejects is not None and rejects.made else None
     report.assumptions = work.assumptions()
-    report.warnings |= sites.warnings
+    report.warnings |= work.warnings_of_file()
     for target_ in sites.mapping.where_present:
         for name in csv_mapping.absent(sites.mapping.columns[target_], sites.columns):
-            report.warnings[f"there is no column {name!r} for {target_} in this file"] = [layout.header_line]
+            missing = imp.MAPPED_COLUMN_MISSING(column=foreign(name), meaning=target_)
+            report.warnings[missing] = [layout.header_line]
     if not report.rows:
-        report.warnings["there is no row below the header"] = [layout.header_line]
+        report.warnings[imp.NO_ROWS()] = [layout.header_line]
     return report
 
 
@@ -129,11 +136,13 @@ def upsert(
     refuse: Callable[[Site, str], None] | None = None,
     *,
     overwrite: bool = False,
+    warnings: Mapping[str, list[int]] | None = None,
 ) -> Counts:
     """Create and update the resources of `sites` in one transaction, by the same rule as `import_csv`.
 
     `source` names what the sites come from. `refuse` gets the sites that the registry rejects and the
-    reason; without it InvalidRecord is raised.
+    reason; without it InvalidRecord is raised. `warnings` are those of the rows: the counts hold what of them
+    is true of what is stored, and the warnings of the registry.
     """
     counts = Counts()
     imported = _imported(target, source)
@@ -143,12 +152,14 @@ def upsert(
         before = target.source(source)
         if imported.changed or not ids <= set(before):
             target.remember(source, ids.union(before), imported.encode())
+    counts.warnings = {**store.doubts, **store.still_true(warnings or {})}
     return counts
 
 
-def _imported(target: Target, source: str) -> Imported:
-    """Return the values that `source` had at its last import."""
-    return Imported(target.values(source), lambda: target.other_values(source))
+def _imported(target: Target, source: str, *, writes: bool = True) -> Imported:
+    """Return the values that `source` had at its last import; without `writes` no key file is made."""
+    digest = partial(target.digest, make=writes)
+    return Imported(target.values(source), lambda: target.other_values(source), digest)
 
 
 class _Store:
@@ -170,6 +181,8 @@ class _Store:
         self.doubts: dict[str, list[int]] = {}
         self.assumed = Assumptions()
         self._meters: dict[str, str] = {}
+        self._with_ven: set[int] = set()
+        self._other_meter: set[int] = set()
         self._target = target
         self._counts = counts
         self._refuse = refuse
@@ -184,11 +197,15 @@ class _Store:
         while len(found) < _AT_HAND and not self._target.is_empty():
             if not (chunk := list(islice(sites, _CHUNK))):
                 break
-            self._warn_of_shared_meters(chunk)
             stored = self._target.find([site.resource.resourceID for site in chunk]).resources
+            self._warn_of_shared_meters(chunk, stored)
             for site in chunk:
                 known = stored.get(site.resource.resourceID)
                 if known is not None:
+                    if self.imported.is_settled(known, site.resource, site.given):
+                        self._note(site, known)
+                        self._counts.unchanged += 1
+                        continue
                     result = self._merged(known, site)
                     if result.resource == known and not result.conflicts:
                         self._counts.unchanged += 1
@@ -219,22 +236,26 @@ class _Store:
             pass
 
     def _new(self, sites: Iterable[Site], *, sifted: bool) -> Iterator[Resource]:
-        """Give the resources that are to be created; the others are seen to here."""
+        """Return the resources that are to be created; the others are seen to here."""
         waiting = iter(sites)
         while chunk := list(islice(waiting, _CHUNK)):
             ids = [site.resource.resourceID for site in chunk]
             found = Stored() if self._is_empty else self._target.find(ids)
             changed: list[Resource] = []
             if not sifted:
-                self._warn_of_shared_meters(chunk)
+                self._warn_of_shared_meters(chunk, found.resources)
             if self._is_empty and not any(_hides_secrets(site.resource) for site in chunk):
                 new = [site.resource for site in chunk]
                 if self._target.are_plain(new):
                     self._counts.created += len(new)
-                    self._doubt_connections(chunk)
+                    self._doubt_connections((site, site.resource) for site in chunk)
                     self.assumed.count(chunk)
                     if self.writes:
-                        self.imported.put_created(new)
+                        if chunk[0].given is None:
+                            for created in new:
+                                self.imported.put_all(created)
+                        else:
+                            self.imported.put_created(new)
                         yield from new
                     continue
             for site in chunk:
@@ -269,25 +290,52 @@ class _Store:
         self._tell(site, stored, resource, broken)
         return None
 
-    def _warn_of_shared_meters(self, sites: list[Site]) -> None:
-        """Say which sites tell a meter point that is stored with another resource, or stands above."""
-        telling = [site for site in sites if site.given is None or "meterPointId" in site.given]
-        if not telling:
+    def _warn_of_shared_meters(self, sites: list[Site], stored: Mapping[str, Resource]) -> None:
+        """Warn of sites that name a meter point, when the one they get is that of another resource or row."""
+        naming = [site for site in sites if site.given is None or "meterPointId" in site.given]
+        if not naming:
             return
-        ids = list({site.resource.meterPointId for site in telling})
-        users = {} if self._is_empty else self._target.users(ids)
-        for site in telling:
-            meter, resource_id = site.resource.meterPointId, site.resource.resourceID
+        meters = [self._meter_of(site, stored.get(site.resource.resourceID)) for site in naming]
+        users = {} if self._is_empty else self._target.users(list(set(meters)))
+        for site, meter in zip(naming, meters, strict=True):
+            resource_id = site.resource.resourceID
             if self._meters.setdefault(meter, resource_id) != resource_id:
-                text = "the meter point id stands in an earlier row too, of another site"
+                text = _METER_POINT_TWICE
             elif users.get(meter, set()) - {resource_id}:
-                text = "the meter point id is stored with another resource too"
+                text = _METER_POINT_STORED
             else:
                 continue
             self.doubts.setdefault(text, []).append(site.line)
 
+    def _meter_of(self, site: Site, stored: Resource | None) -> str:
+        """Return the meter point id that a site has after the import."""
+        if stored is None or stored.meterPointId == site.resource.meterPointId:
+            return site.resource.meterPointId
+        return self._merged(stored, site).resource.meterPointId
+
     def _merged(self, stored: Resource, site: Site) -> Merged:
-        return merged(stored, site.resource, site.given, self.imported, overwrite=self._overwrite)
+        result = merged(stored, site.resource, site.given, self.imported, overwrite=self._overwrite)
+        self._note(site, result.resource)
+        return result
+
+    def _note(self, site: Site, stored: Resource) -> None:
+        """Remember which warnings about a row are pointless, given what is stored."""
+        if site.resource.ven is None and stored.ven is not None:
+            self._with_ven.add(site.line)
+        if stored.meterPointId != site.resource.meterPointId:
+            self._other_meter.add(site.line)
+
+    def still_true(self, warnings: Mapping[str, list[int]]) -> dict[str, list[int]]:
+        """Return the warnings about rows without those that what is stored makes pointless."""
+        found = {}
+        for text, lines in warnings.items():
+            code = code_of(text)
+            settled = self._other_meter if code == imp.NOT_GS1.code else set()
+            if code in (imp.NO_POST_TOWN.code, imp.NO_VEN.code):
+                settled = self._with_ven
+            if left := [line for line in lines if line not in settled]:
+                found[text] = left
+        return found
 
     def _record(self, site: Site, result: Merged) -> None:
         """Record what the file said of a site that is stored, and list its conflicts."""
@@ -307,7 +355,7 @@ class _Store:
 
     def _record_new(self, site: Site, resource: Resource) -> None:
         if site.given is None:
-            self.imported.put(resource.resourceID, recorded_cells(resource))
+            self.imported.put_all(resource)
         else:
             self.imported.put_created([resource])
 
@@ -315,34 +363,34 @@ class _Store:
         try:
             warnings = self._target.check(resource, stored)
         except InvalidRecord as error:
-            self._refuse(site, "; ".join(error.problems))
+            self._refuse(site, _reason(error.problems))
             return True
         for text in warnings:
             if code_of(text) not in _SAID_HERE:
                 self.doubts.setdefault(text, []).append(site.line)
-        self._doubt_connections([site])
-        self._doubt_place(site)
+        self._doubt_connections([(site, resource)])
+        self._doubt_place(site, resource)
         return False
 
-    def _doubt_place(self, site: Site) -> None:
-        """Say what a position looks like that is no likely place. Plain sites have none of that kind."""
+    def _doubt_place(self, site: Site, stored: Resource) -> None:
+        """Warn of an unlikely position in `stored`, what is stored of a site that names one."""
         if site.given is None or "location" in site.given:
-            place = site.resource.location
+            place = stored.location
             if hint := location_hint(place.get("latitude"), place.get("longitude")):
                 self.doubts.setdefault(hint, []).append(site.line)
 
-    def _doubt_connections(self, sites: list[Site]) -> None:
-        """Say that nothing can be read through connections as they are told, though they may be stored."""
-        for site in sites:
+    def _doubt_connections(self, stored: Iterable[tuple[Site, Resource]]) -> None:
+        """Warn of connections that cannot be read yet, in what is stored of sites that name a connection."""
+        for site, resource in stored:
             if site.given is None or "connection" in site.given:
-                link = site.resource.connection
+                link = resource.connection
                 if missing := lacking(link):
-                    text = f"nothing can be read through a {link.type.name} connection like this yet"
-                    self.doubts.setdefault(f"{text} ({missing})", []).append(site.line)
+                    text = _not_readable(link.type.name, missing)
+                    self.doubts.setdefault(text, []).append(site.line)
 
     def _tell(self, site: Site, stored: Resource | None, resource: Resource, broken: str | None) -> None:
         if stored is None:
-            text = f"what was stored made no sense ({broken}) and is replaced"
+            text = imp.BROKEN_REPLACED(problem=broken)
             self.doubts.setdefault(text, []).append(site.line)
         elif len(self._counts.changes) < KEPT:
             told = Change(stored.resourceID, stored.resourceName, differences(stored, resource))
@@ -353,9 +401,7 @@ class _Store:
             return site.resource
         resource, lost = columns.keep_secrets(site.resource, None)
         for name in lost:
-            self.doubts.setdefault(f"the {name} is hidden in the file and not stored yet", []).append(
-                site.line
-            )
+            self.doubts.setdefault(imp.SECRET_HIDDEN(name=name), []).append(site.line)
         return resource
 
 
@@ -386,7 +432,7 @@ class _Import:
             target,
             report,
             lambda site, reason: self._reject(Rejected(site.line, "", reason, site.text)),
-            _imported(target, source),
+            _imported(target, source, writes=not report.dry_run),
             writes=not report.dry_run,
             overwrite=overwrite,
         )
@@ -404,6 +450,10 @@ class _Import:
         self._at_hand = []
         self._store.put(self._waiting)
         self._report.warnings |= self._store.doubts
+
+    def warnings_of_file(self) -> dict[str, list[int]]:
+        """Return what is doubtful about rows, unless what is stored makes it pointless."""
+        return self._store.still_true(self._sites.warnings)
 
     def assumptions(self) -> list[str]:
         """Return what was assumed of the sites that are new, because nothing in the file says it."""
@@ -467,6 +517,17 @@ def _hides_secrets(resource: Resource) -> bool:
     return REDACTED in (link.username, link.password) or (
         control is not None and REDACTED in (control.username, control.password)
     )
+
+
+@lru_cache(maxsize=16)
+def _not_readable(kind: str, missing: str) -> str:
+    """Return the warning, which thousands of rows may share."""
+    return imp.NOT_READABLE_YET(type=kind, missing=missing)
+
+
+def _reason(problems: Sequence[str]) -> str:
+    """Return why the registry rejects a row: the only problem, or all with their codes."""
+    return problems[0] if len(problems) == 1 else reg.PROBLEMS(problems="; ".join(map(with_code, problems)))
 
 
 def _raise(site: Site, reason: str) -> None:

@@ -20,112 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from venclient.errors import ConfigError
+from venclient.messages import Text, text_of, with_code
+from venclient.messages import importing as imp
+from venclient.messages.printable import foreign
 from venclient.model.resource import ActorType, Connection, ConnectionType, ResourceType, enum_member
+from venclient.registry.csv_synonyms import BY_NAME, SYNONYMS, loose, rank
 from venclient.registry.meterpoint import normalised
 
-#: What a column can mean, and the header names that say so in the languages met so far.
-SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "title": ("name", "resource_name", "resourcename", "navn", "namn", "bezeichnung", "site", "site name"),
-    "address": ("adresse", "adress", "full address", "anschrift"),
-    "street": ("straße", "strasse", "gade", "gate", "vejnavn", "gatuadress", "street name"),
-    "house_number": ("hausnummer", "husnummer", "husnr", "house no", "house number"),
-    "address_extra": ("adresszusatz",),
-    "post_code": (
-        "postleitzahl",
-        "plz",
-        "postnr",
-        "postnummer",
-        "postcode",
-        "postal code",
-        "zip",
-        "zip code",
-        "zipcode",
-        "postal_code",
-        "post code",
-    ),
-    "town": ("ort", "by", "city", "poststed", "postby", "postort", "post town", "stadt"),
-    "country": ("land",),
-    "latitude": (
-        "lat",
-        "latitute",
-        "lattitude",
-        "latitide",
-        "breitengrad",
-        "breite",
-        "breddegrad",
-        "latitud",
-        "geo lat",
-    ),
-    "longitude": (
-        "lon",
-        "lng",
-        "long",
-        "längengrad",
-        "laengengrad",
-        "lengdegrad",
-        "længdegrad",
-        "laengdegrad",
-        "longitud",
-        "longtitude",
-        "longditude",
-        "longitute",
-        "geo lon",
-    ),
-    "coordinates": (
-        "coordinate",
-        "koordinaten",
-        "koordinater",
-        "koordinat",
-        "latlon",
-        "lat lon",
-        "lat,lon",
-        "lat/lon",
-        "cordinates",
-        "coords",
-        "gps",
-    ),
-    "meterpoint_id": ("meter_point_id", "meterpointid", "metering point", "gsrn", "målepunkt", "målepunktid"),
-    "resource_id": ("resourceid",),
-    "resource_type": ("resourcetype", "type", "ressourcetype", "anlægstype", "anlagentyp", "typ"),
-    "resource_sub_type": ("resourcesubtype", "sub_type", "subtype"),
-    "ven": ("ven_name", "venname"),
-    "key": (),
-    "p_max_kw": (
-        "p max [kw]",
-        "p max kw",
-        "p max",
-        "pmax",
-        "max power",
-        "power",
-        "power kw",
-        "power [kw]",
-        "effekt",
-        "effekt kw",
-        "leistung",
-        "leistung kw",
-        "anschlussleistung",
-        "nominal power",
-    ),
-    "p_min_kw": ("p min [kw]", "p min kw", "p min", "pmin", "min power"),
-    "e_max_kwh": (
-        "e max [kwh]",
-        "e max kwh",
-        "e max",
-        "emax",
-        "capacity kwh",
-        "energy kwh",
-        "kapazität kwh",
-        "kapacitet kwh",
-    ),
-    "e_min_kwh": ("e min [kwh]", "e min kwh", "e min", "emin"),
-    "enabled": (),
-    "connection_type": ("protocol", "protokol", "protokoll"),
-    "host": ("connection_host", "ip", "ip address", "ip adresse", "hostname"),
-    "port": ("connection_port",),
-    "topic": ("connection_topic",),
-    "file": ("connection_file",),
-    "template": ("connection_template", "device template"),
-}
 #: The capacities among them, and their public names.
 CAPACITIES: Mapping[str, str] = {
     "p_max_kw": "P_max_kw",
@@ -141,9 +42,6 @@ _CONNECTION_KEYS = ("type", "host", "port", "topic", "file", "username", "passwo
 
 def _key(name: str) -> str:
     return normalised(name).replace("_", " ")
-
-
-_BY_NAME = {_key(name): field_ for field_, names in SYNONYMS.items() for name in (field_, *names)}
 
 
 @dataclass(frozen=True)
@@ -170,7 +68,7 @@ class CsvMapping:
     fallback: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def over(self, other: CsvMapping) -> CsvMapping:
-        """Give `other` with what this one tells put over it."""
+        """Return `other` with what this one tells put over it."""
         told = {name: getattr(self, name) for name in self.given if name != "columns"}
         return replace(
             other,
@@ -183,64 +81,76 @@ class CsvMapping:
 
 
 def told(source: str = "", **values: Any) -> CsvMapping:
-    """Give a mapping of the values that are not None; ConfigError lists all that make no sense."""
+    """Return a mapping of the values that are not None; ConfigError lists all that make no sense."""
     given = {name: value for name, value in values.items() if value is not None}
     problems = list(_problems(given))
     if problems:
-        raise ConfigError(
-            "; ".join(problems),
-            subject=source,
-            hint="correct the mapping",
-            problems=tuple(f"{source}: {problem}" if source else problem for problem in problems),
-        )
+        raise _refused(problems, source)
     return CsvMapping(**given, source=source, given=frozenset(given))
 
 
-def _problems(given: Mapping[str, Any]) -> Iterable[str]:
+def _refused(problems: Sequence[Text], subject: str) -> ConfigError:
+    """Return the error that lists all mistakes of a mapping."""
+    listed = tuple(problem.within(f"{subject}: ") for problem in problems) if subject else tuple(problems)
+    return ConfigError(
+        _one_or(problems, imp.MAPPING_PROBLEMS(problems=_listed(problems))),
+        subject=subject,
+        hint=imp.MAPPING_PROBLEMS.hint,
+        problems=listed,
+    )
+
+
+def _one_or(problems: Sequence[Text], together: Text) -> Text:
+    """Return the only problem, or `together`."""
+    return problems[0] if len(problems) == 1 else together
+
+
+def _listed(problems: Sequence[Text]) -> str:
+    """Return all problems with their codes, on one line."""
+    return "; ".join(map(with_code, problems))
+
+
+def _problems(given: Mapping[str, Any]) -> Iterable[Text]:
     if "type" in given:
         try:
             enum_member(ResourceType, given["type"])
         except ValueError as error:
-            yield f"type: {error}"
+            yield imp.MAPPING_PROBLEM(name="type", problem=text_of(error))
     if given.get("decimal") not in (None, ",", "."):
-        yield f"decimal is {given['decimal']!r}, not ',' or '.'"
+        yield _wrong("decimal", given["decimal"], "',' or '.'")
     if len(given.get("delimiter", ",")) != 1:
-        yield f"delimiter is {given['delimiter']!r}, not one character"
+        yield _wrong("delimiter", given["delimiter"], "one character")
     if given.get("duplicates", "skip") not in _DUPLICATES:
-        yield f"duplicates is {given['duplicates']!r}, not one of {', '.join(_DUPLICATES)}"
+        yield _wrong("duplicates", given["duplicates"], " or ".join(_DUPLICATES))
     for target in given.get("columns", {}):
         if target not in SYNONYMS:
-            yield f"{target!r} is nothing a column can mean; known are {', '.join(SYNONYMS)}"
+            yield imp.UNKNOWN_MEANING(name=foreign(target), known=tuple(SYNONYMS))
 
 
 def from_flags(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Give the columns told by `--map title=Skolenavn`; "title=A+B" joins two columns."""
+    """Return the columns told by `--map title=Skolenavn`; "title=A+B" joins two columns."""
     columns: dict[str, tuple[str, ...]] = {}
     for pair in pairs:
         target, equals, column = pair.partition("=")
         if not equals or not column.strip():
-            raise ConfigError(
-                f"{pair!r} maps nothing", subject="--map", hint="write --map title=<name of the column>"
-            )
+            raise ConfigError(imp.MAP_FLAG(value=pair), subject="--map")
         columns[target.strip().casefold()] = (column.strip(),)
     return columns
 
 
 def beside(path: Path) -> Path | None:
-    """Give the mapping that lies beside a CSV file (same name, .toml), None when there is none."""
+    """Return the mapping that lies beside a CSV file (same name, .toml), None when there is none."""
     candidate = path.with_suffix(".toml") if path.name else None  # "." and "/" have none
     return candidate if candidate is not None and candidate.is_file() else None
 
 
 def load(path: Path) -> CsvMapping:
-    """Give the mapping in a TOML file; ConfigError lists every mistake in it."""
+    """Return the mapping in a TOML file; ConfigError lists every mistake in it."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            f"cannot be read as TOML ({error})", subject=str(path), hint="see the import guide for its form"
-        ) from error
-    problems: list[str] = []
+        raise ConfigError(imp.NOT_TOML(problem=error), subject=str(path)) from error
+    problems: list[Text] = []
     values: dict[str, Any] = {}
     for name, value in content.items():
         if name == "columns" and isinstance(value, dict):
@@ -252,88 +162,115 @@ def load(path: Path) -> CsvMapping:
         ):
             values[name] = value
         elif name in (*_TEXTS, "columns", "connection", "header_line"):
-            problems.append(f"{name} = {value!r} has the wrong form")
+            problems.append(_wrong(name, value, _form(name)))
         else:
-            known = ", ".join((*_TEXTS, "header_line", "columns", "connection"))
-            problems.append(f"{name!r} is not known here; known are {known}")
+            known = (*_TEXTS, "header_line", "columns", "connection")
+            problems.append(imp.UNKNOWN_SETTING(name=foreign(name), known=known))
     problems += _problems(values)
     if problems:
-        raise ConfigError(
-            "; ".join(problems),
-            subject=str(path),
-            hint="correct the mapping",
-            problems=tuple(f"{path}: {problem}" for problem in problems),
-        )
+        raise _refused(problems, str(path))
     return told(str(path), **values)
 
 
-def _columns(table: Mapping[str, Any], problems: list[str]) -> dict[str, tuple[str, ...]]:
+def _wrong(name: str, value: object, expected: str) -> Text:
+    """Return the message about a value of the wrong form."""
+    return imp.MAPPING_VALUE(name=name, value=foreign(repr(value)), expected=expected)
+
+
+def _form(name: str) -> str:
+    """Return what the value of a setting must be."""
+    if name == "header_line":
+        return "a line number"
+    return "a table" if name in ("columns", "connection") else "a text"
+
+
+def _columns(table: Mapping[str, Any], problems: list[Text]) -> dict[str, tuple[str, ...]]:
     columns: dict[str, tuple[str, ...]] = {}
     for target, value in table.items():
         names = [value] if isinstance(value, str) else value
         if isinstance(names, list) and names and all(isinstance(name, str) and name for name in names):
             columns[target.casefold()] = tuple(names)
         else:
-            problems.append(f"columns.{target} = {value!r} is no column name or list of them")
+            problems.append(_wrong(f"columns.{target}", value, "column names"))
     return columns
 
 
-def _connection(table: Mapping[str, Any], problems: list[str]) -> Connection | None:
-    problems += [f"connection.{name!s} is not known here" for name in table if name not in _CONNECTION_KEYS]
+def _connection(table: Mapping[str, Any], problems: list[Text]) -> Connection | None:
+    problems += [
+        imp.UNKNOWN_SETTING(name=foreign(f"connection.{name}"), known=_CONNECTION_KEYS)
+        for name in table
+        if name not in _CONNECTION_KEYS
+    ]
     try:
         return Connection(
             **{"type": ConnectionType.FILEREADER, "actortype": ActorType.READER}
             | {name: value for name, value in table.items() if name in _CONNECTION_KEYS}
         )
     except ValueError as error:
-        problems.append(f"connection.type: {error}")
+        problems.append(imp.MAPPING_PROBLEM(name="connection.type", problem=text_of(error)))
         return None
 
 
 def known_names(cells: Sequence[str], mapping: CsvMapping) -> int:
-    """Say how many cells are column names that we know or were told; what makes a row the header."""
+    """Report how many cells are column names that we know or were told; what makes a row the header."""
     named = {_key(name) for names in mapping.columns.values() for name in names}
-    return sum(1 for cell in cells if _key(cell) in named or _key(cell) in _BY_NAME)
+    return sum(1 for cell in cells if _key(cell) in named or loose(cell) in BY_NAME)
 
 
 def resolve(columns: Sequence[str], mapping: CsvMapping, subject: str) -> dict[str, tuple[int, ...]]:
-    """Give the places (from 0) of each meaning's columns in a header.
+    """Return the places (from 0) of each meaning's columns in a header.
 
     ConfigError, listing all mistakes, when a told column is not there or nothing names the sites.
     """
     by_key: dict[str, int] = {}
     for place, name in enumerate(columns):
         by_key.setdefault(_key(name), place)
-    wanted, problems = {}, []
+    wanted: dict[str, list[str]] = {}
+    problems: list[Text] = []
     for target, told_names in mapping.columns.items():
         names: tuple[str, ...] | None = told_names
         if target in mapping.where_present and absent(told_names, columns):
             names = mapping.fallback.get(target)
         if names is not None:
             wanted[target] = _split(names, by_key)
-            problems += [f"there is no column {name!r} for {target}" for name in absent(names, columns)]
-    found: dict[str, tuple[int, ...]] = {}
-    for key, place in by_key.items():
-        synonym = _BY_NAME.get(key)
-        if synonym and synonym not in found and synonym not in wanted:
-            found[synonym] = (place,)
+            problems += [
+                imp.MAPPED_COLUMN_UNKNOWN(column=foreign(name), meaning=target)
+                for name in absent(names, columns)
+            ]
+    found: dict[str, tuple[int, ...]] = {
+        target: (places[0],) for target, places in candidates(columns).items() if target not in wanted
+    }
+    if "coordinates" not in wanted and {"latitude", "longitude"} <= found.keys() | wanted.keys():
+        found.pop("coordinates", None)  # one position is enough
     for target, parts in wanted.items():
         found[target] = tuple(by_key[_key(name)] for name in parts if _key(name) in by_key)
     if "title" not in found:
-        problems.append("no column names the sites")
+        problems.append(imp.NO_TITLE_COLUMN())
     if problems:
         shown = ", ".join(name for name in columns if name)
+        together = imp.COLUMN_PROBLEMS(problems=_listed(problems), columns=shown[:600])
         raise ConfigError(
-            "; ".join(problems),
+            _one_or(problems, together),
             subject=subject,
-            hint=f"say which is which with --map title=<column>; the file has {shown[:600]}",
-            problems=tuple(f"{subject}: {problem}" for problem in problems),
+            hint=together.hint,
+            problems=tuple(problem.within(f"{subject}: ") for problem in problems),
         )
     return found
 
 
+def candidates(columns: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places (from 0) of the columns that may hold each meaning, the best name first."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(columns):
+        if (meaning := BY_NAME.get(loose(name))) is not None:
+            found.setdefault(meaning, []).append(place)
+    for meaning, places in found.items():
+        places.sort(key=lambda place: rank(meaning, columns[place]))
+    return found
+
+
 def absent(names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Give which of the told column names a header does not have."""
+    """Return which of the told column names a header does not have."""
     keys = {_key(name): 0 for name in columns}
     return [name for name in _split(names, keys) if _key(name) not in keys]
 

@@ -6,6 +6,9 @@ import math
 import re
 from collections.abc import Iterable
 
+from venclient.messages import importing as imp
+from venclient.messages.printable import foreign
+
 _PLAIN = {mark: re.compile(rf"[+-]?\d+(?:{re.escape(mark)}\d*)?(?:[eE][+-]?\d{{1,3}})?") for mark in ".,"}
 _GROUPED = {
     ".": re.compile(r"[+-]?\d{1,3}(?:[,' \u00a0\u202f]\d{3})+(?:\.\d+)?"),
@@ -16,7 +19,7 @@ _PAIR_SIGNS = re.compile(r"[()\[\]°]")
 
 
 def find_decimal(cells: Iterable[str]) -> str | None:
-    """Give the decimal mark that most of the cells speak for, None when none of them tells.
+    """Return the decimal mark that most of the cells speak for, None when none of them tells.
 
     "1.234" alone does not tell: it may be a thousand.
     """
@@ -36,7 +39,7 @@ def find_decimal(cells: Iterable[str]) -> str | None:
 
 
 def number(text: str, decimal: str, *, thousands: bool = True) -> float:
-    """Give a finite number; ValueError says what is wrong with the text.
+    """Return a finite number; ValueError says what is wrong with the text.
 
     `thousands` allows groups of three ("1.234,5" with a decimal comma); positions never have them.
     """
@@ -48,10 +51,10 @@ def number(text: str, decimal: str, *, thousands: bool = True) -> float:
     else:
         other = "," if decimal == "." else "."
         if _PLAIN[other].fullmatch(compact):
-            raise ValueError(f"{text!r} has {other!r} where the file's decimal mark is {decimal!r}")
-        raise ValueError(f"{text!r} is no number")
+            raise ValueError(imp.OTHER_DECIMAL_MARK(value=foreign(text), found=other, expected=decimal))
+        raise ValueError(imp.NOT_A_NUMBER(value=foreign(text)))
     if not math.isfinite(value):
-        raise ValueError(f"{text!r} is too large a number")
+        raise ValueError(imp.NUMBER_TOO_LARGE(value=foreign(text)))
     return value
 
 
@@ -71,20 +74,20 @@ def has_mark(text: str, mark: str) -> bool:
 
 
 def coordinate(text: str, decimal: str, name: str) -> float:
-    """Give a latitude or longitude in degrees; ValueError says what it looks like instead."""
+    """Return a latitude or longitude in degrees; ValueError says what it looks like instead."""
     value = number(text, decimal, thousands=False)
     limit = 90.0 if name == "latitude" else 180.0
     if abs(value) <= limit:
         return value
     if abs(value) >= 1000:
-        raise ValueError(f"{name} {text} looks like metres (UTM); give degrees (WGS 84)")
+        raise ValueError(imp.LOOKS_LIKE_METRES(name=name, value=foreign(text)))
     if name == "latitude" and abs(value) <= 180:
-        raise ValueError(f"latitude {text} is beyond 90 degrees; are latitude and longitude swapped?")
-    raise ValueError(f"{name} {text} is beyond {limit:.0f} degrees")
+        raise ValueError(imp.LATITUDE_BEYOND(value=foreign(text)))
+    raise ValueError(imp.COORDINATE_BEYOND(name=name, value=foreign(text), limit=limit))
 
 
 def coordinate_pair(text: str, decimal: str) -> tuple[float, float]:
-    """Give latitude and longitude of one cell: "(59.85,17.64)", "59,85; 17,64" or "POINT (17.64 59.85)"."""
+    """Return latitude and longitude of one cell: "(59.85,17.64)", "59,85; 17,64" or "POINT (17.64 59.85)"."""
     bare = _PAIR_SIGNS.sub(" ", text).strip()
     is_point = bare.casefold().startswith("point")
     if is_point:
@@ -97,7 +100,7 @@ def coordinate_pair(text: str, decimal: str) -> tuple[float, float]:
     else:
         parts = re.split(r",\s+|\s+", bare)
     if len(parts) != 2:
-        raise ValueError(f"{text!r} is no pair of coordinates like (59.85,17.64)")
+        raise ValueError(imp.NOT_A_PAIR(value=foreign(text)))
     first, second = (part.strip() for part in parts)
     if is_point:
         first, second = second, first

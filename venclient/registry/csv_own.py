@@ -43,7 +43,7 @@ class _NotPlain(Exception):
 
 
 def decode_block(cells: Mapping[str, Sequence[str]]) -> list[Resource] | None:
-    """Give the resources of columns by name; None when a cell needs a closer look."""
+    """Return the resources of columns by name; None when a cell needs a closer look."""
     try:
         links = _connections(cells, "connection")
         if None in links:
@@ -95,7 +95,7 @@ def _known(cells: Sequence[str], known: Mapping[str, T]) -> list[T]:
 
 
 def _numbers(cells: Sequence[str]) -> list[Any]:
-    """Give the numbers; every cell must be one."""
+    """Return the numbers; every cell must be one."""
     try:
         read = msgspec.json.decode if max(map(len, cells)) < _SHORT else json.loads
         found = read(f"[{','.join(cells)}]")

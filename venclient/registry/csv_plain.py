@@ -44,7 +44,7 @@ def plain_rows(
     located: Sequence[tuple[float, float]],
     skipped: Iterable[int],
 ) -> list[PlainRow | None]:
-    """Give what becomes of each row of a block; None for those in `skipped`, and those that are not plain."""
+    """Return the resource of each row of a block, None for rows in `skipped` and rows that are not plain."""
     names, addresses = columns["title"], columns["address"]
     towns = repeat(kind.ven) if kind.ven else post_towns(address or "" for address in addresses)
     plain = [
@@ -125,5 +125,5 @@ def _made(
 
 
 def content_of_kind(capacities: Iterable[float], connection: str | None) -> int:
-    """Give the part of what identifies a row's content that rows of a file share as a rule."""
+    """Return the part of what identifies a row's content that rows of a file share as a rule."""
     return hash((*capacities, connection))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from venclient.errors import ConfigError
+from venclient.messages import importing as imp
+from venclient.messages import with_code
 from venclient.registry.csv_sites import Rejected
 
 HEADER = ("file", "line", "column", "reason", "original")
@@ -16,7 +18,7 @@ SUFFIX = ".rejects.csv"
 
 
 def beside(path: Path) -> Path:
-    """Give where the rejects of a file go when nobody says: `sites.csv.rejects.csv` beside it."""
+    """Return where the rejects of a file go when nobody says: `sites.csv.rejects.csv` beside it."""
     return Path(f"{path}{SUFFIX}")  # "." has no name to add to
 
 
@@ -41,12 +43,10 @@ class RejectsFile:
                 self._writer.writerow(HEADER)
                 self.made = True
             text = row.text.rstrip("\r\n").encode("utf-8", "backslashreplace").decode()
-            self._writer.writerow((file, row.line, row.column, row.reason, text))
+            self._writer.writerow((file, row.line, row.column, with_code(row.reason), text))
         except OSError as error:
             raise ConfigError(
-                f"cannot be written ({error.strerror or error})",
-                subject=str(self.path),
-                hint="say where the refused rows may go: --rejects PATH",
+                imp.REJECTS_NOT_WRITTEN(problem=error.strerror or error), subject=str(self.path)
             ) from error
 
     def close(self, *, keep_older: bool = False) -> None:

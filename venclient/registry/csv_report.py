@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from venclient.messages import code_of, with_code
 from venclient.model.resource import Connection, Resource
 from venclient.registry.csv_sites import Duplicate, Rejected
 from venclient.secrets import shown
@@ -45,7 +46,8 @@ class Counts:
     """How many resources an import created, updated and left as they were.
 
     `conflicts` are cells that changed in the file and in the registry, `kept` those that changed in the
-    registry alone; both keep their stored value. The lists hold the first thousand resources.
+    registry alone; both keep their stored value. The lists hold the first thousand resources. `warnings`
+    are the doubts about what is stored, with lines.
     """
 
     created: int = 0
@@ -56,6 +58,7 @@ class Counts:
     conflicts: list[Conflict] = field(default_factory=list)
     kept_cells: int = 0
     kept: list[Conflict] = field(default_factory=list)
+    warnings: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,17 +91,19 @@ class ImportReport(Counts):
     disappeared: list[Missing] = field(default_factory=list)
     disabled: int = 0
     left_on: bool = False
-    warnings: dict[str, list[int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as JSON can hold it."""
-        return asdict(self)
+        """Return the report as JSON can hold it; each rejected row has the code of its reason."""
+        found = asdict(self)
+        found["rejected"] = [asdict(row) | {"code": code_of(row.reason)} for row in self.rejected]
+        found["warnings"] = {with_code(text): lines for text, lines in self.warnings.items()}
+        return found
 
 
 def differences(before: Resource, after: Resource) -> dict[str, tuple[Any, Any]]:
-    """Give what differs, "field" or "field.part" -> (before, after); secrets are not shown."""
+    """Return what differs, "field" or "field.part" -> (before, after); secrets are not shown."""
     found: dict[str, tuple[Any, Any]] = {}
     for name in (one.name for one in fields(before) if one.compare):
         old, new = getattr(before, name), getattr(after, name)

@@ -10,21 +10,28 @@ from pathlib import Path
 from typing import TypeAlias
 
 from venclient.errors import ConfigError
-from venclient.model.resource import Resource, ResourceType, enum_member
+from venclient.messages import importing as imp
+from venclient.messages import with_code
+from venclient.messages.printable import foreign
+from venclient.model.resource import Resource
 from venclient.registry import columns as own
 from venclient.registry import csv_mapping
 from venclient.registry.collector import sweep
 from venclient.registry.csv_assembly import Assembly, Refusal
 from venclient.registry.csv_blocks import BadRow, Block
-from venclient.registry.csv_cells import cleaned, joined, profile, shifted
+from venclient.registry.csv_cells import cleaned, is_null, joined, profile, shifted
 from venclient.registry.csv_mapping import CAPACITIES, CsvMapping
 from venclient.registry.csv_numbers import find_decimal, has_mark
 from venclient.registry.csv_own import decode_block
 from venclient.registry.csv_plain import PlainRow
+from venclient.registry.csv_synonyms import holds_types, loose
 from venclient.registry.csv_table import CsvTable, open_table
 from venclient.registry.kinds import kind_of_file
 
 _SAMPLE_ROWS = 500
+#: Headers that can only be about resource types, and those that are about many other things.
+_TYPE_HEADERS = ("resource type", "resourcetype", "ressourcetype")
+_CATEGORIES = ("category", "kategori", "kind", "art")
 _NAMING = ("title", "address", "street", "town")
 
 
@@ -102,12 +109,7 @@ class CsvSites:
         self.places = csv_mapping.resolve(self.columns, self.mapping, str(path))
         located = "coordinates" in self.places or {"latitude", "longitude"} <= self.places.keys()
         if not located and not allow_missing_location:
-            raise ConfigError(
-                "no columns with latitude and longitude",
-                subject=str(path),
-                hint="say which with --map latitude=<column> --map longitude=<column>, or take sites without"
-                " a position: --allow-missing-location",
-            )
+            raise ConfigError(imp.NO_POSITION_COLUMNS(), subject=str(path))
         first = next((block for block in self.table.blocks() if block.texts), Block())
         sample = [column[:_SAMPLE_ROWS] for column in self.table.columns(first)]
         self._drop_other_types(sample)
@@ -128,12 +130,11 @@ class CsvSites:
         """Return what to know about the file as a whole."""
         if self.is_own:
             told = sorted(self.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
-            ignored = f"; {', '.join(told)} of the mapping have no effect" if told else ""
-            return [f"the file is in the layout of our own export and is taken as it is{ignored}"]
+            return [imp.OWN_EXPORT_IGNORES(names=told) if told else imp.OWN_EXPORT()]
         return []
 
     def items(self, seen: Seen | None = None, told: Callable[[int], None] | None = None) -> Iterator[Item]:
-        """Give what became of each row, in order; `seen` makes files of one import know each other.
+        """Return what became of each row, in order; `seen` makes files of one import know each other.
 
         `told` hears how many bytes of the file are done.
         """
@@ -158,12 +159,12 @@ class CsvSites:
 
     @property
     def unused(self) -> list[str]:
-        """Give the headers of the columns that are taken for nothing."""
+        """Return the headers of the columns that are taken for nothing."""
         used = {place for places in self.places.values() for place in places}
         return [name for place, name in enumerate(self.columns) if name.strip() and place not in used]
 
     def name_of(self, target: str) -> str:
-        """Give the header of the column(s) that hold a meaning, for people."""
+        """Return the header of the column(s) that hold a meaning, for people."""
         return " + ".join(self.columns[place] for place in self.places.get(target, ())) or target
 
     def _is_own(self, cells: Sequence[str]) -> bool:
@@ -181,15 +182,16 @@ class CsvSites:
         )
 
     def _drop_other_types(self, sample: list[list[str]]) -> None:
-        """Leave out a column "type" that holds another classification, such as "restaurant"."""
-        places = self.places.get("resource_type", ())
-        if "resource_type" in self.mapping.columns or len(places) != 1:
+        """Leave out columns such as "type" that hold another classification, such as "restaurant"."""
+        if "resource_type" in self.mapping.columns or "resource_type" not in self.places:
             return
-        if self.columns[places[0]].strip().casefold() not in ("type", "typ"):
-            return
-        cells = [cell.strip() for cell in sample[places[0]] if cell.strip()]
-        if cells and not any(_is_type(cell) for cell in cells):
-            del self.places["resource_type"]
+        for place in csv_mapping.candidates(self.columns)["resource_type"]:
+            name = loose(self.columns[place])
+            cells = [cell for cell in sample[place] if not is_null(cell)]
+            if name in _TYPE_HEADERS or not cells or holds_types(cells, is_type=name not in _CATEGORIES):
+                self.places["resource_type"] = (place,)
+                return
+        del self.places["resource_type"]
 
     def _mixes(self, target: str) -> bool:
         """True when the meaning's columns, to the end of the file, have numbers with the other mark too."""
@@ -254,16 +256,12 @@ class CsvSites:
     ) -> Rejected:
         place = f"{before[1]}:{before[2]}"
         if self.is_own or "resource_id" in self.places:
-            reason = f"the id {resource.resourceID!r} stands at {place} already, with other values"
+            reason = imp.ID_TWICE(resource_id=resource.resourceID, place=place)
             return Rejected(line, self.name_of("resource_id"), reason, text)
-        reason = (
-            f"{resource.resourceName!r} has other values here than at {place}; map a key column, or number"
-            " the duplicates"
-        )
-        return Rejected(line, "", reason, text)
+        return Rejected(line, "", imp.SITE_TWICE(name=foreign(resource.resourceName), place=place), text)
 
     def _own_rows(self, block: Block, seen: Seen) -> Iterator[Item]:
-        """Give the resources of a file that `ven resources export` wrote."""
+        """Return the resources of a file that `ven resources export` wrote."""
         name = self.table.path.name
         columns = self.table.columns(block)
         found = decode_block(dict(zip(self.columns, columns, strict=True)))
@@ -279,8 +277,13 @@ class CsvSites:
                 resource = made or own.decode(dict(zip(self.columns, row, strict=True)))
             except own.BadCells as error:
                 column, reason = error.problems[0]
-                more = "; ".join(f"{other}: {why}" for other, why in error.problems[1:])
-                yield Rejected(line, column, f"{reason}; {more}" if more else reason, text)
+                more = "".join(f"; {other}: {with_code(why)}" for other, why in error.problems[1:])
+                yield Rejected(
+                    line,
+                    column,
+                    imp.CELL_PROBLEMS(problems=with_code(reason) + more) if more else reason,
+                    text,
+                )
                 continue
             content = hash(row)
             before = seen.contents.get(resource.resourceID)
@@ -311,20 +314,12 @@ def _all_new(
     seen: Seen,
     name: str,
 ) -> Iterator[Site] | None:
-    """Give the sites of a block when none was met before, and count them as met; None when one was."""
+    """Return the sites of a block when none was met before, and count them as met; None when one was."""
     ids = [resource.resourceID for resource in resources]
     if len(set(ids)) < len(ids) or not seen.contents.keys().isdisjoint(ids):
         return None
     seen.contents.update(zip(ids, zip(contents, repeat(name), block.lines, strict=False), strict=True))
     return map(Site, block.lines, resources, repeat(given), block.texts)
-
-
-def _is_type(cell: str) -> bool:
-    try:
-        enum_member(ResourceType, cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _rejected(row: BadRow) -> Rejected:

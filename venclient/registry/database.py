@@ -315,7 +315,7 @@ class ResourceDatabase(LifeCycle):
         """Give this registry as an import sees it: what is stored, by many ids, and where it came from."""
         clock = clock or SystemClock()
         checks = remembered(self._check_options)
-        return ImportTarget(self, self._link, self._sql, self._writing, checks, clock)
+        return ImportTarget(self, self._link, self._sql, self._writing, checks, clock, self._sealer.digest)
 
     def _counts(self, column: str) -> list[tuple[str, int]]:
         return [(str(name), int(str(n))) for name, n in self._link.rows(self._sql.counts_by(column))]

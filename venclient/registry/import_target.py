@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 FIND_AT_ONCE = 500
 
 
+class Digest(Protocol):
+    """Returns a digest of a secret, None without a key."""
+
+    def __call__(self, text: str, *, make: bool) -> str | None:
+        """Return it; `make` makes the key when it is missing."""
+        ...
+
+
 @dataclass
 class Stored:
     """What the registry holds of some ids; `broken` says why a stored row makes no sense."""
@@ -51,11 +59,11 @@ class Target(Protocol):
         ...
 
     def find(self, ids: Sequence[str]) -> Stored:
-        """Give what is stored of these ids."""
+        """Return what is stored of these ids."""
         ...
 
     def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Give the ids of the resources that are stored with these meter points."""
+        """Return the ids of the resources that are stored with these meter points."""
         ...
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
@@ -82,7 +90,7 @@ class Target(Protocol):
         ...
 
     def source(self, name: str) -> list[str]:
-        """Give the ids that the source had at its last import."""
+        """Return the ids that the source had at its last import."""
         ...
 
     def values(self, name: str) -> str | None:
@@ -97,6 +105,10 @@ class Target(Protocol):
         """Record the ids and the cells that the source has now."""
         ...
 
+    def digest(self, secret: str, *, make: bool) -> str | None:
+        """Return a digest of a secret under the registry's key, None without one; `make` makes the key."""
+        ...
+
 
 class NoTarget:
     """A registry that holds nothing and keeps nothing; `check_options` as `ResourceDatabase` takes it."""
@@ -105,19 +117,19 @@ class NoTarget:
         self._check_options = remembered(check_options)
 
     def transaction(self) -> AbstractContextManager[object]:
-        """Give a context that does nothing."""
+        """Return a context that does nothing."""
         return nullcontext()
 
     def is_empty(self) -> bool:
-        """Give True."""
+        """Return True."""
         return True
 
     def find(self, ids: Sequence[str]) -> Stored:
-        """Give nothing."""
+        """Return nothing."""
         return Stored()
 
     def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
@@ -138,7 +150,7 @@ class NoTarget:
         """Change nothing."""
 
     def source(self, name: str) -> list[str]:
-        """Give nothing."""
+        """Return nothing."""
         return []
 
     def values(self, name: str) -> str | None:
@@ -152,6 +164,10 @@ class NoTarget:
     def remember(self, name: str, ids: Iterable[str], values: str) -> None:
         """Record nothing."""
 
+    def digest(self, secret: str, *, make: bool) -> str | None:
+        """Return None."""
+        return None
+
 
 class ImportTarget:
     """A registry as imports see it; `ResourceDatabase.importing()` gives it."""
@@ -164,6 +180,7 @@ class ImportTarget:
         writing: Writing,
         check_options: CheckOptions,
         clock: Clock,
+        digest: Digest,
     ) -> None:
         self._check_options = check_options
         self._database = database
@@ -171,6 +188,7 @@ class ImportTarget:
         self._sql = statements
         self._writing = writing
         self._clock = clock
+        self._digest = digest
         self._plain: Batch | None = None
 
     def transaction(self) -> AbstractContextManager[object]:
@@ -182,7 +200,7 @@ class ImportTarget:
         return not self._link.rows(*self._sql.bound(select(resources.c.id).limit(1)))
 
     def find(self, ids: Sequence[str]) -> Stored:
-        """Give what is stored of these ids."""
+        """Return what is stored of these ids."""
         found = Stored()
         for wanted in _in_portions(ids):
             for row in self._link.rows(_find_sql(self._sql), wanted):
@@ -194,7 +212,7 @@ class ImportTarget:
         return found
 
     def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Give the ids of the resources that are stored with these meter points."""
+        """Return the ids of the resources that are stored with these meter points."""
         found: dict[str, set[str]] = {}
         for wanted in _in_portions(meter_point_ids):
             for meter_point_id, resource_id in self._link.rows(_users_sql(self._sql), wanted):
@@ -215,7 +233,7 @@ class ImportTarget:
         self._writing.insert_many(((one, one.ven) for one in new), checked=self._batch)
 
     def _batch(self, resources: Sequence[Resource]) -> Batch | None:
-        """Give resources as a batch: that of `are_plain`, when these are the ones."""
+        """Return resources as a batch: that of `are_plain`, when these are the ones."""
         if self._plain is not None and self._plain.is_of(resources):
             return self._plain
         return Batch.of(resources)
@@ -231,7 +249,7 @@ class ImportTarget:
             self._database.set_enabled(resource_id, False)
 
     def source(self, name: str) -> list[str]:
-        """Give the ids that the source had at its last import."""
+        """Return the ids that the source had at its last import."""
         wanted = select(import_sources.c.resource_ids).where(import_sources.c.name == name)
         found = self._link.rows(*self._sql.bound(wanted))
         try:
@@ -267,13 +285,17 @@ class ImportTarget:
             self._run(delete(import_sources).where(import_sources.c.name == name))
             self._run(insert(import_sources).values(row))
 
+    def digest(self, secret: str, *, make: bool) -> str | None:
+        """Return a digest of a secret under the registry's key, None without one; `make` makes the key."""
+        return self._digest(secret, make=make)
+
     def _run(self, statement: ClauseElement) -> None:
         sql, values = self._sql.bound(statement)
         self._link.driver().execute(sql, values)
 
 
 def _in_portions(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Give ids in portions of one length, the last one filled up: one statement, prepared once, takes all."""
+    """Return ids in portions of one length, the last one filled up, for one prepared statement."""
     for begin in range(0, len(ids), FIND_AT_ONCE):
         portion = tuple(ids[begin : begin + FIND_AT_ONCE])
         yield portion + (portion[-1],) * (FIND_AT_ONCE - len(portion))

@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, enum_member
 from venclient.registry.csv_connections import EXPECTED_METER_FILE
-from venclient.secrets import shown
+from venclient.secrets import is_literal, shown
 from venclient.utils import REDACTED
 
 Cells = dict[str, Any]
@@ -39,7 +38,8 @@ CREATED: tuple[str, ...] = (
 )
 _TEMPLATE = "connection.options.template"
 _SECRETS = ("username", "password")
-_MARK = "checksum:"
+_SECRET_CELLS = tuple(f"{prefix}.{name}" for prefix in ("connection", "control") for name in _SECRETS)
+_LINK = tuple(one.name for one in fields(Connection) if one.compare)
 _CELLS_OF = {
     "location": ("location.latitude", "location.longitude"),
     **{name: (f"capacities.{name}",) for name in _CAPACITIES},
@@ -51,6 +51,8 @@ class _Missing:
 
 
 _MISSING = _Missing()
+#: The mark of a secret without a key: it equals no recorded value.
+_UNKNOWN = _Missing()
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,23 @@ class Merged:
     kept: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-class Imported:
-    """The last imported values of one source, by resource. `older` returns those of the other sources."""
+#: Returns a digest of a secret under the registry's key; None while it has none.
+Digest = Callable[[str], str | None]
 
-    def __init__(self, text: str | None = None, older: Callable[[], Iterable[str]] = lambda: ()) -> None:
+
+class Imported:
+    """The last imported values of one source, by resource. `older` returns those of the other sources.
+
+    Secrets are recorded and compared as what `digest` returns for them; references (env:NAME) as they are.
+    """
+
+    def __init__(
+        self,
+        text: str | None = None,
+        older: Callable[[], Iterable[str]] = lambda: (),
+        digest: Digest = lambda _: None,
+    ) -> None:
+        self._digest = digest
         self._rows = _decoded(text)
         self._load_older = older
         self._older: list[dict[str, tuple[Sequence[str], list[Any]]]] | None = None
@@ -89,26 +104,77 @@ class Imported:
                 return dict(zip(*row, strict=True))
         return None
 
+    def is_settled(self, stored: Resource, from_file: Resource, given: frozenset[str] | None) -> bool:
+        """Return whether the file says what is stored and what it said last; False says nothing.
+
+        This is what `merged` would find for most rows of a file that is imported again, in less time.
+        """
+        row = self._rows.get(from_file.resourceID)
+        if row is None or _has_login(from_file) or (given is not None and _TEMPLATE in given):
+            return False
+        names, values = row
+        if given is None:
+            if from_file != stored or from_file.enabled is None:
+                return False
+            return dict(zip(names, values, strict=True)) == _all_cells(from_file)
+        said, held = _created(from_file), _created(stored)
+        if names is not CREATED:
+            known = dict(zip(names, values, strict=True))
+            values = [known.get(name, _MISSING) for name in CREATED]
+        return all(said[at] == held[at] and said[at] == values[at] for at in _places(given))
+
     def put(self, resource_id: str, cells: Cells) -> None:
         """Record the cells of a resource."""
         row = (tuple(cells), list(cells.values()))
         known = self._rows.get(resource_id)
-        if known is None or (tuple(known[0]), known[1]) != row:
-            self._rows[resource_id] = row
-            self.changed = True
+        if known is not None and (tuple(known[0]), known[1]) == row:
+            return
+        if (
+            known is not None
+            and _TEMPLATE in cells
+            and _with_template(dict(zip(*known, strict=True))) == cells
+        ):
+            return  # the template is in the cell of all options
+        self._rows[resource_id] = row
+        self.changed = True
 
     def put_created(self, resources: Iterable[Resource]) -> None:
         """Record the cells of resources that are new, given and assumed."""
         rows = self._rows
         for resource in resources:
-            row = (CREATED, _created(resource))
+            row: tuple[tuple[str, ...], list[Any]] = (CREATED, _created(resource))
             link = resource.connection
             if link.username is not None or link.password is not None:
                 secrets = {f"connection.{name}": getattr(link, name) for name in _SECRETS}
-                cells = _recorded({**dict(zip(*row, strict=True)), **secrets}, resource.resourceID)
+                cells = self.recorded({**dict(zip(*row, strict=True)), **secrets}, resource.resourceID)
                 row = (tuple(cells), list(cells.values()))
             rows[resource.resourceID] = row
         self.changed = True
+
+    def put_all(self, resource: Resource) -> None:
+        """Record all cells of a resource, as a row of our own export names them."""
+        self.put(resource.resourceID, self.recorded(_all_cells(resource), resource.resourceID))
+
+    def recorded(self, cells: Cells, resource_id: str) -> Cells:
+        """Return cells as they are recorded; without secrets that are hidden, or that no key covers."""
+        secrets = [name for name in _SECRET_CELLS if cells.get(name) is not None]
+        if not secrets:
+            return cells
+        found = dict(cells)
+        for name in secrets:
+            mark = self.mark(name, cells[name], resource_id)
+            if cells[name] == REDACTED or mark is _UNKNOWN:
+                del found[name]
+            else:
+                found[name] = mark
+        return found
+
+    def mark(self, name: str, value: Any, resource_id: str) -> Any:
+        """Return what is recorded and compared of a cell: for a secret its digest, which differs by site."""
+        if not _is_secret(name) or not isinstance(value, str) or not is_literal(value):
+            return value
+        found = self._digest(f"{resource_id}\0{name}\0{value}")
+        return _UNKNOWN if found is None else found
 
     def encode(self) -> str:
         """Return all of it as JSON: [[cell names, {resource id: values}], ...]."""
@@ -116,6 +182,13 @@ class Imported:
         for resource_id, (names, values) in self._rows.items():
             groups.setdefault(tuple(names), {})[resource_id] = values
         return msgspec.json.encode(list(groups.items())).decode()
+
+
+def _has_login(resource: Resource) -> bool:
+    return any(
+        link is not None and (link.username is not None or link.password is not None)
+        for link in (resource.connection, resource.control_connection)
+    )
 
 
 def cells_given(resource: Resource, given: frozenset[str] | None) -> Cells:
@@ -146,23 +219,22 @@ def merged(
     """
     resource_id = from_file.resourceID
     own_base = imported.own(resource_id)
+    base = own_base if own_base is not None or given is None else imported.other(resource_id)
     file = cells_given(from_file, given)
     present = _all_cells(stored)
     if _TEMPLATE in file:
         present = _with_template(present)
+        base = None if base is None else _with_template(base)
     if all(_same(value, present.get(name, _MISSING)) for name, value in file.items()) and (
         given is not None or file.keys() == present.keys()
     ):
-        return Merged(stored, {**(own_base or {}), **_recorded(file, resource_id)})
-    base = own_base if own_base is not None or given is None else imported.other(resource_id)
-    if base is not None and _TEMPLATE in file:
-        base = _with_template(base)
+        return Merged(stored, {**(base or {}), **imported.recorded(file, resource_id)})
     wins_unknown = overwrite or (given is None and own_base is None)
     names = list(file if given is not None else dict.fromkeys((*file, *present)))
     if given is None and from_file.enabled is None:
         names.remove("enabled")
     changes: Cells = {}
-    cells: Cells = dict(base or {})
+    said: Cells = {}
     conflicts: dict[str, tuple[Any, Any]] = {}
     kept: dict[str, tuple[Any, Any]] = {}
     for name in names:
@@ -172,27 +244,27 @@ def merged(
             continue
         if not _same(new, old):
             known = name in (base or {})
-            if known and _same(last, _mark(name, new, resource_id)):
+            if known and _same(last, imported.mark(name, new, resource_id)):
                 kept[name] = (_plain(name, old), _plain(name, new))
             elif (
                 wins_unknown
-                or (known and _same(last, _mark(name, old, resource_id)))
-                or (_is_secret(name) and not _value(old))
+                or (known and _same(last, imported.mark(name, old, resource_id)))
+                or (not known and _is_secret(name) and not _value(old))
             ):
                 changes[name] = new
             else:
                 conflicts[name] = (_plain(name, old), _plain(name, new))
                 continue
-        if new is _MISSING:
-            cells.pop(name, None)
-        else:
-            cells[name] = new
-    return Merged(_with(stored, changes), _recorded(cells, resource_id), conflicts, kept)
-
-
-def recorded_cells(resource: Resource) -> Cells:
-    """Return all cells of a resource but its secrets."""
-    return _recorded(_all_cells(resource), resource.resourceID)
+        said[name] = new
+    recorded = imported.recorded(
+        {n: value for n, value in said.items() if value is not _MISSING}, resource_id
+    )
+    cells = {
+        name: recorded.get(name, value)
+        for name, value in (base or {}).items()
+        if name in recorded or name not in said
+    }
+    return Merged(_with(stored, changes), {**cells, **recorded}, conflicts, kept)
 
 
 def _created(resource: Resource) -> list[Any]:
@@ -204,7 +276,7 @@ def _created(resource: Resource) -> list[Any]:
         resource.meterPointId,
         resource.address,
         resource.ven,
-        resource.enabled,
+        _is_enabled(resource),
         location.get("latitude"),
         location.get("longitude"),
         capacities.get("P_max_kw"),
@@ -220,13 +292,30 @@ def _created(resource: Resource) -> list[Any]:
     ]
 
 
+def _is_enabled(resource: Resource) -> bool:
+    """Return `enabled` as it is stored: true unless the file says otherwise."""
+    return resource.enabled is not False
+
+
 def _all_cells(resource: Resource) -> Cells:
-    cells: Cells = {name: getattr(resource, name) for name in (*_SIMPLE, "reporting")}
-    for group in ("location", "capacities"):
-        cells |= {f"{group}.{name}": value for name, value in getattr(resource, group).items()}
+    cells: Cells = {
+        "resourceName": resource.resourceName,
+        "resourceType": resource.resourceType,
+        "resourceSubType": resource.resourceSubType,
+        "meterPointId": resource.meterPointId,
+        "address": resource.address,
+        "ven": resource.ven,
+        "enabled": _is_enabled(resource),
+        "reporting": resource.reporting,
+    }
+    for name, value in resource.location.items():
+        cells[f"location.{name}"] = value
+    for name, value in resource.capacities.items():
+        cells[f"capacities.{name}"] = value
     for prefix, link in (("connection", resource.connection), ("control", resource.control_connection)):
         if link is not None:
-            cells |= {f"{prefix}.{one.name}": getattr(link, one.name) for one in fields(link) if one.compare}
+            for name in _LINK:
+                cells[f"{prefix}.{name}"] = getattr(link, name)
             cells[f"{prefix}.type"] = link.type.name
             cells[f"{prefix}.actortype"] = link.actortype.name
     return cells
@@ -298,21 +387,8 @@ def _places(given: frozenset[str]) -> tuple[int, ...]:
     return tuple(place for place, name in enumerate(CREATED) if name in names)
 
 
-def _recorded(cells: Cells, resource_id: str) -> Cells:
-    """Return cells as they are recorded: a secret as a checksum, and none where it is hidden."""
-    hidden = [name for name, value in cells.items() if _is_secret(name) and value == REDACTED]
-    return {name: _mark(name, value, resource_id) for name, value in cells.items() if name not in hidden}
-
-
-def _mark(name: str, value: Any, resource_id: str) -> Any:
-    """Return what is compared: for a secret 16 bits of its digest, enough to see a change and no more."""
-    if not _is_secret(name) or not isinstance(value, str) or value.startswith(_MARK):
-        return value
-    return _MARK + sha256(f"{resource_id}\0{value}".encode("utf-8", "replace")).hexdigest()[:4]
-
-
 def _is_secret(name: str) -> bool:
-    return name.endswith((".username", ".password"))
+    return name in _SECRET_CELLS
 
 
 def _value(value: Any) -> Any:
@@ -334,4 +410,8 @@ def _decoded(text: str | None) -> dict[str, tuple[Sequence[str], list[Any]]]:
         groups = msgspec.json.decode(text, type=list[tuple[tuple[str, ...], dict[str, list[Any]]]])
     except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it; stored values stay
         return {}
-    return {resource_id: (names, values) for names, rows in groups for resource_id, values in rows.items()}
+    found: dict[str, tuple[Sequence[str], list[Any]]] = {}
+    for names, rows in groups:
+        same = CREATED if names == CREATED else names
+        found |= {resource_id: (same, values) for resource_id, values in rows.items()}
+    return found

@@ -29,7 +29,7 @@ _NAMESPACE_BEGUN = sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
 def check_digit(digits: str) -> str:
-    """Give the GS1 check digit of `digits` (without it): weights 3, 1, 3, ... from the right, modulo 10."""
+    """Return the GS1 check digit of `digits` (without it): weights 3, 1, 3, ... from the right, modulo 10."""
     codes = digits.encode()
     first, second = codes[::-2], codes[-2::-2]
     total = 3 * (sum(first) - 48 * len(first)) + sum(second) - 48 * len(second)
@@ -54,25 +54,25 @@ def gs1_doubt(meter_point_id: str) -> str | None:
 
 
 def normalised(text: str) -> str:
-    """Give `text` as identities compare it: one Unicode form, case and spacing of no account."""
+    """Return `text` as identities compare it: one Unicode form, case and spacing of no account."""
     if not (text.isascii() or unicodedata.is_normalized("NFKC", text)):
         text = unicodedata.normalize("NFKC", text)
     return " ".join(text.casefold().split())
 
 
 def identity(*parts: str | None) -> str:
-    """Give one key for a site from its parts (name and address, or a key column); None counts as empty."""
+    """Return one key for a site from its parts (name and address, or a key column); None counts as empty."""
     return "\x1f".join([normalised(part) if part else "" for part in parts])
 
 
 def derived_resource_id(key: str) -> str:
-    """Give the resource id (UUIDv5 text) that belongs to an identity."""
+    """Return the resource id (UUIDv5 text) that belongs to an identity."""
     digits = _uuid5(key)
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def derived_meter_point_id(key: str, prefix: str = SAMPLE_PREFIX) -> str:
-    """Give the 18-digit GS1 number that belongs to an identity, with a valid check digit."""
+    """Return the 18-digit GS1 number that belongs to an identity, with a valid check digit."""
     room = _GS1_LENGTH - 1 - len(prefix)
     serial = int(_uuid5(f"meterpoint\x1f{key}"), 16) % 10**room
     body = f"{prefix}{serial:0{room}d}"
@@ -80,7 +80,7 @@ def derived_meter_point_id(key: str, prefix: str = SAMPLE_PREFIX) -> str:
 
 
 def identities(*columns: Sequence[str]) -> list[str]:
-    """Give `identity` of each row of columns whose texts have single spaces between words, no other space."""
+    """Return `identity` of each row of columns whose texts have no space but single ones between words."""
     return list(map("\x1f".join, zip(*map(_all_normalised, columns), strict=True)))
 
 
@@ -94,7 +94,7 @@ def _all_normalised(texts: Sequence[str]) -> list[str]:
 
 
 def derived_ids(keys: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Give `derived_resource_id` and `derived_meter_point_id` of each key, in half their time."""
+    """Return `derived_resource_id` and `derived_meter_point_id` of each key, in half their time."""
     site_ids, meter_ids = [], []
     weights, begun = _weights(), _NAMESPACE_BEGUN
     begun_meter = begun.copy()
@@ -118,12 +118,12 @@ def derived_ids(keys: Sequence[str]) -> tuple[list[str], list[str]]:
 
 @cache
 def _weights() -> list[int]:
-    """Give what four digits, an even number of places before the check digit, add to the sum behind it."""
+    """Return what four digits, an even number of places before the check digit, add to the sum behind it."""
     return [3 * (n % 10 + n // 100 % 10) + n // 10 % 10 + n // 1000 for n in range(10_000)]
 
 
 def _uuid5(name: str) -> str:
-    """Give the 32 digits of RFC 9562's UUIDv5, which uuid.uuid5 takes four times as long for."""
+    """Return the 32 digits of RFC 9562's UUIDv5, which uuid.uuid5 takes four times as long for."""
     begun = _NAMESPACE_BEGUN.copy()  # faster than to begin anew
     begun.update(name.encode())
     digits = begun.hexdigest()

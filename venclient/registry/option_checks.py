@@ -34,7 +34,7 @@ _good: set[Key] = set()
 
 
 def installed_checks(resource: Resource) -> list[str]:
-    """Give what the installed connectors say of the options of a resource's connection.
+    """Return what the installed connectors say of the options of a resource's connection.
 
     A connection without options is taken: its register map may come later. Options are checked as they
     come back from the database, and those that were good are not checked again.
@@ -56,7 +56,7 @@ def installed_checks(resource: Resource) -> list[str]:
 
 
 def lacking(link: Connection) -> str:
-    """Give why a connection without options serves for nothing yet; "" when it has some, or needs none."""
+    """Return why a connection without options serves for nothing yet; "" when it has some, or needs none."""
     return "" if link.options else _lacking(link.type, link.actortype)
 
 
@@ -68,7 +68,7 @@ def _lacking(kind: ConnectionType, actor: ActorType) -> str:
 
 
 def remembered(check: CheckOptions) -> CheckOptions:
-    """Give a check that asks `check` once for what the many rows of one file share, good or bad."""
+    """Return a check that asks `check` once for what the many rows of one file share, good or bad."""
     known: dict[Key, list[str]] = {}
 
     def told(resource: Resource) -> list[str]:
@@ -86,7 +86,7 @@ def remembered(check: CheckOptions) -> CheckOptions:
 
 
 def _key(link: Connection) -> Key | None:
-    """Give what an answer holds for; None for options that are no JSON object."""
+    """Return what an answer holds for; None for options that are no JSON object."""
     try:
         options = rows.encoded(link.options)
     except (TypeError, ValueError, RecursionError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
 from venclient.messages import importing as imp
+from venclient.messages import with_code
 from venclient.model.resource import (
     ActorType,
     Connection,
@@ -58,12 +59,12 @@ class Frame(Protocol):
     """The part of a pandas DataFrame that is used here."""
 
     def to_dict(self, orient: Any) -> Any:
-        """Give one dict per row for "records"."""
+        """Return one dict per row for "records"."""
         ...
 
 
 def convert_to_resources(df: Frame) -> list[tuple[Resource, str | None]]:
-    """Give (resource, VEN) of each row of a DataFrame.
+    """Return (resource, VEN) of each row of a DataFrame.
 
     Columns are title, address, longitude, latitude, resource_type, resource_sub_type, meterpoint_id, ven
     and resource_id, and the capacities (P_max_kw, ...) where they are known. Ids that are missing are
@@ -73,7 +74,7 @@ def convert_to_resources(df: Frame) -> list[tuple[Resource, str | None]]:
 
 
 def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
-    """Give a connection to the generated meter file of the site's kind, scaled to a size of its own.
+    """Return a connection to the generated meter file of the site's kind, scaled to a size of its own.
 
     The file starts at the database's folder. The scale (0.5 to 1) follows from the resource's id.
     """
@@ -111,11 +112,7 @@ def generate_resources(
     folder = Path(config_folder)
     files = sorted(file for file in (folder / ASSETS).glob("*.csv") if not file.name.endswith(SUFFIX))
     if not files:
-        raise ConfigError(
-            "holds no CSV files",
-            subject=str(folder / ASSETS),
-            hint="put <kind>-in-<country>.csv files there, with columns title, address, longitude, latitude",
-        )
+        raise ConfigError(imp.NO_SAMPLES(), subject=str(folder / ASSETS))
     database = ResourceDatabase(str(folder / DATABASE))
     seen = Seen()
     unusable: list[ConfigError] = []
@@ -127,7 +124,7 @@ def generate_resources(
             unusable.append(error)
             if rejected_count is not None:
                 rejected_count.append(1)
-            _log.warning("sample file left out: %s", error)
+            _log.warning(imp.SAMPLE_SKIPPED(problem=error))
             continue
         taken = list(_sample_sites(sites, seen, rejected))
         counts = upsert(
@@ -135,11 +132,12 @@ def generate_resources(
             taken,
             f"sample {file.name}",
             partial(_reject, rejected),
+            warnings=sites.warnings,
         )
         if rejected_count is not None:
             rejected_count.append(len(rejected))
         if not quiet:
-            _tell(file, counts, rejected, sites)
+            _tell(file, counts, rejected)
             _tell_left_alone(database, taken)
     if len(unusable) == len(files):
         database.close()
@@ -160,11 +158,19 @@ def _sample_sites(sites: CsvSites, seen: Seen, rejected: list[Rejected]) -> Iter
             rejected.append(item)
         elif not isinstance(item, Duplicate):
             lines.append(item.line)
-            given.append(item.given)
+            given.append(_kept_cells(item.given))
             rows.append(_row(item.resource))
     frame = _frame(rows)
     for line, cells, (resource, _) in zip(lines, given, convert_to_resources(frame), strict=True):
         yield Site(line, resource, cells)
+
+
+@lru_cache(maxsize=64)
+def _kept_cells(given: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the cells that a sample keeps: its connection is that to the generated meter file."""
+    if given is None:
+        return None
+    return frozenset(name for name in given if name != "enabled" and not name.startswith("connection"))
 
 
 def _frame(rows: list[dict[str, Any]]) -> Frame:
@@ -224,15 +230,20 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or repr(value) in ("<NA>", "NaT")
 
 
-def _tell(file: Path, counts: Counts, rejected: list[Rejected], sites: CsvSites) -> None:
+def _tell(file: Path, counts: Counts, rejected: list[Rejected]) -> None:
     print(
-        f"{file.name}: created {counts.created}, updated {counts.updated}, unchanged {counts.unchanged},"
-        f" rejected {len(rejected)}"
+        imp.SAMPLE_COUNTS(
+            file=file.name,
+            created=counts.created,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            rejected=len(rejected),
+        )
     )
     for item in rejected:
-        print(f"  line {item.line}{', ' + item.column if item.column else ''}: {item.reason}")
-    for text, lines in sites.warnings.items():
-        print(f"  warning, lines {', '.join(map(str, lines))}: {text}")
+        print(f"  line {item.line}{', ' + item.column if item.column else ''}: {with_code(item.reason)}")
+    for text, lines in counts.warnings.items():
+        print(f"  warning, lines {', '.join(map(str, lines))}: {with_code(text)}")
 
 
 def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
@@ -243,7 +254,7 @@ def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
         if (kept := stored.get(sample.resourceID)) is None or kept == sample:
             continue
         cells = "; ".join(
-            f"{cell} is {old!r}, the sample has {new!r}"
+            imp.SAMPLE_DIFFERS(cell=cell, stored=old, sample=new)
             for cell, (old, new) in differences(kept, sample).items()
         )
         print("  " + imp.LEFT_ALONE(name=kept.resourceName, resource_id=kept.resourceID, cells=cells))

@@ -91,6 +91,22 @@ class Sealer:
             self._refuse_second_key()
         return self.key_file.seal(text)
 
+    def digest(self, text: str, *, make: bool) -> str | None:
+        """Return a digest of a secret under the key of this database, None without a key.
+
+        `make` makes the key file when it is missing, as sealing does, unless a lost key sealed logins.
+        """
+        if self._key_file is None:
+            return None
+        if not self._key_file.exists():
+            try:
+                if not make:
+                    return None
+                self._refuse_second_key()
+            except RegistryError:
+                return None
+        return self._key_file.digest(text)
+
     def warn(self) -> None:
         """Say, once per program and database, which logins lie open and which cannot be opened."""
         if self.database in _warned:

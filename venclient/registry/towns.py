@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from venclient.messages import Message, Text
+from venclient.messages import importing as imp
+from venclient.messages.printable import foreign
 from venclient.registry.meterpoint import normalised
 
 _DANISH = re.compile(r"(?:DK[- ]?)?(\d{4})\s+(\D.*)", re.IGNORECASE)
@@ -21,22 +24,28 @@ _DENMARK = {"denmark", "danmark", "dänemark", "danemark", "kingdom of denmark",
 class PostTown:
     """What an address says about its post town.
 
-    `town` is None when there is none or it cannot be told; `doubt` then says why in words.
+    `town` is None when there is none or it is not clear; `doubt` then says why.
     """
 
     town: str | None = None
     post_code: str | None = None
-    doubt: str | None = None
+    reason: Message | None = None
+    part: str = ""
+
+    @property
+    def doubt(self) -> Text | None:
+        """Why there is no town, None when there is one; built on demand, as imports do not ask for it."""
+        return None if self.reason is None else self.reason(part=foreign(self.part))
 
 
 def post_town(address: str | None) -> PostTown:
-    """Give the post town of a Danish address of one to five comma parts ("Street 1, 7400 Herning, Denmark").
+    """Return the post town of a Danish address, such as "Street 1, 7400 Herning, Denmark".
 
     The last part that reads as four digits and a name counts, as streets may hold numbers too. Other
     countries write addresses in too many ways: there the town is None, and `doubt` asks for a column.
     """
     if not address:
-        return PostTown(doubt="there is no address to take the post town from")
+        return PostTown(reason=imp.NO_ADDRESS)
     # Thousands of sites share few towns, and what ends in one needs no look at what comes before.
     head, _, last = address.rpartition(",")
     found = _of(f"{head.rpartition(',')[2]},{last}")
@@ -44,7 +53,7 @@ def post_town(address: str | None) -> PostTown:
 
 
 def post_towns(addresses: Iterable[str]) -> list[str | None]:
-    """Give `post_town` of each address, just the town."""
+    """Return `post_town` of each address, just the town."""
     known: dict[str, str | None] = {}
     towns = []
     for address in addresses:
@@ -71,8 +80,8 @@ def _read(address: str) -> PostTown:
         if match and (in_denmark or not has_country):
             return PostTown(match[2].strip(), match[1])
         if match or (not in_denmark and _FOREIGN.fullmatch(part)):
-            return PostTown(doubt=f"{part!r} is no Danish post code and town")
-    return PostTown(doubt=f"no post code and town in {address!r}")
+            return PostTown(reason=imp.NOT_A_DANISH_TOWN, part=part)
+    return PostTown(reason=imp.NO_POST_CODE, part=address)
 
 
 _of = lru_cache(maxsize=4096)(_read)

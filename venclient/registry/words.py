@@ -24,7 +24,7 @@ class Words(Protocol):
     """Expressions over columns of the registry, in one database's words."""
 
     def number(self, column: Expression, name: str) -> Expression:
-        """Give the number of a JSON object in a text column, null when it has none of that name."""
+        """Return the number of a JSON object in a text column, null when it has none of that name."""
         ...
 
     def contains(self, column: Expression, word: str) -> Expression:
@@ -32,20 +32,20 @@ class Words(Protocol):
         ...
 
     def cased(self, column: Expression) -> Expression:
-        """Give text without case, to put it in order; by code points, whatever the database's language."""
+        """Return text without case, to put it in order; by code points, whatever the database's language."""
         ...
 
     def exact(self, column: Expression) -> Expression:
-        """Give text to put it in order by code points."""
+        """Return text to put it in order by code points."""
         ...
 
     def km(self, latitude: Expression, longitude: Expression, point: tuple[float, float]) -> Expression:
-        """Give the distance of a row's position from a point in km."""
+        """Return the distance of a row's position from a point in km."""
         ...
 
 
 def words_for(dialect: Dialect) -> Words:
-    """Give the words of a database."""
+    """Return the words of a database."""
     return PostgresWords() if dialect.name == "postgresql" else SqliteWords()
 
 
@@ -68,7 +68,7 @@ class SqliteWords:
         return func.ven_cased(column)
 
     def exact(self, column: Expression) -> Expression:
-        """Give the column: SQLite compares bytes."""
+        """Return the column: SQLite compares bytes."""
         return column
 
     def km(self, latitude: Expression, longitude: Expression, point: tuple[float, float]) -> Expression:
@@ -95,7 +95,7 @@ class PostgresWords:
         )
 
     def cased(self, column: Expression) -> Expression:
-        """Give Latin letters their small form by table, since in the locale "C" `lower` knows ASCII only."""
+        """Return Latin letters in lower case by table: in the locale "C" `lower` knows ASCII only."""
         small = func.translate(func.normalize(column, text("NFKC")), _CAPITALS, _SMALL)
         return self.exact(func.lower(small))
 
@@ -104,7 +104,7 @@ class PostgresWords:
         return column.collate("C")
 
     def km(self, latitude: Expression, longitude: Expression, point: tuple[float, float]) -> Expression:
-        """Give the haversine formula."""
+        """Return the haversine formula."""
         phi, other_phi = func.radians(latitude), func.radians(literal(point[0], Float))
         half_turn = func.radians(literal(point[1], Float) - longitude) / 2
         height = func.power(func.sin((other_phi - phi) / 2), 2)
