@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.codes import raises_code
 from venclient.client import Progress, VenClient
 from venclient.clock import SystemClock
 from venclient.errors import ConfigError
@@ -186,7 +187,7 @@ async def test_disabled_resources_are_not_served(site: Site) -> None:
 
 async def test_an_unknown_vtn_or_registry_is_named(site: Site) -> None:
     """The sentence tells which names there are, and how to make a database."""
-    with pytest.raises(ConfigError, match="no VTN of this name"):
+    with raises_code(ConfigError, "VEN-GWY-077"):
         side_of(site.settings, "grid")
-    with pytest.raises(ConfigError, match="no such database"):
+    with raises_code(ConfigError, "VEN-GWY-032"):
         _ = site.served

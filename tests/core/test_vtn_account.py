@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.codes import raises_code
 from venclient.client import VtnAccount
 from venclient.errors import ConfigError
 from venclient.settings import load_settings
@@ -58,7 +59,7 @@ def test_row_01_a_changed_file_makes_another_account(tmp_path: Path) -> None:
 def test_row_05_a_key_may_be_a_systemd_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """credential:NAME is a file in the folder that systemd gives; without one that is said."""
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    with pytest.raises(ConfigError, match="LoadCredential"):
+    with raises_code(ConfigError, "VEN-SEC-010"):
         account(tmp_path, cert_file="c.pem", key_file="credential:vtn-key")
 
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "given"))
