@@ -100,7 +100,6 @@ QUOTE_NOT_CLOSED = error("VEN-IMP-036", 'a quotation mark (") is opened but not 
 CELL_TOO_LARGE = error("VEN-IMP-037", "a cell is longer than {limit:,} characters")
 BAD_QUOTES = error("VEN-IMP-038", "invalid quotation marks ({problem})")
 REPEATS_HEADER = error("VEN-IMP-039", "the row repeats the header")
-CELL_PROBLEMS = error("VEN-IMP-110", "{problems}")
 ID_TWICE = error("VEN-IMP-040", "id {resource_id!r} is at {place} already, with other values")
 SITE_TWICE = error(
     "VEN-IMP-041",
@@ -119,9 +118,9 @@ NOT_A_JSON_OBJECT = error("VEN-IMP-048", "the cell is not a JSON object")
 # What is doubtful about rows that are stored
 NO_POST_TOWN = warning(
     "VEN-IMP-049",
-    "no post town found in the address: use --ven or a column ven to assign these sites to a VEN",
+    'no post town found in the address: assign these sites to a VEN with --ven or a column "ven"',
 )
-NO_VEN = warning("VEN-IMP-050", "no address: use --ven or a column ven to assign these sites to a VEN")
+NO_VEN = warning("VEN-IMP-050", 'no address: assign these sites to a VEN with --ven or a column "ven"')
 NOT_GS1 = warning(
     "VEN-IMP-051", "the meter point id is not an 18-digit GS1 number with a correct check digit"
 )
@@ -251,3 +250,4 @@ MORE_CHANGES = info("VEN-IMP-106", "... and {count:,} more changes; --json lists
 CONFLICT = info("VEN-IMP-107", "line {line}, {name} ({resource_id}): {cells}")
 CELL_CONFLICT = info("VEN-IMP-108", "{cell}: stored {stored!r}, file {value!r}")
 MORE_CONFLICTS = info("VEN-IMP-109", "... --json lists more")
+CELL_PROBLEMS = error("VEN-IMP-110", "{problems}")
