@@ -98,6 +98,7 @@ def registers_with_raw(draw: st.DrawFn) -> tuple[Register, float]:
         address=draw(st.integers(0, 300)),
         word_order=draw(st.sampled_from(["big", "little"])),
         byte_order=draw(st.sampled_from(["big", "little"])),
+        nan=False,
     )
     if kind.startswith("float"):
         floats = st.floats(allow_nan=False, allow_infinity=False, width=32 if kind == "float32" else 64)

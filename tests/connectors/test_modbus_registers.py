@@ -107,8 +107,9 @@ def test_what_is_no_value_gives_no_reading(members: dict[str, Any], words: list[
 
 
 def test_words_that_look_like_a_sentinel_of_another_type_are_values() -> None:
-    """Without `nan` every bit pattern of an integer is a value."""
-    assert decode([0x8000], type="int16") == -32768
+    """What is extreme in one type is an ordinary number in another."""
+    assert decode([0x8000], type="uint16") == 32768
+    assert decode([0xFFFF], type="int16") == -1
 
 
 @pytest.mark.parametrize(

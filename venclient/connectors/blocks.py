@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from venclient.connectors.no_value import bits_of, no_values, open_range
 from venclient.connectors.registers import (
     BIT_KINDS,
     MOST_REGISTERS,
@@ -22,7 +23,6 @@ from venclient.connectors.registers import (
     Register,
     RegisterKind,
     converter,
-    sentinels,
 )
 from venclient.messages import modbus as mod
 
@@ -89,14 +89,14 @@ class Block:
                 register.quantity,
                 register.scale,
                 register.offset,
-                sentinels(register),
+                no_values(register),
                 converter(register),
                 -1 if register.scale_register is None else index[register.scale_register],
             )
             for register in self.registers
         ]
-        special = any(nan or convert or factor >= 0 for _, _, _, nan, convert, factor in self._fields)
-        self._plain = None if special else [(q, scale, offset) for q, scale, offset, *_ in self._fields]
+        plain = [found for register in self.registers if (found := _plain(register)) is not None]
+        self._plain = plain if len(plain) == len(self.registers) else None
 
     def _places(self, address: int, places: Iterable[int]) -> list[int]:
         return [2 * (address - self.address) + place for place in places]
@@ -115,9 +115,9 @@ class Block:
         raws = self.raw(data)
         if self._plain is not None:
             return [
-                (quantity, value)
-                for raw, (quantity, scale, offset) in zip(raws, self._plain, strict=True)
-                if math.isfinite(value := raw * scale + offset)
+                (quantity, raw * scale + offset)
+                for raw, (low, high, quantity, scale, offset) in zip(raws, self._plain, strict=True)
+                if low < raw < high
             ]
         found = []
         # Scale factors come behind the values, so the second list is the shorter one.
@@ -153,6 +153,23 @@ class Block:
         if len(parts) == 1 and len(self.registers) > 1:
             parts = tuple(Block([register]) for register in self.registers)
         return parts
+
+
+_Plain = tuple[float, float, str, float, float]
+
+
+def _plain(register: Register) -> _Plain | None:
+    """Return bounds, quantity, scale and offset of a register that needs no more, else None."""
+    bounds = open_range(register)
+    if bounds is None or converter(register) is not None or register.scale_register is not None:
+        return None
+    if not register.type.startswith("float"):
+        largest = float(1 << bits_of(register))
+    else:
+        largest = max(map(abs, bounds))
+    if not math.isfinite(largest * abs(register.scale) + abs(register.offset)):
+        return None  # a value may be too large for a number, so each has to be looked at
+    return (*bounds, register.quantity, register.scale, register.offset)
 
 
 def _pattern_with_gaps(pieces: Sequence[tuple[str, list[int]]], size: int) -> str | None:

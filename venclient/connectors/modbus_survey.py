@@ -22,9 +22,10 @@ from venclient.connectors.modbus_errors import IllegalAddress, NotConnected
 from venclient.connectors.modbus_frames import FramerName
 from venclient.connectors.modbus_link import ModbusLink
 from venclient.connectors.modbus_options import ModbusOptions
+from venclient.connectors.no_value import no_values
 from venclient.connectors.options import without_quality
 from venclient.connectors.recognition import recognise
-from venclient.connectors.registers import BIT_KINDS, Register, RegisterKind, sentinels, text_in
+from venclient.connectors.registers import BIT_KINDS, Register, RegisterKind, text_in
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
 from venclient.messages import modbus as mod
 from venclient.model.reading import Reading
@@ -169,7 +170,7 @@ async def _look_at(reader: ModbusReader, options: ModbusOptions, block: Block, c
             value=values.get(register.quantity),
             # A mark for "no value" is what it is: no other order of words is to be tried for it.
             hint=""
-            if raw in sentinels(register)
+            if raw in no_values(register)
             else _hint(block, register, data, values.get(register.quantity)),
         )
         for register, raw in zip(block.registers, block.raw(data), strict=False)

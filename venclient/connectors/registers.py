@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from venclient.connectors.mistakes import shown
+from venclient.connectors.no_value import bits_of, no_values
 from venclient.messages import modbus as mod
 
 RegisterKind = Literal["holding", "input", "coil", "discrete"]
@@ -57,10 +58,11 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     The reading is raw x scale + offset, in the unit that the quantity's name ends with; with
     `scale_register`, raw x 10^(what that register holds) x scale + offset. `address` is zero-based, as it
     goes over the wire. `word_order` little: the low word comes first; `byte_order` little: bytes are
-    swapped within each word. `nan` says which raw values mean "no value": true for those usual for the
-    type, else numbers or "0x8000". `mask` and `shift` pick bits out of an unsigned integer, `bit` one of
-    a bool, `byte` the half of the register that an 8-bit type is in. `single` is read with a request of
-    its own; `hidden` gives no reading and is there for computed quantities.
+    swapped within each word. `nan` names raw values that mean "no value", beside those of the rule in
+    `no_value`: true for those usual for the type, else numbers or "0x8000"; false for none at all. `mask`
+    and `shift` pick bits out of an unsigned integer, `bit` one of a bool, `byte` the half of the register
+    that an 8-bit type is in. `single` is read with a request of its own; `hidden` gives no reading and is
+    there for computed quantities.
     """
 
     quantity: QuantityName
@@ -99,7 +101,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.scale_register is not None and (self.type in ("bool", "string") or self.kind in BIT_KINDS):
             raise ValueError(mod.SCALE_REGISTER_TYPE(type=self.type))
         self._check_bits()
-        sentinels(self)
+        no_values(self)
 
     def _check_bits(self) -> None:
         if self.mask is None and not self.shift:
@@ -156,52 +158,6 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.type in ("int8", "uint8"):
             return [high if self.byte == "high" else low]
         return [2 * word + half for word in words for half in (high, low)]
-
-
-def bits_of(register: Register) -> int:
-    """Give how many bits a value takes."""
-    return 8 if register.type in ("int8", "uint8") else 16 * register.words
-
-
-def sentinels(register: Register) -> frozenset[Any]:
-    """Give the raw values that mean "no value", as `struct` unpacks them.
-
-    A whole number or a text such as "0x8000" is a bit pattern; for floats, a number is the value itself.
-    """
-    nan = register.nan
-    if nan is None or nan is False:
-        return frozenset()
-    if nan is True:
-        return frozenset(_USUAL.get(register.type, ()))
-    given = nan if isinstance(nan, list) else [nan]
-    return frozenset(_sentinel(register, one) for one in given)
-
-
-_USUAL: Mapping[str, tuple[object, ...]] = MappingProxyType(
-    {
-        **{f"int{bits}": (-(1 << (bits - 1)),) for bits in (8, 16, 32, 64)},
-        **{f"uint{bits}": ((1 << bits) - 1,) for bits in (8, 16, 32, 64)},
-        # A NaN of IEEE needs no mark. What is no number in base 10,000 is told by its digits.
-        "float32": (-3.4028234663852886e38, 3.4028234663852886e38),
-    }
-)
-
-
-def _sentinel(register: Register, one: float | str) -> object:
-    is_float = register.type.startswith("float")
-    if is_float and not isinstance(one, str):
-        return float(one)
-    try:
-        number = int(one, 0) if isinstance(one, str) else one
-    except ValueError:
-        number = 0.5
-    if number != int(number):
-        raise ValueError(mod.NAN_NUMBER(nan=shown(one)))
-    bits = bits_of(register)
-    if not -(1 << (bits - 1)) <= number < 1 << bits:
-        raise ValueError(mod.NAN_RANGE(nan=shown(one), type=register.type))
-    raw = (int(number) % (1 << bits)).to_bytes(bits // 8, "big")
-    return struct.unpack(f">{register.letter}", raw)[0]
 
 
 # From raw to number, for the types where `struct` alone does not do it
@@ -291,7 +247,7 @@ def _pack(register: Register, raw: float, value: float) -> bytes:
             raise ValueError(mod.ENCODE_RANGE(value=value, type=register.type)) from None
     else:
         packed = _pack_whole(register, round(raw), value)
-    if struct.unpack(f">{register.letter}", packed)[0] in sentinels(register):
+    if struct.unpack(f">{register.letter}", packed)[0] in no_values(register):
         raise ValueError(mod.ENCODE_NO_VALUE(value=value))
     return packed
 
