@@ -1,4 +1,4 @@
-"""Raw values that are no measurement, in the registers of all templates and in those a user describes."""
+"""Raw values that mean "no value", in the registers of all templates and in those a user describes."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ ORDERS = st.sampled_from(["big", "little"])
 
 @st.composite
 def no_value_registers(draw: st.DrawFn) -> tuple[Register, int]:
-    """Draw a measurement as a user may describe it, with a pattern that is no measurement in its type."""
+    """Draw a measurement as a user may describe it, with a pattern that means "no value" in its type."""
     kind = draw(st.sampled_from(sorted(SENTINELS)))
     one = register(
         quantity=draw(MEASUREMENTS),

@@ -32,7 +32,9 @@ Name = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 #: Powers and energies that change sides when a meter is mounted the other way round.
 _SIGNED_UNITS = frozenset({"kw", "w", "kvar", "var"})
 #: Options that a device needs whether it is read or commanded.
-LINK_OPTIONS = frozenset(("timeout_s", "retries", "framer", "pipelining", "connect_delay_s", "pause_s"))
+LINK_OPTIONS = frozenset(
+    ("timeout_s", "retries", "framer", "transaction_ids", "pipelining", "connect_delay_s", "pause_s")
+)
 _OPPOSITE = {"energy_kwh": "energy_export_kwh", "energy_export_kwh": "energy_kwh"}
 
 

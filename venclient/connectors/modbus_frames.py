@@ -68,6 +68,12 @@ class Answer(NamedTuple):
     function: int
     data: bytes
 
+    def answers(self, question: Question) -> bool:
+        """Return whether unit, function and length are those that `question` asks for, or refuse it."""
+        if self.unit != question.unit or self.function & 0x7F != question.function:
+            return False
+        return self.function != question.function or question.size < 0 or len(self.data) == question.size
+
 
 class Garbage(Exception):
     """Bytes that no answer starts with."""

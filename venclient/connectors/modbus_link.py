@@ -43,6 +43,10 @@ class ModbusLink:
         self._clock = clock
         self._framing = FRAMINGS[framer]
         self._endpoint = f"modbustcp {host}:{port}"
+        #: Whether the transaction id of an answer says which request it belongs to.
+        self.by_id = self._framing.tells_apart
+        #: A transaction id that the only request in flight did not have, on an answer that fits it otherwise.
+        self.foreign_id: int | None = None
         self._depth = 1
         self._paced = False
         self._pause_s = 0.0
@@ -67,11 +71,23 @@ class ModbusLink:
         `depth` requests may be in flight, `pause_s` passes before the next, and `connect_delay_s` after
         connecting.
         """
-        if self._framing.tells_apart:
+        if self.by_id:
             self._depth = min(self._depth, depth) if self._paced else depth
         self._paced = True
         self._pause_s = max(self._pause_s, pause_s)
         self._connect_delay_s = max(self._connect_delay_s, connect_delay_s)
+
+    def ignore_transaction_ids(self) -> None:
+        """Accept answers with any transaction id, for gateways that send 0 or a constant.
+
+        One request is in flight from now on, and after each silence the connection is replaced: a late answer
+        is never taken for that to another request.
+        """
+        if self.by_id:
+            self.by_id = False
+            self._depth = 1
+            for breaker in self._units.values():
+                breaker.succeeded()  # the units may have answered all the time
 
     async def read(
         self, unit: int, kind: RegisterKind, address: int, count: int, *, timeout_s: float
@@ -158,7 +174,7 @@ class ModbusLink:
         ask.since_s = self._clock.monotonic()
         self._in_flight[self._transaction] = ask
         if len(self._in_flight) == 1:
-            self._stray = None
+            self._stray = self.foreign_id = None
             self._watch_head(ask)
         wire.transport.write(wire.framing.frame(self._transaction, ask.question))
 
@@ -175,7 +191,7 @@ class ModbusLink:
         for transaction, one in list(self._in_flight.items()):
             if one is ask:
                 self._taken(transaction)
-                if not self._framing.tells_apart:
+                if not self.by_id:
                     self._drop()  # its answer could be taken for that to the next question
                 self._go_on()
 
@@ -198,19 +214,17 @@ class ModbusLink:
         """Take an answer from the connection."""
         wire = self._wire
         transaction = answer.transaction
-        if not self._framing.tells_apart and self._in_flight:
-            transaction = next(iter(self._in_flight))
         ask = self._in_flight.get(transaction)
+        if ask is None:
+            transaction, ask = self._without_id(answer)
         if ask is None or wire is None:
-            if transaction == 0 and self._in_flight:
-                self._blame(Undecodable(mod.NO_TRANSACTION()))
-            return  # else it is late, and its caller has gone
+            return  # it is late, and its caller has gone
         question = ask.question
         if answer.unit != question.unit:
             self._stray = answer.unit
             return
         same = answer.function & 0x7F == question.function
-        if not same and not self._framing.tells_apart:
+        if not same and self._framing.tells_apart:
             return  # late, to another question
         self._taken(transaction)
         self._silences = 0
@@ -236,6 +250,21 @@ class ModbusLink:
             ask.breaker.failed(wrong)
             ask.fail(wrong)
         self._go_on()
+
+    def _without_id(self, answer: Answer) -> tuple[int, Ask | None]:
+        """Return the request that an answer belongs to whose transaction id is none of those in flight."""
+        if not self._in_flight:
+            return 0, None
+        transaction, head = next(iter(self._in_flight.items()))
+        if not self._framing.tells_apart:
+            return transaction, head
+        if len(self._in_flight) == 1 and answer.answers(head.question):
+            if not self.by_id:
+                return transaction, head
+            self.foreign_id = answer.transaction
+        if answer.transaction == 0 and self.by_id:
+            self._blame(Undecodable(mod.NO_TRANSACTION()))
+        return 0, None
 
     def spoilt(self, what: str) -> None:
         """Take note of bytes that are no Modbus."""
@@ -314,12 +343,14 @@ class ModbusLink:
         partial = self._wire.framing.partial if self._wire is not None else 0
         if partial:
             what = mod.PARTIAL(limit_s=ask.timeout_s)
+        elif self.foreign_id is not None:
+            what = mod.OTHER_TRANSACTION(limit_s=ask.timeout_s, transaction=self.foreign_id)
         elif self._stray is not None:
             what = mod.OTHER_UNIT(limit_s=ask.timeout_s, unit=self._stray)
         else:
             what = mod.SILENT(limit_s=ask.timeout_s)
         suspect = partial or self._silences >= SILENCES_BEFORE_RECONNECT
-        if suspect or not self._framing.tells_apart:
+        if suspect or not self.by_id:
             self._drop()
         return ReadTimeout(what, subject=self._subject(ask))
 

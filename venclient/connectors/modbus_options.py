@@ -28,13 +28,15 @@ class LinkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `timeout_s` is for one request; a unit that falls silent is asked `retries` more times at once.
     `framer` rtu: RTU frames over TCP, as plain serial servers carry them. `pipelining` requests may be
-    in flight; `pause_s` passes between two, `connect_delay_s` after connecting.
+    in flight; `pause_s` passes between two, `connect_delay_s` after connecting. `transaction_ids` ignore: the
+    gateway answers with 0 or a constant; one request is in flight then.
     """
 
     unit: Annotated[int, Meta(ge=0, le=255)] = 1
     timeout_s: Annotated[float, Meta(gt=0, le=LONGEST_TIMEOUT_S)] = 1.0
     retries: Annotated[int, Meta(ge=0, le=5)] = 0
     framer: FramerName = "tcp"
+    transaction_ids: Literal["match", "ignore"] = "match"
     pipelining: Annotated[int, Meta(ge=1, le=16)] = 1
     connect_delay_s: Seconds = 0.0
     pause_s: Seconds = 0.0
@@ -177,4 +179,6 @@ def acquire_link(
         close=ModbusLink.close,
     )
     link.pace(depth=options.pipelining, pause_s=options.pause_s, connect_delay_s=options.connect_delay_s)
+    if options.transaction_ids == "ignore":
+        link.ignore_transaction_ids()
     return link, endpoint

@@ -138,6 +138,10 @@ async def examine(resource: Resource, site: Site) -> Examination:
                     continue
                 asked.append(await _failed(reader.link, options, block, error))
             except ConnectorError as error:
+                if await _answers_ignoring_ids(reader.link, options, block):
+                    asked.append(Asked(place=str(block), error=str(error.what), advice=(mod.IGNORE_IDS(),)))
+                    pending.insert(0, block)  # show what is in it all the same
+                    continue
                 asked.append(await _failed(reader.link, options, block, error))
                 if isinstance(error, ReadTimeout | ConnectFailed):
                     break
@@ -234,6 +238,14 @@ async def _failed(link: ModbusLink, options: ModbusOptions, block: Block, error:
     )
 
 
+async def _answers_ignoring_ids(link: ModbusLink, options: ModbusOptions, block: Block) -> bool:
+    """Return whether the last answer had a foreign transaction id, and ignoring ids makes the unit answer."""
+    if link.foreign_id is None or options.transaction_ids == "ignore":
+        return False
+    link.ignore_transaction_ids()
+    return await _answers(link, options.unit, block.kind, block.address, block.count, options.timeout_s)
+
+
 async def _other_units(link: ModbusLink, options: ModbusOptions, block: Block) -> list[str]:
     """Ask the unit ids that devices usually have; a refusal is an answer too."""
     timeout_s = min(options.timeout_s, 1.0)
@@ -303,18 +315,20 @@ async def _try_unit(link: ModbusLink, unit: int, clock: Clock, timeout_s: float)
     kinds: dict[str, str] = {}
     started_s = clock.monotonic()
     took_ms = 0.0
+    said = "answers" if link.by_id else str(mod.ANSWERS_IGNORING())
     for kind in _KINDS:
         try:
             await link.read(unit, kind, 0, 1, timeout_s=timeout_s)
-        except ReadTimeout:
-            break
         except NotConnected:
             raise
-        except ConnectFailed:
-            break  # some gateways close the connection when asked for a unit that they do not have
         except ConnectorError as error:
+            if link.foreign_id is not None and link.by_id:
+                link.ignore_transaction_ids()
+                return await _try_unit(link, unit, clock, timeout_s)
+            if isinstance(error, ReadTimeout | ConnectFailed):
+                break  # some gateways close the connection when asked for a unit that they do not have
             kinds[kind] = str(error.what).partition(" for ")[0]
         else:
-            kinds[kind] = "answers"
+            kinds[kind] = said
         took_ms = took_ms or (clock.monotonic() - started_s) * 1000
     return UnitFound(unit=unit, kinds=kinds, took_ms=took_ms) if kinds else None

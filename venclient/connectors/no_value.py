@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LARGEST_FLOAT: Mapping[str, float] = MappingProxyType(
     {"float16": 65504.0, "float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
 )
-#: Units of quantities that are never negative, so that all ones is no value in a signed type either.
+#: Units of quantities that are never negative: all ones (-1) means "no value" in a signed type too.
 _NEVER_NEGATIVE_UNITS = frozenset({"%", "Hz"})
 _COUNTERS = frozenset({ENERGY_KWH, ENERGY_EXPORT_KWH})
 
@@ -105,7 +105,7 @@ _USUAL: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         **{f"int{bits}": (-(1 << (bits - 1)),) for bits in (8, 16, 32, 64)},
         **{f"uint{bits}": ((1 << bits) - 1,) for bits in (8, 16, 32, 64)},
-        # A NaN of IEEE needs no mark. What is no number in base 10,000 is seen by its digits.
+        # A NaN of IEEE needs no mark. Digits of base 10,000 show by themselves whether they make a number.
         "float32": (-_LARGEST_FLOAT["float32"], _LARGEST_FLOAT["float32"]),
     }
 )

@@ -162,8 +162,8 @@ RETRY_LATER = info("VEN-MOD-116", " (next attempt in {wait_s} s)")
 CLOSED = error("VEN-MOD-117", "the connection was closed by this program")
 NO_TRANSACTION = error(
     "VEN-MOD-118",
-    "the answer has no transaction id",
-    hint="update the firmware of the device or its gateway",
+    "the answer has transaction id 0 instead of that of the request",
+    hint="set transaction_ids to ignore, or update the firmware of the device or its gateway",
 )
 WRONG_ANSWER = error(
     "VEN-MOD-119",
@@ -194,6 +194,12 @@ PARTIAL = error(
     "VEN-MOD-124",
     "received only part of an answer within {limit_s:g} s",
     hint="check unit id and wiring, or raise timeout_s",
+)
+
+OTHER_TRANSACTION = error(
+    "VEN-MOD-125",
+    "no answer within {limit_s:g} s, but one with transaction id {transaction} instead of the request's",
+    hint="set transaction_ids to ignore if the gateway always answers so, or raise timeout_s if it is late",
 )
 
 # Setpoints
@@ -233,3 +239,8 @@ FOUND_UNLIKELY = info("VEN-MOD-156", "an unlikely value")
 CALLS_ITSELF = info("VEN-MOD-157", 'it identifies as "{text}"')
 REGISTER_TEXT = info("VEN-MOD-158", '{place} contains "{text}"')
 REGISTER_NUMBER = info("VEN-MOD-159", "{place} is {number}")
+IGNORE_IDS = info(
+    "VEN-MOD-160",
+    "it answers with transaction_ids ignore: set this option for all units at this endpoint",
+)
+ANSWERS_IGNORING = info("VEN-MOD-161", "answers, with transaction_ids ignore")
