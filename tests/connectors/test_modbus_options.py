@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.connectors.test_modbus import POWER, SOC, modbus, opened, requests_of
 from tests.fakes.modbus import Memory, misbehaving_server, pymodbus_server
+from venclient.connectors.modbus import _compute
+from venclient.connectors.modbus_options import Computed
 from venclient.errors import ConfigError
 
 PHASES = [
@@ -41,6 +47,47 @@ async def test_quantities_are_computed_of_others(tmp_path: Path, free_port: int)
     )
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    first=st.floats(-1e9, 1e9, allow_nan=False),
+    rest=st.lists(st.floats(-1e9, 1e9, allow_nan=False), min_size=1, max_size=3),
+)
+def test_quotients_and_amounts_of_any_numbers(first: float, rest: list[float]) -> None:
+    """A quotient times its divisors is the dividend, none comes of zero; an amount has no sign."""
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    values = {f"v{n}": (value, now) for n, value in enumerate([first, *rest])}
+    _compute(Computed(quantity="amount_kw", op="absolute", of=["v0"]), values)
+    _compute(Computed(quantity="ratio", op="quotient", of=[f"v{n}" for n in range(len(rest) + 1)]), values)
+
+    assert values["amount_kw"] == (abs(first), now)
+    if math.prod(rest) == 0:
+        assert "ratio" not in values
+    elif "ratio" in values:
+        assert values["ratio"][0] * math.prod(rest) == pytest.approx(first, rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.peer
+async def test_a_quotient_and_an_amount_are_readings(tmp_path: Path, free_port: int) -> None:
+    """Power divided by voltage is a current; the amount of a feed-in is positive; zero divides nothing."""
+    registers = [
+        {"quantity": "power_w", "address": 0, "type": "int16"},
+        {"quantity": "voltage_v", "address": 10, "type": "uint16", "scale": 0.1},
+        {"quantity": "zero_v", "address": 11, "type": "int16", "hidden": True},
+    ]
+    computed = [
+        {"quantity": "current_a", "op": "quotient", "of": ["power_w", "voltage_v"]},
+        {"quantity": "fed_in_kw", "op": "absolute", "of": ["power_w"], "scale": 0.001},
+        {"quantity": "nothing_a", "op": "quotient", "of": ["power_w", "zero_v"]},
+    ]
+    async with pymodbus_server(free_port, {1: {0: [(-2300) & 0xFFFF], 10: [2300, 0]}}):
+        reader = opened(tmp_path, modbus(free_port, registers=registers, computed=computed))
+        batch = await reader.read()
+        await reader.close()
+
+    values = {reading.quantity: reading.value for reading in batch.readings}
+    assert values == pytest.approx({"power_w": -2300, "voltage_v": 230, "current_a": -10, "fed_in_kw": 2.3})
+
+
 @pytest.mark.peer
 async def test_a_total_without_one_of_its_parts_is_no_reading(tmp_path: Path, free_port: int) -> None:
     """Two of three phases are never taken for all of them."""
@@ -63,6 +110,11 @@ async def test_a_total_without_one_of_its_parts_is_no_reading(tmp_path: Path, fr
             {"computed": [{"quantity": "power_kw", "op": "sum", "of": ["power_kw"]}]},
             "VEN-MOD-039",
         ),
+        (
+            {"computed": [{"quantity": "x_kw", "op": "absolute", "of": ["power_kw", "power_kw"]}]},
+            "VEN-MOD-040",
+        ),
+        ({"computed": [{"quantity": "x_kw", "op": "quotient", "of": ["power_kw"]}]}, "VEN-MOD-041"),
         ({"computed": [{"quantity": "x_kw", "op": "mean", "of": ["power_kw"]}]}, "VEN-CON-015"),
         ({"registers": [POWER | {"hidden": True}]}, "VEN-MOD-031"),
         ({"registers": [POWER | {"scale_register": 200}]}, "VEN-MOD-032"),

@@ -30,14 +30,14 @@ Ids = Callable[[int], int]
 
 @pytest.fixture
 async def peer(free_port: int) -> AsyncIterator[Misbehaving]:
-    """Give a running server that answers well until told otherwise."""
+    """Return a running server that answers well until a test changes that."""
     async with misbehaving_server(free_port) as running:
         yield running
 
 
 @pytest.fixture
 async def link(peer: Misbehaving, free_port: int) -> AsyncIterator[ModbusLink]:
-    """Give a link to the server that ignores transaction ids."""
+    """Return a link to the server that ignores transaction ids."""
     link = ModbusLink("127.0.0.1", free_port, ManualClock())
     link.ignore_transaction_ids()
     yield link
@@ -204,7 +204,7 @@ async def test_a_scan_finds_the_units_of_such_a_gateway(peer: Misbehaving, free_
     count=st.integers(1, 10),
 )
 def test_an_answer_fits_by_unit_function_and_length(unit: int, function: int, size: int, count: int) -> None:
-    """Unit and function decide, and the length of what is no refusal."""
+    """Unit and function decide, and the length of what does not refuse."""
     question = read_question(17, "holding", 0, count)
     fits = Answer(0, unit, function, bytes(size)).answers(question)
     assert fits == (unit == 17 and (function == 0x83 or (function == 3 and size == 2 * count)))

@@ -24,7 +24,7 @@ from venclient.errors import ConfigError, ConnectorError, ReadTimeout, Undecodab
 LENGTHS = {
     1: 66, **dict.fromkeys((101, 102, 103), 50), **dict.fromkeys((111, 112, 113), 60),
     **dict.fromkeys((201, 202, 203, 204), 105), **dict.fromkeys((211, 212, 213, 214), 124),
-    701: 153, 702: 50, 703: 17, 704: 65, 713: 7,
+    701: 153, 702: 50, 703: 17, 704: 65, 713: 7, 124: 24, 802: 62,
 }  # fmt: skip
 
 

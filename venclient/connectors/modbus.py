@@ -181,14 +181,25 @@ def _compute(one: Computed, values: dict[str, tuple[float, datetime]]) -> None:
     parts = [values[name] for name in one.of if name in values]
     if len(parts) < len(one.of):
         return
-    numbers = [number for number, _ in parts]
-    if one.op == "product":
-        result = math.prod(numbers)
-    else:
-        result = sum(numbers) if one.op == "sum" else numbers[0] - sum(numbers[1:])
-    value = result * one.scale + one.offset
+    result = _result(one.op, [number for number, _ in parts])
+    value = math.nan if result is None else result * one.scale + one.offset
     if math.isfinite(value):
         values[one.quantity] = (value, max(time for _, time in parts))
+
+
+def _result(op: str, numbers: list[float]) -> float | None:
+    """Return what `op` makes of the parts, None where it makes nothing of them."""
+    first, *rest = numbers
+    if op == "sum":
+        return sum(numbers)
+    if op == "difference":
+        return first - sum(rest)
+    if op == "product":
+        return math.prod(numbers)
+    if op == "absolute":
+        return abs(first)
+    divisor = math.prod(rest)
+    return first / divisor if divisor else None
 
 
 def open_modbus_reader(resource: Resource, site: Site) -> ModbusReader:

@@ -18,7 +18,8 @@ from venclient.connectors.modbus_link import ModbusLink
 from venclient.connectors.modbus_options import PAGE, ModbusOptions, acquire_link, endpoint_of
 from venclient.connectors.options import check_options, quantities_named, refuse, subject_of
 from venclient.connectors.registers import Register
-from venclient.connectors.sunspec import BASES, Chain, is_missing, registers_of, walk
+from venclient.connectors.sunspec import BASES, Chain, Plan, is_missing, plan_of, walk
+from venclient.connectors.sunspec_battery import BATTERY_POWER_KW, PV_POWER_KW, usable
 from venclient.connectors.sunspec_models import POINTS
 from venclient.errors import ConnectorError, Undecodable
 from venclient.messages import modbus as mod
@@ -29,7 +30,9 @@ log = logging.getLogger(__name__)
 #: Stand where registers will be, while the other options of a device are checked that tells its own.
 _LATER: list[dict[str, Any]] = [
     {"quantity": quantity, "address": 65535, "type": "uint16"}
-    for quantity in sorted({point.quantity for points in POINTS.values() for point in points})
+    for quantity in sorted(
+        {BATTERY_POWER_KW, PV_POWER_KW} | {point.quantity for points in POINTS.values() for point in points}
+    )
 ]
 
 
@@ -151,7 +154,7 @@ class SunSpecReader:
         """Ask the device what it has, and give the reader of that."""
         try:
             chain = await walk(self._read, self._bases())
-            found = registers_of(chain, self._parameters)
+            found = plan_of(chain, self._parameters, self._fits)
         except ConnectorError as error:
             error.subject = error.subject or subject_of(self._resource)
             raise
@@ -180,12 +183,21 @@ class SunSpecReader:
             level = logging.WARNING if chain.complaint else logging.INFO
             log.log(level, message(subject=subject_of(self._resource), chain=said))
 
-    def _options_for(self, found: list[Register]) -> ModbusOptions:
+    def _fits(self, register: Register) -> bool:
+        count = register.last - register.first + 1
+        options = self._options
+        return count <= options.max_registers and options.limits.allow(
+            register.kind, register.first, register.last
+        )
+
+    def _options_for(self, found: Plan) -> ModbusOptions:
         own = [msgspec.convert(one, Register) for one in self._own]
-        replaced = {one.quantity for one in own}
-        registers = [*(one for one in found if one.quantity not in replaced), *own]
+        replaced = {one.quantity for one in own} | {one.quantity for one in self._options.computed}
+        registers = [*(one for one in found.registers if one.quantity not in replaced), *own]
+        computed = [one for one in found.computed if one.quantity not in replaced]
+        computed = [*usable(computed, registers), *self._options.computed]
         try:
-            return msgspec.structs.replace(self._options, registers=registers)
+            return msgspec.structs.replace(self._options, registers=registers, computed=computed)
         except ValueError as error:
             raise Undecodable(mod.SUNSPEC_OPTIONS(error=error), subject=subject_of(self._resource)) from error
 

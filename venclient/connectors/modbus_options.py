@@ -43,17 +43,25 @@ class LinkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Computed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A quantity made of others of the same read: (sum | first minus the rest | product) x scale + offset.
+    """A quantity made of others of the same read: what `op` gives, x scale + offset.
 
-    It has a value only when all of its parts have one. Its parts are registers, or computed before it.
+    sum; difference: the first minus the rest; product; quotient: the first divided by the rest, without a
+    value for a division by zero; absolute: the amount of the only one, without its sign. It has a value only
+    when all of its parts have one. Its parts are registers, or computed before it.
     """
 
     quantity: QuantityName
-    op: Literal["sum", "difference", "product"]
+    op: Literal["sum", "difference", "product", "quotient", "absolute"]
     of: Annotated[list[str], Meta(min_length=1)]
     scale: float = 1.0
     offset: float = 0.0
     hidden: bool = False
+
+    def __post_init__(self) -> None:
+        if self.op == "absolute" and len(self.of) != 1:
+            raise ValueError(mod.ABSOLUTE_OF_ONE(quantity=self.quantity, count=len(self.of)))
+        if self.op == "quotient" and len(self.of) < 2:
+            raise ValueError(mod.QUOTIENT_OF_TWO(quantity=self.quantity))
 
 
 class ModbusOptions(LinkOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):

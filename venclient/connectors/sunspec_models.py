@@ -102,6 +102,10 @@ INVERTERS = (701, 101, 102, 103, 111, 112, 113)
 METERS = (201, 202, 203, 204, 211, 212, 213, 214)
 #: Read along with an inverter that has a battery.
 STORAGE = 713
+#: What a battery has: 802 with its power, 713 and 124 with its state of charge only. The first one counts.
+BATTERIES = (802, STORAGE, 124)
+#: Inputs of an inverter; those of hybrid inverters have the battery among them.
+MPPT = 160
 #: Rated power, permission to feed in, and limits: read when asked for.
 LIMITS = (702, 703, 704)
 
@@ -122,6 +126,15 @@ POINTS: Mapping[int, tuple[Point, ...]] = MappingProxyType(
             Point("power_limit_on", 14, "uint16"),
             Point("power_limit_percent", 15, "uint16", 54),
         ),
+        802: (
+            # What flows out of the battery is positive, as with inverters.
+            Point("power_kw", 47, "int16", 63, -0.001),
+            Point("soc_percent", 11, "uint16", 56),
+            Point("soh_percent", 13, "uint16", 58),
+            Point("voltage_v", 34, "uint16", 59),
+            Point("current_a", 44, "int16", 61, -1.0),
+        ),
+        124: (Point("soc_percent", 8, "uint16", 22),),
         STORAGE: (
             Point("soc_percent", 4, "uint16", 8),
             Point("soh_percent", 5, "uint16", 8),

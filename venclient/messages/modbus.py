@@ -51,6 +51,8 @@ WRITE_KIND = error("VEN-MOD-036", "{kind} registers cannot be written: use holdi
 WRITE_SINGLE = error("VEN-MOD-037", "function single writes one register, but {type} takes {words}")
 WRITE_STRING = error("VEN-MOD-038", "a setpoint is a number: type string cannot be written")
 QUANTITY_TWICE = error("VEN-MOD-039", "{quantity} is listed twice: remove or rename one of them")
+ABSOLUTE_OF_ONE = error("VEN-MOD-040", "computed {quantity}: absolute takes one quantity, not {count}")
+QUOTIENT_OF_TWO = error("VEN-MOD-041", "computed {quantity}: quotient takes two quantities or more")
 
 # Templates
 
