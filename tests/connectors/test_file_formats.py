@@ -267,6 +267,28 @@ async def test_what_is_given_comes_before_what_a_format_says(tmp_path: Path) -> 
 # HomeWizard
 
 
+async def test_homewizard_tells_power_per_phase(tmp_path: Path) -> None:
+    """Both versions of the interface name the power of each phase."""
+    lines = [
+        {
+            "time": "2026-06-01T12:00:00Z",
+            "active_power_l1_w": -676,
+            "active_power_l2_w": 133,
+            "active_power_l3_w": 0,
+        },
+        {"time": "2026-06-01T12:00:10Z", "power_l1_w": 400, "power_l2_w": None},
+    ]
+    write(tmp_path, "".join(json.dumps(one) + "\n" for one in lines))
+    batch = await read_all(reader_of(tmp_path, format="homewizard"))
+
+    assert [(one.quantity, one.value) for one in batch.readings] == [
+        ("power_l1_kw", -0.676),
+        ("power_l2_kw", 0.133),
+        ("power_l3_kw", 0),
+        ("power_l1_kw", 0.4),
+    ]
+
+
 async def test_homewizard_of_both_versions(tmp_path: Path) -> None:
     """Totals or the sum of tariffs, watts to kW, null phases left out; time in any usual form."""
     lines = [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from datetime import datetime, timedelta
 
 import msgspec
 
 from venclient.connectors.base import Batch, Reader, Site
-from venclient.connectors.file_content import Content, Found
+from venclient.connectors.file_content import Arrival, Content, Found
 from venclient.connectors.file_drop import DropReader
 from venclient.connectors.file_format import FileOptions
 from venclient.connectors.file_tail import Mark, next_piece
@@ -44,6 +46,9 @@ class FileReader:
         self._mark: Mark | None = None
         self._started = False
         self._at_end: tuple[int, int, int] | None = None
+        self._clock = site.clock
+        #: When the file was last seen to its end by this reader; what comes later arrived since.
+        self._looked: datetime | None = None
 
     async def read(self) -> Batch:
         """Give the new rows, none when there are none.
@@ -54,9 +59,14 @@ class FileReader:
             self._started = True
             self._mark = _mark_of(self._bookmark(self._key), self._content.form)
         state = self._state()
+        now = self._clock.now()
         if state is not None and state == self._at_end:
+            self._looked = now
             return Batch()
-        found, mark = await asyncio.to_thread(self._read_on, self._mark)
+        arrival = None if self._complete else Arrival(self._looked, self._written(state, now))
+        self._looked = None
+        found, mark, last = await asyncio.to_thread(self._read_on, self._mark, arrival)
+        self._looked = now if last else None
         if mark == self._mark:
             self._at_end = state
             return Batch(replayable=True)
@@ -77,10 +87,19 @@ class FileReader:
             return None
         return state.st_ino, state.st_size, state.st_mtime_ns
 
+    def _written(self, state: tuple[int, int, int] | None, now: datetime) -> datetime:
+        """Return when the newest line was written: now, unless the file has not changed for a while."""
+        if state is None or self._looked is not None:
+            return now
+        age_s = time.time() - state[2] / 1e9  # both are the system's, whatever clock this reader has
+        return now - timedelta(seconds=age_s) if age_s > max(10.0, self.interval_s or 0.0) else now
+
     # In a thread
 
-    def _read_on(self, mark: Mark | None) -> tuple[Found, Mark | None]:
+    def _read_on(self, mark: Mark | None, arrival: Arrival | None) -> tuple[Found, Mark | None, bool]:
+        """Return what is new, the mark behind it, and whether that is all there is."""
         found = Found()
+        last = False
         for _ in range(MOST_PIECES):
             try:
                 piece = next_piece(self._path, mark, complete=self._complete, grouping=self._content.grouping)
@@ -88,17 +107,18 @@ class FileReader:
                 raise ConnectFailed(
                     fil.CANNOT_READ(path=self._path, error=error.strerror or error), subject=self._subject
                 ) from error
+            last = piece.last
             if mark is not None and piece.mark.offset == mark.offset and piece.mark.inode == mark.inode:
                 break
             try:
-                mark = self._content.understand(piece, self._name, found)
+                mark = self._content.understand(piece, self._name, found, arrival)
             except ValueError as error:
                 raise Undecodable(
                     placed(str(self._path), text_of(error)), subject=self._subject, hint=fil.NOT_READABLE.hint
                 ) from None
             if found.readings or found.rejects or (not piece.lines and not piece.mark.skipping):
                 break
-        return found, mark
+        return found, mark, last
 
 
 def open_file_reader(resource: Resource, site: Site) -> Reader:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +15,7 @@ from venclient.connectors.file_format import FileOptions, Rows, grouping_of, row
 from venclient.connectors.file_records import Line
 from venclient.connectors.file_rows import Row
 from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece
+from venclient.connectors.telegram import TIME_CODE
 from venclient.connectors.telegram_rows import TelegramRows
 from venclient.connectors.timestamps import in_order
 from venclient.messages import files as fil
@@ -22,6 +24,13 @@ from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Arrival(NamedTuple):
+    """When the lines of a piece arrived: after `since` (None: unknown), the last one at `until`."""
+
+    since: datetime | None
+    until: datetime
 
 
 @dataclass
@@ -44,10 +53,11 @@ class Content:
         self._rows: Rows | TelegramRows | None = None
         self._made_for: tuple[str | None, str] | None = None
 
-    def understand(self, piece: Piece, name: str, found: Found) -> Mark:
+    def understand(self, piece: Piece, name: str, found: Found, arrival: Arrival | None = None) -> Mark:
         """Add what a piece of the file `name` says to `found`; give the mark behind it.
 
-        ValueError when the file is none of this kind: a header without the columns that are needed.
+        Rows without a time get that of their `arrival`; without one they are rejects. ValueError when the
+        file has another form: a header without the columns that are needed.
         """
         mark = piece.mark
         if piece.fresh:
@@ -67,8 +77,11 @@ class Content:
             rows.choose([raw.decode(self._options.codec, "replace") for _, raw in lines if raw is not None])
         last = None if mark.last is None else datetime.fromtimestamp(mark.last, UTC)
         records = [(line,) for line in lines] if self.grouping is None else self.grouping(lines, True)[0]
+        untimed: list[tuple[str, Row]] = []
         for record in records:
-            last = self._take(rows, record, name, last, found)
+            last = self._take(rows, record, name, last, found, untimed)
+        if untimed:
+            last = self._arrived(untimed, arrival, last, found, newest=piece.last)
         return msgspec.structs.replace(
             mark,
             last=None if last is None else last.timestamp(),
@@ -86,6 +99,7 @@ class Content:
         name: str,
         last: datetime | None,
         found: Found,
+        untimed: list[tuple[str, Row]],
     ) -> datetime | None:
         place = f"{name}:{record[0][0]}"
         try:
@@ -94,19 +108,46 @@ class Content:
             if len(record) > 1 and not isinstance(rows, TelegramRows):
                 # Its quotes were a mistake and joined nothing: each line stands for itself.
                 for line in record:
-                    last = self._take(rows, (line,), name, last, found)
+                    last = self._take(rows, (line,), name, last, found, untimed)
                 return last
             found.rejects.append(Reject(place, text_of(error)))
             return last
         if row is None:
             return last
+        if row.instants is None:
+            untimed.append((place, row))
+            return last
         fold = self._options.time.fold
         last = in_order(row.instants, last) if fold == "order" else row.instants[fold == "second"]
-        time = last if row.stamp is None else row.stamp(last)
+        self._add(found, place, row, last if row.stamp is None else row.stamp(last))
+        return last
+
+    def _add(self, found: Found, place: str, row: Row, time: datetime) -> None:
         found.readings += [
             Reading(self._resource_id, quantity, value, time, row.quality) for quantity, value in row.values
         ]
         found.rejects += [Reject(place, reason) for reason in row.reasons]
+
+    def _arrived(
+        self,
+        rows: list[tuple[str, Row]],
+        arrival: Arrival | None,
+        last: datetime | None,
+        found: Found,
+        *,
+        newest: bool,
+    ) -> datetime | None:
+        """Add rows without a time of their own: spread evenly since the look before, or the newest alone."""
+        if arrival is not None and arrival.since is not None:
+            step = max(arrival.until - arrival.since, timedelta(0)) / len(rows)
+            for n, (place, row) in enumerate(rows, 1):
+                self._add(found, place, row, arrival.until - step * (len(rows) - n))
+            return arrival.until
+        if arrival is not None and newest:
+            self._add(found, *rows.pop(), arrival.until)
+            last = arrival.until
+        reason = fil.TELEGRAM_NO_TIME if arrival is None else fil.TELEGRAM_EARLIER
+        found.rejects += [Reject(place, reason(code=TIME_CODE)) for place, _ in rows]
         return last
 
     def _row(self, rows: Rows | TelegramRows, record: Sequence[Line]) -> Row | None:

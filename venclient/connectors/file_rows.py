@@ -25,11 +25,12 @@ from venclient.model.reading import POWER_KW, QUANTITIES, Quality
 class Row:
     """What one row says: values by quantity, the instants that its time can mean, and what is wrong.
 
-    `stamp` makes the time of the readings of the instant that was chosen, where that is not the same.
+    `instants` is None where the row has no time, and that of its arrival counts. `stamp` makes the time of
+    the readings of the instant that was chosen, where that is not the same.
     """
 
     values: Sequence[tuple[str, float]]
-    instants: Instants
+    instants: Instants | None
     reasons: Sequence[str] = ()
     quality: Quality = Quality.GOOD
     stamp: Callable[[datetime], datetime] | None = None

@@ -57,12 +57,14 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Piece:
     """New lines with their numbers (from 1), without line ends. A line of None was too long.
 
-    `mark` is where to go on; `fresh` says that the lines are the first of a file.
+    `mark` is where to go on; `fresh` says that the lines are the first of a file, `last` that nothing comes
+    after them but perhaps a part of a line or record.
     """
 
     lines: Sequence[Line]
     mark: Mark
     fresh: bool = False
+    last: bool = False
 
 
 def next_piece(
@@ -246,4 +248,4 @@ def _read(
         skipping=skipping,
         seen=_digest(file, offset),
     )
-    return Piece(lines, after, fresh=mark.offset == 0)
+    return Piece(lines, after, fresh=mark.offset == 0, last=at_end and all_taken)

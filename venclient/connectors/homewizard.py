@@ -23,6 +23,7 @@ _PLAIN = (
     ("reactive_power_kvar", "var", ("active_reactive_power_var", "reactive_power_var")),
     ("voltage_v", "", ("active_voltage_v", "voltage_v")),
     ("current_a", "", ("active_current_a", "current_a")),
+    *((f"power_l{n}_kw", "W", (f"active_power_l{n}_w", f"power_l{n}_w")) for n in (1, 2, 3)),
     *((f"voltage_l{n}_v", "", (f"active_voltage_l{n}_v", f"voltage_l{n}_v")) for n in (1, 2, 3)),
     *((f"current_l{n}_a", "", (f"active_current_l{n}_a", f"current_l{n}_a")) for n in (1, 2, 3)),
     (SOC_PERCENT, "", ("state_of_charge_pct",)),

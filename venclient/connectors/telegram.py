@@ -5,6 +5,7 @@
     1-0:1.8.1(001234.567*kWh)           OBIS code, value, unit
     !A1B2                               CRC16 of everything from / to !
 
+Meters before DSMR 4 have no 0-0:1.0.0; some send 0-0:0.9.2 (date) and 0-0:0.9.1 (time) instead, some nothing.
 The CRC is over lines that end with CR LF, as the meter sent them; a log may have kept only LF.
 """
 
@@ -18,17 +19,22 @@ from venclient.connectors.mistakes import shown
 from venclient.messages import files as fil
 
 TIME_CODE = "0-0:1.0.0"
+_CLOCK_TIME = re.compile(r"[01]-0:0\.9\.1")
+_CLOCK_DATE = re.compile(r"[01]-0:0\.9\.2")
 CODE = re.compile(r"\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
 
 _LINE = re.compile(r"(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*\d{1,3})?((?:\([^()]*\))+)", re.ASCII)
 _GROUP = re.compile(r"\(([^()]*)\)")
 _VALUE = re.compile(r"(-?\d{1,12}(?:\.\d{1,9})?)\*([A-Za-z0-9]{1,8})", re.ASCII)
-_CHECKSUM = re.compile(rb"!([0-9A-Fa-f]{4})\s*")
+_NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+_UNIT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,7}", re.ASCII)
+#: Some meters leave the zeros in front away.
+_CHECKSUM = re.compile(rb"!([0-9A-Fa-f]{1,4})\s*")
 
 
 @dataclass(frozen=True)
 class Telegram:
-    """What one telegram says: its time as it is written ("" when it has none), numbers with units by code."""
+    """What one telegram says: its time in DSMR form ("" when it has none), numbers with units by code."""
 
     time: str
     values: Mapping[str, tuple[float, str]]
@@ -49,19 +55,62 @@ def parse_telegram(lines: Sequence[bytes]) -> Telegram:
     if not lines[-1].startswith(b"!"):
         raise ValueError(fil.TELEGRAM_END())
     _check(lines)
-    time = ""
+    time = clock_date = clock_time = ""
     values: dict[str, tuple[float, str]] = {}
-    for raw in lines[1:-1]:
-        found = _LINE.fullmatch(raw.decode("ascii", "replace").strip())
+    for line in _joined(lines[1:-1]):
+        found = _LINE.fullmatch(line)
         if found is None:
             continue
         code, groups = found[1], _GROUP.findall(found[2])
         if code == TIME_CODE:
             time = time or groups[0]
-        value = _VALUE.fullmatch(groups[-1])
+        elif _CLOCK_DATE.fullmatch(code):
+            clock_date = clock_date or groups[0]
+        elif _CLOCK_TIME.fullmatch(code):
+            clock_time = clock_time or groups[0]
+        value = _value(groups)
         if value is not None and code not in values:
-            values[code] = (float(value[1]), value[2])
-    return Telegram(time, values)
+            values[code] = value
+    return Telegram(time or _clock(clock_date, clock_time), values)
+
+
+def _joined(lines: Sequence[bytes]) -> list[str]:
+    """Return the lines as text; one that begins with a bracket goes on the line before (DSMR 2.2 and 3)."""
+    found: list[str] = []
+    for raw in lines:
+        line = raw.decode("ascii", "replace").strip()
+        if line.startswith("(") and found:
+            found[-1] += line
+        else:
+            found.append(line)
+    return found
+
+
+def _value(groups: Sequence[str]) -> tuple[float, str] | None:
+    """Return the number in the last brackets, with the unit there or in the brackets before."""
+    value = _VALUE.fullmatch(groups[-1])
+    if value is not None:
+        return float(value[1]), value[2]
+    if len(groups) > 1 and _UNIT.fullmatch(groups[-2]) and _NUMBER.fullmatch(groups[-1]):
+        return float(groups[-1]), groups[-2]
+    return None
+
+
+def _clock(date: str, time: str) -> str:
+    """Return the meter's own date and time in DSMR form, "" when one of them is missing or not set.
+
+    They are six digits each, perhaps with marks between; a seventh in front is 1 in summer and 0 in winter.
+    """
+    digits, season = "", ""
+    for text in (date, time):
+        found = re.sub(r"\D", "", text, flags=re.ASCII)
+        if len(found) == 7 and found[0] in "01":
+            season = "S" if found[0] == "1" else "W"
+            found = found[1:]
+        if len(found) != 6:
+            return ""
+        digits += found
+    return "" if digits.startswith("000000") else digits + season
 
 
 def _check(lines: Sequence[bytes]) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_rows import Row
 from venclient.connectors.mistakes import placed
-from venclient.connectors.telegram import TIME_CODE, parse_telegram
+from venclient.connectors.telegram import parse_telegram
 from venclient.connectors.timestamps import time_reader
 from venclient.connectors.units import scaling_for
-from venclient.messages import files as fil
 from venclient.messages import text_of
 from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, POWER_KW
 
@@ -49,9 +48,7 @@ class TelegramRows:
         if not any(line.strip() for line in lines):
             return None
         telegram = parse_telegram(lines)
-        if not telegram.time:
-            raise ValueError(fil.TELEGRAM_NO_TIME(code=TIME_CODE))
-        instants = self._read_time(telegram.time)
+        instants = self._read_time(telegram.time) if telegram.time else None
         values: list[tuple[str, float]] = []
         reasons: list[str] = []
         for quantity, plus, minus, unit, scale, offset in self._wanted(telegram.values):

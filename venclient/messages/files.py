@@ -91,10 +91,17 @@ NOT_A_NUMBER = error("VEN-FIL-066", "{value} is not a number")
 # Telegrams
 
 TELEGRAM_LINE = error("VEN-FIL-080", "a line of the telegram has more than {limit} bytes")
-TELEGRAM_NO_TIME = error("VEN-FIL-081", "the telegram has no time ({code})")
+TELEGRAM_NO_TIME = error(
+    "VEN-FIL-081",
+    "the telegram has no time ({code}), and the file is not followed: its time of arrival is unknown",
+)
 TELEGRAM_START = error("VEN-FIL-082", "the telegram has no first line")
 TELEGRAM_END = error("VEN-FIL-083", "the telegram has no last line")
 TELEGRAM_LAST = error("VEN-FIL-084", "the telegram ends with {end}: expected a checksum")
 TELEGRAM_CHECKSUM = error(
     "VEN-FIL-085", "the checksum of the telegram is {stated:04X}, but its bytes give {computed:04X}"
+)
+TELEGRAM_EARLIER = error(
+    "VEN-FIL-086",
+    "the telegram has no time ({code}) and arrived before this look: only the newest one is read",
 )
