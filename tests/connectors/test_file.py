@@ -270,7 +270,7 @@ async def test_other_options_read_the_file_again(tmp_path: Path) -> None:
     """What a wrong option skipped is read when it is corrected; a new period alone changes nothing."""
     marks: dict[str, str] = {}
     write(tmp_path, HEAD.replace(",", ";") + "2026-06-01T12:01:00Z;5,5\n")
-    wrong = {"delimiter": ";"}
+    wrong = {"delimiter": ";", "decimal": "."}
     assert len((await read_all(reader_of(tmp_path, wrong, marks), marks)).rejects) == 1
     assert (await read_all(reader_of(tmp_path, {**wrong, "interval_s": 9}, marks), marks)).rejects == []
     assert values(await read_all(reader_of(tmp_path, {**wrong, "decimal": ","}, marks))) == [5.5]

@@ -68,12 +68,15 @@ def try_connection(
         if not found.ok:
             raise typer.Exit(1)
         return
-    readings = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s))
+    notes: list[str] = []
+    readings = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s, notes=notes))
     newest = {quantity: values[-1] for quantity, values in sorted(readings.items())}
     if as_json:
         typer.echo(json.dumps({q: {"value": r.value, "time": r.time.isoformat()} for q, r in newest.items()}))
         return
     typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
+    for note in notes:
+        typer.echo(f"  {note}")
     for quantity, reading in newest.items():
         typer.echo(
             f"  {quantity}  {_with_unit(quantity, reading.value)}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"

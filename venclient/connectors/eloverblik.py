@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from venclient.connectors.file_cells import split_cells
 from venclient.connectors.file_options import NOTHING, FileOptions
-from venclient.connectors.file_rows import Row, split_cells
+from venclient.connectors.file_rows import Row
+from venclient.connectors.file_times import lenient_time_reader
 from venclient.connectors.mistakes import shown
 from venclient.connectors.payload import number_of
-from venclient.connectors.timestamps import Instants, time_reader
+from venclient.connectors.timestamps import Instants
 from venclient.connectors.units import scaling_for
 from venclient.messages import Text
 from venclient.messages import files as fil
@@ -81,7 +83,9 @@ class EloverblikRows:
         zone = options.time.zone
         forms = (options.time.format,) if options.time.format else _FORMS
         # Each form in the zone, and as plain clock time for the length of an interval.
-        self._readers = [(time_reader(form, zone), time_reader(form, "UTC")) for form in forms]
+        self._readers = [
+            (lenient_time_reader(form, zone), lenient_time_reader(form, "UTC")) for form in forms
+        ]
         self._own = point
         self.note = note
 

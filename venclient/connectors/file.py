@@ -13,7 +13,7 @@ from venclient.connectors.base import Batch, Reader, Site
 from venclient.connectors.file_content import Arrival, Content, Found
 from venclient.connectors.file_drop import DropReader
 from venclient.connectors.file_format import FileOptions
-from venclient.connectors.file_tail import Mark, next_piece
+from venclient.connectors.file_tail import Mark, all_lines, next_piece
 from venclient.connectors.mistakes import placed
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.errors import ConnectFailed, Undecodable
@@ -77,6 +77,11 @@ class FileReader:
             found.readings, found.rejects, bookmarks={self._key: bookmark}, replayable=True, more=more
         )
 
+    @property
+    def said(self) -> str:
+        """How the file is read, in words: delimiter, header, decimal mark, columns; "" before that."""
+        return self._content.said
+
     async def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
 
@@ -111,11 +116,16 @@ class FileReader:
             if mark is not None and piece.mark.offset == mark.offset and piece.mark.inode == mark.inode:
                 break
             try:
-                mark = self._content.understand(piece, self._name, found, arrival)
+                understood = self._content.understand(
+                    piece, self._name, found, arrival, lambda: all_lines(self._path)
+                )
             except ValueError as error:
                 raise Undecodable(
                     placed(str(self._path), text_of(error)), subject=self._subject, hint=fil.NOT_READABLE.hint
                 ) from None
+            if understood is None:
+                break
+            mark = understood
             if found.readings or found.rejects or (not piece.lines and not piece.mark.skipping):
                 break
         return found, mark, last

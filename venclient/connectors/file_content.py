@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -12,16 +14,21 @@ import msgspec
 
 from venclient.connectors.eloverblik import EloverblikRows
 from venclient.connectors.file_format import FileOptions, Rows, grouping_of, rows_of
+from venclient.connectors.file_layout import SAMPLE_LINES, Layout, find_layout
+from venclient.connectors.file_numbers import Evidence, decide, undecided
 from venclient.connectors.file_records import Line
-from venclient.connectors.file_rows import Row
+from venclient.connectors.file_rows import CsvRows, Row
 from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece
 from venclient.connectors.telegram import TIME_CODE
 from venclient.connectors.telegram_rows import TelegramRows
 from venclient.connectors.timestamps import in_order
 from venclient.messages import files as fil
 from venclient.messages import text_of
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
+
+log = logging.getLogger(__name__)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -52,12 +59,23 @@ class Content:
         self.grouping = grouping_of(options)
         self._rows: Rows | TelegramRows | None = None
         self._made_for: tuple[str | None, str] | None = None
+        #: How the file is read, in words; "" before it was read.
+        self.said = ""
 
-    def understand(self, piece: Piece, name: str, found: Found, arrival: Arrival | None = None) -> Mark:
-        """Add what a piece of the file `name` says to `found`; give the mark behind it.
+    def understand(
+        self,
+        piece: Piece,
+        name: str,
+        found: Found,
+        arrival: Arrival | None = None,
+        everything: Callable[[], Iterable[bytes]] = tuple,
+    ) -> Mark | None:
+        """Add what a piece of the file `name` says to `found`; return the mark behind it.
 
-        Rows without a time get that of their `arrival`; without one they are rejects. ValueError when the
-        file has another form: a header without the columns that are needed.
+        None says that there is too little of the file yet: read it again later. Rows without a time get that
+        of their `arrival`; without one they are rejects. `everything` returns all lines of the file, for what
+        one piece does not show. ValueError when the file has another form: a header without the columns that
+        are needed, or numbers that can be read in two ways.
         """
         mark = piece.mark
         if piece.fresh:
@@ -66,15 +84,21 @@ class Content:
         lines = list(piece.lines)
         if piece.fresh and lines and lines[0][1] is not None:
             lines[0] = (lines[0][0], lines[0][1].removeprefix(_BYTE_ORDER_MARK))
-        if self._needs_header and mark.header is None:
-            while lines and lines[0][1] is not None and not lines[0][1].strip():
-                lines.pop(0)
-            if not lines:
+        if self._options.is_table and mark.header is None and not mark.note:
+            if not any(raw is None or raw.strip() for _, raw in lines):
                 return mark
-            mark = msgspec.structs.replace(mark, header=self._text(lines.pop(0)[1]))
+            headed = self._below_header(mark, lines)
+            if headed is None:
+                return None
+            mark = headed
         rows = self._rows_for(mark.header, mark.note)
         if isinstance(rows, EloverblikRows):
             rows.choose([raw.decode(self._options.codec, "replace") for _, raw in lines if raw is not None])
+        if isinstance(rows, CsvRows) and self._options.decimal is None and lines:
+            mark = self._with_decimals(mark, rows, lines, everything)
+            rows = self._rows_for(mark.header, mark.note)
+        if isinstance(rows, CsvRows):
+            self._say(name, mark, rows)
         last = None if mark.last is None else datetime.fromtimestamp(mark.last, UTC)
         records = [(line,) for line in lines] if self.grouping is None else self.grouping(lines, True)[0]
         untimed: list[tuple[str, Row]] = []
@@ -85,12 +109,71 @@ class Content:
         return msgspec.structs.replace(
             mark,
             last=None if last is None else last.timestamp(),
-            note=rows.note if isinstance(rows, EloverblikRows) else "",
+            note=rows.note if isinstance(rows, EloverblikRows) else mark.note,
         )
 
-    @property
-    def _needs_header(self) -> bool:
-        return self._options.is_table and self._options.header is True
+    # How a table is written
+
+    def _below_header(self, mark: Mark, lines: list[Line]) -> Mark | None:
+        """Find how a table is written, and take banner and header off its lines; None with too few lines."""
+        sample = [n for n, (_, raw) in enumerate(lines) if raw is None or raw.strip()][:SAMPLE_LINES]
+        if self._options.format == "eloverblik":
+            at: int | None = 0
+        else:
+            texts = [(lines[n][1] or b"").decode(self._options.codec, "replace") for n in sample]
+            layout = find_layout(texts, self._options, whole=self._options.is_complete)
+            if layout is None:
+                return None
+            mark, at = self._with_layout(mark, layout), layout.header_at
+        if at is None:
+            return mark
+        header = self._text(lines[sample[at]][1])
+        del lines[: sample[at] + 1]
+        return msgspec.structs.replace(mark, header=header)
+
+    @staticmethod
+    def _with_layout(mark: Mark, layout: Layout) -> Mark:
+        return msgspec.structs.replace(mark, note=msgspec.json.encode(layout).decode())
+
+    def _layout(self, mark_header: str | None, note: str) -> Layout | None:
+        if not self._options.is_table or self._options.format == "eloverblik":
+            return None
+        if note:
+            return msgspec.json.decode(note, type=Layout)
+        # A file that an older version began to read: a comma and a point unless the options say otherwise.
+        return Layout(self._options.delimiter or ",", 0 if mark_header else None, decimals={"": "."})
+
+    def _with_decimals(
+        self, mark: Mark, rows: CsvRows, lines: Sequence[Line], everything: Callable[[], Iterable[bytes]]
+    ) -> Mark:
+        """Decide the decimal marks of columns whose numbers need one, by these lines or by all of them."""
+        layout = self._layout(mark.header, mark.note)
+        if layout is None or rows.number_columns <= layout.decimals.keys():
+            return mark
+        seen = self._evidence(rows, (raw for _, raw in lines), layout)
+        if undecided(seen, layout.decimals, layout.delimiter):
+            seen = self._evidence(rows, everything(), layout)
+        decimals = decide(seen, layout.decimals, layout.delimiter)
+        if decimals == layout.decimals:
+            return mark
+        return self._with_layout(mark, msgspec.structs.replace(layout, decimals=decimals))
+
+    def _evidence(self, rows: CsvRows, lines: Iterable[bytes | None], layout: Layout) -> dict[str, Evidence]:
+        found: dict[str, Evidence] = defaultdict(Evidence)
+        for raw in lines:
+            if raw is not None:
+                for column, cell in rows.numbers(raw.decode(self._options.codec, "replace")):
+                    if column not in layout.decimals:
+                        found[column].add((cell,))
+        return found
+
+    def _say(self, name: str, mark: Mark, rows: CsvRows) -> None:
+        """Keep in words how the file was read, and log it when it changes."""
+        layout = self._layout(mark.header, mark.note)
+        said = fil.FOUND_LAYOUT(name=foreign(name), layout=layout, columns=rows)
+        if said != self.said:
+            self.said = said
+            log.info(said)
 
     def _take(
         self,
@@ -169,7 +252,8 @@ class Content:
 
     def _rows_for(self, header: str | None, note: str) -> Rows | TelegramRows:
         if self._rows is None or self._made_for != (header, note):
-            self._rows = rows_of(self._options, header, self._point, note)
+            layout = self._layout(header, note)
+            self._rows = rows_of(self._options, header, self._point, note, layout)
             self._made_for = (header, note)
         return self._rows
 

@@ -22,7 +22,7 @@ import msgspec
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.file_content import Content, Found
 from venclient.connectors.file_options import FileOptions
-from venclient.connectors.file_tail import Mark, is_read, piece_of
+from venclient.connectors.file_tail import Mark, all_lines, is_read, piece_of
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectFailed
 from venclient.messages import files as fil
@@ -284,12 +284,12 @@ class DropReader:
         if before is None or piece.fresh:
             before = Progress(mark=piece.mark)
         try:
-            mark = self._content.understand(piece, name, found)
+            mark = self._content.understand(piece, name, found, everything=lambda: all_lines(path))
         except ValueError as error:
             return self._hopeless(name, text_of(error), found, piece.mark)
         told = [f"{reject.place}: {with_code(reject.reason)}" for reject in found.rejects]
         return Progress(
-            mark=mark,
+            mark=mark or piece.mark,
             readings=before.readings + len(found.readings),
             rejects=before.rejects + len(found.rejects),
             reasons=(*before.reasons, *told)[:MOST_REASONS],

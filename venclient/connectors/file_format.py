@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from venclient.connectors.eloverblik import EloverblikRows
+from venclient.connectors.file_cells import split_cells
+from venclient.connectors.file_layout import Layout
 from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_records import Grouping, quoted_rows, telegrams
-from venclient.connectors.file_rows import CsvRows, JsonRows, Row, split_cells
+from venclient.connectors.file_rows import CsvRows, JsonRows, Row
 from venclient.connectors.homewizard import HomeWizardRows
 from venclient.connectors.telegram_rows import TelegramRows
 
@@ -29,10 +31,13 @@ def grouping_of(options: FileOptions) -> Grouping | None:
     return quoted_rows if options.joins_lines else None
 
 
-def rows_of(options: FileOptions, header: str | None, point: str, note: str) -> Rows | TelegramRows:
+def rows_of(
+    options: FileOptions, header: str | None, point: str, note: str, layout: Layout | None
+) -> Rows | TelegramRows:
     """Give the reader of a file's rows; ValueError when its header has not what is needed.
 
-    `point` is the resource's meter point, `note` what a reader before has chosen in the same file.
+    `point` is the resource's meter point, `note` what a reader before has chosen in the same file, `layout`
+    how a table is written.
     """
     if options.format == "dsmr-p1":
         return TelegramRows(options)
@@ -42,6 +47,7 @@ def rows_of(options: FileOptions, header: str | None, point: str, note: str) -> 
         return JsonRows(options)
     if options.format == "eloverblik":
         return EloverblikRows(options, header or "", point, note)
+    layout = layout or Layout(options.delimiter or ",")
     if header is not None:
-        return CsvRows(options, split_cells(header, options.delimiter or ","))
-    return CsvRows(options, None if isinstance(options.header, bool) else options.header)
+        return CsvRows(options, split_cells(header, layout.delimiter), layout)
+    return CsvRows(options, options.header if isinstance(options.header, tuple) else None, layout)

@@ -123,7 +123,8 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     A `format` by the name of a product needs nothing else; what is given all the same comes first. Without
     `values`, columns that are named like quantities are read, else the first one as power in kW. `filter`
-    keeps only the rows with these values. A file that is not followed is complete. With `drop` the file is a
+    keeps only the rows with these values. Delimiter, decimal mark and header are found in the file where they
+    are not given. A file that is not followed is complete. With `drop` the file is a
     folder (or a pattern of names in one) whose files are read once each and moved away.
     """
 
@@ -131,7 +132,7 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     delimiter: Annotated[str, Meta(min_length=1, max_length=1)] | None = None
     decimal: Literal[".", ","] | None = None
     encoding: str = "utf-8"
-    header: bool | tuple[str, ...] = True
+    header: bool | tuple[str, ...] | None = None
     multiline: bool | None = None
     time: FileTime = FileTime()
     values: tuple[FileValue, ...] = ()
@@ -156,20 +157,19 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if any(not value.in_columns for value in self.values) or self.time.path is not None:
             problems.append(fil.COLUMNS_ONLY(format=self.format))
         if self.format == "eloverblik":
-            if self.values or self.time.columns or self.header is not True:
+            if self.values or self.time.columns or self.header not in (None, True):
                 problems.append(fil.ELOVERBLIK_FIXED())
         elif self.header is False and not (self.values and self.time.columns):
             problems.append(fil.HEADER_FALSE())
-        delimiter, decimal = self.delimiter or ",", self.decimal or "."
-        if delimiter == decimal or delimiter in '"\r\n':
-            problems.append(fil.DELIMITER(delimiter=shown(delimiter)))
+        if self.delimiter is not None and (self.delimiter == self.decimal or self.delimiter in '."\r\n'):
+            problems.append(fil.DELIMITER(delimiter=shown(self.delimiter)))
         return problems
 
     def _document_mistakes(self) -> list[str]:
         problems: list[str] = []
         if any(value.in_columns for value in self.values) or self.time.columns:
             problems.append(fil.PATHS_ONLY(format=self.format))
-        of_tables = self.delimiter or self.decimal or self.multiline or self.header is not True
+        of_tables = self.delimiter or self.decimal or self.multiline or self.header is not None
         if of_tables and self.format != "jsonl":
             problems.append(fil.TABLES_ONLY(format=self.format))
         if self.format == "dsmr-p1":
@@ -214,4 +214,6 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             time=time,
             values=self.values or _READY_VALUES.get(self.format, ()),
             delimiter=self.delimiter or (";" if self.format == "uci" else None),
+            decimal=self.decimal or ("." if self.format == "uci" else None),
+            header=True if self.header is None and self.format in ("uci", "eloverblik") else self.header,
         )

@@ -6,18 +6,23 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from venclient.connectors.file_options import NOTHING, TIME_NAMES, FileOptions, FileValue
+from venclient.connectors.file_cells import split_cells
+from venclient.connectors.file_layout import Layout
+from venclient.connectors.file_numbers import PLAIN, number_in
+from venclient.connectors.file_options import TIME_NAMES, FileOptions, FileValue
+from venclient.connectors.file_times import lenient_time_reader
 from venclient.connectors.mistakes import placed, shown
-from venclient.connectors.payload import ABSENT, Terms, find, json_of, number_of, parse_path, samples
-from venclient.connectors.timestamps import Instants, time_reader
+from venclient.connectors.payload import ABSENT, Terms, find, json_of, parse_path, samples
+from venclient.connectors.timestamps import Instants
 from venclient.connectors.units import Scaling, scaling_for
 from venclient.messages import files as fil
 from venclient.messages import text_of
+from venclient.messages.printable import foreign
 from venclient.model.reading import POWER_KW, QUANTITIES, Quality
 
 
@@ -36,11 +41,19 @@ class Row:
     stamp: Callable[[datetime], datetime] | None = None
 
 
+class _Term(NamedTuple):
+    """One column of a sum, with its sign, its place and its decimal mark."""
+
+    sign: int
+    name: str
+    place: int
+    decimal: str
+
+
 class CsvRows:
     """Reads the lines of a CSV file below its header; ValueError when the header has not what is needed."""
 
-    def __init__(self, options: FileOptions, header: Sequence[str] | None) -> None:
-        self._options = options
+    def __init__(self, options: FileOptions, header: Sequence[str] | None, layout: Layout) -> None:
         self._header = None if header is None else tuple(name.strip() for name in header)
         missing: list[str] = []
 
@@ -53,22 +66,47 @@ class CsvRows:
             missing.append(name)
             return -1
 
-        self._time = [position(name) for name in options.time.columns or _time_columns(self._header or ())]
+        columns = options.time.columns or _time_columns(self._header, layout.time)
+        self._time = [position(name) for name in columns]
         self._filter = [(position(name), str(text)) for name, text in options.filter.items()]
-        self._delimiter = options.delimiter or ","
-        self._values: list[tuple[str, list[tuple[int, str, int]], Scaling]] = []
-        for value in options.values or _csv_values(self._header or (), self._time):
+        self._delimiter = layout.delimiter
+        marks = layout.decimals
+        self._values: list[tuple[FileValue, list[_Term], Scaling]] = []
+        for value in options.values or _csv_values(self._header, self._time):
             scaling = scaling_for(value.quantity, value.unit, value.scale, value.offset)
-            terms = [(1, name, position(name)) for name in value.plus]
-            terms += [(-1, name, position(name)) for name in value.minus]
-            self._values.append((value.quantity, terms, scaling))
+            terms = [
+                _Term(sign, name, position(name), options.decimal or marks.get(name, "."))
+                for sign, names in ((1, value.plus), (-1, value.minus))
+                for name in names
+            ]
+            self._values.append((value, terms, scaling))
+        self.number_columns = frozenset(term.name for _, terms, _ in self._values for term in terms)
         places = [*self._time, *(place for place, _ in self._filter)]
-        places += [place for _, terms, _ in self._values for _, _, place in terms]
+        places += [term.place for _, terms, _ in self._values for term in terms]
         self._needed = 1 + max(places)
-        self._read_time = time_reader(options.time.form, options.time.zone)
+        self._read_time = lenient_time_reader(options.time.form, options.time.zone)
         if missing:
-            columns = [shown(name) for name in self._header or ()] or fil.NUMBERED()
-            raise ValueError(fil.COLUMNS(missing=[shown(name) for name in missing], columns=columns))
+            known = [shown(name) for name in self._header or ()] or fil.NUMBERED()
+            raise ValueError(fil.COLUMNS(missing=[shown(name) for name in missing], columns=known))
+
+    def __str__(self) -> str:
+        names = self._header or [str(n + 1) for n in range(self._needed)]
+        time = foreign(" ".join(names[place] for place in self._time))
+        values = [
+            fil.FOUND_VALUE(quantity=value.quantity, columns=foreign(" ".join(value.plus)))
+            for value, _, _ in self._values
+        ]
+        return str(fil.FOUND_COLUMNS(time=time, values=values))
+
+    def numbers(self, line: str) -> list[tuple[str, str]]:
+        """Return the cells of a line that hold numbers, each with its column; none for other lines."""
+        try:
+            cells = split_cells(line, self._delimiter)
+        except ValueError:
+            return []
+        if len(cells) < self._needed or (self._header is not None and len(cells) < len(self._header)):
+            return []
+        return [(term.name, cells[term.place]) for _, terms, _ in self._values for term in terms]
 
     def read(self, line: str) -> Row | None:
         """Give what a line says, None for one that is not for us; ValueError says what is wrong with it."""
@@ -89,35 +127,19 @@ class CsvRows:
         instants = self._read_time(" ".join(cells[place].strip() for place in self._time))
         values: list[tuple[str, float]] = []
         reasons: list[str] = []
-        for quantity, terms, scaling in self._values:
+        for value, terms, scaling in self._values:
             try:
-                number = self._sum(cells, terms)
+                if len(terms) == 1 and terms[0].decimal == ".":
+                    text = cells[terms[0].place].strip()
+                    if PLAIN.fullmatch(text):  # nearly always
+                        values.append((value.quantity, scaling.apply(float(text))))
+                        continue
+                number = _sum(cells, terms, value, scaling)
                 if number is not None:
-                    values.append((quantity, scaling.apply(number)))
+                    values.append((value.quantity, number))
             except ValueError as error:
                 reasons.append(text_of(error))
         return Row(values, instants, reasons)
-
-    def _sum(self, cells: Sequence[str], terms: Sequence[tuple[int, str, int]]) -> float | None:
-        total = 0.0
-        for sign, name, place in terms:
-            try:
-                number = self._number(cells[place].strip())
-            except ValueError as error:
-                raise ValueError(placed(f"column {name!r}", text_of(error))) from None
-            if number is None:
-                return None
-            total += sign * number
-        return total
-
-    def _number(self, text: str) -> float | None:
-        if text.casefold() in NOTHING:
-            return None
-        if self._options.decimal == ",":
-            if "." in text:
-                raise ValueError(fil.DECIMAL_COMMA(value=shown(text)))
-            text = text.replace(",", ".")
-        return number_of(text)
 
 
 class JsonRows:
@@ -132,7 +154,7 @@ class JsonRows:
         path = options.time.path
         self._times = [(name,) for name in TIME_NAMES] if path is None else [parse_path(path)]
         self._filter = [(parse_path(path), str(text)) for path, text in options.filter.items()]
-        self._read_time = time_reader(options.time.form, options.time.zone)
+        self._read_time = lenient_time_reader(options.time.form, options.time.zone)
 
     def read(self, line: str) -> Row | None:
         """Give what a line says, None for one that is not for us; ValueError says what is wrong with it."""
@@ -149,21 +171,38 @@ class JsonRows:
         return Row(values, instants, reasons)
 
 
-def split_cells(line: str, delimiter: str) -> list[str]:
-    """Give the cells of one row; ValueError when its quotes do not match."""
-    if '"' not in line:
-        return line.split(delimiter)
-    try:
-        return next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter, strict=True), [])
-    except csv.Error as error:
-        raise ValueError(fil.QUOTES(error=error)) from None
+def _sum(cells: Sequence[str], terms: Sequence[_Term], value: FileValue, scaling: Scaling) -> float | None:
+    """Return the sum of some cells in the quantity's unit, None where one of them has no number."""
+    total, units = 0.0, set()
+    for term in terms:
+        try:
+            number = number_in(cells[term.place].strip(), term.decimal)
+        except ValueError as error:
+            raise ValueError(placed(f"column {term.name!r}", text_of(error))) from None
+        if number is None:
+            return None
+        total += term.sign * number.value
+        if number.unit:
+            units.add(number.unit)
+    return (_with_unit(units, value) if units else scaling).apply(total)
+
+
+def _with_unit(units: set[str], value: FileValue) -> Scaling:
+    """Return the scaling for the unit that the cells name; ValueError when units disagree."""
+    if value.unit:
+        units = {*units, value.unit}
+    if len(units) > 1:
+        raise ValueError(fil.UNITS(quantity=value.quantity, units=[foreign(unit) for unit in sorted(units)]))
+    return scaling_for(value.quantity, next(iter(units)), value.scale, value.offset)
 
 
 def _is_header(cells: Sequence[str], header: Sequence[str]) -> bool:
     return all(cell.strip() == name for cell, name in zip(cells, header, strict=True))
 
 
-def _time_columns(header: Sequence[str]) -> tuple[str, ...]:
+def _time_columns(header: Sequence[str] | None, place: int) -> tuple[str, ...]:
+    if header is None:
+        return (str(place),)
     by_name: Mapping[str, str] = {name.casefold(): name for name in header}
     if "date" in by_name and "time" in by_name:
         return by_name["date"], by_name["time"]
@@ -171,7 +210,9 @@ def _time_columns(header: Sequence[str]) -> tuple[str, ...]:
     return ((known or list(header) or ["time"])[0],)
 
 
-def _csv_values(header: Sequence[str], time: Sequence[int]) -> list[FileValue]:
+def _csv_values(header: Sequence[str] | None, time: Sequence[int]) -> list[FileValue]:
+    if header is None:
+        return [FileValue(column=next(str(n + 1) for n in (0, 1) if n not in time), quantity=POWER_KW)]
     known = [FileValue(column=name, quantity=name) for name in header if name in QUANTITIES]
     rest = [name for place, name in enumerate(header) if place not in time]
     return known or [FileValue(column=(rest or [POWER_KW])[0], quantity=POWER_KW)]

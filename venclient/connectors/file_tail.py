@@ -105,6 +105,13 @@ def piece_of(path: Path, mark: Mark | None, *, grouping: Grouping | None = None)
         return piece, piece.mark.offset >= os.fstat(file.fileno()).st_size
 
 
+def all_lines(path: Path) -> Iterator[bytes]:
+    """Return the lines of a file from its start, without line ends; OSError when it cannot be read."""
+    with path.open("rb") as file:
+        while line := file.readline(MOST_BYTES):
+            yield line.rstrip(b"\r\n")
+
+
 def is_read(path: Path, mark: Mark) -> bool:
     """Tell whether a file is the marked one and nothing of it lies behind the mark; OSError as above."""
     with path.open("rb") as file:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from venclient.connectors.file_options import TIME_NAMES, FileOptions
 from venclient.connectors.file_rows import Row
+from venclient.connectors.file_times import lenient_time_reader
 from venclient.connectors.mistakes import placed
 from venclient.connectors.payload import json_of, number_of
-from venclient.connectors.timestamps import time_reader
 from venclient.connectors.units import scaling_for
 from venclient.messages import files as fil
 from venclient.messages import text_of
@@ -41,7 +41,7 @@ class HomeWizardRows:
     def __init__(self, options: FileOptions) -> None:
         self._names = TIME_NAMES if options.time.path is None else (options.time.path,)
         self._filter = {name: str(text) for name, text in options.filter.items()}
-        self._read_time = time_reader(options.time.form, options.time.zone)
+        self._read_time = lenient_time_reader(options.time.form, options.time.zone)
         units = [(quantity, unit) for quantity, unit, _ in _PLAIN] + [(name, "kWh") for name, _ in _REGISTERS]
         self._scale = {quantity: scaling_for(quantity, unit, 1.0, 0.0) for quantity, unit in units}
 

@@ -48,12 +48,13 @@ async def take_snapshot(
     timeout_s: float = 10.0,
     wanted: str | None = None,
     rejects: list[Reject] | None = None,
+    notes: list[str] | None = None,
 ) -> dict[str, list[Reading]]:
     """Give the newest readings of a resource by quantity, the last two each, oldest first.
 
     A source with a backlog (a file) is read to its end. One that is pushed is waited for until `wanted`,
     or anything at all, has come; ReadTimeout after `timeout_s`, with the reason of the last reject. What
-    could not be read is added to `rejects`.
+    could not be read is added to `rejects`, and how a source is read (the layout of a file) to `notes`.
     """
     found: dict[str, list[Reading]] = {}
     last: Reject | None = None
@@ -83,6 +84,9 @@ async def take_snapshot(
             )
         raise ReadTimeout(what, subject=subject_of(resource)) from None
     finally:
+        said = getattr(reader, "said", "")
+        if notes is not None and said:
+            notes.append(said)
         await reader.close()
 
 

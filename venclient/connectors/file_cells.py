@@ -1,0 +1,17 @@
+"""Cells of one row of a table. Pure: no files."""
+
+from __future__ import annotations
+
+import csv
+
+from venclient.messages import files as fil
+
+
+def split_cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one row; ValueError when its quotes do not match."""
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise ValueError(fil.QUOTES(error=error)) from None
