@@ -18,7 +18,7 @@ from tests.connectors.test_file import read_all, reader_of, values, write
 from venclient.connectors.base import Batch
 from venclient.connectors.file import FileReader, open_file_reader
 from venclient.connectors.file_numbers import Evidence, decide, number_in
-from venclient.connectors.file_times import lenient_time_reader
+from venclient.connectors.loose_times import lenient_time_reader
 from venclient.errors import Undecodable
 from venclient.messages import code_of
 from venclient.model.resource import ConnectionType

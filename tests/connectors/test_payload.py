@@ -26,9 +26,10 @@ from venclient.connectors.payload import (
     number_of,
     parse_path,
 )
+from venclient.connectors.payload_keys import example_for, keys_of, path_text
 from venclient.connectors.timestamps import in_order, nearest, time_mistakes, time_reader, zone_of
 from venclient.connectors.units import scaling_for, value_mistakes
-from venclient.messages import with_code
+from venclient.messages import code_of, with_code
 
 ARRIVAL = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 POWER = ValueOptions(quantity="power_kw", path="P", unit="W")
@@ -205,12 +206,86 @@ def test_one_wrong_value_leaves_the_others() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("on", 1), ("OFF", 0), ("true", 1), ("False", 0), ("+5", 5), (" 7.50\n", 7.5), (".5", 0.5), ("5.", 5)],
+    [("+5", 5), (" 7.50\n", 7.5), (".5", 0.5), ("5.", 5)],
 )
-def test_words_and_loose_numbers(text: str, value: float) -> None:
-    """On and off are 1 and 0, and numbers may be written as devices write them."""
+def test_loose_numbers(text: str, value: float) -> None:
+    """Numbers may be written as devices write them."""
     assert decode(text).values == (("power_kw", value),)
     assert number_of(text) == value
+
+
+STATES = st.sampled_from(["on", "OFF", "true", "False", '{"output": true}', '{"output": "on"}', "[false]"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=STATES,
+    quantity=st.sampled_from(["power_kw", "energy_kwh", "soc_percent", "voltage_v", "temperature_c"]),
+)
+def test_a_state_is_never_a_measurement(text: str, quantity: str) -> None:
+    """On, true and false are not 1 kW and 0 kW, as a whole payload or within one."""
+    path = "output" if "output" in text else "[0]" if "[" in text else ""
+    found = decode(text, ValueOptions(quantity=quantity, path=path))
+    assert found.values == ()
+    assert [code_of(reason) for reason in found.reasons] == ["VEN-CON-072"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=STATES, quantity=st.sampled_from(["relay", "charging_state", "door_open"]))
+def test_a_state_is_the_value_of_a_state(text: str, quantity: str) -> None:
+    """A quantity without a unit takes on and off as 1 and 0."""
+    path = "output" if "output" in text else "[0]" if "[" in text else ""
+    found = decode(text, ValueOptions(quantity=quantity, path=path))
+    assert found.values == ((quantity, float("on" in text.lower() or "true" in text.lower())),)
+
+
+def test_the_options_can_make_a_power_of_a_state() -> None:
+    """A heater that only says whether it is on has the power that the scale says."""
+    heater = ValueOptions(quantity="power_kw", path="output", boolean=True, scale=2.0)
+    assert decode('{"output": true}', heater).values == (("power_kw", 2.0),)
+    assert decode('{"output": "off"}', heater).values == (("power_kw", 0.0),)
+
+
+@settings(max_examples=60, deadline=None)
+@given(DOCUMENTS)
+def test_every_key_that_is_shown_is_a_path(document: Any) -> None:
+    """What a message shows as a key can be copied into the options as it is."""
+    for path, value in leaves(document):
+        if path:
+            assert find(document, parse_path(path_text(path))) is value
+
+
+@pytest.mark.parametrize(
+    ("payload", "example"),
+    [
+        (
+            {"ENERGY": {"Power": 56, "Total": 12.5}},
+            {"power_kw": ("ENERGY.Power", "W"), "energy_kwh": ("ENERGY.Total", "kWh")},
+        ),
+        ({"apower": 5, "output": True}, {"power_kw": ("apower", "W")}),
+        ({"p_kw": "1.5", "soc": 80}, {"power_kw": ("p_kw", "kW"), "soc_percent": ("soc", "%")}),
+        ({"em1:0": {"act_power": 7}}, {"power_kw": ("em1:0.act_power", "W")}),
+        ({"a.b": [1, 2]}, {"power_kw": ('["a.b"][0]', "W")}),
+        ({"total_act_energy": 7}, {"energy_kwh": ("total_act_energy", "kWh")}),
+    ],
+)
+def test_an_example_is_proposed_for_a_payload(payload: Any, example: dict[str, tuple[str, str]]) -> None:
+    """The likeliest keys become options that can be used as they are."""
+    raw = json.dumps(payload).encode()
+    proposed = json.loads(example_for(raw))
+    assert {one["quantity"]: (one["path"], one["unit"]) for one in proposed} == example
+    options = [msgspec.convert(one, ValueOptions) for one in proposed]
+    assert len(PayloadDecoder(options, TimeOptions()).decode(raw, ARRIVAL).values) == len(example)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.binary(max_size=60), DOCUMENTS.map(lambda one: json.dumps(one).encode())))
+def test_any_payload_is_shown_in_few_printable_words(payload: bytes) -> None:
+    """Keys are bounded and printable, whatever the payload."""
+    keys = keys_of(payload)
+    assert len(keys) <= 20
+    assert all(len(key) <= 200 and "\n" not in key for key in keys)
+    example_for(payload)
 
 
 @pytest.mark.parametrize(
@@ -388,3 +463,10 @@ def test_wrong_time_options_are_refused(raw: dict[str, Any]) -> None:
     """Time options that cannot work are refused when they are read."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(raw, TimeOptions)
+
+
+@pytest.mark.parametrize("time", ["2026-06-01 24:00 UTC", "2026-06-02T00:00:00z", "2026-06-01T24:00:00Z"])
+def test_times_as_loggers_write_them(time: str) -> None:
+    """The end of a day, UTC in words and a small z are understood in payloads too."""
+    found = decode(json.dumps({"P": 5, "t": time}), POWER, time=TimeOptions(path="t"))
+    assert found.time == datetime(2026, 6, 2, tzinfo=UTC)

@@ -18,7 +18,7 @@ from functools import lru_cache
 from venclient.connectors.file_cells import split_cells
 from venclient.connectors.file_options import NOTHING, FileOptions
 from venclient.connectors.file_rows import Row
-from venclient.connectors.file_times import lenient_time_reader
+from venclient.connectors.loose_times import lenient_time_reader
 from venclient.connectors.mistakes import shown
 from venclient.connectors.payload import number_of
 from venclient.connectors.timestamps import Instants

@@ -13,7 +13,7 @@ import msgspec
 
 from venclient.connectors.file_cells import split_cells
 from venclient.connectors.file_options import NOTHING, TIME_NAMES, FileOptions
-from venclient.connectors.file_times import lenient_time_reader
+from venclient.connectors.loose_times import lenient_time_reader
 from venclient.messages import files as fil
 from venclient.messages.printable import foreign
 from venclient.model.reading import QUANTITIES

@@ -25,6 +25,7 @@ class FileValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One value of a row: its column (csv) or path (others), what it is, and in which unit it is told.
 
     With `columns` or `paths` it is their sum, less those of `minus`; without one of them there is no sample.
+    With `boolean` on and true are 1, off and false 0, although the quantity has a unit.
     """
 
     quantity: str
@@ -36,6 +37,7 @@ class FileValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     unit: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    boolean: bool = False
 
     def __post_init__(self) -> None:
         problems = value_mistakes(self.quantity, self.unit, self.scale, self.offset)

@@ -13,13 +13,23 @@ from typing import NamedTuple
 
 from venclient.connectors.file_cells import split_cells
 from venclient.connectors.file_layout import Layout
-from venclient.connectors.file_numbers import PLAIN, number_in
+from venclient.connectors.file_numbers import PLAIN, Number, number_in
 from venclient.connectors.file_options import TIME_NAMES, FileOptions, FileValue
-from venclient.connectors.file_times import lenient_time_reader
+from venclient.connectors.loose_times import lenient_time_reader
 from venclient.connectors.mistakes import placed, shown
-from venclient.connectors.payload import ABSENT, Terms, find, json_of, parse_path, samples
+from venclient.connectors.payload import (
+    ABSENT,
+    STATES,
+    Wanted,
+    find,
+    json_of,
+    parse_path,
+    samples,
+    takes_states,
+)
 from venclient.connectors.timestamps import Instants
 from venclient.connectors.units import Scaling, scaling_for
+from venclient.messages import connectors as con
 from venclient.messages import files as fil
 from venclient.messages import text_of
 from venclient.messages.printable import foreign
@@ -147,8 +157,13 @@ class JsonRows:
 
     def __init__(self, options: FileOptions) -> None:
         values = options.values or [FileValue(path=name, quantity=name) for name in QUANTITIES]
-        self._values: list[tuple[str, Terms, Scaling]] = [
-            (value.quantity, value.terms, scaling_for(value.quantity, value.unit, value.scale, value.offset))
+        self._values: list[Wanted] = [
+            (
+                value.quantity,
+                value.terms,
+                scaling_for(value.quantity, value.unit, value.scale, value.offset),
+                takes_states(value.quantity, boolean=value.boolean),
+            )
             for value in values
         ]
         path = options.time.path
@@ -175,8 +190,10 @@ def _sum(cells: Sequence[str], terms: Sequence[_Term], value: FileValue, scaling
     """Return the sum of some cells in the quantity's unit, None where one of them has no number."""
     total, units = 0.0, set()
     for term in terms:
+        text = cells[term.place].strip()
         try:
-            number = number_in(cells[term.place].strip(), term.decimal)
+            is_state = text.casefold() in STATES
+            number = _state(text, value) if is_state else number_in(text, term.decimal)
         except ValueError as error:
             raise ValueError(placed(f"column {term.name!r}", text_of(error))) from None
         if number is None:
@@ -185,6 +202,13 @@ def _sum(cells: Sequence[str], terms: Sequence[_Term], value: FileValue, scaling
         if number.unit:
             units.add(number.unit)
     return (_with_unit(units, value) if units else scaling).apply(total)
+
+
+def _state(text: str, value: FileValue) -> Number:
+    """Return 1 or 0 for on or off, of a quantity that has states; ValueError for any other."""
+    if not takes_states(value.quantity, boolean=value.boolean):
+        raise ValueError(con.STATE(value=foreign(text), quantity=value.quantity))
+    return Number(STATES[text.casefold()])
 
 
 def _with_unit(units: set[str], value: FileValue) -> Scaling:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from venclient.connectors.file_options import TIME_NAMES, FileOptions
 from venclient.connectors.file_rows import Row
-from venclient.connectors.file_times import lenient_time_reader
+from venclient.connectors.loose_times import lenient_time_reader
 from venclient.connectors.mistakes import placed
 from venclient.connectors.payload import json_of, number_of
 from venclient.connectors.units import scaling_for

@@ -7,6 +7,7 @@ import hashlib
 
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.leases import Leases
+from venclient.connectors.mistakes import shown
 from venclient.connectors.mqtt_beacon import Birth
 from venclient.connectors.mqtt_inbox import MOST_WAITING, Endpoint, Fault, Inbox, Message
 from venclient.connectors.mqtt_link import MqttLink
@@ -14,6 +15,8 @@ from venclient.connectors.mqtt_options import MqttOptions, endpoint_of, place_mi
 from venclient.connectors.mqtt_topics import TopicFilter, filter_of
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.connectors.payload import MOST_BYTES, PayloadDecoder
+from venclient.connectors.payload_keys import example_for, keys_of
+from venclient.messages import Text
 from venclient.messages import mqtt as mqt
 from venclient.messages.printable import foreign
 from venclient.model.reading import Quality, Reading, Reject
@@ -49,6 +52,9 @@ class MqttReader:
         self._told: Fault | None = None
         # The silence that was told last, while nothing has come since.
         self._silence: Fault | None = None
+        # The last payload without a value, while none with one has come since.
+        self._valueless: Message | None = None
+        self._wanted = [foreign(path) for value in options.values for path in value.places]
         self._open = True
         self._inbox = Inbox(topics, options.qos, silence_s=options.silence_s, resource_id=resource.resourceID)
         self._keep_alive = options.keep_alive
@@ -74,7 +80,11 @@ class MqttReader:
         self._link.start()
         while True:
             if inbox.messages:
-                return self._take()
+                batch = self._take()
+                if batch.readings or not self._is_silent:
+                    return batch
+                batch.acknowledge()  # there is nothing to store: the silence goes on
+                continue
             inbox.changed.clear()
             if inbox.granted:
                 silent = self._told is not None and self._told.kind == "silent"
@@ -82,7 +92,7 @@ class MqttReader:
                     self._told = None
                     return Batch()
                 # That the broker is back says nothing of a device that was silent before it went.
-                fault = None if silent else self._silence or inbox.silence(self._clock.monotonic())
+                fault = None if silent else self._silence or self._fault_of_silence()
                 if fault is not None:
                     self._told = self._silence = fault
                     raise fault.error(self._subject)
@@ -97,6 +107,38 @@ class MqttReader:
                 continue
             self._told = fault
             raise fault.error(self._subject)
+
+    @property
+    def _is_silent(self) -> bool:
+        """Whether it was said that no value comes, and none has come since."""
+        return self._silence is not None or (self._told is not None and self._told.kind == "silent")
+
+    def _fault_of_silence(self) -> Fault | None:
+        fault = self._inbox.silence(self._clock.monotonic())
+        message = self._valueless
+        if fault is None or message is None:
+            return fault
+        topic, limit_s = shown(self._inbox.topic), fault.what.params["limit_s"]
+        if keys := keys_of(message.payload):
+            return Fault(
+                "silent", mqt.SILENT_KEYS(topic=topic, limit_s=limit_s, keys=keys, wanted=self._wanted)
+            )
+        return Fault(
+            "silent",
+            mqt.SILENT_PAYLOAD(topic=topic, limit_s=limit_s, payload=foreign(message.payload[:200])),
+        )
+
+    def no_value(self, limit_s: float) -> Text | None:
+        """Return why no value came within `limit_s`, None where no message came that can be shown."""
+        message = self._valueless
+        keys = [] if message is None else keys_of(message.payload)
+        if message is None or not keys:
+            return None
+        topic = shown(message.topic)
+        example = example_for(message.payload)
+        if not example:
+            return mqt.NO_NUMBER(limit_s=limit_s, topic=topic, keys=keys)
+        return mqt.NO_VALUE_KEYS(limit_s=limit_s, topic=topic, keys=keys, example=example)
 
     async def close(self) -> None:
         """Give the link back; the last reader closes it. What was not acknowledged comes again."""
@@ -134,9 +176,6 @@ class MqttReader:
 
     def _take(self) -> Batch:
         inbox = self._inbox
-        self._silence = None
-        if self._told is not None and self._told.kind == "silent":
-            self._told = None
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]
         readings: list[Reading] = []
         rejects, self._unsaid = self._unsaid, []
@@ -154,6 +193,13 @@ class MqttReader:
                 for quantity, value in decoded.values
             ]
             rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
+            if not decoded.values:
+                self._valueless = message
+        if readings:
+            inbox.heard_s = self._clock.monotonic()
+            self._silence = self._valueless = None
+            if self._told is not None and self._told.kind == "silent":
+                self._told = None
         if inbox.dropped:
             reason = mqt.DROPPED(count=inbox.dropped, limit=MOST_WAITING)
             rejects.append(Reject(inbox.topic, reason))

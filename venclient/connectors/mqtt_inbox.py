@@ -92,6 +92,7 @@ class Inbox:
         self.granted = False
         self.fault: Fault | None = None
         self.changed = asyncio.Event()
+        #: When the last value came, or the topic was granted (monotonic); a message without a value is none.
         self.heard_s = 0.0
         self._silence_s = silence_s
         self._others: set[str] = set()

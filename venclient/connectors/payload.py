@@ -3,7 +3,7 @@
 {"ENERGY": {"Power": 56}}     path ENERGY.Power or /ENERGY/Power     56
 {"em1:0": [{"act": 7}]}       path ["em1:0"][0].act                  7
 -8.40                         path "" (the whole payload)            -8.4
-on, true / off, false                                                1 / 0
+on, true / off, false          1 / 0 for quantities without a unit, or with the option `boolean`
 null, absent, empty           no sample, and nothing to complain about
 """
 
@@ -17,9 +17,10 @@ from typing import Final
 
 import msgspec
 
+from venclient.connectors.loose_times import other_instants
 from venclient.connectors.mistakes import Mistakes, placed, shown
 from venclient.connectors.timestamps import nearest, time_mistakes, time_reader
-from venclient.connectors.units import Scaling, scaling_for, value_mistakes
+from venclient.connectors.units import Scaling, scaling_for, unit_of, value_mistakes
 from venclient.messages import connectors as con
 from venclient.messages import text_of
 from venclient.model.reading import POWER_KW
@@ -39,7 +40,8 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_WORDS = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
+#: Words for states, and the numbers that stand for them.
+STATES = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
 _STEP = re.compile(
     r"""
       (?P<dot>\.)?(?P<name>[^.\[\]"']+)
@@ -55,6 +57,7 @@ class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One value of a payload: where it is, what it is, and in which unit the device tells it.
 
     With `paths` it is their sum, less the sum of those in `minus`; without one of them there is no sample.
+    With `boolean` on and true are 1, off and false 0, although the quantity has a unit.
     """
 
     quantity: str
@@ -64,6 +67,7 @@ class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     unit: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    boolean: bool = False
 
     def __post_init__(self) -> None:
         problems = value_mistakes(self.quantity, self.unit, self.scale, self.offset)
@@ -72,6 +76,11 @@ class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             problems.append(con.PATH_OR_PATHS())
         if problems:
             raise Mistakes(problems)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The paths that it is made of, as the options have them."""
+        return (*(self.paths or (self.path,)), *self.minus)
 
     @property
     def terms(self) -> Terms:
@@ -160,23 +169,32 @@ def find(document: object, path: Path) -> object:
     return document
 
 
-def samples(
-    document: object, wanted: Iterable[tuple[str, Terms, Scaling]]
-) -> tuple[list[tuple[str, float]], list[str]]:
-    """Give the quantities that a document tells, and a reason for each that is no number."""
+#: What is read of a document: a quantity, its paths, its scaling, and whether states count as 1 and 0.
+Wanted = tuple[str, Terms, Scaling, bool]
+
+
+def takes_states(quantity: str, *, boolean: bool) -> bool:
+    """Return whether on and off are values of a quantity: without a unit, or as the options say."""
+    return boolean or unit_of(quantity) is None
+
+
+def samples(document: object, wanted: Iterable[Wanted]) -> tuple[list[tuple[str, float]], list[str]]:
+    """Return the quantities that a document has, and a reason for each that is not a number."""
     values: list[tuple[str, float]] = []
     reasons: list[str] = []
-    for quantity, terms, scaling in wanted:
+    for quantity, terms, scaling, states in wanted:
         try:
-            number = sample(document, terms)
+            number = sample(document, terms, states)
             if number is not None:
                 values.append((quantity, scaling.apply(number)))
+        except StateError as error:
+            reasons.append(placed(quantity, con.STATE(value=error.value, quantity=quantity)))
         except ValueError as error:
             reasons.append(placed(quantity, text_of(error)))
     return values, reasons
 
 
-def sample(document: object, terms: Terms) -> float | None:
+def sample(document: object, terms: Terms, states: bool = False) -> float | None:
     """Give the sum that `terms` name, None where a part of it is null, empty or absent.
 
     ValueError says which part is no number.
@@ -184,12 +202,12 @@ def sample(document: object, terms: Terms) -> float | None:
     plus, minus = terms
     if not minus and len(plus) == 1:  # nearly always
         found = find(document, plus[0])
-        return None if found is ABSENT else number_of(found)
+        return None if found is ABSENT else number_of(found, states)
     total = 0.0
     for sign, paths in ((1, plus), (-1, minus)):
         for path in paths:
             found = find(document, path)
-            number = None if found is ABSENT else number_of(found)
+            number = None if found is ABSENT else number_of(found, states)
             if number is None:
                 return None
             total += sign * number
@@ -201,20 +219,35 @@ def _index(step: str) -> int:
     return int(step) if plain else -1
 
 
-def number_of(value: object) -> float | None:
-    """Give a value as a finite number, or None where there is none (null, empty); ValueError says why not."""
+class StateError(ValueError):
+    """A state such as on or true where a number was expected."""
+
+    def __init__(self, value: object) -> None:
+        self.value = _short(value)
+        super().__init__(con.NOT_A_NUMBER(value=self.value))
+
+
+def number_of(value: object, states: bool = False) -> float | None:
+    """Return a value as a finite number, None where there is none (null, empty); ValueError says why not.
+
+    With `states` on and true are 1, off and false 0; StateError otherwise.
+    """
     if value is None:
         return None
     if isinstance(value, str):
         text = value.strip()
         if not text:
             return None
-        if text.lower() in _WORDS:
-            return _WORDS[text.lower()]
+        if text.lower() in STATES:
+            if not states:
+                raise StateError(text)
+            return STATES[text.lower()]
         if not _NUMBER.fullmatch(text):
             raise ValueError(con.NOT_A_NUMBER(value=_short(text)))
         number = float(text)
     elif isinstance(value, int | float):
+        if isinstance(value, bool) and not states:
+            raise StateError(value)
         try:
             number = float(value)
         except OverflowError:
@@ -254,12 +287,18 @@ class PayloadDecoder:
 
     def __init__(self, values: Sequence[ValueOptions], time: TimeOptions) -> None:
         self._values = [
-            (value.quantity, value.terms, scaling_for(value.quantity, value.unit, value.scale, value.offset))
+            (
+                value.quantity,
+                value.terms,
+                scaling_for(value.quantity, value.unit, value.scale, value.offset),
+                takes_states(value.quantity, boolean=value.boolean),
+            )
             for value in values
         ]
         whole: Terms = (((),), ())
-        self._plain = all(terms == whole for _, terms, _ in self._values) and time.path is None
+        self._plain = all(terms == whole for _, terms, _, _ in self._values) and time.path is None
         self._time_path = None if time.path is None else parse_path(time.path)
+        self._time = time
         self._read_time = time_reader(time.format, time.zone)
 
     def decode(self, payload: bytes, arrival: datetime) -> Decoded:
@@ -280,7 +319,13 @@ class PayloadDecoder:
         found = find(document, self._time_path)
         if found is None or found is ABSENT:
             return None
-        return nearest(self._read_time(found), arrival)
+        try:
+            return nearest(self._read_time(found), arrival)
+        except ValueError:
+            instants = other_instants(found, self._time.format, self._time.zone)
+            if instants is None:
+                raise
+            return nearest(instants, arrival)
 
 
 def _plain(payload: bytes) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +15,8 @@ from venclient.connectors.base import Site
 from venclient.connectors.leases import Leases
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectorError, ReadTimeout
+from venclient.messages import Text, with_code
 from venclient.messages import connectors as con
-from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.model.reading import INTERVAL_ENERGY_KWH, POWER_KW, Reading, Reject
 from venclient.model.resource import Connection, ConnectionType, Resource, ResourceType
@@ -76,6 +76,10 @@ async def take_snapshot(
                     # Only what the source keeps for us can have more waiting behind it.
                     return found
     except TimeoutError:
+        explain: Callable[[float], Text | None] = getattr(reader, "no_value", lambda _limit_s: None)
+        what = explain(timeout_s)
+        if what is not None:
+            raise ReadTimeout(what, subject=subject_of(resource)) from None
         what = _NO_VALUE.get(resource.connection.type, con.NO_VALUE)(limit_s=timeout_s)
         if last is not None:
             place = foreign(last.place)

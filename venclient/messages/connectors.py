@@ -100,6 +100,10 @@ PAYLOAD_UTF8 = error("VEN-CON-068", "the payload is not valid UTF-8")
 PAYLOAD_DEEP = error("VEN-CON-069", "the payload is nested too deeply")
 PAYLOAD_JSON = error("VEN-CON-070", "the payload {payload} is not valid JSON ({error})")
 PAYLOAD_PLAIN = error("VEN-CON-071", "the payload has {size} bytes: expected a plain number")
+STATE = error(
+    "VEN-CON-072",
+    "{value} is a state, not a number: {quantity} has a unit; set boolean to true if on means 1, times scale",
+)
 
 # Polling
 

@@ -149,6 +149,26 @@ OVERSIZE = error("VEN-MQT-062", "the payload has {size} bytes: at most {limit} a
 DROPPED = warning(
     "VEN-MQT-063", "dropped {count:message|messages} of QoS 0: {limit} were already waiting to be stored"
 )
+SILENT_KEYS = error(
+    "VEN-MQT-065",
+    "no value received on {topic} for {limit_s:g} s: messages arrive without {wanted}",
+    hint="compare the paths in values with the keys that arrive: {keys}",
+)
+SILENT_PAYLOAD = error(
+    "VEN-MQT-066",
+    "no value received on {topic} for {limit_s:g} s: messages arrive with payloads such as {payload}",
+    hint="compare values with what the device sends",
+)
+NO_VALUE_KEYS = error(
+    "VEN-MQT-067",
+    "no value received within {limit_s:g} s, but JSON on {topic} with the keys {keys}",
+    hint="describe the payload in options.values, for example {example}; check key and unit with the device",
+)
+NO_NUMBER = error(
+    "VEN-MQT-068",
+    "no value received within {limit_s:g} s, but JSON on {topic} with the keys {keys}, none of them a number",
+    hint="check the topic: this message has no measurement, or only states (set boolean to true for these)",
+)
 BAD_PACKET = error(
     "VEN-MQT-064", "{name}: a packet cannot be decoded; connecting again (logged once for each kind)"
 )

@@ -28,7 +28,7 @@ def lenient_time_reader(form: str, zone: str | None) -> Callable[[object], Insta
         try:
             return strict(raw)
         except ValueError:
-            found = _otherwise(raw, form, zone)
+            found = other_instants(raw, form, zone)
             if found is None:
                 raise
             return found
@@ -36,7 +36,7 @@ def lenient_time_reader(form: str, zone: str | None) -> Callable[[object], Insta
     return read
 
 
-def _otherwise(raw: object, form: str, zone: str | None) -> Instants | None:
+def other_instants(raw: object, form: str, zone: str | None) -> Instants | None:
     """Return what a text means that the form alone does not read, None where it has no such mark."""
     if not isinstance(raw, str):
         return None
