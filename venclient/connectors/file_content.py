@@ -16,9 +16,10 @@ from venclient.connectors.eloverblik import EloverblikRows
 from venclient.connectors.file_format import FileOptions, Rows, grouping_of, rows_of
 from venclient.connectors.file_layout import SAMPLE_LINES, Layout, find_layout
 from venclient.connectors.file_numbers import Evidence, decide, undecided
-from venclient.connectors.file_records import Line
+from venclient.connectors.file_records import Line, Torn
 from venclient.connectors.file_rows import CsvRows, Row
 from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece
+from venclient.connectors.mistakes import shown
 from venclient.connectors.telegram import TIME_CODE
 from venclient.connectors.telegram_rows import TelegramRows
 from venclient.connectors.timestamps import in_order
@@ -85,7 +86,7 @@ class Content:
         if piece.fresh and lines and lines[0][1] is not None:
             lines[0] = (lines[0][0], lines[0][1].removeprefix(_BYTE_ORDER_MARK))
         if self._options.is_table and mark.header is None and not mark.note:
-            if not any(raw is None or raw.strip() for _, raw in lines):
+            if not any(raw is None or _is_whole(raw) for _, raw in lines):
                 return mark
             headed = self._below_header(mark, lines)
             if headed is None:
@@ -116,7 +117,7 @@ class Content:
 
     def _below_header(self, mark: Mark, lines: list[Line]) -> Mark | None:
         """Find how a table is written, and take banner and header off its lines; None with too few lines."""
-        sample = [n for n, (_, raw) in enumerate(lines) if raw is None or raw.strip()][:SAMPLE_LINES]
+        sample = [n for n, (_, raw) in enumerate(lines) if raw is None or _is_whole(raw)][:SAMPLE_LINES]
         if self._options.format == "eloverblik":
             at: int | None = 0
         else:
@@ -184,7 +185,7 @@ class Content:
         found: Found,
         untimed: list[tuple[str, Row]],
     ) -> datetime | None:
-        place = f"{name}:{record[0][0]}"
+        place = f"{foreign(name)}:{record[0][0]}"
         try:
             row = self._row(rows, record)
         except ValueError as error:
@@ -238,12 +239,16 @@ class Content:
             raws = [raw for _, raw in record if raw is not None]
             if len(raws) < len(record):
                 raise ValueError(fil.TELEGRAM_LINE(limit=MOST_BYTES))
+            if any(isinstance(raw, Torn) for raw in raws):
+                raise ValueError(fil.LINE_TORN(text=shown(raws[0].decode("ascii", "replace"))))
             return rows.read_lines(raws)
         return rows.read("\n".join(self._text(raw) for _, raw in record))
 
     def _text(self, line: bytes | None) -> str:
         if line is None:
             raise ValueError(fil.LINE_LONG(limit=MOST_BYTES))
+        if isinstance(line, Torn):
+            raise ValueError(fil.LINE_TORN(text=shown(line.decode(self._options.codec, "replace"))))
         try:
             return line.decode(self._options.codec)
         except UnicodeDecodeError as error:
@@ -256,6 +261,10 @@ class Content:
             self._rows = rows_of(self._options, header, self._point, note, layout)
             self._made_for = (header, note)
         return self._rows
+
+
+def _is_whole(raw: bytes) -> bool:
+    return bool(raw.strip()) and not isinstance(raw, Torn)
 
 
 def _form(options: FileOptions, point: str) -> str:

@@ -27,6 +27,7 @@ from venclient.connectors.options import subject_of
 from venclient.errors import ConnectFailed
 from venclient.messages import files as fil
 from venclient.messages import text_of, with_code
+from venclient.messages.printable import foreign
 from venclient.model.reading import Reject
 from venclient.model.resource import Resource
 
@@ -221,7 +222,7 @@ class DropReader:
                 if name not in self._stuck:
                     self._stuck.add(name)
                     reason = fil.CANNOT_MOVE(error=error.strerror or error, folder=self._place)
-                    rejects.append(Reject(name, reason))
+                    rejects.append(Reject(foreign(name), reason))
         return rejects
 
     def _remembered(self) -> dict[str, Progress]:
@@ -298,11 +299,11 @@ class DropReader:
 
     @staticmethod
     def _hopeless(name: str, reason: str, found: Found, mark: Mark | None = None) -> Progress:
-        found.rejects.append(Reject(name, reason))
+        found.rejects.append(Reject(foreign(name), reason))
         return Progress(
             mark=mark or Mark(),
             rejects=1,
-            reasons=(f"{name}: {with_code(reason)}",),
+            reasons=(f"{foreign(name)}: {with_code(reason)}",),
             done=True,
             hopeless=True,
         )

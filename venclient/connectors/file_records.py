@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+
+class Torn(bytes):
+    """What a power cut left of a line: a block of NUL bytes follows where its rest should be."""
+
+
 #: A line with its number (from 1), without its end; None where it was too long.
 Line = tuple[int, bytes | None]
 #: Gives records of the lines, each from its first line on, and how many lines make them. The flag says that

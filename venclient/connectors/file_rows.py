@@ -195,7 +195,7 @@ def _sum(cells: Sequence[str], terms: Sequence[_Term], value: FileValue, scaling
             is_state = text.casefold() in STATES
             number = _state(text, value) if is_state else number_in(text, term.decimal)
         except ValueError as error:
-            raise ValueError(placed(f"column {term.name!r}", text_of(error))) from None
+            raise ValueError(placed(f"column {shown(term.name)}", text_of(error))) from None
         if number is None:
             return None
         total += term.sign * number.value

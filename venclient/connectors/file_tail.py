@@ -6,6 +6,8 @@
     shorter, or other bytes    first the rest of its copy, if one lies beside; then from the start
 
 A line counts when its line end is there. Reads in pieces of bounded size; knows nothing of formats.
+NUL bytes are dropped. A block of them, as a power cut leaves it in a file, ends a line: what is before it was
+torn off (`Torn`), and what comes after it is a separate row.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from venclient.connectors.file_records import Grouping, Line
+from venclient.connectors.file_records import Grouping, Line, Torn
 from venclient.messages import files as fil
 
 MOST_LINES = 5000
 MOST_BYTES = 1024 * 1024
 _HEAD_BYTES = 256
 _TAIL_BYTES = 64
+#: One NUL alone may be a stray byte within a row; more are what was never written.
+_NULS = re.compile(rb"\0{2,}")
 #: What a rotation adds to a name: .1, -20260601, .2026-06-01 (compressed files are not read).
 _ROTATED = re.compile(r"[.-]\d[\d.:T_-]*")
 
@@ -197,6 +201,40 @@ def _digest(file: BinaryIO, offset: int) -> str:
     return blake2b(head + file.read(min(_TAIL_BYTES, offset)), digest_size=8).hexdigest()
 
 
+def _whole(lines: Sequence[Line], grouping: Grouping | None, *, complete: bool, last: bool) -> int:
+    """Return how many lines make whole records; `last` says that no more lines are there."""
+    if grouping is None:
+        return len(lines)
+    whole = grouping(lines, complete and last)[1]
+    if not whole and not last:
+        whole = grouping(lines, True)[1]  # a record longer than a block is none
+    return whole
+
+
+def _without_nuls(part: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return what is between the blocks of NULs of a line, without single NULs, and where each begins.
+
+    Only the last of them has the line's end; what is before another is torn.
+    """
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    for block in (*_NULS.finditer(part), None):
+        rest = part[at : len(part) if block is None else block.start()].replace(b"\0", b"")
+        if rest.strip():
+            found.append((at, rest))
+        at = 0 if block is None else block.end()
+    for place, rest in found[:-1]:
+        yield place, Torn(rest)
+    for place, rest in found[-1:]:
+        yield place, rest.removesuffix(b"\r")
+
+
+def _behind_nuls(part: bytes) -> int:
+    """Return the place behind the last block of NULs, 0 where there is none."""
+    at = part.rfind(b"\0\0")
+    return at + 2 if at >= 0 else 0
+
+
 def _read(
     file: BinaryIO,
     mark: Mark,
@@ -214,14 +252,21 @@ def _read(
     starts: list[int] = []
     offset, number, skipping = mark.offset, mark.lines, mark.skipping
 
-    def take(part: bytes | None) -> None:
-        lines.append((number, part if part is None else part.removesuffix(b"\r")))
-        starts.append(offset)
+    def take(part: bytes | None, before: int = 0) -> None:
+        if part is not None and b"\0" in part:
+            for at, rest in _without_nuls(part):
+                lines.append((number, rest))
+                starts.append(offset + before + at)
+            return
+        lines.append((number, part if part is None or isinstance(part, Torn) else part.removesuffix(b"\r")))
+        starts.append(offset + before)
 
     for part in parts[:MOST_LINES]:
         number += 1
         if not skipping:
             take(part)
+        elif torn := _behind_nuls(part):
+            take(part[torn:], torn)
         offset += len(part) + 1
         skipping = False
     all_taken = len(parts) <= MOST_LINES
@@ -232,6 +277,15 @@ def _read(
                 take(unfinished)
             offset += len(unfinished)
             skipping = False
+        elif not at_end and not parts and (torn := _behind_nuls(unfinished)):
+            # A block of NULs and no line end: what is before it was torn off, what follows is read next.
+            rest = unfinished[:torn].replace(b"\0", b"")
+            if rest.strip() and not skipping:
+                number += 1
+                take(Torn(rest))
+                number -= 1
+            offset += torn
+            skipping = False
         elif skipping or (not parts and not at_end):
             # One line fills the whole block: nobody will make sense of it.
             if not skipping:
@@ -240,13 +294,10 @@ def _read(
                 number -= 1
             skipping = True
             offset += len(unfinished)
-    if grouping is not None:
-        whole = grouping(lines, complete and at_end and all_taken)[1]
-        if not whole and not (at_end and all_taken):
-            whole = grouping(lines, True)[1]  # a record longer than a block is none
-        if whole < len(lines):
-            offset, number, skipping = starts[whole], lines[whole][0] - 1, False
-            del lines[whole:]
+    whole = _whole(lines, grouping, complete=complete, last=at_end and all_taken)
+    if whole < len(lines):
+        offset, number, skipping = starts[whole], lines[whole][0] - 1, False
+        del lines[whole:]
     after = msgspec.structs.replace(
         mark,
         inode=mark.inode if inode is None else inode,

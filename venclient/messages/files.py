@@ -77,6 +77,7 @@ NO_TIME_NAMES = error("VEN-FIL-046", "no time in this line: have the logger add 
 QUOTES = error("VEN-FIL-047", "the quotes of this line do not match ({error})")
 LINE_LONG = error("VEN-FIL-048", "the line has more than {limit} bytes")
 LINE_ENCODING = error("VEN-FIL-049", "the line is not valid {encoding} ({reason} at byte {at})")
+LINE_TORN = error("VEN-FIL-067", "the line was torn off by a block of NUL bytes: {text}")
 NOT_AN_OBJECT = error("VEN-FIL-050", "expected a JSON object with the data of a device")
 FOUND_LAYOUT = info("VEN-FIL-057", "{name}: {layout}; {columns}")
 FOUND_DELIMITER = info("VEN-FIL-051", "delimiter {delimiter}")
