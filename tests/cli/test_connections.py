@@ -187,6 +187,21 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str, mistake: str) -> None:
     assert mistake in str(result.exception)
 
 
+def test_what_was_found_in_a_meter_file_is_shown(tmp_path: Path) -> None:
+    """Delimiter, header, decimal mark and columns stand above the values."""
+    (tmp_path / "meter.csv").write_text("Hotel Nord\ntime;power_kw\n2026-06-01T12:00:00Z;1,5\n")
+    path = tmp_path / "file.toml"
+    path.write_text('type = "filereader"\nfile = "meter.csv"\n')
+    result = ven("test", "--file", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert (
+        "delimiter ;, header in line 2, decimal mark ,; time from time, power_kw from power_kw"
+        in result.output
+    )
+    assert "1.5 kW" in result.output
+
+
 @pytest.mark.parametrize("words", [["test"], ["test", "x", "--file", "y"]])
 def test_one_thing_is_tried_at_a_time(words: list[str]) -> None:
     """A resource or a file, not both and not neither."""

@@ -38,7 +38,7 @@ CANNOT_READ = error(
 NOT_READABLE = error(
     "VEN-FIL-021",
     "{path}: {problem}",
-    hint="correct delimiter, encoding or the names of columns in the connection's options",
+    hint="correct delimiter, decimal, encoding or the names of columns in the connection's options",
 )
 NOT_ORDINARY = error("VEN-FIL-022", "not an ordinary file")
 FOLDER = error(
@@ -61,6 +61,14 @@ NUMBERED = info("VEN-FIL-041", "numbered columns")
 ROW_LENGTH = error("VEN-FIL-042", "the row has {count:column|columns}, the header {expected}")
 ROW_SHORT = error("VEN-FIL-043", "the row has {count:column|columns}: column {needed} is needed")
 DECIMAL_COMMA = error("VEN-FIL-044", "{value} is not a number with a decimal comma")
+NO_TIME = error("VEN-FIL-045", "no time in this line: set time.path to its place")
+NO_TIME_NAMES = error("VEN-FIL-046", "no time in this line: have the logger add one of {names}")
+QUOTES = error("VEN-FIL-047", "the quotes of this line do not match ({error})")
+LINE_LONG = error("VEN-FIL-048", "the line has more than {limit} bytes")
+LINE_ENCODING = error("VEN-FIL-049", "the line is not valid {encoding} ({reason} at byte {at})")
+NOT_AN_OBJECT = error("VEN-FIL-050", "expected a JSON object with the data of a device")
+FOUND_DELIMITER = info("VEN-FIL-051", "delimiter {delimiter}")
+FOUND_HEADER = info("VEN-FIL-052", "header in line {line}")
 NOT_WITH_MARK = error("VEN-FIL-053", "{value} is not a number with the decimal mark {decimal}")
 MARK_UNKNOWN = error(
     "VEN-FIL-054",
@@ -72,20 +80,9 @@ MARKS_MIXED = error(
     "column {column}: {first} and {second} have different decimal marks: set decimal to . or ,",
 )
 UNITS = error("VEN-FIL-056", "{quantity}: the cells and the option unit disagree: {units}")
-NO_TIME = error("VEN-FIL-045", "no time in this line: set time.path to its place")
-NO_TIME_NAMES = error("VEN-FIL-046", "no time in this line: have the logger add one of {names}")
-QUOTES = error("VEN-FIL-047", "the quotes of this line do not match ({error})")
-LINE_LONG = error("VEN-FIL-048", "the line has more than {limit} bytes")
-LINE_ENCODING = error("VEN-FIL-049", "the line is not valid {encoding} ({reason} at byte {at})")
-LINE_TORN = error("VEN-FIL-067", "the line was torn off by a block of NUL bytes: {text}")
-NOT_AN_OBJECT = error("VEN-FIL-050", "expected a JSON object with the data of a device")
 FOUND_LAYOUT = info("VEN-FIL-057", "{name}: {layout}; {columns}")
-FOUND_DELIMITER = info("VEN-FIL-051", "delimiter {delimiter}")
-FOUND_HEADER = info("VEN-FIL-052", "header in line {line}")
 FOUND_NONE = info("VEN-FIL-058", "no header")
 FOUND_MARK = info("VEN-FIL-059", "decimal mark {marks}")
-FOUND_COLUMNS = info("VEN-FIL-070", "time from {time}, {values}")
-FOUND_VALUE = info("VEN-FIL-071", "{quantity} from {columns}")
 
 # Eloverblik
 
@@ -106,6 +103,12 @@ NO_TYPE = info("VEN-FIL-063", "none")
 ROW_TYPE = error("VEN-FIL-064", "unknown type {type}: expected a time series or a meter reading")
 ROW_TIME = error("VEN-FIL-065", "invalid time {time}")
 NOT_A_NUMBER = error("VEN-FIL-066", "{value} is not a number")
+
+# Layouts of tables, and damaged lines
+
+LINE_TORN = error("VEN-FIL-067", "the line was torn off by a block of NUL bytes: {text}")
+FOUND_COLUMNS = info("VEN-FIL-070", "time from {time}, {values}")
+FOUND_VALUE = info("VEN-FIL-071", "{quantity} from {columns}")
 
 # Telegrams
 

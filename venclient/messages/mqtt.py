@@ -149,6 +149,9 @@ OVERSIZE = error("VEN-MQT-062", "the payload has {size} bytes: at most {limit} a
 DROPPED = warning(
     "VEN-MQT-063", "dropped {count:message|messages} of QoS 0: {limit} were already waiting to be stored"
 )
+BAD_PACKET = error(
+    "VEN-MQT-064", "{name}: a packet cannot be decoded; connecting again (logged once for each kind)"
+)
 SILENT_KEYS = error(
     "VEN-MQT-065",
     "no value received on {topic} for {limit_s:g} s: messages arrive without {wanted}",
@@ -168,7 +171,4 @@ NO_NUMBER = error(
     "VEN-MQT-068",
     "no value received within {limit_s:g} s, but JSON on {topic} with the keys {keys}, none of them a number",
     hint="check the topic: this message has no measurement, or only states (set boolean to true for these)",
-)
-BAD_PACKET = error(
-    "VEN-MQT-064", "{name}: a packet cannot be decoded; connecting again (logged once for each kind)"
 )
