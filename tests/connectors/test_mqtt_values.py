@@ -16,6 +16,7 @@ from venclient.clock import ManualClock
 from venclient.connectors.mqtt import open_mqtt_reader
 from venclient.connectors.snapshot import one_shot_site, take_snapshot
 from venclient.errors import ReadTimeout
+from venclient.messages import Text
 
 pytestmark = pytest.mark.peer
 
@@ -78,9 +79,11 @@ async def test_a_test_of_the_connection_proposes_options_for_json(tmp_path: Path
         with pytest.raises(ReadTimeout, match="VEN-MQT-067") as caught:
             await take_snapshot(meter(free_port, options={}), one_shot_site(tmp_path), timeout_s=2)
         assert "ENERGY.Total" in str(caught.value)
-        assert '"path": "ENERGY.Power", "unit": "W"' in caught.value.hint
-        example = caught.value.hint.partition("for example ")[2].partition("; check")[0]
-        options = {"values": json.loads(example)}
+        what = caught.value.what
+        assert isinstance(what, Text)
+        values_proposed = json.loads(what.params["example"])
+        assert {"quantity": "power_kw", "path": "ENERGY.Power", "unit": "W"} in values_proposed
+        options = {"values": values_proposed}
         found = await take_snapshot(meter(free_port, options=options), one_shot_site(tmp_path))
     assert found["power_kw"][-1].value == pytest.approx(0.056)
 
