@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -374,3 +375,17 @@ def test_times_without_a_zone_are_still_refused() -> None:
         lenient_time_reader("iso", None)("2026-06-01 24:00")
     assert code_of(text_of(caught.value)) == "VEN-CON-049"
     assert lenient_time_reader("iso", "UTC")("2026-06-01 24:00")[0] == datetime(2026, 6, 2, tzinfo=UTC)
+
+
+async def test_a_file_that_an_older_version_began_is_read_on_as_before(tmp_path: Path) -> None:
+    """A bookmark without a layout means the delimiter of the options, or a comma, and a decimal point."""
+    marks: dict[str, str] = {}
+    write(tmp_path, table(",", ["power_kw"], ["1.5"]))
+    await read_all(reader_of(tmp_path, marks=marks), marks)
+    [(key, mark)] = marks.items()
+    older = {name: value for name, value in json.loads(mark).items() if name != "note"}
+    write(tmp_path, "2026-06-01T12:05:00Z,1.234\n", "a")
+    batch = await read_all(reader_of(tmp_path, marks={key: json.dumps(older)}))
+
+    assert values(batch) == [1.234]
+    assert not batch.rejects
