@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.connectors.sites import make_resource, make_site
 from tests.connectors.test_file import read_all, reader_of, values, write
+from venclient.connectors import file_tail
 from venclient.connectors.base import Batch
 from venclient.connectors.file import FileReader, open_file_reader
 from venclient.connectors.file_numbers import Evidence, decide, number_in
@@ -77,7 +79,10 @@ async def test_lines_before_the_header_are_left_out(tmp_path: Path) -> None:
     """A banner above the header is neither header nor data."""
     banner = "Export of Hotel Nord\nfrom;2026-06-01;to;2026-06-02\n\n"
     write(tmp_path, banner + table(";", ["power_kw"], ["1,5"], ["2,5"]))
-    batch = await read_all(reader_of(tmp_path))
+    reader = reader_of(tmp_path)
+    batch = await read_all(reader)
+    assert isinstance(reader, FileReader)
+    assert "header in line 4" in reader.said
     assert values(batch) == [1.5, 2.5]
     assert not batch.rejects
 
@@ -181,6 +186,26 @@ async def test_evidence_far_down_the_file_counts(tmp_path: Path) -> None:
     write(tmp_path, "time;power_kw\n" + "".join(f"{1780315220 + n};{cell}\n" for n, cell in enumerate(cells)))
     batch = await read_all(reader_of(tmp_path, {"time": {"format": "epoch_s"}}))
     assert values(batch) == [1.234] * 5500 + [12.5]
+
+
+async def test_a_refused_file_is_not_read_again_before_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large file without evidence is searched once, and not at each look."""
+    write(tmp_path, table(";", ["power_kw"], ["1.234"]))
+    reader = reader_of(tmp_path)
+    looks: list[Path] = []
+    whole = file_tail.all_lines
+
+    def counted(path: Path) -> Iterator[bytes]:
+        looks.append(path)
+        return whole(path)
+
+    monkeypatch.setattr("venclient.connectors.file.all_lines", counted)
+    for _ in range(5):
+        with pytest.raises(Undecodable, match="VEN-FIL-054"):
+            await reader.read()
+    assert len(looks) == 1
 
 
 @pytest.mark.parametrize("cells", [["1.234", "2.500"], ["1,234", "2,500"], ["1.234", "7"]])

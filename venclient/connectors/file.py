@@ -49,6 +49,8 @@ class FileReader:
         self._clock = site.clock
         #: When the file was last seen to its end by this reader; what comes later arrived since.
         self._looked: datetime | None = None
+        #: The file as it was when it could not be understood, and why: as long as it is the same, so is this.
+        self._refused: tuple[tuple[int, int, int] | None, Undecodable] | None = None
 
     async def read(self) -> Batch:
         """Give the new rows, none when there are none.
@@ -63,9 +65,17 @@ class FileReader:
         if state is not None and state == self._at_end:
             self._looked = now
             return Batch()
+        if self._refused is not None and state is not None and self._refused[0] == state:
+            error = self._refused[1]
+            raise Undecodable(error.what, subject=error.subject, hint=error.hint)
         arrival = None if self._complete else Arrival(self._looked, self._written(state, now))
         self._looked = None
-        found, mark, last = await asyncio.to_thread(self._read_on, self._mark, arrival)
+        try:
+            found, mark, last = await asyncio.to_thread(self._read_on, self._mark, arrival)
+        except Undecodable as error:
+            self._refused = state, error
+            raise
+        self._refused = None
         self._looked = now if last else None
         if mark == self._mark:
             self._at_end = state

@@ -125,7 +125,10 @@ class Content:
             layout = find_layout(texts, self._options, whole=self._options.is_complete)
             if layout is None:
                 return None
-            mark, at = self._with_layout(mark, layout), layout.header_at
+            at = layout.header_at
+            if at is not None:
+                layout = msgspec.structs.replace(layout, header_at=lines[sample[at]][0] - 1)
+            mark = self._with_layout(mark, layout)
         if at is None:
             return mark
         header = self._text(lines[sample[at]][1])

@@ -28,7 +28,7 @@ _SPELLED: Mapping[str, str] = {"\t": "tab", " ": "space"}
 class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a file is written, as found or as the options say.
 
-    `header_at` is the place of the header among the lines looked at, None for a file without one; then `time`
+    `header_at` is the place of the header among the lines (from 0), None for a file without one; then `time`
     is the number (from 1) of the column that has times. `decimals` has the decimal mark of columns by name.
     """
 
