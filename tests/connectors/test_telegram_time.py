@@ -199,6 +199,8 @@ async def test_a_complete_file_without_times_is_rejected(tmp_path: Path) -> None
     [
         ("250824", "121530", datetime(2025, 8, 24, 10, 15, 30, tzinfo=UTC)),
         ("25-08-24", "12:15:30", datetime(2025, 8, 24, 10, 15, 30, tzinfo=UTC)),
+        ("2025-08-24", "12:15:30", datetime(2025, 8, 24, 10, 15, 30, tzinfo=UTC)),
+        ("250824", "12:15", datetime(2025, 8, 24, 10, 15, tzinfo=UTC)),
         ("1250824", "1121530", datetime(2025, 8, 24, 10, 15, 30, tzinfo=UTC)),
         ("0250124", "0121530", datetime(2025, 1, 24, 11, 15, 30, tzinfo=UTC)),
         ("251026", "1023000", datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),

@@ -100,10 +100,15 @@ def _clock(date: str, time: str) -> str:
     """Return the meter's own date and time in DSMR form, "" when one of them is missing or not set.
 
     They are six digits each, perhaps with marks between; a seventh in front is 1 in summer and 0 in winter.
+    The year may have four digits, and the seconds may be missing.
     """
     digits, season = "", ""
-    for text in (date, time):
+    for text, is_date in ((date, True), (time, False)):
         found = re.sub(r"\D", "", text, flags=re.ASCII)
+        if is_date and len(found) == 8:
+            found = found.removeprefix("20")
+        elif not is_date and len(found) == 4:
+            found += "00"
         if len(found) == 7 and found[0] in "01":
             season = "S" if found[0] == "1" else "W"
             found = found[1:]
