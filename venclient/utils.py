@@ -51,3 +51,12 @@ def age_text(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit}"
     return f"{whole} s"
+
+
+def is_web_page(body: bytes) -> bool:
+    """Return whether an answer is a web page, and so from no API of ours: all of them answer in JSON or CSV.
+
+    The content type is not asked: some servers send JSON as text/html. A captive portal, the login page of
+    a proxy and the web interface of a server that does not know the path answer with a page and status 200.
+    """
+    return body[:256].lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"<")

@@ -12,7 +12,7 @@ from tests.fakes.influx import Point
 from tests.readings.influx_bench import NOON, Bench, at
 from venclient.model.reading import ENERGY_KWH
 from venclient.readings.aside import MOST_POINTS
-from venclient.readings.influx import Verdict
+from venclient.readings.influx_answers import Verdict
 from venclient.readings.tables import open_tables
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.influx import Point
 from tests.readings.influx_bench import AWAY, NOON, Bench, at
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
-from venclient.readings.influx import Verdict
+from venclient.readings.influx_answers import Verdict
 
 
 @pytest.fixture

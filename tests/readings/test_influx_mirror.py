@@ -13,7 +13,7 @@ from venclient.clock import ManualClock
 from venclient.errors import StoreError
 from venclient.model.reading import POWER_KW, Reading
 from venclient.readings.forwarder import Forwarder
-from venclient.readings.influx import Verdict
+from venclient.readings.influx_answers import Verdict
 from venclient.readings.influx_query import Window
 from venclient.readings.line_protocol import Tags
 from venclient.readings.memory import MemoryReadings
@@ -44,13 +44,19 @@ class MuteInflux(MemoryInflux):
 class Bench:
     """A store over an InfluxDB in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch: int = 5000) -> None:
         self.clock = ManualClock(NOON)
         self.influx = MuteInflux()
         self.journal = MemoryReadings()
         tags = {"hotel": Tags(), "bar": Tags(), "b\\": Tags()}
         self.forwarder = Forwarder(
-            self.journal, self.influx, tags, self.clock, history=timedelta(hours=1), rng=random.Random(1)
+            self.journal,
+            self.influx,
+            tags,
+            self.clock,
+            batch=batch,
+            history=timedelta(hours=1),
+            rng=random.Random(1),
         )
         self.store = InfluxReadings(self.journal, self.forwarder, self.influx)
 
@@ -121,7 +127,7 @@ async def test_a_server_that_does_not_answer_is_left_alone_for_a_minute() -> Non
 
 async def test_a_long_backlog_does_not_hold_up_reports() -> None:
     """After two seconds of catching up the journal answers, and the catching up goes on."""
-    bench = Bench()
+    bench = Bench(batch=6)
     bench.store.add([at(100 * n, n) for n in range(300)])
 
     async def slow() -> None:

@@ -41,10 +41,40 @@ PARTIAL = error(
 NOT_A_RESULT = error(
     "VEN-INF-017",
     "the answer is not a valid {language} result ({kind})",
-    hint="check influx.version and influx.language",
+    hint="check influx.url and influx.version",
+)
+WEB_PAGE = error(
+    "VEN-INF-018",
+    "not an InfluxDB API of version {version}: answered {status} with a web page ({title})",
+    hint="set influx.url to scheme, host and port of InfluxDB (such as http://192.168.1.5:8086) and "
+    "influx.version to its version; or log in to the network, if the page is its login",
+)
+NOT_AN_API = error(
+    "VEN-INF-019",
+    "not an InfluxDB API of version {version}: answered {status} ({reason})",
+    hint="set influx.url to scheme, host and port of InfluxDB (such as http://192.168.1.5:8086) and "
+    "influx.version to its version",
+)
+WRONG_VERSION = error(
+    "VEN-INF-020",
+    "the server is InfluxDB {found}, but influx.version is {version}",
+    hint="set influx.version = {major}",
+)
+READ_NOT_FOUND = error(
+    "VEN-INF-021",
+    "the server answered {status}: {reason}",
+    hint="check influx.bucket and influx.org",
+)
+
+NO_MAPPING = error(
+    "VEN-INF-022",
+    "no database mapping: {reason}",
+    hint="map a database to the bucket (influx v1 dbrp create), or set influx.language to flux",
 )
 
 # Sending
+
+TOO_OLD = error("VEN-INF-029", "older than the retention of the bucket{duration}")
 
 SMALLER = warning("VEN-INF-030", "{name}: rejects {count} lines at once; sending {smaller}")
 NOT_CREATED = error("VEN-INF-031", "{name}: {reason}, and the database cannot be created ({problem})")
@@ -56,6 +86,16 @@ BUG = error("VEN-INF-035", "unexpected {kind} (a bug; please report it)")
 NOT_SENT = warning("VEN-INF-036", "{name}: not sent to InfluxDB: {reason} (logged once)")
 ACCEPTS_AGAIN = info("VEN-INF-037", "{name}: accepts readings again; missed ones are sent from the journal")
 FAILED = warning("VEN-INF-038", "{reason} (readings are kept in the journal and sent later; logged once)")
+
+KEPT_LESS = warning(
+    "VEN-INF-039",
+    "{name}: readings up to {until} are older than the bucket keeps: not sent (logged once; they stay in the "
+    "journal). Newer readings are sent first from now on.",
+)
+NEW_DESTINATION = info(
+    "VEN-INF-040",
+    "{name}: new destination (bucket {bucket}): the journal's readings since {since} are sent to it",
+)
 
 # Names
 
@@ -73,3 +113,9 @@ RESERVED_NAME = error("VEN-INF-053", "the quantity name {quantity} is reserved i
 HISTORY_AGAIN = info("VEN-INF-060", "history is read from {name} again")
 HISTORY_JOURNAL = warning("VEN-INF-061", "history is read from the journal: {name}: {reason} (logged once)")
 NOT_COMPLETE = info("VEN-INF-062", "not all readings have arrived there yet")
+HOLES = warning(
+    "VEN-INF-063",
+    "{name} lacks {count:reading|readings} of {resource} from {first} on that the journal has: they are "
+    "taken from the journal (logged once)",
+    hint="run ven readings mirror --since DATE to send them again",
+)
