@@ -93,14 +93,7 @@ def spread(site: Site, count: int, step: timedelta, meters: int) -> list[Reading
 
 
 class InfluxContract:
-    """The tests; a subclass gives the fixture `peer`, and pytest the site."""
-
-    @pytest.fixture
-    async def site(self, tmp_path: Path) -> object:
-        """Return a site with nothing in its journal."""
-        made = Site(tmp_path)
-        yield made
-        await made.journal.close()
+    """The tests; a subclass gives the fixture `peer`, its module the fixture `site`."""
 
     @pytest.mark.parametrize(
         ("step", "meters"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.fakes.influx import MemoryInflux
-from tests.readings.influx_contract import InfluxContract
+from tests.readings.influx_contract import InfluxContract, Site
 from venclient.readings.series import to_ms
 
 
@@ -36,6 +38,14 @@ class MemoryPeer:
         points = self._buckets[bucket].points
         for key in [key for key in points if to_ms(start) <= key[1] < to_ms(end)]:
             del points[key]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """Return a site with nothing in its journal."""
+    made = Site(tmp_path)
+    yield made
+    await made.journal.close()
 
 
 class TestInMemory(InfluxContract):

@@ -63,13 +63,14 @@ WRONG_VERSION = error(
 READ_NOT_FOUND = error(
     "VEN-INF-021",
     "the server answered {status}: {reason}",
-    hint="check influx.bucket and influx.org",
+    hint="check influx.bucket and influx.org, and that the token may read the bucket",
 )
 
 NO_MAPPING = error(
     "VEN-INF-022",
-    "no database mapping: {reason}",
-    hint="map a database to the bucket (influx v1 dbrp create), or set influx.language to flux",
+    "{reason}",
+    hint="let the token read the bucket; or map a database to the bucket (influx v1 dbrp create), or set "
+    "influx.language to flux",
 )
 
 # Sending

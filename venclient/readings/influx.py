@@ -153,7 +153,13 @@ class InfluxServer:
             self._check(answer)
             return await asyncio.to_thread(lambda: windows_of(flux_points(answer.content), window))
         # Which quantities there are changes rarely, but is a small question.
-        fields = influxql_fields(await self._influxql(FIELDS_STATEMENT))
+        try:
+            fields = influxql_fields(await self._influxql(FIELDS_STATEMENT))
+        except StoreError as error:
+            if self.account.version != 2 or "database not found" not in error.what:
+                raise
+            # Version 2 knows the databases of InfluxQL by mappings, which other tools may have deleted.
+            raise StoreError(inf.NO_MAPPING(reason=error), subject=self.subject) from error
         if not fields.quantities:
             return {resource_id: {} for resource_id in window.resource_ids}
         found = await self._influxql(influxql(window, fields))
