@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,10 @@ from venclient.readings.forwarder import Forwarder
 from venclient.readings.influx_query import window_of
 from venclient.readings.line_protocol import Tags
 from venclient.readings.mirror import History, InfluxReadings
+from venclient.readings.refill import Refill
+from venclient.readings.series import to_ms
 from venclient.readings.sqlite import SqliteReadings
+from venclient.readings.tables import Tables, open_tables
 
 METERS = [f"meter-{n}" for n in range(10)]
 WEEK = timedelta(days=7)
@@ -53,6 +57,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock(datetime.now(UTC).replace(microsecond=0))
+        self.started = self.clock.now()
         self.path = folder / "readings.db"
         self.journal = SqliteReadings(self.path, self.clock)
 
@@ -71,6 +76,18 @@ class Site:
     def at(self, ago: timedelta, value: float = 1.0, resource: str = METERS[0]) -> Reading:
         """Return a reading of some time ago."""
         return Reading(resource, POWER_KW, value, self.clock.now() - ago)
+
+    def refill(self, tables: Tables, bucket: Bucket, back: timedelta, batch: int = 5000) -> Refill:
+        """Return a run of `ven readings mirror` that goes back so far."""
+        return Refill(
+            tables,
+            bucket,
+            {name: Tags(f"57{n:016}", "Herning") for n, name in enumerate(METERS)},
+            self.clock,
+            since=self.started - back,
+            batch=batch,
+            state=self.path.with_name("mirror"),
+        )
 
     async def store(self, readings: Sequence[Reading], forwarder: Forwarder | None = None) -> None:
         """Add and commit, past the forwarder or through it."""
@@ -208,6 +225,23 @@ class InfluxContract:
 
         assert await store.window(METERS[0], start, end) == whole
         assert store.fallbacks == 1
+
+    async def test_a_bucket_that_lost_everything_is_filled_again(self, peer: Peer, site: Site) -> None:
+        """From a date on, while the gateway goes on; what the bucket does not keep is counted."""
+        bucket = peer.make("meter_data", WEEK)
+        forwarder = site.forwarder(bucket)
+        old = spread(site, 500, timedelta(minutes=15), 2)
+        young = [site.at(timedelta(minutes=10 * n), n, name) for n in range(300) for name in METERS[:2]]
+        await site.store([*old, *young], forwarder)
+        await forwarder.drain()
+        bucket = peer.make("meter_data", WEEK)
+        with closing(open_tables(site.path, read_only=True)) as tables:
+            refill = site.refill(tables, bucket, timedelta(days=60))
+            await site.store([site.at(timedelta(seconds=-1), 7)], forwarder)
+            await refill.run()
+        assert len(peer.points("meter_data", METERS[0])) == 300
+        assert (refill.sent, refill.rejected) == (600, 500)
+        assert peer.points("meter_data", METERS[1])[to_ms(young[-1].time)] == 299
 
     async def test_what_was_written_comes_back(self, peer: Peer, site: Site) -> None:
         """Values to the last bit, qualities, and the neighbours of a window."""

@@ -109,6 +109,22 @@ UNWRITABLE_NAME = error(
 )
 RESERVED_NAME = error("VEN-INF-053", "the quantity name {quantity} is reserved in InfluxDB")
 
+# ven readings mirror
+
+REFILL_NO_URL = error("VEN-INF-080", "influx.url is not set", hint="set it in the settings file")
+REFILL_FUTURE = error("VEN-INF-081", "{time} is in the future", hint="give the date of the oldest reading")
+REFILL_CONTINUED = info("VEN-INF-082", "continuing the run that stopped")
+REFILL_PROGRESS = info("VEN-INF-083", "{at}: {sent:reading|readings} sent, {rejected:,} rejected")
+REFILL_DONE = info(
+    "VEN-INF-084",
+    "{sent:reading|readings} of {resources:resource|resources} since {since} sent to {name}, bucket {bucket}",
+)
+REFILL_REJECTED = warning("VEN-INF-085", "{count:reading|readings} rejected. The last one: {reason}")
+REFILL_STOPPED = error(
+    "VEN-INF-086", "{reason}", hint="fix that and run the same command again: it continues where it stopped"
+)
+REFILL_NONE = info("VEN-INF-087", "no readings since {since} of resources that the registry has enabled")
+
 # History
 
 HISTORY_AGAIN = info("VEN-INF-060", "history is read from {name} again")

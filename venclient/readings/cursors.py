@@ -67,9 +67,10 @@ class Cursors:
 
         The first destination of all takes over the cursors of earlier versions.
         """
-        known = destinations(self._bookmarks)
-        if known[-1:] == [self._destination]:
+        text = self._bookmarks.bookmark(DESTINATIONS) or ""
+        if text == self._destination or text.endswith(f" {self._destination}"):
             return {}
+        known = text.split()
         noted: dict[str, str] = {}
         left = [one for one in known if one != self._destination]
         for forgotten in left[: max(0, len(left) + 1 - MOST_DESTINATIONS)]:

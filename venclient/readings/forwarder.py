@@ -229,7 +229,7 @@ class Forwarder:
             found = await self._gatherer.newer(stretches)
             if found is not None:
                 return await self._send_newer(found)
-        found = await self._gatherer.older(stretches)
+        found = await self._gatherer.older(stretches) if older else None
         return found is not None and await self._send(found, newer=False)
 
     async def _send_newer(self, found: Gathered) -> bool:
@@ -327,7 +327,7 @@ class Forwarder:
     def status(self) -> dict[str, Any]:
         """Give how it stands, as plain data: `lag_s` is the age of the oldest reading that is owed."""
         now_ms = to_ms(self.clock.now())
-        owed = [place.reached() for place in self._places.values() if place.owes()]
+        owed = [place.reached() for place in self._places.values() if place.is_behind()]
         counts = self._delivery.counts
         state = "ok" if not owed or now_ms - min(owed) <= 3000 * self._period_s else "catching up"
         rejects = [*self._unwritable, *counts.last_rejects]

@@ -7,16 +7,17 @@ through what came late, or was put off because the bucket does not keep readings
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Literal, Protocol
 
 from venclient.readings.aside import Aside
 from venclient.readings.due import Due, sorted_out
 from venclient.readings.line_protocol import Line, Tags
+from venclient.readings.look import Found
 from venclient.readings.places import Place
 from venclient.readings.series import from_ms
-from venclient.readings.store import ReadingStore
 from venclient.utils import chunks
 
 #: The time that is looked through in one go, and so what is in memory at once, follows their number.
@@ -31,6 +32,14 @@ STRETCHES = 64
 
 Span = tuple[int, int]
 Which = Literal["again", "backlog"]
+
+
+class Windows(Protocol):
+    """What has readings; a journal has."""
+
+    async def windows(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Found:
+        """Return the readings of a window with their neighbours, by resource and quantity."""
+        ...
 
 
 @dataclass
@@ -54,6 +63,11 @@ class Gathered:
         self.unwritable += found.unwritable
         for id_, ms in found.newest_ms.items():
             self.newest_ms[id_] = max(ms, self.newest_ms.get(id_, ms))
+
+    def in_order(self, resources: int) -> None:
+        """Put the lines in time order; those of resources that were looked at together are already."""
+        if resources > RESOURCES_AT_ONCE:
+            self.lines.sort(key=_ms)
 
     def cut(self, until_ms: int) -> None:
         """Take note that of what `newer` gave only the readings up to a moment were sent or quarantined."""
@@ -85,7 +99,7 @@ class Gatherer:
     """Reads what is due from the journal, about `batch` readings at a time."""
 
     def __init__(
-        self, journal: ReadingStore, tags: Mapping[str, Tags], places: Mapping[str, Place], batch: int
+        self, journal: Windows, tags: Mapping[str, Tags], places: Mapping[str, Place], batch: int
     ) -> None:
         self._journal = journal
         self._tags = tags
@@ -118,7 +132,7 @@ class Gatherer:
                 for id_ in ids:
                     ahead[id_] = found.positions[id_] = min(look.next_ms[id_] - 1, newest[id_])
             self._adapt("newer", found.readings - before, len(due))
-        found.lines.sort(key=_ms)
+        found.in_order(len(ahead))
         return found
 
     async def older(self, stretches: int) -> Gathered | None:
@@ -153,6 +167,7 @@ class Gatherer:
                     else:
                         del left[id_]
             self._adapt("older", found.readings - before, len(due))
+        # Each stretch was before the last one.
         found.lines.sort(key=_ms)
         return found
 

@@ -32,7 +32,7 @@ class Place:
             self.position, *(span[0] - 1 for span in (self.again, self.backlog) if span), self.position
         )
 
-    def owes(self) -> bool:
+    def is_behind(self) -> bool:
         """Return whether something that is committed was not sent."""
         return self.again is not None or self.backlog is not None or self.position < self.newest
 
