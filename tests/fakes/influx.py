@@ -179,6 +179,9 @@ def recorded_influx() -> Iterator[RecordedInflux]:
     record = RecordedInflux()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             if self.headers.get("Content-Encoding") == "gzip":

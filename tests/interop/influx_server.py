@@ -73,13 +73,6 @@ class RealInflux:
         body = {"orgID": self._org_id, "permissions": permissions}
         return str(self.ask("POST", "/api/v2/authorizations", json=body)["token"])
 
-    def unmap(self, bucket_id: str) -> None:
-        """Delete the database mappings of a bucket, which InfluxQL needs; virtual ones stay."""
-        mappings = self.ask("GET", "/api/v2/dbrps", params={"org": ORG, "bucketID": bucket_id})["content"]
-        for one in mappings:
-            if not one.get("virtual"):
-                self.ask("DELETE", f"/api/v2/dbrps/{one['id']}", params={"org": ORG})
-
     # ---- what the contract wants
 
     def make(self, bucket: str, keeps: timedelta | None = None) -> InfluxServer:

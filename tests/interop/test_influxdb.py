@@ -11,7 +11,9 @@ import pytest
 
 from tests.interop.influx_server import RealInflux, real_influx
 from tests.readings.influx_contract import METERS, InfluxContract, Site
+from tests.readings.influx_settings import settings_of
 from venclient.errors import StoreError
+from venclient.influx_examination import examine_influx
 from venclient.messages import code_of
 from venclient.readings.influx import InfluxServer
 from venclient.readings.influx_account import Language
@@ -154,3 +156,39 @@ async def test_a_mistake_is_named_when_history_is_asked_for(
 
     assert refused.value.code == code
     assert ("influx.language" in refused.value.hint) == (code == "VEN-INF-022")
+
+
+@pytest.mark.parametrize(
+    ("rights", "changed", "expected"),
+    [
+        (("read", "write"), {}, ["VEN-INF-073", "VEN-INF-077", "VEN-INF-075"]),
+        (("read", "write"), {"language": "flux"}, ["VEN-INF-073", "VEN-INF-077", "VEN-INF-075"]),
+        (("write",), {}, ["VEN-INF-073", "VEN-INF-079", "VEN-INF-076"]),
+        (
+            ("write",),
+            {"language": "flux", "store": "influxdb"},
+            ["VEN-INF-073", "VEN-INF-079", "VEN-INF-021"],
+        ),
+        (("read",), {}, ["VEN-INF-002"]),
+        (("read", "write"), {"bucket": "none"}, ["VEN-INF-003"]),
+        (("read", "write"), {"org": "none"}, ["VEN-INF-003"]),
+        (("read", "write"), {"version": 3}, ["VEN-INF-020"]),
+    ],
+)
+async def test_doctor_says_what_a_token_may_do(
+    influx: RealInflux,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rights: tuple[str, ...],
+    changed: dict[str, Any],
+    expected: list[str],
+) -> None:
+    """Bucket, retention, right to write and to read, with tokens of each kind; nothing is written."""
+    bucket_id = influx.make_bucket("meter_data", timedelta(days=30))
+    monkeypatch.setenv("INFLUX_TOKEN", influx.make_token(bucket_id, rights))
+    known = {"url": influx.url, "org": "site", "token": "env:INFLUX_TOKEN"}
+    found = await examine_influx(settings_of(tmp_path, **{**known, **changed}), NOW, within_s=20)
+
+    assert [one.code for one in found] == ["VEN-INF-070", *expected]
+    assert all(one.advice for one in found if one.state == "fail")
+    assert influx.points("meter_data", "ven doctor") == {}

@@ -125,6 +125,34 @@ REFILL_STOPPED = error(
 )
 REFILL_NONE = info("VEN-INF-087", "no readings since {since} of resources that the registry has enabled")
 
+# ven doctor
+
+PROBE_REACHED = info("VEN-INF-070", "{url} answers (InfluxDB {version})")
+PROBE_REACHED_UNKNOWN = info("VEN-INF-071", "{url} answers (version not shown)")
+PROBE_ADDRESS = warning(
+    "VEN-INF-072",
+    "influx.url {url} has the path, query or fragment of a web page: {base} is used",
+    hint="set influx.url to {base}",
+)
+PROBE_WRITE = info("VEN-INF-073", "may write to {bucket}")
+PROBE_NO_DATABASE = info("VEN-INF-074", "database {bucket} does not exist yet; it is created when needed")
+PROBE_READ = info("VEN-INF-075", "may read from {bucket} ({language})")
+PROBE_NO_READ = info(
+    "VEN-INF-076", "may not read from {bucket}, which readings.store = sqlite does not need ({reason})"
+)
+PROBE_KEEPS = info("VEN-INF-077", "{bucket} keeps readings for {days:.4g} days")
+PROBE_KEEPS_ALL = info("VEN-INF-078", "{bucket} keeps readings for ever")
+PROBE_KEEPS_UNKNOWN = info("VEN-INF-079", "the retention of {bucket} is not visible to this login")
+PROBE_KEEPS_LITTLE = warning(
+    "VEN-INF-088",
+    "{bucket} keeps readings for {days:.4g} days only, the journal for {journal:.4g} days: older readings "
+    "are not sent",
+    hint="raise the retention of the bucket, or lower readings.retention_days",
+)
+PROBE_NO_WRITE = error(
+    "VEN-INF-089", "a write fails: {reason}", hint="check the log of InfluxDB, and its free disk space"
+)
+
 # History
 
 HISTORY_AGAIN = info("VEN-INF-060", "history is read from {name} again")

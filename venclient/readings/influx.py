@@ -99,14 +99,7 @@ class InfluxServer:
 
     async def write(self, lines: bytes, *, now: datetime) -> Verdict:
         """Send lines and give what became of them; never raises for what the server or the network does."""
-        account = self.account
-        if account.version == 1:
-            path, params = "/write", {"db": account.bucket, "precision": "ms"}
-        elif account.version == 2:
-            path = "/api/v2/write"
-            params = {"bucket": account.bucket, "org": account.org or "", "precision": "ms"}
-        else:
-            path, params = "/api/v3/write_lp", {"db": account.bucket, "precision": "millisecond"}
+        path, params = self._place()
         headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
         # A megabyte takes some 20 ms to compress: not on the event loop.
         content = await asyncio.to_thread(gzip.compress, lines, GZIP_LEVEL)
@@ -114,8 +107,18 @@ class InfluxServer:
             answer = await self._send("POST", path, params, content, headers)
         except StoreError as error:
             return Verdict("later", error.what, error.hint)
-        found = verdict(answer.status_code, answer.headers, answer.content, now=now, account=account)
+        found = verdict(answer.status_code, answer.headers, answer.content, now=now, account=self.account)
         return replace(found, reason=redact(found.reason, self._secrets))
+
+    def _place(self) -> tuple[str, dict[str, str]]:
+        """Return path and parameters of a write."""
+        account = self.account
+        if account.version == 1:
+            return "/write", {"db": account.bucket, "precision": "ms"}
+        if account.version == 2:
+            params = {"bucket": account.bucket, "org": account.org or "", "precision": "ms"}
+            return "/api/v2/write", params
+        return "/api/v3/write_lp", {"db": account.bucket, "precision": "millisecond"}
 
     async def make_database(self) -> str | None:
         """Make the database of version 1; give why that could not be done, or None."""
