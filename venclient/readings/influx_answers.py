@@ -19,7 +19,7 @@ from venclient.messages import Text
 from venclient.messages import influx as inf
 from venclient.messages.printable import foreign, printable
 from venclient.readings.influx_account import InfluxAccount
-from venclient.utils import is_web_page
+from venclient.utils import is_web_page, page_text, page_title
 
 LONGEST_REASON = 300
 #: So much of an answer is read, in bytes; a server that says more is not InfluxDB.
@@ -27,7 +27,6 @@ LONGEST_ANSWER = 262_144
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _DROPPED = re.compile(r"\bdropped=(\d+)")
 _FIELD = re.compile(r'input field "((?:[^"\\]|\\.)*)"')
-_TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 #: What is wrong with lines is said in words only; any other 400 is about the request: our settings.
 _ABOUT_LINES = re.compile(
     "|".join(
@@ -148,7 +147,7 @@ def not_an_api(
         return other
     version = account.version if account else InfluxAccount.version
     if is_web_page(content):
-        return inf.WEB_PAGE(status=status, title=foreign(_title(content)), version=version)
+        return inf.WEB_PAGE(status=status, title=foreign(page_title(content)), version=version)
     said = short(document_of(content)[1]) or inf.NOTHING_MORE()
     return inf.NOT_AN_API(status=status, reason=foreign(said), version=version)
 
@@ -168,13 +167,6 @@ def major_of(headers: Mapping[str, str]) -> int | None:
     return int(found[1]) if found else None
 
 
-def _title(content: bytes) -> str:
-    """Return the title of a web page, or its first words."""
-    text = content[:LONGEST_ANSWER].decode(errors="replace")
-    title = re.search(r"<title[^>]*>(.*?)</title", text, re.DOTALL | re.IGNORECASE)
-    return " ".join(_TAGS.sub(" ", title[1] if title else text).split())[:80]
-
-
 def document_of(content: bytes) -> tuple[Any, str]:
     """Return an answer's JSON, None when it is none, and all that it says in words."""
     content = content[:LONGEST_ANSWER]
@@ -182,7 +174,7 @@ def document_of(content: bytes) -> tuple[Any, str]:
         document = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = content.decode(errors="replace")
-        return None, " ".join((_TAGS.sub(" ", text) if is_web_page(content) else text).split())
+        return None, page_text(text) if is_web_page(content) else " ".join(text.split())
     if not isinstance(document, dict):
         return document, " ".join(str(document).split())
     said = document.get("error") or document.get("message") or document.get("code") or ""

@@ -22,7 +22,7 @@ from venclient.utils import is_web_page
 _POLICIES = "SHOW RETENTION POLICIES" + " ON "
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 #: What is said to a write without lines by those who do not take it for a success.
-_EMPTY = re.compile(r"\b(empty|requires|no (lines|data|points)|parsing)\b", re.IGNORECASE)
+_EMPTY = re.compile(r"\b(empty|requires|parsing)\b", re.IGNORECASE)
 
 
 class Kept(NamedTuple):
