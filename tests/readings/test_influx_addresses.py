@@ -21,6 +21,8 @@ from venclient.readings.influx_account import InfluxAccount
         "http://influx.lan:8086/orgs/9a342d299d315555/load-data/buckets#top",
         "http://influx.lan:8086/signin?returnTo=/orgs/9a342d299d315555",
         "http://influx.lan:8086/?bucket=meter_data",
+        "http://influx.lan:8086/api/v2",
+        "http://influx.lan:8086/api/v2/write?bucket=meter_data",
         " http://influx.lan:8086/ ",
     ],
 )

@@ -200,25 +200,33 @@ class Delivery:
                 else:
                     again += _one_by_one(line)
             return [again] if again else []
-        if found.too_old and found.dropped:
-            # Those that are dropped for their age are the oldest; the server has the others, which are sent
-            # again all the same, as its answer does not say so.
-            old = min(found.dropped, len(some))
-            self._set_aside(some[:old], found.reason, logged=True)
-            self._note_too_old(some[:old], found.reason)
-            return [some[old:]] if some[old:] else []
+        if found.too_old:
+            return self._suspects_of_age(some, found)
         blamed, others = _divided(some, found.culprit)
         if blamed and others:
             return [others, blamed]
         all_refused = len(some) == 1 or (found.dropped is not None and found.dropped >= len(some))
         if not all_refused:
-            half = len(some) // 2
-            return [some[:half], some[half:]]
+            return _halves(some)
         # With no field to blame it is the time of the point: its other fields would fare no better.
         if all(len(line.fields) == 1 for line in some) or (found.dropped and not found.culprit):
             self._set_aside(some, found.reason)
             return []
         return [[part for line in some for part in _one_by_one(line)]]
+
+    def _suspects_of_age(self, some: Sequence[Line], found: Verdict) -> list[Sequence[Line]]:
+        """Set aside the oldest lines, which the bucket does not keep; return what is to be sent again.
+
+        The server has the others, which are sent again all the same, as its answer does not say that. One
+        that gives no number is asked about newer lines first: older than one that it refused are all refused.
+        """
+        old = min(found.dropped or 0, len(some)) or (1 if len(some) == 1 else 0)
+        if not old:
+            half = len(some) // 2
+            return [some[half:], some[:half]]
+        self._set_aside(some[:old], found.reason, logged=True)
+        self._note_too_old(some[:old], found.reason)
+        return [some[old:]] if some[old:] else []
 
     def _set_aside(self, some: Sequence[Line], reason: str, *, logged: bool = False) -> None:
         for line in some:
@@ -236,6 +244,16 @@ class Delivery:
         if kind not in self._said and len(self._said) < MOST_KINDS:
             self._said.add(kind)
             log.warning(inf.REJECTED(place=foreign(place), name=self.name, reason=reason))
+
+
+def _halves(some: Sequence[Line]) -> list[Sequence[Line]]:
+    """Return lines in two parts: by series while there are several, as a limit often is about one of them."""
+    heads = sorted({line.head for line in some})
+    if len(heads) == 1:
+        half = len(some) // 2
+        return [some[:half], some[half:]]
+    first = frozenset(heads[: len(heads) // 2])
+    return [[line for line in some if line.head in first], [line for line in some if line.head not in first]]
 
 
 def _one_by_one(line: Line) -> list[Line]:

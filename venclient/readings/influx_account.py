@@ -11,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 Language = Literal["influxql", "flux"]
 
-#: Pages of the web interface of InfluxDB 2, as they stand in an address copied from a browser.
-_PAGES = re.compile(r"/(orgs/[0-9a-f]{16}|signin|signout|me|onboarding/\d+)(/.*)?$")
+#: Pages of the web interface of InfluxDB 2, as they stand in an address copied from a browser, and the API.
+_PAGES = re.compile(r"/(orgs/[0-9a-f]{16}|signin|signout|me|onboarding/\d+|api/v[123])(/.*)?$")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -36,7 +36,7 @@ class InfluxAccount:
         """Return the address of the API, without a slash at its end.
 
         A query, a fragment and the path of a page of InfluxDB's web interface are left out: they come from
-        an address copied from a browser. The path of a proxy stays.
+        an address copied from a browser. So is the path of the API, and the path of a proxy stays.
         """
         parts = urlsplit(self.url.strip())
         path = re.sub(r"/{2,}", "/", parts.path)
