@@ -159,7 +159,8 @@ class InfluxServer:
         try:
             fields = influxql_fields(await self._influxql(FIELDS_STATEMENT))
         except StoreError as error:
-            if self.account.version != 2 or "database not found" not in error.what:
+            refused = error.code == inf.QUERY_REFUSED.code and "database not found" in error.what
+            if self.account.version != 2 or not refused:
                 raise
             # Version 2 knows the databases of InfluxQL by mappings, which other tools may have deleted.
             raise StoreError(inf.NO_MAPPING(reason=error), subject=self.subject) from error
