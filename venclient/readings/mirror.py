@@ -26,7 +26,10 @@ from venclient.readings.influx import InfluxServer
 from venclient.readings.influx_account import InfluxAccount
 from venclient.readings.influx_query import Window, window_of
 from venclient.readings.line_protocol import Tags
+from venclient.readings.measures import TrackStore
+from venclient.readings.series import to_ms
 from venclient.readings.store import ReadingStore
+from venclient.readings.track import Track
 from venclient.settings import Settings, resolve_secret
 
 RESOURCES_AT_ONCE = 100
@@ -35,6 +38,7 @@ DRAIN_LIMIT_S = 2.0
 ASK_AGAIN_S = 60.0
 
 Found = dict[str, dict[str, list[Reading]]]
+Tracks = Mapping[str, Mapping[str, Track]]
 
 log = logging.getLogger(__name__)
 
@@ -52,22 +56,31 @@ class History(Protocol):
         ...
 
 
-def filled(
-    series: dict[str, list[Reading]], quantity: str, ours: Sequence[Reading], start: datetime, end: datetime
-) -> list[Reading]:
-    """Add to a quantity's readings those of `ours` that it lacks, and return them.
+def _fill(found: Found, ours: Tracks, start: datetime, end: datetime) -> list[Reading]:
+    """Add to the windows of InfluxDB what it lacks of the journal's, and return that."""
+    lacking: list[Reading] = []
+    for id_, tracks in ours.items():
+        for quantity, track in tracks.items():
+            series = found[id_]
+            theirs = series.get(quantity, [])
+            times = {to_ms(one.time) for one in theirs}
+            if times.issuperset(track.times):
+                continue
+            extra = [one for one in track.readings(id_, quantity) if to_ms(one.time) not in times]
+            series[quantity] = whole = joined(theirs, extra, start, end)
+            lacking += [one for one in whole if to_ms(one.time) not in times]
+    return lacking
 
-    Both are a window with its neighbours; a neighbour beside which another stands nearer is left out.
-    """
-    theirs = series.get(quantity, [])
-    times = {one.time for one in theirs}
-    if times.issuperset(one.time for one in ours):
-        return []
-    together = sorted([*theirs, *(one for one in ours if one.time not in times)], key=lambda one: one.time)
-    first = bisect_left(together, start, key=lambda one: one.time)
-    beyond = bisect_right(together, end, key=lambda one: one.time)
-    series[quantity] = whole = together[max(0, first - 1) : beyond + 1]
-    return [one for one in whole if one.time not in times]
+
+def joined(some: Sequence[Reading], more: Sequence[Reading], start: datetime, end: datetime) -> list[Reading]:
+    """Return readings of a window with one neighbour at each side, from two such of one series."""
+    together = sorted([*some, *more], key=_time)
+    first, beyond = bisect_left(together, start, key=_time), bisect_right(together, end, key=_time)
+    return together[max(0, first - 1) : beyond + 1]
+
+
+def _time(reading: Reading) -> datetime:
+    return reading.time
 
 
 class Journal(ReadingStore, Protocol):
@@ -132,6 +145,8 @@ class InfluxReadings:
         askable = [id_ for id_ in resource_ids if self._forwarder.mirrors(id_)]
         if self._forwarder.clock.monotonic() < self._ask_at_s:
             return await self._from_journal(self._problem or "", resource_ids, start, end)
+        # First what the journal has: all of it is sent before InfluxDB is asked.
+        ours = await self._ours(askable, start, end)
         if self._keeps_up and not self._forwarder.complete(askable, end, start=start):
             # Committed since the flush: soon sent.
             self._keeps_up = await self._forwarder.drain(DRAIN_LIMIT_S)
@@ -146,25 +161,35 @@ class InfluxReadings:
             # Not each part of a report waits for an answer that does not come.
             self._ask_at_s = self._forwarder.clock.monotonic() + ASK_AGAIN_S
             return await self._from_journal(str(error), resource_ids, start, end)
-        try:
-            journal = await self._journal.windows(resource_ids, start, end)
-        except StoreError:
-            if len(askable) < len(resource_ids):
-                raise
-            return found  # with a journal that cannot be read, what InfluxDB has is all there is
-        await asyncio.to_thread(self._fill, found, journal, askable, start, end)
-        found |= {id_: journal[id_] for id_ in resource_ids if id_ not in found}
+        self._note_holes(await asyncio.to_thread(_fill, found, ours, start, end))
+        if len(askable) < len(resource_ids):
+            others = [id_ for id_ in resource_ids if not self._forwarder.mirrors(id_)]
+            found |= await self._journal.windows(others, start, end)
         if self._problem is not None:
             log.info(inf.HISTORY_AGAIN(name=self._history.subject))
             self._problem = None
         return found
 
-    def _fill(self, found: Found, journal: Found, ids: Sequence[str], start: datetime, end: datetime) -> None:
-        """Add what InfluxDB lacks of the readings that the journal has; beside the event loop."""
-        lacking: list[Reading] = []
-        for id_ in ids:
-            for quantity, ours in journal[id_].items():
-                lacking += filled(found[id_], quantity, ours, start, end)
+    async def _ours(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Tracks:
+        """Return what the journal has, in columns; nothing when it cannot be read."""
+        found: dict[str, Mapping[str, Track]] = {}
+        try:
+            if not isinstance(self._journal, TrackStore):
+                windows = await self._journal.windows(resource_ids, start, end)
+                return {
+                    id_: {quantity: Track.of(readings) for quantity, readings in series.items()}
+                    for id_, series in windows.items()
+                }
+            left = resource_ids
+            while left:
+                some = await self._journal.tracks(left, start, end, RESOURCES_AT_ONCE)
+                found |= some
+                left = left[len(some) :]
+        except StoreError:
+            return {}  # what InfluxDB has is all there is
+        return found
+
+    def _note_holes(self, lacking: Sequence[Reading]) -> None:
         if not lacking:
             return
         self.fallbacks += 1
