@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes.influx import MemoryInflux
 from tests.readings.influx_bench import NOON, Bench, at
+from venclient.errors import StoreError
 from venclient.model.reading import Reading
 from venclient.readings.cursors import DESTINATIONS, MOST_DESTINATIONS, destinations
 from venclient.readings.series import to_ms
@@ -86,7 +87,7 @@ async def test_a_commit_that_fails_does_not_lose_the_destination(
 
         broken.setattr(tables, "write", fail)
         future = bench.forwarder.add([at(0, 1)], urgent=True)
-        with pytest.raises(Exception, match="disk"):
+        with pytest.raises(StoreError):
             await bench.journal.flush()
         await asyncio.wait([future])
     bench.journal._retry_at_s = None

@@ -164,7 +164,7 @@ def lost(bench: Bench, *seconds: float) -> None:
 
 
 async def test_a_hole_is_filled_from_the_journal_point_by_point(caplog: pytest.LogCaptureFixture) -> None:
-    """What InfluxDB has stays as it is there, also where somebody corrected it; it is logged once."""
+    """What InfluxDB has stays as it is there, also where it was corrected; it is logged once."""
     bench = Bench()
     bench.store.add([at(10 * n, n) for n in range(5)])
     await bench.store.flush()

@@ -55,8 +55,9 @@ log = logging.getLogger(__name__)
 class Forwarder:
     """Sends what a journal holds of some resources to InfluxDB.
 
-    `tags` names the resources, and what is written beside their readings. Readings reach the journal
-    through `add`. With nothing known of an earlier run, history up to `history` back is sent, too.
+    `tags` names the resources, and what is written beside their readings; it may grow while this runs.
+    Readings reach the journal through `add`. With nothing known of an earlier run, history up to
+    `history` back is sent, too.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Forwarder:
         rng: random.Random | None = None,
     ) -> None:
         self._journal = journal
-        self._tags = dict(tags)
+        self._tags = tags
         self.clock = clock
         self._period_s = period_s
         self._history = history
@@ -83,7 +84,7 @@ class Forwarder:
         self._cursors = Cursors(journal, destination.destination)
         self._places: dict[str, Place] = {}
         self._gatherer = Gatherer(journal, self._tags, self._places, batch)
-        self._loaded = False
+        self._loaded: set[str] = set()
         self._added = 0
         self._newer_at_s = -math.inf
         self._turn = asyncio.Lock()
@@ -242,18 +243,18 @@ class Forwarder:
         return True
 
     async def _load(self) -> None:
-        """Find out where every resource stands, once."""
-        if self._loaded:
+        """Find out where every resource stands: once, and again when there are more of them."""
+        if len(self._loaded) == len(self._tags):
             return
         self._take_over()
-        if self._cursors.moved and not any(self._cursors.get(id_) for id_ in self._tags):
+        if not self._loaded and self._cursors.moved and not any(self._cursors.get(id_) for id_ in self._tags):
             since = from_ms(self._first_ms()).date().isoformat()
             log.info(inf.NEW_DESTINATION(name=self._delivery.name, bucket=self._bucket, since=since))
-        for id_ in self._tags:
+        for id_ in [one for one in self._tags if one not in self._loaded]:
             latest = await self._journal.latest(id_)
             place = self._place(id_)
             place.newest = max(0, place.newest, *(to_ms(one.time) for one in latest.values()))
-        self._loaded = True
+            self._loaded.add(id_)
 
     async def _send(self, found: Gathered, *, newer: bool) -> bool:
         """Send what was gathered; return False for trying again."""
