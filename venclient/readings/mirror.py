@@ -251,13 +251,12 @@ class Mirror:
             await self._server.close()
 
     def status(self) -> dict[str, Any]:
-        """Give how it stands, as plain data."""
-        history = {
-            "problem": self.store.problem,
-            "fallbacks": self.store.fallbacks,
+        """Return how it stands, as plain data."""
+        history = {"problem": self.store.problem, "fallbacks": self.store.fallbacks}
+        return self._forwarder.status() | {
+            "history": history if self.gives_history else None,
             "holes": self.store.holes,
         }
-        return self._forwarder.status() | {"history": history if self.gives_history else None}
 
 
 def account_of(settings: Settings) -> InfluxAccount | None:
