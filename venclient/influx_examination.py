@@ -10,7 +10,7 @@ from venclient.errors import StoreError
 from venclient.messages import Text
 from venclient.messages import influx as inf
 from venclient.messages.printable import foreign
-from venclient.readings.influx_account import InfluxAccount
+from venclient.readings.influx_account import InfluxAccount, without_login
 from venclient.readings.influx_probe import InfluxProbe
 from venclient.readings.mirror import account_of
 from venclient.settings import Settings
@@ -35,7 +35,7 @@ async def examine_influx(settings: Settings, now: datetime, *, within_s: float) 
             version = await probe.version()
         except StoreError as error:
             return [*found, failure(CHECK, error)]
-        url = foreign(account.base_url)
+        url = foreign(account.shown_url)
         reached = (
             inf.PROBE_REACHED(url=url, version=version) if version else inf.PROBE_REACHED_UNKNOWN(url=url)
         )
@@ -53,7 +53,9 @@ def _has_page(account: InfluxAccount) -> bool:
 
 
 def _of_address(account: InfluxAccount) -> Finding:
-    return finding(CHECK, inf.PROBE_ADDRESS(url=foreign(account.url), base=foreign(account.base_url)))
+    return finding(
+        CHECK, inf.PROBE_ADDRESS(url=foreign(without_login(account.url)), base=foreign(account.shown_url))
+    )
 
 
 async def _write(probe: InfluxProbe, now: datetime) -> Finding:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from venclient.readings.influx import InfluxServer
 from venclient.readings.influx_account import InfluxAccount
 
 
@@ -96,7 +99,30 @@ def test_no_secret_is_in_the_key(token: str, password: str) -> None:
     assert account(token=token, password=password).destination == account().destination
 
 
+@pytest.mark.parametrize(
+    "url", ["http://gate:p%40ss@influx.lan:8086/x", "http://gate:p@ss@influx.lan:8086/x"]
+)
+async def test_a_login_in_the_address_is_in_no_message(url: str) -> None:
+    """It is used, and neither shown nor part of the key."""
+    secret = account(url=url)
+    async with InfluxServer(secret) as server:
+        assert server.subject == "InfluxDB http://influx.lan:8086/x"
+    assert secret.destination == account(url="http://influx.lan:8086/x").destination
+
+
 @given(st.text())
 def test_any_text_as_address_gives_a_key(text: str) -> None:
     """A mistyped address is found out by asking it, not by a crash."""
-    assert len(account(url="http://" + text.replace("[", "").replace("]", "")).destination) == 16
+    assert len(account(url="http://" + text).destination) == 16
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://influx.lan:port", "http://influx.lan:99999", "http://"]
+)
+async def test_an_address_that_cannot_be_asked_is_a_failed_write(url: str) -> None:
+    """The readings wait, and the reason is shown."""
+    async with InfluxServer(account(url=url)) as server:
+        found = await server.write(b"m f=1 1", now=datetime(2026, 3, 1, tzinfo=UTC))
+
+    assert found.kind == "later"
+    assert found.reason

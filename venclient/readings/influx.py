@@ -70,7 +70,7 @@ class InfluxServer:
     @property
     def subject(self) -> str:
         """What messages call it."""
-        return f"InfluxDB {self._url}"
+        return f"InfluxDB {self.account.shown_url}"
 
     @property
     def destination(self) -> str:

@@ -38,18 +38,33 @@ class InfluxAccount:
         A query, a fragment and the path of a page of InfluxDB's web interface are left out: they come from
         an address copied from a browser. So is the path of the API, and the path of a proxy stays.
         """
-        parts = urlsplit(self.url.strip())
+        try:
+            parts = urlsplit(self.url.strip())
+        except ValueError:
+            return self.url.strip()  # such as "http://[::1": the first request fails with the reason
         path = re.sub(r"/{2,}", "/", parts.path)
         path = _PAGES.sub("", path).rstrip("/")
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
     @property
+    def shown_url(self) -> str:
+        """Return the address for messages: without a user name and password that stand in it."""
+        return without_login(self.base_url)
+
+    @property
     def destination(self) -> str:
         """Return a short key of the server, organisation and bucket; a new token or user changes nothing."""
-        parts = urlsplit(self.base_url)
+        base = self.base_url
         try:
+            parts = urlsplit(base)
             port = parts.port or _PORTS.get(parts.scheme, 0)
+            place = (parts.scheme, parts.hostname or "", str(port), parts.path)
         except ValueError:
-            port = 0
-        what = (parts.scheme, parts.hostname or "", str(port), parts.path, self.org or "", self.bucket)
+            place = ("", base, "", "")
+        what = (*place, self.org or "", self.bucket)
         return hashlib.sha256("\n".join(what).encode(errors="replace")).hexdigest()[:16]
+
+
+def without_login(url: str) -> str:
+    """Return an address without a user name and password."""
+    return re.sub(r"//[^/?#]*@", "//", url, count=1)
