@@ -21,10 +21,11 @@ unit:  ## The tests of code alone, without peers, databases and commands (under 
 	@tools/bootstrap.sh dev
 	@$(VENV)/python -m pytest -m "not peer and not disk and not interop" -n auto -q
 
-interop:  ## Against the OpenLEADR VTN, which is built the first time (a quarter of an hour)
+interop:  ## Against the OpenLEADR VTN and InfluxDB 2, built the first time (a quarter of an hour, and ten minutes)
 	@tools/bootstrap.sh dev
 	@tools/peers.sh
 	@$(VENV)/python tools/openleadr.py
+	@$(VENV)/python tools/influxdb.py
 	@VEN_RECORD=.conformance/openleadr.json $(VENV)/python -m pytest tests/interop -m interop -n 4 -q
 
 proof:  ## The full counts (hours; can be interrupted and run again), written to docs/proofs.md

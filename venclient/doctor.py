@@ -25,6 +25,7 @@ from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import kernel_is_synchronised
 from venclient.connectors.snapshot import one_shot_site, take_snapshot
 from venclient.errors import ConfigError, ReadTimeout, VenError
+from venclient.influx_examination import examine_influx
 from venclient.messages import diagnostics as doc
 from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
@@ -88,11 +89,12 @@ class _Doctor:
 
     async def all_of(self, settings: Settings, sides: Mapping[str, Settings]) -> list[Finding]:
         snapshots: list[Mapping[str, Any]] = []
-        gateway, registry, disk, readings = await asyncio.gather(
+        gateway, registry, disk, readings, influx = await asyncio.gather(
             self._check("gateway", self._gateway(settings, snapshots)),
             self._check("registry", self._registry(settings)),
             self._check("disk", self._disk(settings)),
             self._check("readings", self._readings(settings)),
+            self._check("InfluxDB", examine_influx(settings, self._clock.now(), within_s=self._within_s)),
         )
         served: dict[str, Served] = {}
         if all(one.state == "ok" for one in registry):
@@ -112,7 +114,7 @@ class _Doctor:
         looked = checked("devices", self._devices(settings, served, snapshot), within_s=limit)
         *told, devices = await asyncio.gather(*vtns, looked)
         valid = finding("settings", doc.SETTINGS(config=str(self._config), count=1 + len(settings.others)))
-        machine = [valid, self.clock_finding(), *disk, *registry, *readings]
+        machine = [valid, self.clock_finding(), *disk, *registry, *readings, *influx]
         return [*machine, *gateway, *(one for some in told for one in some), *devices]
 
     async def _check(self, name: str, work: Awaitable[Found]) -> list[Finding]:

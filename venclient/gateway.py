@@ -37,6 +37,7 @@ from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
+from venclient.readings.unmirrored import without_mirror
 from venclient.registered import Registered, RegistrySource, registry_of
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.opening import is_url, shown
@@ -100,7 +101,7 @@ class Gateway:
         self._mirror = open_mirror(settings, self._store, self._tags, self._clock)
         self._links = VtnLinks(self._make_link, self._until_caught_up)
         self._intake = Intake(
-            self._mirror.store if self._mirror else self._store,
+            self._mirror.store if self._mirror else without_mirror(self._store),
             registered.resources.values(),
             self._clock,
             self._notes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ T = TypeVar("T")
 
 #: What stands where a secret was.
 REDACTED = "***"
+_TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 def backoff_s(attempt: int, base_s: float, cap_s: float, rng: random.Random) -> float:
@@ -51,3 +53,24 @@ def age_text(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit}"
     return f"{whole} s"
+
+
+def is_web_page(body: bytes) -> bool:
+    """Return whether an answer is a web page, and so from no API of ours: all of them answer in JSON or CSV.
+
+    The content type is not asked: some servers send JSON as text/html. A captive portal, the login page of
+    a proxy and the web interface of a server that does not know the path answer with a page and status 200.
+    """
+    return body[:256].lstrip(b"\xef\xbb\xbf \t\r\n\0").startswith(b"<")
+
+
+def page_title(body: bytes) -> str:
+    """Return the title of a web page, or its first words."""
+    text = body[:65_536].decode(errors="replace")
+    title = re.search(r"<title[^>]*>(.*?)</title", text, re.DOTALL | re.IGNORECASE)
+    return page_text(title[1] if title else text)[:80]
+
+
+def page_text(page: str) -> str:
+    """Return the words of a web page."""
+    return " ".join(_TAGS.sub(" ", page).split())

@@ -8,14 +8,16 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from venclient.readings.influx import Verdict
+import msgspec
+
+from venclient.readings.influx_answers import Verdict, verdict
 from venclient.readings.influx_query import Window, windows_of
-from venclient.readings.series import to_ms
+from venclient.readings.series import from_ms, to_ms
 
 Point = tuple[str, dict[str, str], dict[str, float | str], int]
 
@@ -55,15 +57,39 @@ def parse(line: str) -> Point:
     return plain(measurement), {plain(k): plain(v) for k, v in (split(t, "=") for t in tags)}, told, int(ms)
 
 
+def retention_error(old: list[Point], bound: datetime) -> bytes:
+    """Return what InfluxDB 2.7.12 answers when points are older than its bucket keeps."""
+
+    def shown(point: Point) -> str:
+        measurement, tags, _, ms = point
+        key = ",".join([measurement, *(f"{name}={value}" for name, value in sorted(tags.items()))])
+        return (
+            f"point {key} at {from_ms(ms).isoformat()} dropped because it violates a "
+            f"Retention Policy Lower Bound at {bound.isoformat()}"
+        )
+
+    oldest, newest = min(old, key=lambda one: one[3]), max(old, key=lambda one: one[3])
+    said = (
+        f"failure writing points to database: partial write: dropped {len(old)} points outside retention "
+        f"policy of duration 168h0m0s - oldest {shown(oldest)}, newest {shown(newest)} dropped={len(old)} "
+        "for database: 687cc599fb0317e0 for retention policy: autogen"
+    )
+    return msgspec.json.encode({"code": "unprocessable entity", "message": said})
+
+
 class MemoryInflux:
     """Takes lines as InfluxDB does: a point of the same series and time is written over, field by field.
 
     `script` holds verdicts for the next writes; `refuse` may give one for any write. `down` is for always.
+    With `keeps`, points that are older are dropped, and the answer says so as InfluxDB 2.7 does.
     """
 
     subject = "InfluxDB in memory"
 
-    def __init__(self) -> None:
+    def __init__(self, bucket: str = "meter_data", keeps: timedelta | None = None) -> None:
+        self.bucket = bucket
+        self.destination = f"memory-{bucket}"
+        self.keeps = keeps
         self.points: dict[tuple[str, int], dict[str, Any]] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.writes: list[int] = []
@@ -88,6 +114,8 @@ class MemoryInflux:
         refused = self.refuse(points)
         if refused is not None:
             return refused
+        old = [point for point in points if self.keeps and from_ms(point[3]) < now - self.keeps]
+        points = [point for point in points if not self.keeps or from_ms(point[3]) >= now - self.keeps]
         for measurement, tags, fields, ms in points:
             assert measurement == "meter_reading"
             self.tags[tags["resource_id"]] = tags
@@ -95,6 +123,8 @@ class MemoryInflux:
         self.writes.append(len(points))
         if self.before_answer is not None:
             await self.before_answer()
+        if old:
+            return verdict(422, {}, retention_error(old, now - (self.keeps or timedelta())), now=now)
         return WRITTEN
 
     async def make_database(self) -> str | None:
@@ -149,6 +179,9 @@ def recorded_influx() -> Iterator[RecordedInflux]:
     record = RecordedInflux()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             if self.headers.get("Content-Encoding") == "gzip":

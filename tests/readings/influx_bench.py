@@ -11,7 +11,7 @@ from tests.fakes.influx import MemoryInflux
 from venclient.clock import ManualClock
 from venclient.model.reading import POWER_KW, Reading
 from venclient.readings.forwarder import Forwarder
-from venclient.readings.influx import Verdict
+from venclient.readings.influx_answers import Verdict
 from venclient.readings.line_protocol import Tags
 from venclient.readings.sqlite import SqliteReadings
 

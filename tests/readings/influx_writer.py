@@ -17,7 +17,8 @@ from venclient.clock import SystemClock
 from venclient.model.reading import Reading
 from venclient.readings import forwarder as forwarding
 from venclient.readings.forwarder import Forwarder
-from venclient.readings.influx import InfluxAccount, InfluxServer
+from venclient.readings.influx import InfluxServer
+from venclient.readings.influx_account import InfluxAccount
 from venclient.readings.line_protocol import Tags
 from venclient.readings.series import from_ms
 from venclient.readings.sqlite import SqliteReadings

@@ -16,7 +16,8 @@ from venclient.clock import ManualClock
 from venclient.errors import StoreError
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
 from venclient.readings.forwarder import Forwarder
-from venclient.readings.influx import InfluxAccount, InfluxServer
+from venclient.readings.influx import InfluxServer
+from venclient.readings.influx_account import InfluxAccount
 from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.memory import MemoryReadings

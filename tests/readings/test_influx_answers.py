@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes.influx import RecordedInflux, recorded_influx
 from venclient.errors import ConfigError, StoreError
+from venclient.messages import code_of
 from venclient.model.reading import Quality, Reading
-from venclient.readings.influx import InfluxAccount, InfluxServer, verdict
+from venclient.readings.influx import InfluxServer
+from venclient.readings.influx_account import InfluxAccount, Language
+from venclient.readings.influx_answers import verdict
 from venclient.readings.influx_query import (
     Fields,
     flux,
@@ -24,6 +30,7 @@ from venclient.readings.influx_query import (
     window_of,
     windows_of,
 )
+from venclient.readings.line_protocol import escaped
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LINE = b"meter_reading,resource_id=b power_kw=1.0 1772366400000"
@@ -83,6 +90,101 @@ def test_a_refusal_says_which_lines_and_which_field() -> None:
 
     assert (first.dropped, first.culprit) == (1, "energy_kwh")
     assert third.bad_lines == {1: "invalid column type for column 'a'"}
+
+
+PAGE = b"""<!doctype html><html><head><title>Hotel &amp; Spa: log in</title>
+<script>location = "/"</script></head><body></body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "content"),
+    [
+        (200, {"content-type": "text/html; charset=utf-8"}, PAGE),
+        (200, {}, b"\xef\xbb\xbf \r\n<HTML><body>hello"),
+        (200, {}, b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'),
+        (200, {"content-type": "text/html"}, b""),
+        (200, {}, b'{"error":"timeout"}'),
+        (200, {}, b'{"code":"invalid","message":"no"}'),
+        (201, {}, b""),
+        (202, {}, b'{"accepted":true}'),
+        (206, {}, b""),
+        (404, {}, PAGE),
+        (400, {}, b"<html>unable to parse</html>"),
+        (422, {}, b"<html>partial write dropped=1</html>"),
+    ],
+)
+def test_what_is_no_answer_of_influxdb_is_not_taken_for_one(
+    status: int, headers: dict[str, str], content: bytes
+) -> None:
+    """A web page, or a status that a write never has: nothing was written, and nothing is given up."""
+    found = verdict(status, headers, content, now=NOON)
+
+    assert found.kind == "later"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"results":[{}]}', b"\n"])
+def test_status_200_without_a_page_is_a_write(content: bytes) -> None:
+    """Some servers and proxies say 200 for 204."""
+    assert verdict(200, {}, content, now=NOON).kind == "written"
+
+
+def test_a_page_is_named_by_its_title() -> None:
+    """Whoever reads the log sees whose page it is, and what to do."""
+    found = verdict(200, {}, PAGE, now=NOON)
+
+    assert code_of(found.reason) == "VEN-INF-018"
+    assert "log in" in found.reason
+    assert "influx.url" in found.hint
+
+
+def test_a_server_that_tells_another_version_is_named() -> None:
+    """It answers a path of another version with its web page; what to set is said."""
+    account = InfluxAccount("http://influx.lan:8086", 3)
+    found = verdict(200, {"x-influxdb-version": "v2.7.12"}, PAGE, now=NOON, account=account)
+
+    assert code_of(found.reason) == "VEN-INF-020"
+    assert found.hint == "set influx.version = 2"
+
+
+def retention_error(dropped: int, key: str = "meter_reading,meter_point_id=57,resource_id=hotel") -> bytes:
+    """Return what InfluxDB 2.7.12 answers to points that are older than its bucket keeps."""
+    point = f"point {key} at 2025-01-01T00:00:00Z dropped because it violates a Retention Policy Lower Bound"
+    bound = "at 2026-02-22T12:00:00.123456789Z"
+    said = (
+        f"failure writing points to database: partial write: dropped {dropped} points outside retention "
+        f"policy of duration 168h0m0s - oldest {point} {bound}, newest {point} {bound} dropped={dropped} "
+        "for database: 687cc599fb0317e0 for retention policy: autogen"
+    )
+    return msgspec.json.encode({"code": "unprocessable entity", "message": said})
+
+
+@given(st.integers(1, 1_000_000), st.text("abcæøå \\=,", max_size=4000))
+def test_the_count_at_the_end_of_a_long_answer_is_found(dropped: int, name: str) -> None:
+    """Whatever the names of the series are, and however far behind them it stands."""
+    key = f"meter_reading,resource_id={escaped(name)}x"
+    found = verdict(422, {}, retention_error(dropped, key), now=NOON)
+
+    assert (found.kind, found.dropped, found.too_old) == ("refused", dropped, True)
+    assert code_of(found.reason) == "VEN-INF-029"
+    assert "168h0m0s" in found.reason
+
+
+@pytest.mark.parametrize("name", ["dropped=7", 'dropped=7 "dropped=8'])
+def test_a_field_called_like_the_count_is_not_taken_for_it(name: str) -> None:
+    """The name of a field stands in quotes."""
+    quoted = name.replace('"', '\\"')
+    said = f'partial write: field type conflict: input field "{quoted}" on measurement "m" is type float, '
+    content = msgspec.json.encode({"error": said + "already exists as type integer dropped=2"})
+
+    found = verdict(400, {}, content, now=NOON)
+    assert (found.dropped, found.culprit, found.too_old) == (2, name, False)
+
+
+def test_points_from_the_future_are_not_taken_for_old_ones() -> None:
+    """A server that limits how far ahead a point may be says so with the same words."""
+    content = retention_error(3).replace(b"Retention Policy Lower", b"Write Window Upper")
+
+    assert not verdict(422, {}, content, now=NOON).too_old
 
 
 @pytest.mark.parametrize(
@@ -299,3 +401,48 @@ def test_texts_in_questions_cannot_leave_their_quotes() -> None:
     assert quoted_text("a' OR 'x") == "'a\\' OR \\'x'"
     assert flux_text('a" or ${r}\\') == '"a\\" or \\${r}\\\\"'
     assert "stop: 2026-03-01T12:01:00.001Z" in flux(WINDOW, "meter_data")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    ("language", "body", "code"),
+    [
+        (
+            "flux",
+            '{"code":"not found","message":"failed to initialize: could not find bucket"}',
+            "VEN-INF-021",
+        ),
+        ("influxql", '{"code":"not found","message":"database not found"}', "VEN-INF-013"),
+        ("influxql", '{"code":"not found","message":"organization name not found"}', "VEN-INF-021"),
+    ],
+)
+async def test_a_hint_does_not_propose_what_is_set_already(
+    influx: RecordedInflux, language: Language, body: str, code: str
+) -> None:
+    """With Flux in use, the way out is not Flux."""
+    influx.answer(404, body)
+    account = InfluxAccount(influx.url, 2, org="site", token="t0ken", language=language)
+    async with InfluxServer(account) as server:
+        with pytest.raises(StoreError, match=code) as refused:
+            await server.windows(WINDOW)
+
+    assert ("influx.language" in refused.value.hint) == (code == "VEN-INF-013")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("language", ["flux", "influxql"])
+async def test_a_page_is_no_history(influx: RecordedInflux, language: Language) -> None:
+    """A captive portal's page is not read as an empty result."""
+    influx.answer(200, PAGE.decode())
+    account = InfluxAccount(influx.url, 2, org="site", token="t0ken", language=language)
+    async with InfluxServer(account) as server:
+        with pytest.raises(StoreError, match="VEN-INF-018"):
+            await server.windows(WINDOW)
+
+
+@pytest.mark.peer
+async def test_a_page_makes_no_database(influx: RecordedInflux) -> None:
+    """A page as answer to CREATE DATABASE is a failure."""
+    influx.answer(200, PAGE.decode())
+    async with InfluxServer(InfluxAccount(influx.url, 1)) as server:
+        assert code_of(await server.make_database()) == "VEN-INF-018"

@@ -10,9 +10,10 @@ import pytest
 
 from tests.fakes.influx import Point
 from tests.readings.influx_bench import NOON, Bench, at
+from venclient.messages import code_of
 from venclient.model.reading import ENERGY_KWH
 from venclient.readings.aside import MOST_POINTS
-from venclient.readings.influx import Verdict
+from venclient.readings.influx_answers import Verdict
 from venclient.readings.tables import open_tables
 
 
@@ -152,6 +153,67 @@ async def test_points_beyond_retention_are_set_aside_together(bench: Bench) -> N
     assert bench.influx.values("hotel") == list(range(600, 1000))
     assert bench.forwarder.status()["rejected"] == 600
     assert bench.influx.attempts < 60
+
+
+async def test_old_points_are_found_without_their_number(bench: Bench) -> None:
+    """A server that only says why: the youngest of them is looked for, and the older are not asked about."""
+    bound = int((NOON + timedelta(seconds=600)).timestamp() * 1000)
+
+    def refuse(points: list[Point]) -> Verdict | None:
+        old = [point for point in points if point[3] < bound]
+        return Verdict("refused", "beyond retention policy", too_old=True) if old else None
+
+    bench.influx.refuse = refuse
+    await bench.put(*[at(n, n) for n in range(1000)])
+    await bench.forwarder.drain()
+
+    assert bench.influx.values("hotel") == list(range(600, 1000))
+    assert bench.forwarder.status()["rejected"] == 600
+    assert bench.influx.attempts < 30
+
+
+async def test_a_series_that_is_refused_as_a_whole_is_found_quickly(bench: Bench) -> None:
+    """A limit on the number of series: readings of the others, of the same moments, arrive."""
+
+    def refuse(points: list[Point]) -> Verdict | None:
+        bad = [point for point in points if point[1]["resource_id"] == "bar"]
+        text = "partial write: max-values-per-tag limit exceeded (100000/100000)"
+        return Verdict("refused", text, dropped=len(bad)) if bad else None
+
+    bench.influx.refuse = refuse
+    await bench.put(*[at(n, n, name) for n in range(1000) for name in ("hotel", "bar")])
+    await bench.forwarder.drain()
+
+    assert bench.influx.values("hotel") == list(range(1000))
+    assert (bench.forwarder.status()["rejected"], bench.influx.values("bar")) == (1000, [])
+    assert bench.influx.attempts <= 10
+
+
+async def test_readings_that_were_too_old_are_asked_about_again_after_an_hour(bench: Bench) -> None:
+    """The operator gave the bucket a longer retention."""
+    bench.influx.keeps = timedelta(hours=1)
+    await bench.put(at(-7200, 1), at(0, 2))
+    await bench.forwarder.drain()
+    bench.influx.keeps = None
+    await bench.put(at(-7300, 3))
+    await bench.forwarder.drain()
+    assert bench.influx.values("hotel") == [2]
+
+    await bench.clock.advance(3601)
+    await bench.put(at(-7250, 4))
+    await bench.forwarder.drain()
+    assert bench.influx.values("hotel") == [4, 2]
+
+
+async def test_old_readings_are_logged_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Not for each series, request or hour."""
+    bench.influx.keeps = timedelta(hours=1)
+    for n in range(5):
+        await bench.put(at(-7200 + n, 1), at(-7200 + n, 1, "bar"))
+        await bench.forwarder.drain()
+        await bench.clock.advance(3601)
+
+    assert [code_of(one.msg) for one in caplog.records] == ["VEN-INF-039"]
 
 
 async def test_a_name_that_cannot_be_written_stops_nothing_else(bench: Bench) -> None:

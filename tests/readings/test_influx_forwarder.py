@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.influx import Point
-from tests.readings.influx_bench import AWAY, NOON, Bench, at
+from tests.readings.influx_bench import AWAY, NOON, TAGS, Bench, at
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
-from venclient.readings.influx import Verdict
+from venclient.readings.forwarder import Forwarder
+from venclient.readings.influx_answers import Verdict
+from venclient.readings.line_protocol import Tags
 
 
 @pytest.fixture
@@ -238,6 +240,24 @@ async def test_positions_are_written_rarely(bench: Bench) -> None:
         await bench.turn(10)
 
     assert 5 <= len(saved) <= 10
+
+
+async def test_a_resource_that_is_added_while_it_runs_is_sent_too(bench: Bench) -> None:
+    """With what the journal has of it from before, and without holding up the history of others."""
+    tags = dict(TAGS)
+    bench.forwarder = Forwarder(bench.journal, bench.influx, tags, bench.clock, history=timedelta(days=1))
+    bench.journal.add([at(0, 1, "new")])
+    await bench.put(at(0, 5))
+    await bench.forwarder.drain()
+    assert bench.influx.values("new") == []
+    tags["new"] = Tags("573")
+    tags["silent"] = Tags("574")
+    await bench.put(at(10, 2, "new"))
+    await bench.forwarder.drain()
+
+    assert bench.influx.values("new") == [1, 2]
+    assert bench.influx.tags["new"]["meter_point_id"] == "573"
+    assert bench.forwarder.complete(["hotel", "new", "silent"], NOON)
 
 
 async def test_a_bug_ends_nothing(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,9 @@ from venclient.connectors.base import Batch
 from venclient.connectors.poller import Deliver, Poller
 from venclient.model.reading import POWER_KW, Reading
 from venclient.readings.forwarder import Forwarder
-from venclient.readings.influx import InfluxAccount, InfluxServer, Verdict
+from venclient.readings.influx import InfluxServer
+from venclient.readings.influx_account import InfluxAccount
+from venclient.readings.influx_answers import Verdict
 from venclient.readings.line_protocol import Tags
 from venclient.readings.mirror import InfluxReadings
 from venclient.readings.series import from_ms, to_ms

@@ -23,7 +23,8 @@ from tests.readings.influx_writer import START_MS
 from venclient.clock import ManualClock, SystemClock
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
 from venclient.readings.forwarder import Forwarder
-from venclient.readings.influx import InfluxAccount, InfluxServer
+from venclient.readings.influx import InfluxServer
+from venclient.readings.influx_account import InfluxAccount
 from venclient.readings.influx_query import window_of
 from venclient.readings.line_protocol import Tags, body, lines
 from venclient.readings.measures import measures

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from venclient.cli.readings_mirror import mirror, moment
 from venclient.errors import ConfigError
 from venclient.messages import cli_meters as clm
 from venclient.messages import with_code
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from venclient.readings.tables import Tables
 
 app = typer.Typer(no_args_is_help=True, help="Show, export and check stored readings.")
+
+app.command()(mirror)
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -89,8 +92,8 @@ def export(
     """
     from venclient.cli.readings_files import write_csv, write_file
 
-    first = _moment("--from", start) if start else datetime(1970, 1, 1, tzinfo=UTC)
-    beyond = _moment("--to", end) if end else datetime(2200, 1, 1, tzinfo=UTC)
+    first = moment("--from", start) if start else datetime(1970, 1, 1, tzinfo=UTC)
+    beyond = moment("--to", end) if end else datetime(2200, 1, 1, tzinfo=UTC)
     with _tables(readings) as tables:
         known = tables.resources()
         if resource is not None and resource not in known:
@@ -235,11 +238,3 @@ def _duration(text: str) -> timedelta:
         return timedelta(seconds=float(number) * UNITS[unit])
     except (ValueError, KeyError, OverflowError):
         raise ConfigError(clm.DURATION(text=repr(text)), subject="--last") from None
-
-
-def _moment(option: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(clm.TIME(text=repr(text)), subject=option) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -87,7 +87,14 @@ class Conversation:
         async def send(token: str | None) -> Answer:
             bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
             return await exchange.send(
-                method, url, params=params, headers=headers | bearer, content=body, repeatable=repeatable
+                method,
+                url,
+                params=params,
+                headers=headers | bearer,
+                content=body,
+                repeatable=repeatable,
+                # A VTN without what is optional may answer with its own web interface.
+                pages=optional,
             )
 
         token = await tokens.current()

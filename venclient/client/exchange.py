@@ -27,7 +27,7 @@ from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import Problem
-from venclient.utils import backoff_s, redact
+from venclient.utils import backoff_s, is_web_page, page_title, redact
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +114,11 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         repeatable: bool = True,
+        pages: bool = False,
     ) -> Answer:
         """Return the VTN's answer, of any status that another try would not change.
 
+        A web page with status 2xx is from a captive portal or another server: an error, unless `pages`.
         Transient failures (no answer, 408, 429, 5xx) are repeated with growing, jittered pauses and
         then raised; without `repeatable` only where the VTN cannot have acted on the request.
         """
@@ -130,6 +132,8 @@ class Exchange:
                 error = failure
             else:
                 problem = None if answer.ok else self.problem(answer)
+                if problem is None and not pages and is_web_page(answer.body):
+                    raise self._of_page(answer)
                 if problem is None or not problem.transient:
                     self._answered(answer)
                     return answer
@@ -198,6 +202,15 @@ class Exchange:
             # With TLS 1.3 a server refuses only after the handshake, and may have closed by then.
             return vtn.CUT_TLS(problem=problem)
         return vtn.CUT(problem=problem)
+
+    def _of_page(self, answer: Answer) -> VtnUnreachable:
+        """Return, and count, the error for a web page in place of an answer."""
+        title = foreign(self._clean(page_title(answer.body)))
+        what = vtn.UNEXPECTED_BODY(status=answer.status, problem=vtn.WEB_PAGE(title=title))
+        error = VtnUnreachable(what, subject=answer.subject)
+        error.ambiguous = True  # the request may have gone further than its answer
+        self._failed(error, answered=False)
+        return error
 
     def _unreachable(self, subject: str, what: Text, error: Exception) -> VtnUnreachable:
         failure = VtnUnreachable(_tls_message(error) or what, subject=subject)

@@ -17,7 +17,7 @@ from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import AuthServer, TokenAnswer, TokenError
-from venclient.utils import redact
+from venclient.utils import is_web_page, redact
 
 log = logging.getLogger(__name__)
 
@@ -148,10 +148,13 @@ class TokenSource:
         """Return the token service that the VTN names; None when it names none."""
         base = self._account.url + "/"
         answer = await self._exchange.send(
-            "GET", base + "auth/server", headers={"Accept": "application/json"}
+            "GET", base + "auth/server", headers={"Accept": "application/json"}, pages=True
         )
         self.discovered = False
         if not answer.ok:
+            return None
+        if is_web_page(answer.body):
+            self.discovered = None  # a captive portal says nothing about the VTN
             return None
         try:
             url = urljoin(base, CODEC_31.decode(AuthServer, answer.body).token_url)

@@ -53,7 +53,8 @@ CERTIFICATE_FILE = error(
 UNEXPECTED_BODY = error(
     "VEN-VTN-012",
     "unexpected body in the answer {status}: {problem}",
-    hint="check that vtn.url is the VTN's address and ends with its version path",
+    hint="check that vtn.url is the VTN's address and ends with its version path; where the network asks for "
+    "a login (captive portal), log in",
 )
 CLOSED_CLIENT = error("VEN-VTN-013", "this VenClient is not open", hint="use it inside `async with`")
 TOKEN_NEEDED = error(
@@ -116,6 +117,8 @@ SPEAKS = info("VEN-VTN-030", "{url} uses OpenADR {version}")
 OBJECT_SKIPPED = warning(
     "VEN-VTN-031", "{place} of {url} skipped: {reason}", hint="report it to the VTN's operator"
 )
+
+WEB_PAGE = info("VEN-VTN-095", "a web page ({title}) in place of JSON")
 
 # ---- token
 

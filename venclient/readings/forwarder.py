@@ -2,18 +2,23 @@
 
     meters -> add() -> journal (SQLite, durable) -> run() -> InfluxDB
 
-Each resource has a position: what was stored up to it has been sent. Positions are kept in the journal as
-bookmarks, a little behind the truth, so that after a crash some readings are sent again, and none is left
-out. Sending again does no harm: InfluxDB keeps one point per series and time.
+Each resource has a position at each destination (server, organisation and bucket): what was stored up to it
+has been sent there. Positions are kept in the journal as bookmarks (`cursors.py`), a little behind the truth,
+so that after a crash some readings are sent again, and none is left out. Sending again does no harm:
+InfluxDB keeps one point per series and time.
 
 What comes late, or is corrected, moves its resource's position back. Where the position on the card is
 already beyond it, that is noted in the very commit that holds the reading.
+
+A backlog is sent oldest first. As soon as some of it is older than the bucket keeps, the newest go first, and
+what is left of the backlog follows from its newest reading down.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -28,21 +33,16 @@ from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings import line_protocol
 from venclient.readings.aside import Aside, grouped
+from venclient.readings.cursors import Cursors
 from venclient.readings.delivery import Delivery, Destination
+from venclient.readings.gathering import STRETCHES, Gathered, Gatherer
 from venclient.readings.influx_query import REACH_MS
 from venclient.readings.line_protocol import Tags
-from venclient.readings.owed import Owed, sorted_out
 from venclient.readings.places import Place
 from venclient.readings.series import from_ms, refusal, to_ms
 from venclient.readings.store import ReadingStore
-from venclient.utils import backoff_s, chunks
+from venclient.utils import backoff_s
 
-BOOKMARK = "influx:"
-#: The time that is looked through in one go, and so what is in memory at once, follows their number.
-FIRST_SPAN_MS = 60_000
-LEAST_SPAN_MS = 1_000
-MOST_SPAN_MS = 600_000
-RESOURCES_AT_ONCE = 256
 #: Positions are written to the card that often: each time would cost as much as the readings do.
 SAVE_PERIOD_S = 60.0
 BACKOFF_BASE_S = 2.0
@@ -55,8 +55,9 @@ log = logging.getLogger(__name__)
 class Forwarder:
     """Sends what a journal holds of some resources to InfluxDB.
 
-    `tags` names the resources, and what is written beside their readings. Readings reach the journal
-    through `add`. With nothing known of an earlier run, history up to `history` back is sent, too.
+    `tags` names the resources, and what is written beside their readings; it may grow while this runs.
+    Readings reach the journal through `add`. With nothing known of an earlier run, history up to
+    `history` back is sent, too.
     """
 
     def __init__(
@@ -72,22 +73,23 @@ class Forwarder:
         rng: random.Random | None = None,
     ) -> None:
         self._journal = journal
-        self._tags = dict(tags)
+        self._tags = tags
         self.clock = clock
         self._period_s = period_s
         self._history = history
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, hides nothing
         self._delivery = Delivery(destination, clock, batch=batch)
         self._aside = self._delivery.aside
-        self._batch = batch
+        self._bucket = foreign(destination.bucket)
+        self._cursors = Cursors(journal, destination.destination)
         self._places: dict[str, Place] = {}
-        self._late: dict[str, None] = {}  # resources with something to send again, in order
-        self._loaded = False
+        self._gatherer = Gatherer(journal, self._tags, self._places, batch)
+        self._loaded: set[str] = set()
         self._added = 0
-        self._span_ms = FIRST_SPAN_MS
+        self._newer_at_s = -math.inf
         self._turn = asyncio.Lock()
         self._attempt = 0
-        self._hold_until_s = 0.0
+        self._hold_until_s = -math.inf
         self._saved_at_s = clock.monotonic()
         self._problem: str | None = None
         self._last_ok: datetime | None = None
@@ -100,6 +102,7 @@ class Forwarder:
         self, readings: Sequence[Reading], *, bookmarks: Mapping[str, str] | None = None, urgent: bool = False
     ) -> asyncio.Future[None]:
         """Give readings to the journal, as its `add` does, and see to it that late ones are sent."""
+        self._take_over()
         oldest: dict[str, int] = {}
         newest: dict[str, int] = {}
         for reading in readings:
@@ -108,11 +111,7 @@ class Forwarder:
                 ms = to_ms(reading.time)
                 oldest[id_] = min(ms, oldest.get(id_, ms))
                 newest[id_] = max(ms, newest.get(id_, ms))
-        noted = dict(bookmarks or {})
-        for id_, ms in oldest.items():
-            known = self._bookmark(id_)
-            if known is not None and ms <= known[0]:
-                noted[BOOKMARK + id_] = f"{ms - 1} {known[1]}"
+        noted = {**(bookmarks or {}), **self._cursors.moved_back(oldest)}
         future = self._journal.add(readings, bookmarks=noted, urgent=urgent)
         self._added += 1
         number = self._added
@@ -134,32 +133,26 @@ class Forwarder:
             place.pending.pop(number, None)
             if stored:
                 place.note(ms, newest[id_])
-                if place.again is not None:
-                    self._late[id_] = None
 
-    def _bookmark(self, resource_id: str) -> tuple[int, int] | None:
-        """Give position and newest ever sent, as the journal has them."""
-        text = self._journal.bookmark(BOOKMARK + resource_id)
-        if not text:
-            return None
-        try:
-            position, sent = map(int, text.split())
-        except ValueError:
-            return None
-        return position, sent
+    def _take_over(self) -> None:
+        """Make this the current destination; a failed commit loses that, so it is looked at each time."""
+        if noted := self._cursors.taken_over(self._tags):
+            self._journal.add([], bookmarks=noted)
 
     def _place(self, resource_id: str) -> Place:
         place = self._places.get(resource_id)
         if place is None:
-            known = self._bookmark(resource_id)
+            known = self._cursors.get(resource_id)
             if known is None:
-                start = max(0, to_ms(self.clock.now() - self._history))
-                place = Place(start, -1)
+                place = Place(self._first_ms(), -1)
             else:
                 # After a crash more may have been sent than was written down, but not what is to come.
-                place = Place(known[0], max(known[1], to_ms(self.clock.now())))
+                place = Place(known.position, max(known.sent, to_ms(self.clock.now())))
             self._places[resource_id] = place
         return place
+
+    def _first_ms(self) -> int:
+        return max(0, to_ms(self.clock.now() - self._history))
 
     # ---- on the way to InfluxDB
 
@@ -182,7 +175,7 @@ class Forwarder:
             return wait_s
 
     async def step(self) -> float:
-        """Send the oldest readings that are owed; give the seconds to rest before the next step."""
+        """Send some of the readings that are owed; give the seconds to rest before the next step."""
         async with self._turn:
             left_s = self._hold_until_s - self.clock.monotonic()
             if left_s > 0:
@@ -203,6 +196,7 @@ class Forwarder:
         except TimeoutError:
             return False
         try:
+            self._newer_at_s = -math.inf  # the newest readings are waited for
             while self._hold_until_s <= self.clock.monotonic():
                 if not await self._slice():
                     return self._problem is None
@@ -216,92 +210,69 @@ class Forwarder:
         """Tell whether a resource's readings are sent at all."""
         return resource_id in self._tags and line_protocol.name_refusal(resource_id) is None
 
-    def complete(self, resource_ids: Sequence[str], end: datetime) -> bool:
-        """Tell whether InfluxDB was given all that is committed until `end`, and of the day after it."""
+    def complete(self, resource_ids: Sequence[str], end: datetime, *, start: datetime | None = None) -> bool:
+        """Return whether InfluxDB was given all that is committed of start..end and a day around it."""
+        first_ms = 0 if start is None else to_ms(start) - REACH_MS
         for resource_id in resource_ids:
             place = self._places.get(resource_id)
-            if place is None or place.newest < 0:
-                return False
-            if place.owes() and place.reached() < to_ms(end) + REACH_MS:
+            if place is None or place.newest < 0 or place.lacks(first_ms, to_ms(end) + REACH_MS):
                 return False
         return True
 
     async def _slice(self) -> bool:
-        """Look through one stretch of time and send what is in it; give whether there may be more to do."""
+        """Send what fills about a request; return whether there may be more to do."""
         await self._load()
-        if self._late:
-            return await self._send_again(next(iter(self._late)))
-        behind = [id_ for id_, place in self._places.items() if place.position < place.newest]
-        if not behind:
-            return False
-        start = min(self._places[id_].position for id_ in behind) + 1
-        end = min(start + self._span_ms - 1, max(self._places[id_].newest for id_ in behind))
-        due = [id_ for id_ in behind if self._places[id_].position < end]
-        count = 0
-        for ids in chunks(due, RESOURCES_AT_ONCE):
-            newest = {id_: self._places[id_].newest for id_ in ids}
-            after = {id_: self._places[id_].position + 1 for id_ in ids}
-            sent = await self._send(after, end)
-            if sent is None:
-                return False
-            count += sent.readings
-            for id_ in ids:
-                self._places[id_].move(min(sent.next_ms[id_] - 1, newest[id_]))
-        if count > self._batch:
-            self._span_ms = max(LEAST_SPAN_MS, self._span_ms // 2)
-        elif count < self._batch // 2:
-            self._span_ms = min(MOST_SPAN_MS, self._span_ms * 2)
-        return True
+        # A server that is away is tried with little.
+        stretches = STRETCHES if self._problem is None else 1
+        older = any(place.again or place.backlog for place in self._places.values())
+        # What is new goes first, though not in a request of its own for each part of a long backlog.
+        if not older or self.clock.monotonic() - self._newer_at_s >= self._period_s:
+            found = await self._gatherer.newer(stretches)
+            if found is not None:
+                return await self._send_newer(found)
+        found = await self._gatherer.older(stretches) if older else None
+        return found is not None and await self._send(found, newer=False)
 
-    async def _send_again(self, resource_id: str) -> bool:
-        """Send what came late of one resource, or a stretch of it; give whether that could be done."""
-        place = self._places[resource_id]
-        owed = place.again
-        if owed is None:
-            self._late.pop(resource_id, None)
-            return True
-        sent = await self._send({resource_id: owed[0]}, min(owed[1], owed[0] + MOST_SPAN_MS - 1))
-        if sent is None:
+    async def _send_newer(self, found: Gathered) -> bool:
+        if not await self._send(found, newer=True):
             return False
-        # Did more of it come meanwhile, then all of it once more.
-        if place.again == owed and (place.fresh is None or place.fresh > owed[1]):
-            next_ms = sent.next_ms[resource_id]
-            place.again = (next_ms, owed[1]) if next_ms <= owed[1] else None
-        if place.again is None:
-            self._late.pop(resource_id, None)
+        self._newer_at_s = self.clock.monotonic()
+        if found.lines and self._delivery.met_old:
+            for place in self._places.values():
+                place.put_off()
         return True
 
     async def _load(self) -> None:
-        """Find out where every resource stands, once."""
-        if self._loaded:
+        """Find out where every resource stands: once, and again when there are more of them."""
+        if len(self._loaded) == len(self._tags):
             return
-        for id_ in self._tags:
+        self._take_over()
+        if not self._loaded and self._cursors.moved and not any(self._cursors.get(id_) for id_ in self._tags):
+            since = from_ms(self._first_ms()).date().isoformat()
+            log.info(inf.NEW_DESTINATION(name=self._delivery.name, bucket=self._bucket, since=since))
+        for id_ in [one for one in self._tags if one not in self._loaded]:
             latest = await self._journal.latest(id_)
             place = self._place(id_)
             place.newest = max(0, place.newest, *(to_ms(one.time) for one in latest.values()))
-        self._loaded = True
+            self._loaded.add(id_)
 
-    async def _send(self, starts: Mapping[str, int], end: int) -> Owed | None:
-        """Send the readings of each resource from its start to `end`; None for trying again."""
-        for id_ in starts:
-            self._places[id_].fresh = None
-        ids = list(starts)
-        found = await self._journal.windows(ids, from_ms(min(starts.values())), from_ms(end))
-        graded = {id_: self._places[id_].sent for id_ in ids}
-        # Thousands of readings: beside the event loop, which meters need.
-        owed = await asyncio.to_thread(sorted_out, found, starts, end, self._tags, graded)
-        if owed.lines:
-            later = await self._delivery.send(owed.lines)
+    async def _send(self, found: Gathered, *, newer: bool) -> bool:
+        """Send what was gathered; return False for trying again."""
+        if found.lines:
+            before = self._delivery.counts.requests
+            later = await self._delivery.send(found.lines, newest_first=not newer, stop_at_old=newer)
             if later is not None:
                 self._failed(later.text, later.wait_s)
-                return None
-            self._succeeded()
-        for one in owed.unwritable:
+                return False
+            if self._delivery.counts.requests > before:
+                self._succeeded()
+            if self._delivery.stopped and self._delivery.too_old_ms is not None:
+                found.cut(self._delivery.too_old_ms)
+        for one in found.unwritable:
             self._leave_out(one)
         self._note_aside()
-        for id_, ms in owed.newest_ms.items():
-            self._places[id_].sent = max(self._places[id_].sent, ms)
-        return owed
+        found.settle(self._places)
+        return True
 
     def _leave_out(self, one: Aside) -> None:
         self._delivery.counts.rejected += one.readings
@@ -342,12 +313,13 @@ class Forwarder:
         """Give the positions to the journal's next commit; before the journal is closed, and now and then."""
         self._saved_at_s = self.clock.monotonic()
         self._note_aside()
-        noted = {}
+        self._take_over()
+        noted: dict[str, str] = {}
         for id_, place in self._places.items():
             safe = place.safe()
-            known = self._bookmark(id_)
-            if safe >= 0 and (known is None or safe != known[0]):
-                noted[BOOKMARK + id_] = f"{safe} {place.sent}"
+            known = self._cursors.get(id_)
+            if safe >= 0 and (known is None or safe != known.position):
+                noted |= self._cursors.text(id_, safe, place.sent)
         if noted:
             self._journal.add([], bookmarks=noted)
 
@@ -356,17 +328,19 @@ class Forwarder:
     def status(self) -> dict[str, Any]:
         """Give how it stands, as plain data: `lag_s` is the age of the oldest reading that is owed."""
         now_ms = to_ms(self.clock.now())
-        owed = [place.reached() for place in self._places.values() if place.owes()]
+        owed = [place.reached() for place in self._places.values() if place.is_behind()]
         counts = self._delivery.counts
         state = "ok" if not owed or now_ms - min(owed) <= 3000 * self._period_s else "catching up"
         rejects = [*self._unwritable, *counts.last_rejects]
         return {
             "server": self._delivery.name,
+            "bucket": self._bucket,
             "state": state if self._problem is None else "away",
             "sent": counts.sent,
             "lag_s": max(0.0, (now_ms - min(owed)) / 1000) if owed else 0.0,
             "behind": len(owed),
             "rejected": counts.rejected,
+            "requests": counts.requests,
             "last_rejects": [f"{one.place}: {one.reason}" for one in rejects],
             "last_ok": self._last_ok.isoformat() if self._last_ok else None,
             "last_error": self._problem,

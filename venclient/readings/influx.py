@@ -12,23 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import httpx2
 import msgspec
 
 from venclient.errors import ConfigError, StoreError
-from venclient.messages import Text, text_of
 from venclient.messages import influx as inf
-from venclient.messages.printable import foreign
+from venclient.messages import text_of
 from venclient.model.reading import Reading
+from venclient.readings.influx_account import InfluxAccount
+from venclient.readings.influx_answers import Verdict, document_of, not_an_api, short, verdict
 from venclient.readings.influx_query import (
     FIELDS_STATEMENT,
     Window,
@@ -40,131 +39,9 @@ from venclient.readings.influx_query import (
     quoted_name,
     windows_of,
 )
-from venclient.utils import redact
+from venclient.utils import is_web_page, redact
 
-LONGEST_REASON = 300
 GZIP_LEVEL = 4
-_DROPPED = re.compile(r"\bdropped=(\d+)")
-_FIELD = re.compile(r'input field "((?:[^"\\]|\\.)*)"')
-#: What is wrong with lines is told by words only; any other 400 is about the request: our settings.
-_ABOUT_LINES = re.compile(
-    r"partial write|unable to parse|line protocol|type conflict|beyond retention|max-(series|values)-per"
-)
-
-Language = Literal["influxql", "flux"]
-Kind = Literal["written", "refused", "too large", "later", "no database"]
-
-
-@dataclass(frozen=True)
-class InfluxAccount:
-    """Where an InfluxDB is and how to log in; `bucket` is the database of versions 1 and 3."""
-
-    url: str
-    version: int = 2
-    bucket: str = "meter_data"
-    org: str | None = None
-    token: str | None = field(default=None, repr=False)
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    language: Language = "influxql"
-    ca_file: Path | None = None
-    timeout_s: float = 10.0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a write.
-
-    written      all of it
-    refused      some lines, or all, are not to the server's liking and never will be
-    too large    smaller writes may pass
-    later        the server is away, busy, full, or does not let us in: nothing is wrong with the lines
-    no database  version 1 has no such database yet
-
-    `dropped` is how many lines of a refused write were not taken, where it says so; `bad_lines` which
-    (the first is 0), with each one's reason; `culprit` the field that it
-    complains about.
-    """
-
-    kind: Kind
-    reason: str = ""
-    hint: str = ""
-    retry_after_s: float | None = None
-    dropped: int | None = None
-    bad_lines: Mapping[int, str] = field(default_factory=dict)
-    culprit: str | None = None
-
-
-def verdict(status: int, headers: Mapping[str, str], content: bytes, *, now: datetime) -> Verdict:
-    """Give what an answer to a write means; pure."""
-    if 200 <= status < 300:
-        return Verdict("written")
-    document, reason = _document(content)
-    reason = reason or inf.ANSWERED(status=status)
-    bad_lines = _bad_lines(document)
-    if status == 422 or (status == 400 and (bad_lines or _ABOUT_LINES.search(reason))):
-        dropped = _DROPPED.search(reason)
-        named = _FIELD.search(reason)
-        return Verdict(
-            "refused",
-            reason,
-            dropped=int(dropped[1]) if dropped else None,
-            bad_lines=bad_lines,
-            culprit=re.sub(r"\\(.)", r"\1", named[1]) if named else None,
-        )
-    if status == 413:
-        return Verdict("too large", reason)
-    if status == 404 and "database not found" in reason:
-        return Verdict("no database", reason, inf.NO_DATABASE.hint)
-    text: Text = inf.SAID(reason=reason)
-    if status in (401, 403):
-        text = inf.NOT_ALLOWED(reason=reason)
-    elif status in (400, 404):
-        text = inf.REQUEST_WRONG(reason=reason)
-    elif 300 <= status < 400:
-        location = headers.get("location")
-        text = inf.REDIRECTED(location=foreign(location) if location else inf.NOWHERE())
-    return Verdict("later", text, text.hint, retry_after_s=_retry_after_s(headers, now))
-
-
-def _document(content: bytes) -> tuple[Any, str]:
-    """Give an answer's JSON, None when it is none, and what it says in words."""
-    try:
-        document = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None, _short(content.decode(errors="replace"))
-    if not isinstance(document, dict):
-        return document, _short(str(document))
-    said = document.get("error") or document.get("message") or document.get("code") or ""
-    return document, _short(str(said))
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:LONGEST_REASON]
-
-
-def _bad_lines(document: Any) -> dict[int, str]:
-    """Give the lines that version 3 names, counted from 0."""
-    data = document.get("data") if isinstance(document, dict) else None
-    found = {}
-    for one in data if isinstance(data, list) else ():
-        number = one.get("line_number") if isinstance(one, dict) else None
-        if isinstance(number, int) and number > 0:
-            found[number - 1] = _short(str(one.get("error_message", "refused")))
-    return found
-
-
-def _retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text[:9])
-    try:
-        until = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - now).total_seconds())
 
 
 class InfluxServer:
@@ -172,7 +49,7 @@ class InfluxServer:
 
     def __init__(self, account: InfluxAccount) -> None:
         self.account = account
-        self._url = account.url.rstrip("/")
+        self._url = account.base_url
         self._secrets = (account.token, account.password)
         headers = {"Accept-Encoding": "gzip"}
         auth = None
@@ -193,7 +70,17 @@ class InfluxServer:
     @property
     def subject(self) -> str:
         """What messages call it."""
-        return f"InfluxDB {self._url}"
+        return f"InfluxDB {self.account.shown_url}"
+
+    @property
+    def destination(self) -> str:
+        """The key of this server, organisation and bucket."""
+        return self.account.destination
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that is written to."""
+        return self.account.bucket
 
     async def __aenter__(self) -> Self:
         return self
@@ -212,14 +99,7 @@ class InfluxServer:
 
     async def write(self, lines: bytes, *, now: datetime) -> Verdict:
         """Send lines and give what became of them; never raises for what the server or the network does."""
-        account = self.account
-        if account.version == 1:
-            path, params = "/write", {"db": account.bucket, "precision": "ms"}
-        elif account.version == 2:
-            path = "/api/v2/write"
-            params = {"bucket": account.bucket, "org": account.org or "", "precision": "ms"}
-        else:
-            path, params = "/api/v3/write_lp", {"db": account.bucket, "precision": "millisecond"}
+        path, params = self._place()
         headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
         # A megabyte takes some 20 ms to compress: not on the event loop.
         content = await asyncio.to_thread(gzip.compress, lines, GZIP_LEVEL)
@@ -227,8 +107,18 @@ class InfluxServer:
             answer = await self._send("POST", path, params, content, headers)
         except StoreError as error:
             return Verdict("later", error.what, error.hint)
-        found = verdict(answer.status_code, answer.headers, answer.content, now=now)
+        found = verdict(answer.status_code, answer.headers, answer.content, now=now, account=self.account)
         return replace(found, reason=redact(found.reason, self._secrets))
+
+    def _place(self) -> tuple[str, dict[str, str]]:
+        """Return path and parameters of a write."""
+        account = self.account
+        if account.version == 1:
+            return "/write", {"db": account.bucket, "precision": "ms"}
+        if account.version == 2:
+            params = {"bucket": account.bucket, "org": account.org or "", "precision": "ms"}
+            return "/api/v2/write", params
+        return "/api/v3/write_lp", {"db": account.bucket, "precision": "millisecond"}
 
     async def make_database(self) -> str | None:
         """Make the database of version 1; give why that could not be done, or None."""
@@ -237,12 +127,14 @@ class InfluxServer:
             answer = await self._send("POST", "/query", {"q": text})
         except StoreError as error:
             return error.what
-        document, reason = _document(answer.content)
+        if is_web_page(answer.content):
+            return not_an_api(answer.status_code, answer.headers, answer.content, self.account)
+        document, said = document_of(answer.content)
         if answer.status_code != 200:
-            return redact(reason, self._secrets) or inf.ANSWERED(status=answer.status_code)
+            return redact(short(said), self._secrets) or inf.ANSWERED(status=answer.status_code)
         results = document.get("results", []) if isinstance(document, dict) else []
         failed = [one["error"] for one in results if isinstance(one, dict) and "error" in one]
-        return redact(_short(str(failed[0])), self._secrets) if failed else None
+        return redact(short(str(failed[0])), self._secrets) if failed else None
 
     async def windows(self, window: Window) -> dict[str, dict[str, list[Reading]]]:
         """Give the readings of a window with their neighbours, by resource and quantity.
@@ -264,7 +156,14 @@ class InfluxServer:
             self._check(answer)
             return await asyncio.to_thread(lambda: windows_of(flux_points(answer.content), window))
         # Which quantities there are changes rarely, but is a small question.
-        fields = influxql_fields(await self._influxql(FIELDS_STATEMENT))
+        try:
+            fields = influxql_fields(await self._influxql(FIELDS_STATEMENT))
+        except StoreError as error:
+            refused = error.code == inf.QUERY_REFUSED.code and "database not found" in error.what
+            if self.account.version != 2 or not refused:
+                raise
+            # Version 2 knows the databases of InfluxQL by mappings, which other tools may have deleted.
+            raise StoreError(inf.NO_MAPPING(reason=error), subject=self.subject) from error
         if not fields.quantities:
             return {resource_id: {} for resource_id in window.resource_ids}
         found = await self._influxql(influxql(window, fields))
@@ -278,16 +177,21 @@ class InfluxServer:
         return answer.content
 
     def _check(self, answer: httpx2.Response) -> None:
-        if answer.status_code == 200:
+        status = answer.status_code
+        if is_web_page(answer.content) and status not in (401, 403):
+            text = not_an_api(status, answer.headers, answer.content, self.account)
+            raise StoreError(text, subject=self.subject)
+        if status == 200:
             return
-        _, reason = _document(answer.content)
-        reason = redact(reason, self._secrets) or inf.NOTHING_MORE()
+        reason = redact(short(document_of(answer.content)[1]), self._secrets) or inf.NOTHING_MORE()
         message = inf.READ_FAILED
-        if answer.status_code in (401, 403):
+        if status in (401, 403):
             message = inf.READ_NOT_ALLOWED
-        elif answer.status_code == 404 and self.account.version == 2:
-            message = inf.READ_NO_MAPPING
-        raise StoreError(message(status=answer.status_code, reason=reason), subject=self.subject)
+        elif status == 404 and self.account.version == 2:
+            # Flux needs no mapping; in either language the bucket may be missing.
+            flux_only = self.account.language == "flux" or "bucket" in reason or "organization" in reason
+            message = inf.READ_NOT_FOUND if flux_only else inf.READ_NO_MAPPING
+        raise StoreError(message(status=status, reason=reason), subject=self.subject)
 
     async def _send(
         self,
@@ -311,7 +215,7 @@ class InfluxServer:
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise StoreError(
-                inf.CANNOT_ASK(reason=redact(_short(text_of(error)) or type(error).__name__, self._secrets)),
+                inf.CANNOT_ASK(reason=redact(short(text_of(error)) or type(error).__name__, self._secrets)),
                 subject=self.subject,
                 transient=True,
             ) from error
