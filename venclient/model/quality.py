@@ -25,6 +25,8 @@ QUALITY = "quality"
 
 #: A site may draw or feed in so many times its stated capacity before its counter is not believed.
 CAPACITY_MARGIN = 5.0
+#: No meter of a site shows more than this, in kW, unless a larger capacity was entered.
+MOST_KW = 10_000.0
 
 Positive = Annotated[float, Meta(gt=0)]
 
