@@ -6,6 +6,7 @@ is tested with the same inputs.
 
 from __future__ import annotations
 
+import struct
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -76,3 +77,78 @@ def counter_that_restarts(draw: st.DrawFn) -> Counter:
     points = [(n * step_s, value) for n, value in enumerate([*values, *later])]
     counted_kwh = (values[-1] - values[0]) + (later[-1] - later[0])
     return Counter(points, counted_kwh, counted_kwh + first_kwh)
+
+
+#: The numbers that stand for "no value" or come of a wrong type, in the type's own unit.
+EXTREMES = (
+    *(float(2**bits - 1) for bits in (31, 32, 63, 64)),
+    *(-float(2**bits) for bits in (31, 63)),
+    struct.unpack(">f", b"\x7f\x7f\xff\xff")[0],
+    struct.unpack(">f", b"\xff\x7f\xff\xff")[0],
+)
+
+
+@st.composite
+def power_without_limit(draw: st.DrawFn) -> tuple[list[tuple[float, float]], set[int]]:
+    """Draw the power in kW of a site of P_MAX_KW and the places of values that cannot be meant."""
+    powers = draw(st.lists(st.floats(-P_MAX_KW, P_MAX_KW), min_size=4, max_size=40))
+    places = draw(st.sets(st.integers(0, len(powers) - 1), min_size=1, max_size=4))
+    wrong = st.one_of(
+        st.builds(lambda value, digits: value / 10**digits, st.sampled_from(EXTREMES), st.integers(0, 3)),
+        st.floats(10_001, 1e30),
+        st.floats(-1e30, -10_001),
+    )
+    for place in sorted(places):
+        powers[place] = draw(wrong)
+    return [(10.0 * n, value) for n, value in enumerate(powers)], places
+
+
+NATURAL = {
+    "voltage_v": (230.0, st.sampled_from([6553.5, 65535.0, -1.0, 2147483.647])),
+    "voltage_l2_v": (400.0, st.sampled_from([6553.5, 23000.0, -3276.8])),
+    "frequency_hz": (50.0, st.sampled_from([655.35, 500.0, 5.0, -1.0, 3276.7])),
+    "soc_percent": (55.0, st.sampled_from([255.0, 6553.5, -1.0, 101.0, 5500.0])),
+    "temperature_c": (21.0, st.sampled_from([-3276.8, 327.67, 6553.5, -273.15])),
+    "current_l1_a": (16.0, st.sampled_from([6553.5, 65535.0, -3276.8, 2147483.647])),
+    "power_factor": (0.98, st.sampled_from([65.535, 98.0, -3.2768])),
+    "reactive_power_kvar": (3.0, st.sampled_from([2147483.647, -2147483.648, 4294967.295])),
+    "power_l3_kw": (8.0, st.sampled_from([2147483.647, 32768.0])),
+}
+
+
+@st.composite
+def quantity_beyond_its_range(draw: st.DrawFn) -> tuple[str, float, float]:
+    """Draw a quantity, a value that it can have, and one that it cannot."""
+    quantity = draw(st.sampled_from(sorted(NATURAL)))
+    right, wrong = NATURAL[quantity]
+    return quantity, right, draw(wrong)
+
+
+DAY_S = 86_400.0
+
+
+@st.composite
+def impossible_times(draw: st.DrawFn) -> tuple[float, bool]:
+    """Draw by how many seconds a live source's time is off, and whether that is beyond the window."""
+    wrong = st.one_of(
+        st.floats(301, 50 * 365 * DAY_S),
+        st.floats(-26 * 365 * DAY_S, -7 * DAY_S - 1),
+        st.sampled_from([3600.0, 7200.0, 5 * 365 * DAY_S]),
+    )
+    right = st.floats(-7 * DAY_S + 1, 299)
+    is_wrong = draw(st.booleans())
+    return draw(wrong if is_wrong else right), is_wrong
+
+
+@st.composite
+def history_with_impossible_times(draw: st.DrawFn) -> tuple[list[float], set[int]]:
+    """Draw the times of a file's rows, in seconds before now, and the places of those that do not fit."""
+    step_s = draw(st.sampled_from([10.0, 900.0, 3600.0]))
+    start_s = -draw(st.integers(300, 3000)) * DAY_S
+    times = [start_s + n * step_s for n in range(draw(st.integers(12, 60)))]
+    first = draw(st.integers(3, len(times) - 7))
+    count = draw(st.integers(1, 3))
+    far_s = draw(st.sampled_from([-20 * 365 * DAY_S, -40 * DAY_S, 40 * DAY_S, 9 * 365 * DAY_S]))
+    for n in range(count):
+        times[first + n] = times[first] + (far_s if n == 0 else n * step_s)
+    return times, set(range(first, first + count))

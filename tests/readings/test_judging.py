@@ -44,9 +44,9 @@ def said(judge: Judge, *points: tuple[float, float]) -> list[str]:
     return list(found.said)
 
 
-def test_without_rules_nothing_is_doubted() -> None:
-    """What a connection says nothing of is taken as it comes."""
-    assert judged(judge_of(), (0, 5), (1, 1e9), (2, 5)) == [GOOD] * 3
+def test_without_rules_what_can_be_meant_is_good() -> None:
+    """What a connection says nothing of is taken as it comes, up to what no meter of a site shows."""
+    assert judged(judge_of(), (0, 5), (1, 9999), (2, 5), (3, 10_001)) == [GOOD, GOOD, GOOD, OUT]
 
 
 def test_value_out_of_range_is_kept_and_marked() -> None:

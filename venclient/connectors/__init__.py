@@ -21,7 +21,7 @@ from venclient.connectors.mistakes import shown
 from venclient.connectors.options import check_options, quality_problems, refuse, without, without_quality
 from venclient.errors import ConfigError
 from venclient.messages import connectors as con
-from venclient.model.quality import QUALITY
+from venclient.model.quality import COMMON
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 
 __all__ = [
@@ -180,7 +180,7 @@ def _quantities(connection: Connection) -> set[str] | None:
         return set()
     from venclient.connectors.modbus_device import template_quantities
 
-    return template_quantities(without(options, QUALITY))
+    return template_quantities(without(options, *COMMON))
 
 
 def _writer_problems(connection: Connection) -> list[str]:

@@ -42,7 +42,16 @@ USUAL_STEPS = 3
 LEAST_SPAN_S = 60.0
 HOUR_S = 3600.0
 
-__all__ = ["STOOD_S", "Limit", "Point", "Step", "counted_steps", "hourly_points", "rates_kw"]
+__all__ = [
+    "STOOD_S",
+    "Limit",
+    "Point",
+    "Step",
+    "counted_between",
+    "counted_steps",
+    "hourly_points",
+    "rates_kw",
+]
 
 
 class Step(NamedTuple):
@@ -115,14 +124,11 @@ def counted_steps(points: Sequence[Point], counter: Counter | None, most_kw: flo
     first_run = True
     for (before, _), (after, glitch) in pairwise(kept):
         kwh, broken, unknown = after.value - before.value, False, False
-        if kwh and before.value == 0:
-            unknown = broken = not limit.allows_from_zero(kwh, after.time_s - before.time_s)
-            kwh = 0.0 if unknown else kwh
-        elif not 0 <= kwh <= limit.surely_kwh:
+        if not 0 <= kwh <= limit.surely_kwh or (kwh and before.value == 0):
             span_s = after.time_s - changed_s
             if first_run and before.time_s > changed_s:
                 span_s += STOOD_S
-            kwh, broken, unknown = _counted(before, after, span_s, counter, limit)
+            kwh, broken, unknown = counted_between(before, after, span_s, counter, limit)
         estimated = glitch or broken or before.estimated or after.estimated
         steps.append(Step(before.time_s, after.time_s, kwh, estimated, unknown))
         if after.value != before.value:
@@ -160,13 +166,21 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
     return runs
 
 
-def _counted(
+def counted_between(
     before: Point, after: Point, span_s: float, counter: Counter, limit: Limit
 ) -> tuple[float, bool, bool]:
-    """Return the energy between two values in kWh, whether the count was interrupted, and if unknown."""
+    """Return the energy between two values in kWh, whether the count was interrupted, and if unknown.
+
+    `span_s` is how long the value before has stood, which is longer than the time between the two for a
+    register of whole kWh.
+    """
     if after.value >= before.value:
         kwh = after.value - before.value
-        return (kwh, False, False) if limit.allows(kwh, span_s) else (0.0, True, True)
+        if before.value == 0:
+            allowed = limit.allows_from_zero(kwh, after.time_s - before.time_s)
+        else:
+            allowed = limit.allows(kwh, span_s)
+        return (kwh, False, False) if allowed else (0.0, True, True)
     stated = counter.rollover_kwh
     for rollover_kwh in ROLLOVERS_KWH if stated is None else (stated,):
         around = rollover_kwh - before.value + after.value
