@@ -7,8 +7,10 @@ is tested with the same inputs.
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
@@ -152,3 +154,30 @@ def history_with_impossible_times(draw: st.DrawFn) -> tuple[list[float], set[int
     for n in range(count):
         times[first + n] = times[first] + (far_s if n == 0 else n * step_s)
     return times, set(range(first, first + count))
+
+
+@st.composite
+def local_time_in_the_spring_gap(draw: st.DrawFn) -> tuple[datetime, datetime, str]:
+    """Draw a local time that does not exist, the first moment of the hour left out, and the zone."""
+    zone, month, hours = draw(
+        st.sampled_from(
+            [
+                ("Europe/Copenhagen", 3, 1.0),
+                ("America/New_York", 3, 1.0),
+                ("Australia/Lord_Howe", 10, 0.5),
+                ("Europe/Lisbon", 3, 1.0),
+            ]
+        )
+    )
+    place = ZoneInfo(zone)
+    start = datetime(draw(st.integers(2010, 2036)), month, 1, tzinfo=UTC) - timedelta(days=2)
+    instants = (start + timedelta(minutes=30 * n) for n in range(33 * 48 + 1))
+    change = next(
+        one
+        for one in instants
+        if one.astimezone(place).utcoffset() != (one - timedelta(seconds=1)).astimezone(place).utcoffset()
+    )
+    after = change.astimezone(place).replace(tzinfo=None)
+    first = after - timedelta(hours=hours)
+    inside_s = draw(st.integers(1, int(3600 * hours) - 1))
+    return first + timedelta(seconds=inside_s), first, zone
