@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +17,10 @@ from venclient.client.difference import Difference
 from venclient.errors import VenError
 from venclient.messages import Level, Text, code_of
 from venclient.messages import diagnostics as doc
+from venclient.messages import readings as rdg
 from venclient.messages.printable import foreign
+from venclient.model.quality import CAPACITY_MARGIN, meter_rules
+from venclient.model.resource import Resource
 from venclient.openadr.objects import Notifiers, Program
 from venclient.utils import age_text
 from venclient.vtn_side import SKEW_ALARM_S
@@ -313,6 +317,52 @@ def of_standing(uncarried: Sequence[str], problems: Sequence[str], wishes: int) 
     if not found and wishes:
         found.append(finding("telemetry", doc.CARRIED(count=wishes)))
     return found
+
+
+# ---- capacities
+
+
+def of_capacities(resources: Iterable[Resource], peaks: Mapping[str, tuple[float, float]]) -> list[Finding]:
+    """Propose a capacity in kW for each site whose own is assumed or missing, from what was measured."""
+    found: list[Finding] = []
+    count = 0
+    for one in resources:
+        try:
+            meter = meter_rules(one)
+        except ValueError:
+            continue  # its connection is reported as wrong elsewhere
+        if meter.entered or one.resourceID not in peaks:
+            continue
+        count += 1
+        if count > NAMED:
+            continue
+        low, high = peaks[one.resourceID]
+        changes = f"capacities.P_max_kw={_rounded_up(max(high, 0.0)):g}"
+        if low < 0:
+            changes += f" capacities.P_min_kw={-_rounded_up(-low):g}"
+        about: dict[str, Any] = {
+            "name": foreign(one.resourceName),
+            "id": one.resourceID,
+            "low": low,
+            "high": high,
+            "limit": meter.limit_kw,
+            "changes": changes,
+        }
+        text = rdg.CAPACITY_MISSING(**about)
+        if meter.most_kw is not None:
+            text = rdg.CAPACITY_ASSUMED(**about, assumed=meter.most_kw / CAPACITY_MARGIN)
+        found.append(finding("capacity", text))
+    if count > NAMED:
+        found.append(finding("capacity", rdg.CAPACITY_MORE(count=count - NAMED)))
+    return found
+
+
+def _rounded_up(power_kw: float) -> float:
+    """Return a power with a tenth to spare, rounded up to two digits."""
+    if power_kw <= 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(power_kw * 1.1)) - 1)
+    return round(math.ceil(power_kw * 1.1 / unit) * unit, 6)
 
 
 # ---- devices

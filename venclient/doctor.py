@@ -31,6 +31,7 @@ from venclient.messages import with_code
 from venclient.model.resource import ConnectionType, Resource
 from venclient.read_only import note_of, write_refusal
 from venclient.readings.inspection import WEAR_DAYS
+from venclient.readings.peaks import power_peaks
 from venclient.readings.tables import open_tables
 from venclient.registrar import Served, served_resources, side_of
 from venclient.registry.inspection import inspect, inspect_server
@@ -98,6 +99,7 @@ class _Doctor:
         if all(one.state == "ok" for one in registry):
             for name, side in sides.items():
                 registry += await self._check("registry", self._serve(side, name, served))
+        registry += await self._check("capacity", self._capacities(settings, served))
         # Each of their checks has its limit: these are for what nobody thought of.
         vtns = [
             checked(
@@ -192,6 +194,18 @@ class _Doctor:
             text = doc.NO_RESOURCE_OF_VEN(ven=wanted) if wanted else doc.NO_RESOURCE()
             told.append(finding("registry", text, vtn=name))
         return told
+
+    async def _capacities(self, settings: Settings, served: Mapping[str, Served]) -> list[Finding]:
+        path = settings.path("readings.path")
+        resources = {id_: one for some in served.values() for id_, one in some.resources.items()}
+        if not resources or not path.exists():
+            return []
+
+        def look() -> dict[str, tuple[float, float]]:
+            with closing(open_tables(path, read_only=True)) as tables:
+                return power_peaks(tables, resources, self._clock.now())
+
+        return checkup.of_capacities(resources.values(), await aside(look))
 
     async def _gateway(self, settings: Settings, snapshots: list[Mapping[str, Any]]) -> Found:
         snapshot = await aside(lambda: ask(settings.path("status.socket")))

@@ -353,7 +353,7 @@ def test_local_time_and_back(local: datetime, zone: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(local_time_in_the_spring_gap())
 def test_local_time_in_the_spring_gap_is_refused(drawn: tuple[datetime, datetime, str]) -> None:
-    """Inside the hour left out there is no instant; its first moment is the change of the clock."""
+    """No instant lies inside the hour left out; its first moment is the change of the clock."""
     inside, first, zone = drawn
 
     assert refusal("iso", inside.isoformat(), zone) == "VEN-CON-052"

@@ -139,6 +139,25 @@ TIME_LAG = warning(
     hint="correct the time zone (options.time.zone) or the clock of the device",
 )
 
+# Capacities, as `ven doctor` proposes them
+
+CAPACITY_ASSUMED = warning(
+    "VEN-RDG-070",
+    "the capacity of {name} is only assumed ({assumed:g} kW); measured: {low:g} to {high:g} kW; power up to "
+    "{limit:g} kW is believed",
+    hint="if that is right: ven resources set {id} {changes}",
+)
+CAPACITY_MISSING = warning(
+    "VEN-RDG-071",
+    "{name} has no capacity; measured: {low:g} to {high:g} kW; power up to {limit:g} kW is believed",
+    hint="if that is right: ven resources set {id} {changes}",
+)
+CAPACITY_MORE = warning(
+    "VEN-RDG-072",
+    "{count:more site has|more sites have} an assumed or missing capacity",
+    hint="enter capacities in the file that is imported, or with `ven resources set`",
+)
+
 # Inspection
 
 FILE_SIZE = info(
