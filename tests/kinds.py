@@ -181,3 +181,12 @@ def local_time_in_the_spring_gap(draw: st.DrawFn) -> tuple[datetime, datetime, s
     first = after - timedelta(hours=hours)
     inside_s = draw(st.integers(1, int(3600 * hours) - 1))
     return first + timedelta(seconds=inside_s), first, zone
+
+
+@st.composite
+def messages_without_the_value(draw: st.DrawFn) -> tuple[bytes, str]:
+    """Draw a payload that does not hold the value at "power", and a name that it holds."""
+    name = draw(st.sampled_from(["Power", "power_w", "P", "activePower", "em1"]))
+    number = draw(st.floats(-1e4, 1e4))
+    shape = draw(st.sampled_from(['{"%s": %s}', '{"%s": %s, "power": null}', '{"%s": {"total": %s}}']))
+    return (shape % (name, number)).encode(), name

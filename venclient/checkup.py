@@ -342,7 +342,6 @@ def of_capacities(resources: Iterable[Resource], peaks: Mapping[str, tuple[float
             changes += f" capacities.P_min_kw={-_rounded_up(-low):g}"
         about: dict[str, Any] = {
             "name": foreign(one.resourceName),
-            "id": one.resourceID,
             "low": low,
             "high": high,
             "limit": meter.limit_kw,

@@ -63,7 +63,7 @@ def test_capacity_is_proposed_from_what_was_measured(
     [found] = checkup.of_capacities([site("a", capacities)], {"a": peaks})
 
     assert (found.state, found.code) == ("warn", code)
-    assert found.advice.endswith(f"ven resources set a {changes}")
+    assert found.advice.endswith(f"ven resources set --text 'Hotel a' {changes}")
 
 
 def test_entered_capacity_or_nothing_measured_is_no_finding() -> None:

@@ -14,6 +14,7 @@ from venclient.connectors.mqtt_options import MqttOptions, endpoint_of, place_mi
 from venclient.connectors.mqtt_topics import TopicFilter, filter_of
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.connectors.payload import MOST_BYTES, PayloadDecoder
+from venclient.connectors.payload_keys import payload_keys
 from venclient.messages import mqtt as mqt
 from venclient.messages.printable import foreign
 from venclient.model.reading import Quality, Reading, Reject
@@ -49,6 +50,8 @@ class MqttReader:
         self._told: Fault | None = None
         # The silence that was told last, while nothing has come since.
         self._silence: Fault | None = None
+        # Whether the last messages held no value.
+        self._valueless = False
         self._open = True
         self._inbox = Inbox(topics, options.qos, silence_s=options.silence_s, resource_id=resource.resourceID)
         self._keep_alive = options.keep_alive
@@ -67,22 +70,26 @@ class MqttReader:
         """Give what has come, at the latest when the next message comes.
 
         Raises ConnectFailed when the broker is away (at the start for longer than `timeout_s`), ReadTimeout
-        when nothing came for `silence_s`, another ConnectorError when the broker refuses the login or the
+        when no value came for `silence_s`, another ConnectorError when the broker refuses the login or the
         topic; once each, then it waits for the change: an empty batch says that all is well again.
         """
         inbox = self._inbox
         self._link.start()
         while True:
+            if self._valueless and inbox.granted and not self._is_silent:
+                fault = inbox.silence(self._clock.monotonic())
+                if fault is not None:
+                    self._told = self._silence = fault
+                    raise fault.error(self._subject)
             if inbox.messages:
                 return self._take()
             inbox.changed.clear()
             if inbox.granted:
-                silent = self._told is not None and self._told.kind == "silent"
-                if self._told is not None and not silent and self._silence is None:
+                if self._told is not None and not self._is_silent and self._silence is None:
                     self._told = None
                     return Batch()
                 # That the broker is back says nothing of a device that was silent before it went.
-                fault = None if silent else self._silence or inbox.silence(self._clock.monotonic())
+                fault = None if self._is_silent else self._silence or inbox.silence(self._clock.monotonic())
                 if fault is not None:
                     self._told = self._silence = fault
                     raise fault.error(self._subject)
@@ -106,6 +113,10 @@ class MqttReader:
             if self._keep_alive is not None:
                 self._link.beacon.drop(self._keep_alive)
             await self._leases.release(str(self._endpoint), holder=self._resource_id)
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._told is not None and self._told.kind == "silent"
 
     def _patience_s(self) -> float | None:
         """Give how long the first connection may still take, None once that is settled."""
@@ -134,11 +145,9 @@ class MqttReader:
 
     def _take(self) -> Batch:
         inbox = self._inbox
-        self._silence = None
-        if self._told is not None and self._told.kind == "silent":
-            self._told = None
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]
         readings: list[Reading] = []
+        keys: list[str] | None = None
         rejects, self._unsaid = self._unsaid, []
         for message in messages:
             if message.oversize:
@@ -154,12 +163,26 @@ class MqttReader:
                 for quantity, value in decoded.values
             ]
             rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
+            if not decoded.values:
+                keys = payload_keys(message.payload)
         if inbox.dropped:
             reason = mqt.DROPPED(count=inbox.dropped, limit=MOST_WAITING)
             rejects.append(Reject(inbox.topic, reason))
             inbox.dropped = 0
+        self._valueless = not any(one.quality is Quality.GOOD for one in readings)
+        if not self._valueless:
+            inbox.heard(self._clock.monotonic())
+            self._silence = None
+            if self._is_silent:
+                self._told = None
+        elif keys is not None:
+            inbox.keys = keys
         return Batch(
-            readings, rejects, acknowledge=_Acknowledgement(self._link, inbox, messages), replayable=True
+            readings,
+            rejects,
+            acknowledge=_Acknowledgement(self._link, inbox, messages),
+            replayable=True,
+            silent=self._is_silent,
         )
 
 

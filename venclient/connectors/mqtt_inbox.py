@@ -92,7 +92,10 @@ class Inbox:
         self.granted = False
         self.fault: Fault | None = None
         self.changed = asyncio.Event()
+        #: When the last value came, or the subscription began (monotonic).
         self.heard_s = 0.0
+        #: The names in the last message since then, None when there was none; none of them is ours.
+        self.keys: list[str] | None = None
         self._silence_s = silence_s
         self._others: set[str] = set()
 
@@ -106,11 +109,14 @@ class Inbox:
         return self.heard_s + self._silence_s if self._silence_s and self.granted else None
 
     def silence(self, now_s: float) -> Fault | None:
-        """Give the fault that nothing has come for too long, None while it has not been too long."""
+        """Return the fault that no value has come for too long, None while it has not been too long."""
         until_s = self.quiet_until()
         if until_s is None or now_s < until_s:
             return None
         topic, limit_s = shown(self.topic), self._silence_s
+        if self.keys is not None:
+            keys = self.keys or mqt.NO_KEYS()
+            return Fault("silent", mqt.SILENT_VALUES(topic=topic, limit_s=limit_s, keys=keys))
         if self._others:
             others = [shown(one) for one in sorted(self._others)]
             wanted = shown(self.topics.text)
@@ -132,6 +138,11 @@ class Inbox:
         other.messages.clear()
         other.pending.clear()
         return strangers
+
+    def heard(self, now_s: float) -> None:
+        """Note that a value came: messages without one do not end a silence."""
+        self.heard_s = now_s
+        self.keys = None
 
     def put(self, message: Message) -> bool:
         """Take a message, unless too many wait and nobody keeps it for us."""

@@ -212,9 +212,7 @@ class MqttLink:
         message.shares = len(inboxes)
         if message.qos > 0:
             self._unacknowledged.append(message)
-        now_s = self._clock.monotonic()
         for inbox in inboxes:
-            inbox.heard_s = now_s
             if not inbox.put(message):
                 message.shares -= 1
         if not inboxes:

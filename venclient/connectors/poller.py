@@ -244,7 +244,8 @@ class Poller:
             self._bug(con.BROKEN_READ, error)
             self._failed(with_code(con.POLL_BUG(kind=type(error).__name__)))
         else:
-            self._succeeded()
+            if not batch.silent:
+                self._succeeded()
             self._note_rejects(batch)
             return batch
         return None

@@ -145,12 +145,12 @@ CAPACITY_ASSUMED = warning(
     "VEN-RDG-070",
     "the capacity of {name} is only assumed ({assumed:g} kW); measured: {low:g} to {high:g} kW; power up to "
     "{limit:g} kW is believed",
-    hint="if that is right: ven resources set {id} {changes}",
+    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}",
 )
 CAPACITY_MISSING = warning(
     "VEN-RDG-071",
     "{name} has no capacity; measured: {low:g} to {high:g} kW; power up to {limit:g} kW is believed",
-    hint="if that is right: ven resources set {id} {changes}",
+    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}",
 )
 CAPACITY_MORE = warning(
     "VEN-RDG-072",
