@@ -190,3 +190,19 @@ def messages_without_the_value(draw: st.DrawFn) -> tuple[bytes, str]:
     number = draw(st.floats(-1e4, 1e4))
     shape = draw(st.sampled_from(['{"%s": %s}', '{"%s": %s, "power": null}', '{"%s": {"total": %s}}']))
     return (shape % (name, number)).encode(), name
+
+
+class Silent(NamedTuple):
+    """When the values of a source arrive, in seconds, and how long it is silent after the last."""
+
+    arrivals: list[float]
+    silent_for_s: float
+
+
+@st.composite
+def silent_source(draw: st.DrawFn) -> Silent:
+    """Draw a source that has its own rhythm and falls silent for at least six of its usual gaps."""
+    gap_s = draw(st.sampled_from([1.0, 10.0, 60.0, 900.0, 3600.0, DAY_S]))
+    jitter = draw(st.lists(st.floats(0.8, 1.2), min_size=5, max_size=60))
+    arrivals = list(accumulate(gap_s * one for one in jitter))
+    return Silent(arrivals, draw(st.floats(6, 100)) * max(gap_s, 60.0))

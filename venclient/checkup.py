@@ -14,12 +14,13 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.client.difference import Difference
+from venclient.connectors.silence import OLD
 from venclient.errors import VenError
 from venclient.messages import Level, Text, code_of
 from venclient.messages import diagnostics as doc
 from venclient.messages import readings as rdg
 from venclient.messages.printable import foreign
-from venclient.model.quality import CAPACITY_MARGIN, meter_rules
+from venclient.model.quality import CAPACITY_MARGIN, meter_rules, silence_limit_s
 from venclient.model.resource import Resource
 from venclient.openadr.objects import Notifiers, Program
 from venclient.utils import age_text
@@ -380,7 +381,20 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
     failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
     code = _CODE.search(advice or what)
     advice = _CODE.sub("", advice) or failed.advice
-    return replace(failed, advice=advice, code=code[1] if code else failed.code)
+    state: State = "warn" if row["state"] == "silent" else failed.state
+    return replace(failed, state=state, advice=advice, code=code[1] if code else failed.code)
+
+
+def of_old_values(resource: Resource, newest: datetime, now: datetime) -> Finding | None:
+    """Warn of a device whose newest value is too old to be of now; None when it is not."""
+    limit_s = silence_limit_s(resource.connection.options)
+    if limit_s == 0:
+        return None
+    age_s = (now - newest).total_seconds()
+    if age_s <= (OLD.total_seconds() if limit_s is None else limit_s):
+        return None
+    text = rdg.SOURCE_OLD(endpoint=resource.connection.endpoint, age=age_text(age_s), time=newest)
+    return finding(f"device {resource.resourceName}", text)
 
 
 def summed(findings: Iterable[Finding], most: int) -> list[Finding]:

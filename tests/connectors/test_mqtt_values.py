@@ -124,7 +124,7 @@ async def test_retained_value_does_not_end_a_silence() -> None:
     assert batch.silent
 
 
-async def test_poller_stays_dark_while_messages_hold_no_value() -> None:
+async def test_state_is_silent_while_messages_hold_no_value() -> None:
     """The state and the last error, with its keys, stay until a value comes."""
     clock, link = ManualClock(START), Link()
     poller = Poller(reader_on(link, clock), name="Hotel", deliver=lambda _: asyncio.sleep(0), clock=clock)
@@ -138,7 +138,7 @@ async def test_poller_stays_dark_while_messages_hold_no_value() -> None:
     await asyncio.gather(running, return_exceptions=True)
 
     assert states[:10] == [("ok", False)] * 10
-    assert states[12:15] == [("dark", True)] * 3
+    assert states[12:15] == [("silent", True)] * 3
     assert states[15][0] == "ok"
 
 

@@ -118,6 +118,12 @@ BROKEN_READ = error("VEN-CON-086", "{name}: its connector failed with an unexpec
 BROKEN_STORE = error("VEN-CON-087", "{name}: storing its readings failed with an unexpected {kind}")
 STORED_AGAIN = info("VEN-CON-088", "{name}: readings are stored again")
 NOT_STORED = warning("VEN-CON-089", "{name}: readings are not stored: {reason}")
+SILENT = warning(
+    "VEN-CON-090",
+    "{name} is silent: no value for {age}; one is expected within {limit}",
+    hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
+)
+SPEAKS = info("VEN-CON-091", "{name} sends values again after {age}")
 
 # Single readings
 

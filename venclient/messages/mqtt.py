@@ -145,12 +145,6 @@ SILENT_OTHERS = error(
     "no message received on {topic} for {limit_s:g} s",
     hint="messages of others arrive on this topic ({others}), but not of {wanted}: compare match with them",
 )
-SILENT_VALUES = error(
-    "VEN-MQT-065",
-    "no value received on {topic} for {limit_s:g} s, although messages arrive; they hold: {keys}",
-    hint="correct options.values: the device may have renamed a key",
-)
-NO_KEYS = info("VEN-MQT-066", "not a JSON object")
 OVERSIZE = error("VEN-MQT-062", "the payload has {size} bytes: at most {limit} are read")
 DROPPED = warning(
     "VEN-MQT-063", "dropped {count:message|messages} of QoS 0: {limit} were already waiting to be stored"
@@ -158,3 +152,9 @@ DROPPED = warning(
 BAD_PACKET = error(
     "VEN-MQT-064", "{name}: a packet cannot be decoded; connecting again (logged once for each kind)"
 )
+SILENT_VALUES = error(
+    "VEN-MQT-065",
+    "no value received on {topic} for {limit_s:g} s, although messages arrive; they hold: {keys}",
+    hint="correct options.values: the device may have renamed a key",
+)
+NO_KEYS = info("VEN-MQT-066", "not a JSON object")

@@ -157,6 +157,11 @@ CAPACITY_MORE = warning(
     "{count:more site has|more sites have} an assumed or missing capacity",
     hint="enter capacities in the file that is imported, or with `ven resources set`",
 )
+SOURCE_OLD = warning(
+    "VEN-RDG-073",
+    "{endpoint}: silent: the newest value is {age} old ({time:%Y-%m-%d %H:%M} UTC)",
+    hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
+)
 
 # Inspection
 

@@ -145,7 +145,9 @@ def silence_limit_s(options: Mapping[str, Any] | None) -> float | None:
     """Return after how many seconds without a value a source is silent; None when its options do not say."""
     given = (options or {}).get(QUALITY)
     limit = given.get(STALE_AFTER) if isinstance(given, Mapping) else None
-    return None if limit is None else msgspec.convert(limit, Positive)
+    if limit is None:
+        limit = (options or {}).get("silence_s")  # as MQTT names it; 0: never
+    return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
 
 
 def meter_rules(resource: Resource) -> MeterRules:
