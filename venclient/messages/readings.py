@@ -139,6 +139,28 @@ TIME_LAG = warning(
     hint="correct the time zone (options.time.zone) or the clock of the device",
 )
 
+# Inspection
+
+FILE_SIZE = info(
+    "VEN-RDG-060", "{path}: {size} bytes with its log ({unused} of them unused), layout {layout}"
+)
+FILE_CONTENT = info(
+    "VEN-RDG-061",
+    "{series} series; {fresh} recent readings, {compressed} compressed ones in {segments} segments{each}; "
+    "{quarters} quarters of an hour",
+)
+FILE_SPAN = info("VEN-RDG-062", "from {first} to {last}")
+FILE_WEAR = info("VEN-RDG-063", "written on {day}: {size} bytes for {readings} readings{each}")
+FILE_DAMAGED = warning("VEN-RDG-064", "quarantined as damaged: {name}")
+FILE_ASIDE = warning(
+    "VEN-RDG-065",
+    "{count:reading is|readings are} quarantined: `ven readings aside` lists them",
+)
+FILE_PROBLEM = error("VEN-RDG-066", "problem: {problem}")
+FILE_GOOD = info("VEN-RDG-067", "all is well")
+EACH = info("VEN-RDG-068", " ({size} bytes each)")
+IN_MEMORY = info("VEN-RDG-069", "readings in memory")
+
 # Capacities, as `ven doctor` proposes them
 
 CAPACITY_ASSUMED = warning(
@@ -162,28 +184,6 @@ SOURCE_OLD = warning(
     "{endpoint}: silent: the newest value is {age} old ({time:%Y-%m-%d %H:%M} UTC)",
     hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
 )
-
-# Inspection
-
-FILE_SIZE = info(
-    "VEN-RDG-060", "{path}: {size} bytes with its log ({unused} of them unused), layout {layout}"
-)
-FILE_CONTENT = info(
-    "VEN-RDG-061",
-    "{series} series; {fresh} recent readings, {compressed} compressed ones in {segments} segments{each}; "
-    "{quarters} quarters of an hour",
-)
-FILE_SPAN = info("VEN-RDG-062", "from {first} to {last}")
-FILE_WEAR = info("VEN-RDG-063", "written on {day}: {size} bytes for {readings} readings{each}")
-FILE_DAMAGED = warning("VEN-RDG-064", "quarantined as damaged: {name}")
-FILE_ASIDE = warning(
-    "VEN-RDG-065",
-    "{count:reading is|readings are} quarantined: `ven readings aside` lists them",
-)
-FILE_PROBLEM = error("VEN-RDG-066", "problem: {problem}")
-FILE_GOOD = info("VEN-RDG-067", "all is well")
-EACH = info("VEN-RDG-068", " ({size} bytes each)")
-IN_MEMORY = info("VEN-RDG-069", "readings in memory")
 
 # Rules of a connection (options.quality)
 
