@@ -340,16 +340,15 @@ class Posting:
         status = ReportingStatus(
             resource_id="", state="reported", last_report_at=now, last_report_name=row.key
         )
-        told_ids = means.ids(row, names)
-        result.tell(told_ids, status)
-        whole = len(row.obligation.spans)
+        missing = replace(status, state="missing", detail=str(rdg.ONLY_MISSING()))
         empty = {
             one.resource_id
             for place, one in enumerate(row.resources or ())
-            if len(gaps.get(place, ())) == whole
+            if len(gaps.get(place, ())) == len(row.obligation.spans)
         }
-        if without := [id_ for id_ in told_ids if id_ in empty]:
-            result.tell(without, replace(status, state="missing", detail=str(rdg.ONLY_MISSING())))
+        ids = means.ids(row, names)
+        for some, what in ((set(ids) - empty, status), (empty & set(ids), missing)):
+            result.tell(some, what)
         self._not_found_since.pop(row.key, None)
         means.pause.end()
 
