@@ -27,10 +27,10 @@ from venclient.messages import gateway as gwy
 from venclient.model.quality import (
     NO_RULES,
     MeterRules,
-    QuantityRules,
     backfills,
     meter_rules,
     quantity_rules,
+    silence_limit_s,
 )
 from venclient.model.reading import Reading
 from venclient.model.resource import Connection, ConnectionType, Resource
@@ -100,7 +100,7 @@ class Intake:
         self.rules: dict[str, MeterRules] = {}
         self._levels: dict[str, dict[str, tuple[int, float]]] = {}
         self._judges: dict[str, Judge] = {}
-        self._judged_by: dict[str, tuple[str, Mapping[str, QuantityRules], MeterRules, Window]] = {}
+        self._judged_by: dict[str, tuple[object, ...]] = {}
         newest: list[datetime] = []
         for resource in resources:
             # Files tell times of their own, of tomorrow even.
@@ -137,12 +137,22 @@ class Intake:
             for known in (self.rules, self._judges, self._judged_by):
                 known.pop(id_, None)
             return
-        by = resource.resourceName, rules, of_meter, window_of(resource.connection)
+        window = window_of(resource.connection)
+        stale_after_s = silence_limit_s(resource.connection.options)
+        by = resource.resourceName, rules, of_meter, window, stale_after_s
         if self._judged_by.get(id_) == by:
             return  # the judge remembers what came before
         self._judged_by[id_] = by
         self.rules[id_] = of_meter
-        self._judges[id_] = Judge(*by[:3], self._store.newest(id_), window=by[3], levels=self._levels_of(id_))
+        self._judges[id_] = Judge(
+            resource.resourceName,
+            rules,
+            of_meter,
+            self._store.newest(id_),
+            window=window,
+            levels=self._levels_of(id_),
+            stale_after_s=stale_after_s,
+        )
 
     async def run(self) -> None:
         """Look at the clock now and then, and store what waited for it; until cancelled."""

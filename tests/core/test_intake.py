@@ -101,6 +101,16 @@ async def test_newest_value_grows_stale(around: Around) -> None:
     assert intake.quality_now(one) == "stale"
 
 
+async def test_newest_value_grows_stale_by_the_limit_of_the_source(around: Around) -> None:
+    """The option of the connection holds for all its quantities; what comes late is not stale by it."""
+    intake = around.intake({"quality": {"stale_after_s": 30}}, trust="always")
+    await intake.keep(Batch([Reading("m", POWER_KW, 5.0, NINE - timedelta(seconds=90))]))
+    assert [one.quality for one in await around.stored()] == [Quality.GOOD]
+
+    assert intake.quality_now(reading(intake, 5)) == "good"
+    assert intake.quality_now(Reading("m", POWER_KW, 5.0, NINE - timedelta(seconds=31))) == "stale"
+
+
 async def test_exchanged_meter_is_noted(around: Around) -> None:
     """A register that leaps is said, with what becomes of it."""
     intake = around.intake(trust="always")

@@ -78,7 +78,8 @@ class Silence:
             self.last_value = newest
         if self._has_value and not batch.more:
             self._gaps.append(now_s - self._heard_s)
-        self._spacing_s = spacing_s(times) or self._spacing_s
+        if len(self._gaps) < LEAST_GAPS and len(times) > LEAST_GAPS:
+            self._spacing_s = spacing_s(times) or self._spacing_s
         self._heard_s, self._has_value = now_s, True
 
     def is_silent(self, now_s: float, now: datetime) -> bool:

@@ -195,6 +195,7 @@ class Judge:
 
     `newest` are its newest stored readings; `levels` the values (milliseconds, kWh) that its registers showed
     before they were doubted, as `levels()` of the process before returned them: a restart forgets nothing.
+    `stale_after_s` is the age from which a newest value is stale, where its quantity has no rule for that.
     """
 
     def __init__(
@@ -206,11 +207,13 @@ class Judge:
         *,
         window: Window | None = None,
         levels: Mapping[str, tuple[int, float]] | None = None,
+        stale_after_s: float | None = None,
     ) -> None:
         self._name = name
         self._own = rules
         self._meter = meter
         self._window = window
+        self._stale_after_s = stale_after_s or None
         self._rules: dict[str, SeriesRules] = {}
         self._memories: dict[str, Memory] = {
             quantity: _remembered(quantity, to_ms(reading.time), reading.value)
@@ -263,7 +266,7 @@ class Judge:
         age_ms = to_ms(now) - to_ms(reading.time)
         if self._window is not None and -age_ms > self._window.ahead_ms:
             return Quality.OUT_OF_RANGE
-        stale_after_s = self._own.get(reading.quantity, NO_RULES).stale_after_s
+        stale_after_s = self._own.get(reading.quantity, NO_RULES).stale_after_s or self._stale_after_s
         if stale_after_s is not None and age_ms > stale_after_s * 1000:
             return Quality.STALE
         return reading.quality
