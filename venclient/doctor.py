@@ -271,9 +271,9 @@ class _Doctor:
         if not readings:
             return finding(check, doc.DEVICE_SILENT(endpoint=place, id=resource.resourceID))
         newest = max(one.time for found in readings.values() for one in found)
-        if old := checkup.of_old_values(resource, newest, self._clock.now()):
-            return old
-        return finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
+        old = checkup.of_old_values(resource, newest, self._clock.now())
+        values = finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
+        return [values, old] if old else values
 
 
 def user_name() -> str:
