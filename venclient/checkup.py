@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,10 +14,14 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.client.difference import Difference
+from venclient.connectors.silence import OLD
 from venclient.errors import VenError
 from venclient.messages import Level, Text, code_of
 from venclient.messages import diagnostics as doc
+from venclient.messages import readings as rdg
 from venclient.messages.printable import foreign
+from venclient.model.quality import CAPACITY_MARGIN, meter_rules, silence_limit_s
+from venclient.model.resource import Resource
 from venclient.openadr.objects import Notifiers, Program
 from venclient.utils import age_text
 from venclient.vtn_side import SKEW_ALARM_S
@@ -315,6 +320,51 @@ def of_standing(uncarried: Sequence[str], problems: Sequence[str], wishes: int) 
     return found
 
 
+# ---- capacities
+
+
+def of_capacities(resources: Iterable[Resource], peaks: Mapping[str, tuple[float, float]]) -> list[Finding]:
+    """Propose a capacity in kW for each site whose own is assumed or missing, from what was measured."""
+    found: list[Finding] = []
+    count = 0
+    for one in resources:
+        try:
+            meter = meter_rules(one)
+        except ValueError:
+            continue  # its connection is reported as wrong elsewhere
+        if meter.entered or one.resourceID not in peaks:
+            continue
+        count += 1
+        if count > NAMED:
+            continue
+        low, high = peaks[one.resourceID]
+        changes = f"capacities.P_max_kw={_rounded_up(max(high, 0.0)):g}"
+        if low < 0:
+            changes += f" capacities.P_min_kw={-_rounded_up(-low):g}"
+        about: dict[str, Any] = {
+            "name": foreign(one.resourceName),
+            "low": low,
+            "high": high,
+            "limit": meter.limit_kw,
+            "changes": changes,
+        }
+        text = rdg.CAPACITY_MISSING(**about)
+        if meter.most_kw is not None:
+            text = rdg.CAPACITY_ASSUMED(**about, assumed=meter.most_kw / CAPACITY_MARGIN)
+        found.append(finding("capacity", text))
+    if count > NAMED:
+        found.append(finding("capacity", rdg.CAPACITY_MORE(count=count - NAMED)))
+    return found
+
+
+def _rounded_up(power_kw: float) -> float:
+    """Return a power with a tenth to spare, rounded up to two digits."""
+    if power_kw <= 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(power_kw * 1.1)) - 1)
+    return round(math.ceil(power_kw * 1.1 / unit) * unit, 6)
+
+
 # ---- devices
 
 
@@ -331,7 +381,20 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
     failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
     code = _CODE.search(advice or what)
     advice = _CODE.sub("", advice) or failed.advice
-    return replace(failed, advice=advice, code=code[1] if code else failed.code)
+    state: State = "warn" if row["state"] == "silent" else failed.state
+    return replace(failed, state=state, advice=advice, code=code[1] if code else failed.code)
+
+
+def of_old_values(resource: Resource, newest: datetime, now: datetime) -> Finding | None:
+    """Warn of a device whose newest value is too old to be of now; None when it is not."""
+    limit_s = silence_limit_s(resource.connection.options)
+    if limit_s == 0:
+        return None
+    age_s = (now - newest).total_seconds()
+    if age_s <= (OLD.total_seconds() if limit_s is None else limit_s):
+        return None
+    text = rdg.SOURCE_OLD(endpoint=resource.connection.endpoint, age=age_text(age_s), time=newest)
+    return finding(f"device {resource.resourceName}", text)
 
 
 def summed(findings: Iterable[Finding], most: int) -> list[Finding]:

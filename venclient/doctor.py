@@ -32,6 +32,7 @@ from venclient.messages import with_code
 from venclient.model.resource import ConnectionType, Resource
 from venclient.read_only import note_of, write_refusal
 from venclient.readings.inspection import WEAR_DAYS
+from venclient.readings.peaks import power_peaks
 from venclient.readings.tables import open_tables
 from venclient.registrar import Served, served_resources, side_of
 from venclient.registry.inspection import inspect, inspect_server
@@ -100,6 +101,7 @@ class _Doctor:
         if all(one.state == "ok" for one in registry):
             for name, side in sides.items():
                 registry += await self._check("registry", self._serve(side, name, served))
+        registry += await self._check("capacity", self._capacities(settings, served))
         # Each of their checks has its limit: these are for what nobody thought of.
         vtns = [
             checked(
@@ -195,6 +197,18 @@ class _Doctor:
             told.append(finding("registry", text, vtn=name))
         return told
 
+    async def _capacities(self, settings: Settings, served: Mapping[str, Served]) -> list[Finding]:
+        path = settings.path("readings.path")
+        resources = {id_: one for some in served.values() for id_, one in some.resources.items()}
+        if not resources or not path.exists():
+            return []
+
+        def look() -> dict[str, tuple[float, float]]:
+            with closing(open_tables(path, read_only=True)) as tables:
+                return power_peaks(tables, resources, self._clock.now())
+
+        return checkup.of_capacities(resources.values(), await aside(look))
+
     async def _gateway(self, settings: Settings, snapshots: list[Mapping[str, Any]]) -> Found:
         snapshot = await aside(lambda: ask(settings.path("status.socket")))
         found = checkup.of_gateway(snapshot, str(self._config))
@@ -258,7 +272,10 @@ class _Doctor:
             )
         if not readings:
             return finding(check, doc.DEVICE_SILENT(endpoint=place, id=resource.resourceID))
-        return finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
+        newest = max(one.time for found in readings.values() for one in found)
+        old = checkup.of_old_values(resource, newest, self._clock.now())
+        values = finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
+        return [values, old] if old else values
 
 
 def user_name() -> str:

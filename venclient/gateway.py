@@ -125,6 +125,7 @@ class Gateway:
             self._keep,
             self._clock,
             self._notes,
+            last_value=self._last_value,
         )
 
     def _make_link(
@@ -252,6 +253,12 @@ class Gateway:
 
     async def _keep(self, name: str, batch: Batch) -> None:
         await self._intake.keep(batch, of=name)
+
+    def _last_value(self, resource_id: str) -> datetime | None:
+        """Return the time of a resource's newest stored value; one ahead of now is of a wrong clock."""
+        now = self._clock.now()
+        times = [one.time for one in self._store.newest(resource_id).values() if one.time <= now]
+        return max(times, default=None)
 
     # ---- store to reports
 
@@ -383,6 +390,8 @@ class Gateway:
             "rejects": health.rejects,
             "last_rejects": [f"{one.place}: {one.reason}" for one in health.last_rejects],
             "missed": health.missed,
+            "last_value": health.last_value.isoformat() if health.last_value else None,
+            "silent_after_s": health.silent_after_s,
         }
 
 

@@ -12,6 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Protocol
 
 import msgspec
@@ -21,17 +22,25 @@ from venclient.clock_guard import STEP_S, ClockGuard, Trust, machine_evidence
 from venclient.clock_memory import ClockMemory, boot_id
 from venclient.connectors.base import Batch
 from venclient.errors import StoreError
+from venclient.messages import Text, within
 from venclient.messages import gateway as gwy
-from venclient.messages import within
-from venclient.model.quality import NO_RULES, MeterRules, QuantityRules, meter_rules, quantity_rules
+from venclient.model.quality import (
+    NO_RULES,
+    MeterRules,
+    backfills,
+    meter_rules,
+    quantity_rules,
+    silence_limit_s,
+)
 from venclient.model.reading import Reading
-from venclient.model.resource import ConnectionType, Resource
+from venclient.model.resource import Connection, ConnectionType, Resource
 from venclient.notes import Notes
 from venclient.readings.aside import Aside
 from venclient.readings.judging import Judge
 from venclient.readings.look import RULES
 from venclient.readings.series import to_ms
 from venclient.readings.store import ReadingStore
+from venclient.readings.time_rule import BACKFILL, HISTORY, LIVE, Window
 
 log = logging.getLogger("venclient.gateway")
 
@@ -40,6 +49,15 @@ LOOK_S = 2.0
 SETTLING_LOOK_S = 0.2
 #: Kinds of failures that go on.
 CLOCK, TOO_MANY, APART = "clock", "held", "clocks"
+#: Bookmarks under which the last believed values of doubted registers are, by resource.
+LEVELS = "levels:"
+
+
+def window_of(connection: Connection) -> Window:
+    """Return how far from now the readings of a connection may be: files have a history."""
+    if connection.type is ConnectionType.FILEREADER:
+        return HISTORY
+    return BACKFILL if backfills(connection.options) else LIVE
 
 
 class JournalStore(ReadingStore, Protocol):
@@ -80,8 +98,9 @@ class Intake:
         self._noted: asyncio.Future[None] | None = None
         self._before = before
         self.rules: dict[str, MeterRules] = {}
+        self._levels: dict[str, dict[str, tuple[int, float]]] = {}
         self._judges: dict[str, Judge] = {}
-        self._judged_by: dict[str, tuple[str, Mapping[str, QuantityRules], MeterRules]] = {}
+        self._judged_by: dict[str, tuple[object, ...]] = {}
         newest: list[datetime] = []
         for resource in resources:
             # Files tell times of their own, of tomorrow even.
@@ -118,12 +137,22 @@ class Intake:
             for known in (self.rules, self._judges, self._judged_by):
                 known.pop(id_, None)
             return
-        by = resource.resourceName, rules, of_meter
+        window = window_of(resource.connection)
+        stale_after_s = silence_limit_s(resource.connection.options)
+        by = resource.resourceName, rules, of_meter, window, stale_after_s
         if self._judged_by.get(id_) == by:
             return  # the judge remembers what came before
         self._judged_by[id_] = by
         self.rules[id_] = of_meter
-        self._judges[id_] = Judge(*by, self._store.newest(id_))
+        self._judges[id_] = Judge(
+            resource.resourceName,
+            rules,
+            of_meter,
+            self._store.newest(id_),
+            window=window,
+            levels=self._levels_of(id_),
+            stale_after_s=stale_after_s,
+        )
 
     async def run(self) -> None:
         """Look at the clock now and then, and store what waited for it; until cancelled."""
@@ -165,17 +194,18 @@ class Intake:
                 self._waiting -= len(readings)
             readings = self.clock.restamped(readings)
         await self._store_held()
-        if self._before is not None:
-            await self._before(readings)
         judged = self._judged(readings, waited=waited)
-        stored = self._store.add(judged, bookmarks=batch.bookmarks, urgent=batch.replayable)
+        if self._before is not None:
+            await self._before(judged)
+        bookmarks = {**batch.bookmarks, **self._changed_levels(readings)}
+        stored = self._store.add(judged, bookmarks=bookmarks, urgent=batch.replayable)
         if batch.replayable:
             await stored
 
     def quality_now(self, reading: Reading) -> str:
         """Give the quality that a newest reading has now: it grows stale when no newer one comes."""
         judge = self._judges.get(reading.resource_id)
-        quality = reading.quality if judge is None else judge.quality_now(reading, self._time.now())
+        quality = reading.quality if judge is None else judge.quality_now(reading, self._now())
         return quality.value
 
     def snapshot(self) -> Mapping[str, Any]:
@@ -251,20 +281,57 @@ class Intake:
         self._note(noted)
 
     def _judged(self, readings: Sequence[Reading], *, waited: bool) -> list[Reading]:
-        """Give readings with their qualities; those that `waited` for the clock came when they were taken."""
+        """Return readings with their qualities; those whose time cannot be meant are quarantined.
+
+        Those that `waited` for the clock came when they were taken.
+        """
         judged: list[Reading] = []
-        now = self._time.now()
-        for reading in readings:
-            judge = self._judges.get(reading.resource_id)
+        now = self._now()
+        for resource_id, group in groupby(readings, key=lambda reading: reading.resource_id):
+            some = list(group)
+            judge = self._judges.get(resource_id)
             if judge is None:
-                judged.append(reading)
+                judged += some
                 continue
-            found = judge.judge((reading,), reading.time if waited else now)
-            judged += found.readings
-            for sentence in found.said:
-                self._notes.add(sentence)
-                log.warning(sentence)
+            for part in [[one] for one in some] if waited else [some]:
+                found = judge.judge(part, part[0].time if waited else now)
+                judged += found.readings
+                self._quarantine(found.misplaced)
+                for text in found.said:
+                    self._notes.add(text)
+                    log.warning(text)
         return judged
+
+    def _now(self) -> datetime | None:
+        """Return the time of day, None while it is in doubt."""
+        return self._time.now() if self.clock.believed else None
+
+    def _quarantine(self, misplaced: Sequence[tuple[Reading, Text]]) -> None:
+        if misplaced:
+            self._store.set_aside(
+                [
+                    Aside("time", one.resource_id, one.quantity, str(why), 1, ((to_ms(one.time), one.value),))
+                    for one, why in misplaced
+                ]
+            )
+
+    def _levels_of(self, resource_id: str) -> Mapping[str, tuple[int, float]]:
+        """Return what the registers of a resource showed before they were doubted."""
+        text = self._store.bookmark(LEVELS + resource_id)
+        try:
+            return msgspec.json.decode(text or "{}", type=dict[str, tuple[int, float]])
+        except msgspec.MsgspecError:
+            return {}
+
+    def _changed_levels(self, readings: Sequence[Reading]) -> dict[str, str]:
+        """Return the bookmarks of what registers showed before they were doubted, where that is new."""
+        changed = {}
+        for resource_id in {reading.resource_id for reading in readings}:
+            levels = self._judges[resource_id].levels() if resource_id in self._judges else {}
+            if levels != self._levels.get(resource_id, {}):
+                self._levels[resource_id] = levels
+                changed[LEVELS + resource_id] = msgspec.json.encode(levels).decode()
+        return changed
 
     def _tell(self) -> None:
         state = self.clock.state

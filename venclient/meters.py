@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from venclient.clock import Clock, rest
@@ -21,6 +22,7 @@ from venclient.connectors.poller import Health, Poller, spread_phase
 from venclient.errors import VenError
 from venclient.messages import Text, with_code
 from venclient.messages import gateway as gwy
+from venclient.model.quality import silence_limit_s
 from venclient.model.resource import Resource
 from venclient.notes import Notes
 
@@ -35,6 +37,8 @@ REPORT_AFTER_S = 5.0
 NAMED = 5
 
 Keep = Callable[[str, Batch], Awaitable[None]]
+#: Returns the time of a resource's newest stored value.
+LastValue = Callable[[str], datetime | None]
 
 
 class Meter:
@@ -43,7 +47,16 @@ class Meter:
     `refusal` says why it cannot be read; `unfinished` whether that is because nothing is connected yet.
     """
 
-    def __init__(self, resource: Resource, site: Site, keep: Keep, clock: Clock, notes: Notes) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        site: Site,
+        keep: Keep,
+        clock: Clock,
+        notes: Notes,
+        last_value: LastValue = lambda _: None,
+    ) -> None:
+        self._last_value = last_value
         self.resource = resource
         self.poller: Poller | None = None
         self.refusal: str | None = None
@@ -103,6 +116,8 @@ class Meter:
             clock=self._clock,
             phase_s=phase_s,
             counted=self._health,
+            silence_s=silence_limit_s(resource.connection.options),
+            last_value=self._last_value(resource.resourceID),
         )
 
     async def run(self) -> None:
@@ -134,7 +149,16 @@ def _way(resource: Resource) -> tuple[object, ...]:
 class Meters:
     """Reads the meters of the served resources; `keep` takes a resource's name and a batch of it."""
 
-    def __init__(self, site: Site, keep: Keep, clock: Clock, notes: Notes) -> None:
+    def __init__(
+        self,
+        site: Site,
+        keep: Keep,
+        clock: Clock,
+        notes: Notes,
+        *,
+        last_value: LastValue = lambda _: None,
+    ) -> None:
+        self._last_value = last_value
         self._site = site
         self._keep = keep
         self._clock = clock
@@ -174,7 +198,9 @@ class Meters:
             if (known := self._meters.get(id_)) is not None:
                 known.change(resource)
                 continue
-            meter = self._meters[id_] = Meter(resource, self._site, self._keep, self._clock, self._notes)
+            meter = self._meters[id_] = Meter(
+                resource, self._site, self._keep, self._clock, self._notes, self._last_value
+            )
             meter.open()
             self._starting.append(meter)
         self._news.set()

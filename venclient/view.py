@@ -13,7 +13,7 @@ from rich.text import Text
 
 from venclient.messages import gateway as gwy
 
-STATE_STYLE = {"ok": "green", "starting": "yellow", "dark": "red", "refused": "red"}
+STATE_STYLE = {"ok": "green", "starting": "yellow", "silent": "yellow", "dark": "red", "refused": "red"}
 COLUMNS = ("resource", "type", "connection", "last value", "age", "state", "readings")
 NARROW_COLUMNS = ("resource", "connection", "last value", "age", "state")
 RIGHT = ("last value", "age", "readings")

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.codes import raises_code
+from tests.kinds import local_time_in_the_spring_gap
 from venclient.connectors.payload import (
     ABSENT,
     PLAIN_KW,
@@ -29,7 +30,7 @@ from venclient.connectors.payload import (
 from venclient.connectors.payload_keys import example_for, keys_of, path_text
 from venclient.connectors.timestamps import in_order, nearest, time_mistakes, time_reader, zone_of
 from venclient.connectors.units import scaling_for, value_mistakes
-from venclient.messages import code_of, with_code
+from venclient.messages import code_of, text_of, with_code
 
 ARRIVAL = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 POWER = ValueOptions(quantity="power_kw", path="P", unit="W")
@@ -337,6 +338,15 @@ def at(form: str, raw: object, zone: str | None = None) -> tuple[datetime, datet
     return time_reader(form, zone)(raw)
 
 
+def refusal(form: str, raw: object, zone: str | None = None) -> str:
+    """Return the code of the message that refuses a time; empty when it is read."""
+    try:
+        at(form, raw, zone)
+    except ValueError as error:
+        return code_of(text_of(error))
+    return ""
+
+
 @pytest.mark.parametrize(
     ("form", "zone", "raw", "instant"),
     [
@@ -368,7 +378,7 @@ def test_times_in_every_form(form: str, zone: str | None, raw: object, instant: 
         ("iso", "19.5.2023", "ISO form"),
         ("iso", 5, "expected text"),
         ("iso", "1970-01-01T00:00:05Z", "clock of the device"),
-        ("iso", "9999-12-31T23:59:59Z", "2000 and 2200"),
+        ("iso", "9999-12-31T23:59:59Z", "2001 and 2200"),
         ("epoch_s", "soon", "expected a number"),
         ("epoch_s", True, "expected a number"),
         ("epoch_s", 1e300, "out of range"),
@@ -404,12 +414,41 @@ def test_a_wrong_description_of_a_time_is_named(form: str, zone: str | None, wor
     st.sampled_from(["Europe/Copenhagen", "America/New_York", "Australia/Lord_Howe", "UTC", "+05:30"]),
 )
 def test_local_time_and_back(local: datetime, zone: str) -> None:
-    """The instant of a local time, shown in its zone, is that local time, but in the hour left out."""
+    """The instant of a local time, shown in its zone, is that local time; others are refused."""
     place = zone_of(zone)
+    if code := refusal("iso", local.isoformat(), zone):
+        assert code == "VEN-CON-052"
+        there_and_back = local.replace(tzinfo=place).astimezone(UTC).astimezone(place)
+        assert there_and_back.replace(tzinfo=None) != local
+        return
     for instant in at("iso", local.isoformat(), zone):
-        back = instant.astimezone(place).replace(tzinfo=None)
-        first, second = (local.replace(tzinfo=place, fold=fold).utcoffset() for fold in (0, 1))
-        assert back == local or first != second
+        assert instant.astimezone(place).replace(tzinfo=None) == local
+
+
+@settings(max_examples=100, deadline=None)
+@given(local_time_in_the_spring_gap())
+def test_local_time_in_the_spring_gap_is_refused(drawn: tuple[datetime, datetime, str]) -> None:
+    """No instant lies inside the hour left out; its first moment is the change of the clock."""
+    inside, first, zone = drawn
+
+    assert refusal("iso", inside.isoformat(), zone) == "VEN-CON-052"
+    [instant] = set(at("iso", first.isoformat(), zone))
+    assert (
+        instant.astimezone(zone_of(zone)).utcoffset()
+        != (instant - timedelta(seconds=1)).astimezone(zone_of(zone)).utcoffset()
+    )
+
+
+def test_marked_telegram_in_the_spring_gap_means_its_offset() -> None:
+    """A meter that keeps the mark of winter for a while says which instant it means."""
+    assert set(at("dsmr", "260329023000W", None)) == {datetime(2026, 3, 29, 1, 30, tzinfo=UTC)}
+    assert refusal("dsmr", "260329023000") == "VEN-CON-052"
+
+
+@pytest.mark.parametrize("factory", ["2000-01-01T00:00:00Z", "2000-01-01T00:00:10Z", "2000-09-30T12:00:00Z"])
+def test_factory_date_and_what_counts_on_from_there_is_refused(factory: str) -> None:
+    """A device that lost its time starts at 2000-01-01."""
+    assert refusal("iso", factory) == "VEN-CON-050"
 
 
 def test_the_repeated_hour_is_told_by_arrival_or_by_order() -> None:

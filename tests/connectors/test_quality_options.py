@@ -125,6 +125,23 @@ def test_no_rules_are_none(none: dict[str, Any] | None) -> None:
     assert quantity_rules(none) == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "places"),
+    [
+        ({"backfill": True, "quality": {"stale_after_s": 60}}, []),
+        ({"backfill": "yes"}, ["options.backfill"]),
+        ({"quality": {"stale_after_s": 0}}, ["options.quality.stale_after_s"]),
+        ({"backfill": 1, "quality": {"stale_after_s": "x"}}, ["options.backfill", "options.quality.stale"]),
+    ],
+)
+def test_options_of_every_connection_are_checked(options: dict[str, Any], places: list[str]) -> None:
+    """Those that are not the connector's own, with their places."""
+    problems = option_problems(make_resource(host="127.0.0.1", options=MODBUS | options))
+
+    assert len(problems) == len(places)
+    assert all(one.startswith(place) for one, place in zip(problems, places, strict=True))
+
+
 def test_two_ways_to_roll_over_are_one_too_many() -> None:
     """Bits and digits say the same."""
     both = {"quality": {"energy_kwh": {"counter": {"bits": 16, "digits": 6}}}}

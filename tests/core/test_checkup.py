@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from venclient import checkup
 from venclient.checkup import MIB, Finding, TlsSeen
 from venclient.client import Difference, Drift, Update, Wanted
+from venclient.messages import connectors as con
 from venclient.messages import diagnostics as doc
 from venclient.messages import reporting as rep
+from venclient.messages import with_code
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.openadr.objects import MqttNotifier, Notifiers, Program, VenResource
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -281,6 +284,31 @@ def test_device_is_judged_by_the_gateway_that_reads_it(row: dict[str, Any], stat
     assert (found.check, found.state) == ("device hotel", state)
     if state == "fail":
         assert (found.what, found.advice) == ("no answer", "check the cable")
+
+
+def test_silent_device_is_a_warning_with_the_age_of_its_value() -> None:
+    """A gateway that can reach a source and gets no value says since when."""
+    text = with_code(con.SILENT(name="hotel", age="176 d 0 h", limit="15 min 0 s"))
+    row = {"name": "hotel", "endpoint": "filereader f", "state": "silent", "last_error": text}
+    found = checkup.of_running_device(row, NOW.isoformat())
+
+    assert (found.state, found.code) == ("warn", "VEN-CON-090")
+    assert "176 d" in found.what
+
+
+@pytest.mark.parametrize(
+    ("options", "days", "code"),
+    [(None, 176, "VEN-RDG-073"), (None, 2, None), ({"quality": {"stale_after_s": 60}}, 1, "VEN-RDG-073")],
+)
+def test_device_that_is_read_once_and_has_an_old_value_is_a_warning(
+    options: dict[str, Any] | None, days: int, code: str | None
+) -> None:
+    """A file to which nothing is written any more can still be read."""
+    link = Connection(ConnectionType.FILEREADER, ActorType.READER, file="f.csv", options=options)
+    resource = Resource("m", "Hotel", "DSR", None, "m", link, {}, {})
+    found = checkup.of_old_values(resource, NOW - timedelta(days=days), NOW)
+
+    assert (found.code if found else None) == code
 
 
 def test_many_devices_that_are_well_take_one_line() -> None:

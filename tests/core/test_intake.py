@@ -101,6 +101,16 @@ async def test_newest_value_grows_stale(around: Around) -> None:
     assert intake.quality_now(one) == "stale"
 
 
+async def test_newest_value_grows_stale_by_the_limit_of_the_source(around: Around) -> None:
+    """The option of the connection holds for all its quantities; what comes late is not stale by it."""
+    intake = around.intake({"quality": {"stale_after_s": 30}}, trust="always")
+    await intake.keep(Batch([Reading("m", POWER_KW, 5.0, NINE - timedelta(seconds=90))]))
+    assert [one.quality for one in await around.stored()] == [Quality.GOOD]
+
+    assert intake.quality_now(reading(intake, 5)) == "good"
+    assert intake.quality_now(Reading("m", POWER_KW, 5.0, NINE - timedelta(seconds=31))) == "stale"
+
+
 async def test_exchanged_meter_is_noted(around: Around) -> None:
     """A register that leaps is said, with what becomes of it."""
     intake = around.intake(trust="always")
@@ -110,6 +120,55 @@ async def test_exchanged_meter_is_noted(around: Around) -> None:
 
     assert [note for note in around.notes if "exchanged" in note and "Hotel" in note]
     assert intake.rules["m"].most_kw == 200
+
+
+async def test_time_that_cannot_be_meant_is_quarantined_and_noted(around: Around) -> None:
+    """A payload of 2031 is not the newest value: it is kept apart, and reported with what to check."""
+    intake = around.intake(trust="always")
+    now = intake.clock.now()
+    future = Reading("m", POWER_KW, 7.0, datetime(2031, 1, 1, tzinfo=UTC))
+    await intake.keep(Batch([future, Reading("m", POWER_KW, 5.0, now)], replayable=True))
+
+    assert {one.value for one in around.store.newest("m").values()} == {5.0}
+    assert [(one.place, one.readings, one.points[0][1]) for one in around.store.aside] == [("time", 1, 7.0)]
+    assert [note for note in around.notes if "VEN-RDG-055" in note]
+
+
+async def test_old_readings_are_let_in_by_backfill(around: Around) -> None:
+    """What a device kept for weeks is stored when the options say so."""
+    old = Reading("m", POWER_KW, 7.0, NINE - timedelta(days=20))
+    await around.intake(trust="always").keep(Batch([old]))
+    assert around.store.newest("m") == {}
+
+    await around.intake({"backfill": True}, trust="always").keep(Batch([old]))
+    assert around.store.newest("m")[POWER_KW].value == 7.0
+
+
+async def test_wrong_clock_of_ours_refuses_nothing(around: Around, lost_clock: None) -> None:
+    """While the time of day is in doubt, a device that knows it is taken at its word."""
+    intake = around.intake()
+    assert not intake.clock.believed
+    await intake.keep(Batch([Reading("m", POWER_KW, 5.0, NINE + timedelta(days=90))]))
+
+    assert around.store.newest("m")[POWER_KW].quality is Quality.GOOD
+
+
+async def test_restart_while_a_counter_reads_zero_forgets_nothing(around: Around) -> None:
+    """What the counter showed before is remembered with the readings, and the return adds nothing."""
+    for value in (18.2, 0.0, None, 0.0, None, 18.3):
+        if value is None:
+            await around.clock.advance(3600)
+            continue
+        intake = around.intake(trust="always")
+        await intake.keep(Batch([reading(intake, value, ENERGY_KWH)]))
+        await around.clock.advance(10)
+
+    assert [(one.value, one.quality) for one in await around.stored(ENERGY_KWH)] == [
+        (18.2, Quality.GOOD),
+        (0.0, Quality.OUT_OF_RANGE),
+        (0.0, Quality.OUT_OF_RANGE),
+        (18.3, Quality.GOOD),
+    ]
 
 
 async def test_rejects_are_noted(around: Around) -> None:
@@ -264,7 +323,7 @@ async def test_the_store_learns_how_meters_count(around: Around) -> None:
     await running(around, around.intake(rules, trust="always"))
 
     written = msgspec.json.decode(around.store.bookmark(look.RULES + "m") or "", type=MeterRules)
-    assert written == MeterRules({ENERGY_KWH: Counter(digits=6)}, 200)
+    assert written == MeterRules({ENERGY_KWH: Counter(digits=6)}, 200, entered=True)
 
 
 async def test_messages_are_not_acknowledged_before_the_clock_is_right(

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from venclient.model.quality import MeterRules, quantity_rules
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
-from venclient.readings.judging import Judge, Judged
+from venclient.readings.judging import Judge, Judged, SeriesRules, judge_series
+from venclient.readings.series import to_ms
+from venclient.readings.time_rule import LIVE
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOOD, STALE, OUT = Quality.GOOD, Quality.STALE, Quality.OUT_OF_RANGE
@@ -44,9 +46,9 @@ def said(judge: Judge, *points: tuple[float, float]) -> list[str]:
     return list(found.said)
 
 
-def test_without_rules_nothing_is_doubted() -> None:
-    """What a connection says nothing of is taken as it comes."""
-    assert judged(judge_of(), (0, 5), (1, 1e9), (2, 5)) == [GOOD] * 3
+def test_without_rules_what_can_be_meant_is_good() -> None:
+    """What a connection says nothing of is taken as it comes, up to what no meter of a site shows."""
+    assert judged(judge_of(), (0, 5), (1, 9999), (2, 5), (3, 10_001)) == [GOOD, GOOD, GOOD, OUT]
 
 
 def test_value_out_of_range_is_kept_and_marked() -> None:
@@ -182,3 +184,31 @@ def test_no_reading_is_changed_or_lost(points: list[tuple[int, float]]) -> None:
     assert [(one.time, one.value) for one in found] == [(one.time, one.value) for one in readings]
     assert all(one.quality is OUT for one in found if abs(one.value) > 100)
     assert judge.marked == sum(one.quality is not GOOD for one in found)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.floats(-200, 200)), min_size=1, max_size=40),
+    st.integers(1, 39),
+    st.sampled_from([POWER_KW, ENERGY_KWH, "interval_energy_kwh", "voltage_v"]),
+)
+def test_columns_are_judged_alike_in_one_go_and_in_parts(
+    points: list[tuple[int, float]], split: int, quantity: str
+) -> None:
+    """The memory after a part is all that the next part needs."""
+    rules = {"jump": {"max_per_s": 2}, "frozen": {"after_s": 30}, "stale_after_s": 400}
+    own = quantity_rules({"quality": {quantity: rules}})[quantity]
+    series = SeriesRules.of(quantity, own, MeterRules({}, 200.0), LIVE)
+    now_ms = to_ms(NOON)
+    times = [now_ms - 250_000 + 1000 * second for second, _ in points]
+    values = [value for _, value in points]
+    good = [GOOD] * len(points)
+    whole = judge_series(times, values, good, series, now_ms=now_ms)
+    first = judge_series(times[:split], values[:split], good[:split], series, now_ms=now_ms)
+    rest = judge_series(
+        times[split:], values[split:], good[split:], series, memory=first.memory, now_ms=now_ms
+    )
+
+    if quantity != "interval_energy_kwh":  # the time before the first one is not known twice
+        assert first.qualities + rest.qualities == whole.qualities
+    assert rest.memory == whole.memory

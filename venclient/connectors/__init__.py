@@ -21,7 +21,7 @@ from venclient.connectors.mistakes import shown
 from venclient.connectors.options import check_options, quality_problems, refuse, without, without_quality
 from venclient.errors import ConfigError
 from venclient.messages import connectors as con
-from venclient.model.quality import QUALITY
+from venclient.model.quality import COMMON, silence_limit_s
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 
 __all__ = [
@@ -180,7 +180,7 @@ def _quantities(connection: Connection) -> set[str] | None:
         return set()
     from venclient.connectors.modbus_device import template_quantities
 
-    return template_quantities(without(options, QUALITY))
+    return template_quantities(without(options, *COMMON))
 
 
 def _writer_problems(connection: Connection) -> list[str]:
@@ -240,8 +240,12 @@ def _installed() -> dict[str, EntryPoint]:
 
 def _without_choice(resource: Resource) -> Resource:
     """Give the resource without the options that are not the connector's own."""
+    limit_s = silence_limit_s(resource.connection.options)
     resource = without_quality(resource)
     options = resource.connection.options
+    if limit_s and resource.connection.type is ConnectionType.MQTT and not (options or {}).get("connector"):
+        options = {"silence_s": limit_s} | (options or {})
+        return replace(resource, connection=replace(resource.connection, options=options))
     if not options or "connector" not in options:
         return resource
     rest = {key: value for key, value in options.items() if key != "connector"}

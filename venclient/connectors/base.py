@@ -33,7 +33,8 @@ class Batch:
     `bookmarks` are stored in the same commit as `readings` (a file's offset: never twice, never lost).
     `acknowledge` is called after that commit (a broker's message: never lost). `replayable` says that
     the source keeps what is not acknowledged; readings that are not may be lost with a power cut.
-    `more` says that a backlog waits: a polled source is read again at once, not in its next slot.
+    `more` says that a backlog waits: a polled source is read again at once, not in its next slot. `silent`
+    says that what came holds no value and the source counts as silent: it is not back.
     """
 
     readings: Sequence[Reading] = ()
@@ -42,6 +43,7 @@ class Batch:
     acknowledge: Callable[[], None] = _nothing_to_acknowledge
     replayable: bool = False
     more: bool = False
+    silent: bool = False
 
 
 @runtime_checkable

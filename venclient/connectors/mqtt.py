@@ -52,11 +52,16 @@ class MqttReader:
         self._told: Fault | None = None
         # The silence that was told last, while nothing has come since.
         self._silence: Fault | None = None
-        # The last payload without a value, while none with one has come since.
-        self._valueless: Message | None = None
-        self._wanted = [foreign(path) for value in options.values for path in value.places]
+        # Whether the last messages held no value.
+        self._valueless = False
         self._open = True
-        self._inbox = Inbox(topics, options.qos, silence_s=options.silence_s, resource_id=resource.resourceID)
+        self._inbox = Inbox(
+            topics,
+            options.qos,
+            silence_s=options.silence_s,
+            resource_id=resource.resourceID,
+            wanted=[path for value in options.values for path in value.places],
+        )
         self._keep_alive = options.keep_alive
         self._unsaid: list[Reject] = []
         link.attach(self._inbox)
@@ -73,26 +78,26 @@ class MqttReader:
         """Give what has come, at the latest when the next message comes.
 
         Raises ConnectFailed when the broker is away (at the start for longer than `timeout_s`), ReadTimeout
-        when nothing came for `silence_s`, another ConnectorError when the broker refuses the login or the
+        when no value came for `silence_s`, another ConnectorError when the broker refuses the login or the
         topic; once each, then it waits for the change: an empty batch says that all is well again.
         """
         inbox = self._inbox
         self._link.start()
         while True:
+            if self._valueless and inbox.granted and not self._is_silent:
+                fault = inbox.silence(self._clock.monotonic())
+                if fault is not None:
+                    self._told = self._silence = fault
+                    raise fault.error(self._subject)
             if inbox.messages:
-                batch = self._take()
-                if batch.readings or not self._is_silent:
-                    return batch
-                batch.acknowledge()  # there is nothing to store: the silence goes on
-                continue
+                return self._take()
             inbox.changed.clear()
             if inbox.granted:
-                silent = self._told is not None and self._told.kind == "silent"
-                if self._told is not None and not silent and self._silence is None:
+                if self._told is not None and not self._is_silent and self._silence is None:
                     self._told = None
                     return Batch()
                 # That the broker is back says nothing of a device that was silent before it went.
-                fault = None if silent else self._silence or self._fault_of_silence()
+                fault = None if self._is_silent else self._silence or inbox.silence(self._clock.monotonic())
                 if fault is not None:
                     self._told = self._silence = fault
                     raise fault.error(self._subject)
@@ -108,29 +113,9 @@ class MqttReader:
             self._told = fault
             raise fault.error(self._subject)
 
-    @property
-    def _is_silent(self) -> bool:
-        """Whether it was said that no value comes, and none has come since."""
-        return self._silence is not None or (self._told is not None and self._told.kind == "silent")
-
-    def _fault_of_silence(self) -> Fault | None:
-        fault = self._inbox.silence(self._clock.monotonic())
-        message = self._valueless
-        if fault is None or message is None:
-            return fault
-        topic, limit_s = shown(self._inbox.topic), fault.what.params["limit_s"]
-        if keys := keys_of(message.payload):
-            return Fault(
-                "silent", mqt.SILENT_KEYS(topic=topic, limit_s=limit_s, keys=keys, wanted=self._wanted)
-            )
-        return Fault(
-            "silent",
-            mqt.SILENT_PAYLOAD(topic=topic, limit_s=limit_s, payload=foreign(message.payload[:200])),
-        )
-
     def no_value(self, limit_s: float) -> Text | None:
         """Return why no value came within `limit_s`, None where no message came that can be shown."""
-        message = self._valueless
+        message = self._inbox.valueless
         keys = [] if message is None else keys_of(message.payload)
         if message is None or not keys:
             return None
@@ -148,6 +133,10 @@ class MqttReader:
             if self._keep_alive is not None:
                 self._link.beacon.drop(self._keep_alive)
             await self._leases.release(str(self._endpoint), holder=self._resource_id)
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._told is not None and self._told.kind == "silent"
 
     def _patience_s(self) -> float | None:
         """Give how long the first connection may still take, None once that is settled."""
@@ -178,6 +167,7 @@ class MqttReader:
         inbox = self._inbox
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]
         readings: list[Reading] = []
+        valueless: Message | None = None
         rejects, self._unsaid = self._unsaid, []
         for message in messages:
             if message.oversize:
@@ -194,18 +184,25 @@ class MqttReader:
             ]
             rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
             if not decoded.values:
-                self._valueless = message
-        if readings:
-            inbox.heard_s = self._clock.monotonic()
-            self._silence = self._valueless = None
-            if self._told is not None and self._told.kind == "silent":
-                self._told = None
+                valueless = message
         if inbox.dropped:
             reason = mqt.DROPPED(count=inbox.dropped, limit=MOST_WAITING)
             rejects.append(Reject(inbox.topic, reason))
             inbox.dropped = 0
+        self._valueless = not any(one.quality is Quality.GOOD for one in readings)
+        if not self._valueless:
+            inbox.heard(self._clock.monotonic())
+            self._silence = None
+            if self._is_silent:
+                self._told = None
+        elif valueless is not None:
+            inbox.valueless = valueless
         return Batch(
-            readings, rejects, acknowledge=_Acknowledgement(self._link, inbox, messages), replayable=True
+            readings,
+            rejects,
+            acknowledge=_Acknowledgement(self._link, inbox, messages),
+            replayable=True,
+            silent=self._is_silent,
         )
 
 

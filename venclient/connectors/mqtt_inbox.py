@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -13,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from venclient.connectors.mistakes import shown
 from venclient.connectors.mqtt_topics import TopicFilter
+from venclient.connectors.payload_keys import keys_of
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
 from venclient.messages import Text, text_of
 from venclient.messages import mqtt as mqt
@@ -80,9 +82,17 @@ class Inbox:
     """What came for one resource: `messages`, and the state of its topic. Lives in the event loop."""
 
     def __init__(
-        self, topics: TopicFilter, qos: int, *, silence_s: float = 0.0, resource_id: str = ""
+        self,
+        topics: TopicFilter,
+        qos: int,
+        *,
+        silence_s: float = 0.0,
+        resource_id: str = "",
+        wanted: Sequence[str] = (),
     ) -> None:
         self.resource_id = resource_id
+        #: The paths of the values, as options name them.
+        self.wanted = [foreign(path) for path in wanted]
         self.topics = topics
         self.topic = topics.topic
         self.qos = qos
@@ -92,8 +102,10 @@ class Inbox:
         self.granted = False
         self.fault: Fault | None = None
         self.changed = asyncio.Event()
-        #: When the last value came, or the topic was granted (monotonic); a message without a value is none.
+        #: When the last value came, or the subscription began (monotonic).
         self.heard_s = 0.0
+        #: The last message since then that held no value, None while there was none.
+        self.valueless: Message | None = None
         self._silence_s = silence_s
         self._others: set[str] = set()
 
@@ -107,11 +119,18 @@ class Inbox:
         return self.heard_s + self._silence_s if self._silence_s and self.granted else None
 
     def silence(self, now_s: float) -> Fault | None:
-        """Give the fault that nothing has come for too long, None while it has not been too long."""
+        """Return the fault that no value has come for too long, None while it has not been too long."""
         until_s = self.quiet_until()
         if until_s is None or now_s < until_s:
             return None
         topic, limit_s = shown(self.topic), self._silence_s
+        if self.valueless is not None:
+            payload = self.valueless.payload
+            if keys := keys_of(payload):
+                said = mqt.SILENT_KEYS(topic=topic, limit_s=limit_s, keys=keys, wanted=self.wanted)
+            else:
+                said = mqt.SILENT_PAYLOAD(topic=topic, limit_s=limit_s, payload=shown(payload[:200]))
+            return Fault("silent", said)
         if self._others:
             others = [shown(one) for one in sorted(self._others)]
             wanted = shown(self.topics.text)
@@ -133,6 +152,11 @@ class Inbox:
         other.messages.clear()
         other.pending.clear()
         return strangers
+
+    def heard(self, now_s: float) -> None:
+        """Note that a value came: messages without one do not end a silence."""
+        self.heard_s = now_s
+        self.valueless = None
 
     def put(self, message: Message) -> bool:
         """Take a message, unless too many wait and nobody keeps it for us."""

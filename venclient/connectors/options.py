@@ -15,7 +15,7 @@ from venclient.errors import ConfigError
 from venclient.messages import connectors as con
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
-from venclient.model.quality import QUALITY, QuantityRules
+from venclient.model.quality import BACKFILL, COMMON, QUALITY, STALE_AFTER, Positive, QuantityRules
 from venclient.model.reading import QUANTITIES
 from venclient.model.resource import Resource
 
@@ -37,21 +37,27 @@ def check_options(raw: Mapping[str, Any] | None, form: type[S]) -> tuple[S | Non
 
 
 def quality_problems(options: Mapping[str, Any] | None, *, named: Collection[str] | None = ()) -> list[str]:
-    """Give one sentence for each mistake in the rules of quality, which every connection may have.
+    """Return one sentence for each mistake in the options that every connection may have.
 
     Rules are for quantities that are known to all, that the options name, or that are in `named`; None
     where a connector of another package may have any.
     """
     given = (options or {}).get(QUALITY)
+    found = _mistakes(f"options.{BACKFILL}", (options or {}).get(BACKFILL, False), bool)
     if given is None:
-        return []
+        return found
     place = f"options.{QUALITY}"
     if not isinstance(given, Mapping):
-        return [con.QUALITY_FORM(place=place)]
+        return [*found, con.QUALITY_FORM(place=place)]
+    if STALE_AFTER in given:
+        found += _mistakes(f"{place}.{STALE_AFTER}", given[STALE_AFTER], Positive)
+        given = without(given, STALE_AFTER)
     known = None
     if named is not None:
         known = {*QUANTITIES, *named, *quantities_named(without(options, QUALITY))}
-    return [m for name, rules in given.items() for m in _rule_mistakes(place, str(name), rules, known)]
+    return found + [
+        m for name, rules in given.items() for m in _rule_mistakes(place, str(name), rules, known)
+    ]
 
 
 def _rule_mistakes(place: str, name: str, rules: object, known: Collection[str] | None) -> Iterator[str]:
@@ -74,17 +80,17 @@ def quantities_named(options: object) -> set[str]:
     return set().union(*map(quantities_named, options)) if isinstance(options, list | tuple) else set()
 
 
-def without(options: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
-    """Give options without one of them."""
-    return {key: value for key, value in (options or {}).items() if key != name}
+def without(options: Mapping[str, Any] | None, *names: str) -> dict[str, Any]:
+    """Return options without some of them."""
+    return {key: value for key, value in (options or {}).items() if key not in names}
 
 
 def without_quality(resource: Resource) -> Resource:
-    """Give the resource without the rules of quality, which are not for its connector."""
+    """Return the resource without the options that every connection may have."""
     options = resource.connection.options
-    if not options or QUALITY not in options:
+    if not options or not COMMON & options.keys():
         return resource
-    return replace(resource, connection=replace(resource.connection, options=without(options, QUALITY)))
+    return replace(resource, connection=replace(resource.connection, options=without(options, *COMMON)))
 
 
 def refuse(resource: Resource, problems: Sequence[str], *, page: str) -> ConfigError:

@@ -23,8 +23,9 @@ import msgspec
 
 from venclient.clock import Clock
 from venclient.connectors.base import Batch, Reader
+from venclient.connectors.silence import Silence
 from venclient.errors import ReadTimeout, VenError
-from venclient.messages import Message, with_code
+from venclient.messages import Message, Text, with_code
 from venclient.messages import connectors as con
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reject
@@ -32,7 +33,7 @@ from venclient.model.reading import Reject
 logger = logging.getLogger(__name__)
 
 Deliver = Callable[[Batch], Awaitable[None]]
-State = Literal["starting", "ok", "dark"]
+State = Literal["starting", "ok", "silent", "dark"]
 
 FIRST_BACKOFF_S = 5.0
 LONGEST_BACKOFF_S = 60.0
@@ -41,6 +42,8 @@ JITTER = 0.2
 KEPT_REJECTS = 5
 #: So many batches of a source that keeps them may wait for their commit at once.
 MOST_HANDING = 256
+#: How often a source is looked at for silence.
+WATCH_S = 30.0
 #: So many different reasons are logged for one resource; the rest is only counted.
 LOGGED_REASONS = 32
 #: How long a stopped poller waits for the commits of what its source keeps.
@@ -48,10 +51,11 @@ STOP_WITHIN_S = 10.0
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How one resource's source is doing.
+    """How one resource's source is doing: `silent` when it can be reached and no value comes.
 
     `missed` counts slots without an attempt to read, `failures` failed attempts in a row, `lost` readings
-    that the store refused and the source does not keep. `last_ok` is the last time something was read.
+    that the store refused and the source does not keep. `last_ok` is the last time something was read,
+    `last_value` the time of the newest value; after `silent_after_s` without one the source is silent.
     """
 
     state: State = "starting"
@@ -64,6 +68,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     last_rejects: tuple[Reject, ...] = ()
     missed: int = 0
     lost: int = 0
+    last_value: datetime | None = None
+    silent_after_s: float | None = None
 
 
 def spread_phase(name: str, within_s: float) -> float:
@@ -77,6 +83,7 @@ class Poller:
     `deliver` returns when a replayable batch is committed (it is acknowledged then); for others it may
     return earlier. `phase_s` shifts the slots of polled readers. `name` is what people call the resource.
     `counted` is the health of the poller that read the same resource before: its counts go on.
+    `silence_s` is the limit of silence in its options, `last_value` the time of the newest stored value.
     """
 
     def __init__(
@@ -88,7 +95,12 @@ class Poller:
         clock: Clock,
         phase_s: float = 0.0,
         counted: Health | None = None,
+        silence_s: float | None = None,
+        last_value: datetime | None = None,
     ) -> None:
+        self._silence = Silence(silence_s, reader.interval_s, last_value, clock.monotonic())
+        self._is_silent = False
+        self._watching: asyncio.Task[None] | None = None
         self._reader = reader
         self._name = name
         self._deliver = deliver
@@ -126,17 +138,20 @@ class Poller:
     @property
     def health(self) -> Health:
         """How things stand now."""
+        silent = self._silent_now()
         return Health(
-            state=self._state,
+            state="silent" if silent or (self._is_silent and self._state == "dark") else self._state,
             last_ok=self._last_ok,
             dark_since=self._dark_since,
-            last_error=self._last_error,
+            last_error=with_code(self._silent_text()) if silent else self._last_error,
             failures=self._failures,
             readings=self._readings,
             rejects=self._rejects,
             last_rejects=tuple(self._last_rejects),
             missed=self._missed,
             lost=self._lost,
+            last_value=self._silence.last_value,
+            silent_after_s=self._silence.limit_s,
         )
 
     @property
@@ -155,9 +170,10 @@ class Poller:
                 work.result()
             await self._hand_over_rest()
         finally:
-            for task in (work, *self._handing):
+            tasks = [work, *self._handing, *([self._watching] if self._watching else [])]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(work, *self._handing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._reader.close()
 
     def stop(self) -> None:
@@ -178,6 +194,8 @@ class Poller:
             await self._until_room()
             self._started_s = self._clock.monotonic()
             batch = await self._read()
+            if self._watching is None:
+                self._watching = asyncio.create_task(self._watch(), name=f"watch {self._name}")
             if batch is None:
                 await self._clock.sleep(self._backoff_s(self._failures))
                 self._slot = self._slot_now()
@@ -236,6 +254,8 @@ class Poller:
             async with asyncio.timeout(self._reader.timeout_s if polled else None):
                 batch = await self._reader.read()
         except VenError as error:
+            # A pushed source that can be reached says so when nothing comes.
+            self._is_silent = not polled and isinstance(error, ReadTimeout)
             self._failed(str(error))
         except TimeoutError:
             limit = con.POLL_TIMEOUT(limit_s=self._reader.timeout_s)
@@ -244,7 +264,9 @@ class Poller:
             self._bug(con.BROKEN_READ, error)
             self._failed(with_code(con.POLL_BUG(kind=type(error).__name__)))
         else:
-            self._succeeded()
+            if not batch.silent:
+                self._succeeded()
+            self._silence.note(batch, self._clock.monotonic())
             self._note_rejects(batch)
             return batch
         return None
@@ -266,6 +288,30 @@ class Poller:
         self._dark_since = None
         self._failures = 0
         self._last_ok = self._clock.now()
+
+    # Silence
+
+    def _silent_now(self) -> bool:
+        """Return True if the source can be reached, and no value came for too long."""
+        return self._state != "dark" and self._silence.is_silent(self._clock.monotonic(), self._clock.now())
+
+    def _silent_text(self) -> Text:
+        age_s = self._silence.age_s(self._clock.monotonic(), self._clock.now())
+        limit_s = self._silence.limit_s or 0.0
+        return con.SILENT(name=self._name, age=_spell(age_s), limit=_spell(limit_s))
+
+    async def _watch(self) -> None:
+        """Log when the source falls silent and when it speaks again."""
+        silent_s: float | None = None
+        while True:
+            await self._clock.sleep(WATCH_S)
+            if silent_s is None and self._silent_now():
+                silent_s = self._clock.monotonic()
+                logger.warning(self._silent_text())
+            elif silent_s is not None and self._state != "dark" and not self._silent_now():
+                age = _spell(self._clock.monotonic() - silent_s)
+                logger.info(con.SPEAKS(name=self._name, age=age))
+                silent_s = None
 
     def _note_rejects(self, batch: Batch) -> None:
         self._rejects += len(batch.rejects)

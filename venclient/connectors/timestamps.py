@@ -2,7 +2,8 @@
 
 Local time has an hour that comes twice each autumn. Each form gives both instants that its text can
 mean (the same one twice, outside of that hour); the caller knows which: a live message means the
-instant nearest to its arrival, rows of a file come in order.
+instant nearest to its arrival, rows of a file come in order. A time inside the hour that spring leaves out
+is rejected; the first moment of that hour is when the clock changes, as the end of an interval is written.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from venclient.messages import connectors as con
 from venclient.messages import text_of
 
 FORMS = ("iso", "epoch_s", "epoch_ms", "dsmr", "auto")
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+#: Clocks that lost their time start at 2000-01-01; 2001 begins today somewhere on this day.
+EARLIEST = datetime(2000, 12, 31, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 Instants = tuple[datetime, datetime]
 
+_TICK = timedelta(microseconds=1)
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 _DSMR = re.compile(r"(\d{12})([SW]?)", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,16}(?:\.\d*)?", re.ASCII)
@@ -150,10 +153,14 @@ def _dsmr(raw: object, zone: tzinfo) -> Instants:
     match = _DSMR.fullmatch(text)
     if match is None:
         raise ValueError(con.TIME_DSMR(time=shown(raw)))
-    instants = _local(_by_pattern(match[1], "%y%m%d%H%M%S"), zone, raw)
+    written = _by_pattern(match[1], "%y%m%d%H%M%S")
+    instants = _local(written, zone, raw, strict=not match[2])
     if not match[2]:
         return instants
     summer = match[2] == "S"
+    local = instants[0].astimezone(zone).replace(tzinfo=None)
+    if local != written:  # within the hour that spring leaves out: the mark says the offset
+        return instants if not summer else (instants[0] - (local - written),) * 2
     for instant in instants:
         if bool(instant.astimezone(zone).dst()) == summer:
             return instant, instant
@@ -162,7 +169,7 @@ def _dsmr(raw: object, zone: tzinfo) -> Instants:
     return _sane(instants[0] + shift, instants[0] + shift, raw)
 
 
-def _local(time: datetime, zone: tzinfo | None, raw: object) -> Instants:
+def _local(time: datetime, zone: tzinfo | None, raw: object, *, strict: bool = True) -> Instants:
     if time.tzinfo is not None:
         instant = time.astimezone(UTC)
         return _sane(instant, instant, raw)
@@ -170,8 +177,12 @@ def _local(time: datetime, zone: tzinfo | None, raw: object) -> Instants:
         raise ValueError(con.TIME_LOCAL(time=shown(raw)))
     first = time.replace(tzinfo=zone, fold=0).astimezone(UTC)
     second = time.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    # In the hour that spring leaves out, fold 1 is the earlier one: no second meaning, just a wrong clock.
-    return _sane(first, max(first, second), raw)
+    if second >= first:
+        return _sane(first, second, raw)
+    # In the hour that spring leaves out fold 1 is the earlier one.
+    if strict and (first - _TICK).astimezone(zone).utcoffset() == first.astimezone(zone).utcoffset():
+        raise ValueError(con.TIME_GAP(time=shown(raw), zone=shown(str(zone))))
+    return _sane(first, first, raw)
 
 
 def _sane(first: datetime, second: datetime, raw: object) -> Instants:

@@ -83,8 +83,13 @@ TIME_ISO = error("VEN-CON-046", "invalid time {time}: expected ISO form, such as
 TIME_PATTERN = error("VEN-CON-047", "invalid time {time}: expected the form {pattern}")
 TIME_DSMR = error("VEN-CON-048", "invalid time {time}: expected DSMR form, such as 250824120000S")
 TIME_LOCAL = error("VEN-CON-049", "time {time} is local time of an unknown zone: set time.zone")
-TIME_YEARS = error("VEN-CON-050", "time {time} is not between 2000 and 2200: check the clock of the device")
+TIME_YEARS = error("VEN-CON-050", "time {time} is not between 2001 and 2200: check the clock of the device")
 TIME_TEXT = error("VEN-CON-051", "invalid time {time}: expected text")
+TIME_GAP = error(
+    "VEN-CON-052",
+    "local time {time} does not exist in {zone}: clocks go forward over it",
+    hint="check the time zone; a device that stays on standard time needs a fixed offset, such as +01:00",
+)
 
 # Payloads
 
@@ -117,6 +122,12 @@ BROKEN_READ = error("VEN-CON-086", "{name}: its connector failed with an unexpec
 BROKEN_STORE = error("VEN-CON-087", "{name}: storing its readings failed with an unexpected {kind}")
 STORED_AGAIN = info("VEN-CON-088", "{name}: readings are stored again")
 NOT_STORED = warning("VEN-CON-089", "{name}: readings are not stored: {reason}")
+SILENT = warning(
+    "VEN-CON-090",
+    "{name} is silent: no value for {age}; one is expected within {limit}",
+    hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
+)
+SPEAKS = info("VEN-CON-091", "{name} sends values again after {age}")
 
 # Single readings
 

@@ -96,6 +96,48 @@ COUNTER_RESTART = warning(
     "{name}: {quantity} went from {before:g} to {after:g} within {seconds:.0f} s ({time}): the counter "
     "started again; {kwh:g} kWh are counted, as estimated",
 )
+COUNTER_ZERO = warning(
+    "VEN-RDG-052",
+    "{name}: {quantity} reads 0 after {before:g} ({time}): not used until it counts again or returns",
+    hint="check the meter and its connection; a meter that was exchanged needs nothing",
+)
+COUNTER_SLIP = warning(
+    "VEN-RDG-053",
+    "{name}: {quantity} slipped back from {before:g} to {after:g} within {seconds:.0f} s ({time}): energy is "
+    "counted from the lower value once it goes on from there (reported once a day)",
+    hint="check that one device only sends this counter, and that the device was not restarted",
+)
+IMPOSSIBLE = warning(
+    "VEN-RDG-054",
+    "{name}: {quantity} of {value:g} ({time}) is impossible: expected {low:g} to {high:g}; such values are "
+    "stored as out of range and never used (reported once a day)",
+    hint="check scale, data type and word order; if the value is right, enter the capacity of the resource, "
+    "or set options.quality.{quantity}.range",
+)
+TIME_AHEAD = warning(
+    "VEN-RDG-055",
+    "{name}: its clock is {offset} ahead of ours ({time}): such readings are quarantined (reported once a "
+    "day)",
+    hint="correct the clock of the device or its time zone (options.time.zone), or leave out options.time: "
+    "then the time of arrival counts",
+)
+TIME_BEHIND = warning(
+    "VEN-RDG-056",
+    "{name}: a reading is {offset} old ({time}): it is quarantined (reported once a day)",
+    hint="correct the clock of the device if it lost its time; if old readings are expected, set "
+    "options.backfill = true",
+)
+TIME_STRAY = warning(
+    "VEN-RDG-057",
+    "{name}: the time {time} does not fit the rows before and after it: the row is quarantined (reported "
+    "once a day)",
+    hint="check the clock of the device that writes the file",
+)
+TIME_LAG = warning(
+    "VEN-RDG-058",
+    "{name}: its times are steadily {offset} behind ours: reports are made before its readings arrive",
+    hint="correct the time zone (options.time.zone) or the clock of the device",
+)
 
 # Inspection
 
@@ -118,6 +160,31 @@ FILE_PROBLEM = error("VEN-RDG-066", "problem: {problem}")
 FILE_GOOD = info("VEN-RDG-067", "all is well")
 EACH = info("VEN-RDG-068", " ({size} bytes each)")
 IN_MEMORY = info("VEN-RDG-069", "readings in memory")
+
+# Capacities, as `ven doctor` proposes them
+
+CAPACITY_ASSUMED = warning(
+    "VEN-RDG-070",
+    "the capacity of {name} is only assumed ({assumed:g} kW); measured: {low:g} to {high:g} kW; power up to "
+    "{limit:g} kW is believed",
+    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}",
+)
+CAPACITY_MISSING = warning(
+    "VEN-RDG-071",
+    "{name} has no capacity; measured: {low:g} to {high:g} kW; power up to {limit:g} kW is believed",
+    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}",
+)
+CAPACITY_MORE = warning(
+    "VEN-RDG-072",
+    "{count:more site has|more sites have} an assumed or missing capacity",
+    hint="enter capacities in the file that is imported, or with `ven resources set`",
+)
+SOURCE_OLD = warning(
+    "VEN-RDG-073",
+    "{endpoint}: silent: the newest value is {age} old ({time:%Y-%m-%d %H:%M} UTC)",
+    hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
+)
+ONLY_MISSING = info("VEN-RDG-074", "the report has no value of this resource: it says DATA_QUALITY MISSING")
 
 # Rules of a connection (options.quality)
 

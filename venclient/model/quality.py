@@ -18,13 +18,22 @@ import msgspec
 from msgspec import Meta
 
 from venclient.messages import readings as rdg
+from venclient.model.capacities import are_assumed
 from venclient.model.resource import Resource
 
 #: The key in a connection's options.
 QUALITY = "quality"
+#: Under it, beside the quantities: after how many seconds without a value a source is silent.
+STALE_AFTER = "stale_after_s"
+#: The key that lets in readings older than a live source has.
+BACKFILL = "backfill"
+#: The options that every connection may have.
+COMMON = frozenset({QUALITY, BACKFILL})
 
 #: A site may draw or feed in so many times its stated capacity before its counter is not believed.
 CAPACITY_MARGIN = 5.0
+#: No meter of a site shows more than this, in kW, unless a larger capacity was entered.
+MOST_KW = 10_000.0
 
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -95,10 +104,19 @@ class QuantityRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class MeterRules(msgspec.Struct, frozen=True):
-    """What the roll-up knows of one resource's meter; `most_kw` is what its capacities let be believed."""
+    """What is known of one resource's meter.
+
+    `most_kw` is five times its largest capacity; `entered` is False when that capacity is only assumed.
+    """
 
     counters: Mapping[str, Counter] = {}
     most_kw: float | None = None
+    entered: bool = False
+
+    @property
+    def limit_kw(self) -> float:
+        """The largest power in kW that can be meant: by the entered capacity, else for any meter."""
+        return self.most_kw if self.entered and self.most_kw is not None else MOST_KW
 
     @property
     def hourly(self) -> bool:
@@ -109,17 +127,35 @@ class MeterRules(msgspec.Struct, frozen=True):
 NO_RULES = MeterRules()
 
 
+def backfills(options: Mapping[str, Any] | None) -> bool:
+    """Return True if a connection's options let in readings of any age."""
+    return (options or {}).get(BACKFILL) is True
+
+
 def quantity_rules(options: Mapping[str, Any] | None) -> dict[str, QuantityRules]:
     """Give the rules in a connection's options by quantity; msgspec.ValidationError when they are wrong."""
     given = (options or {}).get(QUALITY)
-    return {} if given is None else msgspec.convert(given, dict[str, QuantityRules])
+    if not isinstance(given, Mapping):
+        return {} if given is None else msgspec.convert(given, dict[str, QuantityRules])
+    rules = {name: one for name, one in given.items() if name != STALE_AFTER}
+    return msgspec.convert(rules, dict[str, QuantityRules])
+
+
+def silence_limit_s(options: Mapping[str, Any] | None) -> float | None:
+    """Return after how many seconds without a value a source is silent; None when its options do not say."""
+    given = (options or {}).get(QUALITY)
+    limit = given.get(STALE_AFTER) if isinstance(given, Mapping) else None
+    if limit is None:
+        limit = (options or {}).get("silence_s")  # as MQTT names it; 0: never
+    return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
 
 
 def meter_rules(resource: Resource) -> MeterRules:
     """Give what the roll-up must know of a resource, from its options and capacities."""
     rules = quantity_rules(resource.connection.options)
     counters = {name: one.counter for name, one in rules.items() if one.counter is not None}
-    return MeterRules(counters, _most_kw(resource.capacities or {}))
+    most_kw = _most_kw(resource.capacities or {})
+    return MeterRules(counters, most_kw, entered=most_kw is not None and not are_assumed(resource))
 
 
 def _most_kw(capacities: Mapping[str, Any]) -> float | None:

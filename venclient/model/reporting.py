@@ -20,10 +20,10 @@ from venclient.messages import registry as reg
 from venclient.model.resource import Resource, ResourceType, enum_member
 from venclient.model.slips import character_findings, infinite_findings, name_findings
 
-ReportingState = Literal["reported", "waiting", "refused", "unmet"]
+ReportingState = Literal["reported", "missing", "waiting", "refused", "unmet"]
 
 #: The states of `ReportingStatus`, best first.
-REPORTING_STATES: tuple[ReportingState, ...] = ("reported", "waiting", "refused", "unmet")
+REPORTING_STATES: tuple[ReportingState, ...] = ("reported", "missing", "waiting", "refused", "unmet")
 
 #: Payload types of reports that OpenADR 3.1 names; others are private strings, which it allows.
 PAYLOAD_TYPES = frozenset(
@@ -122,8 +122,9 @@ class ReportingConfig:
 class ReportingStatus:
     """How reporting stands for one resource; times are aware UTC.
 
-    reported: the newest report that was due has been sent. waiting: it is to be sent again. refused: the
-    VTN did not take it. unmet: nothing was known to report. `detail` says why.
+    reported: the newest report that was due has been sent. missing: it has been sent without any value of the
+    resource (DATA_QUALITY MISSING). waiting: it is to be sent again. refused: the VTN did not take it.
+    unmet: nothing was known to report. `detail` says why.
     """
 
     resource_id: str

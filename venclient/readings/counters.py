@@ -2,33 +2,35 @@
 
     1000  1001  1002  5000  5001     an exchanged meter: nothing can count 3998 kWh in ten seconds
     1000  1001  9999  1003           a glitch: the next value contradicts it
-    1000  1001  0.5   1.5            a reset: what it shows now was counted since
+    1000  1001  0.5   1.5            a restart near zero: what it shows now was counted since
+    18.2  18.3  18.0  18.1           a slip near the old value: counted from there, the step is unknown
+    18.2  0 ... 0     18.3           zero for a while: the register is back where it was
     65534 65535 1     2              a rollover
 
 How fast a meter can be is said by its options or follows from the resource's capacities; a register whose
 usual steps are as fast is believed all the same, for capacities are often stated for less than was metered.
+Which values are wrong is decided in `glitches.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from venclient.model.quality import Counter
+from venclient.model.quality import MOST_KW, Counter
+from venclient.readings.glitches import STOOD_S, Point, without_glitches
 
 USUAL_COUNTER = Counter()
-
-#: How many wrong readings in a row are recognised as such when a register comes back to where it was.
-GLITCH_READINGS = 8
 
 #: Where 16- and 32-bit counters start again, with the scales that meters use (1 .. 0.001 kWh per count).
 ROLLOVERS_KWH = tuple(2.0**bits / 10**digits for bits in (16, 32) for digits in (0, 1, 2, 3))
 ROLLOVER_SHARE = 0.02
 
-#: What no meter of a site counts, when nothing is known of it.
-ANY_METER_KW = 100_000.0
+#: A register that starts again is near zero: below this share of what it showed before.
+RESTART_SHARE = 0.2
+
 #: What a small one does, when its steps are all that is known.
 SMALL_METER_KW = 1_000.0
 #: So many times the usual step is usual too: with capacities known, and without ...
@@ -38,17 +40,18 @@ WIDE_MARGIN = 100.0
 USUAL_STEPS = 3
 #: Meters bring their registers up to date now and then, and messages come in bursts.
 LEAST_SPAN_S = 60.0
-#: How long the first value seen may have stood already, when it was seen more than once.
-STOOD_S = 3600.0
 HOUR_S = 3600.0
 
-
-class Point(NamedTuple):
-    """A value at a moment (seconds since 1970)."""
-
-    time_s: float
-    value: float
-    estimated: bool
+__all__ = [
+    "STOOD_S",
+    "Limit",
+    "Point",
+    "Step",
+    "counted_between",
+    "counted_steps",
+    "hourly_points",
+    "rates_kw",
+]
 
 
 class Step(NamedTuple):
@@ -61,34 +64,46 @@ class Step(NamedTuple):
     unknown: bool
 
 
-class _Limit:
-    """How much a meter can have counted."""
+class Limit:
+    """How much energy a meter can have counted; `rates_kw` are the rates of its recent steps."""
 
-    def __init__(self, points: Sequence[Point], counter: Counter, most_kw: float | None) -> None:
+    def __init__(self, rates_kw: Sequence[float], counter: Counter, most_kw: float | None) -> None:
+        usual_kw = median(rates_kw) if len(rates_kw) >= USUAL_STEPS else None
         self.known = counter.max_kw is not None or most_kw is not None
-        if counter.max_kw is not None:
-            self.most_kw = counter.max_kw
-        else:
-            self.most_kw = self._from_steps(points, most_kw)
+        self.most_kw = _most_kw(usual_kw, most_kw) if counter.max_kw is None else counter.max_kw
+        #: Twice the fastest step: the bound for a restart of a register of which nothing else is known.
+        self.seen_kw = 2 * max(rates_kw, default=0.0)
+        #: The bound for a step from exactly zero, which is also what a failing meter shows.
+        self._from_zero_kw = self.most_kw
+        if usual_kw is not None:
+            self._from_zero_kw = min(self.most_kw, USUAL_MARGIN * usual_kw)
         #: What is allowed however short the time was.
         self.surely_kwh = self.most_kw * LEAST_SPAN_S / 3600
 
-    @staticmethod
-    def _from_steps(points: Sequence[Point], most_kw: float | None) -> float:
-        rates = [
-            kwh * 3600 / max(after.time_s - before.time_s, 1.0)
-            for before, after in pairwise(points)
-            if (kwh := after.value - before.value) > 0
-        ]
-        if len(rates) < USUAL_STEPS:
-            return ANY_METER_KW if most_kw is None else most_kw
-        margin = WIDE_MARGIN if most_kw is None else USUAL_MARGIN
-        least_kw = SMALL_METER_KW if most_kw is None else most_kw
-        return max(least_kw, min(ANY_METER_KW, margin * median(rates)))
-
     def allows(self, kwh: float, span_s: float) -> bool:
-        """Give whether so much can have been counted in that time."""
+        """Return True if the meter can count `kwh` within `span_s` seconds."""
         return 0 <= kwh <= self.most_kw * max(span_s, LEAST_SPAN_S) / 3600
+
+    def allows_from_zero(self, kwh: float, span_s: float) -> bool:
+        """Return True if a meter that shows zero can count `kwh` within `span_s` seconds."""
+        return 0 <= kwh <= self._from_zero_kw * max(span_s, LEAST_SPAN_S) / 3600
+
+
+def _most_kw(usual_kw: float | None, most_kw: float | None) -> float:
+    if usual_kw is None:
+        return MOST_KW if most_kw is None else most_kw
+    margin = WIDE_MARGIN if most_kw is None else USUAL_MARGIN
+    least_kw = SMALL_METER_KW if most_kw is None else most_kw
+    return max(least_kw, min(MOST_KW, margin * usual_kw))
+
+
+def rates_kw(points: Sequence[Point]) -> list[float]:
+    """Return the mean power in kW of each step upwards."""
+    return [
+        kwh * 3600 / max(after.time_s - before.time_s, 1.0)
+        for before, after in pairwise(points)
+        if (kwh := after.value - before.value) > 0
+    ]
 
 
 def counted_steps(points: Sequence[Point], counter: Counter | None, most_kw: float | None) -> list[Step]:
@@ -100,19 +115,20 @@ def counted_steps(points: Sequence[Point], counter: Counter | None, most_kw: flo
     if not points:
         return []
     counter = counter or USUAL_COUNTER
-    limit = _Limit(points, counter, most_kw)
-    kept = _without_glitches(points, limit)
-    fastest_kw = max((_kw(a, b) for (a, _), (b, _) in pairwise(kept)), default=0.0)
+    limit = Limit(rates_kw(points), counter, most_kw)
+    kept = without_glitches(points, limit)
+    if len(kept) < len(points):
+        limit = Limit(rates_kw([point for point, _ in kept]), counter, most_kw)
     steps = []
     changed_s = kept[0][0].time_s
     first_run = True
     for (before, _), (after, glitch) in pairwise(kept):
         kwh, broken, unknown = after.value - before.value, False, False
-        if not 0 <= kwh <= limit.surely_kwh:
+        if not 0 <= kwh <= limit.surely_kwh or (kwh and before.value == 0):
             span_s = after.time_s - changed_s
             if first_run and before.time_s > changed_s:
                 span_s += STOOD_S
-            kwh, broken, unknown = _counted(before, after, span_s, counter, limit, fastest_kw)
+            kwh, broken, unknown = counted_between(before, after, span_s, counter, limit)
         estimated = glitch or broken or before.estimated or after.estimated
         steps.append(Step(before.time_s, after.time_s, kwh, estimated, unknown))
         if after.value != before.value:
@@ -150,93 +166,29 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
     return runs
 
 
-def _kw(before: Point, after: Point) -> float:
-    return (after.value - before.value) * 3600 / (after.time_s - before.time_s)
-
-
-def _without_glitches(points: Sequence[Point], limit: _Limit) -> list[tuple[Point, bool]]:
-    """Give the register's points without those that the following ones contradict.
-
-    The flag says that something was left out just before.
-    """
-    kept: list[tuple[Point, bool]] = [(points[0], False)]
-    glitch = False
-    last = len(points) - 1
-    index = 1
-    while index < len(points):
-        before, value = kept[-1][0], points[index].value
-        # Nearly always so: a small step, and the next value does not contradict it.
-        plain = (
-            before.value <= value <= min(points[min(index + 1, last)].value, before.value + limit.surely_kwh)
-        )
-        skipped = 0 if plain else _wrong_run(before, points, index, limit)
-        if skipped:
-            glitch = True
-            index += skipped
-            continue
-        kept.append((points[index], glitch))
-        glitch = False
-        index += 1
-    return kept
-
-
-def _wrong_run(before: Point, points: Sequence[Point], index: int, limit: _Limit) -> int:
-    """Give how many values from `index` on are wrong, as those after them show."""
-    return _low_run(before, points, index) or _high_run(before, points, index, limit)
-
-
-def _high_run(before: Point, points: Sequence[Point], index: int, limit: _Limit) -> int:
-    """Give how many values from `index` on are too high: the register is back, not below where it was.
-
-    A single one need not be impossible, for a counter does not go down; several are a reset else.
-    """
-    point = points[index]
-    if index + 1 < len(points) and before.value <= points[index + 1].value < point.value:
-        return 1
-    if limit.allows(point.value - before.value, STOOD_S) or point.value <= before.value:
-        return 0
-    for ahead in _ahead(points, index):
-        back = points[ahead]
-        if before.value <= back.value < point.value and limit.allows(
-            back.value - before.value, back.time_s - before.time_s
-        ):
-            return ahead - index
-    return 0
-
-
-def _low_run(before: Point, points: Sequence[Point], index: int) -> int:
-    """Give how many values from `index` on are too low: by one leap the register is back where it was.
-
-    1000  0  0  1000.1      two glitches, 0.1 counted
-    5     0  2  4  6        a reset: no leap brings it back
-    """
-    if points[index].value >= before.value:
-        return 0
-    for ahead in _ahead(points, index):
-        if points[ahead].value >= before.value:
-            leap = points[ahead].value - points[ahead - 1].value
-            return ahead - index if points[ahead].value - before.value <= leap / 10 else 0
-    return 0
-
-
-def _ahead(points: Sequence[Point], index: int) -> Iterator[int]:
-    return iter(range(index + 1, min(index + 1 + GLITCH_READINGS, len(points))))
-
-
-def _counted(
-    before: Point, after: Point, span_s: float, counter: Counter, limit: _Limit, fastest_kw: float
+def counted_between(
+    before: Point, after: Point, span_s: float, counter: Counter, limit: Limit
 ) -> tuple[float, bool, bool]:
-    """Give the energy between two values in kWh, whether it was broken off, and whether it is unknown."""
+    """Return the energy between two values in kWh, whether the count was interrupted, and if unknown.
+
+    `span_s` is how long the value before has stood, which is longer than the time between the two for a
+    register of whole kWh.
+    """
     if after.value >= before.value:
         kwh = after.value - before.value
-        return (kwh, False, False) if limit.allows(kwh, span_s) else (0.0, True, True)
-    said = counter.rollover_kwh
-    for rollover_kwh in ROLLOVERS_KWH if said is None else (said,):
+        if before.value == 0:
+            allowed = limit.allows_from_zero(kwh, after.time_s - before.time_s)
+        else:
+            allowed = limit.allows(kwh, span_s)
+        return (kwh, False, False) if allowed else (0.0, True, True)
+    stated = counter.rollover_kwh
+    for rollover_kwh in ROLLOVERS_KWH if stated is None else (stated,):
         around = rollover_kwh - before.value + after.value
-        likely = said is not None or around <= ROLLOVER_SHARE * rollover_kwh
+        likely = stated is not None or around <= ROLLOVER_SHARE * rollover_kwh
         if before.value < rollover_kwh and likely and limit.allows(around, span_s):
             return around, True, False
-    most_kw = limit.most_kw if limit.known else min(limit.most_kw, 2 * fastest_kw)
-    if counter.reset and 0 <= after.value <= most_kw * span_s / 3600:
+    most_kw = limit.most_kw if limit.known else min(limit.most_kw, limit.seen_kw)
+    near_zero = 0 <= after.value <= min(RESTART_SHARE * before.value, most_kw * span_s / 3600)
+    if counter.reset and near_zero:
         return after.value, True, False
     return 0.0, True, True

@@ -142,6 +142,8 @@ def _counts_up(quantity: str, track: Track, rules: MeterRules) -> bool:
     most_kw = SMALL_METER_KW if rules.most_kw is None else rules.most_kw
     if counter.max_kw is not None:
         most_kw = counter.max_kw
+    if track.values[0] == 0 < track.values[-1]:
+        return False  # a step from zero is judged by the usual steps
     steps: list[float] = list(map(sub, track.values[1:], track.values))
     return min(steps) >= 0 and max(steps) <= most_kw * LEAST_SPAN_S / 3600
 

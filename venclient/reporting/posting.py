@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
 from venclient.messages import Text, with_code
+from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
@@ -319,6 +321,7 @@ class Posting:
         means = self._means
         now = means.clock.now()
         told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
+        gaps = gaps_of(ours or stored, row.obligation, row.resources or ())
         self._changes.append(
             partial(
                 means.outbox.sent,
@@ -327,17 +330,25 @@ class Posting:
                 now,
                 # What the VTN's copy was made of, nobody knows: late readings are told in any case.
                 digest=None if ours is None else digest_of(ours),
-                gaps=gaps_of(ours or stored, row.obligation, row.resources or ()),
+                gaps=gaps,
                 told=told_with(told, methods),
             )
         )
         means.told(row)
         result.sent += 1
         names = {part.resource_name for part in (ours or stored).resources}
-        result.tell(
-            means.ids(row, names),
-            ReportingStatus(resource_id="", state="reported", last_report_at=now, last_report_name=row.key),
+        status = ReportingStatus(
+            resource_id="", state="reported", last_report_at=now, last_report_name=row.key
         )
+        missing = replace(status, state="missing", detail=str(rdg.ONLY_MISSING()))
+        empty = {
+            one.resource_id
+            for place, one in enumerate(row.resources or ())
+            if len(gaps.get(place, ())) == len(row.obligation.spans)
+        }
+        ids = means.ids(row, names)
+        for some, what in ((set(ids) - empty, status), (empty & set(ids), missing)):
+            result.tell(some, what)
         self._not_found_since.pop(row.key, None)
         means.pause.end()
 
