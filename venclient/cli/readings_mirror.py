@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +32,8 @@ def mirror(
     meanwhile. A run that was interrupted continues when the same command is given again. Exit status 1
     when InfluxDB rejected readings.
     """
+    import asyncio
+
     from venclient.clock import SystemClock
     from venclient.settings import load_settings
 

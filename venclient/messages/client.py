@@ -118,8 +118,6 @@ OBJECT_SKIPPED = warning(
     "VEN-VTN-031", "{place} of {url} skipped: {reason}", hint="report it to the VTN's operator"
 )
 
-WEB_PAGE = info("VEN-VTN-095", "a web page ({title}) in place of JSON")
-
 # ---- token
 
 NO_ACCESS_TOKEN = error(
@@ -277,3 +275,4 @@ BROKER = info("VEN-VTN-081", "MQTT broker of {url}")
 BROKER_AT = info("VEN-VTN-082", "MQTT broker {host} of {url}")
 NO_REASON = info("VEN-VTN-083", "no reason given")
 ANY_CHANNEL = info("VEN-VTN-084", "any channel")
+WEB_PAGE = info("VEN-VTN-095", "a web page ({title}) in place of JSON")
