@@ -108,22 +108,18 @@ UNWRITABLE_NAME = error(
     "written to InfluxDB",
 )
 RESERVED_NAME = error("VEN-INF-053", "the quantity name {quantity} is reserved in InfluxDB")
+HISTORY_AGAIN = info("VEN-INF-060", "history is read from {name} again")
+HISTORY_JOURNAL = warning("VEN-INF-061", "history is read from the journal: {name}: {reason} (logged once)")
+NOT_COMPLETE = info("VEN-INF-062", "not all readings have arrived there yet")
+HOLES = warning(
+    "VEN-INF-063",
+    "{name} lacks {count:reading|readings} of {resource} from {first} on that the journal has: they are "
+    "taken from the journal (logged once)",
+    hint="run ven readings mirror --since DATE to send them again",
+)
 
 # ven readings mirror
 
-REFILL_NO_URL = error("VEN-INF-080", "influx.url is not set", hint="set it in the settings file")
-REFILL_FUTURE = error("VEN-INF-081", "{time} is in the future", hint="give the date of the oldest reading")
-REFILL_CONTINUED = info("VEN-INF-082", "continuing the run that stopped")
-REFILL_PROGRESS = info("VEN-INF-083", "{at}: {sent:reading|readings} sent, {rejected:,} rejected")
-REFILL_DONE = info(
-    "VEN-INF-084",
-    "{sent:reading|readings} of {resources:resource|resources} since {since} sent to {name}, bucket {bucket}",
-)
-REFILL_REJECTED = warning("VEN-INF-085", "{count:reading|readings} rejected. The last one: {reason}")
-REFILL_STOPPED = error(
-    "VEN-INF-086", "{reason}", hint="fix that and run the same command again: it continues where it stopped"
-)
-REFILL_NONE = info("VEN-INF-087", "no readings since {since} of resources that the registry has enabled")
 
 # ven doctor
 
@@ -143,6 +139,19 @@ PROBE_NO_READ = info(
 PROBE_KEEPS = info("VEN-INF-077", "{bucket} keeps readings for {days:.4g} days")
 PROBE_KEEPS_ALL = info("VEN-INF-078", "{bucket} keeps readings for ever")
 PROBE_KEEPS_UNKNOWN = info("VEN-INF-079", "the retention of {bucket} is not visible to this login")
+REFILL_NO_URL = error("VEN-INF-080", "influx.url is not set", hint="set it in the settings file")
+REFILL_FUTURE = error("VEN-INF-081", "{time} is in the future", hint="give the date of the oldest reading")
+REFILL_CONTINUED = info("VEN-INF-082", "continuing the run that stopped")
+REFILL_PROGRESS = info("VEN-INF-083", "{at}: {sent:reading|readings} sent, {rejected:,} rejected")
+REFILL_DONE = info(
+    "VEN-INF-084",
+    "{sent:reading|readings} of {resources:resource|resources} since {since} sent to {name}, bucket {bucket}",
+)
+REFILL_REJECTED = warning("VEN-INF-085", "{count:reading|readings} rejected. The last one: {reason}")
+REFILL_STOPPED = error(
+    "VEN-INF-086", "{reason}", hint="fix that and run the same command again: it continues where it stopped"
+)
+REFILL_NONE = info("VEN-INF-087", "no readings since {since} of resources that the registry has enabled")
 PROBE_KEEPS_LITTLE = warning(
     "VEN-INF-088",
     "{bucket} keeps readings for {days:.4g} days only, the journal for {journal:.4g} days: older readings "
@@ -154,13 +163,3 @@ PROBE_NO_WRITE = error(
 )
 
 # History
-
-HISTORY_AGAIN = info("VEN-INF-060", "history is read from {name} again")
-HISTORY_JOURNAL = warning("VEN-INF-061", "history is read from the journal: {name}: {reason} (logged once)")
-NOT_COMPLETE = info("VEN-INF-062", "not all readings have arrived there yet")
-HOLES = warning(
-    "VEN-INF-063",
-    "{name} lacks {count:reading|readings} of {resource} from {first} on that the journal has: they are "
-    "taken from the journal (logged once)",
-    hint="run ven readings mirror --since DATE to send them again",
-)
