@@ -10,6 +10,7 @@ is kept in .proof/ (one JSON file, and the output of each proof). The exit statu
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -157,10 +158,13 @@ def save(state: Mapping[str, Mapping[str, Any]]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the proofs that are asked for; return the exit status."""
-    wanted = arguments[arguments.index("--only") + 1] if "--only" in arguments else ""
-    chosen = [proof for proof in proofs() if proof.name.startswith(wanted)]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--list", action="store_true", help="list the proofs, and what is known of each")
+    parser.add_argument("--only", default="", metavar="NAME", help="run the proofs whose names start so")
+    given = parser.parse_args(arguments)
+    chosen = [proof for proof in proofs() if proof.name.startswith(given.only)]
     state, at, failed = load(), commit(), []
-    if "--list" in arguments:
+    if given.list:
         for proof in chosen:
             one = state.get(proof.name)
             print(proof.name, "--", f"{one['outcome']} {one['commit']} {one['date']}" if one else "not run")
