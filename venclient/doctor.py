@@ -138,9 +138,10 @@ class _Doctor:
                 usage = shutil.disk_usage(folder)
                 found = checkup.of_space(str(folder), usage.free, usage.total)
                 seen.setdefault(folder.stat().st_dev, found)
-                if not os.access(folder, os.W_OK | os.X_OK):
+                fixed = os.statvfs(folder).f_flag & os.ST_RDONLY
+                if not fixed and not os.access(folder, os.W_OK | os.X_OK):
                     locked[folder] = finding("disk", doc.NOT_WRITABLE(place=folder, user=user_name()))
-            return [*seen.values(), *(_read_only(settings) or locked.values())]
+            return [*seen.values(), *locked.values(), *_read_only(settings)]
 
         try:
             return await aside(look)

@@ -136,7 +136,7 @@ def test_the_samples_are_built_toured_and_asked_from_python(root: Path, folder: 
     toured = shell(snippet(root, "run: samples"), folder)
     asked = python(snippet(root, "run: python"), folder)
 
-    assert "config/resources.db: 500 resources" in toured
+    assert "500 resources" in toured
     assert asked == "16 of 500 resources are in Herning\n"
 
 
