@@ -17,6 +17,7 @@ from venclient.messages import registry_files as dbf
 from venclient.messages.printable import foreign
 from venclient.model.reporting import REPORTING_STATES
 from venclient.model.resource import ActorType, ConnectionType, ResourceType, enum_member
+from venclient.registry.recorded import Blocks
 from venclient.registry.rows import json_object
 
 _ACTIONS = ("insert", "update", "delete", "clear")
@@ -127,5 +128,5 @@ _CONTENT: dict[tuple[str, str], Callable[[str], object]] = {
     ("reporting_status", "updated_at"): _time,
     ("import_sources", "resource_ids"): _json(list[str]),
     ("import_sources", "updated_at"): _time,
-    ("import_sources", "imported_values"): _json(list[tuple[tuple[str, ...], dict[str, list[Any]]]]),
+    ("import_sources", "imported_values"): _json(Blocks),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -199,10 +199,11 @@ class _Store:
                 break
             stored = self._target.find([site.resource.resourceID for site in chunk]).resources
             self._warn_of_shared_meters(chunk, stored)
+            settled = self._settled_lines(chunk, stored)
             for site in chunk:
                 known = stored.get(site.resource.resourceID)
                 if known is not None:
-                    if self.imported.is_settled(known, site.resource, site.given):
+                    if site.line in settled:
                         self._note(site, known)
                         self._counts.unchanged += 1
                         continue
@@ -212,6 +213,22 @@ class _Store:
                         self._record(site, result)
                         continue
                 found.append(site)
+        return found
+
+    def _settled_lines(self, sites: Sequence[Site], stored: Mapping[str, Resource]) -> set[int]:
+        """Return the lines that say what is stored and what they said last."""
+        found: set[int] = set()
+        for given in {site.given for site in sites}:
+            alike = [
+                one
+                for one in sites
+                if (one.given is given or one.given == given) and one.resource.resourceID in stored
+            ]
+            if alike:
+                resources = [site.resource for site in alike]
+                known = [stored[one.resourceID] for one in resources]
+                flags = self.imported.settled(known, resources, given)
+                found.update(compress([site.line for site in alike], flags))
         return found
 
     def watched(self, sites: Iterable[Site]) -> Iterator[Site]:
@@ -251,11 +268,7 @@ class _Store:
                     self._doubt_connections((site, site.resource) for site in chunk)
                     self.assumed.count(chunk)
                     if self.writes:
-                        if chunk[0].given is None:
-                            for created in new:
-                                self.imported.put_all(created)
-                        else:
-                            self.imported.put_created(new)
+                        self.imported.put_new(new, chunk[0].given)
                         yield from new
                     continue
             for site in chunk:
@@ -354,10 +367,7 @@ class _Store:
                 counts.kept.append(Conflict(site.line, stored.resourceID, stored.resourceName, result.kept))
 
     def _record_new(self, site: Site, resource: Resource) -> None:
-        if site.given is None:
-            self.imported.put_all(resource)
-        else:
-            self.imported.put_created([resource])
+        self.imported.put_new([resource], site.given)
 
     def _is_refused(self, site: Site, resource: Resource, stored: Resource | None) -> bool:
         try:

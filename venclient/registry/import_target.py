@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from sqlalchemy import bindparam, delete, insert, select
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql import ClauseElement, ColumnElement, Select
 
 from venclient.clock import Clock
 from venclient.model.resource import Resource
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: How many ids one question asks for.
 FIND_AT_ONCE = 500
+#: The list of one placeholder, as a driver of either database has it.
+_PLACEHOLDER = re.compile(r"\((\?|%s)\)")
 
 
 class Digest(Protocol):
@@ -250,8 +253,7 @@ class ImportTarget:
 
     def source(self, name: str) -> list[str]:
         """Return the ids that the source had at its last import."""
-        wanted = select(import_sources.c.resource_ids).where(import_sources.c.name == name)
-        found = self._link.rows(*self._sql.bound(wanted))
+        found = self._link.rows(_source_sql(self._sql), (name,))
         try:
             return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
         except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it
@@ -259,9 +261,8 @@ class ImportTarget:
 
     def values(self, name: str) -> str | None:
         """Return the cells that the source had at its last import, as `Imported` encodes them."""
-        wanted = select(import_sources.c.imported_values).where(import_sources.c.name == name)
-        found = self._link.rows(*self._sql.bound(wanted))
-        return None if not found or found[0][0] is None else str(found[0][0])
+        found = self._link.rows(_source_sql(self._sql), (name,))
+        return None if not found or found[0][1] is None else str(found[0][1])
 
     def other_values(self, name: str) -> list[str]:
         """Return the cells of all other sources, that of the newest import first."""
@@ -301,16 +302,26 @@ def _in_portions(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield portion + (portion[-1],) * (FIND_AT_ONCE - len(portion))
 
 
-def _places() -> list[Any]:
-    return [bindparam(f"id_{number}") for number in range(FIND_AT_ONCE)]
+def _many(statements: Statements, wanted: Select[Any], column: ColumnElement[Any]) -> str:
+    """Return the SQL of a query for the rows whose `column` is one of `FIND_AT_ONCE` values."""
+    sql = statements.bound(wanted.where(column.in_([bindparam("one")]))).sql
+    head, mark, tail = _PLACEHOLDER.split(sql)
+    return f"{head}({', '.join([mark] * FIND_AT_ONCE)}){tail}"
 
 
 @lru_cache(maxsize=8)
 def _find_sql(statements: Statements) -> str:
-    return statements.bound(resource_rows().where(resources.c.resource_id.in_(_places()))).sql
+    return _many(statements, resource_rows(), resources.c.resource_id)
 
 
 @lru_cache(maxsize=8)
 def _users_sql(statements: Statements) -> str:
     wanted = select(resources.c.meter_point_id, resources.c.resource_id)
-    return statements.bound(wanted.where(resources.c.meter_point_id.in_(_places()))).sql
+    return _many(statements, wanted, resources.c.meter_point_id)
+
+
+@lru_cache(maxsize=8)
+def _source_sql(statements: Statements) -> str:
+    """Return the SQL of a query for what is recorded of a source."""
+    columns = (import_sources.c.resource_ids, import_sources.c.imported_values)
+    return statements.bound(select(*columns).where(import_sources.c.name == bindparam("name"))).sql

@@ -14,28 +14,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from operator import attrgetter, eq, itemgetter
 from typing import Any
-
-import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, enum_member
 from venclient.registry.csv_connections import EXPECTED_METER_FILE
+from venclient.registry.recorded import Cells, Column, Recorded, block_of
 from venclient.secrets import is_literal, shown
 from venclient.utils import REDACTED
 
-Cells = dict[str, Any]
-
 _SIMPLE = ("resourceName", "resourceType", "resourceSubType", "meterPointId", "address", "ven", "enabled")
 _CAPACITIES = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
-_PARTS = ("type", "host", "port", "topic", "file", "options")
+_PARTS_OF_LINK = ("type", "host", "port", "topic", "file", "options")
 #: The cells of a resource that an import creates, given or assumed.
 CREATED: tuple[str, ...] = (
     *_SIMPLE,
     "location.latitude",
     "location.longitude",
     *(f"capacities.{name}" for name in _CAPACITIES),
-    *(f"connection.{part}" for part in _PARTS),
+    *(f"connection.{part}" for part in _PARTS_OF_LINK),
 )
+#: The other cells of our own export, which nearly all resources have alike: see `_is_plain`.
+_SAME_IN_PLAIN: dict[str, Any] = {
+    "reporting": None,
+    "connection.actortype": ActorType.READER.name,
+    "connection.username": None,
+    "connection.password": None,
+}
+_COORDINATES, _POWERS = {"latitude", "longitude"}, set(_CAPACITIES)
+_PARTS = attrgetter(*_SIMPLE, "location", "capacities", "connection")
+_LINK_PARTS = attrgetter(*_PARTS_OF_LINK)
 _TEMPLATE = "connection.options.template"
 _SECRETS = ("username", "password")
 _SECRET_CELLS = tuple(f"{prefix}.{name}" for prefix in ("connection", "control") for name in _SECRETS)
@@ -85,75 +93,81 @@ class Imported:
         digest: Digest = lambda _: None,
     ) -> None:
         self._digest = digest
-        self._rows = _decoded(text)
+        self._recorded = Recorded(text)
         self._load_older = older
-        self._older: list[dict[str, tuple[Sequence[str], list[Any]]]] | None = None
+        self._older: list[Recorded] | None = None
         self.changed = False
 
     def own(self, resource_id: str) -> Cells | None:
         """Return the cells that this source said last of a resource, None when it said nothing yet."""
-        row = self._rows.get(resource_id)
-        return None if row is None else dict(zip(*row, strict=True))
+        return self._recorded.get(resource_id)
 
     def other(self, resource_id: str) -> Cells | None:
         """Return the cells that the newest other source said of a resource, None when no source did."""
         if self._older is None:
-            self._older = [_decoded(text) for text in self._load_older()]
-        for rows in self._older:
-            if (row := rows.get(resource_id)) is not None:
-                return dict(zip(*row, strict=True))
-        return None
+            self._older = [Recorded(text) for text in self._load_older()]
+        found = (recorded.get(resource_id) for recorded in self._older)
+        return next((cells for cells in found if cells is not None), None)
 
-    def is_settled(self, stored: Resource, from_file: Resource, given: frozenset[str] | None) -> bool:
-        """Return whether the file says what is stored and what it said last; False says nothing.
+    def settled(
+        self, stored: Sequence[Resource], from_file: Sequence[Resource], given: frozenset[str] | None
+    ) -> list[bool]:
+        """Return of each of some resources whether the file says what is stored and what it said last.
 
-        This is what `merged` would find for most rows of a file that is imported again, in less time.
+        This is what `merged` would find for most rows of a file that is imported again, in less time; False
+        says nothing. `given` is as `merged` takes it.
         """
-        row = self._rows.get(from_file.resourceID)
-        if row is None or _has_login(from_file) or (given is not None and _TEMPLATE in given):
-            return False
-        names, values = row
+        places = _places(given)
+        if not places or (given is not None and _TEMPLATE in given):
+            return [False] * len(stored)
+        columns = _columns(from_file)
+        names = [CREATED[place] for place in places]
+        said: list[Column] = [columns[place] for place in places]
         if given is None:
-            if from_file != stored or from_file.enabled is None:
-                return False
-            return dict(zip(names, values, strict=True)) == _all_cells(from_file)
-        said, held = _created(from_file), _created(stored)
-        if names is not CREATED:
-            known = dict(zip(names, values, strict=True))
-            values = [known.get(name, _MISSING) for name in CREATED]
-        return all(said[at] == held[at] and said[at] == values[at] for at in _places(given))
+            names += _SAME_IN_PLAIN
+            said += [[value] * len(stored) for value in _SAME_IN_PLAIN.values()]
+            held = [
+                one == read and read.enabled is not None for one, read in zip(stored, from_file, strict=True)
+            ]
+        else:
+            columns = _columns(stored)
+            rows = zip(*[columns[place] for place in places], strict=True)
+            held = list(map(eq, zip(*said, strict=True), rows))
+        last = self._recorded.rows([one.resourceID for one in from_file], names, no_others=given is None)
+        same = map(eq, zip(*said, strict=True), last)
+        return [
+            is_held and is_same and _is_plain(one, given)
+            for is_held, is_same, one in zip(held, same, from_file, strict=True)
+        ]
 
     def put(self, resource_id: str, cells: Cells) -> None:
         """Record the cells of a resource."""
-        row = (tuple(cells), list(cells.values()))
-        known = self._rows.get(resource_id)
-        if known is not None and (tuple(known[0]), known[1]) == row:
+        known = self._recorded.get(resource_id)
+        if known == cells or (
+            known is not None and _TEMPLATE in cells and _with_template(known) == cells
+        ):  # the template is in the cell of all options
             return
-        if (
-            known is not None
-            and _TEMPLATE in cells
-            and _with_template(dict(zip(*known, strict=True))) == cells
-        ):
-            return  # the template is in the cell of all options
-        self._rows[resource_id] = row
+        self._recorded.put(resource_id, cells)
         self.changed = True
 
-    def put_created(self, resources: Iterable[Resource]) -> None:
-        """Record the cells of resources that are new, given and assumed."""
-        rows = self._rows
-        for resource in resources:
-            row: tuple[tuple[str, ...], list[Any]] = (CREATED, _created(resource))
-            link = resource.connection
-            if link.username is not None or link.password is not None:
-                secrets = {f"connection.{name}": getattr(link, name) for name in _SECRETS}
-                cells = self.recorded({**dict(zip(*row, strict=True)), **secrets}, resource.resourceID)
-                row = (tuple(cells), list(cells.values()))
-            rows[resource.resourceID] = row
-        self.changed = True
-
-    def put_all(self, resource: Resource) -> None:
-        """Record all cells of a resource, as a row of our own export names them."""
-        self.put(resource.resourceID, self.recorded(_all_cells(resource), resource.resourceID))
+    def put_new(self, resources: Iterable[Resource], given: frozenset[str] | None) -> None:
+        """Record the cells of resources that are new: given and assumed ones, or (None) all."""
+        plain = []
+        for one in resources:
+            if _is_plain(one, given):
+                plain.append(one)
+                continue
+            cells = _all_cells(one)
+            if given is not None:
+                secrets = {f"connection.{name}": getattr(one.connection, name) for name in _SECRETS}
+                cells = dict(zip(CREATED, _created(one), strict=True)) | secrets
+            self.put(one.resourceID, self.recorded(cells, one.resourceID))
+        if plain:
+            columns: list[tuple[str, Column]] = list(zip(CREATED, _columns(plain), strict=True))
+            if given is None:
+                columns += [(name, [value] * len(plain)) for name, value in _SAME_IN_PLAIN.items()]
+            self._recorded.add(block_of([one.resourceID for one in plain], columns))
+            self.changed = True
 
     def recorded(self, cells: Cells, resource_id: str) -> Cells:
         """Return cells as they are recorded; without secrets that are hidden, or that no key covers."""
@@ -177,18 +191,8 @@ class Imported:
         return _UNKNOWN if found is None else found
 
     def encode(self) -> str:
-        """Return all of it as JSON: [[cell names, {resource id: values}], ...]."""
-        groups: dict[tuple[str, ...], dict[str, list[Any]]] = {}
-        for resource_id, (names, values) in self._rows.items():
-            groups.setdefault(tuple(names), {})[resource_id] = values
-        return msgspec.json.encode(list(groups.items())).decode()
-
-
-def _has_login(resource: Resource) -> bool:
-    return any(
-        link is not None and (link.username is not None or link.password is not None)
-        for link in (resource.connection, resource.control_connection)
-    )
+        """Return all of it as the text to store."""
+        return self._recorded.encode()
 
 
 def cells_given(resource: Resource, given: frozenset[str] | None) -> Cells:
@@ -267,29 +271,48 @@ def merged(
     return Merged(_with(stored, changes), {**cells, **recorded}, conflicts, kept)
 
 
+def _is_plain(resource: Resource, given: frozenset[str] | None) -> bool:
+    """Return whether `CREATED` and `_SAME_IN_PLAIN` are all that is recorded of a resource."""
+    link = resource.connection
+    return (
+        link.username is None
+        and link.password is None
+        and (
+            given is not None
+            or (
+                resource.reporting is None
+                and resource.control_connection is None
+                and link.actortype is ActorType.READER
+                and resource.location.keys() == _COORDINATES
+                and resource.capacities.keys() == _POWERS
+            )
+        )
+    )
+
+
 def _created(resource: Resource) -> list[Any]:
-    link, capacities, location = resource.connection, resource.capacities, resource.location
+    return [column[0] for column in _columns([resource])]
+
+
+def _columns(resources: Sequence[Resource]) -> list[Column]:
+    """Return the cells of `CREATED` of one or more resources, by column."""
+    *texts, enabled, locations, capacities, links = zip(*map(_PARTS, resources), strict=True)
+    types, *parts = zip(*map(_LINK_PARTS, links), strict=True)
     return [
-        resource.resourceName,
-        resource.resourceType,
-        resource.resourceSubType,
-        resource.meterPointId,
-        resource.address,
-        resource.ven,
-        _is_enabled(resource),
-        location.get("latitude"),
-        location.get("longitude"),
-        capacities.get("P_max_kw"),
-        capacities.get("P_min_kw"),
-        capacities.get("E_max_kwh"),
-        capacities.get("E_min_kwh"),
-        link.type.name,
-        link.host,
-        link.port,
-        link.topic,
-        link.file,
-        link.options,
+        *texts,
+        [flag is not False for flag in enabled],  # as it is stored: true unless the file says otherwise
+        *_numbers(locations, ("latitude", "longitude")),
+        *_numbers(capacities, _CAPACITIES),
+        [types[0].name] * len(types) if types.count(types[0]) == len(types) else [one.name for one in types],
+        *parts,
     ]
+
+
+def _numbers(held: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Column]:
+    try:
+        return list(zip(*map(itemgetter(*names), held), strict=True))
+    except KeyError:  # one of them is unknown
+        return [[one.get(name) for one in held] for name in names]
 
 
 def _is_enabled(resource: Resource) -> bool:
@@ -382,7 +405,10 @@ def _without_expected_file(stored: Resource, link: Connection, named: Mapping[st
 
 
 @lru_cache(maxsize=512)
-def _places(given: frozenset[str]) -> tuple[int, ...]:
+def _places(given: frozenset[str] | None) -> tuple[int, ...]:
+    """Return the places in `CREATED` of the cells that are given; None stands for all."""
+    if given is None:
+        return tuple(range(len(CREATED)))
     names = {cell for name in given for cell in _CELLS_OF.get(name, (name,))}
     return tuple(place for place, name in enumerate(CREATED) if name in names)
 
@@ -401,17 +427,3 @@ def _plain(name: str, value: Any) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     return bool(_value(one) == _value(other))
-
-
-def _decoded(text: str | None) -> dict[str, tuple[Sequence[str], list[Any]]]:
-    if not text:
-        return {}
-    try:
-        groups = msgspec.json.decode(text, type=list[tuple[tuple[str, ...], dict[str, list[Any]]]])
-    except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it; stored values stay
-        return {}
-    found: dict[str, tuple[Sequence[str], list[Any]]] = {}
-    for names, rows in groups:
-        same = CREATED if names == CREATED else names
-        found |= {resource_id: (same, values) for resource_id, values in rows.items()}
-    return found

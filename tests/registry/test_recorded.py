@@ -1,0 +1,204 @@
+"""The stored form of last imported values: what is written is read again, and the form before it too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resource_db import ResourceDatabase
+from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry.csv_import import import_csv
+from venclient.registry.imported import Imported, cells_given, merged
+from venclient.registry.recorded import Recorded, block_of
+
+VALUES = st.none() | st.booleans() | st.integers(0, 3) | st.text(max_size=2) | st.just({"template": "x"})
+CELLS = st.dictionaries(st.sampled_from("abcd"), VALUES, min_size=1)
+KNOWN = st.dictionaries(st.text(max_size=3), CELLS, max_size=6)
+
+
+@given(KNOWN, KNOWN)
+def test_all_cells_are_read_again(first: dict[str, Any], later: dict[str, Any]) -> None:
+    """Cells recorded at one import and over them at a later one come back, those of the later one."""
+    recorded = Recorded()
+    for resource_id, cells in first.items():
+        recorded.put(resource_id, cells)
+    recorded = Recorded(recorded.encode())
+    for resource_id, cells in later.items():
+        recorded.put(resource_id, cells)
+    read = Recorded(recorded.encode())
+    assert {one: read.get(one) for one in first | later} == first | later
+
+
+def test_a_resource_of_a_large_block_is_recorded_anew() -> None:
+    """The other resources of the block keep their cells, and the new ones replace the old."""
+    ids = [f"r{number}" for number in range(300)]
+    recorded = Recorded()
+    recorded.add(block_of(ids, [("host", ["h"] * 300), ("port", list(range(300)))]))
+    recorded = Recorded(recorded.encode())
+    recorded.put("r7", {"host": "other"})
+    recorded.add(block_of(ids[100:250], [("host", ["late"] * 150)]))
+    read = Recorded(recorded.encode())
+    assert read.get("r6") == {"host": "h", "port": 6}
+    assert read.get("r7") == {"host": "other"}
+    assert read.get("r100") == read.get("r249") == {"host": "late"}
+    assert read.get("r250") == {"host": "h", "port": 250}
+    assert read.get("r300") is None
+
+
+def test_many_small_changes_leave_no_trail_of_blocks() -> None:
+    """Each of a hundred imports records one resource: the text does not get a block for each."""
+    text: str | None = None
+    for number in range(100):
+        recorded = Recorded(text)
+        recorded.put(f"r{number}", {"host": f"h{number}"})
+        text = recorded.encode()
+    assert len(json.loads(text or "")) == 1
+
+
+def test_rows_are_unknown_where_a_cell_is() -> None:
+    """Values come for ids of which all asked cells are known; with `no_others` no cell more."""
+    recorded = Recorded()
+    recorded.put("one", {"host": "h", "port": 1})
+    assert recorded.rows(["one", "two"], ["host"], no_others=False) == [("h",), None]
+    assert recorded.rows(["one"], ["host"], no_others=True) == [None]
+    assert recorded.rows(["one"], ["port", "host"], no_others=True) == [(1, "h")]
+    assert recorded.rows(["one"], ["host", "file"], no_others=False) == [None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "5",
+        '[{"ids": ["a"], "same": {}, "each": {"host": []}}]',
+        '[{"ids": ["a"], "same": {}}]',
+        '[[["host"], {"a": []}]]',
+        '[[["host", "port"], {"a": [1, 2], "b": [1]}]]',
+    ],
+)
+def test_text_that_makes_no_sense_is_unknown(text: str) -> None:
+    """What another program wrote is not taken for imported values."""
+    assert Recorded(text).get("a") is None
+
+
+def test_blocks_by_row_are_read(tmp_path: Path) -> None:
+    """A registry whose imported values were recorded by row follows the three-value rule with them."""
+    path = tmp_path / "shops.csv"
+    row = "Inn,Vej 1 2800 Lyngby,55.7,12.5,{},10.0.0.1,r1\n"
+    header = "title,address,latitude,longitude,p_max_kw,host,resource_id\n"
+    path.write_text(header + row.format(11), encoding="utf-8")
+    database = str(tmp_path / "r.db")
+    with ResourceDatabase(database) as db:
+        import_csv(db, path)
+        source = str(path.resolve())
+        target = db.importing()
+        known = Recorded(target.values(source)).get("r1")
+        assert known is not None
+        by_row = [[list(known), {"r1": list(known.values())}]]
+        target.remember(source, ["r1"], json.dumps(by_row))
+        db.update_resource("r1", {"capacities.P_max_kw": 20.0})
+        assert import_csv(db, path).unchanged == 1
+        path.write_text(header + row.format(30), encoding="utf-8")
+        report = import_csv(db, path)
+    assert [one.cells for one in report.conflicts] == [{"capacities.P_max_kw": (20.0, 30.0)}]
+
+
+def test_values_that_all_share_are_written_once() -> None:
+    """A cell that is the same in a thousand resources is one value in the text."""
+    block = block_of([f"r{number}" for number in range(1_000)], [("host", ["broker.example"] * 1_000)])
+    recorded = Recorded()
+    recorded.add(block)
+    assert recorded.encode().count("broker.example") == 1
+
+
+PLAIN = Resource(
+    "r1",
+    "Inn",
+    "DSR",
+    "Hotels",
+    "707057500000000011",
+    Connection(ConnectionType.FILEREADER, ActorType.READER, file="meters/r1.csv"),
+    {"P_max_kw": 50.0, "P_min_kw": 0.0, "E_max_kwh": 200.0, "E_min_kwh": 0.0},
+    {"latitude": 55.7, "longitude": 12.5},
+    address="Vej 1, 2800 Lyngby",
+    enabled=True,
+    ven="Lyngby",
+)
+MODBUS = Connection(ConnectionType.MODBUSTCP, ActorType.READER, "h", 502)
+OTHERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"resourceName": "Kro"},
+    {"enabled": False},
+    {"enabled": None},
+    {"capacities": {**PLAIN.capacities, "P_max_kw": 1.5}},
+    {"capacities": {**PLAIN.capacities, "P_spare_kw": 1.5}},
+    {"location": {}},
+    {"location": {"latitude": 55.0, "altitude": 3.0}},
+    {"reporting": {"interval_s": 60}},
+    {"connection": MODBUS},
+    {"connection": replace(MODBUS, password="hush")},
+    {"connection": replace(MODBUS, actortype=ActorType.WRITER, options={"template": "x"})},
+    {"control_connection": replace(MODBUS, actortype=ActorType.WRITER)},
+)
+RESOURCES = [replace(PLAIN, **other) for other in OTHERS]
+GIVEN = (
+    None,
+    frozenset({"resourceName", "location", "ven", "address"}),
+    frozenset({"resourceName", "capacities.P_max_kw", "enabled"}),
+    frozenset({"resourceName", "connection", "connection.type", "connection.host", "connection.options"}),
+    frozenset({"resourceName", "connection", "connection.type", "connection.options.template"}),
+)
+
+
+@pytest.mark.parametrize("given_cells", GIVEN)
+def test_a_settled_row_is_one_that_the_rule_leaves_alone(given_cells: frozenset[str] | None) -> None:
+    """For every triple of values, the quick answer is yes only where the rule changes nothing."""
+    settled = 0
+    for said, stored, read in product(RESOURCES, repeat=3):
+        imported = Imported(digest=lambda text: text)
+        imported.put_new([said], given_cells)
+        before = imported.own(PLAIN.resourceID)
+        if imported.settled([stored], [read], given_cells) != [True]:
+            continue
+        settled += 1
+        result = merged(stored, read, given_cells, imported)
+        assert (result.resource, result.conflicts, result.kept, result.cells) == (stored, {}, {}, before)
+    assert settled or (given_cells is not None and "connection.options.template" in given_cells)
+
+
+@pytest.mark.parametrize("given_cells", GIVEN[:-1])
+@pytest.mark.parametrize("count", [1, 300])
+def test_rows_of_an_unchanged_file_are_settled(given_cells: frozenset[str] | None, count: int) -> None:
+    """What was recorded of plain resources is found to be what the file says again, many or few."""
+    resources = [replace(PLAIN, resourceID=f"r{number}") for number in range(count)]
+    imported = Imported()
+    imported.put_new(resources, given_cells)
+    again = Imported(imported.encode())
+    assert all(again.settled(resources, resources, given_cells))
+    other = [replace(one, resourceName="Kro") for one in resources]
+    assert not any(again.settled(other, resources, given_cells))
+    assert not any(again.settled(other, other, given_cells))
+
+
+@pytest.mark.parametrize("given_cells", GIVEN)
+def test_many_new_resources_are_recorded_as_each_alone(given_cells: frozenset[str] | None) -> None:
+    """A block of resources of all kinds holds the cells that each of them would be recorded with."""
+    resources = [
+        replace(one, resourceID=f"r{at}-{n}") for at, one in enumerate(RESOURCES) for n in range(200)
+    ]
+    together = Imported(digest=lambda text: text)
+    together.put_new(resources, given_cells)
+    for resource in resources[::200]:
+        alone = Imported(digest=lambda text: text)
+        alone.put_new([resource], given_cells)
+        assert Imported(together.encode()).own(resource.resourceID) == alone.own(resource.resourceID)
+        if given_cells is None:
+            expected = alone.recorded(cells_given(resource, None), resource.resourceID)
+            assert alone.own(resource.resourceID) == expected
