@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from resource_db import ResourceDatabase
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
+from venclient.registry.batches import Batch
 from venclient.registry.csv_import import import_csv
 from venclient.registry.imported import Imported, cells_given, merged
 from venclient.registry.recorded import Recorded, block_of
@@ -195,6 +196,12 @@ def test_many_new_resources_are_recorded_as_each_alone(given_cells: frozenset[st
     ]
     together = Imported(digest=lambda text: text)
     together.put_new(resources, given_cells)
+    plain = [one for one in resources if one.resourceID.startswith(("r0-", "r1-", "r2-", "r9-", "r10-"))]
+    batch = Batch.of(plain)
+    assert batch is not None
+    by_column = Imported(digest=lambda text: text)
+    by_column.put_batch(batch, given_cells)
+    assert all(by_column.own(one.resourceID) == together.own(one.resourceID) for one in plain)
     for resource in resources[::200]:
         alone = Imported(digest=lambda text: text)
         alone.put_new([resource], given_cells)

@@ -7,7 +7,9 @@ needs a closer look: then all are looked at one by one, and the one that is wron
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import compress
+from math import isnan
 from operator import attrgetter, eq, is_, itemgetter, le
 from typing import Any, NamedTuple, TypeAlias
 
@@ -47,7 +49,7 @@ _PARTS = attrgetter(
 _LINK_PARTS = attrgetter(
     "type", "actortype", "host", "port", "topic", "file", "username", "password", "options"
 )
-_POWERS = itemgetter("P_min_kw", "P_max_kw", "E_min_kwh", "E_max_kwh")
+_POWERS = itemgetter("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
 _POINT = itemgetter("latitude", "longitude")
 _TYPE_NAMES = {text: member.name for member in ResourceType for text in (member.name, member.value)}
 #: By identity: an enum's own hash takes longer than all else that is done to it here.
@@ -60,7 +62,10 @@ _lines = msgspec.json.Encoder().encode_lines
 
 
 class Batch(NamedTuple):
-    """Plain resources by column, in the words of `Resource` and `Connection`."""
+    """Plain resources by column, in the words of `Resource` and `Connection`.
+
+    `powers` are the capacities as JSON, `points` the latitudes and longitudes.
+    """
 
     resources: Sequence[Resource]
     ids: Column
@@ -71,6 +76,8 @@ class Batch(NamedTuple):
     addresses: Column
     enabled: Column
     capacities: Column
+    powers: list[str]
+    points: Sequence[Column]
     locations: Column
     links: tuple[Column, ...]
 
@@ -79,7 +86,7 @@ class Batch(NamedTuple):
         """Give the batch of resources that `validation.is_plain` finds plain; None says nothing of them."""
         try:
             return _batch(resources)
-        except (TypeError, KeyError, AttributeError, ValueError):
+        except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RecursionError):
             return None
 
     def is_of(self, resources: Sequence[Resource]) -> bool:
@@ -92,7 +99,7 @@ class Batch(NamedTuple):
         if not _TEXTS.issuperset(map(type, vens)) or not _are_clean_texts(vens):
             return None
         try:
-            capacities, locations = _json_lines(self.capacities), _json_lines(self.locations)
+            locations = _json_lines(self.locations)
         except (TypeError, ValueError, RecursionError):
             return None
         nothing = [None] * count
@@ -103,7 +110,7 @@ class Batch(NamedTuple):
             self.sub_types,
             self.meters,
             reader_ids,
-            capacities,
+            self.powers,
             locations,
             self.addresses,
             vens,
@@ -135,10 +142,11 @@ class Batch(NamedTuple):
         ]
 
 
-def options_are_good(resources: Sequence[Resource], check_options: CheckOptions | None) -> bool:
+def options_are_good(batch: Batch, check_options: CheckOptions | None) -> bool:
     """True when nobody has anything against the options of any connection."""
+    resources = batch.resources
     if check_options is installed_checks:  # which has nothing to say without options
-        resources = [one for one in resources if one.connection.options]
+        resources = list(compress(resources, batch.links[-1]))
     return check_options is None or not any(map(check_options, resources))
 
 
@@ -165,37 +173,43 @@ def _batch(resources: Sequence[Resource]) -> Batch | None:
         and _are_addresses([text for text in addresses if text is not None])
         and _are_clean_texts(subs)
         and {Connection}.issuperset(map(type, links))
-        and _are_capacities(powers)
-        and _are_places(places)
+        and {dict}.issuperset(map(type, places))
+        and {2}.issuperset(map(len, places))
     )
     if not good:
         return None
+    texts = _json_lines(powers)
+    points: list[Column] = list(zip(*map(_POINT, places), strict=True))
     told: tuple[Column, ...] = tuple(zip(*map(_LINK_PARTS, links), strict=True))
-    if not _are_links(told):
+    # Few capacities differ in a long list: those that are stored with the same text are looked at once.
+    if not (
+        _are_capacities(dict(zip(texts, powers, strict=True)).values())
+        and _are_places(*points)
+        and _are_links(told)
+    ):
         return None
-    return Batch(resources, ids, names, types, subs, meters, addresses, enabled, powers, places, told)
+    return Batch(
+        resources, ids, names, types, subs, meters, addresses, enabled, powers, texts, points, places, told
+    )
 
 
-def _are_capacities(powers: Column) -> bool:
+def _are_capacities(powers: Collection[Any]) -> bool:
     if not ({dict}.issuperset(map(type, powers)) and {4}.issuperset(map(len, powers))):
         return False
-    columns = list(zip(*map(_POWERS, powers), strict=True))
-    if not all(_NUMBERS.issuperset(map(type, column)) for column in columns):
+    p_max, p_min, e_max, e_min = zip(*map(_POWERS, powers), strict=True)
+    if not all(_NUMBERS.issuperset(map(type, column)) for column in (p_max, p_min, e_max, e_min)):
         return False
     # What is no number at all is not less or equal, so min and max come after.
     return all(
         all(map(le, low, high)) and least <= min(low) and max(high) < UNLIKELY_SIZE
-        for least, (low, high) in ((1 - UNLIKELY_SIZE, columns[:2]), (0, columns[2:]))
+        for least, low, high in ((1 - UNLIKELY_SIZE, p_min, p_max), (0, e_min, e_max))
     )
 
 
-def _are_places(places: Column) -> bool:
-    if not ({dict}.issuperset(map(type, places)) and {2}.issuperset(map(len, places))):
+def _are_places(latitudes: Column, longitudes: Column) -> bool:
+    if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))):
         return False
-    latitudes, longitudes = zip(*map(_POINT, places), strict=True)
-    if not (_NUMBERS.issuperset(map(type, latitudes)) and _NUMBERS.issuperset(map(type, longitudes))) or not (
-        all(map(eq, latitudes, latitudes)) and all(map(eq, longitudes, longitudes))  # NaN is not
-    ):
+    if isnan(sum(latitudes)) or isnan(sum(longitudes)):
         return False
     least, most = min(latitudes), max(latitudes)
     if least < -90 or most > 90 or min(longitudes) < -180 or max(longitudes) > 180:
@@ -216,7 +230,8 @@ def _are_links(links: tuple[Column, ...]) -> bool:
     count = len(kinds)
     if actors.count(ActorType.READER) != count or not _LINK_NAMES.keys() >= set(map(id, kinds)):
         return False
-    if not all(_TEXTS.issuperset(map(type, column)) for column in (host, topic, file, username, password)):
+    texts = (host, topic, file, username, password)
+    if not all(one.count(None) == count or _TEXTS.issuperset(map(type, one)) for one in texts):
         return False
     if port.count(None) != count and not (
         {int, type(None)}.issuperset(map(type, port)) and all(1 <= one <= 65_535 for one in {*port} - {None})

@@ -263,12 +263,12 @@ class _Store:
                 self._warn_of_shared_meters(chunk, found.resources)
             if self._is_empty and not any(_hides_secrets(site.resource) for site in chunk):
                 new = [site.resource for site in chunk]
-                if self._target.are_plain(new):
+                if batch := self._target.plain_batch(new):
                     self._counts.created += len(new)
                     self._doubt_connections((site, site.resource) for site in chunk)
                     self.assumed.count(chunk)
                     if self.writes:
-                        self.imported.put_new(new, chunk[0].given)
+                        self.imported.put_batch(batch, chunk[0].given)
                         yield from new
                     continue
             for site in chunk:
@@ -314,7 +314,7 @@ class _Store:
             resource_id = site.resource.resourceID
             if self._meters.setdefault(meter, resource_id) != resource_id:
                 text = _METER_POINT_TWICE
-            elif users.get(meter, set()) - {resource_id}:
+            elif meter in users and not users[meter] <= {resource_id}:
                 text = _METER_POINT_STORED
             else:
                 continue

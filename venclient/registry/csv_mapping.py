@@ -214,7 +214,7 @@ def _connection(table: Mapping[str, Any], problems: list[Text]) -> Connection | 
 def known_names(cells: Sequence[str], mapping: CsvMapping) -> int:
     """Report how many cells are column names that we know or were told; what makes a row the header."""
     named = {_key(name) for names in mapping.columns.values() for name in names}
-    return sum(1 for cell in cells if _key(cell) in named or loose(cell) in BY_NAME)
+    return sum(1 for cell in cells if loose(cell) in BY_NAME or (named and _key(cell) in named))
 
 
 def resolve(columns: Sequence[str], mapping: CsvMapping, subject: str) -> dict[str, tuple[int, ...]]:

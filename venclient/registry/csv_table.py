@@ -184,11 +184,13 @@ def open_table(
     subject = str(path)
     try:
         with path.open(encoding=encoding, errors="replace", newline="") as stream:
-            sample = list(io.StringIO(stream.read(_SAMPLE_CHARS), newline=""))
+            text = stream.read(_SAMPLE_CHARS)
     except (OSError, LookupError) as error:
         raise ConfigError(imp.UNKNOWN_ENCODING(encoding=encoding, problem=error), subject=subject) from error
+    sample = list(io.StringIO(text, newline=""))
     best: tuple[tuple[int, int, int], Layout] | None = None
-    for sign in (delimiter,) if delimiter else DELIMITERS:
+    absent = [sign for sign in DELIMITERS if sign not in text]  # which all make the same single column
+    for sign in (delimiter,) if delimiter else (one for one in DELIMITERS if one not in absent[1:]):
         rows = [(line, cells) for line, cells in split_rows(Lines(sample), sign) if isinstance(cells, list)]
         if not rows:
             continue

@@ -73,8 +73,8 @@ class Target(Protocol):
         """Return the warnings of a resource; InvalidRecord when it cannot be stored over `stored`."""
         ...
 
-    def are_plain(self, resources: Sequence[Resource]) -> bool:
-        """True when `check` has nothing against any of these as new ones; False says nothing."""
+    def plain_batch(self, resources: Sequence[Resource]) -> Batch | None:
+        """Return these by column when `check` has nothing against any as a new one; None says nothing."""
         ...
 
     def create(self, new: Iterable[Resource]) -> None:
@@ -139,9 +139,10 @@ class NoTarget:
         """Return the warnings of a resource; InvalidRecord when no registry would store it."""
         return refuse_mistakes(resource, self._check_options)
 
-    def are_plain(self, resources: Sequence[Resource]) -> bool:
-        """True when `check` has nothing against any of these as new ones; False says nothing."""
-        return Batch.of(resources) is not None and options_are_good(resources, self._check_options)
+    def plain_batch(self, resources: Sequence[Resource]) -> Batch | None:
+        """Return these by column when `check` has nothing against any as a new one; None says nothing."""
+        batch = Batch.of(resources)
+        return batch if batch is not None and options_are_good(batch, self._check_options) else None
 
     def create(self, new: Iterable[Resource]) -> None:
         """Store nothing."""
@@ -226,17 +227,17 @@ class ImportTarget:
         """Return the warnings of a resource; InvalidRecord when it cannot be stored over `stored`."""
         return refuse_mistakes(resource, self._check_options, before=stored)
 
-    def are_plain(self, resources: Sequence[Resource]) -> bool:
-        """True when `check` has nothing against any of these as new ones; False says nothing."""
-        self._plain = Batch.of(resources)
-        return self._plain is not None and options_are_good(resources, self._check_options)
+    def plain_batch(self, resources: Sequence[Resource]) -> Batch | None:
+        """Return these by column when `check` has nothing against any as a new one; None says nothing."""
+        batch = self._plain = Batch.of(resources)
+        return batch if batch is not None and options_are_good(batch, self._check_options) else None
 
     def create(self, new: Iterable[Resource]) -> None:
         """Store resources that `check` had no objection to and whose ids are free."""
         self._writing.insert_many(((one, one.ven) for one in new), checked=self._batch)
 
     def _batch(self, resources: Sequence[Resource]) -> Batch | None:
-        """Return resources as a batch: that of `are_plain`, when these are the ones."""
+        """Return resources as a batch: that of `plain_batch`, when these are the ones."""
         if self._plain is not None and self._plain.is_of(resources):
             return self._plain
         return Batch.of(resources)

@@ -18,6 +18,7 @@ from operator import attrgetter, eq, itemgetter
 from typing import Any
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, enum_member
+from venclient.registry.batches import Batch
 from venclient.registry.csv_connections import EXPECTED_METER_FILE
 from venclient.registry.recorded import Cells, Column, Recorded, block_of
 from venclient.secrets import is_literal, shown
@@ -163,11 +164,29 @@ class Imported:
                 cells = dict(zip(CREATED, _created(one), strict=True)) | secrets
             self.put(one.resourceID, self.recorded(cells, one.resourceID))
         if plain:
-            columns: list[tuple[str, Column]] = list(zip(CREATED, _columns(plain), strict=True))
-            if given is None:
-                columns += [(name, [value] * len(plain)) for name, value in _SAME_IN_PLAIN.items()]
-            self._recorded.add(block_of([one.resourceID for one in plain], columns))
-            self.changed = True
+            self._put_columns([one.resourceID for one in plain], _columns(plain), given)
+
+    def put_batch(self, batch: Batch, given: frozenset[str] | None) -> None:
+        """Record the same as `put_new`, of resources whose columns are known already."""
+        kinds, _, host, port, topic, file, username, password, options = batch.links
+        count = len(batch.ids)
+        if not username.count(None) == password.count(None) == count:
+            self.put_new(batch.resources, given)
+            return
+        texts = (batch.names, batch.types, batch.sub_types, batch.meters, batch.addresses)
+        vens = [one.ven for one in batch.resources]
+        numbers = (*batch.points, *_numbers(batch.capacities, _CAPACITIES))
+        columns = _in_order((*texts, vens), batch.enabled, numbers, kinds, (host, port, topic, file, options))
+        self._put_columns(batch.ids, columns, given)
+
+    def _put_columns(
+        self, ids: Sequence[str], columns: Sequence[Column], given: frozenset[str] | None
+    ) -> None:
+        named = list(zip(CREATED, columns, strict=True))
+        if given is None:
+            named += [(name, [value] * len(ids)) for name, value in _SAME_IN_PLAIN.items()]
+        self._recorded.add(block_of(ids, named))
+        self.changed = True
 
     def recorded(self, cells: Cells, resource_id: str) -> Cells:
         """Return cells as they are recorded; without secrets that are hidden, or that no key covers."""
@@ -298,11 +317,22 @@ def _columns(resources: Sequence[Resource]) -> list[Column]:
     """Return the cells of `CREATED` of one or more resources, by column."""
     *texts, enabled, locations, capacities, links = zip(*map(_PARTS, resources), strict=True)
     types, *parts = zip(*map(_LINK_PARTS, links), strict=True)
+    numbers = (*_numbers(locations, ("latitude", "longitude")), *_numbers(capacities, _CAPACITIES))
+    return _in_order(texts, enabled, numbers, types, parts)
+
+
+def _in_order(
+    texts: Iterable[Column],
+    enabled: Column,
+    numbers: Iterable[Column],
+    types: Column,
+    parts: Iterable[Column],
+) -> list[Column]:
+    """Return columns as `CREATED` has them: `enabled` as it is stored, types by their names."""
     return [
         *texts,
-        [flag is not False for flag in enabled],  # as it is stored: true unless the file says otherwise
-        *_numbers(locations, ("latitude", "longitude")),
-        *_numbers(capacities, _CAPACITIES),
+        [flag is not False for flag in enabled],
+        *numbers,
         [types[0].name] * len(types) if types.count(types[0]) == len(types) else [one.name for one in types],
         *parts,
     ]

@@ -269,7 +269,7 @@ class Writing:
         """Do as `_insert_chunk` does, a column at a time; False when not all are plain."""
         resources, vens = zip(*chunk, strict=True)
         batch = checked(resources) if checked else Batch.of(resources)
-        if batch is None or not (checked or options_are_good(resources, self._check_options)):
+        if batch is None or not (checked or options_are_good(batch, self._check_options)):
             return False
         ids = self._link.new_connection_ids(len(chunk))
         connections = batch.connection_columns(ids, self._seal)
