@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from tests.registry.objects import make_connection, make_resource
 from venclient.cli import app
 from venclient.errors import InvalidRecord
 from venclient.messages import code_of
-from venclient.model.resource import Resource
+from venclient.model.resource import ActorType, ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
-from venclient.registry.validation import check_connection, check_resource, is_plain
+from venclient.registry.validation import check_connection, check_resource, is_plain, is_plain_connection
 
 GOOD_METER = "707057500000000018"
 
@@ -272,5 +273,46 @@ def test_quick_look_never_says_more_than_the_close_one(
 
     if is_plain(resource):
         # a second connection makes it look closely
+        resource.control_connection = make_connection(actortype="writer")
+        assert check_resource(resource) == ([], [])
+
+
+TEXTS = st.sampled_from([None, "", " ", "a", " a", "a b", "a/b", "10.0.0.1", "x" * 300, "a\u200b", 5, []])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys(("host", "topic", "file", "username", "password"), TEXTS),
+            "type": st.sampled_from([*ConnectionType]),
+            "actortype": st.sampled_from([*ActorType]),
+            "port": st.sampled_from([None, 0, 502, 65_536, True, "1"]),
+            "options": st.sampled_from([None, {}, {"a": 1}, {"a": math.nan}, {"a": "\u200b"}, [1]]),
+        },
+    )
+)
+def test_quick_look_at_a_connection_never_says_more_than_the_close_one(changes: dict[str, Any]) -> None:
+    """A connection that the quick look lets pass has neither problems nor warnings."""
+    connection = make_connection(**changes)
+    if is_plain_connection(connection):
+        assert check_connection(connection) == ([], [])
+
+
+ADDRESSES = st.sampled_from([None, "", "Vej 1", "Vej 1\n7400", "\u200b", "x" * 1_001, 0, [], 5])
+NAMES = st.sampled_from([None, "", "Nord", " Nord", "x" * 129, "\u200b", 0, [], 5])
+
+
+@settings(max_examples=300, deadline=None)
+@given(ADDRESSES, NAMES, NAMES, NAMES, NAMES)
+def test_quick_look_at_texts_never_says_more_than_the_close_one(
+    address: Any, ven: Any, sub_type: Any, name: Any, meter: Any
+) -> None:
+    """A resource whose texts the quick look lets pass has neither problems nor warnings."""
+    named = {"address": address, "ven": ven, "resourceSubType": sub_type}
+    resource = make_good(**named, resourceName=name, meterPointId=meter)
+    if is_plain(resource):
+        resource.meterPointId = GOOD_METER
         resource.control_connection = make_connection(actortype="writer")
         assert check_resource(resource) == ([], [])

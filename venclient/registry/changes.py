@@ -18,6 +18,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import msgspec
@@ -48,8 +49,8 @@ _FIELDS = (
     "enabled",
     "reporting",
 )
-_CONNECTION_FIELDS = ("id", "host", "port", "topic", "file", "options")
 _LINKS = ("connection", "control_connection")
+_parts = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +102,23 @@ def default_actor() -> str:
 
 def told_connection(connection: Connection) -> Told:
     """Give a connection as the record holds it: without its login, unless that is a reference."""
-    told = {"type": connection.type.name, "actortype": connection.actortype.name}
-    told |= {name: getattr(connection, name) for name in _CONNECTION_FIELDS}
-    login = {"username": connection.username, "password": connection.password}
-    return told | {name: shown(value) for name, value in login.items()}
+    return {
+        "type": connection.type.name,
+        "actortype": connection.actortype.name,
+        "id": connection.id,
+        "host": connection.host,
+        "port": connection.port,
+        "topic": connection.topic,
+        "file": connection.file,
+        "options": connection.options,
+        "username": shown(connection.username),
+        "password": shown(connection.password),
+    }
 
 
 def told_resource(resource: Resource) -> Told:
     """Give a resource as the record holds it, its connections in it."""
-    told: Told = {name: getattr(resource, name) for name in _FIELDS}
+    told: Told = dict(zip(_FIELDS, _parts(resource), strict=True))
     for name in _LINKS:
         link = getattr(resource, name)
         told[name] = None if link is None else told_connection(link)

@@ -208,6 +208,10 @@ def is_plain(resource: Resource) -> bool:
     try:
         capacities, location, link = resource.capacities, resource.location, resource.connection
         latitude, longitude, name = location["latitude"], location["longitude"], resource.resourceID
+        others = [
+            one for one in (resource.ven, resource.resourceSubType, resource.address) if one is not None
+        ]
+        texts = (name, resource.resourceName, resource.meterPointId)
         return (
             len(capacities) == 4  # the four that are asked for
             and len(location) == 2
@@ -223,25 +227,36 @@ def is_plain(resource: Resource) -> bool:
             )
             and 0 < len(name) <= LONGEST_ID
             and name.strip() == name
-            and is_clean(f"{name}{resource.resourceName}{resource.meterPointId}")
-            and _is_plain_text(resource.resourceName)
+            and is_clean("".join((*texts, *others)))
+            and _is_trimmed(resource.resourceName)
             and type(resource.meterPointId) is str
             and len(resource.meterPointId) <= LONGEST_NAME
-            and _is_plain_text(resource.ven)
-            and _is_plain_text(resource.resourceSubType)
+            and _is_trimmed(resource.ven)
+            and _is_trimmed(resource.resourceSubType)
             and resource.reporting is None
             and resource.enabled in _FLAGS
             and type_name(resource.resourceType) != ""
             and resource.control_connection is None
-            and type(link.type) is ConnectionType
             and link.actortype is ActorType.READER
+            and (resource.address is None or len(resource.address) <= LONGEST_TEXT)
+            and is_plain_connection(link)
+        )
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return False
+
+
+def is_plain_connection(link: Connection) -> bool:
+    """Return True for a connection with nothing wrong or doubtful: a quick look.
+
+    False means that it is to be looked at closely.
+    """
+    try:
+        return (
+            type(link.type) is ConnectionType
+            and type(link.actortype) is ActorType
             and (link.port is None or (type(link.port) is int and 0 < link.port <= 65_535))
             and (
                 link.options is None or (type(link.options) is dict and not value_findings("", link.options))
-            )
-            and (
-                resource.address is None
-                or (len(resource.address) <= LONGEST_TEXT and is_clean(resource.address))
             )
             and _is_plain_link(link)
         )
@@ -250,7 +265,11 @@ def is_plain(resource: Resource) -> bool:
 
 
 def _is_plain_text(text: str | None) -> bool:
-    return text is None or (0 < len(text) <= LONGEST_NAME and text.strip() == text and is_clean(text))
+    return _is_trimmed(text) and is_clean(text or "")
+
+
+def _is_trimmed(text: str | None) -> bool:
+    return text is None or (0 < len(text) <= LONGEST_NAME and text.strip() == text)
 
 
 def _is_plain_link(link: Connection) -> bool:
@@ -289,8 +308,9 @@ def _may_be_asked_about(link: Connection) -> bool:
 
 
 def _connection_findings(connection: Connection, check_options: CheckOptions | None) -> Findings:
-    found = check_connection(connection)
-    if check_options is not None and _may_be_asked_about(connection):
+    is_plain_one = is_plain_connection(connection)
+    found = Findings([], []) if is_plain_one else check_connection(connection)
+    if check_options is not None and (is_plain_one or _may_be_asked_about(connection)):
         nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
         problems = [placed("connection", one, reg.OPTIONS) for one in check_options(nobody)]
         found.problems.extend(problems)

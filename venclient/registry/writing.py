@@ -363,9 +363,9 @@ class Writing:
         self._link.driver().execute(self._sql.update_rest_of_resource, (*rest, row[0]))
 
     def _store_connection(self, connection: Connection) -> int:
+        """Store a connection inside the transaction under way, and return its row id."""
         values = rows.encode_connection(connection, self._seal)
-        with self._link.transaction() as driver:
-            return int(driver.execute(self._sql.insert_connection, values).fetchone()[0])
+        return int(self._link.driver().execute(self._sql.insert_connection, values).fetchone()[0])
 
     def _connect(
         self, row_id: int | None, stored: Connection | None, wanted: Connection, *, shared: bool
