@@ -277,7 +277,9 @@ def test_quick_look_never_says_more_than_the_close_one(
         assert check_resource(resource) == ([], [])
 
 
-TEXTS = st.sampled_from([None, "", " ", "a", " a", "a b", "a/b", "10.0.0.1", "x" * 300, "a\u200b", 5, []])
+TEXTS: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", " ", "a", " a", "a b", "a/b", "10.0.0.1", "x" * 300, "a\u200b", 5, []]
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -300,8 +302,10 @@ def test_quick_look_at_a_connection_never_says_more_than_the_close_one(changes: 
         assert check_connection(connection) == ([], [])
 
 
-ADDRESSES = st.sampled_from([None, "", "Vej 1", "Vej 1\n7400", "\u200b", "x" * 1_001, 0, [], 5])
-NAMES = st.sampled_from([None, "", "Nord", " Nord", "x" * 129, "\u200b", 0, [], 5])
+ADDRESSES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", "Vej 1", "Vej 1\n7400", "\u200b", "x" * 1_001, 0, [], 5]
+)
+NAMES: st.SearchStrategy[Any] = st.sampled_from([None, "", "Nord", " Nord", "x" * 129, "\u200b", 0, [], 5])
 
 
 @settings(max_examples=300, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from venclient.messages import Text
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _NAMES = frozenset(CAPACITIES.values())
 _STORING = ("BATTERY", "EV")
+_PARTS = attrgetter("given", "resource.resourceType", "resource.connection.type", "resource.capacities")
 
 
 class Assumptions:
@@ -25,17 +27,15 @@ class Assumptions:
 
     def count(self, sites: Iterable[Site]) -> None:
         """Count sites that are created. Rows of our own export name everything."""
-        self._counts.update(
-            (
-                site.given,
-                site.resource.resourceType,
-                site.resource.connection.type.name,
-                site.resource.capacities.get("P_max_kw"),
-                site.resource.capacities.get("E_max_kwh"),
-            )
-            for site in sites
-            if site.given is not None
-        )
+        found = [_PARTS(site) for site in sites if site.given is not None]
+        if not found:
+            return
+        given, kinds, links, capacities = zip(*found, strict=True)
+        alike = links.count(links[0]) == len(links)
+        names = [links[0].name] * len(links) if alike else [one.name for one in links]
+        powers = [one.get("P_max_kw") for one in capacities]
+        energies = [one.get("E_max_kwh") for one in capacities]
+        self._counts.update(zip(given, kinds, names, powers, energies, strict=True))
 
     def texts(self, sites: CsvSites) -> list[Text]:
         """Return one text for each kind of assumption; `sites` knows the columns of the file."""

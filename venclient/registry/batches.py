@@ -93,6 +93,10 @@ class Batch(NamedTuple):
         """True when it was made of these very objects."""
         return len(resources) == len(self.resources) and all(map(is_, resources, self.resources))
 
+    def has_login(self, text: str) -> bool:
+        """Return whether a username or password is this text."""
+        return any(text in column for column in self.links[6:8])
+
     def resource_columns(self, vens: Column, reader_ids: Column) -> list[Column] | None:
         """Return the columns of `statements.INSERT_ORDER`; None when some are not plain."""
         count = len(self.ids)

@@ -261,11 +261,13 @@ class _Store:
             changed: list[Resource] = []
             if not sifted:
                 self._warn_of_shared_meters(chunk, found.resources)
-            if self._is_empty and not any(_hides_secrets(site.resource) for site in chunk):
+            if self._is_empty:
                 new = [site.resource for site in chunk]
-                if batch := self._target.plain_batch(new):
+                batch = self._target.plain_batch(new)
+                if batch is not None and not batch.has_login(REDACTED):
                     self._counts.created += len(new)
-                    self._doubt_connections((site, site.resource) for site in chunk)
+                    if any(given is None or "connection" in given for given in {one.given for one in chunk}):
+                        self._doubt_connections((site, site.resource) for site in chunk)
                     self.assumed.count(chunk)
                     if self.writes:
                         self.imported.put_batch(batch, chunk[0].given)

@@ -42,7 +42,7 @@ _SAME_IN_PLAIN: dict[str, Any] = {
     "connection.username": None,
     "connection.password": None,
 }
-_COORDINATES, _POWERS = {"latitude", "longitude"}, set(_CAPACITIES)
+_POWERS = frozenset(_CAPACITIES)
 _PARTS = attrgetter(*_SIMPLE, "location", "capacities", "connection")
 _LINK_PARTS = attrgetter(*_PARTS_OF_LINK)
 _TEMPLATE = "connection.options.template"
@@ -302,8 +302,11 @@ def _is_plain(resource: Resource, given: frozenset[str] | None) -> bool:
                 resource.reporting is None
                 and resource.control_connection is None
                 and link.actortype is ActorType.READER
-                and resource.location.keys() == _COORDINATES
-                and resource.capacities.keys() == _POWERS
+                and len(resource.location) == 2
+                and len(resource.capacities) == 4
+                and "latitude" in resource.location
+                and "longitude" in resource.location
+                and _POWERS.issubset(resource.capacities)
             )
         )
     )
