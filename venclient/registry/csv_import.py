@@ -311,7 +311,16 @@ class _Store:
         if not naming:
             return
         meters = [self._meter_of(site, stored.get(site.resource.resourceID)) for site in naming]
-        users = {} if self._is_empty else self._target.users(list(set(meters)))
+        ids = [site.resource.resourceID for site in naming]
+        different = set(meters)
+        held = [] if self._is_empty else self._target.users(list(different))
+        others = set(held).difference(zip(meters, ids, strict=True))
+        if len(different) == len(meters) and not others and self._meters.keys().isdisjoint(different):
+            self._meters.update(zip(meters, ids, strict=True))
+            return
+        users: dict[str, set[str]] = {}
+        for meter, resource_id in held:
+            users.setdefault(str(meter), set()).add(str(resource_id))
         for site, meter in zip(naming, meters, strict=True):
             resource_id = site.resource.resourceID
             if self._meters.setdefault(meter, resource_id) != resource_id:

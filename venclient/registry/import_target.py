@@ -65,8 +65,8 @@ class Target(Protocol):
         """Return what is stored of these ids."""
         ...
 
-    def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Return the ids of the resources that are stored with these meter points."""
+    def users(self, meter_point_ids: Sequence[str]) -> list[tuple[object, ...]]:
+        """Return a meter point and a resource id for each resource that is stored with one of these."""
         ...
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
@@ -131,9 +131,9 @@ class NoTarget:
         """Return nothing."""
         return Stored()
 
-    def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
+    def users(self, meter_point_ids: Sequence[str]) -> list[tuple[object, ...]]:
         """Return nothing."""
-        return {}
+        return []
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
         """Return the warnings of a resource; InvalidRecord when no registry would store it."""
@@ -215,12 +215,11 @@ class ImportTarget:
                     found.broken[resource_id] = str(error)
         return found
 
-    def users(self, meter_point_ids: Sequence[str]) -> dict[str, set[str]]:
-        """Return the ids of the resources that are stored with these meter points."""
-        found: dict[str, set[str]] = {}
+    def users(self, meter_point_ids: Sequence[str]) -> list[tuple[object, ...]]:
+        """Return a meter point and a resource id for each resource that is stored with one of these."""
+        found: list[tuple[object, ...]] = []
         for wanted in _in_portions(meter_point_ids):
-            for meter_point_id, resource_id in self._link.rows(_users_sql(self._sql), wanted):
-                found.setdefault(str(meter_point_id), set()).add(str(resource_id))
+            found += self._link.rows(_users_sql(self._sql), wanted)
         return found
 
     def check(self, resource: Resource, stored: Resource | None) -> list[str]:
