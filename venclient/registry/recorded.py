@@ -15,7 +15,7 @@ import msgspec
 Cells: TypeAlias = dict[str, Any]
 Column: TypeAlias = Sequence[Any]
 
-#: Smaller blocks are put together, so that many imports with a few changes each leave no trail of them.
+#: Smaller blocks are merged, or each import with a few changes would add one.
 _SMALL = 100
 
 
@@ -131,7 +131,7 @@ class Recorded:
         return msgspec.json.encode([*self._large(), *small]).decode()
 
     def _large(self) -> Iterator[Block]:
-        """Yield the blocks, without the resources that were recorded anew."""
+        """Yield the blocks, without the resources that were recorded again."""
         for block in self._blocks:
             if id(block) not in self._broken_up:
                 yield block
