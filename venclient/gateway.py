@@ -37,8 +37,7 @@ from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
-from venclient.registered import Registered, RegistrySource, registry_of
-from venclient.registry.database import ResourceDatabase
+from venclient.registered import Registered, RegistrySource, open_existing, registry_of
 from venclient.registry.opening import is_url, shown
 from venclient.registry_follower import RegistryFollower
 from venclient.reloading import plain, reloaded
@@ -287,7 +286,7 @@ class Gateway:
             return
 
         def keep() -> None:
-            with ResourceDatabase(self._database, key_file=self._key_file) as registry:
+            with open_existing(self._database, self._key_file) as registry:
                 registry.set_reporting_status(statuses)
 
         try:

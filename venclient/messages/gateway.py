@@ -74,6 +74,16 @@ FOLLOWED = info(
     "{changed} changed",
 )
 RELOADED = info("VEN-GWY-042", "settings read again: {applied}")
+REGISTRY_EMPTY = error(
+    "VEN-GWY-090",
+    "the file of the registry is empty; it was cut off, or a copy was not finished",
+    hint="put a copy of it back (`ven db restore`)",
+)
+REGISTRY_GONE = error(
+    "VEN-GWY-091",
+    "the file of the registry is missing; the gateway goes on with what it read last",
+    hint="put it back, or restore a copy (`ven db restore`)",
+)
 NOTHING_CHANGED = info("VEN-GWY-043", "nothing changed")
 APPLIED = info("VEN-GWY-044", "applied {keys}")
 NEEDS_RESTART = warning(
