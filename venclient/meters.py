@@ -67,6 +67,8 @@ class Meter:
         self._ended = False
         self._changed = asyncio.Event()
         self._retries = 0
+        #: The kind of note for an unexpected error in its connector.
+        self._bug = f"connector of {resource.resourceID}"
 
     def change(self, resource: Resource) -> None:
         """Read it as the registry says now; the reader is opened again where that makes a difference."""
@@ -79,6 +81,7 @@ class Meter:
     def end(self) -> None:
         """Let `run` return once what was read is handed over."""
         self._ended = True
+        self._notes.end(self._bug)
         self._changed.set()
         self._stop(self.resource)
 
@@ -113,8 +116,9 @@ class Meter:
         except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
             bug = gwy.CONNECTOR_BUG(name=resource.resourceName, kind=type(error).__name__)
             self.refusal = with_code(bug)
-            self._notes.begin(bug, bug, bug=error)
+            self._notes.begin(self._bug, bug, bug=error)
             return
+        self._notes.end(self._bug)
         self._retries = 0
         # Sources that we ask are asked in turn within a second, not all in the same millisecond.
         phase_s = spread_phase(resource.resourceID, min(1.0, (reader.interval_s or 0.0) / 10))
@@ -262,10 +266,8 @@ class Meters:
         """Keep a sentence for the status; return whether it differs from the one logged last."""
         before = self._reported.get(kind)
         self._reported[kind] = text
-        if text is None or text == before:
-            return False
-        self._notes.add(text)
-        return True
+        self._notes.show(kind, text)
+        return text is not None and text != before
 
 
 def _more(some: Sequence[object]) -> str:
