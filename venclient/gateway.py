@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -38,11 +39,10 @@ from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
 from venclient.readings.unmirrored import without_mirror
-from venclient.registered import Registered, RegistrySource, registry_of
-from venclient.registry.database import ResourceDatabase
+from venclient.registered import Registered, RegistrySource, open_existing, registry_of
 from venclient.registry.opening import is_url, shown
 from venclient.registry_follower import RegistryFollower
-from venclient.reloading import plain, reloaded
+from venclient.reloading import Reload, plain, reloaded
 from venclient.roster import Roster
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
@@ -55,7 +55,10 @@ log = logging.getLogger("venclient.gateway")
 #: How long reports wait for meters at the start, and once all have been read.
 CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
-UNTOLD = "reporting status"
+#: How long a reload that is going on may keep the gateway from stopping.
+RELOAD_ENDS_WITHIN_S = 10.0
+#: Kinds of notes that go on.
+UNTOLD, RESTART, UNUSABLE = "reporting status", "settings for a restart", "settings"
 
 
 class Gateway:
@@ -78,6 +81,9 @@ class Gateway:
         self._notes = Notes()
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any]]] = set()
+        #: A signal asked for a reload that has not begun: it will do for those that come until then.
+        self._reload_asked = False
+        self._stopping = False
 
         self._database, self._key_file = registry_of(settings)
         sides = _sides(settings)
@@ -140,7 +146,6 @@ class Gateway:
             self._measure,
             partial(self._tell_registry, name),
             name=name,
-            notes=None if name else self._notes,
         )
 
     async def run(self) -> None:
@@ -167,9 +172,13 @@ class Gateway:
                     )
                 )
         finally:
+            self._stopping = True
             try:
                 await status.stop()
                 await self._store.close()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RELOAD_ENDS_WITHIN_S), self._reloading:
+                        pass
             finally:
                 self._links.close()
 
@@ -194,10 +203,15 @@ class Gateway:
 
     def _tell_registered(self, now: Registered, before: Registered) -> None:
         """Note the rows that make no sense, and VTNs that hear of no resource."""
+        for reject in before.rejects:
+            if reject not in now.rejects:
+                self._notes.end(f"row {reject.place}")
         for reject in now.rejects:
-            if reject not in before.rejects:
-                self._notes.add(within(reject.reason, f"{reject.place}: "))
+            self._notes.show(f"row {reject.place}", within(reject.reason, f"{reject.place}: "))
         wanted = self._wanted()
+        for name in before.served:
+            if now.served.get(name) != {}:
+                self._notes.end(f"nothing for {name}")
         for name, resources in now.served.items():
             if resources or before.served.get(name) == {}:
                 continue
@@ -206,11 +220,14 @@ class Gateway:
                 of=gwy.OF_VEN(ven=wanted[name]) if wanted[name] else "",
                 vtn=gwy.FOR_VTN(vtn=name) if name else "",
             )
-            self._notes.add(nothing)
+            self._notes.show(f"nothing for {name}", nothing)
             log.warning(nothing)
 
     def reload_soon(self) -> None:
         """Read settings and registry again, as SIGHUP asks for; what comes of it is logged."""
+        if self._reload_asked:
+            return
+        self._reload_asked = True
         task = asyncio.get_running_loop().create_task(self.reload(), name="reload")
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
@@ -221,33 +238,46 @@ class Gateway:
         `problem` says why the gateway goes on with the settings that it has.
         """
         async with self._reloading:
-            if self._reread is None:
-                self._follower.look_now()
-                return _not_reloaded(gwy.NOT_REREADABLE())
+            self._reload_asked = False
             try:
-                read = await asyncio.to_thread(self._reread)
-                found = reloaded(self._settings, read)
-                sides = _sides(found.settings)
-                accounts = {name: checked_account(own, name) for name, own in sides.items()}
+                found = await self._reloaded()
             except VenError as error:
                 problem = "; ".join(error.problems) if isinstance(error, ConfigError) else str(error)
+                return self._not_reloaded(gwy.NOT_RELOADED(problem=problem))
+            except Exception as error:  # noqa: BLE001  a bug in reading settings must not end the readings
+                what = gwy.UNEXPECTED(kind=type(error).__name__)
+                return self._not_reloaded(gwy.NOT_RELOADED(problem=what), bug=error)
+            finally:
                 self._follower.look_now()
-                return _not_reloaded(gwy.NOT_RELOADED(problem=problem))
-            self._settings = found.settings
-            self._board.follow(tuple(sides))
-            self._follower.look_now()
-            try:
-                await self._links.change(sides, accounts, self._follower.running.served)
-            except VenError as error:
-                return plain(found) | _not_reloaded(gwy.NOT_RELOADED(problem=error))
+            if found is None:
+                return self._not_reloaded(gwy.NOT_REREADABLE())
         logging.getLogger().setLevel(self._settings["log.level"].upper())
         applied = gwy.APPLIED(keys=found.applied) if found.applied else gwy.NOTHING_CHANGED()
         log.info(gwy.RELOADED(applied=applied))
-        if found.restart:
-            needed = gwy.NEEDS_RESTART(keys=found.restart)
+        self._notes.end(UNUSABLE)
+        needed = gwy.NEEDS_RESTART(keys=found.restart) if found.restart else None
+        if needed is not None:
             log.warning(needed)
-            self._notes.add(needed)
+        self._notes.show(RESTART, needed)
         return plain(found) | {"problem": None}
+
+    async def _reloaded(self) -> Reload | None:
+        """Go on with the settings as they are read now; None when they cannot be read again."""
+        if self._reread is None or self._stopping:
+            return None
+        read = await asyncio.to_thread(self._reread)
+        found = reloaded(self._settings, read)
+        sides = _sides(found.settings)
+        accounts = {name: checked_account(own, name) for name, own in sides.items()}
+        await self._links.change(sides, accounts)
+        self._settings = found.settings
+        self._board.follow(tuple(sides))
+        return found
+
+    def _not_reloaded(self, problem: Text, bug: Exception | None = None) -> dict[str, Any]:
+        log.error(problem, exc_info=bug)
+        self._notes.show(UNUSABLE, problem)
+        return {"problem": with_code(problem)}
 
     # ---- meters to store
 
@@ -295,7 +325,7 @@ class Gateway:
             return
 
         def keep() -> None:
-            with ResourceDatabase(self._database, key_file=self._key_file) as registry:
+            with open_existing(self._database, self._key_file) as registry:
                 registry.set_reporting_status(statuses)
 
         try:
@@ -311,7 +341,7 @@ class Gateway:
         """Give what is going on, as plain data: times are ISO 8601 in UTC, secrets are not in it."""
         stats = self._store.stats()
         resources = self._follower.running.resources
-        first, *others = [link.snapshot() for link in self._links]
+        first, *others = self._links.snapshots()
         return {
             "version": __version__,
             "now": self._clock.now().isoformat(),
@@ -350,7 +380,7 @@ class Gateway:
             "notes": [
                 *stats.problems,
                 *self._notes,
-                *(f"{link}: {note}" for link in self._links if link.name for note in link.notes),
+                *(f"{link}: {note}" if link.name else note for link in self._links for note in link.notes),
             ],
         }
 
@@ -398,8 +428,3 @@ class Gateway:
 def _sides(settings: Settings) -> dict[str, Settings]:
     """Return the settings towards each VTN by its name, "" for the first."""
     return {"": settings, **settings.others}
-
-
-def _not_reloaded(problem: Text) -> dict[str, Any]:
-    log.error(problem)
-    return {"problem": with_code(problem)}

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from venclient.clock import Clock, rest
+from venclient.clock import Clock
+from venclient.closings import Closings, places_of
 from venclient.connectors import open_reader
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.poller import Health, Poller, spread_phase
@@ -33,6 +34,8 @@ FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 300.0
 #: How long after a change connections that cannot be used are reported.
 REPORT_AFTER_S = 5.0
+#: How long the next reader waits for others that are being closed where it reads, at most.
+QUIET_WITHIN_S = 15.0
 #: So many names of connections that cannot be used stand in one sentence.
 NAMED = 5
 
@@ -45,6 +48,7 @@ class Meter:
     """What reads one resource: one poller after another, as its connection changes.
 
     `refusal` says why it cannot be read; `unfinished` whether that is because nothing is connected yet.
+    With neither a refusal nor a poller it waits for readers that `closings` counts.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Meter:
         keep: Keep,
         clock: Clock,
         notes: Notes,
+        closings: Closings,
         last_value: LastValue = lambda _: None,
     ) -> None:
         self._last_value = last_value
@@ -65,10 +70,17 @@ class Meter:
         self._keep = keep
         self._clock = clock
         self._notes = notes
+        self._closings = closings
+        #: What `closings` counts for the poller that is being stopped.
+        self._leaving: tuple[Hashable, ...] = ()
+        #: The poller has ended; it is kept for its health until the next one is there.
+        self._closed = False
         self._health: Health | None = None
         self._ended = False
         self._changed = asyncio.Event()
         self._retries = 0
+        #: The kind of note for an unexpected error in its connector.
+        self._bug = f"connector of {resource.resourceID}"
 
     def change(self, resource: Resource) -> None:
         """Read it as the registry says now; the reader is opened again where that makes a difference."""
@@ -76,20 +88,32 @@ class Meter:
         if _way(before) != _way(resource):
             self._retries = 0
             self._changed.set()
-            if self.poller is not None:
-                self.poller.stop()
+            self._stop(before)
 
     def end(self) -> None:
         """Let `run` return once what was read is handed over."""
         self._ended = True
+        self._notes.end(self._bug)
         self._changed.set()
-        if self.poller is not None:
-            self.poller.stop()
+        self._stop(self.resource)
+
+    def _stop(self, opened: Resource) -> None:
+        if self.poller is None or self._closed:
+            return
+        if not self._leaving:
+            self._leaving = places_of(opened)
+            self._closings.begin(self._leaving)
+        self.poller.stop()
+
+    def open_unless_busy(self) -> None:
+        """Open the reader, unless others are being closed where it reads: then `run` opens it."""
+        if not self._closings.busy(places_of(self.resource)):
+            self.open()
 
     def open(self) -> None:
         """Open the reader, and have a poller for it; or know why that cannot be."""
         resource = self.resource
-        self.poller, self.refusal = None, None
+        self.poller, self.refusal, self._closed = None, None, False
         self._changed.clear()
         self.unfinished = bool(resource.connection.missing)
         if self.unfinished:
@@ -104,8 +128,9 @@ class Meter:
         except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
             bug = gwy.CONNECTOR_BUG(name=resource.resourceName, kind=type(error).__name__)
             self.refusal = with_code(bug)
-            self._notes.begin(bug, bug, bug=error)
+            self._notes.begin(self._bug, bug, bug=error)
             return
+        self._notes.end(self._bug)
         self._retries = 0
         # Sources that we ask are asked in turn within a second, not all in the same millisecond.
         phase_s = spread_phase(resource.resourceID, min(1.0, (reader.interval_s or 0.0) / 10))
@@ -121,16 +146,30 @@ class Meter:
         )
 
     async def run(self) -> None:
-        """Read until cancelled, or until it has ended; `open` was called before."""
-        while not self._ended:
-            if self.poller is None:
+        """Read until cancelled, or until it has ended."""
+        while True:
+            if self.poller is not None:
+                await self._read(self.poller)
+            elif self.refusal is not None and not self._is_over():
                 await self._until_retry()
-            else:
-                await self.poller.run()
-                self._health = self.poller.health
-            if not self._ended:
-                self.open()
+            if not self._is_over():
+                await self._closings.until_quiet(places_of(self.resource), QUIET_WITHIN_S)
+            if self._is_over():
+                break
+            self.open()
         self.poller = None
+
+    def _is_over(self) -> bool:
+        return self._ended
+
+    async def _read(self, poller: Poller) -> None:
+        try:
+            await poller.run()
+        finally:
+            self._closed = True
+            leaving, self._leaving = self._leaving, ()
+            self._closings.end(leaving)
+        self._health = poller.health
 
     async def _until_retry(self) -> None:
         if self.unfinished:
@@ -138,7 +177,8 @@ class Meter:
             return
         wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._retries, 16))
         self._retries += 1
-        await rest(self._clock, wait_s, self._changed)
+        # Whoever held its endpoint with other settings may be the one that is closed.
+        await self._closings.wait(places_of(self.resource), self._changed, wait_s)
 
 
 def _way(resource: Resource) -> tuple[object, ...]:
@@ -163,6 +203,7 @@ class Meters:
         self._keep = keep
         self._clock = clock
         self._notes = notes
+        self._closings = Closings(clock)
         self._meters: dict[str, Meter] = {}
         self._starting: list[Meter] = []
         self._news = asyncio.Event()
@@ -189,8 +230,8 @@ class Meters:
     def serve(self, resources: Mapping[str, Resource]) -> None:
         """Read these resources from now on, and no others.
 
-        Every new reader is open when this returns: what a broker kept for one of them comes with the
-        first that connects.
+        Every new reader is open when this returns, unless others are being closed where it reads: what a
+        broker kept for one of them comes with the first that connects.
         """
         for id_ in self._meters.keys() - resources.keys():
             self._meters.pop(id_).end()
@@ -199,9 +240,15 @@ class Meters:
                 known.change(resource)
                 continue
             meter = self._meters[id_] = Meter(
-                resource, self._site, self._keep, self._clock, self._notes, self._last_value
+                resource,
+                self._site,
+                self._keep,
+                self._clock,
+                self._notes,
+                self._closings,
+                self._last_value,
             )
-            meter.open()
+            meter.open_unless_busy()
             self._starting.append(meter)
         self._news.set()
         self._served.set()
@@ -227,7 +274,7 @@ class Meters:
 
     def report(self) -> None:
         """Log and keep one sentence for each kind of connection that cannot be used, with their number."""
-        refused = [one for one in self if one.poller is None]
+        refused = [one for one in self if one.poller is None and one.refusal is not None]
         names = [one.resource.resourceName for one in refused if one.unfinished]
         text = gwy.NO_SOURCE(count=len(names), names=names[:NAMED], more=_more(names)) if names else None
         if self._is_news("no source", text):
@@ -248,10 +295,8 @@ class Meters:
         """Keep a sentence for the status; return whether it differs from the one logged last."""
         before = self._reported.get(kind)
         self._reported[kind] = text
-        if text is None or text == before:
-            return False
-        self._notes.add(text)
-        return True
+        self._notes.show(kind, text)
+        return text is not None and text != before
 
 
 def _more(some: Sequence[object]) -> str:

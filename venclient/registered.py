@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from venclient.clock import Clock
-from venclient.errors import ConfigError, VenError
+from venclient.errors import ConfigError, RegistryError, VenError
 from venclient.messages import gateway as gwy
 from venclient.model.reading import Reject
 from venclient.model.resource import Resource
@@ -58,6 +58,20 @@ def registry_of(settings: Settings) -> tuple[str, Path | None]:
     if not is_url(database) and not Path(database).is_file():
         raise ConfigError(gwy.NO_DATABASE(), subject=f"registry.database = {database!r}")
     return database, settings.path("registry.key_file") if settings["registry.key_file"] else None
+
+
+def open_existing(database: str, key_file: Path | None) -> ResourceDatabase:
+    """Open a registry that exists; RegistryError when its file is missing or empty: none is created."""
+    if not is_url(database):
+        try:
+            size = Path(database).stat().st_size
+        except FileNotFoundError:
+            raise RegistryError(gwy.REGISTRY_GONE(), subject=database, transient=True) from None
+        except OSError:
+            size = None  # what opens it says why
+        if size == 0:
+            raise RegistryError(gwy.REGISTRY_EMPTY(), subject=database, transient=True)
+    return ResourceDatabase(database, key_file=key_file)
 
 
 class RegistrySource:
@@ -107,7 +121,7 @@ class RegistrySource:
         return Registered(version, served, rejects)
 
     def _open(self) -> ResourceDatabase:
-        return ResourceDatabase(self.database, key_file=self._key_file)
+        return open_existing(self.database, self._key_file)
 
     def _files(self) -> tuple[object, ...] | None:
         """Return what differs when the registry's file was written; None for a server."""
@@ -137,7 +151,7 @@ def stored_version(settings: Settings) -> int | None:
         database, key_file = registry_of(settings)
         if is_url(database):
             return None  # a server that is away would be waited for
-        with ResourceDatabase(database, key_file=key_file) as registry:
+        with open_existing(database, key_file) as registry:
             return registry.version().number
     except VenError:
         return None  # the gateway itself reports a registry that it cannot read

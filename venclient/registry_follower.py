@@ -22,6 +22,8 @@ log = logging.getLogger("venclient.gateway")
 LOOK_S = 2.0
 #: A server is asked less often: each look is a connection.
 LOOK_AT_SERVER_S = 5.0
+#: After unexpected errors it looks less and less often, at the least this often.
+LONGEST_LOOK_S = 60.0
 UNFOLLOWED = "registry"
 
 
@@ -49,6 +51,7 @@ class RegistryFollower:
         self._look_s = LOOK_AT_SERVER_S if is_url(source.database) else LOOK_S
         self._wake = asyncio.Event()
         self._anyway = False
+        self._broken = 0
 
     def look_now(self) -> None:
         """Read the registry at once, also when its record of changes says nothing new."""
@@ -58,17 +61,27 @@ class RegistryFollower:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await rest(self._clock, self._look_s, self._wake)
+            wait_s = max(self._look_s, min(LONGEST_LOOK_S, self._look_s * 2.0 ** min(self._broken, 16)))
+            await rest(self._clock, wait_s, self._wake)
             self._wake.clear()
             await self.look()
 
     async def look(self) -> None:
-        """Look once; a registry that cannot be read is reported once, and changes nothing."""
+        """Look once; a registry that cannot be read is reported once, and changes nothing.
+
+        An unexpected error is reported as well, and what changed is read and applied again at the next look.
+        """
         try:
             await self._look()
         except VenError as error:
             self._notes.begin(UNFOLLOWED, gwy.NOT_FOLLOWED(reason=error))
+        except Exception as error:  # noqa: BLE001  a bug in following must not end the readings
+            self._broken += 1
+            self._anyway = True
+            said = gwy.NOT_FOLLOWED(reason=gwy.UNEXPECTED(kind=type(error).__name__))
+            self._notes.begin(UNFOLLOWED, said, cause=type(error).__name__, bug=error)
         else:
+            self._broken = 0
             self._notes.end(UNFOLLOWED)
 
     async def _look(self) -> None:

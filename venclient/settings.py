@@ -274,6 +274,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(cfg.UNREADABLE(problem=error), subject=str(file)) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(cfg.NOT_TOML(problem=error), subject=str(file)) from error
+    except RecursionError:
+        raise ConfigError(cfg.TOO_DEEP(), subject=str(file)) from None
 
 
 def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:

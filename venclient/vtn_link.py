@@ -63,10 +63,9 @@ class VtnLink:
         tell: Callable[[Sequence[ReportingStatus]], Awaitable[None]],
         *,
         name: str = "",
-        notes: Notes | None = None,
     ) -> None:
         self.name = name
-        self.notes = notes or Notes(f"VTN {name}: " if name else "")
+        self.notes = Notes(f"VTN {name}: " if name else "")
         self.roster = roster
         self._settings = settings
         self._clock = clock

@@ -6,11 +6,11 @@ A part of the composition root.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from venclient.client import VtnAccount
-from venclient.errors import VenError
 from venclient.model.resource import Resource
 from venclient.settings import Settings
 from venclient.vtn_link import VtnLink
@@ -33,6 +33,9 @@ class VtnLinks:
         self._accounts: dict[str, VtnAccount] = {}
         self._sides: dict[str, Settings] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._served: Served = {}
+        #: The last snapshot of a link that is being opened again, by name of its VTN.
+        self._last: dict[str, dict[str, Any]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def __iter__(self) -> Iterator[VtnLink]:
@@ -40,16 +43,23 @@ class VtnLinks:
 
     def open(self, sides: Mapping[str, Settings], accounts: Mapping[str, VtnAccount], served: Served) -> None:
         """Open a link for each of the VTNs; when one cannot be opened, none is."""
+        self._served = served
         try:
             for name, own in sides.items():
-                self._open(name, own, accounts[name], served.get(name, {}))
+                self._open(name, own, accounts[name])
         except BaseException:
             self.close()
             raise
 
-    def _open(self, name: str, own: Settings, account: VtnAccount, resources: Mapping[str, Resource]) -> None:
-        self._links[name] = self._make(name, own, account, resources)
+    def _open(self, name: str, own: Settings, account: VtnAccount) -> None:
+        self._links[name] = self._make(name, own, account, self._served.get(name, {}))
         self._sides[name], self._accounts[name] = own, account
+        self._last.pop(name, None)
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Return a snapshot of each VTN, the first VTN first; the last one of a link that is opened again."""
+        now = self._last | {name: link.snapshot() for name, link in self._links.items()}
+        return [now[name] for name in self._sides if name in now]
 
     async def run(self) -> None:
         """Talk with all VTNs until cancelled."""
@@ -61,54 +71,73 @@ class VtnLinks:
             await forever.wait()
 
     def _start(self, name: str) -> None:
-        if self._group is not None:
-            link = self._links[name]
-            self._tasks[name] = self._group.create_task(link.run(self._ready), name=str(link))
+        if self._group is None:
+            return
+        link = self._links[name]
+        work = link.run(self._ready)
+        try:
+            self._tasks[name] = self._group.create_task(work, name=str(link))
+        except RuntimeError:  # the group is ending, and the gateway with it
+            work.close()
 
     def serve(self, served: Served) -> None:
         """Let each VTN hear of these resources from now on."""
+        self._served = served
         for name, link in self._links.items():
             link.serve(served.get(name, {}))
 
-    async def change(
-        self, sides: Mapping[str, Settings], accounts: Mapping[str, VtnAccount], served: Served
-    ) -> None:
+    async def change(self, sides: Mapping[str, Settings], accounts: Mapping[str, VtnAccount]) -> None:
         """Talk with these VTNs from now on; a link whose settings or secrets are others is opened again.
 
-        What waits in its state file goes on where it was. VenError when one cannot be opened: the link goes
-        on with the settings that it had, and so do those behind it.
+        What waits in its state file goes on where it was. All that changes is ended first: two VTNs may swap
+        addresses or files. Raises the error of one that cannot be opened: then all go on with what they had.
         """
-        for name in [name for name in self._links if name not in sides]:
+        changed = [name for name, own in sides.items() if not self._is_same(name, own, accounts[name])]
+        ended = [name for name in self._sides if name not in sides or name in changed]
+        before = {name: (self._sides[name], self._accounts[name]) for name in ended}
+        order = list(self._sides)
+        for name in ended:
             await self._end(name)
-        for name, own in sides.items():
-            if name in self._links and self._is_same(name, own, accounts[name]):
-                continue
-            before = self._sides.get(name), self._accounts.get(name)
-            was_open = name in self._links
-            await self._end(name)
-            try:
-                self._open(name, own, accounts[name], served.get(name, {}))
-            except VenError:
-                if was_open and before[0] is not None and before[1] is not None:
-                    self._open(name, before[0], before[1], served.get(name, {}))
-                raise
-            finally:
-                if name in self._links:
-                    self._start(name)
-        self._links = {name: self._links[name] for name in sides}
+        try:
+            for name in changed:
+                self._open(name, sides[name], accounts[name])
+        except Exception:
+            for name in changed:
+                await self._end(name)
+            self._keep_only(order)
+            for name, (own, account) in before.items():
+                self._open(name, own, account)
+            raise
+        else:
+            self._keep_only(list(sides))
+        finally:
+            for name in self._links.keys() - self._tasks.keys():
+                self._start(name)
+
+    def _keep_only(self, names: Sequence[str]) -> None:
+        """Know these VTNs, in this order, and no others."""
+        self._sides = {name: self._sides[name] for name in names if name in self._sides}
+        self._links = {name: self._links[name] for name in names if name in self._links}
+        self._last = {name: self._last[name] for name in names if name in self._last}
 
     def _is_same(self, name: str, own: Settings, account: VtnAccount) -> bool:
+        if name not in self._links:
+            return False
         before = self._sides[name]
         same = account == self._accounts[name]
         return same and all(own[key] == before[key] for key in own.values if _is_of_vtn(key))
 
     async def _end(self, name: str) -> None:
         link, task = self._links.pop(name, None), self._tasks.pop(name, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
         if link is not None:
-            link.close()
+            self._last[name] = link.snapshot()
+        try:
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        finally:
+            if link is not None:
+                link.close()
 
     def close(self) -> None:
         """Close the state files; `run` must have ended."""

@@ -114,6 +114,9 @@ class VtnSide:
         self._changed = changed
         self._time_is_known = time_is_known
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
+        #: Notes on resources: those that the VTN refuses, and those that it cannot be shown as they are.
+        self._refused: set[str] = set()
+        self._untellable: frozenset[str] = frozenset()
         self._looked_at_s: float | None = None
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
@@ -222,13 +225,15 @@ class VtnSide:
         what = await self._drift(ven.id)
         done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
         for id_, name in names.items():
-            kind = f"resource {name}"
+            kind = _kind(name)
             if name in done.held:
                 self.registered.add(id_)
                 self._notes.end(kind)
+                self._refused.discard(kind)
                 continue
             self.registered.discard(id_)
             if name in done.refused:
+                self._refused.add(kind)
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
         self.registering = None
         self._take_grants(ven, done.held)
@@ -256,8 +261,11 @@ class VtnSide:
         said: list[str] = []
         roster = self._roster
         wanted = wanted_resources(self._settings, roster.resources.values(), roster.names, said)
+        for sentence in self._untellable.difference(said):
+            self._notes.end(sentence)
         for sentence in said:
             self._notes.begin(sentence, sentence)
+        self._untellable = frozenset(said)
         held = (await self._client.resources(ven_id)).items
         return difference(wanted, held, ours=OURS, ven_id=ven_id)
 
@@ -265,6 +273,9 @@ class VtnSide:
         """Take up what the roster says now: report on those resources, and look at the registration soon."""
         names = self._roster.names
         self.registered.intersection_update(names)
+        for kind in self._refused.difference(_kind(name) for name in names.values()):
+            self._notes.end(kind)
+            self._refused.discard(kind)
         self._own = self._own.union(names.values())
         self._report_on()
         self._looked_at_s = None
@@ -374,6 +385,11 @@ class VtnSide:
             self._targets = ()
             self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error))
         return listing
+
+
+def _kind(name: str) -> str:
+    """Return the kind of notes on a resource that the VTN refuses."""
+    return f"resource {name}"
 
 
 def _without(listing: Listing[S], ids: Collection[str | None]) -> Listing[S]:

@@ -84,3 +84,29 @@ async def test_closed_resource_that_does_not_come_back_is_let_go(tmp_path: Path,
         assert values(*await drained(again, least=1)) == [5.0]
         await again.close()
         await other.close()
+
+
+async def test_resources_that_swap_their_topics_lose_nothing_that_came_meanwhile(
+    tmp_path: Path, free_port: int
+) -> None:
+    """What came while both were closed is read by whoever has the topic now; each message once."""
+    one, two = "site/one/power", "site/two/power"
+    with mosquitto(tmp_path / "broker", free_port, "allow_anonymous true"):
+        site = make_site(tmp_path)
+        a = open_mqtt_reader(meter(free_port, topic=one, name="a"), site)
+        b = open_mqtt_reader(meter(free_port, topic=two, name="b"), site)
+        other = open_mqtt_reader(meter(free_port, topic=OTHER, name="other"), site)
+        await connected(a, free_port, topic=one)
+        await connected(b, free_port, topic=two)
+        await a.close()
+        await b.close()
+        await publish(free_port, (one, "1000"), (two, "2000"), (OTHER, "9000"))
+        assert values(*await drained(other, least=1)) == [9.0]
+
+        a = open_mqtt_reader(meter(free_port, topic=two, name="a"), site)
+        b = open_mqtt_reader(meter(free_port, topic=one, name="b"), site)
+        await publish(free_port, (one, "3000"), (two, "4000"))
+        assert values(*await drained(a, least=2)) == [2.0, 4.0]
+        assert values(*await drained(b, least=2)) == [1.0, 3.0]
+        for reader in (a, b, other):
+            await reader.close()

@@ -11,6 +11,7 @@ import pytest
 
 from venclient.clock import SystemClock
 from venclient.gateway import Gateway
+from venclient.messages import code_of
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
 from venclient.settings import load_settings
@@ -155,3 +156,134 @@ async def test_reload_serves_other_resources_when_the_settings_say_so(running: R
 
     assert answer["applied"] == ["ven.resources"]
     await running.until(lambda: set(running.connections) == {"a"}, "only a is served")
+
+
+async def test_status_is_whole_while_links_are_opened_again(running: Running) -> None:
+    """Whoever asks during a reload hears of the first VTN first, and of no VTN twice."""
+    text = running.settings.read_text()
+    operator = '[vtns.operator]\nurl = "http://127.0.0.1:8"\nallow_http = true\nven_name = "site-2"\n'
+    running.settings.write_text(text + operator)
+    await running.gateway.reload()
+    seen: set[tuple[str, ...]] = set()
+
+    async def ask() -> None:
+        while True:
+            snapshot = running.gateway.snapshot()
+            seen.add((snapshot["vtn"]["url"], *(one["vtn"]["url"] for one in snapshot["others"])))
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(ask())
+    running.settings.write_text(text.replace("127.0.0.1:9", "127.0.0.1:7") + operator)
+    await running.gateway.reload()
+    await running.until(lambda: len(seen) > 1, "it was asked afterwards")
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert seen == {(f"http://127.0.0.1:{port}", "http://127.0.0.1:8") for port in (7, 9)}
+
+
+async def test_vtns_swap_their_addresses_and_state_files(running: Running) -> None:
+    """Both conversations are ended before the first of them is started again."""
+    text = running.settings.read_text()
+
+    def tables(first: str, second: str) -> str:
+        return "".join(
+            f'[vtns.{name}]\nurl = "http://127.0.0.1:{port}"\nallow_http = true\nven_name = "site-{port}"\n'
+            for name, port in (("east", first), ("west", second))
+        )
+
+    running.settings.write_text(text + tables("7", "8"))
+    await running.gateway.reload()
+    running.settings.write_text(text + tables("8", "7"))
+    answer = await running.gateway.reload()
+    assert answer["problem"] is None
+    others = running.gateway.snapshot()["others"]
+    assert [(one["name"], one["vtn"]["url"][-1], one["ven"]["name"]) for one in others] == [
+        ("east", "8", "site-8"),
+        ("west", "7", "site-7"),
+    ]
+    await running.until(
+        lambda: all(one["ven"]["resources"] == 2 for one in running.gateway.snapshot()["others"]),
+        "both serve",
+    )
+
+
+async def test_reload_that_cannot_be_done_leaves_everything_as_it_is(running: Running) -> None:
+    """A state file that cannot be opened: no setting of that file is applied, and the status shows why."""
+    text = running.settings.read_text()
+    changed = text.replace("127.0.0.1:9", "127.0.0.1:7")
+    running.settings.write_text(
+        changed
+        + '[log]\nlevel = "DEBUG"\n[vtns.operator]\nurl = "http://127.0.0.1:8"\nallow_http = true\n'
+        + f'[reporting]\nstate = "{running.folder}"\n'
+    )
+    answer = await running.gateway.reload()
+    assert "VEN-GWY-046" in answer["problem"]
+    snapshot = running.gateway.snapshot()
+    assert (snapshot["vtn"]["url"], snapshot["others"]) == ("http://127.0.0.1:9", [])
+    assert [note for note in snapshot["notes"] if "VEN-GWY-046" in note]
+
+    running.settings.write_text(changed)
+    answer = await running.gateway.reload()
+    assert answer == {"applied": ["vtn.url"], "restart": [], "problem": None}
+    assert not [note for note in running.gateway.snapshot()["notes"] if "VEN-GWY-046" in note]
+
+
+async def test_settings_nested_too_deeply_and_unexpected_errors_change_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says why, and the gateway goes on."""
+    text = running.settings.read_text()
+    running.settings.write_text("a = " + "[" * 100_000)
+    assert "VEN-CFG-026" in (await running.gateway.reload())["problem"]
+
+    def fail() -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(running.gateway, "_reread", fail)
+    assert "VEN-GWY-046" in (await running.gateway.reload())["problem"]
+    monkeypatch.undo()
+    running.settings.write_text(text)
+    assert (await running.gateway.reload())["problem"] is None
+
+
+async def test_many_signals_at_once_read_the_settings_once_or_twice(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that come before a reload begins are served by it; later ones by the next."""
+    caplog.set_level("INFO")
+    for _ in range(100):
+        running.gateway.reload_soon()
+    await running.until(lambda: not running.gateway._reloads, "all are served")
+    assert [code_of(one.msg) for one in caplog.records].count("VEN-GWY-042") == 1
+
+
+async def test_notes_go_once_their_cause_is_mended(running: Running) -> None:
+    """Of connections, of rows, of a VTN without resources and of settings for a restart."""
+    text = running.settings.read_text()
+
+    def noted(code: str) -> bool:
+        return any(code in note for note in running.gateway.snapshot()["notes"])
+
+    running.settings.write_text(text.replace('"site"', '"inn"'))
+    await running.gateway.reload()
+    assert noted("VEN-GWY-045")
+    running.settings.write_text(text)
+    await running.gateway.reload()
+    assert not noted("VEN-GWY-045")
+
+    with running.registry() as registry:
+        registry.set_enabled("a", False)
+        registry.set_enabled("b", False)
+    await running.until(lambda: noted("VEN-GWY-028"), "nothing is served")
+    with running.registry() as registry:
+        registry.bulk_upsert([resource("a", file=" "), resource("b")])
+        registry.set_enabled("a", True)
+        registry.set_enabled("b", True)
+    await running.until(lambda: not noted("VEN-GWY-028") and noted("VEN-GWY-020"), "a cannot be read")
+    with running.registry() as registry, registry.get_connection() as db:
+        db.execute("UPDATE resources SET capacities = '{' WHERE resource_id = 'b'")
+    running.gateway.reload_soon()
+    await running.until(lambda: noted("resources row"), "the row of b makes no sense")
+    with running.registry() as registry:
+        registry.bulk_upsert([resource("a"), resource("b")])
+    await running.until(lambda: not noted("VEN-GWY-020") and not noted("resources row"), "all is well")

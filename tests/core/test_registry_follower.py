@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from venclient.clock import ManualClock
+from venclient.errors import RegistryError
 from venclient.messages import code_of
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
@@ -185,3 +187,59 @@ def test_changes_that_a_server_commits_out_of_order_are_noticed(tmp_path: Path) 
         before = registry.version()
     assert before.number == whole.number
     assert before != whole
+
+
+@pytest.mark.parametrize("lost", ["deleted", "emptied", "folder deleted"])
+async def test_registry_whose_file_is_lost_ends_no_readings_and_is_not_created_anew(
+    followed: Followed, lost: str
+) -> None:
+    """What was read last goes on, the loss is reported; a copy that is put back is followed."""
+    with followed.registry() as registry:
+        registry.set_enabled("a", False)
+    copy = followed.path.read_bytes()
+    if lost == "deleted":
+        followed.path.unlink()
+    elif lost == "emptied":
+        os.truncate(followed.path, 0)
+    else:
+        shutil.rmtree(followed.path.parent)
+    await followed.look(3)
+    assert list(followed.follower.running.resources) == ["a", "b"]
+    expected = "VEN-GWY-090" if lost == "emptied" else "VEN-GWY-091"
+    with pytest.raises(RegistryError, match=expected):
+        followed.source.version()
+    assert len(list(followed.notes)) == 1
+    assert not followed.path.exists() or followed.path.stat().st_size == 0
+
+    followed.path.parent.mkdir(exist_ok=True)
+    followed.path.write_bytes(copy)
+    await followed.look(2)
+    assert list(followed.follower.running.resources) == ["b"]
+    assert list(followed.notes) == []
+
+
+async def test_unexpected_error_while_a_change_is_applied_ends_nothing(
+    followed: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is reported once, and the change is applied at a later look."""
+    failures = iter([RuntimeError("once"), RuntimeError("twice")])
+    applied: list[Registered] = []
+
+    def apply(now: Registered, _before: Registered) -> None:
+        if (error := next(failures, None)) is not None:
+            raise error
+        applied.append(now)
+
+    follower = RegistryFollower(
+        followed.source, followed.source.read(Registered()), apply, followed.clock, followed.notes
+    )
+    with followed.registry() as registry:
+        registry.set_enabled("a", False)
+    await follower.look()
+    await follower.look()
+    assert [code_of(one.msg) for one in caplog.records].count("VEN-GWY-040") == 1
+    assert len(list(followed.notes)) == 1
+
+    await follower.look()
+    assert [list(one.resources) for one in applied] == [["b"]]
+    assert list(followed.notes) == []

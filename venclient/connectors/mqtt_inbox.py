@@ -139,19 +139,24 @@ class Inbox:
             )
         return Fault("silent", mqt.SILENT(topic=topic, limit_s=limit_s))
 
-    def take_over(self, other: Inbox) -> list[Message]:
-        """Take what another inbox of this resource has not committed; return what is not of our topic."""
+    def take_over(self, other: Inbox) -> None:
+        """Take what another inbox of this resource has not committed, and leave other topics there."""
         unread = list(other.messages)
         handed = sorted(other.pending.difference(unread), key=lambda one: one.arrival)
-        strangers = []
-        for message in (*handed, *unread):
-            if self.topics.takes(message.topic):
-                self.put(message)
-            else:
-                strangers.append(message)
         other.messages.clear()
-        other.pending.clear()
-        return strangers
+        for message in (*handed, *unread):
+            if not self.topics.takes(message.topic):
+                other.messages.append(message)
+                continue
+            other.pending.discard(message)
+            if message in self.pending or not self.put(message):
+                message.shares -= 1
+
+    def share(self, other: Inbox) -> None:
+        """Take what another resource's inbox got of our topic and nobody read: both may have to commit it."""
+        for message in other.messages:
+            if self.topics.takes(message.topic) and message not in self.pending and self.put(message):
+                message.shares += 1
 
     def heard(self, now_s: float) -> None:
         """Note that a value came: messages without one do not end a silence."""

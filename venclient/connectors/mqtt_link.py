@@ -121,11 +121,17 @@ class MqttLink:
         Attach every inbox before the first `start()`: what a broker kept for us comes at once, and what
         nobody wants is let go.
         """
-        for left in [box for box in self._left if box.resource_id == inbox.resource_id]:
-            self._left.pop(left).cancel()
-            self._inboxes.remove(left)
-            for stranger in inbox.take_over(left):
-                stranger.shares -= 1
+        own = [box for box in self._left if box.resource_id == inbox.resource_id]
+        if not any(box.topic == inbox.topic for box in own):
+            # What came for others since they were closed: they may have had this topic until now.
+            for left in self._left:
+                if left not in own:
+                    inbox.share(left)
+        for left in own:
+            inbox.take_over(left)
+            self._left[left].cancel()
+            # Others that are opened in the same step may get its topic, and what came for that meanwhile.
+            asyncio.get_running_loop().call_soon(self._let_go_of, left)
         self._inboxes.append(inbox)
         inbox.fault = self._fault
         self._routes.clear()
@@ -243,7 +249,11 @@ class MqttLink:
 
     async def _forsake(self, inbox: Inbox) -> None:
         await self._clock.sleep(FORSAKE_AFTER_S)
-        self._left.pop(inbox, None)
+        self._let_go_of(inbox)
+
+    def _let_go_of(self, inbox: Inbox) -> None:
+        if self._left.pop(inbox, None) is None:
+            return
         self._inboxes.remove(inbox)
         self._routes.clear()
         self.done(inbox, tuple(inbox.pending))

@@ -179,3 +179,16 @@ CLOCK_COMPARED = info(
     "VEN-GWY-087", "compared with the VTN's: {count:reading waits|readings wait} for some seconds"
 )
 CLOCK_HOLDING = warning("VEN-GWY-088", "clock not synchronised: holding {count:reading|readings}")
+
+# A registry that is lost while the gateway runs
+
+REGISTRY_EMPTY = error(
+    "VEN-GWY-090",
+    "the file of the registry is empty; it was cut off, or a copy was not finished",
+    hint="put a copy of it back (`ven db restore`)",
+)
+REGISTRY_GONE = error(
+    "VEN-GWY-091",
+    "the file of the registry is missing; the gateway goes on with what it read last",
+    hint="put it back, or restore a copy (`ven db restore`)",
+)

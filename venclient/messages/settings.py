@@ -57,3 +57,6 @@ SAME_VEN = error(
 OF_TABLE = info("VEN-CFG-023", "default of [vtns.{name}]")
 FROM_VARIABLE = info("VEN-CFG-024", "environment variable {name}")
 FROM_FLAGS = info("VEN-CFG-025", "command line")
+TOO_DEEP = error(
+    "VEN-CFG-026", "is nested too deeply to be a settings file", hint="compare with `ven config template`"
+)
