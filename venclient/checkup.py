@@ -266,10 +266,16 @@ def of_programs(programs: Sequence[Program], events: int, wanted: Collection[str
     return finding("programs", doc.PROGRAMS(names=visible, events=events))
 
 
-def of_registration(ven: str, id_: str | None, what: Difference, problems: Sequence[str]) -> list[Finding]:
-    """Judge whether the VTN knows the VEN, and holds its resources as the registry says."""
+def of_registration(
+    ven: str, id_: str | None, what: Difference, problems: Sequence[str], *, vtn: str = ""
+) -> list[Finding]:
+    """Judge whether the VTN knows the VEN, and holds its resources as the registry says.
+
+    `vtn` names one of several VTNs, for the commands in the advice.
+    """
+    option = f" --vtn {vtn}" if vtn else ""
     if id_ is None:
-        return [finding("registration", doc.NOT_REGISTERED(ven=ven))]
+        return [finding("registration", doc.NOT_REGISTERED(ven=ven, option=option))]
     count = len(what.create) + len(what.update) + len(what.adopt)
     message = doc.REGISTERED if what.is_empty else doc.REGISTERED_DIFFERS
     text = message(
@@ -278,11 +284,12 @@ def of_registration(ven: str, id_: str | None, what: Difference, problems: Seque
         count=count,
         missing=len(what.create),
         different=len(what.update),
+        option=option,
     )
     found = [finding("registration", text)]
     if what.extra:
         names = _listed([foreign(one.resource_name) for one in what.extra])
-        found.append(finding("registration", doc.EXTRA(names=names)))
+        found.append(finding("registration", doc.EXTRA(names=names, option=option)))
     found += [
         finding("registration", doc.RESOURCE_PROBLEM(problem=one), cause=one) for one in problems[:NAMED]
     ]

@@ -45,10 +45,6 @@ def run(
     handler = logging.StreamHandler()
     handler.setFormatter(CodedFormatter(LOG_FORMAT))
     logging.basicConfig(level=settings["log.level"].upper(), handlers=[handler])
-    # Libraries tell each request and reconnection at INFO; what matters of it the gateway says once.
-    for noisy in ("httpx2", "httpcore2", "pymodbus", "paho", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
     async def run_gateway() -> None:
         gateway = await when_reachable(
