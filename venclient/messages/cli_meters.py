@@ -35,6 +35,9 @@ NO_PLAN = error(
 )
 SEVERAL = error("VEN-CLM-024", "{count:resource has|resources have} this name ({ids})", hint="use the id")
 NOT_FOUND = error("VEN-CLM-025", "no resource has this id or name", hint="see `ven resources list`")
+NOT_FOUND_SIMILAR = error(
+    "VEN-CLM-067", "no resource has this id or name; similar: {names}", hint="use the whole name, or the id"
+)
 
 # ven templates
 
