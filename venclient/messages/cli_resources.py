@@ -30,5 +30,5 @@ WRONG_VALUES = warning(
 EXPORTED = info("VEN-CLR-015", "{file}: {count:resource|resources} as {format}")
 CHANGED = info("VEN-CLR-016", "changed {changed} of {count:resource|resources}: {names}{more}")
 WOULD_CHANGE = info("VEN-CLR-017", "would change {changed} of {count:resource|resources}: {names}{more}")
-NOTHING_SELECTED = info("VEN-CLR-019", "no resource meets the conditions: nothing was changed")
 NO_HISTORY = info("VEN-CLR-018", "{name}: no change was recorded")
+NOTHING_SELECTED = info("VEN-CLR-019", "no resource meets the conditions: nothing was changed")
