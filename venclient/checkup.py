@@ -19,7 +19,7 @@ from venclient.errors import VenError
 from venclient.messages import Level, Text, code_of
 from venclient.messages import diagnostics as doc
 from venclient.messages import readings as rdg
-from venclient.messages.printable import foreign
+from venclient.messages.printable import foreign, without_name
 from venclient.model.quality import CAPACITY_MARGIN, meter_rules, silence_limit_s
 from venclient.model.resource import Resource
 from venclient.openadr.objects import Notifiers, Program
@@ -384,7 +384,7 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
         return finding(check, doc.DEVICE_READ(endpoint=row["endpoint"], age=since))
     if row["state"] == "starting":
         return finding(check, doc.DEVICE_STARTING(endpoint=row["endpoint"]))
-    what, _, advice = str(row["last_error"] or row["state"]).partition("; ")
+    what, _, advice = without_name(str(row["last_error"] or row["state"]), row["name"]).partition("; ")
     failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
     code = _CODE.search(advice or what)
     advice = _CODE.sub("", advice) or failed.advice
