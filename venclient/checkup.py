@@ -19,7 +19,7 @@ from venclient.errors import VenError
 from venclient.messages import Level, Text, code_of
 from venclient.messages import diagnostics as doc
 from venclient.messages import readings as rdg
-from venclient.messages.printable import foreign
+from venclient.messages.printable import foreign, without_name
 from venclient.model.quality import CAPACITY_MARGIN, meter_rules, silence_limit_s
 from venclient.model.resource import Resource
 from venclient.openadr.objects import Notifiers, Program
@@ -266,10 +266,16 @@ def of_programs(programs: Sequence[Program], events: int, wanted: Collection[str
     return finding("programs", doc.PROGRAMS(names=visible, events=events))
 
 
-def of_registration(ven: str, id_: str | None, what: Difference, problems: Sequence[str]) -> list[Finding]:
-    """Judge whether the VTN knows the VEN, and holds its resources as the registry says."""
+def of_registration(
+    ven: str, id_: str | None, what: Difference, problems: Sequence[str], *, vtn: str = ""
+) -> list[Finding]:
+    """Judge whether the VTN knows the VEN, and holds its resources as the registry says.
+
+    `vtn` names one of several VTNs, for the commands in the advice.
+    """
+    option = f" --vtn {vtn}" if vtn else ""
     if id_ is None:
-        return [finding("registration", doc.NOT_REGISTERED(ven=ven))]
+        return [finding("registration", doc.NOT_REGISTERED(ven=ven, option=option))]
     count = len(what.create) + len(what.update) + len(what.adopt)
     message = doc.REGISTERED if what.is_empty else doc.REGISTERED_DIFFERS
     text = message(
@@ -278,11 +284,12 @@ def of_registration(ven: str, id_: str | None, what: Difference, problems: Seque
         count=count,
         missing=len(what.create),
         different=len(what.update),
+        option=option,
     )
     found = [finding("registration", text)]
     if what.extra:
         names = _listed([foreign(one.resource_name) for one in what.extra])
-        found.append(finding("registration", doc.EXTRA(names=names)))
+        found.append(finding("registration", doc.EXTRA(names=names, option=option)))
     found += [
         finding("registration", doc.RESOURCE_PROBLEM(problem=one), cause=one) for one in problems[:NAMED]
     ]
@@ -377,7 +384,7 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
         return finding(check, doc.DEVICE_READ(endpoint=row["endpoint"], age=since))
     if row["state"] == "starting":
         return finding(check, doc.DEVICE_STARTING(endpoint=row["endpoint"]))
-    what, _, advice = str(row["last_error"] or row["state"]).partition("; ")
+    what, _, advice = without_name(str(row["last_error"] or row["state"]), row["name"]).partition("; ")
     failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
     code = _CODE.search(advice or what)
     advice = _CODE.sub("", advice) or failed.advice

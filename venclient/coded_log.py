@@ -6,6 +6,15 @@ import logging
 
 from venclient.messages import Text, in_full
 
+#: From which level on libraries may log: our own messages have what matters of requests and connections.
+LIBRARIES = {
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
+    "paho": logging.WARNING,
+    "alembic": logging.WARNING,
+    "pymodbus": logging.CRITICAL,  # dumps its last frames when a client disconnects
+}
+
 
 class CodedFormatter(logging.Formatter):
     """Formats log lines; a warning or error of the catalogue ends with its hint and code."""
@@ -24,3 +33,9 @@ def show_codes() -> None:
     """Print the codes of warnings where a program sets up no logging."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(CodedFormatter("%(message)s"))
+
+
+def quiet_libraries() -> None:
+    """Keep the logs of libraries about single requests, frames and connections off terminal and log."""
+    for name, level in LIBRARIES.items():
+        logging.getLogger(name).setLevel(level)

@@ -164,13 +164,12 @@ class Gateway:
                 group.create_task(self._links.run(), name="VTNs")
                 group.create_task(self._follower.run(), name="registry")
                 usable = self._meters.in_use
-                log.info(
-                    gwy.SERVING(
-                        count=usable,
-                        ven=self._settings["ven.name"],
-                        refused=len(self._follower.running.resources) - usable,
-                    )
-                )
+                refused = len(self._follower.running.resources) - usable
+                ven = self._settings["ven.name"]
+                if refused:
+                    log.info(gwy.SERVING(count=usable, ven=ven, refused=refused))
+                else:
+                    log.info(gwy.SERVING_ALL(count=usable, ven=ven))
         finally:
             self._stopping = True
             try:

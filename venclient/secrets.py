@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from venclient.errors import ConfigError
-from venclient.messages import Text
+from venclient.messages import Text, text_of
 from venclient.messages import registry as reg
 from venclient.messages import secrets as sec
 from venclient.utils import REDACTED
@@ -341,8 +341,10 @@ def sync_folder(folder: Path) -> None:
 def _read_secret(path: Path, reference: str) -> str:
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(sec.SECRET_UNREADABLE(problem=type(error).__name__), subject=reference) from error
+    except OSError as error:
+        raise ConfigError(sec.SECRET_UNREADABLE(problem=text_of(error)), subject=reference) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(sec.SECRET_NOT_TEXT(path=path), subject=reference) from error
 
 
 def _unusable(path: Path, why: str) -> ConfigError:

@@ -13,13 +13,22 @@ from rich.text import Text
 
 from venclient.messages import gateway as gwy
 
-STATE_STYLE = {"ok": "green", "starting": "yellow", "silent": "yellow", "dark": "red", "refused": "red"}
+STATE_STYLE = {
+    "ok": "green",
+    "starting": "yellow",
+    "silent": "yellow",
+    "unreachable": "red",
+    "unusable": "red",
+}
+#: States of the snapshot under the words of logs and messages.
+STATE_WORDS = {"dark": "unreachable", "refused": "unusable"}
 COLUMNS = ("resource", "type", "connection", "last value", "age", "state", "readings")
 NARROW_COLUMNS = ("resource", "connection", "last value", "age", "state")
 RIGHT = ("last value", "age", "readings")
 WIDE = 100
 GAP = 2
 NOTES_SHOWN = 8
+LABEL_WIDTH = 9
 
 
 def age_text(then: str | None, now: str) -> str:
@@ -69,7 +78,7 @@ class ConnectionsTable:
                 "age": age_text(
                     max((one["time"] for one in row["latest"].values()), default=None), snapshot["now"]
                 ),
-                "state": row["state"],
+                "state": STATE_WORDS.get(row["state"], row["state"]),
                 "readings": str(row["readings"]),
             }
             for row in rows[:limit]
@@ -133,6 +142,11 @@ def bullets(lines: Sequence[str], style: str, mark: str = "!") -> Table:
     return table
 
 
+def _counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 program", "2 programs"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _link_lines(link: Mapping[str, Any], text: Text) -> None:
     """Append how it stands with one VTN, its events and reports."""
     vtn, reports, events = link["vtn"], link["reports"], link["events"]
@@ -148,9 +162,9 @@ def _link_lines(link: Mapping[str, Any], text: Text) -> None:
         text.append(f", {vtn['push']}")
     text.append("\nVEN      ", "bold")
     ven = link["ven"]
-    text.append(f"{ven['name']}, {ven['registered']} of {ven['resources']} resources registered")
+    text.append(f"{ven['name']}, {ven['registered']} of {_counted(ven['resources'], 'resource')} registered")
     text.append("\nevents   ", "bold")
-    text.append(f"{events['known']} in {events['programs']} programs")
+    text.append(f"{events['known']} in {_counted(events['programs'], 'program')}")
     text.append("\nreports  ", "bold")
     text.append(f"{reports['sent']} sent, {reports['owed']} owed, {reports['refused']} refused")
     if reports.get("lost"):
@@ -187,6 +201,16 @@ def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     return text
 
 
+def vtn_view(snapshot: Mapping[str, Any]) -> Table:
+    """Return `vtn_lines` with what wraps indented below its line."""
+    table = Table.grid(padding=0)
+    table.add_column(width=LABEL_WIDTH)
+    table.add_column(overflow="fold")
+    for line in vtn_lines(snapshot).split("\n"):
+        table.add_row(line[:LABEL_WIDTH], line[LABEL_WIDTH:])
+    return table
+
+
 def _store_line(snapshot: Mapping[str, Any], text: Text) -> None:
     """Add how many readings are stored, and what became of others."""
     store = snapshot["readings"]
@@ -221,11 +245,13 @@ def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
         f"venclient {snapshot['version']}, running for {age_text(snapshot['started'], snapshot['now'])}",
         "bold",
     )
-    parts: list[RenderableType] = [head, vtn_lines(snapshot), Text(), ConnectionsTable(snapshot)]
+    parts: list[RenderableType] = [head, vtn_view(snapshot), Text(), ConnectionsTable(snapshot)]
+    # The faults have the reason of each connection that the note counts.
+    notes = [note for note in snapshot["notes"] if not note.endswith(f"[{gwy.NOT_OPENED.code}]")]
     for lines, style in (
         (fault_lines(snapshot), "red"),
         (telemetry_lines(snapshot), "yellow"),
-        (snapshot["notes"][-NOTES_SHOWN:], "yellow"),
+        (notes[-NOTES_SHOWN:], "yellow"),
     ):
         if lines:
             parts += [Text(), bullets(lines, style)]

@@ -219,7 +219,9 @@ class Examination:
         found = await compare(client, self._settings, self._served)
         compared.append(found)
         id_ = found.ven.id if found.ven else None
-        return checkup.of_registration(self._settings["ven.name"], id_, found.what, found.problems)
+        return checkup.of_registration(
+            self._settings["ven.name"], id_, found.what, found.problems, vtn=self._name
+        )
 
     async def _notifiers(self, client: VenClient) -> Found:
         told = self._settings

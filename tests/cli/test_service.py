@@ -121,3 +121,19 @@ def test_log_lines_end_with_the_code() -> None:
     assert line("%s%s", "VTN operator: ", no_answer).endswith(" [VEN-GWY-012]")
     assert line(gwy.STOPPED()) == "stopped"
     assert line("%s of %s", 1, 2) == "1 of 2"
+
+
+def test_reload_with_mistakes_lists_them_and_says_that_nothing_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each mistake has its line; the last says what a running gateway does, and what to do."""
+    file = tmp_path / "ven.toml"
+    file.write_text(GOOD + 'poll_s = 0\npush = "x"\n')
+
+    assert call(monkeypatch, "reload", "--config", str(file)) == 1
+    *mistakes, last = capsys.readouterr().err.splitlines()
+    assert [line[-13:] for line in mistakes] == ["[VEN-CFG-009]", "[VEN-CFG-011]"]
+    assert last.endswith("[VEN-CLS-004]")
+
+    assert call(monkeypatch, "reload", "--json", "--config", str(file)) == 1
+    assert "VEN-CLS-004" in json.loads(capsys.readouterr().out)["problem"]

@@ -55,3 +55,15 @@ def test_a_terminal_without_a_letter_gets_an_escape(tmp_path: Path, encoding: st
     assert done.returncode == 0, done.stderr
     name = "Ærø Łódź 町".encode(encoding, "backslashreplace")
     assert name in done.stdout
+
+
+@pytest.mark.peer
+def test_a_library_dumps_nothing_on_the_terminal() -> None:
+    """What pymodbus logs when a client disconnects from the demo's site is not shown."""
+    program = (
+        "import atexit, logging, sys, venclient.cli as cli;"
+        "atexit.register(lambda: logging.getLogger('pymodbus.logging').error('>>>>> send: 0x0'));"
+        "sys.argv = ['ven', '--version']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -129,7 +129,7 @@ def test_row_22_extra_resources_are_deleted_only_on_request(
     status, out, _ = ven("vtn", "register")
     assert (status, len(vtn.resources)) == (0, 3)
     assert EXTRA(count=2) in out
-    assert HOW_TO_DELETE() in out
+    assert HOW_TO_DELETE(option="") in out
 
     monkeypatch.setattr("typer.confirm", lambda text: False)
     assert ven("vtn", "register", "--delete-extra")[0] == 0
@@ -202,6 +202,8 @@ def test_further_vtn_is_named_by_its_table(ven: Ven, vtn: LocalVtn) -> None:
         keep(1)
         assert ven("vtn", "register", "--vtn", "grid")[0] == 0
         told = [one["venName"] for one in other.vens]
+        keep(2)
+        assert "ven vtn register --vtn grid`" in ven("vtn", "diff", "--vtn", "grid")[1]
     status, _, err = ven("vtn", "diff", "--vtn", "gird")
 
     assert (told, vtn.vens) == (["hotel-7-grid"], [])

@@ -115,6 +115,8 @@ def test_mistakes_are_said_in_a_sentence(vtn: LocalVtn) -> None:
         ven(vtn, "delete", "nothing")
     with pytest.raises(ConfigError, match="VEN-SIM-109"):
         ven(vtn, "change", "nothing", "priority=1")
+    with pytest.raises(ConfigError, match="VEN-SIM-109"):
+        ven(vtn, "change", "nothing", "[0]")
     access_file(vtn.port).unlink()
     with pytest.raises(ConnectFailed, match="VEN-SIM-101"):
         ven(vtn, "events")

@@ -135,7 +135,8 @@ def _mistakes(words: list[str]) -> Iterator[str]:
 
 
 def _texts(message: Message) -> str:
-    return f"{message.template}\n{message.hint}"
+    # ` --vtn NAME`, or nothing, is filled in for {option}.
+    return f"{message.template}\n{message.hint}".replace("{option}", "")
 
 
 def test_every_command_that_a_message_names_exists() -> None:

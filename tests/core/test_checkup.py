@@ -210,6 +210,20 @@ def test_registration_tells_drift_and_extra_resources() -> None:
     assert checkup.of_registration("v", None, what, ())[0].state == "warn"
 
 
+def test_advice_about_a_further_vtn_names_it_in_the_commands() -> None:
+    """Without `--vtn` the command would change objects at the first VTN."""
+    extra = VenResource(id="R", resource_name="old")
+    what = Difference(create=(Wanted("new"),), extra=(extra,))
+
+    found = [
+        *checkup.of_registration("v", "V", what, (), vtn="operator"),
+        *checkup.of_registration("v", None, what, (), vtn="operator"),
+    ]
+
+    assert len(found) == 3
+    assert all("ven vtn register --vtn operator" in one.advice for one in found)
+
+
 @pytest.mark.parametrize(
     ("notifiers", "push", "webhook", "said"),
     [

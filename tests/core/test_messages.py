@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from venclient.errors import ConfigError, InvalidRecord
 from venclient.messages import Message, Text, code_of, error, info, text_of, with_code, within
 from venclient.messages.catalogue import areas, by_code
-from venclient.messages.printable import FOREIGN_LIMIT, foreign, printable
+from venclient.messages.printable import FOREIGN_LIMIT, foreign, printable, without_name
 from venclient.notes import Notes
 from venclient.utils import redact
 
@@ -189,3 +189,18 @@ def test_an_error_of_the_system_is_shown_without_its_number() -> None:
     assert text_of(Exception("[Errno -2] Name or service not known")) == "Name or service not known"
     message = error("VEN-XXX-006", "cannot start ({problem})")
     assert message(problem=OSError(28, "No space left")) == "cannot start (No space left)"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("Kro (mqtt h:1 t): no value; look [VEN-CON-101]", "mqtt h:1 t: no value; look [VEN-CON-101]"),
+        ("modbustcp h:502: cannot connect", "modbustcp h:502: cannot connect"),
+        ("Kro (north): no", "north: no"),
+        ("Kro Nord (mqtt h t): no", "Kro Nord (mqtt h t): no"),
+        ("Kro (cut", "Kro (cut"),
+    ],
+)
+def test_a_reason_behind_a_name_does_not_repeat_it(reason: str, shown: str) -> None:
+    """The endpoint stays; a reason about another resource is left as it is."""
+    assert without_name(reason, "Kro") == shown

@@ -234,3 +234,17 @@ def test_where_the_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", "/etc/ven/key")
     assert key_path_of("config/resources.db") == Path("/etc/ven/key")
+
+
+def test_a_secret_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    """A missing file and one that is not text are reported by path, without the names of Python classes."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+
+    with raises_code(ConfigError, "VEN-SEC-011") as missing:
+        resolve_secret("file:none", folder=tmp_path)
+    with raises_code(ConfigError, "VEN-SEC-014") as binary:
+        resolve_secret("file:binary", folder=tmp_path)
+
+    assert str(tmp_path / "none") in str(missing.value)
+    assert str(tmp_path / "binary") in str(binary.value)
+    assert "Error" not in str(missing.value) + str(binary.value)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from venclient.messages import gateway as gwy
+from venclient.messages import in_full
 from venclient.view import age_text, status_view
 
 NOW = "2026-05-01T12:00:00+00:00"
@@ -172,3 +174,36 @@ def test_a_full_disk_and_what_was_missed_are_told() -> None:
 
     assert "42 stored, 4 moments missed, 3 lost, 7 wait in memory: var/readings.db: the disk is full" in text
     assert "wait in memory" not in shown(snapshot())
+
+
+def test_a_line_about_a_vtn_that_wraps_stays_whole_and_indented() -> None:
+    """Nothing of it is cut at 80 columns, and what wraps stands below its text."""
+    vtn = {
+        "url": "http://127.0.0.1:8081/openadr3/3.1.1",
+        "state": "connected",
+        "last_error": None,
+        "push": "polling (the VTN offers no push notifications)",
+    }
+    lines = shown(snapshot(vtn=vtn), 80).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("VTN "))
+
+    assert lines[start + 1].startswith(" " * 9)
+    words = " ".join(line.strip() for line in lines[start : start + 2])
+    assert words.endswith("connected, polling (the VTN offers no push notifications)")
+
+
+def test_one_program_is_not_called_programs() -> None:
+    """Numbers agree with their nouns."""
+    lines = [line.rstrip() for line in shown(snapshot()).splitlines()]
+    assert "events   1 in 1 program" in lines
+
+
+def test_connections_that_cannot_be_used_are_listed_once() -> None:
+    """The note that counts them repeats what stands below the table."""
+    refused = snapshot()["connections"][1] | {"state": "refused", "last_error": "Kro: no register map"}
+    note = in_full(gwy.NOT_OPENED(count=1, names=["Kro"], more="", reason="Kro: no register map"))
+
+    text = shown(snapshot(connections=[refused], notes=[note]))
+
+    assert text.count("no register map") == 1
+    assert "unusable" in text

@@ -33,6 +33,6 @@ def test_resources_are_changed_and_tell_their_history(root: Path, tmp_path: Path
 
     assert changed[0].startswith("changed ")
     assert changed[1].startswith("would change ")
-    assert changed[2] == "changed 500 of 500 resources"
+    assert changed[2].startswith("changed 500 of 500 resources: ")
     assert "nightly job update {'capacities': " in history[-2]
     assert "nightly job update {'location': " in history[-1] or "'address': None" in history[-1]

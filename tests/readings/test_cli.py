@@ -21,6 +21,7 @@ from venclient.clock import SystemClock
 from venclient.clock_guard import PROVISIONAL
 from venclient.errors import ConfigError, StoreError
 from venclient.installation import install_hint
+from venclient.messages.readings import FILE_GOOD
 from venclient.model.reading import ENERGY_KWH, POWER_KW, Quality, Reading
 from venclient.readings.aside import Aside
 from venclient.readings.tables import open_tables
@@ -187,7 +188,7 @@ def test_check_tells_sizes_and_wear(file: Path) -> None:
 
     assert "3 series; 5 recent readings, 0 compressed" in text
     assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 bytes each)" in text
-    assert text.endswith("all is well\n")
+    assert text.endswith(f"{FILE_GOOD()}\n")
     assert json.loads(ven("check", "--json", "--readings", file))["problems"] == []
 
 

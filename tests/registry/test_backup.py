@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.registry.objects import make_old_file, make_resource
+from venclient.cli import app
 from venclient.clock import ManualClock
 from venclient.errors import ConfigError, Conflict, NotFound, RegistryError
+from venclient.messages import code_of
 from venclient.registry import copies
 from venclient.registry.backup import back_up, restore
 from venclient.registry.database import ResourceDatabase
@@ -64,8 +67,21 @@ def test_backup_has_a_name_of_its_own_and_old_ones_go(path: Path, tmp_path: Path
 
 def test_keep_needs_a_folder(path: Path, tmp_path: Path) -> None:
     """Rotation applies to names that we gave."""
+    (tmp_path / "copy.db").touch()
     with pytest.raises(ConfigError, match="VEN-DBF-031"):
         back_up(path, tmp_path / "copy.db", keep=3)
+
+
+def test_backup_to_a_folder_that_does_not_exist_is_refused(path: Path, tmp_path: Path) -> None:
+    """A medium that is not mounted is reported; no file gets the name of its folder."""
+    stick = tmp_path / "stick"
+
+    with pytest.raises(ConfigError, match="VEN-DBF-092"):
+        back_up(path, stick, keep=14)
+    result = CliRunner().invoke(app, ["db", "backup", f"{stick}/", "--db", str(path)])
+
+    assert code_of(result.exception) == "VEN-DBF-092"
+    assert not stick.exists()
 
 
 def test_backup_overwrites_nothing(path: Path, tmp_path: Path) -> None:

@@ -167,6 +167,24 @@ def test_rescue_of_a_damaged_file(path: Path, tmp_path: Path) -> None:
         assert db.count() > 100
 
 
+def test_rescue_of_a_file_that_lost_its_end(path: Path, tmp_path: Path) -> None:
+    """A file that was cut, which SQLite refuses as a whole, gives the rows before the cut."""
+    with ResourceDatabase(path) as db:
+        db.bulk_upsert(make_resource(f"s-{n:03}", address="x" * 900) for n in range(200))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 3 // 4])
+
+    checked = ven("check", "--db", path)
+    saved = ven("rescue", tmp_path / "saved.db", "--db", path)
+
+    assert checked.exit_code == 1
+    assert "VEN-DBF-085" in checked.output
+    assert saved.exit_code == 0, saved.output
+    assert path.read_bytes() == content[: len(content) * 3 // 4]
+    with ResourceDatabase(tmp_path / "saved.db") as db:
+        assert 50 < db.count() < 203
+
+
 def test_restoring_what_is_not_there_says_what_to_name(path: Path, tmp_path: Path) -> None:
     """The missing file is the backup, not the database."""
     result = ven("restore", tmp_path / "missing.db", "--db", path)

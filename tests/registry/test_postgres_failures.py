@@ -184,6 +184,12 @@ def test_server_that_is_away_is_waited_for(server: Server) -> None:
         assert (error.code, error.transient) == ("VEN-DBF-001", True)
 
 
+def test_an_unknown_host_is_reported_without_the_number_of_the_error() -> None:
+    """What psycopg adds for programs is left out."""
+    error = psycopg.OperationalError("failed to resolve host 'x': [Errno -2] Name or service not known")
+    assert postgres_failures.reason_of(error) == "failed to resolve host 'x': Name or service not known"
+
+
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
 def test_server_without_tls(server: Server, mode: str) -> None:
     """A server that offers no TLS is named as such where it is required."""

@@ -226,7 +226,7 @@ def test_lost_key_does_not_keep_the_database_shut(
     assert "connections row 1 (MQTT broker.example site/power)" in caplog.text
     assert "resources.db.key" in caplog.text
     assert len(problems) == 1
-    assert "put its key file back, or store the login again" in problems[0]
+    assert code_of(problems[0]) == "VEN-SEC-006"
 
 
 def test_meter_behind_a_lost_key_is_named(database: str, key: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from tests.registry.objects import make_connection, make_resource
 from venclient.cli import app
-from venclient.errors import ConfigError, InvalidRecord, NotFound
+from venclient.errors import ConfigError, Conflict, InvalidRecord, NotFound
+from venclient.messages.cli_resources import NOTHING_SELECTED
 from venclient.registry.database import ResourceDatabase
 
 runner = CliRunner()
@@ -41,7 +42,7 @@ def test_set_where(path: str) -> None:
         path, "set", "--where", "type=DSR", "--ven", "Herning", "reporting.interval=PT15M", "enabled=false"
     )
 
-    assert told == "changed 1 of 1 resource\n"
+    assert told.startswith("changed 1 of 1 resource: ")
     with ResourceDatabase(path) as db:
         assert [(one.resourceID, one.reporting, one.enabled) for one in db.get_all_resources()] == [
             ("a", None, True),
@@ -70,7 +71,7 @@ def test_set_takes_numbers_lists_and_nothing(path: str) -> None:
 
 def test_dry_run(path: str) -> None:
     """A dry run tells how many would change, and changes none."""
-    assert ven(path, "set", "--all", "--dry-run", "ven=Ikast") == "would change 2 of 3 resources\n"
+    assert ven(path, "set", "--all", "--dry-run", "ven=Ikast").startswith("would change 2 of 3 resources: ")
     with ResourceDatabase(path) as db:
         assert db.count(ven="Ikast") == 1
 
@@ -132,15 +133,51 @@ def test_history_of_nobody(path: str) -> None:
         db.delete_resource("c")
 
     assert "delete resource c" in ven(path, "history", "c")
-    with pytest.raises(NotFound, match="VEN-CLR-004"):
+    with pytest.raises(NotFound, match="VEN-CLM-025"):
         ven(path, "history", "nobody")
+
+
+@pytest.fixture
+def hotels(path: str) -> str:
+    """Rename the resources to two hotels of one name and a café."""
+    with ResourceDatabase(path) as db:
+        for id_, name in (("a", "Hotel Ærø"), ("b", "hotel ærø"), ("c", "Café Ærø")):
+            db.update_resource(id_, resourceName=name)
+    return path
+
+
+@pytest.mark.parametrize("command", ["show", "history"])
+def test_a_resource_is_found_by_its_name(hotels: str, command: str) -> None:
+    """The case of the name is ignored; the id works too."""
+    assert ven(hotels, command, "café ærø") == ven(hotels, command, "c")
+
+
+@pytest.mark.parametrize("command", ["show", "history"])
+def test_a_name_that_fits_several_or_none_is_answered_with_what_there_is(hotels: str, command: str) -> None:
+    """Several resources of one name are listed by id; words of a name list the names that have them."""
+    with pytest.raises(Conflict, match=r"a, b.*VEN-CLM-024"):
+        ven(hotels, command, "Hotel Ærø")
+    with pytest.raises(NotFound, match=r"'Café Ærø'.*VEN-CLM-067"):
+        ven(hotels, command, "Café")
+    with pytest.raises(NotFound, match="VEN-CLM-025"):
+        ven(hotels, command, " ")
+
+
+def test_set_names_what_it_selected(hotels: str) -> None:
+    """A condition that fits more than was meant shows; one that fits nothing is reported."""
+    assert (
+        ven(hotels, "set", "--text", "ærø", "--dry-run", "ven=Ikast")
+        .rstrip()
+        .endswith(": Hotel Ærø, hotel ærø, Café Ærø")
+    )
+    assert ven(hotels, "set", "--text", "zoo", "ven=Ikast") == f"{NOTHING_SELECTED()}\n"
 
 
 def test_a_condition_told_twice_has_both_values(path: str) -> None:
     """`--where ven=A --where ven=B` is either, as `--ven A --ven B` is."""
     told = ven(path, "set", "--where", "ven=Herning", "--where", "ven=Ikast", "--dry-run", "enabled=false")
 
-    assert told == "would change 3 of 3 resources\n"
+    assert told.startswith("would change 3 of 3 resources: ")
 
 
 def test_an_unknown_condition_is_told_what_was_meant(path: str) -> None:

@@ -29,7 +29,7 @@ import venclient.cli.simulate_vtn as simulate_vtn_commands
 import venclient.cli.templates as templates_commands
 import venclient.cli.vtn as vtn_commands
 from venclient import __version__
-from venclient.coded_log import show_codes
+from venclient.coded_log import quiet_libraries, show_codes
 from venclient.errors import ConfigError, VenError
 from venclient.messages import with_code
 
@@ -41,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turn a site's meters and flexible assets into an OpenADR 3 Virtual End Node.",
 )
-simulate = typer.Typer(no_args_is_help=True, help="Things to try venclient against, on this machine.")
+simulate = typer.Typer(no_args_is_help=True, help="Run a local VTN, and make sample meter data.")
 
 
 def _version(wanted: bool) -> None:
@@ -105,6 +105,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Æ gets an escape, not a traceback
             stream.reconfigure(errors="backslashreplace")
     show_codes()
+    quiet_libraries()
     try:
         app()
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from venclient.cli import db_copy
 from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
+from venclient.errors import ConfigError
 from venclient.messages import cli_db as cld
 from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
@@ -162,7 +164,7 @@ def migrate(db: RegistryOption = DEFAULT_REGISTRY) -> None:
 
 @app.command()
 def backup(
-    dest: Annotated[Path | None, typer.Argument(help="File or folder; default: beside the database.")] = None,
+    dest: Annotated[str | None, typer.Argument(help="File or folder; default: beside the database.")] = None,
     db: RegistryOption = DEFAULT_REGISTRY,
     keep: Annotated[
         int | None, typer.Option("--keep", min=1, help="Keep only the newest N backups in the folder.")
@@ -172,7 +174,9 @@ def backup(
     from venclient.registry.backup import back_up
     from venclient.secrets import key_path_of
 
-    made = back_up(_file(db), dest, keep=keep)
+    if dest is not None and dest.endswith(os.sep) and not Path(dest).is_dir():
+        raise ConfigError(dbf.NO_FOLDER(), subject=dest)
+    made = back_up(_file(db), None if dest is None else Path(dest), keep=keep)
     copy = made.copy
     done = cld.BACKED_UP(
         path=copy.path, size=copy.bytes, resources=copy.resources, connections=copy.connections

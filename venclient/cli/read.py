@@ -101,16 +101,8 @@ def folder_of(db: str) -> Path:
 
 
 def find_resource(db: str, wanted: str) -> Resource:
-    """Return the resource with that id, else the one with that name; NotFound says what there is instead."""
-    from venclient.errors import Conflict, NotFound
+    """Return the resource with that id, else the one with that name; NotFound lists similar names."""
+    from venclient.cli.choosing import resource_named
 
     with open_registry(db) as registry:
-        by_id = registry.get_resource(wanted)
-        if by_id is not None:
-            return by_id
-        named = [r for r in registry.get_all_resources() if r.resourceName.casefold() == wanted.casefold()]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        raise Conflict(clm.SEVERAL(count=len(named), ids=[r.resourceID for r in named[:5]]), subject=wanted)
-    raise NotFound(clm.NOT_FOUND(), subject=wanted)
+        return resource_named(registry, wanted)

@@ -117,7 +117,7 @@ def export(
 
 @app.command()
 def show(
-    resource_id: Annotated[str, typer.Argument(metavar="ID", help="The resource's id.")],
+    wanted: Annotated[str, typer.Argument(metavar="RESOURCE", help="Id or name of the resource.")],
     db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
@@ -128,18 +128,17 @@ def show(
     """
     from dataclasses import asdict
 
+    from venclient.cli.choosing import resource_named
     from venclient.cli.resources_warnings import print_findings
-    from venclient.errors import InvalidRecord, NotFound
+    from venclient.errors import InvalidRecord
     from venclient.messages import cli_resources as clr
     from venclient.messages import with_code
     from venclient.model.reporting import ReportingConfig
     from venclient.registry.export import as_dict
 
     with open_registry(db) as registry:
-        resource = registry.get_resource(resource_id)
-        if resource is None:
-            raise NotFound(clr.NO_RESOURCE(name=resource_id), subject=registry.db_path)
-        status = registry.reporting_status(resource_id)
+        resource = resource_named(registry, wanted)
+        status = registry.reporting_status(resource.resourceID)
     shown = as_dict(resource)
     wrong = ""
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def history(
-    resource_id: Annotated[str, typer.Argument(metavar="ID", help="The resource's id.")],
+    wanted: Annotated[str, typer.Argument(metavar="RESOURCE", help="Id or name of the resource.")],
     db: RegistryOption = DEFAULT_REGISTRY,
     as_json: JsonOption = False,
 ) -> None:
@@ -23,20 +23,21 @@ def history(
 
     Shows when, who, and the old and new value; changes of its connections are included.
 
-    Changes that other programs made in the tables are not recorded. Exit status 1 for an unknown resource.
+    Changes that other programs made in the tables are not recorded. A deleted resource is found by its id.
+    Exit status 1 for an unknown resource.
     """
-    from venclient.errors import NotFound
+    from venclient.cli.choosing import resource_named
     from venclient.messages import cli_resources as clr
 
     with open_registry(db) as registry:
-        found = registry.history(resource_id)
-        if not found and registry.get_resource(resource_id) is None:
-            raise NotFound(clr.NEVER_A_RESOURCE(name=resource_id), subject=registry.db_path)
+        found = registry.history(wanted)
+        if not found:
+            found = registry.history(resource_named(registry, wanted).resourceID)
     if as_json:
         print_json([as_dict(change) for change in found])
         return
     if not found:
-        typer.echo(clr.NO_HISTORY(name=resource_id))
+        typer.echo(clr.NO_HISTORY(name=wanted))
     for change in found:
         subject = "" if change.kind == "registry" else f" {change.subject}"
         moment = change.at.strftime("%Y-%m-%d %H:%M:%S")

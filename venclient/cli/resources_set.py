@@ -10,14 +10,18 @@ import typer
 
 from venclient.cli.conditions import with_query
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry, tell_what_there_is
+from venclient.messages.printable import foreign
 
 if TYPE_CHECKING:
+    from venclient.registry.database import ResourceDatabase
     from venclient.registry.query import Query
     from venclient.registry.writing import Progress
 
 #: What is no text: written as JSON on the command line. Everything else is taken as it is typed.
 _JSON = ("capacities", "location", "enabled", "reporting.units", "connection.port", "connection.options")
 _MANY = 1_000
+#: How many of the selected resources are named.
+_NAMED = 5
 
 
 @with_query
@@ -34,7 +38,7 @@ def set_fields(
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All resources, when there is no condition.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, say how many would.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would.")] = False,
     db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
     """Change fields of resources that meet all conditions.
@@ -67,8 +71,24 @@ def set_fields(
         with _Bar(len(chosen)) as bar:
             changed = registry.set_where(chosen, changes, dry_run=dry_run, progress=bar.progress)
         print_warnings(registry.last_warnings)
+        names = ", ".join(_name(registry, one) for one in chosen[:_NAMED])
+    if not chosen:
+        typer.echo(clr.NOTHING_SELECTED())
+        return
+    more = f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
     text = clr.WOULD_CHANGE if dry_run else clr.CHANGED
-    typer.echo(text(changed=changed, count=len(chosen)))
+    typer.echo(text(changed=changed, count=len(chosen), names=names, more=more))
+
+
+def _name(registry: ResourceDatabase, id_: str) -> str:
+    """Return the name of a resource; its id where its row cannot be read."""
+    from venclient.errors import InvalidRecord
+
+    try:
+        resource = registry.get_resource(id_)
+    except InvalidRecord:
+        return id_
+    return foreign(resource.resourceName) if resource else id_
 
 
 class _Bar:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from venclient.coded_log import CodedFormatter
+from venclient.errors import ConfigError
 from venclient.messages import cli_service as cls
 from venclient.messages import gateway as gwy
-from venclient.messages import with_code
+from venclient.messages import in_full, with_code
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -45,10 +46,6 @@ def run(
     handler = logging.StreamHandler()
     handler.setFormatter(CodedFormatter(LOG_FORMAT))
     logging.basicConfig(level=settings["log.level"].upper(), handlers=[handler])
-    # Libraries tell each request and reconnection at INFO; what matters of it the gateway says once.
-    for noisy in ("httpx2", "httpcore2", "pymodbus", "paho", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
     async def run_gateway() -> None:
         gateway = await when_reachable(
@@ -83,10 +80,18 @@ def reload(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     from venclient.settings import load_settings
     from venclient.status import RELOAD, RELOADED_WITHIN_S, ask
 
-    settings = load_settings(config)
+    try:
+        settings = load_settings(config)
+    except ConfigError as error:
+        problems = [*error.problems, cls.NOT_REREAD(config=config)]
+        if as_json:
+            typer.echo(json.dumps({"problem": "; ".join(map(with_code, problems))}, indent=2))
+        else:
+            typer.echo("\n".join([*map(with_code, problems[:-1]), in_full(problems[-1])]), err=True)
+        raise typer.Exit(1) from None
     answer = ask(settings.path("status.socket"), RELOAD, within_s=RELOADED_WITHIN_S)
     if answer is None:
-        typer.echo(json.dumps({"running": False}) if as_json else cls.NOT_RUNNING(config=config))
+        typer.echo(json.dumps({"running": False}) if as_json else with_code(cls.NOT_RUNNING(config=config)))
         raise typer.Exit(3)
     if as_json:
         typer.echo(json.dumps({"running": True, **answer}, indent=2))
@@ -116,7 +121,7 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
         if as_json:
             typer.echo(json.dumps({"running": False}))
         else:
-            typer.echo(cls.NOT_RUNNING(config=config))
+            typer.echo(with_code(cls.NOT_RUNNING(config=config)))
         raise typer.Exit(3)
     if (stored := stored_version(settings)) is not None:
         snapshot.setdefault("registry", {})["stored"] = stored

@@ -107,7 +107,7 @@ def diff(config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: 
     if as_json:
         typer.echo(json.dumps(_plain(own, vtn, found), ensure_ascii=False, indent=2))
     else:
-        _show(own, found)
+        _show(own, vtn, found)
     if found.ven is None or not found.what.is_empty:
         raise typer.Exit(1)
 
@@ -167,7 +167,7 @@ def register(
         if as_json:
             typer.echo(json.dumps(_head(own, vtn, found) | told, ensure_ascii=False, indent=2))
         else:
-            _show_done(own, found, told, asked=delete_extra)
+            _show_done(own, vtn, found, told, asked=delete_extra)
         return 1 if refused or stopped else 0
 
     with quiet("venclient.client.exchange"):
@@ -258,7 +258,7 @@ def _plain(own: Settings, vtn: str | None, found: Comparison) -> dict[str, Any]:
     }
 
 
-def _show(own: Settings, found: Comparison) -> None:
+def _show(own: Settings, vtn: str | None, found: Comparison) -> None:
     what = found.what
     name = own["ven.name"]
     typer.echo(own["vtn.url"])
@@ -285,12 +285,19 @@ def _show(own: Settings, found: Comparison) -> None:
     for line in _named(with_code(one) for one in found.problems):
         typer.echo(clp.NOTE(problem=line))
     if found.ven is None or not what.is_empty:
-        typer.echo(clp.HOW_TO_REGISTER())
+        typer.echo(clp.HOW_TO_REGISTER(option=_option(vtn)))
     if what.extra:
-        typer.echo(clp.HOW_TO_DELETE())
+        typer.echo(clp.HOW_TO_DELETE(option=_option(vtn)))
 
 
-def _show_done(own: Settings, found: Comparison, told: dict[str, Any], *, asked: bool) -> None:
+def _option(vtn: str | None) -> str:
+    """Return the option that a hint adds to a command for a further VTN."""
+    return f" --vtn {vtn}" if vtn else ""
+
+
+def _show_done(
+    own: Settings, vtn: str | None, found: Comparison, told: dict[str, Any], *, asked: bool
+) -> None:
     done = clp.DONE(
         ven=own["ven.name"],
         id=found.ven.id if found.ven else "-",
@@ -309,7 +316,7 @@ def _show_done(own: Settings, found: Comparison, told: dict[str, Any], *, asked:
     if told["extra"]:
         typer.echo(clp.EXTRA(count=told["extra"]))
         if not asked:
-            typer.echo(clp.HOW_TO_DELETE())
+            typer.echo(clp.HOW_TO_DELETE(option=_option(vtn)))
     if told["stopped"]:
         stopped = clp.STOPPED(problem=told["stopped"])
         typer.echo(f"{stopped}; {stopped.hint} [{stopped.code}]")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from venclient.messages import simulation as sim
-from venclient.messages import with_code
+from venclient.messages import text_of, with_code
 
 PortOption = Annotated[
     int,
@@ -96,7 +96,7 @@ class Desk:
         try:
             answer = self._http.request(method, path, **options)
         except httpx2.HTTPError as error:
-            raise ConnectFailed(sim.VTN_SILENT(reason=type(error).__name__), subject=self._subject) from None
+            raise ConnectFailed(sim.VTN_SILENT(reason=text_of(error)), subject=self._subject) from None
         if answer.is_success:
             return answer.json()
         try:
@@ -198,10 +198,10 @@ def change(
 
     try:
         wanted = json.loads(members)
-        if not isinstance(wanted, Mapping):
-            raise ConfigError(sim.NOT_JSON_OBJECT(reason=type(wanted).__name__), subject=members[:80])
-    except ValueError as error:
-        raise ConfigError(sim.NOT_JSON_OBJECT(reason=error), subject=members[:80]) from None
+    except ValueError:
+        wanted = None
+    if not isinstance(wanted, Mapping):
+        raise ConfigError(sim.NOT_JSON_OBJECT(), subject=members[:80])
     own = ("id", "createdDateTime", "modificationDateTime", "objectType")
     with Desk(port) as desk:
         found = desk.event(event)

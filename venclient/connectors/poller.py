@@ -27,7 +27,7 @@ from venclient.connectors.silence import Silence
 from venclient.errors import ReadTimeout, VenError
 from venclient.messages import Message, Text, with_code
 from venclient.messages import connectors as con
-from venclient.messages.printable import foreign
+from venclient.messages.printable import foreign, without_name
 from venclient.model.reading import Reject
 
 logger = logging.getLogger(__name__)
@@ -278,7 +278,7 @@ class Poller:
             self._state = "dark"
             self._dark_since = self._clock.now()
             self._dark_since_s = self._clock.monotonic()
-            logger.warning(con.UNREACHABLE(name=self._name, reason=reason))
+            logger.warning(con.UNREACHABLE(name=self._name, reason=without_name(reason, self._name)))
 
     def _succeeded(self) -> None:
         if self._state == "dark":

@@ -81,3 +81,6 @@ PARAMETERS = info("VEN-CLM-063", "parameters:")
 REGISTERS = info("VEN-CLM-064", "registers:")
 REGISTERS_WITH = info("VEN-CLM-065", "registers with {parameters}:")
 COMPUTED = info("VEN-CLM-066", "{quantity}: {operation} of {quantities}")
+NOT_FOUND_SIMILAR = error(
+    "VEN-CLM-067", "no resource has this id or name; similar: {names}", hint="use the whole name, or the id"
+)

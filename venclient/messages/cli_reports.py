@@ -68,9 +68,10 @@ TO_UPDATE = info("VEN-CLP-038", "to update: {count}")
 EXTRA = info("VEN-CLP-039", "extra at the VTN (not in the registry): {count}")
 NOTE = info("VEN-CLP-040", "note: {problem}")
 HOW_TO_REGISTER = info(
-    "VEN-CLP-041", "run `ven vtn register` to update the VTN; a running gateway does it automatically"
+    "VEN-CLP-041",
+    "run `ven vtn register{option}` to update the VTN; a running gateway does it automatically",
 )
-HOW_TO_DELETE = info("VEN-CLP-042", "run `ven vtn register --delete-extra` to delete extra resources")
+HOW_TO_DELETE = info("VEN-CLP-042", "run `ven vtn register{option} --delete-extra` to delete extra resources")
 DONE = info(
     "VEN-CLP-043",
     "VEN {ven} (id {id}) at {url}: created {created}, updated {updated}, unchanged {unchanged}, rejected "

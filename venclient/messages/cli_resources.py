@@ -4,12 +4,6 @@ from venclient.messages import error, info, warning
 
 ONE_FORMAT = error("VEN-CLR-001", "use only one of --json, --csv and --geojson")
 UNKNOWN_FORMAT = error("VEN-CLR-002", "unknown format {name!r}: use {known}", hint="set it with --format")
-NO_RESOURCE = error("VEN-CLR-003", "has no resource {name}", hint="`ven resources list` shows the resources")
-NEVER_A_RESOURCE = error(
-    "VEN-CLR-004",
-    "has no resource {name}, and never recorded one",
-    hint="`ven resources list` shows the resources",
-)
 NO_DATABASE = error(
     "VEN-CLR-005",
     "database not found",
@@ -34,6 +28,7 @@ WRONG_VALUES = warning(
     hint="`ven resources show ID` lists them",
 )
 EXPORTED = info("VEN-CLR-015", "{file}: {count:resource|resources} as {format}")
-CHANGED = info("VEN-CLR-016", "changed {changed} of {count:resource|resources}")
-WOULD_CHANGE = info("VEN-CLR-017", "would change {changed} of {count:resource|resources}")
+CHANGED = info("VEN-CLR-016", "changed {changed} of {count:resource|resources}: {names}{more}")
+WOULD_CHANGE = info("VEN-CLR-017", "would change {changed} of {count:resource|resources}: {names}{more}")
 NO_HISTORY = info("VEN-CLR-018", "{name}: no change was recorded")
+NOTHING_SELECTED = info("VEN-CLR-019", "no resource meets the conditions: nothing was changed")

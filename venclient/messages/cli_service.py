@@ -9,3 +9,8 @@ NOT_RUNNING = error(
 )
 APPLIED = info("VEN-CLS-002", "applied: {keys}")
 NOTHING_APPLIED = info("VEN-CLS-003", "the registry is read again; no setting changed that can be applied")
+NOT_REREAD = error(
+    "VEN-CLS-004",
+    "nothing was changed: a running gateway keeps the settings that it has",
+    hint="fix {config}, then run `ven reload` again",
+)

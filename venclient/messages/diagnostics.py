@@ -220,7 +220,7 @@ OBJECT_SKIPPED = warning(
 NOT_REGISTERED = warning(
     "VEN-DOC-075",
     "VEN {ven!r} is not registered at the VTN yet",
-    hint="run `ven vtn register`, or start the gateway, which registers it",
+    hint="run `ven vtn register{option}`, or start the gateway, which registers it",
 )
 REGISTERED = info(
     "VEN-DOC-076", "VEN {ven} is registered, {fitting} of {count:resource|resources} up to date"
@@ -229,12 +229,13 @@ REGISTERED_DIFFERS = warning(
     "VEN-DOC-077",
     "VEN {ven} is registered, {fitting} of {count:resource|resources} up to date; {missing} missing, "
     "{different} different",
-    hint="run `ven vtn diff` for details and `ven vtn register` to update; the gateway updates hourly",
+    hint="run `ven vtn diff{option}` for details and `ven vtn register{option}` to update; "
+    "the gateway updates hourly",
 )
 EXTRA = warning(
     "VEN-DOC-078",
     "the VTN has resources that are not in the registry: {names}",
-    hint="run `ven vtn register --delete-extra` to delete them, if no one needs them",
+    hint="run `ven vtn register{option} --delete-extra` to delete them, if no one needs them",
 )
 RESOURCE_PROBLEM = warning("VEN-DOC-079", "{problem}", hint="correct the resource")
 NO_REGISTRY = warning("VEN-DOC-080", "skipped: no registry", hint="repair the registry")

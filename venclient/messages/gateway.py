@@ -123,7 +123,7 @@ TIMELESS_ASIDE = warning(
 STILL_HELD = warning(
     "VEN-GWY-056", "stopped before the time was known: {count:reading waits|readings wait} for it"
 )
-HELD_STORED = info("VEN-GWY-057", "{count:reading|readings} that waited for the clock are stored")
+HELD_STORED = info("VEN-GWY-057", "stored {count:reading|readings} held until the clock was trusted")
 STATUS_UNTOLD = error("VEN-GWY-058", "the status of reports cannot be stored in the registry: {reason}")
 THE_VTN = info("VEN-GWY-059", "the VTN")
 
@@ -179,6 +179,9 @@ CLOCK_COMPARED = info(
     "VEN-GWY-087", "compared with the VTN's: {count:reading waits|readings wait} for some seconds"
 )
 CLOCK_HOLDING = warning("VEN-GWY-088", "clock not synchronised: holding {count:reading|readings}")
+SERVING_ALL = info(
+    "VEN-GWY-089", "serving {count:resource|resources} as VEN {ven!r}; all connections are usable"
+)
 
 # A registry that is lost while the gateway runs
 

@@ -33,3 +33,12 @@ def _is_safe(char: str) -> bool:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def without_name(reason: str, name: str) -> str:
+    """Return a reason that starts with `NAME (ENDPOINT): ` with `ENDPOINT: ` in front; any other as it is.
+
+    For a line that names the resource already.
+    """
+    endpoint, sign, what = reason.removeprefix(f"{name} (").partition("): ")
+    return f"{endpoint}: {what}" if sign and reason.startswith(f"{name} (") else reason

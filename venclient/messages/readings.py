@@ -157,7 +157,7 @@ FILE_ASIDE = warning(
     "{count:reading is|readings are} quarantined: `ven readings aside` lists them",
 )
 FILE_PROBLEM = error("VEN-RDG-066", "problem: {problem}")
-FILE_GOOD = info("VEN-RDG-067", "all is well")
+FILE_GOOD = info("VEN-RDG-067", "no problems found")
 EACH = info("VEN-RDG-068", " ({size} bytes each)")
 IN_MEMORY = info("VEN-RDG-069", "readings in memory")
 

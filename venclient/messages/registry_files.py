@@ -96,7 +96,9 @@ COPY_REFUSED = error(
 # Backups and copies of a file
 
 NOT_THERE = error("VEN-DBF-030", "the file does not exist", hint="name another with --db")
-KEEP = error("VEN-DBF-031", "keeps at least 1, of a folder", hint="name a folder, not a file")
+KEEP = error(
+    "VEN-DBF-031", "works with a folder of backups, and keeps at least 1", hint="name a folder, not a file"
+)
 BACKUP_UNUSABLE = error(
     "VEN-DBF-032", "cannot be used: {damage}", hint="{database} stays as it is; use an older backup"
 )
@@ -106,7 +108,7 @@ OPEN_ELSEWHERE = error(
     "is open in another program; nothing was changed",
     hint="stop the gateway and every other program that reads it, then restore again",
 )
-COPY_THERE = error("VEN-DBF-035", "is there already", hint="name another file; nothing was changed")
+COPY_THERE = error("VEN-DBF-035", "the file exists already", hint="name another file; nothing was changed")
 COPY_DAMAGED = error(
     "VEN-DBF-036",
     "is damaged ({faults}); no copy was kept",
@@ -224,4 +226,9 @@ CANNOT_LISTEN = error(
     "VEN-DBF-091",
     "the status socket cannot be created ({reason})",
     hint="set status.socket to a path in a folder that can be written, such as /run/venclient/ven.sock",
+)
+NO_FOLDER = error(
+    "VEN-DBF-092",
+    "the folder does not exist",
+    hint="create it, mount the medium that it is on, or name another folder",
 )

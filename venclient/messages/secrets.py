@@ -17,17 +17,17 @@ KEY_UNUSABLE = error(
 )
 KEY_MISSING = error(
     "VEN-SEC-006",
-    "is sealed with the key {key}, which is not here ({places})",
-    hint="put its key file back, or store the login again",
+    "sealed with the key {key}, which is not in {places}",
+    hint="restore its key file, or store the login again",
 )
 KEY_UNKNOWN = error(
     "VEN-SEC-007",
-    "is sealed with the key {key}, which is not here (no key file is known)",
+    "sealed with the key {key}, but no key file is set",
     hint="set {variable} or registry.key_file to its key file",
 )
 SEALED_DAMAGED = error(
     "VEN-SEC-008",
-    "is sealed with the key {key}, but the sealed text is damaged",
+    "sealed with the key {key}, but the sealed text is damaged",
     hint="store the login again",
 )
 VARIABLE_UNSET = error(
@@ -41,3 +41,6 @@ SECRET_UNREADABLE = error(
 )
 KEY_EMPTY = error("VEN-SEC-012", "it holds no key")
 LOGIN = info("VEN-SEC-013", "username or password")
+SECRET_NOT_TEXT = error(
+    "VEN-SEC-014", "{path} is not a UTF-8 text file", hint="write the secret to it as plain text"
+)

@@ -162,9 +162,7 @@ SEVERAL_EVENTS = error(
 NOT_LOADED = error("VEN-SIM-106", "rejected: {reason}")
 PROGRAM_ADDED = info("VEN-SIM-107", "program {name} {id}")
 NO_EVENTS = info("VEN-SIM-108", "no events; add some with `ven simulate vtn load FILE`")
-NOT_JSON_OBJECT = error(
-    "VEN-SIM-109", "not a JSON object ({reason})", hint="write for instance '{{\"priority\": 0}}'"
-)
+NOT_JSON_OBJECT = error("VEN-SIM-109", "not a JSON object", hint="write for instance '{{\"priority\": 0}}'")
 EVENT_WITHDRAWN = info("VEN-SIM-110", "withdrew event {event}")
 NO_REPORTS = info("VEN-SIM-111", "no reports yet")
 REPORT = info("VEN-SIM-112", "{time} {name} from {client}")

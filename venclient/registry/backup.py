@@ -45,10 +45,13 @@ def back_up(
     """Copy a database that may be in use; see `copies.copy_database` for what is promised of the copy.
 
     Without `target`, or when it is a folder, the copy is named `<file>.backup-<time>`; of those, `keep`
-    leaves the newest. ConfigError when `keep` is asked of a file with a name of its own.
+    leaves the newest. ConfigError when `keep` is asked of a file with a name of its own, or of a folder that
+    does not exist, such as that of a medium that is not mounted.
     """
     if not database.is_file():
         raise NotFound(dbf.NOT_THERE(), subject=str(database))
+    if target is not None and keep is not None and not target.exists():
+        raise ConfigError(dbf.NO_FOLDER(), subject=str(target))
     folder = database.parent if target is None else target
     named = target is not None and not target.is_dir()
     if keep is not None and (named or keep < 1):

@@ -30,21 +30,22 @@ class Copy:
     connections: int
 
 
-def open_as_is(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def open_as_is(path: Path, *, read_only: bool = False, damaged: bool = False) -> sqlite3.Connection:
     """Return a connection to a file that is there, in whatever journal mode it is; nothing is set up.
 
-    It can be read also where nothing can be written, not even what SQLite shares between readers.
+    It can be read also where nothing can be written, not even what SQLite shares between readers. A file that
+    lost its end, which SQLite refuses as a whole, is opened when it is called `damaged`.
     """
     if is_read_only(path):
         found = readable(path)
         try:
-            driver = _connected(found.uri)
+            driver = _connected(found.uri, damaged)
             driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:
             found.close()  # a temporary copy stays readable while it is open
         found.report()
         return driver
-    driver = _connected(f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}")
+    driver = _connected(f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}", damaged)
     try:
         driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:
@@ -55,8 +56,11 @@ def open_as_is(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return driver
 
 
-def _connected(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+def _connected(uri: str, damaged: bool) -> sqlite3.Connection:
+    driver = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    if damaged:  # SQLite then takes the size of the file in place of the one in its header
+        driver.execute("PRAGMA writable_schema = ON")
+    return driver
 
 
 def copy_database(source: Path, target: Path) -> Copy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,10 +73,17 @@ def inspect(path: Path, *, missing: Text | None = None) -> Inspection:
         what = dbf.IS_FOLDER() if path.is_dir() else missing or dbf.NOT_THERE()
         raise NotFound(what, subject=str(path))
     try:
-        with closing(open_as_is(path, read_only=True)) as driver:
-            return _inspected(driver, path)
+        return _looked_at(path)
     except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
+            with suppress(sqlite3.Error):
+                return _looked_at(path, damaged=True)
         raise said(error, path) from error
+
+
+def _looked_at(path: Path, *, damaged: bool = False) -> Inspection:
+    with closing(open_as_is(path, read_only=True, damaged=damaged)) as driver:
+        return _inspected(driver, path)
 
 
 def inspect_server(url: str) -> Inspection:
@@ -112,16 +119,19 @@ def readable_rows(driver: sqlite3.Connection, table: str) -> Iterator[sqlite3.Ro
     except (sqlite3.Error, TypeError):
         highest = 10_000_000
     while last < highest:
-        try:
-            for row in driver.execute(query, (last + step,)):
+        first = last + step
+        with suppress(sqlite3.DatabaseError):
+            for row in driver.execute(query, (first,)):
+                if row[0] < first or row[0] <= last:  # damage that leads back to rows that were read
+                    break
                 last, step = row[0], 1
                 yield row
-            return
-        except sqlite3.DatabaseError:
-            # Behind the damage there may be more: look further and further on.
-            if last + step > highest:
+            else:
                 return
-            step *= 2
+        # Behind the damage there may be more: look further and further on.
+        if first > highest:
+            return
+        step *= 2
 
 
 def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:

@@ -22,6 +22,7 @@ from psycopg.pq import PGconn, Ping, PollingStatus
 from venclient.errors import RegistryError
 from venclient.messages import registry as reg
 from venclient.messages import registry_files as dbf
+from venclient.messages import text_of
 
 CONNECT_TIMEOUT_S = 10
 
@@ -45,7 +46,7 @@ def may_pass(sqlstate: str | None) -> bool:
 
 def reason_of(error: psycopg.Error) -> str:
     """Return what the server or libpq said, on one line and without the rows that it may quote."""
-    return error.diag.message_primary or " ".join(str(error).split())
+    return error.diag.message_primary or " ".join(text_of(error).split())
 
 
 def refused_connection(error: psycopg.Error, dsn: str, subject: str) -> RegistryError:

@@ -43,8 +43,10 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
 def _reader(damaged: Path) -> sqlite3.Connection:
     """Return a connection that checks nothing, since the file may be damaged from its first page on."""
     if is_read_only(damaged):
-        return open_as_is(damaged, read_only=True)
-    return sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)
+        return open_as_is(damaged, read_only=True, damaged=True)
+    reader = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)
+    reader.execute("PRAGMA writable_schema = ON")  # see open_as_is
+    return reader
 
 
 def _rescued(reader: sqlite3.Connection, target: Path, columns: dict[str, list[str]]) -> dict[str, int]:

@@ -39,7 +39,7 @@ from venclient.simulation.site import VirtualSite
 from venclient.simulation.verdict import EnergyRow, energy_rows, verdicts
 from venclient.simulation.vtn import LocalVtn
 from venclient.status import ask
-from venclient.view import ConnectionsTable, vtn_lines
+from venclient.view import ConnectionsTable, vtn_view
 
 INTERVAL_S = 10
 CLIENT_ID = "demo-ven"
@@ -259,7 +259,7 @@ allow_negative = true             # the battery and the PV plant feed in
         if snapshot is not None:
             head = Text(what, "bold cyan")
             # The empty last line leaves room for the ^C that a terminal echoes; without it a row would stay.
-            shown = Group(head, vtn_lines(snapshot), Text(), ConnectionsTable(snapshot), Text())
+            shown = Group(head, vtn_view(snapshot), Text(), ConnectionsTable(snapshot), Text())
             live.update(shown, refresh=True)
         return snapshot
 
