@@ -1,7 +1,7 @@
 """Which readers are being closed, by what they read from: the next ones are opened once all are.
 
 A part of the composition root. Resources that share a broker and get another password at once must all let
-go of the old connection first; and whoever connects first must not be alone: a broker that finds nobody for
+go of the old connection first; and the first that connects must not be alone: a broker that has no reader for
 a kept message gets rid of it.
 """
 
@@ -37,7 +37,7 @@ class Closings:
         self._closing.update(places)
 
     def end(self, places: Places) -> None:
-        """Note that it is closed; whoever waits for a place without others is woken."""
+        """Note that it is closed; tasks that wait for a free place are woken."""
         for place in places:
             self._closing[place] -= 1
             if self._closing[place] <= 0:

@@ -89,7 +89,7 @@ async def test_closed_resource_that_does_not_come_back_is_let_go(tmp_path: Path,
 async def test_resources_that_swap_their_topics_lose_nothing_that_came_meanwhile(
     tmp_path: Path, free_port: int
 ) -> None:
-    """What came while both were closed is read by whoever has the topic now; each message once."""
+    """What came while both were closed is read by the resource that has the topic now; each message once."""
     one, two = "site/one/power", "site/two/power"
     with mosquitto(tmp_path / "broker", free_port, "allow_anonymous true"):
         site = make_site(tmp_path)

@@ -101,7 +101,7 @@ def serve(meters: Meters, *resources: Resource) -> None:
 async def until(holds: Callable[[], bool]) -> None:
     """Return once something holds."""
     async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 (nobody sets an event for it)
+        while not holds():  # noqa: ASYNC110 (no event is set for it)
             await asyncio.sleep(0)
 
 
