@@ -101,6 +101,8 @@ class Intake:
         self._levels: dict[str, dict[str, tuple[int, float]]] = {}
         self._judges: dict[str, Judge] = {}
         self._judged_by: dict[str, tuple[object, ...]] = {}
+        #: The resource whose rules were taken last, by id.
+        self._taken: dict[str, Resource] = {}
         newest: list[datetime] = []
         for resource in resources:
             # Files tell times of their own, of tomorrow even.
@@ -124,12 +126,14 @@ class Intake:
 
         Rules of others stay: readings of theirs may be on their way, and reports on them due.
         """
-        for resource in resources:
+        changed = [one for one in resources if self._taken.get(one.resourceID) is not one]
+        for resource in changed:
             self._take_rules(resource)
-        self._write_down_rules()
+        self._write_down_rules([one.resourceID for one in changed])
 
     def _take_rules(self, resource: Resource) -> None:
         id_ = resource.resourceID
+        self._taken[id_] = resource
         try:
             of_meter = meter_rules(resource)
             rules = quantity_rules(resource.connection.options)
@@ -156,7 +160,7 @@ class Intake:
 
     async def run(self) -> None:
         """Look at the clock now and then, and store what waited for it; until cancelled."""
-        self._write_down_rules()
+        self._write_down_rules(self.rules)
         self._give_up_lost()
         try:
             while True:
@@ -270,10 +274,13 @@ class Intake:
         self._notes.add(said)
         log.warning(said)
 
-    def _write_down_rules(self) -> None:
-        """Let the store know how the meters count, for the quarters that it makes."""
+    def _write_down_rules(self, ids: Iterable[str]) -> None:
+        """Let the store know how the meters of these resources count, for the quarters that it makes."""
         noted = {}
-        for id_, rules in self.rules.items():
+        for id_ in ids:
+            rules = self.rules.get(id_)
+            if rules is None:
+                continue
             text = msgspec.json.encode(rules).decode()
             known = self._store.bookmark(RULES + id_)
             if text != known and (known is not None or rules != NO_RULES):

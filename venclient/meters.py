@@ -85,7 +85,7 @@ class Meter:
     def change(self, resource: Resource) -> None:
         """Read it as the registry says now; the reader is opened again where that makes a difference."""
         before, self.resource = self.resource, resource
-        if _way(before) != _way(resource):
+        if before is not resource and _way(before) != _way(resource):
             self._retries = 0
             self._changed.set()
             self._stop(before)

@@ -30,6 +30,7 @@ NOTHING = RegistryVersion(0, 0)
 class Registered:
     """The enabled resources that each VTN hears of, by the VTN's name ("" for the first) and by id.
 
+    A resource that did not change is the same object as in the version before: nobody may change one.
     `rejects` are rows that make no sense. A resource that was served and whose row makes no sense any more
     is served as it was: a mistake in one row ends no readings.
     """
@@ -109,10 +110,15 @@ class RegistrySource:
         with self._open() as registry:
             # The version first: what is changed while the resources are read is read once more.
             version = registry.version()
-            served = {}
+            served: dict[str, dict[str, Resource]] = {}
             for vtn, ven in self._wanted().items():
                 served[vtn] = enabled_resources(registry, ven)
             rejects = tuple(registry.rejects)
+        # The same objects for what did not change: whoever takes it up sees at a glance that it is the same.
+        known = before.resources
+        served = {
+            vtn: {id_: _same(known.get(id_), one) for id_, one in of.items()} for vtn, of in served.items()
+        }
         # Places are "resources row 5 (the resource's id)".
         lost = {reject.place.partition("(")[2].removesuffix(")") for reject in rejects}
         for vtn in served.keys() & before.served.keys() if lost else ():
@@ -143,6 +149,11 @@ class RegistrySource:
         times = [one[1] for one in files if isinstance(one, tuple)]
         newest = max(times, default=0) / 1e9
         return abs(self._clock.now().timestamp() - newest) >= _SETTLED.total_seconds()
+
+
+def _same(before: Resource | None, now: Resource) -> Resource:
+    """Return the object that was there before where it says the same."""
+    return before if before is not None and before == now else now
 
 
 def stored_version(settings: Settings) -> int | None:

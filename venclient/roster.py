@@ -23,6 +23,10 @@ class Roster:
         """Serve these resources from now on; return whether anything is different."""
         if dict(resources) == self.resources:
             return False
+        titles = {id_: one.resourceName for id_, one in self.resources.items()}
         self.resources = dict(resources)
-        self.names = resource_names(tuple(self.resources.values()))
+        if not self.names or titles != {id_: one.resourceName for id_, one in resources.items()}:
+            self.names = resource_names(tuple(self.resources.values()))
+        else:
+            self.names = dict(self.names)  # another object: whoever holds the old one sees the change
         return True

@@ -122,6 +122,8 @@ class VtnSide:
         self._targets: tuple[str, ...] = ()
         #: Targets that the VTN granted to the object of each resource, by the resource's id.
         self._granted: dict[str, frozenset[str]] = {}
+        #: What reports are on, and what it was made of, by the resource's id.
+        self._reportables: dict[str, tuple[tuple[Resource, str, frozenset[str]], Reportable]] = {}
         #: What in a target of 3.0.1 means us.
         self._own: frozenset[str] = frozenset()
         spoken = client.known_dialect
@@ -283,11 +285,16 @@ class VtnSide:
 
     def _report_on(self) -> None:
         """Let reports be on the resources of the roster, with the targets that the VTN last granted."""
-        roster = self._roster
-        self._reporter.resources = [
-            Reportable.of(roster.resources[id_], name, self._granted.get(id_, frozenset()))
-            for id_, name in roster.names.items()
-        ]
+        roster, known = self._roster, self._reportables
+        self._reportables = {}
+        for id_, name in roster.names.items():
+            said = (roster.resources[id_], name, self._granted.get(id_, frozenset()))
+            before = known.get(id_)
+            # Thousands of them did not change: making them anew would stop everything else for a second.
+            if before is None or before[0][0] is not said[0] or before[0][1:] != said[1:]:
+                before = said, Reportable.of(*said)
+            self._reportables[id_] = before
+        self._reporter.resources = [reportable for _, reportable in self._reportables.values()]
 
     def _take_grants(self, ven: Ven, held: Mapping[str, VenResource]) -> None:
         names = self._roster.names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 from venclient.clock import SystemClock
 from venclient.gateway import Gateway
 from venclient.messages import code_of
+from venclient.model.quality import MeterRules, meter_rules
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
+from venclient.reporting.targets import Reportable
 from venclient.settings import load_settings
 
 OPTIONS = {"interval_s": 0.2, "columns": {"time": 0, "power_kw": 1}}
@@ -287,3 +289,32 @@ async def test_notes_go_once_their_cause_is_mended(running: Running) -> None:
     with running.registry() as registry:
         registry.bulk_upsert([resource("a"), resource("b")])
     await running.until(lambda: not noted("VEN-GWY-020") and not noted("resources row"), "all is well")
+
+
+async def test_edit_of_one_resource_makes_nothing_anew_for_the_others(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what is reported of them nor the rules of their meters: there may be thousands."""
+    made: list[str] = []
+    of, rules = Reportable.of, meter_rules
+
+    def counted_of(one: Resource, name: str, targets: Collection[str] = ()) -> Reportable:
+        made.append(f"reportable {one.resourceID}")
+        return of(one, name, targets)
+
+    def counted_rules(one: Resource) -> MeterRules:
+        made.append(f"rules {one.resourceID}")
+        return rules(one)
+
+    monkeypatch.setattr(Reportable, "of", counted_of)
+    monkeypatch.setattr("venclient.intake.meter_rules", counted_rules)
+    for power_kw in (50, 60):  # the first change of all fills what is kept
+        made.clear()
+        with running.registry() as registry:
+            registry.update_resource("a", capacities={"P_max_kw": power_kw})
+            version = registry.version().number
+        await running.until(
+            lambda: running.gateway.snapshot()["registry"]["running"] == version,  # noqa: B023
+            "the edit is taken up",
+        )
+    assert sorted(made) == ["reportable a", "rules a"]

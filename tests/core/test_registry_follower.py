@@ -243,3 +243,14 @@ async def test_unexpected_error_while_a_change_is_applied_ends_nothing(
     await follower.look()
     assert [list(one.resources) for one in applied] == [["b"]]
     assert list(followed.notes) == []
+
+
+async def test_what_did_not_change_stays_the_same_object(followed: Followed) -> None:
+    """Whoever takes up a change of one resource among thousands looks at that one only."""
+    with followed.registry() as registry:
+        registry.update_resource("a", capacities={"P_max_kw": 50})
+    await followed.look()
+
+    now, before = followed.applied[0]
+    assert now.resources["b"] is before.resources["b"]
+    assert now.resources["a"] is not before.resources["a"]

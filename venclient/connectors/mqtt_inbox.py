@@ -153,7 +153,7 @@ class Inbox:
                 message.shares -= 1
 
     def share(self, other: Inbox) -> None:
-        """Take what another resource's inbox got of our topic and did not read: both may have to commit it."""
+        """Take what another resource's inbox got of our topic and did not read; both commit it."""
         for message in other.messages:
             if self.topics.takes(message.topic) and message not in self.pending and self.put(message):
                 message.shares += 1
