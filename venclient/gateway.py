@@ -38,8 +38,7 @@ from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
 from venclient.readings.sqlite import SqliteReadings
 from venclient.readings.unmirrored import without_mirror
-from venclient.registered import Registered, RegistrySource, registry_of
-from venclient.registry.database import ResourceDatabase
+from venclient.registered import Registered, RegistrySource, open_registry, registry_of
 from venclient.registry.opening import is_url, shown
 from venclient.registry_follower import RegistryFollower
 from venclient.reloading import plain, reloaded
@@ -56,6 +55,9 @@ log = logging.getLogger("venclient.gateway")
 CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
 UNTOLD = "reporting status"
+#: Kinds of notes that go when what they are about is over.
+UNSERVED = "nothing served for"
+RESTART = "restart"
 
 
 class Gateway:
@@ -195,19 +197,24 @@ class Gateway:
     def _tell_registered(self, now: Registered, before: Registered) -> None:
         """Note the rows that make no sense, and VTNs that hear of no resource."""
         for reject in now.rejects:
-            if reject not in before.rejects:
-                self._notes.add(within(reject.reason, f"{reject.place}: "))
+            self._notes.hold(f"row {reject.place}", within(reject.reason, f"{reject.place}: "))
+        for place in {one.place for one in before.rejects} - {one.place for one in now.rejects}:
+            self._notes.end(f"row {place}")
         wanted = self._wanted()
+        for name in before.served.keys() - now.served.keys():
+            self._notes.end(f"{UNSERVED} {name}")
         for name, resources in now.served.items():
-            if resources or before.served.get(name) == {}:
+            if resources:
+                self._notes.end(f"{UNSERVED} {name}")
                 continue
             nothing = gwy.NOTHING_SERVED(
                 database=shown(self._database),
                 of=gwy.OF_VEN(ven=wanted[name]) if wanted[name] else "",
                 vtn=gwy.FOR_VTN(vtn=name) if name else "",
             )
-            self._notes.add(nothing)
-            log.warning(nothing)
+            self._notes.hold(f"{UNSERVED} {name}", nothing)
+            if before.served.get(name) != {}:
+                log.warning(nothing)
 
     def reload_soon(self) -> None:
         """Read settings and registry again, as SIGHUP asks for; what comes of it is logged."""
@@ -246,7 +253,9 @@ class Gateway:
         if found.restart:
             needed = gwy.NEEDS_RESTART(keys=found.restart)
             log.warning(needed)
-            self._notes.add(needed)
+            self._notes.hold(RESTART, needed)
+        else:
+            self._notes.end(RESTART)
         return plain(found) | {"problem": None}
 
     # ---- meters to store
@@ -295,7 +304,7 @@ class Gateway:
             return
 
         def keep() -> None:
-            with ResourceDatabase(self._database, key_file=self._key_file) as registry:
+            with open_registry(self._database, self._key_file) as registry:
                 registry.set_reporting_status(statuses)
 
         try:

@@ -36,6 +36,14 @@ class Notes:
         if sentence not in self._sentences:
             self._sentences.append(sentence)
 
+    def hold(self, kind: str, sentence: str) -> None:
+        """Keep a sentence until `end` of its kind, in place of the one of that kind; it is not logged."""
+        before = self._going_on.get(kind)
+        if before is not None and before[1] != sentence:
+            self._drop(before[1])
+        self.add(sentence)
+        self._going_on[kind] = "", sentence
+
     def begin(self, kind: str, sentence: str, *, cause: str = "", bug: Exception | None = None) -> None:
         """Keep a failure, and log it when one of its kind and `cause` is not going on already."""
         before = self._going_on.get(kind)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from venclient.clock import Clock
-from venclient.errors import ConfigError, VenError
+from venclient.errors import ConfigError, RegistryError, VenError
 from venclient.messages import gateway as gwy
 from venclient.model.reading import Reject
 from venclient.model.resource import Resource
@@ -58,6 +58,22 @@ def registry_of(settings: Settings) -> tuple[str, Path | None]:
     if not is_url(database) and not Path(database).is_file():
         raise ConfigError(gwy.NO_DATABASE(), subject=f"registry.database = {database!r}")
     return database, settings.path("registry.key_file") if settings["registry.key_file"] else None
+
+
+def open_registry(database: str, key_file: Path | None) -> ResourceDatabase:
+    """Return the registry of a running gateway, open; RegistryError while its file is away or empty.
+
+    A file that is away (moved, not mounted, being copied) is never created here: an empty registry in its
+    place would end all readings.
+    """
+    if not is_url(database):
+        try:
+            away = Path(database).stat().st_size == 0
+        except OSError:
+            away = True
+        if away:
+            raise RegistryError(gwy.REGISTRY_FILE_AWAY(), subject=database, transient=True)
+    return ResourceDatabase(database, key_file=key_file)
 
 
 class RegistrySource:
@@ -107,7 +123,7 @@ class RegistrySource:
         return Registered(version, served, rejects)
 
     def _open(self) -> ResourceDatabase:
-        return ResourceDatabase(self.database, key_file=self._key_file)
+        return open_registry(self.database, self._key_file)
 
     def _files(self) -> tuple[object, ...] | None:
         """Return what differs when the registry's file was written; None for a server."""
