@@ -1,4 +1,4 @@
-"""Gathers messages that differ only in the resource that they are about, so that 400 meters give one line."""
+"""Gathers messages that differ only in the resource that they are about: 400 meters give one line."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def gathered(sentences: Iterable[str]) -> list[str]:
             groups[key] = []
             found.append(groups[key])
         groups[key].append(sentence)
-    told: list[str] = []
+    lines: list[str] = []
     for one in found:
         if isinstance(one, str):
-            told.append(one)
+            lines.append(one)
         else:
-            told.extend(one if len(one) <= NAMED else [_together(one)])
-    return told
+            lines.extend(one if len(one) <= NAMED else [_together(one)])
+    return lines
 
 
 def _together(group: list[Text]) -> Text:
