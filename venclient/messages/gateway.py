@@ -64,11 +64,6 @@ OF_VEN = info("VEN-GWY-029", " with ven = {ven!r}")
 FOR_VTN = info("VEN-GWY-030", " for VTN {vtn}")
 NOT_STARTED = info("VEN-GWY-031", "not started")
 NO_DATABASE = error("VEN-GWY-032", "no such database", hint="make one with `ven import FILE.csv --db PATH`")
-REGISTRY_FILE_AWAY = error(
-    "VEN-GWY-089",
-    "the file is missing or empty",
-    hint="put it back, or a backup in its place with `ven db restore FILE`",
-)
 
 # Changes while the gateway runs
 
@@ -184,3 +179,8 @@ CLOCK_COMPARED = info(
     "VEN-GWY-087", "compared with the VTN's: {count:reading waits|readings wait} for some seconds"
 )
 CLOCK_HOLDING = warning("VEN-GWY-088", "clock not synchronised: holding {count:reading|readings}")
+REGISTRY_FILE_AWAY = error(
+    "VEN-GWY-089",
+    "the file is missing or empty",
+    hint="put it back, or a backup in its place with `ven db restore FILE`",
+)
