@@ -1,4 +1,7 @@
-"""Builds config/resources.db from the CSV files of config/exampleassets/ and prints its statistics."""
+"""Builds config/resources.db from the CSV files of config/exampleassets/ and prints its statistics.
+
+Installed from a wheel, it takes the sample files of the wheel when `config/exampleassets` is missing.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ try:
     from venclient.messages import simulation as sim
     from venclient.registry import samples
     from venclient.registry.samples import convert_to_resources
+    from venclient.shipped import SITES, shipped
 except ModuleNotFoundError as missing:
     if __name__ != "__main__":
         raise
@@ -24,13 +28,21 @@ __all__ = ["convert_to_resources", "generate_resources", "main"]
 
 def generate_resources(*, quiet: bool = True) -> ResourceDatabase:
     """Return ./config/resources.db, renewed from ./config/exampleassets; elsewhere, this checkout's."""
-    return samples.generate_resources(_folder(), quiet=quiet)
+    folder, assets = _folders()
+    return samples.generate_resources(folder, assets=assets, quiet=quiet)
 
 
-def _folder() -> Path:
-    """Return ./config where it holds samples, else that of this checkout."""
+def _folders() -> tuple[Path, Path]:
+    """Return the folder of the database and that of the sample files.
+
+    These are ./config where it holds samples, else that of this checkout; without one, ./config and the
+    samples of the wheel.
+    """
     here = Path("config")
-    return here if (here / samples.ASSETS).is_dir() else Path(__file__).resolve().parent / "config"
+    for folder in (here, Path(__file__).resolve().parent / "config"):
+        if (folder / samples.ASSETS).is_dir():
+            return folder, folder / samples.ASSETS
+    return here, shipped(SITES)
 
 
 def main() -> int:
@@ -40,7 +52,8 @@ def main() -> int:
     """
     rejected: list[int] = []
     try:
-        database = samples.generate_resources(_folder(), quiet=False, rejected_count=rejected)
+        folder, assets = _folders()
+        database = samples.generate_resources(folder, assets=assets, quiet=False, rejected_count=rejected)
         statistics = database.get_statistics()
     except VenError as error:
         print(error, file=sys.stderr)

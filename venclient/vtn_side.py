@@ -104,6 +104,8 @@ class VtnSide:
         self.known = asyncio.Event()
         self.push: Push | None = None
         self.registered: set[str] = set()
+        #: The id of the object that the VTN has of each resource, by the resource's id.
+        self._objects: dict[str, str] = {}
         self._settings = settings
         self._client = client
         self._book = book
@@ -226,16 +228,21 @@ class VtnSide:
         self.known.set()
         what = await self._drift(ven.id)
         done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
+        again = False
         for id_, name in names.items():
             kind = _kind(name)
             if name in done.held:
                 self.registered.add(id_)
                 self._notes.end(kind)
                 self._refused.discard(kind)
+                if (object_id := done.held[name].id) is not None:
+                    self._objects[id_] = object_id
                 continue
             self.registered.discard(id_)
             if name in done.refused:
                 self._refused.add(kind)
+                # A VTN may refuse to rename: the next look creates an object.
+                again = self._objects.pop(id_, None) is not None or again
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
         self.registering = None
         self._take_grants(ven, done.held)
@@ -246,10 +253,10 @@ class VtnSide:
             self._notes.begin(UNREGISTERED, gwy.UNREGISTERED(reason=done.stopped))
         else:
             self._notes.end(UNREGISTERED)
-        if self._roster.names is names:
+        if self._roster.names is names and not again:
             self._looked_at_s = self._clock.monotonic()
         else:
-            self.look_again()  # the registry has changed meanwhile
+            self.look_again()  # the registry has changed meanwhile, or a name was refused
 
     def _tell_progress(self, progress: Progress) -> None:
         """Keep how far the registration is, and log it now and then when it takes long."""
@@ -269,7 +276,8 @@ class VtnSide:
             self._notes.begin(sentence, sentence)
         self._untellable = frozenset(said)
         held = (await self._client.resources(ven_id)).items
-        return difference(wanted, held, ours=OURS, ven_id=ven_id)
+        objects = {name: self._objects[id_] for id_, name in roster.names.items() if id_ in self._objects}
+        return difference(wanted, held, ours=OURS, ven_id=ven_id, objects=objects)
 
     def look_again(self) -> None:
         """Take up what the roster says now: report on those resources, and look at the registration soon."""

@@ -52,6 +52,22 @@ def test_row_22_what_is_missing_other_right_and_too_much_is_told_apart() -> None
     assert not what.is_empty
 
 
+def test_object_of_a_renamed_resource_is_renamed() -> None:
+    """It is found by its id and keeps what others wrote on it; a name that is held already is not touched."""
+    other = ValuesMap(type="X_OPERATOR", values=["kept"])
+    there = [held("old", area(1.0), other), held("same", area(2.0)), held("stray")]
+    wanted = [Wanted("new", (area(1.0),)), Wanted("same", (area(2.0),)), Wanted("first", ())]
+    objects = {"new": "id-old", "same": "id-stray", "first": "id-gone"}
+    what = difference(wanted, there, ours=OURS, ven_id="V", objects=objects)
+
+    [update] = what.update
+    assert (update.wanted.name, update.held.id, update.attributes) == ("new", "id-old", (area(1.0), other))
+    assert [str(one) for one in update.drifts] == ["resourceName: the VTN has old, the registry has new"]
+    assert [one.name for one in what.create] == ["first"]
+    assert what.adopt == (there[1],)
+    assert what.extra == (there[2],)
+
+
 def test_row_22_drift_is_told_member_by_member() -> None:
     """Each attribute that is lacking, other or left over is named with both sides."""
     text = ValuesMap(type="DESCRIPTION", values=["hotel"])

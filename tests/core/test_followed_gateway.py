@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,30 @@ async def test_connection_that_cannot_be_used_is_told_and_taken_up_once_it_is_me
     with running.registry() as registry:
         registry.bulk_upsert([resource("c")])
     await running.until(lambda: running.connections["c"]["state"] != "refused", "c is opened")
+
+
+async def test_notes_go_once_what_they_are_about_is_mended(running: Running) -> None:
+    """A row that made no sense, a VTN without resources and a setting that needed a restart."""
+    settings = running.settings.read_text()
+
+    def shown(code: str) -> bool:
+        return any(f"[{code}]" in note for note in running.gateway.snapshot()["notes"])
+
+    with sqlite3.connect(running.folder / "resources.db") as db:
+        db.execute("UPDATE resources SET capacities = '{' WHERE resource_id = 'a'")
+    running.settings.write_text(
+        settings.replace("commit_s = 0.1", "commit_s = 5")
+        + '[vtns.two]\nurl = "http://127.0.0.1:9"\nallow_http = true\nven_name = "two"\nresources = "none"\n'
+    )
+    await running.gateway.reload()
+    codes = ("VEN-GWY-028", "VEN-GWY-045", "VEN-REG-153")
+    await running.until(lambda: all(shown(code) for code in codes), "three notes")
+
+    with sqlite3.connect(running.folder / "resources.db") as db:
+        db.execute("UPDATE resources SET capacities = '{}' WHERE resource_id = 'a'")
+    running.settings.write_text(settings)
+    await running.gateway.reload()
+    await running.until(lambda: not any(shown(code) for code in codes), "no such note")
 
 
 async def test_reload_takes_up_another_vtn_and_names_what_needs_a_restart(running: Running) -> None:

@@ -145,6 +145,29 @@ async def test_registry_that_is_away_changes_nothing(
     assert list(followed.follower.running.resources) == ["b"]
 
 
+@pytest.mark.parametrize("left", [None, b""])
+async def test_registry_file_that_is_moved_away_is_not_made_anew(
+    followed: Followed, left: bytes | None
+) -> None:
+    """An empty registry in its place would end all readings; nothing is written where it was."""
+    hidden = followed.path.with_suffix(".gone")
+    followed.path.rename(hidden)
+    if left is not None:
+        followed.path.write_bytes(left)
+    followed.follower.look_now()
+    await followed.look(3)
+
+    assert list(followed.follower.running.resources) == ["a", "b"]
+    assert not followed.path.exists() if left is None else followed.path.read_bytes() == left
+    assert len(list(followed.notes)) == 1
+    assert "[VEN-GWY-040]" in next(iter(followed.notes))
+
+    hidden.replace(followed.path)
+    await followed.look()
+    assert list(followed.notes) == []
+    assert list(followed.follower.running.resources) == ["a", "b"]
+
+
 async def test_resource_whose_row_makes_no_sense_any_more_is_served_as_it_was(followed: Followed) -> None:
     """A mistake by hand in one row is reported, and ends no readings; the others follow the registry."""
     with followed.registry() as registry:

@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -138,6 +138,31 @@ async def test_row_18_what_others_wrote_on_a_resource_stays(tmp_path: Path) -> N
         assert theirs in site.vtn.collections["resources"][0]["attributes"]
         await site.run(REGISTER_AGAIN_S + 60)
         assert len(site.vtn.calls("PUT", "resources/R1")) == 1
+
+
+@pytest.mark.parametrize("renames", [True, False])
+async def test_a_renamed_resource_keeps_its_object(tmp_path: Path, renames: bool) -> None:
+    """The object gets the new name and keeps its targets; else a new one is created."""
+    site = Site(tmp_path, "bar", "hotel")
+    async with site.following():
+        (before,) = [one for one in site.vtn.collections["resources"] if one["resourceName"] == "bar"]
+        before["targets"] = ["group-1"]
+        if not renames:
+            site.vtn.handlers["PUT", f"resources/{before['id']}"] = lambda _: problem(
+                400, detail="names are fixed"
+            )
+        site.roster.replace(
+            {"bar": replace(resource("bar"), resourceName="Bar 2"), "hotel": resource("hotel")}
+        )
+        site.side.look_again()
+        await site.run(120)
+
+        held = {one["resourceName"]: one for one in site.vtn.collections["resources"]}
+        assert site.side.registered == {"bar", "hotel"}
+        assert set(held) == ({"Bar 2", "hotel"} if renames else {"bar", "Bar 2", "hotel"})
+        assert (held["Bar 2"]["id"] == before["id"]) == renames
+        assert (held["Bar 2"].get("targets") == ["group-1"]) == renames
+        assert not list(site.notes)
 
 
 async def test_row_25_granted_targets_are_asked_for_as_well(tmp_path: Path) -> None:

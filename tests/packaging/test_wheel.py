@@ -51,6 +51,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+DOORS = {"resource_db.py", "flex_resources.py", "prepare_samples.py", "demo_db_usage.py"}
 STUBS = {"resource_db-stubs", "flex_resources-stubs"}
 
 
@@ -88,7 +89,7 @@ def test_the_wheel_holds_the_package_the_doors_and_the_samples(wheel: Path, root
     data = {name.removeprefix("venclient/data/") for name in names if name.startswith("venclient/data/")}
     top = {name.split("/")[0] for name in names}
 
-    assert {"resource_db.py", "flex_resources.py", "venclient/py.typed"} <= set(names)
+    assert {*DOORS, "venclient/py.typed"} <= set(names)
     assert {f"{stub}/__init__.pyi" for stub in STUBS} <= set(names)
     assert templates == {
         str(path.relative_to(root)) for path in (root / "venclient/connectors/templates").glob("*.yaml")
@@ -96,7 +97,7 @@ def test_the_wheel_holds_the_package_the_doors_and_the_samples(wheel: Path, root
     assert data == {"ven.toml"} | {
         f"exampleassets/{path.name}" for path in (root / "config/exampleassets").glob("*.csv")
     }
-    assert top - {"venclient", "resource_db.py", "flex_resources.py"} - STUBS == {
+    assert top - {"venclient", *DOORS} - STUBS == {
         next(name.split("/")[0] for name in names if ".dist-info/" in name)
     }
 
@@ -206,7 +207,7 @@ def test_an_empty_folder_gets_a_message_with_a_code(
     assert done.returncode in (1, 2)
     assert f"[{code}]" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert "prepare_samples" not in done.stderr  # a wheel does not have it
+    assert "prepare_samples" not in done.stderr  # no such file is in the folder
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,6 +230,35 @@ def test_without_pandas_preparing_the_samples_names_what_to_install(
     (line,) = done.stderr.strip().splitlines()
     assert "pandas" in line
     assert "install" in line
+
+
+def test_the_samples_can_be_prepared_from_the_wheel(
+    wheel: Path, root: Path, installed: Path, tmp_path: Path
+) -> None:
+    """A program that imports `prepare_samples` runs in an empty folder, with the samples of the wheel."""
+    python = tmp_path / "env" / "bin" / "python"
+    run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
+    fill(python, tmp_path, "-c", installed.parents[1] / "pins.txt", wheel, "pandas")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    program = (
+        "import prepare_samples\n"
+        "database = prepare_samples.generate_resources()\n"
+        "print(database.db_path, database.get_statistics()['total_resources'])\n"
+    )
+    printed = run(python, "-c", program, cwd=empty).split()
+    again = run(python, "-m", "prepare_samples", cwd=empty)
+    toured = run(python, "-m", "demo_db_usage", cwd=empty)
+
+    rows = sum(
+        len(file.read_text("utf-8").splitlines()) - 1 for file in root.glob("config/exampleassets/*.csv")
+    )
+    assert printed[0] == str(Path("config") / "resources.db")
+    assert 400 <= int(printed[1]) <= rows
+    assert f"{printed[1]} resources" in again
+    assert f"{printed[1]} resources" in toured
+    assert [path.name for path in empty.iterdir()] == ["config"]
 
 
 USERS_SCRIPT = """

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from resource_db import ResourceDatabase
 from venclient.cli import app
+from venclient.messages import code_of
 from venclient.model.resource import ConnectionType
 from venclient.registry.csv_import import import_csv
+from venclient.registry.csv_report import ImportReport
 from venclient.registry.samples import generate_resources
 
 HEADER = "title;address;latitude;longitude;resource_id;p_max_kw;connection_type;host;port"
@@ -166,6 +169,48 @@ def test_all_routes_of_change_follow_the_rule(steps: list[tuple[str, int]]) -> N
                 after = db.get_resource("r1")
                 assert after is not None
                 assert after.capacities["P_max_kw"] == stored
+
+
+def codes(report: ImportReport) -> list[str]:
+    """Return the codes of a report's warnings."""
+    return [code_of(text) for text in report.warnings]
+
+
+def test_a_deleted_site_that_comes_again_is_reported(tmp_path: Path) -> None:
+    """The file still has it, so it is created; that this undoes a deletion is a warning with its line."""
+    file = tmp_path / "list.csv"
+    file.write_text("name,address,latitude,longitude,ven\nA,Vej 1,56.1,9.1,V\nB,Vej 2,56.1,9.1,V\n")
+    with ResourceDatabase(tmp_path / "r.db") as db:
+        assert "VEN-IMP-111" not in codes(import_csv(db, file))
+        [b] = [one for one in db.get_all_resources() if one.resourceName == "B"]
+        db.delete_resource(b.resourceID)
+
+        dry = import_csv(db, file, dry_run=True)
+        report = import_csv(db, file)
+        assert codes(dry) == codes(report)
+        assert [lines for text, lines in report.warnings.items() if code_of(text) == "VEN-IMP-111"] == [[3]]
+        assert report.created == 1
+        assert "VEN-IMP-111" not in codes(import_csv(db, file))
+
+
+@pytest.mark.parametrize(("address", "moved"), [("", ",56.2"), ("Vej 1", "Vej 9,56.2")])
+def test_a_site_that_moved_is_reported_as_another_one(tmp_path: Path, address: str, moved: str) -> None:
+    """Address, or position without one, is its identity; a column resource_id makes it the same."""
+    file = tmp_path / "list.csv"
+    file.write_text(f"name,address,latitude,longitude,ven\nA,{address},56.1,9.1,V\n")
+    with ResourceDatabase(tmp_path / "r.db") as db:
+        assert "VEN-IMP-112" not in codes(import_csv(db, file))
+        [a] = db.get_all_resources()
+
+        file.write_text(f"name,address,latitude,longitude,ven\nA,{moved},9.1,V\nOther,Vej 3,56.1,9.1,V\n")
+        report = import_csv(db, file, dry_run=True)
+        assert [lines for text, lines in report.warnings.items() if code_of(text) == "VEN-IMP-112"] == [[2]]
+
+        file.write_text(f"name,address,latitude,longitude,ven,resource_id\nA,{moved},9.1,V,{a.resourceID}\n")
+        report = import_csv(db, file)
+        assert (report.created, report.updated) == (0, 1)
+        assert "VEN-IMP-112" not in codes(report)
+        assert [one.location["latitude"] for one in db.get_all_resources()] == [56.2]
 
 
 def test_samples_leave_a_changed_site_alone(tmp_path: Path) -> None:

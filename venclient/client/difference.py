@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,10 +69,13 @@ def difference(
     *,
     ours: Collection[str],
     ven_id: str | None = None,
+    objects: Mapping[str, str] | None = None,
 ) -> Difference:
     """Return the difference; `ours` are the types of attributes that the site sets, the rest is left alone.
 
     Objects of other VENs than `ven_id` are not looked at. Numbers count as equal within a millionth.
+    `objects` are ids of objects that stand for a wanted name: one with another name is renamed, which
+    keeps the targets that the VTN granted to it.
     """
     by_name: dict[str, VenResource] = {}
     extra: list[VenResource] = []
@@ -87,12 +90,18 @@ def difference(
     create: list[Wanted] = []
     update: list[Update] = []
     adopt: list[VenResource] = []
+    by_id = {one.id: one for one in extra if one.id is not None}
     for name, want in asked.items():
         there = by_name.get(name)
+        drifts: tuple[Drift, ...] = ()
         if there is None:
-            create.append(want)
-            continue
-        drifts = drifts_of(want.attributes, there.attributes, ours=ours)
+            there = by_id.pop((objects or {}).get(name, ""), None)
+            if there is None:
+                create.append(want)
+                continue
+            extra.remove(there)
+            drifts = (Drift("resourceName", (there.resource_name,), (name,)),)
+        drifts += drifts_of(want.attributes, there.attributes, ours=ours)
         if drifts:
             others = (one for one in there.attributes or () if one.type not in ours)
             update.append(Update(want, there, drifts, (*want.attributes, *others)))

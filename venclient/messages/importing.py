@@ -251,3 +251,14 @@ CONFLICT = info("VEN-IMP-107", "line {line}, {name} ({resource_id}): {cells}")
 CELL_CONFLICT = info("VEN-IMP-108", "{cell}: stored {stored!r}, file {value!r}")
 MORE_CONFLICTS = info("VEN-IMP-109", "... --json lists more")
 CELL_PROBLEMS = error("VEN-IMP-110", "{problems}")
+CREATED_AGAIN = warning(
+    "VEN-IMP-111",
+    "this site was deleted from the registry and is created again",
+    hint="remove its row, or disable the site instead of deleting it",
+)
+MOVED = warning(
+    "VEN-IMP-112",
+    "new site with the name of a site that is no longer in the file: another address, or without one another "
+    "position, makes another site",
+    hint="if it is the same site, add a column resource_id with the stored id",
+)

@@ -43,6 +43,7 @@ _AT_HAND = 20_000
 #: Warnings of the registry that an import words itself: place, meter point id, connection.
 _SAID_HERE = frozenset({"VEN-REG-015", "VEN-REG-016", "VEN-REG-029", "VEN-REG-040"})
 
+_CREATED_AGAIN = imp.CREATED_AGAIN()
 _METER_POINT_TWICE, _METER_POINT_STORED = imp.METER_POINT_TWICE(), imp.METER_POINT_STORED()
 
 #: Told how many bytes of how many are done, and how many rows that was.
@@ -180,6 +181,8 @@ class _Store:
         self._overwrite = overwrite
         self.doubts: dict[str, list[int]] = {}
         self.assumed = Assumptions()
+        #: Names of new sites in a registry that has others, and their lines: the first thousand.
+        self.created: dict[str, int] = {}
         self._meters: dict[str, str] = {}
         self._with_ven: set[int] = set()
         self._other_meter: set[int] = set()
@@ -292,6 +295,7 @@ class _Store:
             return None
         if self._is_refused(site, resource, stored):
             return None
+        known = result is None and self.imported.own(resource.resourceID) is not None
         if result is None:
             self._record_new(site, resource)
         else:
@@ -299,6 +303,10 @@ class _Store:
         if stored is None and broken is None:
             self._counts.created += 1
             self.assumed.count([site])
+            if known:
+                self.doubts.setdefault(_CREATED_AGAIN, []).append(site.line)
+            if len(self.created) < KEPT:
+                self.created.setdefault(resource.resourceName.casefold(), site.line)
             return resource
         self._counts.updated += 1
         changed.append(resource)
@@ -492,6 +500,9 @@ class _Import:
             if resource_id in stored and stored[resource_id].enabled is not False
         ]
         report.disappeared_count, report.disappeared = len(missing), missing[:KEPT]
+        names = {one.name.casefold() for one in missing}
+        if moved := [line for name, line in self._store.created.items() if name in names]:
+            report.warnings[imp.MOVED()] = moved
         keep = [one.resource_id for one in missing]
         if disable and missing:
             if report.rejected_rows:

@@ -98,9 +98,15 @@ def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
 
 
 def generate_resources(
-    config_folder: Path | str = "config", *, quiet: bool = True, rejected_count: list[int] | None = None
+    config_folder: Path | str = "config",
+    *,
+    assets: Path | None = None,
+    quiet: bool = True,
+    rejected_count: list[int] | None = None,
 ) -> ResourceDatabase:
-    """Build or renew `<config_folder>/resources.db` from the sample files, and give it, open.
+    """Build or renew `<config_folder>/resources.db` from the sample files, and return it, open.
+
+    The sample files are in `assets`, or in `<config_folder>/exampleassets`.
 
     A second run changes nothing, and what a user changed since stays, by the rule of `imported`. Unless
     `quiet`, prints what each file brought, what was left alone and which rows were rejected. Rows that were
@@ -110,9 +116,10 @@ def generate_resources(
     from venclient.registry.database import ResourceDatabase
 
     folder = Path(config_folder)
-    files = sorted(file for file in (folder / ASSETS).glob("*.csv") if not file.name.endswith(SUFFIX))
+    assets = assets or folder / ASSETS
+    files = sorted(file for file in assets.glob("*.csv") if not file.name.endswith(SUFFIX))
     if not files:
-        raise ConfigError(imp.NO_SAMPLES(), subject=str(folder / ASSETS))
+        raise ConfigError(imp.NO_SAMPLES(), subject=str(assets))
     database = ResourceDatabase(str(folder / DATABASE))
     seen = Seen()
     unusable: list[ConfigError] = []

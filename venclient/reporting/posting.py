@@ -23,6 +23,7 @@ from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
+from venclient.reporting.gathered import gathered
 from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
 from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
@@ -212,7 +213,7 @@ class Posting:
             return self._broken(row, error, result)
         self._tell_omissions(row, built.omissions, result)
         if built.report is None:
-            reason = "; ".join(map(with_code, built.omissions)) or with_code(rep.NOTHING_KNOWN())
+            reason = "; ".join(map(with_code, gathered(built.omissions))) or with_code(rep.NOTHING_KNOWN())
             self._changes.append(partial(means.outbox.unmet, row.key, reason, means.clock.now()))
             means.told(row)
             result.unmet += 1
@@ -374,9 +375,8 @@ class Posting:
         """Say what was left out when it begins, not with every report."""
         group = (row.obligation.event_id, row.obligation.group)
         before = self._omitted.get(group, frozenset())
-        for sentence in omissions:
-            if _kind(sentence) not in before:
-                result.say(sentence)
+        for sentence in gathered(one for one in omissions if _kind(one) not in before):
+            result.say(sentence)
         self._omitted[group] = frozenset(map(_kind, omissions))
         for known in [known for known in self._omitted if known[0] not in self._means.book.events]:
             del self._omitted[known]
