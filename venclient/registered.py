@@ -30,7 +30,7 @@ NOTHING = RegistryVersion(0, 0)
 class Registered:
     """The enabled resources that each VTN hears of, by the VTN's name ("" for the first) and by id.
 
-    A resource that did not change is the same object as in the version before: nobody may change one.
+    A resource that did not change is the same object as in the version before: it must not be changed.
     `rejects` are rows that make no sense. A resource that was served and whose row makes no sense any more
     is served as it was: a mistake in one row ends no readings.
     """
@@ -114,7 +114,7 @@ class RegistrySource:
             for vtn, ven in self._wanted().items():
                 served[vtn] = enabled_resources(registry, ven)
             rejects = tuple(registry.rejects)
-        # The same objects for what did not change: whoever takes it up sees at a glance that it is the same.
+        # The same objects for what did not change: a comparison by identity is enough.
         known = before.resources
         served = {
             vtn: {id_: _same(known.get(id_), one) for id_, one in of.items()} for vtn, of in served.items()

@@ -28,5 +28,5 @@ class Roster:
         if not self.names or titles != {id_: one.resourceName for id_, one in resources.items()}:
             self.names = resource_names(tuple(self.resources.values()))
         else:
-            self.names = dict(self.names)  # another object: whoever holds the old one sees the change
+            self.names = dict(self.names)  # another object: a caller that kept the old one sees the change
         return True

@@ -298,7 +298,7 @@ class VtnSide:
         for id_, name in roster.names.items():
             said = (roster.resources[id_], name, self._granted.get(id_, frozenset()))
             before = known.get(id_)
-            # Thousands of them did not change: making them anew would stop everything else for a second.
+            # Thousands of them did not change: making them again would stop everything else for a second.
             if before is None or before[0][0] is not said[0] or before[0][1:] != said[1:]:
                 before = said, Reportable.of(*said)
             self._reportables[id_] = before

@@ -91,11 +91,15 @@ def well_read(gateway: GatewayProcess, *names: str) -> bool:
 
 
 def undisturbed(gateway: GatewayProcess, *names: str) -> None:
-    """Fail unless these meters were read at each of their moments, without a failure."""
+    """Fail unless these meters were read all the time, without a failure.
+
+    A busy machine may cost a moment now and then; a meter that others hold up misses most of them.
+    """
     found = rows(gateway)
     for name in names:
         row = found[name]
-        assert (row["state"], row["missed"], row["last_error"]) == ("ok", 0, None), row
+        assert (row["state"], row["last_error"]) == ("ok", None), row
+        assert row["missed"] <= row["readings"] // 10, row
 
 
 def late(request: Request, writer: asyncio.StreamWriter) -> None:
