@@ -98,7 +98,7 @@ SETTINGS: tuple[Setting, ...] = (
         "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."
     ),
     Setting("vtn.client_secret", "secret", None, "Where the client secret is kept; never the secret itself."),
-    Setting("vtn.token_url", "url", None, "Token service, when the VTN does not tell it."),
+    Setting("vtn.token_url", "url", None, "Token service, when the VTN does not announce it."),
     Setting("vtn.allow_http", "flag", False, "Allow a VTN without TLS: for a test on one machine."),
     Setting(
         "vtn.version", "text", "probe", 'OpenADR version that the VTN speaks: "3.1", "3.0.1", or "probe".'
@@ -125,10 +125,10 @@ SETTINGS: tuple[Setting, ...] = (
         "vtn.push",
         "text",
         "auto",
-        'Whether the VTN may tell of changes, where it offers that ("auto"), or is only polled ("off").',
+        'Whether to use push notifications where the VTN offers them ("auto"), or is only polled ("off").',
     ),
     Setting(
-        "vtn.push_poll_s", "seconds", 600.0, "How often events are fetched while the VTN tells of changes."
+        "vtn.push_poll_s", "seconds", 600.0, "How often events are fetched while push notifications work."
     ),
     Setting("vtn.webhook_url", "url", None, "Public https address at which the VTN may call this gateway."),
     Setting("vtn.webhook_listen", "text", "0.0.0.0:8443", "Where the receiver of these calls listens."),
@@ -160,10 +160,15 @@ SETTINGS: tuple[Setting, ...] = (
         "How many reports may be sent a second; as many as the VTN takes when not set.",
     ),
     Setting(
-        "reporting.most_values", "count", 50_000, "How many values one report tells; more are sent in parts."
+        "reporting.most_values",
+        "count",
+        50_000,
+        "Maximum number of values in one report; more are sent in parts.",
     ),
-    Setting("reporting.give_up_days", "days", 30.0, "When an undelivered report is given up, and said."),
-    Setting("reporting.keep_days", "days", 30.0, "How long reports that are done with stay in the list."),
+    Setting(
+        "reporting.give_up_days", "days", 30.0, "Days before an undelivered report is dropped (and logged)."
+    ),
+    Setting("reporting.keep_days", "days", 30.0, "How long completed reports stay in the list."),
     Setting(
         "reporting.coverage_days", "days", 1830.0, "How long the daily coverage of each resource is kept."
     ),

@@ -138,3 +138,10 @@ def test_a_plus_joins_columns_unless_it_is_in_a_name() -> None:
     mapping = told("flags", columns=from_flags(["title=A+B"]))
     assert resolve(["A", "B"], mapping, "f")["title"] == (0, 1)
     assert resolve(["A", "A+B"], mapping, "f")["title"] == (1,)
+
+
+def test_an_unknown_field_is_answered_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    """Before the list of all fields, a misspelt one has its correction."""
+    (tmp_path / "sites.toml").write_text('[columns]\ntitel = "Skolenavn"\n')
+    with pytest.raises(ConfigError, match=r"did you mean 'title'\?.*VEN-IMP-059"):
+        load(tmp_path / "sites.toml")

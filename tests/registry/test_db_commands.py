@@ -179,6 +179,7 @@ def test_rescue_of_a_file_that_lost_its_end(path: Path, tmp_path: Path) -> None:
 
     assert checked.exit_code == 1
     assert "VEN-DBF-085" in checked.output
+    assert r"\n" not in checked.output
     assert saved.exit_code == 0, saved.output
     assert path.read_bytes() == content[: len(content) * 3 // 4]
     with ResourceDatabase(tmp_path / "saved.db") as db:

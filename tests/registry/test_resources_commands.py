@@ -183,3 +183,15 @@ def test_show_hides_secrets_but_not_references(db: ResourceDatabase, database: s
     assert "env:WHO" in shown
     assert "***" in shown
     assert "hunter2" not in shown
+
+
+def test_a_registry_beside_the_settings_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder of a site, without config/resources.db, its resources.db is suggested."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="VEN-CLR-005"):
+        CliRunner().invoke(app, ["list"], catch_exceptions=False)
+    ResourceDatabase("resources.db").close()
+    with pytest.raises(ConfigError, match="VEN-CLR-020") as caught:
+        CliRunner().invoke(app, ["list"], catch_exceptions=False)
+    assert "--db resources.db" in str(caught.value)
+    assert CliRunner().invoke(app, ["list", "--db", "resources.db"]).exit_code == 0

@@ -217,7 +217,11 @@ def open_registry(db: str | Path) -> ResourceDatabase:
     from venclient.registry.opening import holds_registry, is_url, shown
 
     if not holds_registry(db):
-        raise ConfigError(clr.NO_REGISTRY() if is_url(db) else clr.NO_DATABASE(), subject=shown(db))
+        if is_url(db):
+            raise ConfigError(clr.NO_REGISTRY(), subject=shown(db))
+        here = Path(db).name  # in the folder of a site, where ven.toml has its registry beside it
+        found = here != str(db) and holds_registry(here)
+        raise ConfigError(clr.DATABASE_HERE(here=here) if found else clr.NO_DATABASE(), subject=shown(db))
     return ResourceDatabase(db)
 
 

@@ -32,3 +32,6 @@ CHANGED = info("VEN-CLR-016", "changed {changed} of {count:resource|resources}: 
 WOULD_CHANGE = info("VEN-CLR-017", "would change {changed} of {count:resource|resources}: {names}{more}")
 NO_HISTORY = info("VEN-CLR-018", "{name}: no change was recorded")
 NOTHING_SELECTED = info("VEN-CLR-019", "no resource meets the conditions: nothing was changed")
+DATABASE_HERE = error(
+    "VEN-CLR-020", "database not found, but {here} is here", hint="add --db {here}, or name another with --db"
+)

@@ -180,7 +180,7 @@ CLOCK_COMPARED = info(
 )
 CLOCK_HOLDING = warning("VEN-GWY-088", "clock not synchronised: holding {count:reading|readings}")
 SERVING_ALL = info(
-    "VEN-GWY-089", "serving {count:resource|resources} as VEN {ven!r}; all connections are usable"
+    "VEN-GWY-089", "serving {count:resource|resources} as VEN {ven!r}; all connections are valid"
 )
 
 # A registry that is lost while the gateway runs

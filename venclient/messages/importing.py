@@ -135,7 +135,7 @@ SECRET_HIDDEN = warning(
 )
 
 # Mappings
-UNKNOWN_MEANING = error("VEN-IMP-059", "unknown field {name!r}. Valid fields: {known}")
+UNKNOWN_MEANING = error("VEN-IMP-059", "unknown field {name!r}{meant}. Valid fields: {known}")
 MAP_FLAG = error(
     "VEN-IMP-060", "invalid value {value!r}: must be FIELD=COLUMN", hint="write --map title=<column name>"
 )

@@ -13,6 +13,7 @@ What is told wins over what is found: flags, then the TOML, then synonyms, then 
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -124,7 +125,9 @@ def _problems(given: Mapping[str, Any]) -> Iterable[Text]:
         yield _wrong("duplicates", given["duplicates"], " or ".join(_DUPLICATES))
     for target in given.get("columns", {}):
         if target not in SYNONYMS:
-            yield imp.UNKNOWN_MEANING(name=foreign(target), known=tuple(SYNONYMS))
+            close = difflib.get_close_matches(target, SYNONYMS, n=1)
+            meant = f" (did you mean {close[0]!r}?)" if close else ""
+            yield imp.UNKNOWN_MEANING(name=foreign(target), meant=meant, known=tuple(SYNONYMS))
 
 
 def from_flags(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -197,4 +197,5 @@ def _integrity(driver: sqlite3.Connection) -> list[str]:
         texts = [str(text) for (text,) in driver.execute(f"PRAGMA integrity_check({_SHOWN})")]
     except sqlite3.DatabaseError as error:  # so damaged that not even the check goes through
         return [str(error)]
-    return [text for text in texts if text != "ok"]
+    lines = (line for text in texts for line in text.splitlines())
+    return [line for line in lines if line != "ok" and not line.startswith("*** ")][:_SHOWN]
