@@ -198,13 +198,18 @@ class Examination:
         return found + await checked("clock skew", _skew(client), within_s=limit)
 
     async def _token(self, client: VenClient, account: VtnAccount) -> Found:
-        if account.client_id is None:
+        if account.client_id is None and account.token is None:
             return finding("token", doc.TOKEN_NOT_NEEDED())
         token = await client.notices.token() or ""
         claims = checkup.claims_of(token)
-        text = doc.TOKEN(client_id=account.client_id)
-        if isinstance(claims.get("exp"), int | float):
-            hours = (claims["exp"] - self._clock.now().timestamp()) / 3600
+        ends = claims.get("exp")
+        hours = (ends - self._clock.now().timestamp()) / 3600 if isinstance(ends, int | float) else None
+        if account.token is not None:
+            expired = hours is not None and hours <= 0
+            text = doc.TOKEN_EXPIRED() if expired else doc.TOKEN_GIVEN()
+        elif hours is None:
+            text = doc.TOKEN(client_id=account.client_id)
+        else:
             text = doc.TOKEN_UNTIL(client_id=account.client_id, hours=hours)
         told = finding("token", text)
         scopes = checkup.scopes_of(claims, client.status.scope)

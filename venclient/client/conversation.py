@@ -100,7 +100,13 @@ class Conversation:
         token = await tokens.current()
         answer = await send(token)
         place = (method, "/".join(path[::2]))  # without ids
-        if answer.status in (401, 403) and token is not None and self._worth_renewing(answer, place):
+        renewable = token is not None and self.account.token is None
+        if (
+            answer.status in (401, 403)
+            and token is not None
+            and renewable
+            and self._worth_renewing(answer, place)
+        ):
             token = await tokens.renewed(token)
             answer = await send(token)
             if answer.status == 403:
@@ -111,7 +117,7 @@ class Conversation:
         problem = exchange.problem(answer)
         error: VtnError = problem
         if answer.status in (401, 403):
-            what = _auth_message(problem, token, tokens.granted_scope)
+            what = _auth_message(problem, token, tokens.granted_scope, given=self.account.token is not None)
             error = AuthRefused(what, subject=problem.subject)
         if not optional:
             exchange.fail(error)
@@ -161,11 +167,13 @@ class Conversation:
         return answer.status == 401 or self._forbidden_until.get(place, 0.0) <= self._clock.monotonic()
 
 
-def _auth_message(problem: VtnProblem, token: str | None, scope: str | None) -> Text:
+def _auth_message(problem: VtnProblem, token: str | None, scope: str | None, *, given: bool) -> Text:
     said = " - ".join(part.strip() for part in (problem.title, problem.detail) if part and part.strip())
     said = said and f": {foreign(said)}"
     if token is None:
         return vtn.TOKEN_NEEDED(status=problem.status, said=said)
+    if problem.status == 401 and given:
+        return vtn.GIVEN_TOKEN_REJECTED(status=problem.status, said=said)
     if problem.status == 401:
         return vtn.TOKEN_REJECTED(status=problem.status, said=said)
     return vtn.SCOPE_MISSING(status=problem.status, said=said, granted=foreign(scope) if scope else "unknown")

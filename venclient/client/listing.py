@@ -38,13 +38,14 @@ class Listing(Generic[S]):
     """Every object that the VTN lists, once each, in its order; `refused` could not be understood.
 
     `complete` tells whether absence means anything: only then may a missing object be taken for gone.
-    `ids` holds the id of everything listed, what was refused included.
+    `ids` holds the id of everything listed, what was refused included. `ignored` were read in part.
     """
 
     items: tuple[S, ...]
     refused: tuple[Refused, ...]
     complete: bool
     ids: frozenset[str]
+    ignored: tuple[Refused, ...] = ()
 
     def joined(self, other: Listing[S]) -> Listing[S]:
         """Return both listings as one; an object in both counts once, as it is here."""
@@ -54,6 +55,7 @@ class Listing(Generic[S]):
             self.refused + tuple(one for one in other.refused if one.id is None or one.id not in self.ids),
             self.complete and other.complete,
             self.ids | other.ids,
+            self.ignored + tuple(one for one in other.ignored if one.id is None or one.id not in self.ids),
         )
 
 
@@ -63,6 +65,7 @@ class _Pass(Generic[S]):
     def __init__(self) -> None:
         self.items: list[S] = []
         self.refused: list[Refused] = []
+        self.ignored: list[Refused] = []
         self.ids: set[str] = set()
         self.pages = 0
         self.steady = True
@@ -94,6 +97,7 @@ class _Pass(Generic[S]):
         for one in page.refused:
             if one.id is None or one.id not in self.ids:
                 self.refused.append(one)
+        self.ignored += [one for one in page.ignored if one.id is None or one.id not in self.ids]
         self.nameless = self.nameless or None in page.ids
         self.ids.update(id_ for id_ in page.ids if id_ is not None)
         return len(self.items) + len(self.refused) + len(self.ids) > before
@@ -117,7 +121,13 @@ async def read_listing(fetch: FetchPage[S], known: Collection[str] = ()) -> List
         if complete or reading.nameless:
             break
         earlier = reading.ids
-    return Listing(tuple(reading.items), tuple(reading.refused), complete, frozenset(reading.ids))
+    return Listing(
+        tuple(reading.items),
+        tuple(reading.refused),
+        complete,
+        frozenset(reading.ids),
+        tuple(reading.ignored),
+    )
 
 
 def _id(item: msgspec.Struct) -> str | None:

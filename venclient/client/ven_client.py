@@ -182,10 +182,11 @@ class VenClient:
         return await self._list(Report, ("reports",), query, remember=False, kept=asked_for)
 
     async def notifiers(self) -> Notifiers | None:
-        """Return the ways in which the VTN notifies; None when it tells none (403, 404, unreadable): poll."""
+        """Return the ways in which the VTN notifies; None when there is none (403, 404, unreadable): poll."""
         try:
             answer = await self._talk.call("GET", "notifiers", optional=True)
-            return (await self.dialect()).codec.decode(Notifiers, answer.body)
+            found = (await self.dialect()).codec.decode(Notifiers, answer.body)
+            return found if found != Notifiers() else None
         except (AuthRefused, WireError):
             return None
         except VtnProblem as problem:
@@ -361,15 +362,14 @@ class VenClient:
     def _note_refused(self, listing: Listing[S]) -> None:
         """Count what could not be understood, and say it once for each object and reason."""
         self._refused_objects += len(listing.refused)
-        for one in listing.refused:
+        said = [(vtn.OBJECT_SKIPPED, one) for one in listing.refused]
+        said += [(vtn.MEMBERS_SKIPPED, one) for one in listing.ignored]
+        for message, one in said:
             key = (one.id or one.place, one.reason)
             if key not in self._known_refusals and len(self._known_refusals) < _REMEMBERED_REFUSALS:
                 self._known_refusals.add(key)
-                log.warning(
-                    vtn.OBJECT_SKIPPED(
-                        place=foreign(one.place), url=self._account.url, reason=with_code(one.reason)
-                    )
-                )
+                reason = with_code(one.reason)
+                log.warning(message(place=foreign(one.place), url=self._account.url, reason=reason))
 
 
 def _given(**members: str | None) -> Params:

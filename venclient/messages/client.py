@@ -60,7 +60,7 @@ CLOSED_CLIENT = error("VEN-VTN-013", "this VenClient is not open", hint="use it 
 TOKEN_NEEDED = error(
     "VEN-VTN-014",
     "answered {status}{said}",
-    hint="this VTN requires a token: set vtn.client_id and vtn.client_secret",
+    hint="this VTN requires a token: set vtn.client_id and vtn.client_secret, or vtn.token",
 )
 TOKEN_REJECTED = error(
     "VEN-VTN-015",
@@ -276,3 +276,25 @@ BROKER_AT = info("VEN-VTN-082", "MQTT broker {host} of {url}")
 NO_REASON = info("VEN-VTN-083", "no reason given")
 ANY_CHANNEL = info("VEN-VTN-084", "any channel")
 WEB_PAGE = info("VEN-VTN-095", "a web page ({title}) in place of JSON")
+
+# ---- answers of the wrong shape, and tokens that were given
+
+BAD_TOKEN = error(
+    "VEN-VTN-100",
+    "the token contains spaces, control characters or characters outside ASCII",
+    hint="check vtn.token, or ask the operator of the token service",
+)
+GIVEN_TOKEN_REJECTED = error(
+    "VEN-VTN-101",
+    "answered {status}{said}",
+    hint="the VTN rejects the token of vtn.token, which may have expired: ask the VTN's operator for another "
+    "one, then run `ven reload`",
+)
+TOKEN_AND_LOGIN = error(
+    "VEN-VTN-102",
+    "vtn.token and vtn.client_id are both set: a given token is used without a login",
+    hint="remove vtn.token, or vtn.client_id and vtn.client_secret",
+)
+MEMBERS_SKIPPED = warning(
+    "VEN-VTN-103", "{place} of {url} read in part: {reason}", hint="report it to the VTN's operator"
+)

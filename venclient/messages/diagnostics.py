@@ -307,3 +307,12 @@ REGISTRY_ELSEWHERE = error(
     "{place}: no such database, but there is {found}",
     hint='set registry.database = "{found}"',
 )
+
+# What the gateway may do at this VTN
+
+TOKEN_GIVEN = info("VEN-DOC-120", "the token of vtn.token is used")
+TOKEN_EXPIRED = error(
+    "VEN-DOC-121",
+    "the token of vtn.token has expired",
+    hint="ask the VTN's operator for another one",
+)

@@ -57,3 +57,8 @@ SAME_VEN = error(
 OF_TABLE = info("VEN-CFG-023", "default of [vtns.{name}]")
 FROM_VARIABLE = info("VEN-CFG-024", "environment variable {name}")
 FROM_FLAGS = info("VEN-CFG-025", "command line")
+ONE_LOGIN = error(
+    "VEN-CFG-070",
+    "{source}: vtn.token and vtn.client_id are both set: remove vtn.token, or vtn.client_id and "
+    "vtn.client_secret",
+)
