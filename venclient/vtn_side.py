@@ -28,6 +28,7 @@ from venclient.client import (
 from venclient.client.push import Push
 from venclient.clock import Clock, rest
 from venclient.errors import StoreError, VenError, VtnError, VtnProblem, WireError
+from venclient.messages import client as vtn
 from venclient.messages import gateway as gwy
 from venclient.messages import with_code, within
 from venclient.messages.printable import foreign
@@ -126,6 +127,8 @@ class VtnSide:
         if spoken is not None:
             reporter.options = replace(reporter.options, percent_of_full=spoken.percent_of_full)
         self._skewed = False
+        #: Why the VEN is not registered, while its events are followed all the same.
+        self._unregistered: str | None = None
         #: How far a registration is that is going on; None when none is.
         self.registering: Progress | None = None
 
@@ -146,7 +149,7 @@ class VtnSide:
                 failures += 1
             else:
                 failed = False
-                failures, self.state, self.last_error = 0, "connected", None
+                failures, self.state, self.last_error = 0, "connected", self._unregistered
                 for kind in (UNKEPT, REFUSED, BROKEN):
                     self._notes.end(kind)
                 wait_s = self._settings["vtn.poll_s"]
@@ -201,12 +204,32 @@ class VtnSide:
 
     async def _once(self) -> None:
         if self._looked_at_s is None:
-            await self._register()
+            await self._try_register()
         await self._fetch_events()
         if self._clock.monotonic() - (self._looked_at_s or 0.0) >= REGISTER_AGAIN_S:
-            await self._register()
+            await self._try_register()
 
     # ---- what we are
+
+    async def _try_register(self) -> None:
+        """Register; what the VTN refuses, or answers with an error, is logged once and holds up no event."""
+        try:
+            await self._register()
+        except (VtnError, WireError) as error:
+            if isinstance(error, VtnError) and not error.answered:
+                raise
+            self.registering = None
+            if self.ven is None:
+                self._take_grants(Ven(ven_name=self._settings["ven.name"]), {})
+            self._begin_unregistered(error)
+            if not error.transient:
+                self._looked_at_s = self._clock.monotonic()
+
+    def _begin_unregistered(self, error: VenError) -> None:
+        status = error.status if isinstance(error, VtnError) else ""
+        said = vtn.NOT_REGISTERED(reason=error)
+        self._unregistered = with_code(said)
+        self._notes.begin(UNREGISTERED, said, cause=f"{type(error).__name__} {status}")
 
     async def _register(self) -> None:
         """Bring the VEN object and those of its resources to what the registry says."""
@@ -232,13 +255,14 @@ class VtnSide:
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
         self.registering = None
         self._take_grants(ven, done.held)
+        self._unregistered = None
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
             # Somebody else may have registered them: events are followed all the same.
             self._notes.begin(UNREGISTERED, gwy.UNREGISTERED(reason=done.stopped))
         else:
-            self._notes.end(UNREGISTERED)
+            self._notes.end(UNREGISTERED, vtn.REGISTERED_AGAIN(name=foreign(ven.ven_name)))
         if self._roster.names is names:
             self._looked_at_s = self._clock.monotonic()
         else:
@@ -285,14 +309,16 @@ class VtnSide:
             for id_, name in names.items()
         }
         of_ven = frozenset(ven.targets or ())
-        self._own = of_ven.union({self._settings["ven.name"]}, names.values(), *granted.values())
+        self._own = of_ven.union(
+            {self._settings["ven.name"], ven.ven_name}, names.values(), *granted.values()
+        )
         spoken = self._client.known_dialect
         # A VTN that hides nothing is not asked twice.
         hides = spoken is None or spoken.grants_targets
         self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
         self._report_on()
         # 3.0.1 writes the VEN itself as a target.
-        of_ven |= {self._settings["ven.name"]}
+        of_ven |= {self._settings["ven.name"], ven.ven_name}
         self._reporter.options = replace(
             self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
         )

@@ -120,10 +120,75 @@ async def test_a_vtn_that_goes_while_registering_is_not_asked_for_each_resource(
     site.vtn.handlers["POST", "resources"] = lambda _: problem(503)
     async with site.following():
         assert len(site.vtn.calls("POST", "resources")) <= 8
-        assert site.side.state == "unreachable"
+        assert "503" in (site.side.last_error or "")
         del site.vtn.handlers["POST", "resources"]
         await site.run(60)
         assert len(site.side.registered) == 100
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501, 400, 500])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_vtn_that_refuses_registration_is_followed_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str, status: int
+) -> None:
+    """Programs and events are read; the refusal is logged once, and registering is tried again later."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    site.vtn.handlers[method, "vens"] = lambda _: problem(status, detail="not here")
+    async with site.following():
+        assert set(site.book.events) == {"E1"}
+        assert site.side.state == "connected"
+        assert "not here" in (site.side.last_error or "")
+        await site.run(1800)
+        site.has("E1", "E2")
+        await site.run(120)
+        assert set(site.book.events) == {"E1", "E2"}
+        del site.vtn.handlers[method, "vens"]
+        await site.run(REGISTER_AGAIN_S)
+        assert site.side.registered == {"bar"}
+        assert site.side.last_error is None
+        assert not [note for note in site.notes if "not here" in note]
+
+    said = [one for one in caplog.records if one.name == "venclient.gateway" and one.levelno >= logging.ERROR]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("place", ["vens", "resources"])
+async def test_an_unreadable_answer_about_our_objects_holds_up_no_event(tmp_path: Path, place: str) -> None:
+    """A listing of VENs or resources that is no list leaves events as they are."""
+    site = Site(tmp_path, "bar")
+    site.client = site.side._client = site.vtn.client(retries=0)
+    site.has("E1")
+    site.vtn.handlers["GET", place] = lambda _: httpx2.Response(200, text='{"nonsense": true}')
+    async with site.following():
+        assert set(site.book.events) == {"E1"}
+
+
+async def test_the_ven_that_the_operator_created_for_us_is_used(tmp_path: Path) -> None:
+    """Where POST /vens is refused, the one VEN of this client is taken under its own name."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    theirs = {"id": "V7", "venName": "ven-77", "clientID": "gw-1", "targets": ["north"]}
+    site.vtn.collections["vens"] = [theirs]
+    site.vtn.handlers["POST", "vens"] = lambda _: problem(403)
+    async with site.following():
+        assert site.side.ven is not None
+        assert site.side.ven.id == "V7"
+        assert site.side.registered == {"bar"}
+        assert {"north", "ven-77", "ven"} <= site.reporter.options.ven_targets
+        assert site.vtn.calls("PUT", "vens/V7") == []
+
+
+async def test_a_refused_login_is_not_taken_for_a_refused_registration(tmp_path: Path) -> None:
+    """A token service that rejects the client stops the conversation, with its own reason."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    refused = {"error": "invalid_client"}
+    site.vtn.handlers["POST", "auth/token"] = lambda _: httpx2.Response(401, json=refused)
+    async with site.following():
+        assert site.side.state == "refused"
+        assert "invalid_client" in (site.side.last_error or "")
+        assert not [note for note in site.notes if "VEN-VTN-109" in note]
 
 
 async def test_row_18_what_others_wrote_on_a_resource_stays(tmp_path: Path) -> None:

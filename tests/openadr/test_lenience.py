@@ -114,7 +114,7 @@ def test_a_wrong_member_is_named_and_the_others_stay() -> None:
 
 @pytest.mark.parametrize("wrong", [{}, [{"a": 1}], [True], 7, [["north"]]])
 def test_targets_that_cannot_be_read_do_not_make_an_event_for_everybody(wrong: Any) -> None:
-    """An event whose targets are of the wrong type is for nobody that we know."""
+    """An event whose targets are of the wrong type is not for us."""
     event = decode(Event, json.dumps({**EVENT, "targets": wrong}).encode())
 
     assert event.targets
@@ -143,7 +143,7 @@ def test_what_is_required_inside_still_counts() -> None:
 
 
 def test_flags_and_numbers_as_texts_are_read() -> None:
-    """A text "true" is true, "0.5" is a number; a label that is no number is refused with its interval."""
+    """A text "true" is true, "0.5" is a number; a label that cannot be a number is refused with its interval."""
     raw = {
         **EVENT,
         "reportDescriptors": [{"payloadType": "USAGE", "aggregate": "True", "historical": "false"}],

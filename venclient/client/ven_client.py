@@ -30,7 +30,7 @@ from venclient.client.pages import PageMemory
 from venclient.client.probing import find_dialect
 from venclient.client.token import TokenState
 from venclient.clock import Clock
-from venclient.errors import AuthRefused, VtnProblem, WireError
+from venclient.errors import AuthRefused, VtnError, VtnProblem, WireError
 from venclient.messages import client as vtn
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
@@ -205,6 +205,18 @@ class VenClient:
         """Create this VEN's object. `VtnProblem.is_conflict` when the name, or our VEN, exists."""
         body = (await self.dialect()).codec.ven_request(name, attributes)
         return await self._one(Ven, await self._talk.call("POST", "vens", body=body))
+
+    async def registration_refusal(self) -> VtnError | None:
+        """Return why this client may not create a VEN, None when nothing is against it; creates nothing.
+
+        The VTN is sent a body that is not JSON, which no VTN can store: a client that may create gets an error about
+        the body, another one is refused.
+        """
+        try:
+            await self._talk.call("POST", "vens", body=b"{", repeatable=False, optional=True)
+        except VtnError as error:
+            return error
+        return None
 
     async def update_ven(self, ven_id: str, name: str, attributes: Attributes = None) -> Ven:
         """Replace name and attributes of this VEN's object; its targets are not ours and stay."""

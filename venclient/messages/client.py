@@ -298,3 +298,32 @@ TOKEN_AND_LOGIN = error(
 MEMBERS_SKIPPED = warning(
     "VEN-VTN-103", "{place} of {url} read in part: {reason}", hint="report it to the VTN's operator"
 )
+
+# ---- what a VTN does not let this client do
+
+LOGIN_FOR_THIS = error(
+    "VEN-VTN-104",
+    "answered {status}{said}",
+    hint="other requests succeed without a login; ask the VTN's operator for an account, then set "
+    "vtn.client_id and vtn.client_secret, or vtn.token",
+)
+MAY_NOT_REGISTER = error(
+    "VEN-VTN-105",
+    "this client may not register the VEN {name!r}: {said}",
+    hint="ask the VTN's operator to create this VEN for this client; the name must be that of ven.name",
+)
+MAY_NOT_REGISTER_BUT = error(
+    "VEN-VTN-106",
+    "this client may not register the VEN {name!r}: {said}; the VTN lists one VEN, {other!r}",
+    hint="if {other!r} is this site's VEN, set ven.name to it; otherwise ask the operator to create one",
+)
+ADOPTED_VEN = info(
+    "VEN-VTN-107", "this client may not register the VEN {name!r}; using the VEN {other!r} of this client"
+)
+NOT_RENAMED = info(
+    "VEN-VTN-108", "the VEN {other!r} of this client keeps its name: the VTN does not rename it"
+)
+NOT_REGISTERED = error(
+    "VEN-VTN-109", "not registered, programs and events are followed all the same: {reason}"
+)
+REGISTERED_AGAIN = info("VEN-VTN-110", "registered as VEN {name!r}")

@@ -1,8 +1,8 @@
-"""Optional members of the wrong type: ignored one by one, so that none of them costs its object.
+"""Optional members of the wrong type: ignored one by one; none of them costs its object.
 
 Works on decoded JSON that `shapes.py` has straightened. What is required and wrong is left for the codec
 to refuse. Where the default would widen what an object means (who an event is for, when it is, in which
-unit), the member is kept as text that nothing matches, and whoever reads it says that it is not understood.
+unit), the member is kept as text that nothing matches, and its reader reports that it is not understood.
 """
 
 from __future__ import annotations
