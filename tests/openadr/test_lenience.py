@@ -143,7 +143,7 @@ def test_what_is_required_inside_still_counts() -> None:
 
 
 def test_flags_and_numbers_as_texts_are_read() -> None:
-    """A text "true" is true, "0.5" is a number; a label that cannot be a number is refused with its interval."""
+    """A text "true" is true, "0.5" is a number; a label of letters is refused with its interval."""
     raw = {
         **EVENT,
         "reportDescriptors": [{"payloadType": "USAGE", "aggregate": "True", "historical": "false"}],

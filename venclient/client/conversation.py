@@ -97,11 +97,12 @@ class Conversation:
                 repeatable=repeatable,
                 # A VTN without what is optional may answer with its own web interface.
                 pages=optional,
+                place=f"{method} {self.account.url}/{place[1]}",
             )
 
+        place = (method, "/".join(path[::2]))  # without ids
         token = await tokens.current()
         answer = await send(token)
-        place = (method, "/".join(path[::2]))  # without ids
         renewable = token is not None and self.account.token is None
         if (
             answer.status in (401, 403)

@@ -1,18 +1,20 @@
 """Whole listings out of pages of at most 50, with a watch for lists that move while they are read.
 
-Each page begins with the last element of the page before it. When another one stands there, something
-was inserted, removed or reordered meanwhile, and the listing is read again; and so it is when a later page
-has changed while the ones before it were taken as unchanged, or when an object is missing that was there.
+A page that is shorter than asked for need not be the last: some VTNs give fewer at a time. Each page begins
+with the last element of the page before it. When another one stands there, something was inserted, removed or
+reordered meanwhile, and the listing is read again; and so it is when a later page has changed while the ones
+before it were taken as unchanged, or when an object is missing that was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
 
+from venclient.errors import VtnProblem
 from venclient.openadr.codec import Decoded, Refused
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -28,6 +30,9 @@ class Page(Generic[S]):
     decoded: Decoded[S]
     changed: bool = False
 
+
+#: How VTNs answer a request for a page behind the last one.
+_BEHIND_THE_END = frozenset({400, 404, 416})
 
 #: Gives the page of at most `limit` elements from position `skip`.
 FetchPage = Callable[[int, int], Awaitable[Page[S]]]
@@ -72,21 +77,32 @@ class _Pass(Generic[S]):
         self.nameless = False
 
     async def read(self, fetch: FetchPage[S]) -> None:
-        skip, last_id = 0, None
+        """Read until a page is empty or has nothing new: a VTN may give fewer than it was asked for."""
+        skip, last_id, changed = 0, None, False
+        first: Sequence[str | None] = ()
+        length = PAGE
         while True:
-            got = await fetch(skip, PAGE)
-            page = got.decoded
-            self.pages += 1
-            if skip and got.changed:
-                self.steady = False
-            if skip and last_id is not None and (not page.ids or page.ids[0] != last_id):
-                self.steady = False
-            news = self._take(page)
-            # A VTN that knows no paging answers with more than was asked for, or always with the same.
-            if len(page.ids) != PAGE or not news:
+            try:
+                got = await fetch(skip, PAGE)
+            except VtnProblem as problem:
+                # Behind a short page there may be nothing, which some VTNs answer with an error.
+                if skip and length < PAGE and problem.status in _BEHIND_THE_END:
+                    return
+                raise
+            page, length = got.decoded, len(got.decoded.ids)
+            # A VTN that knows no paging gives the same page again.
+            if skip and length > 1 and page.ids == first:
                 return
-            last_id = page.ids[-1]
-            skip += PAGE if last_id is None else PAGE - 1
+            if skip and got.changed and not changed:
+                self.steady = False
+            if last_id is not None and (not page.ids or page.ids[0] != last_id):
+                self.steady = False
+            if not self._take(page):
+                return
+            self.pages += 1
+            first, changed = first or page.ids, got.changed
+            last_id = page.ids[-1] if length > 1 else None
+            skip += length - (last_id is not None)
 
     def _take(self, page: Decoded[S]) -> bool:
         """Keep what is new on a page; False when nothing is."""

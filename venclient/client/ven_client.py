@@ -209,8 +209,8 @@ class VenClient:
     async def registration_refusal(self) -> VtnError | None:
         """Return why this client may not create a VEN, None when nothing is against it; creates nothing.
 
-        The VTN is sent a body that is not JSON, which no VTN can store: a client that may create gets an error about
-        the body, another one is refused.
+        The VTN is sent a body that is not JSON, which it cannot store: a client that may create a VEN gets an
+        error about the body, another one is refused.
         """
         try:
             await self._talk.call("POST", "vens", body=b"{", repeatable=False, optional=True)

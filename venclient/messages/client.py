@@ -327,3 +327,9 @@ NOT_REGISTERED = error(
     "VEN-VTN-109", "not registered, programs and events are followed all the same: {reason}"
 )
 REGISTERED_AGAIN = info("VEN-VTN-110", "registered as VEN {name!r}")
+PROGRAMS_UNREADABLE = error(
+    "VEN-VTN-111",
+    "programs cannot be read, events are followed all the same: {reason}",
+)
+PROGRAMS_READABLE = info("VEN-VTN-112", "programs can be read again")
+FOLLOWED_AGAIN = info("VEN-VTN-113", "programs and events are followed again")
