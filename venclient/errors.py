@@ -137,9 +137,13 @@ class VtnError(VenError):
     """Something between us and the VTN failed; subject names method and URL.
 
     `ambiguous` is True when the VTN may have done what was asked all the same: ask before asking again.
+    `answered` is True when this request was answered, with an error or with something unreadable: the VTN is
+    there, and may answer others. `status` is that of the answer, where there was one.
     """
 
     ambiguous: bool = False
+    answered: bool = False
+    status: int | None = None
 
 
 class VtnUnreachable(VtnError):
@@ -154,6 +158,9 @@ class AuthRefused(VtnError):
 
 class VtnProblem(VtnError):
     """The VTN answered with an error; the problem document is kept (RFC 9457 members, all optional)."""
+
+    answered = True
+    status: int
 
     def __init__(
         self,

@@ -57,11 +57,16 @@ class Notes:
             self.add(sentence)
             self._going_on[kind] = "", sentence
 
-    def end(self, kind: str) -> None:
-        """Note that a failure is over: its sentence goes, and the next one of its kind is logged again."""
+    def end(self, kind: str, said: str = "") -> None:
+        """Note that a failure is over: its sentence goes, and the next one of its kind is logged again.
+
+        `said` is logged when the failure was going on.
+        """
         before = self._going_on.pop(kind, None)
         if before is not None:
             self._drop(before[1])
+            if said:
+                log.info(within(said, self.about))
 
     def _drop(self, sentence: str) -> None:
         sentence = in_full(sentence)

@@ -290,6 +290,8 @@ def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[
         problems.append(cfg.PASSWORD(source=origin["registry.database"], value=hidden))
     if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
         problems.append(cfg.TOGETHER())
+    if values.get("vtn.token") and values.get("vtn.client_id"):
+        problems.append(cfg.ONE_LOGIN(source=origin["vtn.token"]))
     problems += _choice_checks({**VTN_CHOICES, **_CHOICES}, values, origin)
     problems += _key_checks("vtn.", values, origin)
     problems += _webhook_checks(values, origin)

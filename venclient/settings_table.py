@@ -98,6 +98,12 @@ SETTINGS: tuple[Setting, ...] = (
         "vtn.client_id", "text", None, "Client id at the VTN's token service; not set: no token is asked for."
     ),
     Setting("vtn.client_secret", "secret", None, "Where the client secret is kept; never the secret itself."),
+    Setting(
+        "vtn.token",
+        "secret",
+        None,
+        "Where a bearer token is kept that the VTN's operator gave; used without client id, never renewed.",
+    ),
     Setting("vtn.token_url", "url", None, "Token service, when the VTN does not announce it."),
     Setting("vtn.allow_http", "flag", False, "Allow a VTN without TLS: for a test on one machine."),
     Setting(

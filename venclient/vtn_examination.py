@@ -1,6 +1,7 @@
 """One VTN looked at from here: the way to it, the account, and what it holds and offers.
 
-A part of `ven doctor`. It only reads: nothing is created, changed or deleted at the VTN.
+A part of `ven doctor`. It only reads: nothing is created, changed or deleted at the VTN. Whether a VEN may be
+registered is asked with a body that no VTN can store.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,9 +21,9 @@ from msgspec.structs import replace as replaced
 
 from venclient import checkup
 from venclient.checkup import Finding, TlsSeen, failure, finding
-from venclient.client import VenClient, VtnAccount
+from venclient.client import Listing, VenClient, VtnAccount, may_not_register
 from venclient.clock import Clock
-from venclient.errors import InvalidRecord, VenError
+from venclient.errors import InvalidRecord, VenError, VtnError
 from venclient.messages import diagnostics as doc
 from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Program
@@ -80,7 +81,7 @@ async def aside(work: Callable[[], T]) -> T:
 
 
 class Examination:
-    """Looks at the VTN of `settings`, each check for at most `within_s` seconds."""
+    """Looks at the VTN of `settings` as the gateway uses it, each check for at most `within_s` seconds."""
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Examination:
         self._clock = clock
         self._name = name
         self._within_s = within_s
+        self._scopes: frozenset[str] = frozenset()
 
     async def run(self) -> list[Finding]:
         """Return what was found, in the order in which one thing rests on another."""
@@ -198,16 +200,22 @@ class Examination:
         return found + await checked("clock skew", _skew(client), within_s=limit)
 
     async def _token(self, client: VenClient, account: VtnAccount) -> Found:
-        if account.client_id is None:
+        if account.client_id is None and account.token is None:
             return finding("token", doc.TOKEN_NOT_NEEDED())
         token = await client.notices.token() or ""
         claims = checkup.claims_of(token)
-        text = doc.TOKEN(client_id=account.client_id)
-        if isinstance(claims.get("exp"), int | float):
-            hours = (claims["exp"] - self._clock.now().timestamp()) / 3600
+        ends = claims.get("exp")
+        hours = (ends - self._clock.now().timestamp()) / 3600 if isinstance(ends, int | float) else None
+        if account.token is not None:
+            expired = hours is not None and hours <= 0
+            text = doc.TOKEN_EXPIRED() if expired else doc.TOKEN_GIVEN()
+        elif hours is None:
+            text = doc.TOKEN(client_id=account.client_id)
+        else:
             text = doc.TOKEN_UNTIL(client_id=account.client_id, hours=hours)
         told = finding("token", text)
         scopes = checkup.scopes_of(claims, client.status.scope)
+        self._scopes = scopes or frozenset()
         return [told, checkup.of_scopes(scopes, notified=bool(self._settings["vtn.webhook_url"]))]
 
     async def _version(self, client: VenClient) -> Found:
@@ -216,12 +224,32 @@ class Examination:
     async def _registration(self, client: VenClient, compared: list[Comparison]) -> Found:
         if self._served is None:
             return finding("registration", doc.NO_REGISTRY())
-        found = await compare(client, self._settings, self._served)
+        try:
+            found = await compare(client, self._settings, self._served)
+        except VtnError as error:
+            if not error.answered:
+                raise
+            return finding("registration", doc.UNLISTABLE(reason=_reason(error)))
         compared.append(found)
+        name = self._settings["ven.name"]
+        if found.ven is None and (other := await self._other_way(client, name)) is not None:
+            return other
         id_ = found.ven.id if found.ven else None
-        return checkup.of_registration(
-            self._settings["ven.name"], id_, found.what, found.problems, vtn=self._name
-        )
+        return checkup.of_registration(name, id_, found.what, found.problems, vtn=self._name)
+
+    async def _other_way(self, client: VenClient, name: str) -> Finding | None:
+        """Return what the gateway will do where the VTN does not let it register; None where it may."""
+        # A token that says that it may is believed.
+        refusal = None if "write_vens" in self._scopes else await client.registration_refusal()
+        if refusal is None or not may_not_register(refusal):
+            return None
+        listed = (await client.vens()).items
+        if len(listed) == 1:
+            other = foreign(listed[0].ven_name)
+            if client.client_id is not None and listed[0].client_id == client.client_id:
+                return finding("registration", doc.ADOPTABLE(other=other))
+            return finding("registration", doc.ANOTHER_VEN(other=other, ven=name))
+        return finding("registration", doc.NOT_CREATABLE(ven=name, reason=_reason(refusal)))
 
     async def _notifiers(self, client: VenClient) -> Found:
         told = self._settings
@@ -239,18 +267,32 @@ class Examination:
         compared: Sequence[Comparison],
     ) -> Found:
         grants = sorted(_granted(compared[0])) if compared else []
-        some: Iterable[Sequence[str]] = chunks(grants, TARGETS_AT_ONCE) if grants else ()
+        some: Sequence[Sequence[str]] = list(chunks(grants, TARGETS_AT_ONCE)) if grants else ()
         if not (await client.dialect()).grants_targets:
             some = ()
-        programs, events = await client.programs(), await client.events()
-        for targets in some:
-            programs = programs.joined(await client.programs(targets=targets))
-            events = events.joined(await client.events(targets=targets))
+        unread: list[Finding] = []
+        programs: Listing[Program] = Listing((), (), False, frozenset())
+        try:
+            programs = await client.programs()
+            for targets in some:
+                programs = programs.joined(await client.programs(targets=targets))
+        except VtnError as error:
+            if not error.answered:
+                raise
+            unread.append(finding("programs", doc.UNREADABLE_PROGRAMS(reason=_reason(error))))
+        try:
+            events = await client.events()
+            for targets in some:
+                events = events.joined(await client.events(targets=targets))
+        except VtnError as error:
+            if not error.answered:
+                raise
+            return [*unread, finding("programs", doc.UNREADABLE_EVENTS(reason=_reason(error)))]
         wanted = self._settings["vtn.programs"]
         followed = [one for one in programs.items if not wanted or one.program_name in wanted]
         ids = {one.id for one in followed}
         listed.append((followed, [one for one in events.items if not wanted or one.program_id in ids]))
-        found = [checkup.of_programs(programs.items, len(events.items), wanted)]
+        found = unread or [checkup.of_programs(programs.items, len(events.items), wanted)]
         odd = (*programs.refused, *events.refused)
         return found + [
             finding(
@@ -314,6 +356,10 @@ def _granted(compared: Comparison) -> set[str]:
     held = (*what.adopt, *(one.held for one in what.update))
     ven = compared.ven.targets or () if compared.ven else ()
     return {*ven, *(target for one in held for target in one.targets or ())}
+
+
+def _reason(error: VtnError) -> str:
+    return f"{error.subject}: {error.what}"
 
 
 def _place(url: str) -> str:

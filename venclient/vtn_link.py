@@ -289,13 +289,14 @@ def checked_account(settings: Settings, name: str = "") -> VtnAccount:
 
 def account_of(settings: Settings) -> VtnAccount:
     """Give the account that the settings describe, its secret resolved; ConfigError names what is wrong."""
-    secret = settings["vtn.client_secret"]
+    secret, token = settings["vtn.client_secret"], settings["vtn.token"]
     return VtnAccount(
         url=settings["vtn.url"],
         client_id=settings["vtn.client_id"],
         client_secret=resolve_secret(secret, folder=settings.folder) if secret else None,
         token_url=settings["vtn.token_url"],
         scope=settings["vtn.scope"],
+        token=resolve_secret(token, folder=settings.folder).strip() if token else None,
         allow_http=settings["vtn.allow_http"],
         ca_file=credential_file(settings, "vtn.ca_file"),
         cert_file=credential_file(settings, "vtn.cert_file"),

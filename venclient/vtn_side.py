@@ -28,6 +28,7 @@ from venclient.client import (
 from venclient.client.push import Push
 from venclient.clock import Clock, rest
 from venclient.errors import StoreError, VenError, VtnError, VtnProblem, WireError
+from venclient.messages import client as vtn
 from venclient.messages import gateway as gwy
 from venclient.messages import with_code, within
 from venclient.messages.printable import foreign
@@ -70,6 +71,7 @@ TOLD_EACH = 500
 #: Kinds of failures that go on.
 SKEWED, UNKEPT, REFUSED, BROKEN = "clocks of VTN", "events", "VTN refuses", "VTN broken"
 UNREGISTERED, UNTARGETED, NAMELESS = "unregistered", "untargeted", "nameless"
+PROGRAMS = "programs"
 
 
 class _Lister(Protocol[S]):
@@ -133,6 +135,8 @@ class VtnSide:
         if spoken is not None:
             reporter.options = replace(reporter.options, percent_of_full=spoken.percent_of_full)
         self._skewed = False
+        #: What fails while events are followed all the same, with its message.
+        self._failing: dict[str, str] = {}
         #: How far a registration is that is going on; None when none is.
         self.registering: Progress | None = None
 
@@ -153,9 +157,10 @@ class VtnSide:
                 failures += 1
             else:
                 failed = False
-                failures, self.state, self.last_error = 0, "connected", None
+                failures, self.state = 0, "connected"
+                self.last_error = "; ".join(self._failing.values()) or None
                 for kind in (UNKEPT, REFUSED, BROKEN):
-                    self._notes.end(kind)
+                    self._notes.end(kind, vtn.FOLLOWED_AGAIN())
                 wait_s = self._settings["vtn.poll_s"]
                 if self.push is not None and self.push.working:
                     wait_s = max(wait_s, self._settings["vtn.push_poll_s"])
@@ -203,17 +208,37 @@ class VtnSide:
             status = error.status if isinstance(error, VtnProblem) else ""
             cause = f"{type(error).__name__} {status}"
             self._notes.begin(REFUSED, gwy.VTN_REFUSES(reason=error), cause=cause)
-        self.state = "unreachable" if error.transient else "refused"
+        self.state = _state_of(error)
         self.last_error = f"{error.what}; {error.hint}" if error.hint else str(error.what)
 
     async def _once(self) -> None:
         if self._looked_at_s is None:
-            await self._register()
+            await self._try_register()
         await self._fetch_events()
         if self._clock.monotonic() - (self._looked_at_s or 0.0) >= REGISTER_AGAIN_S:
-            await self._register()
+            await self._try_register()
 
     # ---- what we are
+
+    async def _try_register(self) -> None:
+        """Register; what the VTN refuses, or answers with an error, is logged once and holds up no event."""
+        try:
+            await self._register()
+        except (VtnError, WireError) as error:
+            if isinstance(error, VtnError) and not error.answered:
+                raise
+            self.registering = None
+            if self.ven is None:
+                self._take_grants(Ven(ven_name=self._settings["ven.name"]), {})
+            self._begin_unregistered(error)
+            if not error.transient:
+                self._looked_at_s = self._clock.monotonic()
+
+    def _begin_unregistered(self, error: VenError) -> None:
+        status = error.status if isinstance(error, VtnError) else ""
+        said = vtn.NOT_REGISTERED(reason=error)
+        self._failing[UNREGISTERED] = with_code(said)
+        self._notes.begin(UNREGISTERED, said, cause=f"{type(error).__name__} {status}")
 
     async def _register(self) -> None:
         """Bring the VEN object and those of its resources to what the registry says."""
@@ -246,13 +271,14 @@ class VtnSide:
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
         self.registering = None
         self._take_grants(ven, done.held)
+        self._failing.pop(UNREGISTERED, None)
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
             # Somebody else may have registered them: events are followed all the same.
             self._notes.begin(UNREGISTERED, gwy.UNREGISTERED(reason=done.stopped))
         else:
-            self._notes.end(UNREGISTERED)
+            self._notes.end(UNREGISTERED, vtn.REGISTERED_AGAIN(name=foreign(ven.ven_name)))
         if self._roster.names is names and not again:
             self._looked_at_s = self._clock.monotonic()
         else:
@@ -311,14 +337,16 @@ class VtnSide:
             for id_, name in names.items()
         }
         of_ven = frozenset(ven.targets or ())
-        self._own = of_ven.union({self._settings["ven.name"]}, names.values(), *granted.values())
+        self._own = of_ven.union(
+            {self._settings["ven.name"], ven.ven_name}, names.values(), *granted.values()
+        )
         spoken = self._client.known_dialect
         # A VTN that hides nothing is not asked twice.
         hides = spoken is None or spoken.grants_targets
         self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
         self._report_on()
         # 3.0.1 writes the VEN itself as a target.
-        of_ven |= {self._settings["ven.name"]}
+        of_ven |= {self._settings["ven.name"], ven.ven_name}
         self._reporter.options = replace(
             self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
         )
@@ -326,7 +354,7 @@ class VtnSide:
     # ---- what we hear
 
     async def _fetch_events(self) -> None:
-        programs = await self._visible(self._client.programs)
+        programs = await self._visible_programs()
         events = await self._visible(self._client.events)
         if not self._time_is_known():
             # An event that starts "now" must not be given a wrong one. The answer told us the time, perhaps.
@@ -336,6 +364,9 @@ class VtnSide:
         wanted = set(self._settings["vtn.programs"])
         if not (await self._client.dialect()).grants_targets:
             programs, events = self._meant_for_us(programs, events)
+        if PROGRAMS in self._failing:
+            programs = self._last_programs()
+            events = self._of_known_programs(events)
         followed = [one for one in programs.items if not wanted or one.program_name in wanted]
         renamed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
         ids = {program.id for program in followed}
@@ -360,6 +391,42 @@ class VtnSide:
                 created=len(changes.created), modified=len(changes.modified), gone=len(changes.gone)
             )
             log.info(said.within(self._notes.about))
+
+    async def _visible_programs(self) -> Listing[Program]:
+        """Return the programs that the VTN shows us; those last known where it answers with an error."""
+        try:
+            programs = await self._visible(self._client.programs)
+        except VtnError as error:
+            if not error.answered:
+                raise
+            said = vtn.PROGRAMS_UNREADABLE(reason=error)
+            self._failing[PROGRAMS] = with_code(said)
+            self._notes.begin(PROGRAMS, said, cause=f"{type(error).__name__} {error.status}")
+            return self._last_programs()
+        self._failing.pop(PROGRAMS, None)
+        self._notes.end(PROGRAMS, vtn.PROGRAMS_READABLE())
+        return programs
+
+    def _last_programs(self) -> Listing[Program]:
+        held = tuple(self._book.programs.values())
+        return Listing(held, (), False, frozenset(one.id for one in held if one.id))
+
+    def _of_known_programs(self, events: Listing[Event]) -> Listing[Event]:
+        """Return a listing without events of unknown programs, where only their program shows whose they are.
+
+        What is left out counts as listed: an event that is known has not gone.
+        """
+        spoken = self._client.known_dialect
+        if spoken is None or spoken.grants_targets:
+            return events
+        kept = tuple(
+            one
+            for one in events.items
+            if one.id in self._book.events
+            or one.program_id in self._book.programs
+            or (one.targets and not self._is_for_others(one.targets))
+        )
+        return replace(events, items=kept)
 
     def _meant_for_us(
         self, programs: Listing[Program], events: Listing[Event]
@@ -394,8 +461,11 @@ class VtnSide:
             for some in chunks(self._targets, TARGETS_AT_ONCE):
                 listing = listing.joined(await lister(targets=some))
         except VtnError as error:
-            if error.transient:
+            if not error.answered:
                 raise
+            if error.transient:
+                self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error), cause=type(error).__name__)
+                return replace(listing, complete=False)
             # Not every VTN lets a VEN name targets; they are tried again with the registration.
             self._targets = ()
             self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error))
@@ -405,6 +475,15 @@ class VtnSide:
 def _kind(name: str) -> str:
     """Return the kind of notes on a resource that the VTN refuses."""
     return f"resource {name}"
+
+
+def _state_of(error: VenError) -> str:
+    """Return the state of a VTN after an error, in a word or two."""
+    if not error.transient:
+        return "refused"
+    if not isinstance(error, VtnError) or not error.answered:
+        return "unreachable"
+    return f"answers {error.status}" if isinstance(error, VtnProblem) else "unreadable answers"
 
 
 def _without(listing: Listing[S], ids: Collection[str | None]) -> Listing[S]:

@@ -10,7 +10,7 @@ import pytest
 from tests.client.fake_vtn import FakeVtn, SwiftClock, problem
 from venclient.client import Dialect, VtnAccount, Wanted, difference, ensure_ven, reconcile
 from venclient.client.dialect import V3_0_1, V3_1, told_by_path
-from venclient.errors import ConfigError, VtnProblem, VtnUnreachable
+from venclient.errors import ConfigError, VtnError, VtnProblem, VtnUnreachable
 from venclient.openadr.objects import Report, ValuesMap
 
 TARGETS = [{"type": "GROUP", "values": ["north"]}]
@@ -97,6 +97,22 @@ async def test_row_71_shapes_decide_where_a_gateway_refuses_other_paths(
     vtn.handlers["GET", "resources"] = lambda _: problem(403)
     async with probed(vtn, client_id=None, client_secret=None) as client:
         assert (await client.dialect()).version == version
+
+
+@pytest.mark.parametrize("answer", [problem(500), problem(403)])
+@pytest.mark.parametrize("place", ["programs", "events"])
+async def test_the_version_is_found_where_one_listing_is_refused(
+    clock: SwiftClock, place: str, answer: httpx2.Response
+) -> None:
+    """Programs or events that cannot be read leave the others; with neither it stays unknown."""
+    vtn = FakeVtn(clock, path="/api", old=True)
+    vtn.handlers["GET", place] = lambda _: answer
+    async with probed(vtn, client_id=None, client_secret=None, retries=0) as client:
+        assert (await client.dialect()).version == "3.0.1"
+    vtn.handlers |= {("GET", one): lambda _: answer for one in ("programs", "events")}
+    async with probed(vtn, client_id=None, client_secret=None, retries=0) as client:
+        with pytest.raises(VtnError):
+            await client.dialect()
 
 
 async def test_flat_program_members_tell_3_0_1(clock: SwiftClock) -> None:
@@ -202,6 +218,6 @@ async def test_row_71_targets_are_asked_for_as_3_0_1_does(old: FakeVtn) -> None:
         listing = await client.events(targets=["north", "south"])
 
     assert [one.id for one in listing.items] == ["E1"]
-    params = old.calls("GET", "events")[1].url.params
+    params = old.calls("GET", "events")[-1].url.params
     assert params["targetType"] == "GROUP"
     assert params.get_list("targetValues") == ["north", "south"]

@@ -254,6 +254,50 @@ async def test_row_70_clock_skew_is_measured(vtn: FakeVtn, clock: SwiftClock) ->
         assert client.clock_skew_s == pytest.approx(0, abs=1)
 
 
+@pytest.mark.parametrize("fault", [problem(500), httpx2.ReadTimeout("slow")])
+async def test_one_endpoint_that_fails_is_logged_once_while_others_answer(
+    vtn: FakeVtn, caplog: pytest.LogCaptureFixture, fault: httpx2.Response | Exception
+) -> None:
+    """The notifiers fail for hours, events are answered in between: one line at the start, one at the end."""
+    caplog.set_level(logging.INFO, logger="venclient")
+
+    def fail(request: httpx2.Request) -> httpx2.Response:
+        if isinstance(fault, Exception):
+            raise fault
+        return fault
+
+    vtn.handlers["GET", "notifiers"] = fail
+    async with vtn.client(retries=0) as client:
+        for _ in range(5):
+            await client.events()
+            with pytest.raises(VtnError):
+                await client.notifiers()
+        del vtn.handlers["GET", "notifiers"]
+        vtn.collections["notifiers"] = []
+        await client.notifiers()
+        await client.events()
+
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+    assert all("notifiers" in r.getMessage() for r in caplog.records)
+
+
+async def test_a_vtn_that_answers_everything_with_an_error_is_one_line(
+    vtn: FakeVtn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several endpoints that fail together are one outage."""
+    caplog.set_level(logging.INFO, logger="venclient")
+    async with vtn.client(retries=0) as client:
+        for _ in range(3):
+            vtn.faults = [problem(503)] * 3
+            for call in (client.programs, client.events, client.vens):
+                with pytest.raises(VtnProblem):
+                    await call()
+        for call in (client.programs, client.events, client.vens):
+            await call()
+
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+
+
 async def test_an_outage_is_said_at_its_edges(
     vtn: FakeVtn, clock: SwiftClock, caplog: pytest.LogCaptureFixture
 ) -> None:

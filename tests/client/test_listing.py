@@ -108,6 +108,58 @@ async def test_a_vtn_without_paging_is_read_once(vtn: FakeVtn, count: int) -> No
     assert len(vtn.calls("GET", "events")) <= 8
 
 
+@pytest.mark.parametrize("most", [1, 2, 20, 49])
+@pytest.mark.parametrize("count", [1, 20, 40, 150])
+async def test_a_vtn_that_gives_fewer_than_asked_for_is_read_to_its_end(
+    vtn: FakeVtn, most: int, count: int
+) -> None:
+    """Pages may be as short as the VTN likes, and the last one may be as long as the others."""
+    held = vtn.collections["events"] = events(*range(count))
+
+    def capped(request: httpx2.Request) -> httpx2.Response:
+        skip, limit = int(request.url.params["skip"]), int(request.url.params["limit"])
+        return httpx2.Response(200, json=held[skip : skip + min(most, limit)])
+
+    vtn.handlers["GET", "events"] = capped
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert ids(listing) == [f"E{number}" for number in range(count)]
+    assert listing.complete
+
+
+@pytest.mark.parametrize("status", [400, 404, 416])
+async def test_an_error_behind_the_last_page_is_its_end(vtn: FakeVtn, status: int) -> None:
+    """A VTN that refuses to skip everything has no more; an error within full pages stays one."""
+    held = vtn.collections["events"] = events(0)
+
+    def strict(request: httpx2.Request) -> httpx2.Response:
+        skip = int(request.url.params["skip"])
+        return problem(status) if skip >= len(held) else httpx2.Response(200, json=held[skip : skip + 50])
+
+    vtn.handlers["GET", "events"] = strict
+    async with vtn.client() as client:
+        listing = await client.events()
+        assert (ids(listing), listing.complete) == (["E0"], True)
+
+        vtn.handlers["GET", "events"] = lambda request: (
+            problem(status)
+            if request.url.params["skip"] != "0"
+            else httpx2.Response(200, json=events(*range(50)))
+        )
+        with pytest.raises(VtnProblem):
+            await client.events()
+
+
+async def test_a_vtn_that_ignores_the_page_is_asked_twice(vtn: FakeVtn) -> None:
+    """The same page again is the end, and no sign that the list moved."""
+    vtn.handlers["GET", "events"] = lambda request: httpx2.Response(200, json=events(*range(20)))
+    async with vtn.client() as client:
+        assert (await client.events()).complete
+
+    assert len(vtn.calls("GET", "events")) == 2
+
+
 async def test_row_39_a_failed_page_gives_no_listing(vtn: FakeVtn) -> None:
     """When page two fails for good, an error is raised instead of half a list."""
     vtn.collections["events"] = events(*range(60))
@@ -164,7 +216,10 @@ async def test_row_25_both_target_queries_are_joined(vtn: FakeVtn) -> None:
 
     assert ids(listing) == ["E1", "E2", "E3"]
     queries = [request.url.params for request in vtn.calls("GET", "events")]
-    assert [query.get_list("targets") for query in queries] == [[], ["zone-a", "zone-b"]]
+    assert [query.get_list("targets") for query in queries if query["skip"] == "0"] == [
+        [],
+        ["zone-a", "zone-b"],
+    ]
     assert {query["programID"] for query in queries} == {"P"}
 
 

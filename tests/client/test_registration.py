@@ -8,7 +8,7 @@ import pytest
 from tests.client.fake_vtn import FakeVtn, problem
 from tests.codes import raises_code
 from venclient.client import ensure_resource, ensure_ven
-from venclient.errors import VtnProblem
+from venclient.errors import AuthRefused, VtnProblem
 from venclient.openadr.objects import ValuesMap
 
 SITE = [ValuesMap(type="DESCRIPTION", values=["site 7"])]
@@ -102,3 +102,56 @@ async def test_another_conflict_free_refusal_passes(vtn: FakeVtn) -> None:
     async with vtn.client() as client:
         with raises_code(VtnProblem, "VEN-VTN-017"):
             await ensure_ven(client, "gw")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
+async def test_where_only_the_operator_creates_vens_ours_is_taken(vtn: FakeVtn, status: int) -> None:
+    """One VEN of our client id is used as the operator named it."""
+    others = [{"id": "V2", "venName": "b", "clientID": "x"}, {"id": "V3", "venName": "c"}]
+    vtn.collections["vens"] = [{"id": "V1", "venName": "theirs", "clientID": "gw-1"}, *others]
+    vtn.handlers["POST", "vens"] = lambda request: problem(status)
+    async with vtn.client() as client:
+        ven = await ensure_ven(client, "gw")
+
+    assert (ven.id, ven.ven_name) == ("V1", "theirs")
+
+
+@pytest.mark.parametrize(
+    ("held", "code"),
+    [
+        ([], "VEN-VTN-105"),
+        ([{"id": "V1", "venName": "site-9"}], "VEN-VTN-106"),
+        ([{"id": "V1", "venName": "site-9", "clientID": "x"}], "VEN-VTN-106"),
+        ([{"id": "V1", "venName": "a"}, {"id": "V2", "venName": "b"}], "VEN-VTN-105"),
+    ],
+)
+async def test_a_refused_registration_names_the_setting(
+    vtn: FakeVtn, held: list[dict[str, object]], code: str
+) -> None:
+    """A single VEN that may be ours is named with ven.name; no other client's VEN is used."""
+    vtn.collections["vens"] = held
+    vtn.handlers["POST", "vens"] = lambda request: problem(403, detail="read-only")
+    async with vtn.client() as client:
+        with pytest.raises(AuthRefused) as caught:
+            await ensure_ven(client, "gw")
+
+    assert caught.value.code == code
+    assert "read-only" in caught.value.what
+    assert "ven.name" in caught.value.hint
+    assert ("site-9" in caught.value.hint) == (code == "VEN-VTN-106")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_login_that_works_elsewhere_is_not_doubted(vtn: FakeVtn, status: int) -> None:
+    """Without a login, and with one, the hint is about the right, not about the token service."""
+    vtn.handlers["GET", "vens"] = lambda request: problem(status)
+    async with vtn.client() as client:
+        await client.events()
+        with pytest.raises(AuthRefused) as caught:
+            await client.vens()
+        assert caught.value.code == "VEN-VTN-016"
+    async with vtn.client(client_id=None, client_secret=None) as client:
+        await client.events()
+        with pytest.raises(AuthRefused) as caught:
+            await client.vens()
+        assert caught.value.code == "VEN-VTN-104"

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.client.fake_vtn import BASE, SECRET, FakeVtn, SwiftClock, problem
-from venclient.errors import AuthRefused, VtnProblem
+from venclient.errors import AuthRefused, ConfigError, VtnProblem
 
 
 async def test_row_09_the_token_request_is_a_form(vtn: FakeVtn) -> None:
@@ -243,3 +243,65 @@ async def test_row_14_secrets_are_in_no_log_repr_or_error(
     assert "***" in shown
     for secret in (SECRET, "token-1", "s3cret"):
         assert secret not in shown + caplog.text
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"scope": ["read_all", "write_reports"]},
+        {"scope": None},
+        {"expires_in": "3600", "token_type": "BEARER"},
+    ],
+)
+async def test_a_token_response_of_another_shape_is_taken(vtn: FakeVtn, members: dict[str, object]) -> None:
+    """A list of scopes, nulls, texts and other spellings beside a token do not cost the token."""
+    granted = {"access_token": "t", "token_type": "Bearer", "expires_in": 3600, "extra": {}, **members}
+    vtn.handlers["POST", "auth/token"] = lambda request: httpx2.Response(200, json=granted)
+    async with vtn.client() as client:
+        await client.events()
+        scope = client.status.scope
+
+    assert vtn.calls("GET", "events")[0].headers["Authorization"] == "Bearer t"
+    assert scope == ("read_all write_reports" if isinstance(members.get("scope"), list) else None)
+
+
+@pytest.mark.parametrize(
+    ("token", "code"), [("", "VEN-VTN-032"), ("a\nb", "VEN-VTN-100"), ("tøken", "VEN-VTN-100")]
+)
+async def test_a_token_that_cannot_be_sent_is_refused(vtn: FakeVtn, token: str, code: str) -> None:
+    """What fits no header is refused with its reason, and sent nowhere."""
+    vtn.handlers["POST", "auth/token"] = lambda request: httpx2.Response(200, json={"access_token": token})
+    async with vtn.client() as client:
+        with pytest.raises(AuthRefused, match=code):
+            await client.events()
+
+    assert not vtn.calls("GET", "events")
+
+
+async def test_a_given_token_is_sent_as_it_is_and_never_renewed(
+    vtn: FakeVtn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With vtn.token no token service is asked, also when the VTN rejects it; it is shown nowhere."""
+    vtn.valid_tokens = {"given-1"}
+    async with vtn.client(client_id=None, client_secret=None, token="given-1") as client:
+        await client.events()
+        assert client.status.token == "given"
+        vtn.valid_tokens.clear()
+        with pytest.raises(AuthRefused, match="VEN-VTN-101") as caught:
+            await client.events()
+        shown = f"{caught.value} {client!r} {client.status} {client._account!r} {caplog.text}"
+
+    assert not vtn.calls("POST", "auth/token")
+    assert "given-1" not in shown
+
+
+@pytest.mark.parametrize(
+    ("more", "code"), [({"token": "a b"}, "VEN-VTN-100"), ({"token": "t"}, "VEN-VTN-102")]
+)
+def test_a_given_token_that_cannot_be_used_is_said_with_the_account(
+    vtn: FakeVtn, more: dict[str, str], code: str
+) -> None:
+    """Spaces in it, or a login beside it, are found before anything is sent."""
+    login = {} if code == "VEN-VTN-102" else {"client_id": None, "client_secret": None}
+    with pytest.raises(ConfigError, match=code):
+        vtn.client(**login, **more)

@@ -10,6 +10,7 @@ import pytest
 from tests.codes import raises_code
 from venclient.client import VtnAccount
 from venclient.errors import ConfigError
+from venclient.messages import code_of
 from venclient.settings import load_settings
 from venclient.vtn_link import account_of
 
@@ -85,3 +86,14 @@ def test_what_is_wrong_is_told_with_what_is_expected(
         account(tmp_path, **members)
 
     assert any(said in problem for problem in caught.value.problems)
+
+
+def test_a_bearer_token_is_kept_where_the_settings_say(tmp_path: Path) -> None:
+    """vtn.token is a reference; with a login beside it the settings are refused."""
+    (tmp_path / "token").write_text("abc.def\n")
+    made = account(tmp_path, token="file:token")
+
+    assert (made.token, made.client_id) == ("abc.def", None)
+    with pytest.raises(ConfigError) as caught:
+        account(tmp_path, token="file:token", client_id="a", client_secret="file:token")
+    assert "VEN-CFG-070" in [code_of(one) for one in caught.value.problems]

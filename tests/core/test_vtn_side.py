@@ -17,6 +17,7 @@ import pytest
 
 from tests.client.fake_vtn import FakeVtn, problem
 from venclient.clock import ManualClock
+from venclient.messages import code_of
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.notes import Notes
 from venclient.reporting.delivery import Reporter
@@ -120,10 +121,164 @@ async def test_a_vtn_that_goes_while_registering_is_not_asked_for_each_resource(
     site.vtn.handlers["POST", "resources"] = lambda _: problem(503)
     async with site.following():
         assert len(site.vtn.calls("POST", "resources")) <= 8
-        assert site.side.state == "unreachable"
+        assert "503" in (site.side.last_error or "")
         del site.vtn.handlers["POST", "resources"]
         await site.run(60)
         assert len(site.side.registered) == 100
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501, 400, 500])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_vtn_that_refuses_registration_is_followed_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, method: str, status: int
+) -> None:
+    """Programs and events are read; the refusal is logged once, and registering is tried again later."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    site.vtn.handlers[method, "vens"] = lambda _: problem(status, detail="not here")
+    async with site.following():
+        assert set(site.book.events) == {"E1"}
+        assert site.side.state == "connected"
+        assert "not here" in (site.side.last_error or "")
+        await site.run(1800)
+        site.has("E1", "E2")
+        await site.run(120)
+        assert set(site.book.events) == {"E1", "E2"}
+        del site.vtn.handlers[method, "vens"]
+        await site.run(REGISTER_AGAIN_S)
+        assert site.side.registered == {"bar"}
+        assert site.side.last_error is None
+        assert not [note for note in site.notes if "not here" in note]
+
+    said = [one for one in caplog.records if one.name == "venclient.gateway" and one.levelno >= logging.ERROR]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("place", ["vens", "resources"])
+async def test_an_unreadable_answer_about_our_objects_holds_up_no_event(tmp_path: Path, place: str) -> None:
+    """A listing of VENs or resources that is not a list leaves events as they are."""
+    site = Site(tmp_path, "bar")
+    site.client = site.side._client = site.vtn.client(retries=0)
+    site.has("E1")
+    site.vtn.handlers["GET", place] = lambda _: httpx2.Response(200, text='{"nonsense": true}')
+    async with site.following():
+        assert set(site.book.events) == {"E1"}
+
+
+async def test_the_ven_that_the_operator_created_for_us_is_used(tmp_path: Path) -> None:
+    """Where POST /vens is refused, the one VEN of this client is taken under its own name."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    theirs = {"id": "V7", "venName": "ven-77", "clientID": "gw-1", "targets": ["north"]}
+    site.vtn.collections["vens"] = [theirs]
+    site.vtn.handlers["POST", "vens"] = lambda _: problem(403)
+    async with site.following():
+        assert site.side.ven is not None
+        assert site.side.ven.id == "V7"
+        assert site.side.registered == {"bar"}
+        assert {"north", "ven-77", "ven"} <= site.reporter.options.ven_targets
+        assert site.vtn.calls("PUT", "vens/V7") == []
+
+
+async def test_a_refused_login_is_not_taken_for_a_refused_registration(tmp_path: Path) -> None:
+    """A token service that rejects the client stops the conversation, with its own reason."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    refused = {"error": "invalid_client"}
+    site.vtn.handlers["POST", "auth/token"] = lambda _: httpx2.Response(401, json=refused)
+    async with site.following():
+        assert site.side.state == "refused"
+        assert "invalid_client" in (site.side.last_error or "")
+        assert not [note for note in site.notes if "VEN-VTN-109" in note]
+
+
+@pytest.mark.parametrize(
+    "answer", [problem(500), problem(403), problem(404), httpx2.Response(200, text="{}")]
+)
+@pytest.mark.parametrize("known", [True, False])
+async def test_events_are_followed_where_programs_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: httpx2.Response, known: bool
+) -> None:
+    """Events come and go, known programs stay; what is missing is logged at its start and at its end."""
+    caplog.set_level(logging.INFO, logger="venclient")
+    site = Site(tmp_path)
+    site.client = site.side._client = site.vtn.client(retries=0)
+    site.has("E1")
+    if not known:
+        site.vtn.handlers["GET", "programs"] = lambda _: answer
+    async with site.following():
+        site.vtn.handlers["GET", "programs"] = lambda _: answer
+        await site.run(600)
+        assert set(site.book.events) == {"E1"}
+        site.has("E2")
+        await site.run(600)
+        assert set(site.book.events) == {"E2"}
+        assert set(site.book.programs) == ({"P1"} if known else set())
+        assert site.side.state == "connected"
+        assert [note for note in site.notes if "VEN-VTN-111" in note]
+        assert "VEN-VTN-111" in (site.side.last_error or "")
+        del site.vtn.handlers["GET", "programs"]
+        await site.run(600)
+        assert set(site.book.programs) == {"P1"}
+        assert site.side.last_error is None
+
+    codes = [code_of(one.msg) for one in caplog.records]
+    said = [one for one in codes if one in PROGRAM_CODES]
+    assert said == sorted(PROGRAM_CODES)
+    about = [one for one in caplog.records if "programs" in one.getMessage()]
+    assert len(about) <= 4
+
+
+PROGRAM_CODES = {"VEN-VTN-111", "VEN-VTN-112"}
+
+
+async def test_an_allow_list_of_programs_holds_while_programs_cannot_be_read(tmp_path: Path) -> None:
+    """Events of programs that are not followed are not taken because their names cannot be read."""
+    site = Site(tmp_path, programs=("one",))
+    site.has("E1")
+    async with site.following():
+        site.vtn.handlers["GET", "programs"] = lambda _: problem(500)
+        events = [{"id": "E2", "programID": "P1"}, {"id": "E3", "programID": "P2"}]
+        site.vtn.collections["events"] += events
+        await site.run(120)
+        assert set(site.book.events) == {"E1", "E2"}
+
+
+async def test_events_of_unknown_programs_wait_where_programs_show_whose_they_are(old: Site) -> None:
+    """At a VTN of 3.0.1 an event of an unreadable program may be for others, unless its targets are ours."""
+    old.has("E1")
+    async with old.following():
+        old.vtn.handlers["GET", "programs"] = lambda _: problem(500)
+        ours = [{"type": "VEN_NAME", "values": ["ven"]}]
+        old.vtn.collections["events"] += [
+            {"id": "E2", "programID": "P9", "intervals": []},
+            {"id": "E3", "programID": "P9", "intervals": [], "targets": ours},
+        ]
+        await old.run(120)
+        assert set(old.book.events) == {"E1", "E3"}
+
+
+@pytest.mark.parametrize("status", [500, 503, 403])
+async def test_a_lasting_error_is_logged_at_its_start_and_at_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """While other requests succeed, too; and a VTN that answers is not called unreachable."""
+    caplog.set_level(logging.INFO, logger="venclient")
+    site = Site(tmp_path)
+    site.client = site.side._client = site.vtn.client(retries=0)
+    site.has("E1")
+    async with site.following():
+        caplog.clear()
+        site.vtn.handlers["GET", "events"] = lambda _: problem(status)
+        await site.run(3600)
+        assert len(site.vtn.calls("GET", "events")) > 5
+        assert site.side.state == ("refused" if status == 403 else f"answers {status}")
+        assert len(caplog.records) == 1
+        del site.vtn.handlers["GET", "events"]
+        await site.run(600)
+        assert site.side.state == "connected"
+
+    assert [one.levelno >= logging.WARNING for one in caplog.records] == [True, False]
 
 
 async def test_row_18_what_others_wrote_on_a_resource_stays(tmp_path: Path) -> None:

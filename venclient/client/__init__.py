@@ -9,6 +9,7 @@ from venclient.client.registration import (
     Reconciled,
     ensure_resource,
     ensure_ven,
+    may_not_register,
     reconcile,
 )
 from venclient.client.ven_client import ClientStatus, VenClient
@@ -28,5 +29,6 @@ __all__ = [
     "difference",
     "ensure_resource",
     "ensure_ven",
+    "may_not_register",
     "reconcile",
 ]

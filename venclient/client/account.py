@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,20 @@ from venclient.errors import ConfigError
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text can be sent as a bearer token: visible ASCII characters only."""
+    return _TOKEN.fullmatch(text) is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class VtnAccount:
     """One VTN as one client knows it; checked when made, secrets kept out of `repr`.
 
-    `url` is the VTN's base with its version path. Without `client_id` no token is asked for.
+    `url` is the VTN's base with its version path. Without `client_id` no token is asked for; `token`
+    is one that the VTN's operator gave, sent as it is.
     `ca_file` (PEM) replaces the system's authorities; `verify=False` accepts any certificate and is
     for tests. `cert_file` and `key_file` are our own certificate, for VTNs that ask for one.
     `version` is "3.1", "3.0.1" or "probe", which finds it out with the first request. `timeout_s`
@@ -31,6 +40,7 @@ class VtnAccount:
     client_secret: str | None = field(default=None, repr=False)
     token_url: str | None = None
     scope: str | None = None
+    token: str | None = field(default=None, repr=False)
     allow_http: bool = False
     ca_file: Path | None = None
     cert_file: Path | None = None
@@ -47,6 +57,10 @@ class VtnAccount:
             problems += self._address_problems("vtn.token_url", self.token_url)
         if self.client_id is not None and self.client_secret is None:
             problems.append(vtn.SECRET_MISSING())
+        if self.client_id is not None and self.token is not None:
+            problems.append(vtn.TOKEN_AND_LOGIN())
+        if self.token is not None and not is_token(self.token):
+            problems.append(vtn.BAD_TOKEN().within("vtn.token: "))
         if self.key_file is not None and self.cert_file is None:
             problems.append(vtn.CERT_MISSING())
         if self.version != PROBE and self.version not in VERSIONS:

@@ -39,6 +39,8 @@ class Conversation:
         self._exchange: Exchange | None = None
         self._tokens: TokenSource | None = None
         self._forbidden_until: dict[tuple[str, str], float] = {}
+        #: Whether the VTN has accepted a request of this account: it knows us, and may still refuse some.
+        self._accepted = False
 
     def open(self) -> None:
         """Make the connection pool; ConfigError when a certificate file cannot be used."""
@@ -95,24 +97,33 @@ class Conversation:
                 repeatable=repeatable,
                 # A VTN without what is optional may answer with its own web interface.
                 pages=optional,
+                place=f"{method} {self.account.url}/{place[1]}",
             )
 
+        place = (method, "/".join(path[::2]))  # without ids
         token = await tokens.current()
         answer = await send(token)
-        place = (method, "/".join(path[::2]))  # without ids
-        if answer.status in (401, 403) and token is not None and self._worth_renewing(answer, place):
+        renewable = token is not None and self.account.token is None
+        if (
+            answer.status in (401, 403)
+            and token is not None
+            and renewable
+            and self._worth_renewing(answer, place)
+        ):
             token = await tokens.renewed(token)
             answer = await send(token)
             if answer.status == 403:
                 self._forbidden_until[place] = self._clock.monotonic() + _FORBIDDEN_MEMORY_S
         if answer.ok or (etag is not None and answer.unchanged):
             self._forbidden_until.pop(place, None)
+            self._accepted = True
             return answer
         problem = exchange.problem(answer)
         error: VtnError = problem
         if answer.status in (401, 403):
-            what = _auth_message(problem, token, tokens.granted_scope)
+            what = self._auth_message(problem, token, tokens.granted_scope)
             error = AuthRefused(what, subject=problem.subject)
+            error.answered, error.status = True, problem.status
         if not optional:
             exchange.fail(error)
         raise error
@@ -134,6 +145,7 @@ class Conversation:
         exchange, _ = self._in_use()
         what = vtn.UNEXPECTED_BODY(status=answer.status, problem=error)
         broken = VtnUnreachable(what, subject=answer.subject)
+        broken.answered, broken.status = True, answer.status
         exchange.fail(broken)
         return broken
 
@@ -160,12 +172,16 @@ class Conversation:
         """False for a 403 that a new token did not change a short while ago: a scope is missing then."""
         return answer.status == 401 or self._forbidden_until.get(place, 0.0) <= self._clock.monotonic()
 
-
-def _auth_message(problem: VtnProblem, token: str | None, scope: str | None) -> Text:
-    said = " - ".join(part.strip() for part in (problem.title, problem.detail) if part and part.strip())
-    said = said and f": {foreign(said)}"
-    if token is None:
-        return vtn.TOKEN_NEEDED(status=problem.status, said=said)
-    if problem.status == 401:
-        return vtn.TOKEN_REJECTED(status=problem.status, said=said)
-    return vtn.SCOPE_MISSING(status=problem.status, said=said, granted=foreign(scope) if scope else "unknown")
+    def _auth_message(self, problem: VtnProblem, token: str | None, scope: str | None) -> Text:
+        """Return the message for 401 and 403; where other requests succeed, the login is not in doubt."""
+        said = " - ".join(part.strip() for part in (problem.title, problem.detail) if part and part.strip())
+        said = said and f": {foreign(said)}"
+        if token is None:
+            message = vtn.LOGIN_FOR_THIS if self._accepted else vtn.TOKEN_NEEDED
+            return message(status=problem.status, said=said)
+        if problem.status == 401 and self.account.token is not None:
+            return vtn.GIVEN_TOKEN_REJECTED(status=problem.status, said=said)
+        if problem.status == 401 and not self._accepted:
+            return vtn.TOKEN_REJECTED(status=problem.status, said=said)
+        granted = foreign(scope) if scope else "unknown"
+        return vtn.SCOPE_MISSING(status=problem.status, said=said, granted=granted)

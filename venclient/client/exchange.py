@@ -103,7 +103,10 @@ class Exchange:
         self._http = http
         self._rng = rng
         self._held_until: dict[str, float] = {}
-        self._reachable = True
+        #: Places whose failures go on ("" is the VTN as a whole), and whether each was logged.
+        self._failing: dict[str, bool] = {}
+        #: True from a logged failure to the next good answer: other failures are of the same outage.
+        self._quiet = False
 
     async def send(
         self,
@@ -115,14 +118,18 @@ class Exchange:
         content: bytes | None = None,
         repeatable: bool = True,
         pages: bool = False,
+        place: str = "",
     ) -> Answer:
         """Return the VTN's answer, of any status that another try would not change.
+
+        `place` is what requests of a kind have in common, and is logged once however long they fail.
 
         A web page with status 2xx is from a captive portal or another server: an error, unless `pages`.
         Transient failures (no answer, 408, 429, 5xx) are repeated with growing, jittered pauses and
         then raised; without `repeatable` only where the VTN cannot have acted on the request.
         """
         subject = f"{method} {url}"
+        place = place or subject
         for attempt in range(self._account.retries + 1):
             await self._hold(url, subject)
             error: VtnError
@@ -133,16 +140,16 @@ class Exchange:
             else:
                 problem = None if answer.ok else self.problem(answer)
                 if problem is None and not pages and is_web_page(answer.body):
-                    raise self._of_page(answer)
+                    raise self._of_page(answer, place)
                 if problem is None or not problem.transient:
-                    self._answered(answer)
+                    self._answered(answer, place)
                     return answer
                 problem.ambiguous = answer.status != 429
                 error = problem
             wait_s = self._wait_s(attempt, error)
             final = attempt == self._account.retries or wait_s is None
             if final or (error.ambiguous and not repeatable) or _certificate_refused(error):
-                self._failed(error, answered=False)
+                self._failed(error, place)
                 raise error
             self.tally.retries += 1
             await self._clock.sleep(wait_s or 0.0)
@@ -167,8 +174,8 @@ class Exchange:
         )
 
     def fail(self, error: VtnError) -> None:
-        """Note an error that was concluded from an answer."""
-        self._failed(error, answered=True)
+        """Note an error that was concluded from an answer; the caller logs it."""
+        self._count(error)
 
     async def _once(
         self,
@@ -203,13 +210,13 @@ class Exchange:
             return vtn.CUT_TLS(problem=problem)
         return vtn.CUT(problem=problem)
 
-    def _of_page(self, answer: Answer) -> VtnUnreachable:
+    def _of_page(self, answer: Answer, place: str) -> VtnUnreachable:
         """Return, and count, the error for a web page in place of an answer."""
         title = foreign(self._clean(page_title(answer.body)))
         what = vtn.UNEXPECTED_BODY(status=answer.status, problem=vtn.WEB_PAGE(title=title))
         error = VtnUnreachable(what, subject=answer.subject)
         error.ambiguous = True  # the request may have gone further than its answer
-        self._failed(error, answered=False)
+        self._failed(error, place)
         return error
 
     def _unreachable(self, subject: str, what: Text, error: Exception) -> VtnUnreachable:
@@ -234,7 +241,8 @@ class Exchange:
         left_s = self._held_until.get(host, 0.0) - self._clock.monotonic()
         if left_s > _LONGEST_WAIT_S:
             error = VtnUnreachable(vtn.RETRY_LATER(seconds=left_s), subject=subject)
-            self._failed(error, answered=True)
+            error.answered = True
+            self._count(error)
             raise error
         if left_s > 0:
             await self._clock.sleep(left_s)
@@ -255,20 +263,29 @@ class Exchange:
             return  # a cache's copy tells an old time
         self.tally.clock_skew_s = (self._clock.now() - said).total_seconds()
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Answer, place: str) -> None:
         if answer.ok or answer.unchanged:
             self.tally.last_ok = self._clock.now()
-        if not self._reachable:
-            self._reachable = True
-            log.info(vtn.ANSWERS_AGAIN(url=self._account.url))
+        self._quiet = False
+        for one in ("", place):
+            if self._failing.pop(one, False):
+                log.info(vtn.ANSWERS_AGAIN(url=one or self._account.url))
 
-    def _failed(self, error: VtnError, *, answered: bool) -> None:
+    def _failed(self, error: VtnError, place: str) -> None:
+        """Count a failure, and log it when it begins and is not part of an outage that was logged."""
+        self._count(error)
+        whole = isinstance(error, VtnUnreachable) and not error.ambiguous
+        key = "" if whole else place
+        if self._failing.get(key, False) or self._quiet:
+            self._failing.setdefault(key, False)
+            return
+        self._failing[key] = self._quiet = True
+        log.warning(str(error))
+
+    def _count(self, error: VtnError) -> None:
         self.tally.failures += 1
         self.tally.last_error = str(error)
         self.tally.last_error_at = self._clock.now()
-        if self._reachable and not answered:
-            self._reachable = False
-            log.warning(str(error))
 
     def _clean(self, text: str) -> str:
         return redact(text, self.secrets)

@@ -1,18 +1,20 @@
 """Whole listings out of pages of at most 50, with a watch for lists that move while they are read.
 
-Each page begins with the last element of the page before it. When another one stands there, something
-was inserted, removed or reordered meanwhile, and the listing is read again; and so it is when a later page
-has changed while the ones before it were taken as unchanged, or when an object is missing that was there.
+A page that is shorter than asked for need not be the last: some VTNs give fewer at a time. Each page begins
+with the last element of the page before it. When another one stands there, something was inserted, removed or
+reordered meanwhile, and the listing is read again; and so it is when a later page has changed while the ones
+before it were taken as unchanged, or when an object is missing that was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
 
+from venclient.errors import VtnProblem
 from venclient.openadr.codec import Decoded, Refused
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -29,6 +31,9 @@ class Page(Generic[S]):
     changed: bool = False
 
 
+#: How VTNs answer a request for a page behind the last one.
+_BEHIND_THE_END = frozenset({400, 404, 416})
+
 #: Gives the page of at most `limit` elements from position `skip`.
 FetchPage = Callable[[int, int], Awaitable[Page[S]]]
 
@@ -38,13 +43,14 @@ class Listing(Generic[S]):
     """Every object that the VTN lists, once each, in its order; `refused` could not be understood.
 
     `complete` tells whether absence means anything: only then may a missing object be taken for gone.
-    `ids` holds the id of everything listed, what was refused included.
+    `ids` holds the id of everything listed, what was refused included. `ignored` were read in part.
     """
 
     items: tuple[S, ...]
     refused: tuple[Refused, ...]
     complete: bool
     ids: frozenset[str]
+    ignored: tuple[Refused, ...] = ()
 
     def joined(self, other: Listing[S]) -> Listing[S]:
         """Return both listings as one; an object in both counts once, as it is here."""
@@ -54,6 +60,7 @@ class Listing(Generic[S]):
             self.refused + tuple(one for one in other.refused if one.id is None or one.id not in self.ids),
             self.complete and other.complete,
             self.ids | other.ids,
+            self.ignored + tuple(one for one in other.ignored if one.id is None or one.id not in self.ids),
         )
 
 
@@ -63,27 +70,39 @@ class _Pass(Generic[S]):
     def __init__(self) -> None:
         self.items: list[S] = []
         self.refused: list[Refused] = []
+        self.ignored: list[Refused] = []
         self.ids: set[str] = set()
         self.pages = 0
         self.steady = True
         self.nameless = False
 
     async def read(self, fetch: FetchPage[S]) -> None:
-        skip, last_id = 0, None
+        """Read until a page is empty or has nothing new: a VTN may give fewer than it was asked for."""
+        skip, last_id, changed = 0, None, False
+        first: Sequence[str | None] = ()
+        length = PAGE
         while True:
-            got = await fetch(skip, PAGE)
-            page = got.decoded
-            self.pages += 1
-            if skip and got.changed:
-                self.steady = False
-            if skip and last_id is not None and (not page.ids or page.ids[0] != last_id):
-                self.steady = False
-            news = self._take(page)
-            # A VTN that knows no paging answers with more than was asked for, or always with the same.
-            if len(page.ids) != PAGE or not news:
+            try:
+                got = await fetch(skip, PAGE)
+            except VtnProblem as problem:
+                # Behind a short page there may be nothing, which some VTNs answer with an error.
+                if skip and length < PAGE and problem.status in _BEHIND_THE_END:
+                    return
+                raise
+            page, length = got.decoded, len(got.decoded.ids)
+            # A VTN that knows no paging gives the same page again.
+            if skip and length > 1 and page.ids == first:
                 return
-            last_id = page.ids[-1]
-            skip += PAGE if last_id is None else PAGE - 1
+            if skip and got.changed and not changed:
+                self.steady = False
+            if last_id is not None and (not page.ids or page.ids[0] != last_id):
+                self.steady = False
+            if not self._take(page):
+                return
+            self.pages += 1
+            first, changed = first or page.ids, got.changed
+            last_id = page.ids[-1] if length > 1 else None
+            skip += length - (last_id is not None)
 
     def _take(self, page: Decoded[S]) -> bool:
         """Keep what is new on a page; False when nothing is."""
@@ -94,6 +113,7 @@ class _Pass(Generic[S]):
         for one in page.refused:
             if one.id is None or one.id not in self.ids:
                 self.refused.append(one)
+        self.ignored += [one for one in page.ignored if one.id is None or one.id not in self.ids]
         self.nameless = self.nameless or None in page.ids
         self.ids.update(id_ for id_ in page.ids if id_ is not None)
         return len(self.items) + len(self.refused) + len(self.ids) > before
@@ -117,7 +137,13 @@ async def read_listing(fetch: FetchPage[S], known: Collection[str] = ()) -> List
         if complete or reading.nameless:
             break
         earlier = reading.ids
-    return Listing(tuple(reading.items), tuple(reading.refused), complete, frozenset(reading.ids))
+    return Listing(
+        tuple(reading.items),
+        tuple(reading.refused),
+        complete,
+        frozenset(reading.ids),
+        tuple(reading.ignored),
+    )
 
 
 def _id(item: msgspec.Struct) -> str | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from venclient.client.conversation import Conversation
 from venclient.client.dialect import V3_0_1, V3_1, Dialect, told_by_path, told_by_shape
-from venclient.errors import AuthRefused, VtnProblem
+from venclient.errors import AuthRefused, VtnError, VtnProblem
 
 
 async def find_dialect(talk: Conversation) -> Dialect:
     """Return the version of a VTN; errors of a VTN that is away or refuses pass through.
 
     Asked in this order: what the address says; GET /auth/server, which came with 3.1; GET /resources,
-    which 3.0.1 has below each VEN only; the shapes of programs and events. 3.1 when all are silent.
+    which 3.0.1 has below each VEN only; the shapes of programs and events, of which one may be refused.
+    3.1 when all are silent.
     """
     told = told_by_path(talk.account.url)
     if told is not None:
@@ -30,8 +31,20 @@ async def find_dialect(talk: Conversation) -> Dialect:
     else:
         if answer.body.lstrip().startswith(b"["):
             return V3_1
+    refused: VtnError | None = None
+    read = 0
     for collection in ("programs", "events"):
-        told = told_by_shape((await talk.call("GET", collection, params=[("limit", "50")])).body)
+        try:
+            answer = await talk.call("GET", collection, params=[("limit", "50")])
+        except VtnError as error:
+            if not error.answered:
+                raise
+            refused = error
+            continue
+        read += 1
+        told = told_by_shape(answer.body)
         if told is not None:
             return told
+    if refused is not None and not read:
+        raise refused
     return V3_0_1 if lacks_resources else V3_1

@@ -7,6 +7,7 @@ when it is broken off, the next difference is smaller by what was done.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,8 +16,13 @@ from venclient.client.difference import Difference, Update, Wanted, drifts_of
 from venclient.client.ven_client import Attributes, VenClient
 from venclient.errors import AuthRefused, VenError, VtnError, VtnProblem, WireError
 from venclient.messages import client as vtn
+from venclient.messages.printable import foreign
 from venclient.openadr.objects import ValuesMap, Ven, VenResource
 
+log = logging.getLogger(__name__)
+
+#: Answers that say that a client may not do this at all: rights, or a VTN without it.
+NOT_ALLOWED = frozenset({401, 403, 404, 405, 501})
 #: How many resources are registered at the same time.
 AT_ONCE = 8
 
@@ -25,14 +31,20 @@ async def ensure_ven(client: VenClient, name: str, attributes: Attributes = None
     """Return this VEN's object: found, created, or adopted when somebody else created it meanwhile.
 
     `VtnProblem.is_conflict` when another client holds the name. Attributes are brought up to date
-    where some are given; targets, which the VTN's operator grants, are left alone.
+    where some are given; targets, which the VTN's operator grants, are left alone. Where only the operator
+    creates VENs, the one VEN of this client is taken under the name that it has there.
     """
-    found = await _named_ven(client, name)
+    try:
+        found = await _named_ven(client, name)
+    except (AuthRefused, VtnProblem) as error:
+        raise _not_allowed(error, name) if may_not_register(error) else error from error
     if found is None:
         try:
             return await client.create_ven(name, attributes)
-        except VtnProblem as problem:
-            if not problem.is_conflict:
+        except (AuthRefused, VtnProblem) as problem:
+            if may_not_register(problem):
+                return await _given_ven(client, name, problem)
+            if not isinstance(problem, VtnProblem) or not problem.is_conflict:
                 raise
             found = await _named_ven(client, name) or await _renamed_ven(client)
             if found is None:
@@ -42,7 +54,45 @@ async def ensure_ven(client: VenClient, name: str, attributes: Attributes = None
     fits = not drifts_of(wanted, held, ours={one.type for one in held})
     if found.id is None or (found.ven_name == name and fits):
         return found
-    return await client.update_ven(found.id, name, wanted)
+    try:
+        return await client.update_ven(found.id, name, wanted)
+    except (AuthRefused, VtnProblem) as error:
+        if not may_not_register(error) or attributes is not None:
+            raise
+        log.info(vtn.NOT_RENAMED(other=foreign(found.ven_name)))
+        return found
+
+
+def may_not_register(error: VtnError) -> bool:
+    """Return whether an error says that this client may not read or write VENs, whatever it sends.
+
+    False for a token service that refuses the login: that is about every request.
+    """
+    return error.answered and error.status in NOT_ALLOWED
+
+
+async def _given_ven(client: VenClient, name: str, refusal: VtnError) -> Ven:
+    """Return the VEN that the operator created for this client; raise the refusal where there is none."""
+    try:
+        listed = (await client.vens()).items
+    except VtnError as error:
+        raise _not_allowed(refusal, name) from error
+    own = [one for one in listed if client.client_id is not None and one.client_id == client.client_id]
+    if len(own) == 1 and own[0].id is not None:
+        log.info(vtn.ADOPTED_VEN(name=name, other=foreign(own[0].ven_name)))
+        return own[0]
+    raise _not_allowed(refusal, name, listed[0].ven_name if len(listed) == 1 else None) from refusal
+
+
+def _not_allowed(error: VtnError, name: str, other: str | None = None) -> VtnError:
+    """Return an error of the same status that says what to do about a VEN that we may not register."""
+    said = str(error.what)
+    what = vtn.MAY_NOT_REGISTER(name=name, said=said)
+    if other is not None:
+        what = vtn.MAY_NOT_REGISTER_BUT(name=name, said=said, other=foreign(other))
+    refused = AuthRefused(what, subject=error.subject)
+    refused.answered, refused.status = True, error.status
+    return refused
 
 
 class ResourcePort(Protocol):

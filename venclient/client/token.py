@@ -8,7 +8,7 @@ import math
 from typing import Literal
 from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 
-from venclient.client.account import VtnAccount
+from venclient.client.account import VtnAccount, is_token
 from venclient.client.exchange import Answer, Exchange
 from venclient.clock import Clock
 from venclient.errors import AuthRefused, VtnError, VtnProblem, VtnUnreachable, WireError
@@ -21,14 +21,17 @@ from venclient.utils import is_web_page, redact
 
 log = logging.getLogger(__name__)
 
-TokenState = Literal["not needed", "none", "valid", "refused"]
+TokenState = Literal["not needed", "given", "none", "valid", "refused"]
 
 #: Renewed this early: a fifth of the token's life, at most this many seconds.
 _EARLY_S = 60.0
 
 
 class TokenSource:
-    """Return the token of one account; any number of callers cause one request."""
+    """Return the token of one account; any number of callers cause one request.
+
+    A token that the account was given is returned as it is, and never renewed.
+    """
 
     def __init__(self, account: VtnAccount, clock: Clock, exchange: Exchange) -> None:
         self.renewals = 0
@@ -52,6 +55,8 @@ class TokenSource:
     @property
     def state(self) -> TokenState:
         """Say in a word how it stands with the token."""
+        if self._account.token is not None:
+            return "given"
         if self._account.client_id is None:
             return "not needed"
         if self._fresh():
@@ -60,6 +65,8 @@ class TokenSource:
 
     async def current(self) -> str | None:
         """Return a token that is not about to end; None when the account has no credentials."""
+        if self._account.token is not None:
+            return self._account.token
         if self._account.client_id is None:
             return None
         return self._token if self._fresh() else await self._renew()
@@ -117,10 +124,15 @@ class TokenSource:
             self._endpoint = None
             raise self._refusal(answer)
         try:
-            return CODEC_31.decode(TokenAnswer, answer.body)
+            granted = CODEC_31.decode(TokenAnswer, answer.body)
         except WireError:
             # The decoder's message may quote the body, which may hold a token.
             raise self._refused(answer.subject, vtn.NO_ACCESS_TOKEN()) from None
+        if not granted.access_token:
+            raise self._refused(answer.subject, vtn.NO_ACCESS_TOKEN())
+        if not is_token(granted.access_token):
+            raise self._refused(answer.subject, vtn.BAD_TOKEN())
+        return granted
 
     async def _find_endpoint(self) -> str:
         """Return the token service: as configured, as GET /auth/server says, or {base}/auth/token."""
@@ -165,8 +177,8 @@ class TokenSource:
         return url
 
     def _own_secrets(self) -> frozenset[str]:
-        secret = self._account.client_secret
-        return frozenset({secret, quote_plus(secret)}) if secret else frozenset()
+        given = (self._account.client_secret, self._account.token)
+        return frozenset(shown for secret in given if secret for shown in (secret, quote_plus(secret)))
 
     def _refusal(self, answer: Answer) -> VtnError:
         if answer.status in (404, 405, 501):

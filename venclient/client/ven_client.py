@@ -30,7 +30,7 @@ from venclient.client.pages import PageMemory
 from venclient.client.probing import find_dialect
 from venclient.client.token import TokenState
 from venclient.clock import Clock
-from venclient.errors import AuthRefused, VtnProblem, WireError
+from venclient.errors import AuthRefused, VtnError, VtnProblem, WireError
 from venclient.messages import client as vtn
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
@@ -182,10 +182,11 @@ class VenClient:
         return await self._list(Report, ("reports",), query, remember=False, kept=asked_for)
 
     async def notifiers(self) -> Notifiers | None:
-        """Return the ways in which the VTN notifies; None when it tells none (403, 404, unreadable): poll."""
+        """Return the ways in which the VTN notifies; None when there is none (403, 404, unreadable): poll."""
         try:
             answer = await self._talk.call("GET", "notifiers", optional=True)
-            return (await self.dialect()).codec.decode(Notifiers, answer.body)
+            found = (await self.dialect()).codec.decode(Notifiers, answer.body)
+            return found if found != Notifiers() else None
         except (AuthRefused, WireError):
             return None
         except VtnProblem as problem:
@@ -204,6 +205,18 @@ class VenClient:
         """Create this VEN's object. `VtnProblem.is_conflict` when the name, or our VEN, exists."""
         body = (await self.dialect()).codec.ven_request(name, attributes)
         return await self._one(Ven, await self._talk.call("POST", "vens", body=body))
+
+    async def registration_refusal(self) -> VtnError | None:
+        """Return why this client may not create a VEN, None when nothing is against it; creates nothing.
+
+        The VTN is sent a body that is not JSON, which it cannot store: a client that may create a VEN gets an
+        error about the body, another one is refused.
+        """
+        try:
+            await self._talk.call("POST", "vens", body=b"{", repeatable=False, optional=True)
+        except VtnError as error:
+            return error
+        return None
 
     async def update_ven(self, ven_id: str, name: str, attributes: Attributes = None) -> Ven:
         """Replace name and attributes of this VEN's object; its targets are not ours and stay."""
@@ -361,15 +374,14 @@ class VenClient:
     def _note_refused(self, listing: Listing[S]) -> None:
         """Count what could not be understood, and say it once for each object and reason."""
         self._refused_objects += len(listing.refused)
-        for one in listing.refused:
+        said = [(vtn.OBJECT_SKIPPED, one) for one in listing.refused]
+        said += [(vtn.MEMBERS_SKIPPED, one) for one in listing.ignored]
+        for message, one in said:
             key = (one.id or one.place, one.reason)
             if key not in self._known_refusals and len(self._known_refusals) < _REMEMBERED_REFUSALS:
                 self._known_refusals.add(key)
-                log.warning(
-                    vtn.OBJECT_SKIPPED(
-                        place=foreign(one.place), url=self._account.url, reason=with_code(one.reason)
-                    )
-                )
+                reason = with_code(one.reason)
+                log.warning(message(place=foreign(one.place), url=self._account.url, reason=reason))
 
 
 def _given(**members: str | None) -> Params:

@@ -60,7 +60,7 @@ CLOSED_CLIENT = error("VEN-VTN-013", "this VenClient is not open", hint="use it 
 TOKEN_NEEDED = error(
     "VEN-VTN-014",
     "answered {status}{said}",
-    hint="this VTN requires a token: set vtn.client_id and vtn.client_secret",
+    hint="this VTN requires a token: set vtn.client_id and vtn.client_secret, or vtn.token",
 )
 TOKEN_REJECTED = error(
     "VEN-VTN-015",
@@ -276,3 +276,60 @@ BROKER_AT = info("VEN-VTN-082", "MQTT broker {host} of {url}")
 NO_REASON = info("VEN-VTN-083", "no reason given")
 ANY_CHANNEL = info("VEN-VTN-084", "any channel")
 WEB_PAGE = info("VEN-VTN-095", "a web page ({title}) in place of JSON")
+
+# ---- answers of the wrong shape, and tokens that were given
+
+BAD_TOKEN = error(
+    "VEN-VTN-100",
+    "the token contains spaces, control characters or characters outside ASCII",
+    hint="check vtn.token, or ask the operator of the token service",
+)
+GIVEN_TOKEN_REJECTED = error(
+    "VEN-VTN-101",
+    "answered {status}{said}",
+    hint="the VTN rejects the token of vtn.token, which may have expired: ask the VTN's operator for another "
+    "one, then run `ven reload`",
+)
+TOKEN_AND_LOGIN = error(
+    "VEN-VTN-102",
+    "vtn.token and vtn.client_id are both set: a given token is used without a login",
+    hint="remove vtn.token, or vtn.client_id and vtn.client_secret",
+)
+MEMBERS_SKIPPED = warning(
+    "VEN-VTN-103", "{place} of {url} read in part: {reason}", hint="report it to the VTN's operator"
+)
+
+# ---- what a VTN does not let this client do
+
+LOGIN_FOR_THIS = error(
+    "VEN-VTN-104",
+    "answered {status}{said}",
+    hint="other requests succeed without a login; ask the VTN's operator for an account, then set "
+    "vtn.client_id and vtn.client_secret, or vtn.token",
+)
+MAY_NOT_REGISTER = error(
+    "VEN-VTN-105",
+    "this client may not register the VEN {name!r}: {said}",
+    hint="ask the VTN's operator to create this VEN for this client; the name must be that of ven.name",
+)
+MAY_NOT_REGISTER_BUT = error(
+    "VEN-VTN-106",
+    "this client may not register the VEN {name!r}: {said}; the VTN lists one VEN, {other!r}",
+    hint="if {other!r} is this site's VEN, set ven.name to it; otherwise ask the operator to create one",
+)
+ADOPTED_VEN = info(
+    "VEN-VTN-107", "this client may not register the VEN {name!r}; using the VEN {other!r} of this client"
+)
+NOT_RENAMED = info(
+    "VEN-VTN-108", "the VEN {other!r} of this client keeps its name: the VTN does not rename it"
+)
+NOT_REGISTERED = error(
+    "VEN-VTN-109", "not registered, programs and events are followed all the same: {reason}"
+)
+REGISTERED_AGAIN = info("VEN-VTN-110", "registered as VEN {name!r}")
+PROGRAMS_UNREADABLE = error(
+    "VEN-VTN-111",
+    "programs cannot be read, events are followed all the same: {reason}",
+)
+PROGRAMS_READABLE = info("VEN-VTN-112", "programs can be read again")
+FOLLOWED_AGAIN = info("VEN-VTN-113", "programs and events are followed again")

@@ -308,3 +308,40 @@ REGISTRY_ELSEWHERE = error(
     "{place}: no such database, but there is {found}",
     hint='set registry.database = "{found}"',
 )
+
+# What the gateway may do at this VTN
+
+TOKEN_GIVEN = info("VEN-DOC-120", "the token of vtn.token is used")
+TOKEN_EXPIRED = error(
+    "VEN-DOC-121",
+    "the token of vtn.token has expired",
+    hint="ask the VTN's operator for another one",
+)
+NOT_CREATABLE = warning(
+    "VEN-DOC-122",
+    "VEN {ven!r} is not registered, and the VTN does not let this client register it ({reason}); the gateway "
+    "follows programs and events without it",
+    hint="ask the VTN's operator to create this VEN for this client",
+)
+UNLISTABLE = warning(
+    "VEN-DOC-123",
+    "the VTN does not let this client look for its VEN ({reason}); the gateway follows programs and events "
+    "without it",
+    hint="ask the VTN's operator for the scopes to read and register VENs",
+)
+ADOPTABLE = warning(
+    "VEN-DOC-124",
+    "the VTN lists one VEN of this client under another name, {other!r}: the gateway uses it",
+    hint='set ven.name = "{other}"',
+)
+ANOTHER_VEN = warning(
+    "VEN-DOC-125",
+    "the VTN lists one VEN, {other!r}, but not {ven!r}",
+    hint='if that is this site\'s VEN, set ven.name = "{other}"',
+)
+UNREADABLE_EVENTS = error("VEN-DOC-126", "events cannot be read ({reason})", hint="ask the VTN's operator")
+UNREADABLE_PROGRAMS = warning(
+    "VEN-DOC-127",
+    "programs cannot be read ({reason}); the gateway follows events without them",
+    hint="ask the VTN's operator for the scope read_targets",
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from venclient.messages import error, warning
+from venclient.messages import error, info, warning
 
 SCHEMA = error(
     "VEN-OAD-001",
@@ -69,3 +69,9 @@ TIME = error(
     hint="expected RFC 3339, such as 2026-01-01T00:00:00Z",
 )
 NAIVE_TIME = error("VEN-OAD-024", "only a time with a time zone can be sent")
+MEMBERS_IGNORED = warning(
+    "VEN-OAD-030",
+    "optional members of the wrong type: {members}{more}",
+    hint="report it to the VTN's operator",
+)
+MORE_MEMBERS = info("VEN-OAD-031", " and {count} more")

@@ -60,3 +60,8 @@ FROM_FLAGS = info("VEN-CFG-025", "command line")
 TOO_DEEP = error(
     "VEN-CFG-026", "is nested too deeply to be a settings file", hint="compare with `ven config template`"
 )
+ONE_LOGIN = error(
+    "VEN-CFG-070",
+    "{source}: vtn.token and vtn.client_id are both set: remove vtn.token, or vtn.client_id and "
+    "vtn.client_secret",
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from venclient.errors import WireError
+from venclient.messages import Text
 from venclient.messages import openadr as oad
 from venclient.messages.printable import foreign
 from venclient.openadr import objects
@@ -25,6 +26,7 @@ from venclient.openadr.enumerations import (
     RESOURCE_REQUEST,
     VEN_REQUEST,
 )
+from venclient.openadr.lenience import Ignored, without_wrong_members
 from venclient.openadr.objects import Interval, Report, ReportResource, Value, ValuesMap
 from venclient.openadr.shapes import straighten
 
@@ -52,6 +54,9 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 #: Kinds of which the strict reading would silently drop members that `straighten` knows.
 _ALWAYS_STRAIGHTENED = frozenset({objects.Program, objects.PayloadDescriptor, objects.Subscription})
 
+#: How many ignored members of one object are named.
+_NAMED = 5
+
 _PARTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -66,11 +71,15 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, Generic[S], frozen=True):
-    """A list as far as it could be read; `ids` holds the id of every element, refused ones too, in order."""
+    """A list as far as it could be read; `ids` holds the id of every element, refused ones too, in order.
+
+    `ignored` names objects that were read without members of the wrong type.
+    """
 
     items: list[S]
     refused: list[Refused]
     ids: list[str | None]
+    ignored: list[Refused] = []
 
 
 class Codec(Protocol):
@@ -113,6 +122,9 @@ class Codec(Protocol):
 class Codec31:
     """OpenADR 3.1.0 and 3.1.1, reading 3.0's shapes as well."""
 
+    #: Members that this version requires besides those that every version does.
+    _required: Collection[str] = ()
+
     def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
         """Return the objects of a listing; WireError only when the body is no JSON list."""
         try:
@@ -130,11 +142,15 @@ class Codec31:
                 raw = _json(bytes(part), place) if isinstance(part, msgspec.Raw) else part
             id_ = _text_id(getattr(item, "id", None) if raw is None else _member(raw, "id"))
             decoded.ids.append(id_)
+            named = place + (f" (id {id_!r})" if id_ else "")
+            ignored: Ignored = []
             try:
-                decoded.items.append(self._convert(kind, raw, place) if item is None else item)
+                decoded.items.append(self._convert(kind, raw, place, ignored) if item is None else item)
             except WireError as error:
-                named = place + (f" (id {id_!r})" if id_ else "")
                 decoded.refused.append(Refused(named, error.what, id_))
+                continue
+            if ignored:
+                decoded.ignored.append(Refused(named, _ignored_text(ignored), id_))
         return decoded
 
     def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
@@ -167,15 +183,25 @@ class Codec31:
             return None
         return found
 
-    def _convert(self, kind: type[S], raw: Any, subject: str) -> S:
-        """Return an object from decoded JSON, straightened where it must be; WireError when it cannot be."""
+    def _convert(self, kind: type[S], raw: Any, subject: str, ignored: Ignored | None = None) -> S:
+        """Return an object from decoded JSON, straightened where it must be; WireError when it cannot be.
+
+        Optional members of the wrong type are left out, and their paths added to `ignored`.
+        """
         try:
             if kind not in _ALWAYS_STRAIGHTENED:
                 try:
                     return msgspec.convert(raw, kind)
                 except msgspec.ValidationError:
                     pass
-            return msgspec.convert(straighten(kind, raw), kind)
+            shaped = straighten(kind, raw)
+            try:
+                return msgspec.convert(shaped, kind)
+            except msgspec.ValidationError:
+                lenient = without_wrong_members(
+                    kind, shaped, [] if ignored is None else ignored, required=self._required
+                )
+                return msgspec.convert(lenient, kind)
         except _UNREADABLE as error:
             raise WireError(oad.SCHEMA(problem=foreign(str(error))), subject=subject) from None
 
@@ -262,11 +288,20 @@ def _parts(body: bytes, subject: str) -> Sequence[Any]:
     return raw
 
 
+def _ignored_text(ignored: Ignored) -> Text:
+    named, more = ignored[:_NAMED], len(ignored) - _NAMED
+    return oad.MEMBERS_IGNORED(members=named, more=oad.MORE_MEMBERS(count=more) if more > 0 else "")
+
+
 class _NotJson:
     """Stands where a VTN wrote a number that JSON has not; no schema takes it, so its object is refused."""
 
-    def __init__(self, written: str) -> None:
+    def __init__(self, written: str, *, is_text: bool = False) -> None:
         self.written = written
+        self.is_text = is_text
+
+    def __str__(self) -> str:
+        return self.written
 
 
 def _finite(written: str) -> float | _NotJson:
@@ -291,7 +326,7 @@ def _encodable(raw: Any) -> Any:
         return {key: _encodable(value) for key, value in raw.items() if not _is_half(key)}
     if isinstance(raw, list):
         return [_encodable(one) for one in raw]
-    return _NotJson(repr(raw)) if isinstance(raw, str) and _is_half(raw) else raw
+    return _NotJson(repr(raw), is_text=True) if isinstance(raw, str) and _is_half(raw) else raw
 
 
 def _is_half(text: str) -> bool:

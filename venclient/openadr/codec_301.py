@@ -67,6 +67,8 @@ class _Event(Event, frozen=True, kw_only=True):
 class Codec301(Codec31):
     """OpenADR 3.0.1, and 3.0.0 as far as it is the same; reads 3.1's shapes as well."""
 
+    _required = frozenset({"intervals"})
+
     def report_request(self, report: Report) -> bytes:
         """Return the body of POST and PUT; WireError without `program_id`, which 3.0.1 requires."""
         if report.program_id is None:

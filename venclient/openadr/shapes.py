@@ -8,6 +8,7 @@ refuse. Works on decoded JSON; the schema is read off the wire objects themselve
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0
-from venclient.openadr.objects import Program, Value, Wire
+from venclient.openadr.objects import Program, TokenAnswer, Value, Wire
 
 _Straighten = Callable[[Any], Any]
 
@@ -58,7 +59,7 @@ def _members(kind: type[msgspec.Struct]) -> Mapping[str, _Member]:
     return {
         field.encode_name.casefold(): _Member(
             field.encode_name,
-            _straightener(hints[field.name]),
+            _SPECIAL.get((kind, field.name)) or _straightener(hints[field.name]),
             field.required and typing.get_origin(hints[field.name]) is list,
         )
         for field in msgspec.structs.fields(kind)
@@ -81,7 +82,7 @@ def _straightener(hint: Any) -> _Straighten:
         return lambda raw: [inner(one) for one in (raw if isinstance(raw, list) else [raw])]
     if isinstance(hint, type) and issubclass(hint, Wire):
         return lambda raw: straighten(hint, raw)
-    return {str: _text, int: _whole, frozenset({int, str}): _number_or_text}.get(hint, _as_it_is)
+    return _OF_TYPES.get(hint, _as_it_is)
 
 
 def _as_it_is(raw: Any) -> Any:
@@ -101,6 +102,35 @@ def _whole(raw: Any) -> Any:
 
 def _number_or_text(raw: Any) -> Any:
     return raw if isinstance(raw, str) else _whole(raw)
+
+
+def _flag(raw: Any) -> Any:
+    return {"true": True, "false": False}.get(raw.strip().casefold(), raw) if isinstance(raw, str) else raw
+
+
+def _number(raw: Any) -> Any:
+    try:
+        number = float(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        return raw
+    return number if not isinstance(number, float) or math.isfinite(number) else raw
+
+
+def _scope(raw: Any) -> Any:
+    """Return scopes as one text (RFC 6749, 3.3), also those that a token service lists."""
+    return " ".join(one for one in raw if isinstance(one, str)) if isinstance(raw, list) else raw
+
+
+#: How a single value of a type is straightened.
+_OF_TYPES: Mapping[Any, _Straighten] = {
+    str: _text,
+    int: _whole,
+    float: _number,
+    bool: _flag,
+    frozenset({int, str}): _number_or_text,
+}
+#: Members with shapes of their own.
+_SPECIAL: Mapping[tuple[type[msgspec.Struct], str], _Straighten] = {(TokenAnswer, "scope"): _scope}
 
 
 def _values(raw: Any) -> Any:
