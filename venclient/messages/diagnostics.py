@@ -311,6 +311,11 @@ REGISTRY_ELSEWHERE = error(
 # What the gateway may do at this VTN
 
 TOKEN_GIVEN = info("VEN-DOC-120", "the token of vtn.token is used")
+TOKEN_EXPIRED = error(
+    "VEN-DOC-121",
+    "the token of vtn.token has expired",
+    hint="ask the VTN's operator for another one",
+)
 NOT_CREATABLE = warning(
     "VEN-DOC-122",
     "VEN {ven!r} is not registered, and the VTN does not let this client register it ({reason}); the gateway "
@@ -338,9 +343,4 @@ UNREADABLE_PROGRAMS = warning(
     "VEN-DOC-127",
     "programs cannot be read ({reason}); the gateway follows events without them",
     hint="ask the VTN's operator for the scope read_targets",
-)
-TOKEN_EXPIRED = error(
-    "VEN-DOC-121",
-    "the token of vtn.token has expired",
-    hint="ask the VTN's operator for another one",
 )
