@@ -228,11 +228,12 @@ class VtnSide:
             if isinstance(error, VtnError) and not error.answered:
                 raise
             self.registering = None
-            if self.ven is None:
-                self._take_grants(Ven(ven_name=self._settings["ven.name"]), {})
+            if not self._own:
+                self._take_grants(self.ven or Ven(ven_name=self._settings["ven.name"]), {})
             self._begin_unregistered(error)
             if not error.transient:
                 self._looked_at_s = self._clock.monotonic()
+                self.known.set()  # changes are announced to clients without a VEN, too
 
     def _begin_unregistered(self, error: VenError) -> None:
         status = error.status if isinstance(error, VtnError) else ""
@@ -247,8 +248,9 @@ class VtnSide:
         ven = await ensure_ven(self._client, self._settings["ven.name"])
         if ven.id is None:
             raise WireError(gwy.VEN_WITHOUT_ID(), subject=ven.ven_name)
-        if self.push is not None and self.ven is not None and self.ven.id != ven.id:
-            self.push.begin_anew()  # what it listens to is about a VEN that has gone
+        before = self.ven.id if self.ven is not None else None
+        if self.push is not None and self.known.is_set() and before != ven.id:
+            self.push.begin_anew()  # what it listens to is about a VEN that has gone, or about none
         self.ven = ven
         self.known.set()
         what = await self._drift(ven.id)

@@ -201,3 +201,17 @@ async def test_topics_are_taken_as_told_and_nonsense_is_left_out(
         told = await client.notices.topics("V1")
     assert told.events == events
     assert told.others == ("p",)
+
+
+async def test_without_a_ven_the_topics_of_all_events_are_used() -> None:
+    """Where this client has no VEN, changes of events and programs are announced under their own topics."""
+    vtn = fake_vtn()
+    topics = {
+        kind: httpx2.Response(200, json={"topics": {"ALL": f"{kind}/#"}}) for kind in ("events", "programs")
+    }
+    vtn.handlers["GET", "notifiers/mqtt/topics/events"] = lambda _: topics["events"]
+    vtn.handlers["GET", "notifiers/mqtt/topics/programs"] = lambda _: topics["programs"]
+    async with vtn.client(retries=0) as client:
+        found = await client.notices.topics("")
+
+    assert (found.events, found.others) == (("events/#",), ("programs/#",))

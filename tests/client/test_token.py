@@ -305,3 +305,15 @@ def test_a_given_token_that_cannot_be_used_is_said_with_the_account(
     login = {} if code == "VEN-VTN-102" else {"client_id": None, "client_secret": None}
     with pytest.raises(ConfigError, match=code):
         vtn.client(**login, **more)
+
+
+async def test_a_missing_token_address_is_logged_once(vtn: FakeVtn, caplog: pytest.LogCaptureFixture) -> None:
+    """However often the VTN is asked for its token service."""
+    vtn.handlers["GET", "auth/server"] = lambda request: httpx2.Response(200, json={"tokenURL": {}})
+    vtn.handlers["POST", "auth/token"] = lambda request: problem(400)
+    async with vtn.client(retries=0) as client:
+        for _ in range(4):
+            with pytest.raises(AuthRefused):
+                await client.events()
+
+    assert len([one for one in caplog.records if "tokenURL" in one.getMessage()]) == 1

@@ -180,6 +180,51 @@ async def test_the_ven_that_the_operator_created_for_us_is_used(tmp_path: Path) 
         assert site.vtn.calls("PUT", "vens/V7") == []
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
+async def test_a_vtn_that_lets_us_create_no_resource_is_asked_for_a_few(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """A hundred resources are not a hundred refusals; targets of the VEN are used, events are followed."""
+    site = Site(tmp_path, *(f"r{n}" for n in range(100)))
+    site.has("E1")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven", "targets": ["north"]}]
+    site.vtn.handlers["POST", "resources"] = lambda _: problem(status)
+    async with site.following():
+        assert len(site.vtn.calls("POST", "resources")) <= 16  # eight at once, each with another token
+        assert set(site.book.events) == {"E1"}
+        assert site.side.state == "connected"
+
+    said = [one for one in caplog.records if one.name == "venclient.gateway"]
+    assert len(said) == 1
+
+
+async def test_targets_of_the_ven_count_where_resources_cannot_be_listed(tmp_path: Path) -> None:
+    """What the VTN granted the VEN is asked for although GET /resources is refused."""
+    site = Site(tmp_path, "bar")
+    site.client = site.side._client = site.vtn.client(retries=0)
+    site.has("E1")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven", "targets": ["north"]}]
+    site.vtn.handlers["GET", "resources"] = lambda _: problem(403)
+    async with site.following():
+        asked = [one.url.params.get_list("targets") for one in site.vtn.calls("GET", "events")]
+        assert ["north"] in asked
+
+
+async def test_changes_are_heard_of_without_a_ven(tmp_path: Path) -> None:
+    """Notifications are set up where registering is refused, and again once the VEN is there."""
+    site = Site(tmp_path, "bar")
+    restarted: list[bool] = []
+    site.side.push = cast("Any", SimpleNamespace(working=False, begin_anew=lambda: restarted.append(True)))
+    site.vtn.handlers["POST", "vens"] = lambda _: problem(403)
+    async with site.following():
+        assert site.side.known.is_set()
+        assert site.side.ven is None
+        assert restarted == []
+        site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven"}]
+        await site.run(REGISTER_AGAIN_S + 120)
+        assert restarted == [True]
+
+
 async def test_a_refused_login_is_not_taken_for_a_refused_registration(tmp_path: Path) -> None:
     """A token service that rejects the client stops the conversation, with its own reason."""
     site = Site(tmp_path, "bar")

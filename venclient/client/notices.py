@@ -69,8 +69,11 @@ class Notices:
         """Return the MQTT topics to subscribe to; none where the VTN tells none.
 
         A collection whose topics are refused (scope) or unknown (404) is left out, and so is a topic that
-        no broker would take.
+        no broker would take. Without a VEN the topics of all events and programs are asked for.
         """
+        if not ven_id:
+            events, programs = await self._topics_of("events"), await self._topics_of("programs")
+            return Topics(events, tuple(topic for topic in programs if topic not in events))
         events, *others = [await self._topics_of(f"vens/{ven_id}/{part}") for part in OF_VEN]
         own = await self._topics_of(f"vens/{ven_id}")
         rest = dict.fromkeys(topic for found in (*others, own) for topic in found)

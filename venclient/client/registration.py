@@ -163,7 +163,7 @@ async def reconcile(
             try:
                 result.held[name] = await _done(client, ven_id, step)
             except (VtnError, WireError) as error:
-                if isinstance(error, VtnError) and (error.transient or isinstance(error, AuthRefused)):
+                if isinstance(error, VtnError) and _of_all(error):
                     result.stopped = result.stopped or error
                     return
                 result.refused[name] = error
@@ -177,6 +177,12 @@ async def reconcile(
         for _ in range(max(1, min(at_once, of))):
             group.create_task(work())
     return result
+
+
+def _of_all(error: VtnError) -> bool:
+    """Return whether an error is about every resource: the VTN is away, or lets this client create none."""
+    created = error.subject.startswith("POST ")
+    return error.transient or isinstance(error, AuthRefused) or (created and may_not_register(error))
 
 
 async def _done(client: ResourcePort, ven_id: str, step: Wanted | Update) -> VenResource:

@@ -45,6 +45,7 @@ class TokenSource:
         self._attempts = 0
         self._failure: VtnError | None = None
         self._endpoint: str | None = None
+        self._warned = ""
         #: Whether the VTN tells its token service (GET /auth/server); None before it was asked.
         self.discovered: bool | None = None
         exchange.secrets = self._own_secrets()
@@ -153,7 +154,7 @@ class TokenSource:
                 vtn.TOKEN_SERVICE_PLAIN(url=foreign(self._clean(url))),
             )
         if urlsplit(url).netloc.casefold() != self._account.host:
-            log.warning(vtn.TOKEN_SERVICE_ELSEWHERE(url=self._account.url, token_url=foreign(url)))
+            self._warn(vtn.TOKEN_SERVICE_ELSEWHERE(url=self._account.url, token_url=foreign(url)))
         return url
 
     async def discover(self) -> str | None:
@@ -171,10 +172,16 @@ class TokenSource:
         try:
             url = urljoin(base, CODEC_31.decode(AuthServer, answer.body).token_url)
         except (WireError, ValueError):
-            log.warning(vtn.NO_TOKEN_URL(request=answer.subject))
+            self._warn(vtn.NO_TOKEN_URL(request=answer.subject))
             return None
         self.discovered = True
         return url
+
+    def _warn(self, said: Text) -> None:
+        """Log a warning about the token service, unless it was the last one."""
+        if said != self._warned:
+            self._warned = said
+            log.warning(said)
 
     def _own_secrets(self) -> frozenset[str]:
         given = (self._account.client_secret, self._account.token)
