@@ -121,10 +121,17 @@ class VtnSide:
         self._granted: dict[str, frozenset[str]] = {}
         #: What in a target of 3.0.1 means us.
         self._own: frozenset[str] = frozenset()
+        #: Targets of events that match no resource, and the revision of the events they are of.
+        self._foreign: frozenset[str] = frozenset()
+        self._revision: int | None = None
         spoken = client.known_dialect
         self._percent_of_full = spoken.percent_of_full if spoken else 1.0
-        if spoken is not None:
-            reporter.options = replace(reporter.options, percent_of_full=spoken.percent_of_full)
+        reporter.options = replace(
+            reporter.options,
+            percent_of_full=self._percent_of_full if spoken else reporter.options.percent_of_full,
+            # The VEN's name is a target of it, whatever the VTN grants.
+            ven_targets=frozenset({settings["ven.name"]}),
+        )
         self._skewed = False
         #: How far a registration is that is going on; None when none is.
         self.registering: Progress | None = None
@@ -203,6 +210,12 @@ class VtnSide:
         if self._looked_at_s is None:
             await self._register()
         await self._fetch_events()
+        if self._has_unknown_targets():
+            asked_for = self._targets
+            self._looked_at_s = None  # should it fail now, it comes first with the next poll
+            await self._register()
+            if self._targets != asked_for:
+                await self._fetch_events()
         if self._clock.monotonic() - (self._looked_at_s or 0.0) >= REGISTER_AGAIN_S:
             await self._register()
 
@@ -231,7 +244,8 @@ class VtnSide:
             if name in done.refused:
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
         self.registering = None
-        self._take_grants(ven, done.held)
+        # What the VTN would not have changed keeps the targets that it was listed with.
+        self._take_grants(ven, {one.wanted.name: one.held for one in what.update} | done.held)
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
@@ -296,6 +310,22 @@ class VtnSide:
         self._reporter.options = replace(
             self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
         )
+        self._reporter.granted_at = self._clock.now()
+        # Reports wait for this whose events have targets that were not known.
+        self._changed.set()
+
+    def _has_unknown_targets(self) -> bool:
+        """Return whether events name a target that has not been looked for in the registration yet."""
+        if self._revision == self._book.revision:
+            return False
+        self._revision = self._book.revision
+        found: set[str] = set()
+        for known in self._book.events.values():
+            found.update(known.event.targets or ())
+            for one in known.event.report_descriptors or ():
+                found.update(one.targets or ())
+        before, self._foreign = self._foreign, frozenset(found) - self._own
+        return not self._foreign <= before
 
     # ---- what we hear
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,6 +17,7 @@ import httpx2
 import pytest
 
 from tests.client.fake_vtn import FakeVtn, problem
+from tests.reporting.samples import T0
 from venclient.clock import ManualClock
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.notes import Notes
@@ -152,6 +154,51 @@ async def test_row_25_granted_targets_are_asked_for_as_well(tmp_path: Path) -> N
     site.vtn.handlers["GET", "events"] = by_target
     async with site.following():
         assert set(site.book.events) == {"E2"}
+
+
+async def test_row_25_an_unknown_target_has_the_registration_read_at_once(tmp_path: Path) -> None:
+    """An unknown target is looked for at the VTN once; what was granted counts then."""
+    site = Site(tmp_path, "bar", "hotel")
+    site.has("E1")
+    async with site.following():
+        for one in site.vtn.collections["resources"]:
+            one["targets"] = ["north"] if one["resourceName"] == "bar" else []
+        site.vtn.collections["events"].append({"id": "E2", "programID": "P1", "targets": ["north", "south"]})
+        before = len(site.vtn.calls("GET", "resources"))
+        await site.run(60)
+        assert len(site.vtn.calls("GET", "resources")) == before + 1
+        granted = {one.resource_name: one.targets for one in site.reporter.resources}
+        assert granted == {"bar": {"north"}, "hotel": frozenset()}
+        assert site.reporter.granted_at == T0 + timedelta(seconds=60)
+        await site.run(200)
+        assert len(site.vtn.calls("GET", "resources")) == before + 1
+
+
+async def test_row_25_an_unknown_target_is_looked_for_until_the_vtn_answers(tmp_path: Path) -> None:
+    """A registration that could not be read is read with the next poll."""
+    site = Site(tmp_path, "bar")
+    async with site.following():
+        site.has("E1")
+        site.vtn.collections["events"][0]["targets"] = ["north"]
+        site.vtn.collections["resources"][0]["targets"] = ["north"]
+        site.vtn.handlers["GET", "resources"] = lambda _: problem(503)
+        await site.run(61)
+        assert site.reporter.resources[0].targets == frozenset()
+        del site.vtn.handlers["GET", "resources"]
+        await site.run(60)
+        assert site.reporter.resources[0].targets == {"north"}
+
+
+async def test_row_25_targets_of_a_resource_that_cannot_be_changed_count(tmp_path: Path) -> None:
+    """A VTN that refuses our change of a resource has listed the targets of its object all the same."""
+    site = Site(tmp_path, "bar")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven"}]
+    site.vtn.collections["resources"] = [
+        {"id": "R1", "venID": "V1", "resourceName": "bar", "targets": ["north"]}
+    ]
+    site.vtn.handlers["PUT", "resources/R1"] = lambda _: problem(409)
+    async with site.following():
+        assert site.reporter.resources[0].targets == {"north"}
 
 
 @pytest.mark.parametrize("programs", [(), ("one",)])

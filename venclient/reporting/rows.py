@@ -99,16 +99,19 @@ class Rows:
         found = self.db.execute(f"SELECT {_COLUMNS} FROM outbox {rest}", values).fetchall()  # noqa: S608
         return [row for raw in found if (row := self._row(raw)) is not None]
 
-    def some(self, limit: int, most_spans: int | None, rest: str, *values: str | int) -> list[Row]:
-        """Return at most `limit` of the same, of more than `most_spans` intervals only the first.
+    def some(
+        self, limit: int, most_spans: int | None, rest: str, *values: str | int, skip: int = 0
+    ) -> list[Row]:
+        """Return at most `limit` of the same after `skip`, of more than `most_spans` intervals the first.
 
         There is one at least: rows with very many intervals take memory.
         """
         if most_spans is not None:
-            found = self.db.execute(f"SELECT spans FROM outbox {rest} LIMIT ?", (*values, limit))  # noqa: S608
+            asked = f"SELECT spans FROM outbox {rest} LIMIT ? OFFSET ?"  # noqa: S608
+            found = self.db.execute(asked, (*values, limit, skip))
             sums = accumulate(spans for (spans,) in found)
             limit = max(1, sum(1 for held in sums if held <= most_spans))
-        return self.select(f"{rest} LIMIT ?", *values, limit)
+        return self.select(f"{rest} LIMIT ? OFFSET ?", *values, limit, skip)
 
     def each(self, rest: str, *values: str | int) -> Iterator[Row]:
         """Return the same one by one, without holding all of them; nothing may be written meanwhile."""
@@ -240,10 +243,12 @@ class OutboxView:
             found = self.db.execute("SELECT max(not_before) FROM outbox WHERE state = 'sending'").get
         return None if found is None else moment(found)
 
-    def next_attempt(self) -> datetime | None:
-        """Return when the next row may be sent; None when none waits."""
+    def next_attempt(self, *, told_apart: bool = False) -> datetime | None:
+        """Return when the next row may be sent, None when none waits; with `told_apart` as `due` has it."""
+        known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
+        asked = f"SELECT not_before FROM outbox WHERE {WAITING} {known} ORDER BY not_before LIMIT 1"  # noqa: S608
         with self.reading():
-            found = self.db.execute(f"SELECT min(not_before) FROM outbox WHERE {WAITING}").get  # noqa: S608
+            found = self.db.execute(asked).get
         return None if found is None else moment(found)
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:
