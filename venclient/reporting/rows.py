@@ -73,6 +73,18 @@ class Told(NamedTuple):
     what: str
 
 
+class EventReports(NamedTuple):
+    """The reports of one event: how many in each state, and what is known of their resources.
+
+    `resources` are the names of the newest report's, None when none was resolved; `unresolved` reports wait
+    for it.
+    """
+
+    counts: Mapping[str, int]
+    resources: tuple[str, ...] | None
+    unresolved: int
+
+
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows are asked for; None and empty mean any."""
 
@@ -195,6 +207,28 @@ class OutboxView:
         with self.reading():
             found = dict(self.db.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
         return {state: found.get(state, 0) for state in STATES}
+
+    def by_event(self) -> dict[str, EventReports]:
+        """Return the reports of each event that has any."""
+        counts: dict[str, dict[str, int]] = {}
+        waits: dict[str, int] = {}
+        resources: dict[str, tuple[str, ...]] = {}
+        with self.reading():
+            for id_, state, count, unresolved in self.db.execute(
+                "SELECT event_id, state, count(*), sum(resources IS NULL AND state IN (?, ?)) FROM outbox "
+                "GROUP BY event_id, state",
+                STATES[:2],
+            ):
+                counts.setdefault(id_, {})[state] = count
+                waits[id_] = waits.get(id_, 0) + unresolved
+            # SQLite takes the other column from the row with the maximum.
+            newest: list[tuple[Any, ...]] = self.db.execute(
+                "SELECT event_id, resources, max(due) FROM outbox WHERE resources IS NOT NULL "
+                "GROUP BY event_id"
+            ).fetchall()
+            for id_, number, _ in newest:
+                resources[id_] = tuple(one.resource_name for one in self._rows.set_of(number) or ())
+        return {id_: EventReports(some, resources.get(id_), waits[id_]) for id_, some in counts.items()}
 
     def resource_ids(self, named: str) -> frozenset[str]:
         """Return the ids of resources of this id, or of this name at the VTN; empty for none."""
