@@ -148,7 +148,8 @@ def _link_lines(link: Mapping[str, Any], text: Text) -> None:
         text.append(f", {vtn['push']}")
     text.append("\nVEN      ", "bold")
     ven = link["ven"]
-    text.append(f"{ven['name']}, {ven['registered']} of {ven['resources']} resources registered")
+    held = f"{ven['registered']} of {ven['resources']} resources registered"
+    text.append(f"{ven['name']}, {held if ven.get('verified_at', True) else gwy.UNVERIFIED()}")
     text.append("\nevents   ", "bold")
     text.append(f"{events['known']} in {events['programs']} programs")
     text.append("\nreports  ", "bold")

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -56,8 +57,16 @@ TOLD_EACH_S = 1.0
 TOLD_AT_ONCE_S = 2.0
 #: What a poll that failed counts for at most, lest notifications make it fail again and again.
 FAILED_COUNTS_S = 10.0
-#: How often the registration is looked at again: a VTN may have lost it, or have granted targets.
-REGISTER_AGAIN_S = 3600.0
+#: How often the registration is read again at least: a VTN may have lost it, or have granted targets.
+REGISTER_AGAIN_S = 300.0
+#: The share of that by which gateways differ.
+REGISTER_JITTER = 0.2
+#: How often the VTN is asked again for a resource that it refused.
+REFUSED_AGAIN_S = 3600.0
+#: What a VTN answers that is asked too often: it has lost nothing.
+TOO_MANY = 429
+#: A VTN that lists less than this share of at least two events may have lost its store.
+WHOLESALE, LEAST_EVENTS = 0.5, 2
 #: How many targets go into one query: an address has room for only so many.
 TARGETS_AT_ONCE = 40
 
@@ -103,7 +112,9 @@ class VtnSide:
         #: Set once the VTN knows our VEN.
         self.known = asyncio.Event()
         self.push: Push | None = None
-        self.registered: set[str] = set()
+        #: When the registration was last verified at the VTN; None since something has put it in doubt.
+        self.verified_at: datetime | None = None
+        self._registered: set[str] = set()
         self._settings = settings
         self._client = client
         self._book = book
@@ -115,6 +126,9 @@ class VtnSide:
         self._time_is_known = time_is_known
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
         self._looked_at_s: float | None = None
+        self._look_again_s = REGISTER_AGAIN_S
+        #: By name: resources as the VTN refused them, and when.
+        self._refused: dict[str, tuple[Wanted, float]] = {}
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
         #: Targets that the VTN granted to the object of each resource, by the resource's id.
@@ -148,6 +162,12 @@ class VtnSide:
             except Exception as error:  # noqa: BLE001  whatever a VTN answers must not end the readings
                 failed = True
                 self._failed(error)
+                if (
+                    isinstance(error, VenError)
+                    and error.transient
+                    and getattr(error, "status", 0) != TOO_MANY
+                ):
+                    self._doubt()
                 longest_s = min(LONGEST_WAIT_S, self._settings["vtn.poll_s"] * 5)
                 wait_s = backoff_s(failures, FIRST_WAIT_S, longest_s, self._rng)
                 failures += 1
@@ -159,6 +179,7 @@ class VtnSide:
                 wait_s = self._settings["vtn.poll_s"]
                 if self.push is not None and self.push.working:
                     wait_s = max(wait_s, self._settings["vtn.push_poll_s"])
+                wait_s = min(wait_s, max(1.0, self._register_in_s()))
                 if not self._time_is_known():
                     wait_s = min(wait_s, DOUBT_WAIT_S)
             self._tell_skew()
@@ -209,15 +230,43 @@ class VtnSide:
     async def _once(self) -> None:
         if self._looked_at_s is None:
             await self._register()
+        before = set(self._book.events)
         await self._fetch_events()
+        lost = len(before - self._book.events.keys())
+        if len(before) >= LEAST_EVENTS and lost > WHOLESALE * len(before):
+            self.check_again()
         if self._has_unknown_targets():
             asked_for = self._targets
             self._looked_at_s = None  # should it fail now, it comes first with the next poll
             await self._register()
             if self._targets != asked_for:
                 await self._fetch_events()
-        if self._clock.monotonic() - (self._looked_at_s or 0.0) >= REGISTER_AGAIN_S:
+        if self._register_in_s() <= 0.0:
             await self._register()
+
+    def _register_in_s(self) -> float:
+        """Return in how many seconds the registration is read again."""
+        if self._looked_at_s is None:
+            return 0.0
+        return self._looked_at_s + self._look_again_s - self._clock.monotonic()
+
+    @property
+    def registered(self) -> set[str]:
+        """Return the ids of the resources that the VTN holds, as far as that is verified."""
+        return self._registered if self.verified_at is not None else set()
+
+    def check_again(self, *, subscription: bool = True) -> None:
+        """Read VEN and resources again with the next poll, now, and the subscription as well.
+
+        Until then nothing of them counts as verified.
+        """
+        self._doubt(subscription=subscription)
+        self.wake.set()
+
+    def _doubt(self, *, subscription: bool = True) -> None:
+        self._looked_at_s = self.verified_at = None
+        if subscription and self.push is not None:
+            self.push.check_again()
 
     # ---- what we are
 
@@ -232,20 +281,24 @@ class VtnSide:
             self.push.begin_anew()  # what it listens to is about a VEN that has gone
         self.ven = ven
         self.known.set()
-        what = await self._drift(ven.id)
+        drift = await self._drift(ven.id)
+        what = self._worth_asking(drift)
         done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
+        await self._warn_of_dropped(ven.id, what, done.held)
         for id_, name in names.items():
             kind = f"resource {name}"
             if name in done.held:
-                self.registered.add(id_)
+                self._registered.add(id_)
                 self._notes.end(kind)
                 continue
-            self.registered.discard(id_)
+            self._registered.discard(id_)
             if name in done.refused:
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
+        wanted = {one.name: one for one in (*what.create, *(each.wanted for each in what.update))}
+        self._refused |= {name: (wanted[name], self._clock.monotonic()) for name in done.refused}
         self.registering = None
         # What the VTN would not have changed keeps the targets that it was listed with.
-        self._take_grants(ven, {one.wanted.name: one.held for one in what.update} | done.held)
+        self._take_grants(ven, {one.wanted.name: one.held for one in drift.update} | done.held)
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
@@ -255,8 +308,40 @@ class VtnSide:
             self._notes.end(UNREGISTERED)
         if self._roster.names is names:
             self._looked_at_s = self._clock.monotonic()
+            self._look_again_s = REGISTER_AGAIN_S * (1.0 - REGISTER_JITTER * self._rng.random())
+            self.verified_at = self._clock.now()
         else:
             self.look_again()  # the registry has changed meanwhile
+
+    def _worth_asking(self, what: Difference) -> Difference:
+        """Return a difference without what the VTN refused lately in the same words."""
+        since_s = self._clock.monotonic() - REFUSED_AGAIN_S
+        self._refused = {name: one for name, one in self._refused.items() if one[1] > since_s}
+
+        def is_new(one: Wanted) -> bool:
+            return one.name not in self._refused or self._refused[one.name][0] != one
+
+        return replace(
+            what,
+            create=tuple(filter(is_new, what.create)),
+            update=tuple(one for one in what.update if is_new(one.wanted)),
+        )
+
+    async def _warn_of_dropped(self, ven_id: str, what: Difference, held: dict[str, VenResource]) -> None:
+        """Warn of granted targets that an update of ours has removed."""
+        before = {
+            one.wanted.name: frozenset(one.held.targets or ()) for one in what.update if one.held.targets
+        }
+        if all(targets <= set(held[name].targets or ()) for name, targets in before.items() if name in held):
+            return
+        # The answer to a PUT may leave out what the VTN holds all the same.
+        listed = {one.resource_name: one for one in (await self._client.resources(ven_id)).items}
+        for name in before.keys() & held.keys() & listed.keys():
+            held[name] = listed[name]
+            lost = sorted(before[name] - set(listed[name].targets or ()))
+            if lost:
+                said = gwy.GRANTS_DROPPED(name=foreign(name), targets=[foreign(one) for one in lost])
+                self._notes.begin(f"grants of {name}", said)
 
     def _tell_progress(self, progress: Progress) -> None:
         """Keep how far the registration is, and log it now and then when it takes long."""
@@ -278,7 +363,7 @@ class VtnSide:
     def look_again(self) -> None:
         """Take up what the roster says now: report on those resources, and look at the registration soon."""
         names = self._roster.names
-        self.registered.intersection_update(names)
+        self._registered.intersection_update(names)
         self._own = self._own.union(names.values())
         self._report_on()
         self._looked_at_s = None

@@ -163,6 +163,7 @@ NO_VALUE = info("VEN-VTN-042", "no value")
 
 PUSH_NOT_CHECKED = info("VEN-VTN-043", "polling (notifications not checked yet)")
 POLLING = info("VEN-VTN-044", "polling ({reason})")
+PUSH_UNVERIFIED = info("VEN-VTN-140", "the subscription is being checked")
 PUSHED = info("VEN-VTN-045", "receiving notifications by {kind}")
 PUSH_NOT_OFFERED = info("VEN-VTN-046", "the VTN offers no push notifications")
 PUSH_WEBHOOK_ONLY = info("VEN-VTN-047", "the VTN offers webhooks only, and vtn.webhook_url is not set")

@@ -169,6 +169,13 @@ LISTEN_ADDRESS = error(
 )
 POLLING = info("VEN-GWY-080", "polling (vtn.push is off)")
 
+GRANTS_DROPPED = warning(
+    "VEN-GWY-140",
+    "the VTN dropped the targets {targets} of resource {name} when we updated it",
+    hint="ask the operator of the VTN to grant them again",
+)
+UNVERIFIED = info("VEN-GWY-141", "registration not verified")
+
 # The status view
 
 MORE_METERS = info("VEN-GWY-085", "and {count:more meter|more meters}: `ven status --json` lists all")

@@ -120,7 +120,8 @@ class ReportOptions(BuildOptions):
 class StepResult:
     """What one step did, in numbers of reports; `notes` are sentences that were not said before.
 
-    `held` is True when the VTN or the store could not be used, and what waits has to wait on.
+    `held` is True when the VTN or the store could not be used, and what waits has to wait on; `not_found`
+    when the VTN answered 404 for a report or its event: it may have lost more.
     """
 
     owed: int = 0
@@ -131,6 +132,7 @@ class StepResult:
     lost: int = 0
     corrected: int = 0
     held: bool = False
+    not_found: bool = False
     notes: list[str] = field(default_factory=list)
     _told: dict[str, ReportingStatus] = field(default_factory=dict)
 

@@ -300,6 +300,7 @@ class Posting:
     async def _not_found(self, row: Row, problem: VtnProblem, result: StepResult) -> bool:
         """Take a 404: the event may have gone, else it is a refusal, or the address is wrong for a while."""
         means = self._means
+        result.not_found = True
         event_id = row.obligation.event_id
         listed = means.book.listed
         if listed is not None and event_id not in means.book.events:
