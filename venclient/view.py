@@ -162,7 +162,8 @@ def _link_lines(link: Mapping[str, Any], text: Text) -> None:
         text.append(f", {vtn['push']}")
     text.append("\nVEN      ", "bold")
     ven = link["ven"]
-    text.append(f"{ven['name']}, {ven['registered']} of {_counted(ven['resources'], 'resource')} registered")
+    held = f"{ven['registered']} of {_counted(ven['resources'], 'resource')} registered"
+    text.append(f"{ven['name']}, {held if ven.get('verified_at', True) else gwy.UNVERIFIED()}")
     text.append("\nevents   ", "bold")
     text.append(f"{events['known']} in {_counted(events['programs'], 'program')}")
     text.append("\nreports  ", "bold")

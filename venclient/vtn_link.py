@@ -112,7 +112,11 @@ class VtnLink:
                 clock,
                 client_name=settings["ven.name"],
                 webhook=webhook,
+                registration_changed=self._check_registration,
             )
+
+    def _check_registration(self) -> None:
+        self.side.check_again(subscription=False)
 
     def __str__(self) -> str:
         return f"VTN {self.name or self._settings['vtn.url']}"
@@ -179,6 +183,8 @@ class VtnLink:
                 done = await self.reporter.step()
                 for note in done.notes:
                     self.notes.add(note)
+                if done.not_found:
+                    self.side.check_again()
                 await self._tell(tuple(done.statuses.values()))
                 rest_s = self._rest_s()
             except StoreError as error:
@@ -213,6 +219,7 @@ class VtnLink:
                 "id": self.side.ven.id if self.side.ven else None,
                 "resources": len(self.roster.resources),
                 "registered": len(self.side.registered),
+                "verified_at": self.side.verified_at.isoformat() if self.side.verified_at else None,
             },
             "vtn": {
                 "url": self._settings["vtn.url"],

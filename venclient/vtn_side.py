@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -57,8 +58,16 @@ TOLD_EACH_S = 1.0
 TOLD_AT_ONCE_S = 2.0
 #: What a poll that failed counts for at most, lest notifications make it fail again and again.
 FAILED_COUNTS_S = 10.0
-#: How often the registration is looked at again: a VTN may have lost it, or have granted targets.
-REGISTER_AGAIN_S = 3600.0
+#: How often the registration is read again at least: a VTN may have lost it, or have granted targets.
+REGISTER_AGAIN_S = 300.0
+#: The share of that by which gateways differ.
+REGISTER_JITTER = 0.2
+#: How often the VTN is asked again for a resource that it refused.
+REFUSED_AGAIN_S = 3600.0
+#: What a VTN answers that is asked too often: it has lost nothing.
+TOO_MANY = 429
+#: A VTN that lists less than this share of at least two events may have lost its store.
+WHOLESALE, LEAST_EVENTS = 0.5, 2
 #: How many targets go into one query: an address has room for only so many.
 TARGETS_AT_ONCE = 40
 
@@ -105,7 +114,9 @@ class VtnSide:
         #: Set once the VTN knows our VEN.
         self.known = asyncio.Event()
         self.push: Push | None = None
-        self.registered: set[str] = set()
+        #: When the registration was last verified at the VTN; None since something has put it in doubt.
+        self.verified_at: datetime | None = None
+        self._registered: set[str] = set()
         #: The id of the object that the VTN has of each resource, by the resource's id.
         self._objects: dict[str, str] = {}
         self._settings = settings
@@ -119,9 +130,12 @@ class VtnSide:
         self._time_is_known = time_is_known
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
         #: Notes on resources: those that the VTN refuses, and those that it cannot be shown as they are.
-        self._refused: set[str] = set()
+        self._refusal_notes: set[str] = set()
         self._untellable: frozenset[str] = frozenset()
         self._looked_at_s: float | None = None
+        self._look_again_s = REGISTER_AGAIN_S
+        #: By name: resources as the VTN refused them, and when.
+        self._refused: dict[str, tuple[Wanted, float]] = {}
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
         #: Targets that the VTN granted to the object of each resource, by the resource's id.
@@ -130,10 +144,17 @@ class VtnSide:
         self._reportables: dict[str, tuple[tuple[Resource, str, frozenset[str]], Reportable]] = {}
         #: What in a target of 3.0.1 means us.
         self._own: frozenset[str] = frozenset()
+        #: Targets of events that match no resource, and the revision of the events they are of.
+        self._foreign: frozenset[str] = frozenset()
+        self._revision: int | None = None
         spoken = client.known_dialect
         self._percent_of_full = spoken.percent_of_full if spoken else 1.0
-        if spoken is not None:
-            reporter.options = replace(reporter.options, percent_of_full=spoken.percent_of_full)
+        reporter.options = replace(
+            reporter.options,
+            percent_of_full=self._percent_of_full if spoken else reporter.options.percent_of_full,
+            # The VEN's name is a target of it, whatever the VTN grants.
+            ven_targets=frozenset({settings["ven.name"]}),
+        )
         self._skewed = False
         #: What fails while events are followed all the same, with its message.
         self._failing: dict[str, str] = {}
@@ -152,6 +173,12 @@ class VtnSide:
             except Exception as error:  # noqa: BLE001  whatever a VTN answers must not end the readings
                 failed = True
                 self._failed(error)
+                if (
+                    isinstance(error, VenError)
+                    and error.transient
+                    and getattr(error, "status", 0) != TOO_MANY
+                ):
+                    self._doubt()
                 longest_s = min(LONGEST_WAIT_S, self._settings["vtn.poll_s"] * 5)
                 wait_s = backoff_s(failures, FIRST_WAIT_S, longest_s, self._rng)
                 failures += 1
@@ -164,6 +191,7 @@ class VtnSide:
                 wait_s = self._settings["vtn.poll_s"]
                 if self.push is not None and self.push.working:
                     wait_s = max(wait_s, self._settings["vtn.push_poll_s"])
+                wait_s = min(wait_s, max(1.0, self._register_in_s()))
                 if not self._time_is_known():
                     wait_s = min(wait_s, DOUBT_WAIT_S)
             self._tell_skew()
@@ -214,9 +242,43 @@ class VtnSide:
     async def _once(self) -> None:
         if self._looked_at_s is None:
             await self._try_register()
+        before = set(self._book.events)
         await self._fetch_events()
-        if self._clock.monotonic() - (self._looked_at_s or 0.0) >= REGISTER_AGAIN_S:
+        lost = len(before - self._book.events.keys())
+        if len(before) >= LEAST_EVENTS and lost > WHOLESALE * len(before):
+            self.check_again()
+        if self._has_unknown_targets():
+            asked_for = self._targets
+            self._looked_at_s = None  # should it fail now, it comes first with the next poll
             await self._try_register()
+            if self._targets != asked_for:
+                await self._fetch_events()
+        if self._register_in_s() <= 0.0:
+            await self._try_register()
+
+    def _register_in_s(self) -> float:
+        """Return in how many seconds the registration is read again."""
+        if self._looked_at_s is None:
+            return 0.0
+        return self._looked_at_s + self._look_again_s - self._clock.monotonic()
+
+    @property
+    def registered(self) -> set[str]:
+        """Return the ids of the resources that the VTN holds, as far as that is verified."""
+        return self._registered if self.verified_at is not None else set()
+
+    def check_again(self, *, subscription: bool = True) -> None:
+        """Read VEN and resources again with the next poll, now, and the subscription as well.
+
+        Until then nothing of them counts as verified.
+        """
+        self._doubt(subscription=subscription)
+        self.wake.set()
+
+    def _doubt(self, *, subscription: bool = True) -> None:
+        self._looked_at_s = self.verified_at = None
+        if subscription and self.push is not None:
+            self.push.check_again()
 
     # ---- what we are
 
@@ -253,26 +315,34 @@ class VtnSide:
             self.push.begin_anew()  # what it listens to is about a VEN that has gone, or about none
         self.ven = ven
         self.known.set()
-        what = await self._drift(ven.id)
+        drift = await self._drift(ven.id)
+        what = self._worth_asking(drift)
         done = await reconcile(self._client, ven.id, what, progress=self._tell_progress)
-        again = False
+        unnamed: set[str] = set()
+        await self._warn_of_dropped(ven.id, what, done.held)
         for id_, name in names.items():
             kind = _kind(name)
             if name in done.held:
-                self.registered.add(id_)
+                self._registered.add(id_)
                 self._notes.end(kind)
-                self._refused.discard(kind)
+                self._refusal_notes.discard(kind)
                 if (object_id := done.held[name].id) is not None:
                     self._objects[id_] = object_id
                 continue
-            self.registered.discard(id_)
+            self._registered.discard(id_)
             if name in done.refused:
-                self._refused.add(kind)
+                self._refusal_notes.add(kind)
                 # A VTN may refuse to rename: the next look creates an object.
-                again = self._objects.pop(id_, None) is not None or again
+                if self._objects.pop(id_, None) is not None:
+                    unnamed.add(name)
                 self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
+        wanted = {one.name: one for one in (*what.create, *(each.wanted for each in what.update))}
+        self._refused |= {
+            name: (wanted[name], self._clock.monotonic()) for name in done.refused.keys() - unnamed
+        }
         self.registering = None
-        self._take_grants(ven, done.held)
+        # What the VTN would not have changed keeps the targets that it was listed with.
+        self._take_grants(ven, {one.wanted.name: one.held for one in drift.update} | done.held)
         self._failing.pop(UNREGISTERED, None)
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
@@ -281,10 +351,42 @@ class VtnSide:
             self._notes.begin(UNREGISTERED, gwy.UNREGISTERED(reason=done.stopped))
         else:
             self._notes.end(UNREGISTERED, vtn.REGISTERED_AGAIN(name=foreign(ven.ven_name)))
-        if self._roster.names is names and not again:
+        if self._roster.names is names and not unnamed:
             self._looked_at_s = self._clock.monotonic()
+            self._look_again_s = REGISTER_AGAIN_S * (1.0 - REGISTER_JITTER * self._rng.random())
+            self.verified_at = self._clock.now()
         else:
             self.look_again()  # the registry has changed meanwhile, or a name was refused
+
+    def _worth_asking(self, what: Difference) -> Difference:
+        """Return a difference without what the VTN refused lately in the same words."""
+        since_s = self._clock.monotonic() - REFUSED_AGAIN_S
+        self._refused = {name: one for name, one in self._refused.items() if one[1] > since_s}
+
+        def is_new(one: Wanted) -> bool:
+            return one.name not in self._refused or self._refused[one.name][0] != one
+
+        return replace(
+            what,
+            create=tuple(filter(is_new, what.create)),
+            update=tuple(one for one in what.update if is_new(one.wanted)),
+        )
+
+    async def _warn_of_dropped(self, ven_id: str, what: Difference, held: dict[str, VenResource]) -> None:
+        """Warn of granted targets that an update of ours has removed."""
+        before = {
+            one.wanted.name: frozenset(one.held.targets or ()) for one in what.update if one.held.targets
+        }
+        if all(targets <= set(held[name].targets or ()) for name, targets in before.items() if name in held):
+            return
+        # The answer to a PUT may leave out what the VTN holds all the same.
+        listed = {one.resource_name: one for one in (await self._client.resources(ven_id)).items}
+        for name in before.keys() & held.keys() & listed.keys():
+            held[name] = listed[name]
+            lost = sorted(before[name] - set(listed[name].targets or ()))
+            if lost:
+                said = gwy.GRANTS_DROPPED(name=foreign(name), targets=[foreign(one) for one in lost])
+                self._notes.begin(f"grants of {name}", said)
 
     def _tell_progress(self, progress: Progress) -> None:
         """Keep how far the registration is, and log it now and then when it takes long."""
@@ -310,10 +412,10 @@ class VtnSide:
     def look_again(self) -> None:
         """Take up what the roster says now: report on those resources, and look at the registration soon."""
         names = self._roster.names
-        self.registered.intersection_update(names)
-        for kind in self._refused.difference(_kind(name) for name in names.values()):
+        self._registered.intersection_update(names)
+        for kind in self._refusal_notes.difference(_kind(name) for name in names.values()):
             self._notes.end(kind)
-            self._refused.discard(kind)
+            self._refusal_notes.discard(kind)
         self._own = self._own.union(names.values())
         self._report_on()
         self._looked_at_s = None
@@ -352,6 +454,22 @@ class VtnSide:
         self._reporter.options = replace(
             self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
         )
+        self._reporter.granted_at = self._clock.now()
+        # Reports wait for this whose events have targets that were not known.
+        self._changed.set()
+
+    def _has_unknown_targets(self) -> bool:
+        """Return whether events name a target that has not been looked for in the registration yet."""
+        if self._revision == self._book.revision:
+            return False
+        self._revision = self._book.revision
+        found: set[str] = set()
+        for known in self._book.events.values():
+            found.update(known.event.targets or ())
+            for one in known.event.report_descriptors or ():
+                found.update(one.targets or ())
+        before, self._foreign = self._foreign, frozenset(found) - self._own
+        return not self._foreign <= before
 
     # ---- what we hear
 

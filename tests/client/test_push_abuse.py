@@ -38,7 +38,7 @@ class Woken:
     def __init__(self) -> None:
         self.times = 0
 
-    def __call__(self) -> None:
+    def __call__(self, *_: object) -> None:
         self.times += 1
 
 

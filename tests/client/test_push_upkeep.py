@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from tests.client.fake_vtn import FakeVtn
+from venclient.client import push_webhook
 from venclient.client.notices import is_filter
-from venclient.client.push import STEADY_S, Push
+from venclient.client.push import STEADY_S, Push, Webhook, is_about_registration
 from venclient.clock import ManualClock
 from venclient.errors import VtnUnreachable
 from venclient.messages import client as vtn
@@ -215,3 +216,78 @@ async def test_without_a_ven_the_topics_of_all_events_are_used() -> None:
         found = await client.notices.topics("")
 
     assert (found.events, found.others) == (("events/#",), ("programs/#",))
+
+
+@pytest.mark.parametrize(
+    ("message", "about"),
+    [
+        (b'{"objectType": "RESOURCE", "operation": "UPDATE"}', True),
+        ('{"objectType": "VEN", "operation": "UPDATE"}', True),
+        (b'{"objectType": "BL_VEN_REQUEST"}', True),
+        (b'{"objectType": "EVENT", "object": {"objectType": "VEN"}}', False),
+        (b'{"objectType": 7}', False),
+        (b"[" * 100_000, False),
+        (b"\xff", False),
+        (b"", False),
+    ],
+)
+def test_a_notification_says_whether_the_registration_has_changed(message: bytes | str, about: bool) -> None:
+    """VEN and RESOURCE count, whatever role wrote them; an event, and what cannot be read, does not."""
+    assert is_about_registration(message) is about
+
+
+def is_up(push: Push) -> bool:
+    """Return whether a channel works now."""
+    return push.working
+
+
+async def test_a_subscription_that_the_vtn_lost_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for every few minutes, and at once when it is doubted; until then it is not claimed."""
+
+    @asynccontextmanager
+    async def nothing(*_: Any) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(push_webhook, "_serving", nothing)
+    vtn = fake_vtn({"WEBHOOK": True})
+    subscriptions: list[dict[str, Any]] = []
+
+    def post(request: httpx2.Request) -> httpx2.Response:
+        subscriptions.append({**vtn.body(request), "id": f"S{len(vtn.calls('POST', 'subscriptions'))}"})
+        return httpx2.Response(201, json=subscriptions[-1])
+
+    vtn.handlers["GET", "subscriptions"] = lambda _: httpx2.Response(200, json=subscriptions)
+    vtn.handlers["POST", "subscriptions"] = post
+    lost: list[float] = []
+    async with vtn.client(retries=0) as client:
+        address = Webhook(url="https://gw.example/hook", host="127.0.0.1", port=1)
+        push = Push(
+            *(client, lambda: None, vtn.clock),
+            client_name="x",
+            webhook=address,
+            registration_changed=lambda: lost.append(vtn.clock.monotonic()),
+        )
+        task = asyncio.create_task(push.run(lambda: "V1"))
+        await vtn.clock.advance(1, settle=100)
+        assert is_up(push)
+        subscriptions.clear()
+        await vtn.clock.advance(300, settle=100)
+        assert [one["id"] for one in subscriptions] == ["S2"]
+        assert len(lost) == 1
+
+        vtn.handlers["GET", "subscriptions"] = lambda _: httpx2.Response(503)
+        before = push.state
+        push.check_again()
+        assert push.state != before
+        await vtn.clock.advance(1, settle=100)
+        assert not is_up(push)
+        vtn.handlers["GET", "subscriptions"] = lambda _: httpx2.Response(200, json=subscriptions)
+        await vtn.clock.advance(30, settle=100)
+        assert is_up(push)
+        count = len(subscriptions)
+        push.check_again()
+        await vtn.clock.advance(1, settle=100)
+        assert is_up(push)
+        assert len(subscriptions) == count
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -88,6 +88,9 @@ async def test_push_begins_anew_when_the_vtn_gave_our_ven_another_id(tmp_path: P
         def begin_anew(self) -> None:
             self.anew += 1
 
+        def check_again(self) -> None:
+            """Do nothing."""
+
     site = Site(tmp_path)
     push = Channel()
     site.side.push = push  # type: ignore[assignment]

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,6 +17,7 @@ import httpx2
 import pytest
 
 from tests.client.fake_vtn import FakeVtn, problem
+from tests.reporting.samples import T0
 from venclient.clock import ManualClock
 from venclient.messages import code_of
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
@@ -24,7 +26,7 @@ from venclient.reporting.delivery import Reporter
 from venclient.reporting.eventbook import EventBook
 from venclient.roster import Roster
 from venclient.settings import Settings
-from venclient.vtn_side import REGISTER_AGAIN_S, VtnSide
+from venclient.vtn_side import REFUSED_AGAIN_S, REGISTER_AGAIN_S, VtnSide
 
 
 def resource(name: str) -> Resource:
@@ -109,7 +111,7 @@ async def test_a_refused_resource_is_said_once_and_asked_again_after_an_hour(
         assert site.side.state == "connected"
         assert set(site.book.events) == {"E1"}
         del site.vtn.handlers["POST", "resources"]
-        await site.run(REGISTER_AGAIN_S)
+        await site.run(REFUSED_AGAIN_S - 1800 + REGISTER_AGAIN_S)
         assert site.side.registered == {"bar", "hotel"}
 
     assert sum("no bars" in record.getMessage() for record in caplog.records) == 1
@@ -377,6 +379,131 @@ async def test_row_25_granted_targets_are_asked_for_as_well(tmp_path: Path) -> N
     site.vtn.handlers["GET", "events"] = by_target
     async with site.following():
         assert set(site.book.events) == {"E2"}
+
+
+async def test_row_25_an_unknown_target_has_the_registration_read_at_once(tmp_path: Path) -> None:
+    """An unknown target is looked for at the VTN once; what was granted counts then."""
+    site = Site(tmp_path, "bar", "hotel")
+    site.has("E1")
+    async with site.following():
+        for one in site.vtn.collections["resources"]:
+            one["targets"] = ["north"] if one["resourceName"] == "bar" else []
+        site.vtn.collections["events"].append({"id": "E2", "programID": "P1", "targets": ["north", "south"]})
+        before = len(site.vtn.calls("GET", "resources"))
+        await site.run(60)
+        assert len(site.vtn.calls("GET", "resources")) == before + 1
+        granted = {one.resource_name: one.targets for one in site.reporter.resources}
+        assert granted == {"bar": {"north"}, "hotel": frozenset()}
+        assert site.reporter.granted_at == T0 + timedelta(seconds=60)
+        await site.run(200)
+        assert len(site.vtn.calls("GET", "resources")) == before + 1
+
+
+async def test_row_25_an_unknown_target_is_looked_for_until_the_vtn_answers(tmp_path: Path) -> None:
+    """A registration that could not be read is read with the next poll."""
+    site = Site(tmp_path, "bar")
+    async with site.following():
+        site.has("E1")
+        site.vtn.collections["events"][0]["targets"] = ["north"]
+        site.vtn.collections["resources"][0]["targets"] = ["north"]
+        site.vtn.handlers["GET", "resources"] = lambda _: problem(503)
+        await site.run(61)
+        assert site.reporter.resources[0].targets == frozenset()
+        del site.vtn.handlers["GET", "resources"]
+        await site.run(60)
+        assert site.reporter.resources[0].targets == {"north"}
+
+
+async def test_row_25_targets_of_a_resource_that_cannot_be_changed_count(tmp_path: Path) -> None:
+    """A VTN that refuses our change of a resource has listed the targets of its object all the same."""
+    site = Site(tmp_path, "bar")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven"}]
+    site.vtn.collections["resources"] = [
+        {"id": "R1", "venID": "V1", "resourceName": "bar", "targets": ["north"]}
+    ]
+    site.vtn.handlers["PUT", "resources/R1"] = lambda _: problem(409)
+    async with site.following():
+        assert site.reporter.resources[0].targets == {"north"}
+
+
+def reads(site: Site) -> int:
+    """Return how often the resources were read at the VTN."""
+    return len(site.vtn.calls("GET", "resources"))
+
+
+async def test_the_registration_is_read_every_five_minutes_also_while_polls_are_rare(tmp_path: Path) -> None:
+    """A resource that the VTN lost is registered again within five minutes, though a channel is up."""
+    site = Site(tmp_path, "bar")
+    site.side.push = cast("Any", SimpleNamespace(working=True, check_again=lambda: None, begin_anew=None))
+    site.side._settings.values["vtn.push_poll_s"] = 3600.0  # type: ignore[index]
+    async with site.following():
+        verified = site.side.verified_at
+        site.vtn.collections["resources"].clear()
+        await site.run(REGISTER_AGAIN_S)
+        assert len(site.vtn.collections["resources"]) == 1
+        assert site.side.verified_at != verified
+
+
+async def test_the_registration_counts_as_verified_only_until_an_outage(tmp_path: Path) -> None:
+    """While the VTN is away nothing is claimed; when it is back the registration is read first."""
+    doubts: list[float] = []
+    site = Site(tmp_path, "bar")
+    site.side.push = cast(
+        "Any", SimpleNamespace(working=False, check_again=lambda: doubts.append(1), begin_anew=None)
+    )
+    async with site.following():
+        assert (site.side.registered, reads(site)) == ({"bar"}, 1)
+        site.vtn.handlers["GET", "programs"] = lambda _: problem(503)
+        await site.run(61)
+        assert (site.side.registered, site.side.verified_at) == (set(), None)
+        assert doubts
+        del site.vtn.handlers["GET", "programs"]
+        await site.run(10)
+        assert site.side.registered == {"bar"}
+        assert reads(site) > 1
+
+
+async def test_a_listing_that_changed_wholesale_has_the_registration_read(tmp_path: Path) -> None:
+    """A VTN whose events are all gone may have lost our objects as well; one event that goes is usual."""
+    site = Site(tmp_path, "bar")
+    site.has("E1", "E2", "E3")
+    async with site.following():
+        site.has("E2", "E3")
+        await site.run(60)
+        assert reads(site) == 1
+        site.has("E9")
+        site.vtn.collections["resources"].clear()
+        await site.run(62)
+        assert len(site.vtn.collections["resources"]) == 1
+
+
+async def test_what_a_notification_says_of_the_registration_is_read_at_once(tmp_path: Path) -> None:
+    """Targets granted to a resource count with the notification that it has changed."""
+    site = Site(tmp_path, "bar")
+    async with site.following():
+        site.vtn.collections["resources"][0]["targets"] = ["north"]
+        site.side.check_again()
+        await site.run(2)
+        assert site.reporter.resources[0].targets == {"north"}
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_targets_that_our_update_cost_are_named(tmp_path: Path, stays: bool) -> None:
+    """A VTN that forgets grants with our PUT is named with them; one whose answer is short of them is not."""
+    site = Site(tmp_path, "bar")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven"}]
+    held = {"id": "R1", "venID": "V1", "resourceName": "bar", "targets": ["north"]}
+    site.vtn.collections["resources"] = [held]
+
+    def put(request: httpx2.Request) -> httpx2.Response:
+        held["attributes"] = site.vtn.body(request)["attributes"]
+        held["targets"] = ["north"] if stays else []
+        return httpx2.Response(200, json={**held, "targets": []})
+
+    site.vtn.handlers["PUT", "resources/R1"] = put
+    async with site.following():
+        assert site.reporter.resources[0].targets == ({"north"} if stays else frozenset())
+        assert any("VEN-GWY-140" in note and "north" in note for note in site.notes) == (not stays)
 
 
 @pytest.mark.parametrize("programs", [(), ("one",)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,3 +136,23 @@ async def test_row_52_ad_hoc_survives_a_full_card(bench: Bench, monkeypatch: pyt
     await bench.run_to(0.6)
 
     assert len(bench.vtn.stored) == 2
+
+
+async def test_row_52_a_request_for_reports_is_answered_until_it_is_cancelled(bench: Bench) -> None:
+    """The event of User Guide 8.6 has a report at once and one each 15 minutes, until it is changed."""
+    asked = event(0, {"frequency": 0}, intervals=None, start="0001-01-01", duration="PT0H", id_="E9")
+    bench.list_events(asked)
+    await bench.run_to(-1 + 10 / 3600, step_s=5)
+    assert len(bench.vtn.stored) == 1
+    await bench.run_to(-0.49)
+    bench.restart()
+    await bench.run_to(-0.4)
+    assert len(bench.vtn.stored) == 3
+
+    bench.list_events(event(1, EACH, modificationDateTime="2025-12-31T23:40:00Z", id_="E9"))
+    cancelled = event(0, {"frequency": 0}, intervals=None, start="0001-01-01", duration="PT0H", id_="E9")
+    await bench.run_to(-0.3)
+    bench.list_events(msgspec.structs.replace(cancelled, modification_date_time="2025-12-31T23:45:00Z"))
+    await bench.run_to(9)
+    assert len(bench.vtn.stored) == 3
+    assert bench.reporter.next_due() is None

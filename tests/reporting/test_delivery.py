@@ -332,3 +332,11 @@ async def test_row_61_any_mixture_of_faults_gives_each_report_once(
         assert bench.vtn.told() == [[0], [1], [2], [3]]
     finally:
         bench.close()
+
+
+async def test_a_report_that_the_vtn_answers_404_for_puts_the_registration_in_doubt(bench: Bench) -> None:
+    """A VTN that does not know the event, or the report, may have lost its store: the step says so."""
+    await bench.run_to(0.99)
+    await bench.clock.advance(60, settle=0)
+    bench.vtn.faults = [("before", VtnProblem("no event", status=404))]
+    assert (await bench.reporter.step()).not_found

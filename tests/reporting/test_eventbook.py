@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.reporting.samples import at, event
@@ -148,3 +150,46 @@ def test_equal_listing_writes_nothing(book: EventBook, path: Path) -> None:
         book.apply([event(1, id_="A")], complete=True, now=at(minute / 60))
 
     assert before == wal.stat().st_size
+
+
+REQUEST: dict[str, Any] = {"intervals": None, "start": "0001-01-01", "duration": "PT0H"}
+
+
+def test_row_32_cancelling_is_a_change_of_a_known_event(path: Path) -> None:
+    """An event that arrives without length is a request; one that loses its length is cancelled, for good."""
+    book = EventBook(path)
+    book.apply([event(0, {}, id_="A", **REQUEST), event(1, {}, id_="B")], complete=True, now=at(0))
+    assert [book.events[id_].cancelled for id_ in "AB"] == [False, False]
+
+    changed = [
+        event(0, {}, id_="A", **REQUEST, priority=1),
+        event(1, {}, id_="B", duration="PT0S", start="0001-01-01"),
+    ]
+    book.apply(changed, complete=True, now=at(1))
+    assert [book.events[id_].cancelled for id_ in "AB"] == [False, True]
+    book.apply([changed[0], event(0, {}, id_="B", **REQUEST)], complete=True, now=at(2))
+    book.close()
+
+    again = EventBook(path)
+    assert [again.events[id_].cancelled for id_ in "AB"] == [False, True]
+    again.apply([event(2, {}, id_="A"), event(2, {}, id_="B")], complete=True, now=at(3))
+    assert [again.events[id_].cancelled for id_ in "AB"] == [False, False]
+    again.apply([event(0, {}, id_="A", **REQUEST), event(2, {}, id_="B")], complete=True, now=at(4))
+    assert [again.events[id_].cancelled for id_ in "AB"] == [True, False]
+    again.close()
+
+
+def test_row_32_a_request_of_an_earlier_version_arrives_again(path: Path) -> None:
+    """There it was taken for cancelled: it is answered from now on, and a cancelled event is not."""
+    with open_sqlite(path) as old:
+        old.execute("CREATE TABLE events (id TEXT PRIMARY KEY, event BLOB, first_seen TEXT, anchor TEXT)")
+        old.execute("CREATE TABLE planned (event_id TEXT PRIMARY KEY, until INTEGER, digest TEXT)")
+        old.execute("INSERT INTO planned VALUES ('B', 0, '')")
+        for id_ in "AB":
+            one = msgspec.json.encode(event(0, {}, id_=id_, **REQUEST))
+            old.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (id_, one, *[at(0).isoformat()] * 2))
+    old.close()
+
+    book = EventBook(path)
+    assert {id_: known.cancelled for id_, known in book.events.items()} == {"B": True}
+    book.close()

@@ -16,6 +16,7 @@ from tests.counted import growth
 from tests.reporting.samples import EACH, HOUR, T0, at, event, names_of, windows
 from venclient.messages import code_of
 from venclient.openadr.objects import Event, PayloadDescriptor, Program
+from venclient.reporting.descriptors import is_request
 from venclient.reporting.obligations import Obligation, ToldTime, agenda, owed
 
 BEFORE = T0 - timedelta(days=1)
@@ -384,9 +385,9 @@ def test_intervals_at_the_same_time_are_told_apart_by_name() -> None:
 def test_row_32_a_grid_that_is_called_off_owes_nothing(
     period: dict[str, str] | None, duration: str | None, asks: bool
 ) -> None:
-    """A start with PT0S ends an event without intervals; without a start there is none to call off."""
+    """A start with PT0S ends an event that had a length; without a start there is none to call off."""
     one = event(0, EACH, {"frequency": 0}, intervals=None, intervalPeriod=period)
-    plan = agenda(msgspec.structs.replace(one, duration=duration), None, anchor=T0)
+    plan = agenda(msgspec.structs.replace(one, duration=duration), None, anchor=T0, cancelled=True)
 
     assert plan.plans == ()
     assert bool(plan.at_will) is asks
@@ -398,7 +399,33 @@ def test_row_32_a_dated_period_of_no_length_is_named() -> None:
     proper = event(0, EACH, intervals=None, duration="PT0S", start="0001-01-01")
 
     assert "no length (PT0S)" in agenda(slip, None, anchor=T0).problems[-1]
-    assert agenda(proper, None, anchor=T0).problems == ()
+    assert agenda(proper, None, anchor=T0, cancelled=True).problems == ()
+
+
+@pytest.mark.parametrize("intervals", [None, [], [{"id": 0, "payloads": []}]])
+@pytest.mark.parametrize("start", ["0001-01-01", "0001-01-01T00:00:00Z", "0000-00-00"])
+@pytest.mark.parametrize("frequency", [{}, {"frequency": 0}, EACH])
+def test_row_52_an_event_that_arrives_without_length_is_a_request(
+    intervals: list[Any] | None, start: str, frequency: dict[str, Any]
+) -> None:
+    """It is answered at once about the 15 minutes before, then every 15 minutes until cancelled."""
+    one = event(0, frequency, intervals=intervals, start=start, duration="PT0H")
+    plan = agenda(one, None, anchor=T0)
+    ((_, life),) = plan.at_will
+
+    assert (plan.plans, plan.problems, plan.begins) == ((), (), T0)
+    assert life.next_cut(life.first_untold(T0)) == T0
+    assert agenda(one, None, anchor=T0, cancelled=True).at_will == ()
+
+
+@pytest.mark.parametrize("change", [{"start": "2026-01-01T00:00:00Z"}, {"duration": "PT1H"}, {"asks": False}])
+def test_row_52_only_a_start_now_without_length_that_asks_for_reports_is_a_request(
+    change: dict[str, Any],
+) -> None:
+    """A date, a length, or nothing to report make it an event like others."""
+    asks = change.pop("asks", True)
+    members = {"start": "0001-01-01", "duration": "PT0H", "intervals": None} | change
+    assert not is_request(event(0, *([{}] if asks else []), **members))
 
 
 def test_reported_time_of_many_reports_is_searched_in_proportion_to_their_number() -> None:

@@ -16,6 +16,7 @@ import venclient.cli.connections as connections_commands
 import venclient.cli.db as db_commands
 import venclient.cli.demo as demo_commands
 import venclient.cli.doctor as doctor_commands
+import venclient.cli.events as events_commands
 import venclient.cli.importing as importing_commands
 import venclient.cli.meterdata as meterdata_commands
 import venclient.cli.read as read_commands
@@ -86,6 +87,7 @@ app.add_typer(connections_commands.app, name="connections")
 app.add_typer(templates_commands.app, name="templates")
 app.command("read")(read_commands.read)
 app.add_typer(readings_commands.app, name="readings")
+app.add_typer(events_commands.app, name="events")
 app.add_typer(reports_commands.app, name="reports")
 app.command("run")(service_commands.run)
 app.command("status")(service_commands.status)

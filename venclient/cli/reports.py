@@ -67,7 +67,7 @@ def list_reports(
     from venclient.cli.reports_table import print_rows, row_json
 
     found: list[tuple[str, Row]] = []
-    places = _places(config, vtn)
+    places = open_places(config, vtn)
     for place in places:
         wanted = _selection(place.view, state, event, since, until, resource, limit)
         if wanted is not None:
@@ -77,7 +77,7 @@ def list_reports(
     found.sort(key=lambda one: (one[1].due, one[1].key))
     found = found[-limit:]
     if as_json:
-        _print_json([row_json(name, row) for name, row in found])
+        print_json([row_json(name, row) for name, row in found])
     else:
         counts = [place.view.counts() for place in places]
         print_rows(found, {name: sum(one[name] for one in counts) for name in counts[0]})
@@ -109,7 +109,7 @@ def show(
         if made is not None:
             told |= {"body": made.report, "as_sent": made.as_sent}
             told["omissions"] = [with_code(one) for one in made.omissions]
-        _print_json(row_json(place.vtn, row) | told)
+        print_json(row_json(place.vtn, row) | told)
     else:
         print_report(place.vtn, row, story, made)
     place.view.close()
@@ -136,7 +136,7 @@ def retry(
     if not reports and not state:
         raise ConfigError(clp.NO_REPORT_NAMED())
     names: dict[str, list[str]] = {}
-    places = _places(config, vtn)
+    places = open_places(config, vtn)
     for place in places:
         path = place.view.path
         if state:
@@ -181,7 +181,7 @@ def coverage(
 
     found = _coverage(config, since, until, resource, vtn)
     if as_json:
-        _print_json([coverage_json(name, one) for name, one in found])
+        print_json([coverage_json(name, one) for name, one in found])
     else:
         print_coverage(found, _names(config))
 
@@ -226,7 +226,7 @@ def export(
     typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
 
 
-def _places(config: Path, vtn: str | None) -> list[Place]:
+def open_places(config: Path, vtn: str | None) -> list[Place]:
     """Open the state file of each VTN; ConfigError when there is no VTN of that name."""
     from venclient.reporting.rows import OutboxView
     from venclient.settings import load_settings
@@ -264,7 +264,7 @@ def _report(config: Path, vtn: str | None, name: str) -> tuple[Place, Row]:
     """Return the report of this name or id, or whose name ends so; ConfigError when there is not one."""
     from venclient.reporting.rows import Selection
 
-    places = _places(config, vtn)
+    places = open_places(config, vtn)
     for place in places:
         row = place.view.get(name)
         if row is not None:
@@ -326,7 +326,7 @@ def _coverage(
     first = _moment("--since", since).date() if since else None
     last = _last_day(until) if until else None
     found: list[tuple[str, Coverage]] = []
-    places = _places(config, vtn)
+    places = open_places(config, vtn)
     if resource:
         _check_resource(places, resource)
     for place in places:
@@ -367,7 +367,7 @@ def _moment(option: str, text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _print_json(told: object) -> None:
+def print_json(told: object) -> None:
     import msgspec
 
     typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))

@@ -64,7 +64,7 @@ def coverage_json(vtn: str, one: Coverage) -> dict[str, Any]:
 
 def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) -> None:
     """Print reports, and how many there are of each state in all."""
-    console = _console()
+    console = console_of()
     several = any(vtn for vtn, _ in found)
     wide = console.width >= WIDE
     names = ("from", "to", "resources", "told", "note") if wide else ("window", "resources", "note")
@@ -90,7 +90,7 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
 
 def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -> None:
     """Print one report with its story and body."""
-    console = _console()
+    console = console_of()
     owed = row.obligation
     about = clp.RESOURCES_OPEN() if row.resources is None else ", ".join(_named(row)) or "none"
     lines = [
@@ -124,7 +124,7 @@ def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -
 
 def print_coverage(found: Sequence[tuple[str, Coverage]], names_of: Mapping[str, str]) -> None:
     """Print the days of resources; `names_of` gives resources their names, by id."""
-    console = _console()
+    console = console_of()
     several = any(vtn for vtn, _ in found)
     names = ("day", "resource", "owed", "sent", "missing", "waiting", "corrected")
     table = _table(*(("VTN",) if several else ()), *names, numbers=names[2:], folded=console.width >= WIDE)
@@ -183,7 +183,7 @@ def _table(*names: str, numbers: Sequence[str] = ("resources",), folded: bool = 
     return table
 
 
-def _console() -> Console:
+def console_of() -> Console:
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         return Console(width=_UNBOUNDED)  # a program or a file reads it: nothing is cut

@@ -116,6 +116,11 @@ class Notices:
         wish |= {"callbackUrl": callback_url, "bearerToken": bearer}
         return await self._subscribe(name, wish, lambda held: held.callback_url == callback_url)
 
+    async def is_subscribed(self, name: str, callback_url: str, id_: str | None) -> bool:
+        """Return whether the VTN still lists a subscription of ours for `callback_url`, under this id."""
+        listed = await self._subscriptions(name, lambda held: held.callback_url == callback_url)
+        return bool(listed) if id_ is None else id_ in listed
+
     async def subscribe_socket(self, name: str) -> None:
         """Have notifications sent over the WebSocket, where a VTN sends none unasked.
 
@@ -137,7 +142,12 @@ class Notices:
         """Return the id of the subscription for a wish: the one that is there, renewed, or a new one."""
         body = msgspec.json.encode({"clientName": name, "objectOperations": [wish]})
         for id_ in await self._subscriptions(name, ours):
-            await self._talk.call("PUT", "subscriptions", id_, body=body)
+            try:
+                await self._talk.call("PUT", "subscriptions", id_, body=body)
+            except VtnProblem as problem:
+                if not problem.is_not_found:
+                    raise
+                continue  # lost since it was listed
             return id_
         answer = await self._talk.call("POST", "subscriptions", body=body, repeatable=False)
         stored = (await self._dialect()).codec.decode(Subscription, answer.body)

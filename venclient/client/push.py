@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from venclient.client.push_mqtt import MqttChannel
 from venclient.client.push_socket import SocketChannel
 from venclient.client.push_webhook import WebhookChannel
@@ -58,8 +60,8 @@ class Channel(Protocol):
 
     kind: str
 
-    async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
-        """Listen: `up` when it works (each time it does anew), `wake` at each notification."""
+    async def run(self, up: Callable[[], None], wake: Callable[..., None]) -> None:
+        """Listen: `up` when it works (each time it does anew), `wake` with each notification."""
         ...
 
 
@@ -77,6 +79,7 @@ class Push:
         *,
         client_name: str,
         webhook: Webhook | None = None,
+        registration_changed: Callable[[], None] = lambda: None,
         rng: random.Random | None = None,
     ) -> None:
         self.state = str(vtn.PUSH_NOT_CHECKED())
@@ -89,11 +92,23 @@ class Push:
         self._webhook = webhook
         self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
         self._failures = 0
+        self._registration_changed = registration_changed
+        #: Whether the channel that is up depends on a subscription that the VTN keeps.
+        self._kept_there = False
         self._moved = asyncio.Event()
+        #: Set while the subscription is to be read again.
+        self._doubted = asyncio.Event()
 
     def begin_anew(self) -> None:
         """Return up the channel that is up and take another: the VTN knows our VEN by another id now."""
         self._moved.set()
+
+    def check_again(self) -> None:
+        """Read the subscription at the VTN again, if there is one; until then it does not count."""
+        if self._kept_there and self.working:
+            self.working = False
+            self._say(_polling(vtn.PUSH_UNVERIFIED()))
+            self._doubted.set()
 
     async def run(self, ven_id: Callable[[], str]) -> None:
         """Be told of changes for the VEN of this id for as long as possible; goes on until cancelled."""
@@ -141,12 +156,16 @@ class Push:
             nonlocal up_at_s
             self.working = True
             up_at_s = self._clock.monotonic()
+            self._kept_there = isinstance(channel, WebhookChannel)
+            self._doubted.clear()
             self._say(str(vtn.PUSHED(kind=channel.kind)))
             # What changed while nobody told us is read now.
             self._wake()
 
-        def wake() -> None:
+        def wake(message: bytes | str = b"") -> None:
             self.notifications += 1
+            if is_about_registration(message):
+                self._registration_changed()
             self._wake()
 
         listening = asyncio.ensure_future(channel.run(up, wake))
@@ -178,7 +197,13 @@ class Push:
         notices = self._client.notices
         channels: list[Channel] = []
         if self._webhook is not None and notifiers.webhook:
-            channels.append(WebhookChannel(notices, self._name, self._webhook, self._clock))
+            channels.append(
+                WebhookChannel(
+                    *(notices, self._name, self._webhook, self._clock),
+                    doubted=self._doubted,
+                    lost=self._registration_changed,
+                )
+            )
         if notifiers.mqtt is not None:
             uris = tuple(dict.fromkeys(notifiers.mqtt.uris))[:_MOST_BROKERS]
             channels += [MqttChannel(notices, notifiers.mqtt, uri, ven_id) for uri in uris]
@@ -195,6 +220,19 @@ class Push:
         wait_s = backoff_s(self._failures, _FIRST_WAIT_S, _LONGEST_WAIT_S, self._rng)
         self._failures += 1
         return wait_s
+
+
+class _Notification(msgspec.Struct, rename="camel"):
+    object_type: str = ""
+
+
+def is_about_registration(message: bytes | str) -> bool:
+    """Return whether a notification says that a VEN or a resource has changed."""
+    try:
+        kind = msgspec.json.decode(message, type=_Notification).object_type
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return not {"VEN", "RESOURCE"}.isdisjoint(kind.upper().split("_"))
 
 
 def _polling(why: str) -> str:

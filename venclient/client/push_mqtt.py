@@ -45,7 +45,7 @@ class MqttChannel:
         self._ven_id = ven_id
         self._subject = vtn.BROKER(url=notices.url)
 
-    async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
+    async def run(self, up: Callable[[], None], wake: Callable[..., None]) -> None:
         """Connect, subscribe, and listen until the connection ends; VenError says why it did."""
         tls = self._tls()
         topics = await self._notices.topics(self._ven_id)
@@ -65,7 +65,7 @@ class MqttChannel:
         name: str | None,
         password: str | None,
         up: Callable[[], None],
-        wake: Callable[[], None],
+        wake: Callable[..., None],
     ) -> int:
         """Return the refusal's code when the broker wants another version; VenError for all else."""
         import paho.mqtt.client as mqtt
@@ -178,7 +178,7 @@ class _Ear:
     """
 
     def __init__(
-        self, client: Any, protocol: int, topics: Topics, up: Callable[[], None], wake: Callable[[], None]
+        self, client: Any, protocol: int, topics: Topics, up: Callable[[], None], wake: Callable[..., None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Any] = self._loop.create_future()
@@ -189,7 +189,7 @@ class _Ear:
         self._let_in = False
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
-        client.on_message = lambda *_: self._in_loop(wake)
+        client.on_message = lambda _client, _data, message: self._in_loop(wake, message.payload)
         client.on_disconnect = self._disconnected
 
     def _connected(self, client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:

@@ -36,7 +36,7 @@ class SocketChannel:
         self._notices = notices
         self._name = client_name
 
-    async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
+    async def run(self, up: Callable[[], None], wake: Callable[..., None]) -> None:
         """Connect and listen until the connection ends; VenError says why it did."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -66,8 +66,8 @@ class SocketChannel:
             ) as socket:
                 _bound_silence(socket.transport.get_extra_info("socket"))
                 up()
-                async for _ in socket:
-                    wake()
+                async for message in socket:
+                    wake(message)
         except InvalidStatus as error:
             status = error.response.status_code
             refused = vtn.SOCKET_TWICE if status == 409 else vtn.SOCKET_REFUSED

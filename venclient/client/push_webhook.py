@@ -19,21 +19,23 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from venclient.client.notices import Notices
-from venclient.clock import Clock
+from venclient.clock import Clock, rest
 from venclient.errors import ConfigError, VenError
 from venclient.messages import client as vtn
 
 log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 2**22
+#: A larger notification is not read: it is about many events, and wakes the poll.
+_LARGEST_READ = 2**16
 #: Calls at the same time; more wait until one of these is over.
 MOST_CALLS = 32
 #: How long a call may take, its handshake included.
 CALL_WITHIN_S = 10.0
 #: Callers that the system lets wait until it is their turn.
 _QUEUE = 128
-#: How often the subscription is renewed: a VTN may have lost it.
-_RENEW_S = 3600.0
+#: How often the subscription is read again: a VTN may have lost it.
+_RENEW_S = 270.0
 _LEAVE_WITHIN_S = 2.0
 
 _Scope = MutableMapping[str, Any]
@@ -59,7 +61,7 @@ class Address(Protocol):
 class Receiver:
     """The ASGI application: echoes for the challenge, and wakes for a call with our token."""
 
-    def __init__(self, bearer: str, wake: Callable[[], None], path: str) -> None:
+    def __init__(self, bearer: str, wake: Callable[..., None], path: str) -> None:
         self._bearer = f"Bearer {bearer}".encode()
         self._wake = wake
         self._path = unquote(path) or "/"
@@ -78,15 +80,17 @@ class Receiver:
         elif not hmac.compare_digest(dict(scope["headers"]).get(b"authorization", b""), self._bearer):
             await _answer(send, 401)
         else:
-            size, more = 0, True
+            size, more, body = 0, True, b""
             while more and size <= _LARGEST_BODY:
                 message = await receive()
                 if message["type"] != "http.request":
                     return
                 size += len(message.get("body", b""))
+                if size <= _LARGEST_READ:
+                    body += message.get("body", b"")
                 more = message.get("more_body", False)
-            # What it says is not looked at: the VTN itself is asked.
-            self._wake()
+            # Only what it is about is looked at: the VTN itself is asked.
+            self._wake(body if size <= _LARGEST_READ else b"")
             await _answer(send, 200 if size <= _LARGEST_BODY else 413)
 
 
@@ -106,22 +110,43 @@ class WebhookChannel:
 
     kind = "webhook"
 
-    def __init__(self, notices: Notices, name: str, address: Address, clock: Clock) -> None:
+    def __init__(
+        self,
+        notices: Notices,
+        name: str,
+        address: Address,
+        clock: Clock,
+        *,
+        doubted: asyncio.Event | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._doubted = doubted or asyncio.Event()
+        self._lost = lost
         self._notices = notices
         self._name = name
         self._address = address
         self._clock = clock
 
-    async def run(self, up: Callable[[], None], wake: Callable[[], None]) -> None:
-        """Serve and subscribe; VenError when the VTN refuses or the port is taken."""
+    async def run(self, up: Callable[[], None], wake: Callable[..., None]) -> None:
+        """Serve and subscribe; VenError when the VTN refuses or the port is taken.
+
+        The subscription is read again now and then, and when it is doubted; one that is lost is made again.
+        """
         bearer = secrets.token_urlsafe(32)
         async with _serving(Receiver(bearer, wake, urlsplit(self._address.url).path), self._address):
             id_ = await self._notices.subscribe(self._name, self._address.url, bearer)
             up()
             try:
                 while True:
-                    await self._clock.sleep(_RENEW_S)
-                    id_ = await self._notices.subscribe(self._name, self._address.url, bearer)
+                    await rest(self._clock, _RENEW_S, self._doubted)
+                    doubted = self._doubted.is_set()
+                    self._doubted.clear()
+                    held = await self._notices.is_subscribed(self._name, self._address.url, id_)
+                    if not held:
+                        id_ = await self._notices.subscribe(self._name, self._address.url, bearer)
+                        self._lost()
+                    if doubted or not held:
+                        up()
             finally:
                 with contextlib.suppress(VenError, TimeoutError):
                     async with asyncio.timeout(_LEAVE_WITHIN_S):

@@ -333,3 +333,4 @@ PROGRAMS_UNREADABLE = error(
 )
 PROGRAMS_READABLE = info("VEN-VTN-112", "programs can be read again")
 FOLLOWED_AGAIN = info("VEN-VTN-113", "programs and events are followed again")
+PUSH_UNVERIFIED = info("VEN-VTN-140", "the subscription is being checked")

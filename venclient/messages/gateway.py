@@ -169,6 +169,7 @@ LISTEN_ADDRESS = error(
 )
 POLLING = info("VEN-GWY-080", "polling (vtn.push is off)")
 
+
 # The status view
 
 MORE_METERS = info("VEN-GWY-085", "and {count:more meter|more meters}: `ven status --json` lists all")
@@ -195,3 +196,9 @@ REGISTRY_GONE = error(
     "the file of the registry is missing; the gateway goes on with what it read last",
     hint="put it back, or restore a copy (`ven db restore`)",
 )
+GRANTS_DROPPED = warning(
+    "VEN-GWY-140",
+    "the VTN dropped the targets {targets} of resource {name} when we updated it",
+    hint="ask the operator of the VTN to grant them again",
+)
+UNVERIFIED = info("VEN-GWY-141", "registration not verified")

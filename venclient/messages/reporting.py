@@ -200,3 +200,7 @@ STORED_INVALID = info("VEN-REP-087", "its stored content is invalid ({problem})"
 NO_UNITS = info("VEN-REP-088", "no units")
 AND_MORE = info("VEN-REP-089", "{names} and {count} more")
 METER_POINT = info("VEN-REP-090", "meter point {id}")
+
+# ---- whom a targeted event is for
+
+GRANTS_UNREAD = info("VEN-REP-120", "the targets granted to this VEN have not been read from the VTN yet")

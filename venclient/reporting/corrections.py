@@ -135,6 +135,7 @@ class Corrections:
             if arrived or report_id is None or row.digest is None:
                 there = await ask(row)
                 if there is None or there.id is None:
+                    result.not_found = True
                     self._refuse(row, with_code(rep.NOT_HELD()), result, changes)
                     return True
                 report_id = there.id
@@ -157,6 +158,7 @@ class Corrections:
         self, row: Row, error: Exception, arrived: bool, result: StepResult, changes: Changes
     ) -> bool:
         """Put a correction off, or give it up; True when the others need not wait with it."""
+        result.not_found = result.not_found or (isinstance(error, VtnProblem) and error.is_not_found)
         if isinstance(error, VtnProblem) and not retried_soon(error):
             self._refuse(row, str(error), result, changes)
             return True

@@ -136,6 +136,15 @@ class Reporter:
         self._means.options = options
 
     @property
+    def granted_at(self) -> datetime | None:
+        """Return when the targets of `resources` and `options` were read from the VTN; None for not yet."""
+        return self._means.granted_at
+
+    @granted_at.setter
+    def granted_at(self, moment: datetime) -> None:
+        self._means.granted_at = moment
+
+    @property
     def reported(self) -> datetime | None:
         """Return until when reports have told what was; None while none has."""
         return self._means.reported
@@ -178,7 +187,10 @@ class Reporter:
         coming = self._planner.next_due()
         now = self._clock.now()
         moments = [coming + self._settle] if coming else []
-        attempts = [self._outbox.next_attempt(), self._corrections.next_attempt()] if self.resources else []
+        attempts: list[datetime | None] = []
+        if self.resources:
+            # What waits for granted targets is looked at when they have been read.
+            attempts = [self._outbox.next_attempt(told_apart=True), self._corrections.next_attempt()]
         wait = timedelta(seconds=self._means.pace.wait_s())
         moments += [max(attempt, now + wait) for attempt in attempts if attempt is not None]
         settles_in_s = self._corrections.settles_in_s()

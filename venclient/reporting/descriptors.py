@@ -17,6 +17,7 @@ from venclient.openadr.duration import Duration
 from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import Event, Program, ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline
+from venclient.openadr.times import NOW, parse_time
 from venclient.reporting.adhoc import AtWill
 from venclient.reporting.windows import Timing, WindowRules, Windows
 
@@ -81,16 +82,33 @@ def life_of(event: Event, timeline: Timeline, begin: datetime, cadence_s: float 
     return AtWill(begin, end or NEVER, cadence_s)
 
 
-def is_cancelled(event: Event) -> bool:
-    """True for an event without intervals whose period is a start and PT0S: nothing is asked for any more.
+def has_no_length(event: Event) -> bool:
+    """True for an event whose period, and each of whose intervals, is a start and PT0S.
 
-    That is how one is called off (User Guide 7.9). An event without a period is one for reports at will.
+    A known event that is changed to this is cancelled (User Guide 7.9). One that arrives like this and
+    asks for reports is a request for reports (8.6). An event without a period is one for reports at will.
     """
     period = event.interval_period
-    if event.intervals or period is None or not period.start or period.duration is None:
+    if period is None or not period.start:
         return False
+    lengths = [period.duration]
+    if event.intervals:
+        own = [one.interval_period.duration if one.interval_period else None for one in event.intervals]
+        lengths = [period.duration if length is None else length for length in own]
     try:
-        return Duration.parse(period.duration).is_zero and not _lasts(event)
+        zero = all(length is not None and Duration.parse(length).is_zero for length in lengths)
+        return zero and not _lasts(event)
+    except WireError:
+        return False
+
+
+def is_request(event: Event) -> bool:
+    """True for an event that starts "now", has no length and asks for reports: it is about nothing else."""
+    if not event.report_descriptors or not has_no_length(event):
+        return False
+    periods = [event.interval_period, *(one.interval_period for one in event.intervals or ())]
+    try:
+        return all(parse_time(one.start) in (NOW, None) for one in periods if one is not None)
     except WireError:
         return False
 

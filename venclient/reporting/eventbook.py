@@ -21,6 +21,7 @@ from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Program
 from venclient.openadr.times import NOW, known_time, parse_time
+from venclient.reporting.descriptors import has_no_length, is_request
 from venclient.sqlite_file import open_sqlite
 
 _SCHEMA = """
@@ -28,7 +29,8 @@ CREATE TABLE IF NOT EXISTS events (
     id TEXT PRIMARY KEY,
     event BLOB NOT NULL,                   -- JSON, as OpenADR 3.1 writes it
     first_seen TEXT NOT NULL,              -- ISO 8601, UTC, as the anchor
-    anchor TEXT NOT NULL
+    anchor TEXT NOT NULL,
+    cancelled INTEGER NOT NULL DEFAULT 0   -- it has no length now, and had one before
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL) WITHOUT ROWID;
 """
@@ -36,11 +38,15 @@ CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An event, when it was first seen, and the moment that "now" in it means."""
+    """An event, when it was first seen, and the moment that "now" in it means.
+
+    `cancelled` is True when it was changed to have no length; one that arrived without length is a request.
+    """
 
     event: Event
     first_seen: datetime
     anchor: datetime
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,22 @@ class Changes:
         return bool(self.created or self.modified or self.gone)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEvents:
+    """Events and programs as a state file holds them; `problems` name what could not be read."""
+
+    events: Mapping[str, Known]
+    programs: Mapping[str, Program]
+    problems: Sequence[str]
+
+
+def stored_events(path: Path | str) -> StoredEvents:
+    """Return what a state file holds, without changing it; StoreError when it cannot be read."""
+    book = EventBook(path, read_only=True)
+    book.close()
+    return StoredEvents(book.events, book.programs, book.problems)
+
+
 class EventBook:
     """Events and programs in `path`, all of them in memory as well; only changes are written.
 
@@ -67,17 +89,19 @@ class EventBook:
     whenever something has changed that reports may depend on.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._path = str(path)
-        self._db = open_sqlite(path)
+        self._db = open_sqlite(path, read_only=read_only)
         self.problems: list[str] = []
         self.listed: datetime | None = None
         self.revision = 0
         self._events: dict[str, Known] = {}
         self._programs: dict[str, Program] = {}
-        self._seen_before: dict[str, tuple[datetime, datetime]] = {}
-        with self._change():
-            self._db.execute(_SCHEMA)
+        self._seen_before: dict[str, tuple[datetime, datetime, bool]] = {}
+        if not read_only:
+            with self._change():
+                self._db.execute(_SCHEMA)
+                _upgrade(self._db)
         self._load()
 
     def close(self) -> None:
@@ -120,13 +144,13 @@ class EventBook:
                 continue
             known = self._events.get(event.id)
             if known is None:
-                first_seen, anchor = self._seen_before.pop(event.id, (now, now))
-                fresh[event.id] = Known(event, first_seen, anchor)
+                fresh[event.id] = Known(event, *self._seen_before.pop(event.id, (now, now, False)))
                 created.append(event)
             elif known.event != event:
                 renewed = known.event.modification_date_time != event.modification_date_time
                 anchor = now if renewed and _means_now(event) else known.anchor
-                fresh[event.id] = Known(event, known.first_seen, anchor)
+                cancelled = has_no_length(event) and (known.cancelled or not has_no_length(known.event))
+                fresh[event.id] = Known(event, known.first_seen, anchor, cancelled)
                 modified.append(event)
         present = {event.id for event in listed} | set(also_listed)
         gone = [id_ for id_ in self._events if id_ not in present] if complete else []
@@ -172,10 +196,14 @@ class EventBook:
     def _write(self, fresh: Mapping[str, Known], gone: Sequence[str]) -> None:
         with self._change():
             self._db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-                "event = excluded.event, first_seen = excluded.first_seen, anchor = excluded.anchor",
+                "INSERT INTO events (id, event, first_seen, anchor, cancelled) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET event = excluded.event, first_seen = excluded.first_seen, "
+                "anchor = excluded.anchor, cancelled = excluded.cancelled",
                 [
-                    (id_, msgspec.json.encode(known.event), *map(_iso, (known.first_seen, known.anchor)))
+                    (
+                        *(id_, msgspec.json.encode(known.event), _iso(known.first_seen), _iso(known.anchor)),
+                        int(known.cancelled),
+                    )
                     for id_, known in fresh.items()
                 ],
             )
@@ -185,10 +213,14 @@ class EventBook:
         events: list[tuple[Any, ...]]
         programs: list[tuple[Any, ...]]
         with self._change():
-            events = self._db.execute("SELECT id, event, first_seen, anchor FROM events").fetchall()
+            # A file that is only looked at may be of an earlier version.
+            known = {row[1] for row in self._db.execute("PRAGMA table_info(events)")}
+            flag = "cancelled" if "cancelled" in known else "0"
+            asked = f"SELECT id, event, first_seen, anchor, {flag} FROM events"  # noqa: S608
+            events = self._db.execute(asked).fetchall()
             programs = self._db.execute("SELECT id, program FROM programs").fetchall()
-        for id_, raw, first_seen, anchor in events:
-            seen = datetime.fromisoformat(first_seen), datetime.fromisoformat(anchor)
+        for id_, raw, first_seen, anchor, cancelled in events:
+            seen = datetime.fromisoformat(first_seen), datetime.fromisoformat(anchor), bool(cancelled)
             try:
                 self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -214,6 +246,29 @@ class EventBook:
                 yield
         except apsw.Error as error:
             raise StoreError(rep.EVENTS_NOT_STORED(problem=str(error)), subject=self._path) from error
+
+
+def _upgrade(db: apsw.Connection) -> None:
+    """Add what a file of an earlier version lacks.
+
+    There every event without length counted as cancelled. One that never had a report due is forgotten, to
+    arrive again as a request.
+    """
+    if "cancelled" in {row[1] for row in db.execute("PRAGMA table_info(events)")}:
+        return
+    db.execute("ALTER TABLE events ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0")
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'planned'").get:
+        return
+    db.execute("UPDATE events SET cancelled = 1 WHERE id IN (SELECT event_id FROM planned)")
+    old: list[tuple[Any, ...]]
+    old = db.execute("SELECT id, event FROM events WHERE NOT cancelled").fetchall()
+    for id_, raw in old:
+        try:
+            request = is_request(msgspec.json.decode(raw, type=Event))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if request:
+            db.execute("DELETE FROM events WHERE id = ?", (id_,))
 
 
 def _iso(moment: datetime) -> str:

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace as msgspec_replace
+
 from venclient.clock import Clock
 from venclient.errors import VenError, VtnProblem
 from venclient.messages import reporting as rep
@@ -27,7 +29,7 @@ from venclient.reporting.pace import Pace
 from venclient.reporting.parts import MOST_VALUES
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.rows import Row
-from venclient.reporting.targets import Reportable
+from venclient.reporting.targets import Asked, Reportable
 from venclient.reporting.windows import WindowRules
 from venclient.settings import Settings
 from venclient.utils import backoff_s
@@ -118,7 +120,8 @@ class ReportOptions(BuildOptions):
 class StepResult:
     """What one step did, in numbers of reports; `notes` are sentences that were not said before.
 
-    `held` is True when the VTN or the store could not be used, and what waits has to wait on.
+    `held` is True when the VTN or the store could not be used, and what waits has to wait on; `not_found`
+    when the VTN answered 404 for a report or its event: it may have lost more.
     """
 
     owed: int = 0
@@ -129,6 +132,7 @@ class StepResult:
     lost: int = 0
     corrected: int = 0
     held: bool = False
+    not_found: bool = False
     notes: list[str] = field(default_factory=list)
     _told: dict[str, ReportingStatus] = field(default_factory=dict)
 
@@ -195,10 +199,12 @@ class Means:
     pace: Pace
     #: Until when reports have told; None while none has.
     reported: datetime | None = None
+    #: When the targets granted to us were last read from the VTN; None while this process has not read them.
+    granted_at: datetime | None = None
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "outbox"))
     #: What `by_id` and `resources_of` found last, and for what.
     _by_id: tuple[Sequence[Reportable], dict[str, Reportable]] = ((), {})
-    _resolved: tuple[Sequence[Reportable], Sequence[Reportable], list[Reportable]] = ((), (), [])
+    _resolved: tuple[Sequence[Reportable], Sequence[Reportable], bool, list[Reportable]] = ((), (), False, [])
 
     async def write(self, work: Callable[[], T]) -> T:
         """Do work on the outbox beside the event loop, one after the other: a commit waits for the card."""
@@ -219,15 +225,31 @@ class Means:
         return self._by_id[1]
 
     def resources_of(self, row: Row) -> Sequence[Reportable]:
-        """Return the resources that a row is about, as they are now, or as they were when they have gone."""
-        asked, resources = row.resources, self.resources
+        """Return the resources that a row is about, as they are now, or as they were when they have gone.
+
+        Their targets are those of the row until this process has read the current ones.
+        """
+        asked, resources, granted = row.resources, self.resources, self.granted_at is not None
         if asked is None:
             return resources
         # The windows of an event share a set: its rows hold the very same one.
-        if self._resolved[0] is not asked or self._resolved[1] is not resources:
+        kept = self._resolved
+        if kept[0] is not asked or kept[1] is not resources or kept[2] is not granted:
             now = self.by_id
-            self._resolved = (asked, resources, [now.get(one.resource_id, one) for one in asked])
-        return self._resolved[2]
+            found = [now.get(one.resource_id, one) for one in asked]
+            if not granted:
+                found = [
+                    one if one.targets >= old.targets else msgspec_replace(one, targets=old.targets)
+                    for one, old in zip(found, asked, strict=True)
+                ]
+            self._resolved = (asked, resources, granted, found)
+        return self._resolved[3]
+
+    def matches_no_resource(self, row: Row) -> bool:
+        """Return whether the targets of a row match none of its resources, as far as grants are known."""
+        wanted = row.obligation
+        asked = Asked(wanted.event_targets, self.resources_of(row), self.options.ven_targets)
+        return not asked.by_any(one.targets for one in wanted.descriptors)
 
     def ids(self, row: Row, names: Collection[str] | None = None) -> list[str]:
         """Return ids of a row's resources by their names; of all for None or a sum over them."""

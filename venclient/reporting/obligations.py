@@ -36,7 +36,7 @@ from venclient.openadr.objects import Event, Program, ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline, resolve
 from venclient.openadr.times import parse_time
 from venclient.reporting.adhoc import AtWill
-from venclient.reporting.descriptors import Group, begin_of, is_cancelled, life_of, served
+from venclient.reporting.descriptors import Group, begin_of, has_no_length, is_request, life_of, served
 from venclient.reporting.windows import USUAL_RULES, Window, WindowRules, Windows
 
 #: Before every date that an event can name.
@@ -188,20 +188,29 @@ def agenda(
     client_name: str = "",
     rules: WindowRules = USUAL_RULES,
     adhoc_s: float | None = ADHOC_S,
+    cancelled: bool = False,
 ) -> Agenda:
     """Return all that an event owes; the program's report payload descriptors supply missing units.
 
     `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs. Reports
-    at will are made every `adhoc_s` (None: only when a state changes).
+    at will are made every `adhoc_s` (None: only when a state changes). `cancelled` says that an event
+    without length had one before.
     """
-    timeline = resolve(event, anchor=anchor)
+    request = is_request(event) and not cancelled
+    # Intervals of no length hold no values: a request has none.
+    timeline = resolve(replace(event, intervals=None) if request else event, anchor=anchor)
     problems: list[str] = [
         rep.EVENT_PROBLEM(event=foreign(event.id or ""), problem=with_code(problem))
         for problem in timeline.problems
     ]
     groups, more = served(event, program, timeline, client_name=client_name, rules=rules, adhoc_s=adhoc_s)
     begins = begin_of(timeline, _period_start(event), anchor)
-    if is_cancelled(event):
+    if request:
+        lives = [
+            (one, life_of(event, timeline, _before(anchor, one.cadence_s), one.cadence_s)) for one in groups
+        ]
+        return Agenda(event, timeline, (), (*problems, *more), begins, tuple(lives))
+    if has_no_length(event) and (cancelled or not event.intervals):
         # As the first instant it is how one is called off; at a date it may be a slip.
         slip = bool(event.report_descriptors) and _period_start(event) is not None
         said = rep.CANCELLED(event=foreign(event.id or ""))
@@ -225,6 +234,11 @@ def owed(
     """Return the reports of an event that fall due in (after, until]; see `Agenda.falling_due`."""
     plan = agenda(event, program, anchor=anchor, client_name=client_name, rules=rules)
     return list(plan.falling_due(first_seen=first_seen, after=after, until=until))
+
+
+def _before(anchor: datetime, cadence_s: float | None) -> datetime:
+    """Return from when on a request is answered: one step before it came, to be answered at once."""
+    return anchor - timedelta(seconds=cadence_s or 0)
 
 
 def _period_start(event: Event) -> datetime | None:

@@ -199,11 +199,11 @@ class Outbox(StateFile):
                 *(us(now), us(now)),
             )
 
-    def untold(self, limit: int, most_spans: int | None = None) -> list[Row]:
+    def untold(self, limit: int, most_spans: int | None = None, *, skip: int = 0) -> list[Row]:
         """Return rows that wait and have no resources yet, oldest first; limited as `due` is."""
-        rest = "WHERE state = 'owed' AND resources IS NULL ORDER BY due"
+        rest = "WHERE state = 'owed' AND resources IS NULL ORDER BY due, key"
         with self.reading():
-            return self.rows.some(limit, most_spans, rest)
+            return self.rows.some(limit, most_spans, rest, skip=skip)
 
     def about(self, key: str, resources: Sequence[Reportable]) -> None:
         """Write down which resources a row is about."""
@@ -372,9 +372,9 @@ class Outbox(StateFile):
         """Return how many rows are in each state."""
         return self.view.counts()
 
-    def next_attempt(self) -> datetime | None:
-        """Return when the next row may be sent; None when none waits."""
-        return self.view.next_attempt()
+    def next_attempt(self, *, told_apart: bool = False) -> datetime | None:
+        """Return when the next row may be sent, None when none waits; with `told_apart` as `due` has it."""
+        return self.view.next_attempt(told_apart=told_apart)
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:
         """Return the rows that changed last, newest first."""

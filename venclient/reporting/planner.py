@@ -19,6 +19,7 @@ from venclient.messages.printable import foreign
 from venclient.openadr.enumerations import EVENT_PAYLOAD_DESCRIPTOR
 from venclient.openadr.objects import Program
 from venclient.reporting.adhoc import adhoc_due
+from venclient.reporting.descriptors import has_no_length
 from venclient.reporting.eventbook import EventBook, Known
 from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, ToldTime, agenda
 from venclient.reporting.outbox import Bookmark, Outbox
@@ -191,6 +192,7 @@ class Planner:
             client_name=self._client_name,
             rules=self._rules,
             adhoc_s=self._adhoc_s,
+            cancelled=known.cancelled,
         )
         before = self._followed.get(id_)
         followed = _Followed(known, program, made, self._digest(known, program))
@@ -205,6 +207,8 @@ class Planner:
     def _digest(self, known: Known, program: Program | None) -> str:
         """Return what stands for all that decides on the event's reports."""
         content: list[object] = [known.event, known.anchor]
+        if known.cancelled and has_no_length(known.event):
+            content.append("cancelled")
         declared = [
             one
             for one in (program.payload_descriptors or () if program else ())

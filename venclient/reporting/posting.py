@@ -15,6 +15,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from msgspec.structs import replace as msgspec_replace
+
 from venclient.errors import VenError, VtnError, VtnProblem, WireError
 from venclient.messages import Text, with_code
 from venclient.messages import readings as rdg
@@ -27,6 +29,7 @@ from venclient.reporting.gathered import gathered
 from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
 from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
+from venclient.reporting.targets import Reportable, known_targets
 
 #: Gives the VTN's copy of a row's report, None when it has none; VtnError when it cannot tell.
 Ask = Callable[[Row], Awaitable[Report | None]]
@@ -44,6 +47,10 @@ _BUG_WAIT_S = 300.0
 #: So many rows are told apart in one commit, and no more intervals than these.
 _AT_ONCE = 500
 _SPANS_AT_ONCE = 20_000
+#: How long a report on resources that are known waits for a target that is not.
+_GRANTS_WITHIN = timedelta(seconds=60)
+#: How soon a report is looked at again that waits for granted targets to be read for the first time.
+_GRANTS_AGAIN = timedelta(seconds=10)
 
 
 class Unreadable(VtnError):
@@ -170,25 +177,29 @@ class Posting:
     async def tell_apart(self) -> None:
         """Write down which resources the reports that are owed are about, and split those that are too large.
 
-        Where targets choose among them, that waits for the first listing: the registration that grants
-        targets comes before it.
+        Where targets choose among them, that waits for the first listing, and where they match no
+        resource, or are new, for the granted targets to be read again.
         """
-        more = bool(self._means.resources)
+        waiting, more = 0, bool(self._means.resources)
         while more:
-            more = await self._means.write(self._tell_some_apart)
+            resolved, more_waiting = await self._means.write(partial(self._tell_some_apart, waiting))
+            waiting += more_waiting
+            more = bool(resolved or more_waiting)
 
-    def _tell_some_apart(self) -> bool:
-        """Do so with some rows, off the event loop; False when there are none left."""
+    def _tell_some_apart(self, skip: int) -> tuple[int, int]:
+        """Do so with some rows after the first `skip`, off the loop; return how many, and how many wait."""
         means = self._means
         listed = means.book.listed is not None
         resources, options, now = means.resources, means.options, means.clock.now()
         by_id = means.by_id
-        untold = means.outbox.untold(_AT_ONCE, most_spans=_SPANS_AT_ONCE)
-        rows = [row for row in untold if listed or not _is_targeted(row)]
-        if not rows:
-            return False
+        rows = means.outbox.untold(_AT_ONCE, most_spans=_SPANS_AT_ONCE, skip=skip)
+        known = known_targets(resources, options.ven_targets) if any(map(_is_targeted, rows)) else frozenset()
+        waiting = 0
         with means.outbox.change():
             for row in rows:
+                if not listed and _is_targeted(row):
+                    waiting += 1
+                    continue
                 parts = split(
                     row.obligation,
                     resources,
@@ -196,15 +207,44 @@ class Posting:
                     ven_targets=options.ven_targets,
                     sub_interval_s=options.sub_interval_s,
                 )
-                about = [(one.obligation, [by_id[id_] for id_ in one.resource_ids]) for one in parts]
+                if _is_targeted(row) and self._waits_for_grants(
+                    row, known, unmatched=not parts[0].resource_ids
+                ):
+                    waiting += 1
+                    continue
+                about = [
+                    (one.obligation, [self._kept(by_id[id_], row) for id_ in one.resource_ids])
+                    for one in parts
+                ]
                 if len(about) > 1:
                     means.outbox.split(row, about, now)
                 else:
                     means.outbox.about(row.key, about[0][1])
-        return True
+        return len(rows) - waiting, waiting
+
+    def _kept(self, one: Reportable, row: Row) -> Reportable:
+        """Return a resource as its row keeps it: with the targets of the VEN that chose it."""
+        of_ven = _targets_of(row).intersection(self._means.options.ven_targets)
+        return msgspec_replace(one, targets=one.targets | of_ven) if of_ven else one
+
+    def _waits_for_grants(self, row: Row, known: frozenset[str], *, unmatched: bool) -> bool:
+        """Return whether targets that were granted lately may change whom a row is about."""
+        means, granted = self._means, self._means.granted_at
+        if unmatched:
+            return granted is None or granted < row.since
+        if _targets_of(row) <= known or means.clock.now() - row.since >= _GRANTS_WITHIN:
+            return False
+        event = means.book.events.get(row.obligation.event_id)
+        return granted is None or (event is not None and granted < event.first_seen)
 
     async def _deliver(self, row: Row, listings: Listings, result: StepResult) -> bool:
         means = self._means
+        if means.granted_at is None and _is_targeted(row) and means.matches_no_resource(row):
+            until = means.clock.now() + _GRANTS_AGAIN
+            why = with_code(rep.GRANTS_UNREAD())
+            later = partial(means.outbox.retry_later, row.key, why, until, means.clock.now(), ambiguous=False)
+            self._changes.append(later)
+            return True
         try:
             built = await means.built(row)
         except VenError as error:
@@ -261,6 +301,7 @@ class Posting:
     async def _not_found(self, row: Row, problem: VtnProblem, result: StepResult) -> bool:
         """Take a 404: the event may have gone, else it is a refusal, or the address is wrong for a while."""
         means = self._means
+        result.not_found = True
         event_id = row.obligation.event_id
         listed = means.book.listed
         if listed is not None and event_id not in means.book.events:
@@ -403,8 +444,13 @@ def _to_be_asked(rows: Sequence[Row]) -> bool:
 
 
 def _is_targeted(row: Row) -> bool:
-    owed = row.obligation
-    return bool(owed.event_targets) or any(one.targets for one in owed.descriptors)
+    return bool(_targets_of(row))
+
+
+def _targets_of(row: Row) -> frozenset[str]:
+    """Return the targets of a row's event and of its descriptors."""
+    asked = row.obligation
+    return frozenset(asked.event_targets).union(*(one.targets or () for one in asked.descriptors))
 
 
 def retried_soon(problem: VtnProblem) -> bool:

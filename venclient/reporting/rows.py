@@ -73,6 +73,18 @@ class Told(NamedTuple):
     what: str
 
 
+class EventReports(NamedTuple):
+    """The reports of one event: how many in each state, and what is known of their resources.
+
+    `resources` are the names of the newest report's, None when none was resolved; `unresolved` reports wait
+    for it.
+    """
+
+    counts: Mapping[str, int]
+    resources: tuple[str, ...] | None
+    unresolved: int
+
+
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows are asked for; None and empty mean any."""
 
@@ -99,16 +111,19 @@ class Rows:
         found = self.db.execute(f"SELECT {_COLUMNS} FROM outbox {rest}", values).fetchall()  # noqa: S608
         return [row for raw in found if (row := self._row(raw)) is not None]
 
-    def some(self, limit: int, most_spans: int | None, rest: str, *values: str | int) -> list[Row]:
-        """Return at most `limit` of the same, of more than `most_spans` intervals only the first.
+    def some(
+        self, limit: int, most_spans: int | None, rest: str, *values: str | int, skip: int = 0
+    ) -> list[Row]:
+        """Return at most `limit` of the same after `skip`, of more than `most_spans` intervals the first.
 
         There is one at least: rows with very many intervals take memory.
         """
         if most_spans is not None:
-            found = self.db.execute(f"SELECT spans FROM outbox {rest} LIMIT ?", (*values, limit))  # noqa: S608
+            asked = f"SELECT spans FROM outbox {rest} LIMIT ? OFFSET ?"  # noqa: S608
+            found = self.db.execute(asked, (*values, limit, skip))
             sums = accumulate(spans for (spans,) in found)
             limit = max(1, sum(1 for held in sums if held <= most_spans))
-        return self.select(f"{rest} LIMIT ?", *values, limit)
+        return self.select(f"{rest} LIMIT ? OFFSET ?", *values, limit, skip)
 
     def each(self, rest: str, *values: str | int) -> Iterator[Row]:
         """Return the same one by one, without holding all of them; nothing may be written meanwhile."""
@@ -193,6 +208,28 @@ class OutboxView:
             found = dict(self.db.execute("SELECT state, count(*) FROM outbox GROUP BY state"))
         return {state: found.get(state, 0) for state in STATES}
 
+    def by_event(self) -> dict[str, EventReports]:
+        """Return the reports of each event that has any."""
+        counts: dict[str, dict[str, int]] = {}
+        waits: dict[str, int] = {}
+        resources: dict[str, tuple[str, ...]] = {}
+        with self.reading():
+            for id_, state, count, unresolved in self.db.execute(
+                "SELECT event_id, state, count(*), sum(resources IS NULL AND state IN (?, ?)) FROM outbox "
+                "GROUP BY event_id, state",
+                STATES[:2],
+            ):
+                counts.setdefault(id_, {})[state] = count
+                waits[id_] = waits.get(id_, 0) + unresolved
+            # SQLite takes the other column from the row with the maximum.
+            newest: list[tuple[Any, ...]] = self.db.execute(
+                "SELECT event_id, resources, max(due) FROM outbox WHERE resources IS NOT NULL "
+                "GROUP BY event_id"
+            ).fetchall()
+            for id_, number, _ in newest:
+                resources[id_] = tuple(one.resource_name for one in self._rows.set_of(number) or ())
+        return {id_: EventReports(some, resources.get(id_), waits[id_]) for id_, some in counts.items()}
+
     def resource_ids(self, named: str) -> frozenset[str]:
         """Return the ids of resources of this id, or of this name at the VTN; empty for none."""
         with self.reading():
@@ -240,10 +277,12 @@ class OutboxView:
             found = self.db.execute("SELECT max(not_before) FROM outbox WHERE state = 'sending'").get
         return None if found is None else moment(found)
 
-    def next_attempt(self) -> datetime | None:
-        """Return when the next row may be sent; None when none waits."""
+    def next_attempt(self, *, told_apart: bool = False) -> datetime | None:
+        """Return when the next row may be sent, None when none waits; with `told_apart` as `due` has it."""
+        known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
+        asked = f"SELECT not_before FROM outbox WHERE {WAITING} {known} ORDER BY not_before LIMIT 1"  # noqa: S608
         with self.reading():
-            found = self.db.execute(f"SELECT min(not_before) FROM outbox WHERE {WAITING}").get  # noqa: S608
+            found = self.db.execute(asked).get
         return None if found is None else moment(found)
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:

@@ -87,8 +87,7 @@ def resources_of(
     """Return the resources that a descriptor asks for, among those that the event is meant for.
 
     A target names resources by the targets granted to their objects, or by name; targets of the VEN
-    as a whole stand for all. Event targets that match nothing here do not restrict: the VTN showed
-    us the event all the same.
+    as a whole stand for all. An event whose targets match nothing here is for others: nothing is returned.
     """
     return Asked(event_targets, resources, ven_targets).by(descriptor_targets)
 
@@ -103,8 +102,9 @@ class Asked:
         ven_targets: Collection[str] = (),
     ) -> None:
         self._of_ven = frozenset(ven_targets)
-        self._all = self._matching(event_targets, resources, _places(resources)) if event_targets else []
-        self._all = self._all or list(resources)
+        self._all = list(resources)
+        if event_targets:
+            self._all = self._matching(event_targets, resources, _places(resources))
         self._places: dict[str, list[int]] | None = None
 
     def by(self, targets: Collection[str] | None) -> list[Reportable]:
@@ -133,6 +133,11 @@ class Asked:
         if not matched and wanted & self._of_ven:
             return list(among)
         return [among[place] for place in matched]
+
+
+def known_targets(resources: Iterable[Reportable], ven_targets: Collection[str] = ()) -> frozenset[str]:
+    """Return every target that means a resource of these, or the VEN as a whole."""
+    return frozenset(ven_targets).union(*((one.resource_name, *one.targets) for one in resources))
 
 
 def _places(resources: Sequence[Reportable]) -> dict[str, list[int]]:
