@@ -24,8 +24,8 @@ class Notes:
     def __init__(self, about: str = "") -> None:
         self.about = about
         self._sentences: deque[str] = deque(maxlen=KEPT)
-        #: By kind: the cause of the failure, and its sentence.
-        self._going_on: dict[str, tuple[str, str]] = {}
+        #: By kind: the cause of the failure, its sentence, and whether its source has logged it.
+        self._going_on: dict[str, tuple[str, str, bool]] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._sentences))
@@ -36,15 +36,20 @@ class Notes:
         if sentence not in self._sentences:
             self._sentences.append(sentence)
 
-    def begin(self, kind: str, sentence: str, *, cause: str = "", bug: Exception | None = None) -> None:
-        """Keep a failure, and log it when one of its kind and `cause` is not going on already."""
+    def begin(
+        self, kind: str, sentence: str, *, cause: str = "", bug: Exception | None = None, logged: bool = False
+    ) -> None:
+        """Keep a failure, and log it when one of its kind and `cause` is not going on already.
+
+        One that its source has `logged` is kept only.
+        """
         before = self._going_on.get(kind)
         if before is not None and before[1] != sentence:
             self._drop(before[1])
         self.add(sentence)
         if before is not None or len(self._going_on) < MOST_KINDS:
-            self._going_on[kind] = cause, sentence
-        if before is not None and before[0] == cause:
+            self._going_on[kind] = cause, sentence, logged
+        if logged or (before is not None and before[0] == cause):
             return
         log.error(within(sentence, self.about), exc_info=bug)
 
@@ -60,12 +65,12 @@ class Notes:
     def end(self, kind: str, said: str = "") -> None:
         """Note that a failure is over: its sentence goes, and the next one of its kind is logged again.
 
-        `said` is logged when the failure was going on.
+        `said` is logged when the failure was going on and logged here.
         """
         before = self._going_on.pop(kind, None)
         if before is not None:
             self._drop(before[1])
-            if said:
+            if said and not before[2]:
                 log.info(within(said, self.about))
 
     def _drop(self, sentence: str) -> None:

@@ -233,9 +233,7 @@ class VtnSide:
             return
         # The client itself says once that a VTN has gone, and that it is back.
         if not error.transient:
-            status = error.status if isinstance(error, VtnProblem) else ""
-            cause = f"{type(error).__name__} {status}"
-            self._notes.begin(REFUSED, gwy.VTN_REFUSES(reason=error), cause=cause)
+            self._notes.begin(REFUSED, gwy.VTN_REFUSES(reason=error), cause=_cause_of(error))
         self.state = _state_of(error)
         self.last_error = f"{error.what}; {error.hint}" if error.hint else str(error.what)
 
@@ -298,10 +296,9 @@ class VtnSide:
                 self.known.set()  # changes are announced to clients without a VEN, too
 
     def _begin_unregistered(self, error: VenError) -> None:
-        status = error.status if isinstance(error, VtnError) else ""
         said = vtn.NOT_REGISTERED(reason=error)
         self._failing[UNREGISTERED] = with_code(said)
-        self._notes.begin(UNREGISTERED, said, cause=f"{type(error).__name__} {status}")
+        self._notes.begin(UNREGISTERED, said, cause=_cause_of(error), logged=_is_logged(error))
 
     async def _register(self) -> None:
         """Bring the VEN object and those of its resources to what the registry says."""
@@ -521,7 +518,7 @@ class VtnSide:
                 raise
             said = vtn.PROGRAMS_UNREADABLE(reason=error)
             self._failing[PROGRAMS] = with_code(said)
-            self._notes.begin(PROGRAMS, said, cause=f"{type(error).__name__} {error.status}")
+            self._notes.begin(PROGRAMS, said, cause=_cause_of(error), logged=_is_logged(error))
             return self._last_programs()
         self._failing.pop(PROGRAMS, None)
         self._notes.end(PROGRAMS, vtn.PROGRAMS_READABLE())
@@ -595,6 +592,16 @@ class VtnSide:
 def _kind(name: str) -> str:
     """Return the kind of notes on a resource that the VTN refuses."""
     return f"resource {name}"
+
+
+def _cause_of(error: VenError) -> str:
+    """Return what failures with one cause have in common, whatever words the VTN adds."""
+    return f"{type(error).__name__} {error.status if isinstance(error, VtnError) else ''}"
+
+
+def _is_logged(error: VenError) -> bool:
+    """Return whether the client has logged an error, as it does for those that may pass, and logs its end."""
+    return isinstance(error, VtnProblem) and error.transient
 
 
 def _state_of(error: VenError) -> str:

@@ -193,6 +193,21 @@ async def test_a_bad_object_is_named_once_and_counted(vtn: FakeVtn, caplog: pyte
     assert [record.message.split(" of ")[0] for record in caplog.records] == ["events[1] (id 'E2')"]
 
 
+async def test_one_mistake_in_every_object_is_one_line(
+    vtn: FakeVtn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Objects that are skipped, or read in part, for one reason are counted in one line."""
+    vtn.collections["events"] = [{"id": f"E{n}", "programID": "P", "priority": "high"} for n in range(120)]
+    vtn.collections["events"] += [{"id": f"B{n}"} for n in range(30)]
+    async with vtn.client() as client:
+        for _ in range(2):
+            assert len((await client.events()).items) == 120
+
+    skipped, partly = caplog.records
+    assert "29 more" in skipped.getMessage()
+    assert "119 more" in partly.getMessage()
+
+
 async def test_a_bad_object_without_id_makes_absence_mean_nothing(vtn: FakeVtn) -> None:
     """Something that cannot be told from what we miss leaves the listing incomplete."""
     vtn.collections["events"] = [*events(1), {"intervals": 3}]

@@ -152,7 +152,7 @@ async def test_a_vtn_that_refuses_registration_is_followed_all_the_same(
         assert site.side.last_error is None
         assert not [note for note in site.notes if "not here" in note]
 
-    said = [one for one in caplog.records if one.name == "venclient.gateway" and one.levelno >= logging.ERROR]
+    said = [one for one in caplog.records if "not here" in one.getMessage()]
     assert len(said) == 1
 
 
@@ -271,9 +271,9 @@ async def test_events_are_followed_where_programs_cannot_be_read(
 
     codes = [code_of(one.msg) for one in caplog.records]
     said = [one for one in codes if one in PROGRAM_CODES]
-    assert said == sorted(PROGRAM_CODES)
-    about = [one for one in caplog.records if "programs" in one.getMessage()]
-    assert len(about) <= 4
+    levels = [one.levelno for one in caplog.records if "programs" in one.getMessage()]
+    assert said == ([] if answer.status_code == 500 else sorted(PROGRAM_CODES))
+    assert [level >= logging.WARNING for level in levels] == [True, False]
 
 
 PROGRAM_CODES = {"VEN-VTN-111", "VEN-VTN-112"}

@@ -372,16 +372,19 @@ class VenClient:
         return msgspec_replace(report, program_id=program_id)
 
     def _note_refused(self, listing: Listing[S]) -> None:
-        """Count what could not be understood, and say it once for each object and reason."""
+        """Count what could not be understood, and log each object once, those with one reason together."""
         self._refused_objects += len(listing.refused)
-        said = [(vtn.OBJECT_SKIPPED, one) for one in listing.refused]
-        said += [(vtn.MEMBERS_SKIPPED, one) for one in listing.ignored]
-        for message, one in said:
-            key = (one.id or one.place, one.reason)
-            if key not in self._known_refusals and len(self._known_refusals) < _REMEMBERED_REFUSALS:
-                self._known_refusals.add(key)
-                reason = with_code(one.reason)
-                log.warning(message(place=foreign(one.place), url=self._account.url, reason=reason))
+        for message, odd in ((vtn.OBJECT_SKIPPED, listing.refused), (vtn.MEMBERS_SKIPPED, listing.ignored)):
+            fresh: dict[str, list[str]] = {}
+            for one in odd:
+                key = (one.id or one.place, one.reason)
+                if key not in self._known_refusals and len(self._known_refusals) < _REMEMBERED_REFUSALS:
+                    self._known_refusals.add(key)
+                    fresh.setdefault(with_code(one.reason), []).append(foreign(one.place))
+            # One mistake of a VTN is often in each of its objects.
+            for reason, (place, *others) in fresh.items():
+                more = vtn.MORE_OBJECTS(count=len(others)) if others else ""
+                log.warning(message(place=f"{place}{more}", url=self._account.url, reason=reason))
 
 
 def _given(**members: str | None) -> Params:

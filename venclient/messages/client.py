@@ -333,4 +333,5 @@ PROGRAMS_UNREADABLE = error(
 )
 PROGRAMS_READABLE = info("VEN-VTN-112", "programs can be read again")
 FOLLOWED_AGAIN = info("VEN-VTN-113", "programs and events are followed again")
+MORE_OBJECTS = info("VEN-VTN-114", " and {count} more")
 PUSH_UNVERIFIED = info("VEN-VTN-140", "the subscription is being checked")

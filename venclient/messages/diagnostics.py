@@ -343,5 +343,5 @@ UNREADABLE_EVENTS = error("VEN-DOC-126", "events cannot be read ({reason})", hin
 UNREADABLE_PROGRAMS = warning(
     "VEN-DOC-127",
     "programs cannot be read ({reason}); the gateway follows events without them",
-    hint="ask the VTN's operator for the scope read_targets",
+    hint="report it to the VTN's operator",
 )
