@@ -299,6 +299,9 @@ class VtnSide:
         self.registering = None
         # What the VTN would not have changed keeps the targets that it was listed with.
         self._take_grants(ven, {one.wanted.name: one.held for one in drift.update} | done.held)
+        self._reporter.granted_at = self._clock.now()
+        # Reports wait for this whose events have targets that were not known.
+        self._changed.set()
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
@@ -395,9 +398,6 @@ class VtnSide:
         self._reporter.options = replace(
             self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
         )
-        self._reporter.granted_at = self._clock.now()
-        # Reports wait for this whose events have targets that were not known.
-        self._changed.set()
 
     def _has_unknown_targets(self) -> bool:
         """Return whether events name a target that has not been looked for in the registration yet."""
