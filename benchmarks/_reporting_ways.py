@@ -78,6 +78,10 @@ class Sink:
     async def update_report(self, report_id: str, report: Report) -> Report:
         return report
 
+    async def has_event(self, event_id: str) -> bool:
+        """Return True: the sink keeps all events."""
+        return bool(event_id)
+
     async def reports(
         self, event_id: str | None = None, client_name: str | None = None, *, names: object = None
     ) -> Any:

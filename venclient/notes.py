@@ -60,7 +60,7 @@ class Notes:
             self.end(kind)
         if sentence is not None:
             self.add(sentence)
-            self._going_on[kind] = "", sentence
+            self._going_on[kind] = "", sentence, True
 
     def end(self, kind: str, said: str = "") -> None:
         """Note that a failure is over: its sentence goes, and the next one of its kind is logged again.

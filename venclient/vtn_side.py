@@ -134,6 +134,8 @@ class VtnSide:
         self._untellable: frozenset[str] = frozenset()
         self._looked_at_s: float | None = None
         self._look_again_s = REGISTER_AGAIN_S
+        #: How often in a row registering has failed.
+        self._tries = 0
         #: By name: resources as the VTN refused them, and when.
         self._refused: dict[str, tuple[Wanted, float]] = {}
         self._told_until_s = 0.0
@@ -191,7 +193,7 @@ class VtnSide:
                 wait_s = self._settings["vtn.poll_s"]
                 if self.push is not None and self.push.working:
                     wait_s = max(wait_s, self._settings["vtn.push_poll_s"])
-                wait_s = min(wait_s, max(1.0, self._register_in_s()))
+                wait_s = min(wait_s, self._register_again_in_s())
                 if not self._time_is_known():
                     wait_s = min(wait_s, DOUBT_WAIT_S)
             self._tell_skew()
@@ -238,21 +240,30 @@ class VtnSide:
         self.last_error = f"{error.what}; {error.hint}" if error.hint else str(error.what)
 
     async def _once(self) -> None:
-        if self._looked_at_s is None:
+        # Once in each poll: what has just been read, or refused, is not asked for again.
+        asked = self._looked_at_s is None
+        if asked:
             await self._try_register()
         before = set(self._book.events)
         await self._fetch_events()
         lost = len(before - self._book.events.keys())
         if len(before) >= LEAST_EVENTS and lost > WHOLESALE * len(before):
             self.check_again()
-        if self._has_unknown_targets():
+        if self._has_unknown_targets() and not asked:
+            asked = True
             asked_for = self._targets
             self._looked_at_s = None  # should it fail now, it comes first with the next poll
             await self._try_register()
             if self._targets != asked_for:
                 await self._fetch_events()
-        if self._register_in_s() <= 0.0:
+        if self._register_in_s() <= 0.0 and not asked:
             await self._try_register()
+
+    def _register_again_in_s(self) -> float:
+        """Return after how many seconds to poll for the registration: later after each failure of it."""
+        if self._looked_at_s is None and self._tries:
+            return backoff_s(self._tries - 1, FIRST_WAIT_S, LONGEST_WAIT_S, self._rng)
+        return max(1.0, self._register_in_s())
 
     def _register_in_s(self) -> float:
         """Return in how many seconds the registration is read again."""
@@ -287,7 +298,8 @@ class VtnSide:
         except (VtnError, WireError) as error:
             if isinstance(error, VtnError) and not error.answered:
                 raise
-            self.registering = None
+            self.registering = self.verified_at = None
+            self._tries += 1
             if not self._own:
                 self._take_grants(self.ven or Ven(ven_name=self._settings["ven.name"]), {})
             self._begin_unregistered(error)
@@ -341,6 +353,10 @@ class VtnSide:
         # What the VTN would not have changed keeps the targets that it was listed with.
         self._take_grants(ven, {one.wanted.name: one.held for one in drift.update} | done.held)
         self._failing.pop(UNREGISTERED, None)
+        self._tries = 0
+        self._reporter.granted_at = self._clock.now()
+        # Reports wait for this whose events have targets that were not known.
+        self._changed.set()
         if done.stopped is not None and done.stopped.transient:
             raise done.stopped
         if done.stopped is not None:
@@ -451,9 +467,6 @@ class VtnSide:
         self._reporter.options = replace(
             self._reporter.options, ven_targets=of_ven, percent_of_full=self._percent_of_full
         )
-        self._reporter.granted_at = self._clock.now()
-        # Reports wait for this whose events have targets that were not known.
-        self._changed.set()
 
     def _has_unknown_targets(self) -> bool:
         """Return whether events name a target that has not been looked for in the registration yet."""

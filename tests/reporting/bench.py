@@ -47,6 +47,8 @@ class FakeVtn:
     listing_fault: VenError | None = None
     complete: bool = True
     refused: Sequence[object] = ()
+    gone: set[str] = field(default_factory=set)
+    event_reads: int = 0
 
     async def create_report(self, report: Report) -> Report:
         self.posts += 1
@@ -60,6 +62,10 @@ class FakeVtn:
         if fault:
             raise fault[1]
         return kept
+
+    async def has_event(self, event_id: str) -> bool:
+        self.event_reads += 1
+        return event_id not in self.gone
 
     async def update_report(self, report_id: str, report: Report) -> Report:
         self.puts += 1

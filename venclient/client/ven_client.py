@@ -136,6 +136,16 @@ class VenClient:
             self._program_of = {one.id: one.program_id for one in listing.items if one.id}
         return listing
 
+    async def has_event(self, event_id: str) -> bool:
+        """Return whether the VTN still has an event; errors other than 404 and 410 come through."""
+        try:
+            await self._talk.call("GET", "events", event_id)
+        except VtnProblem as problem:
+            if problem.status in (404, 410):
+                return False
+            raise
+        return True
+
     async def vens(self, name: str | None = None) -> Listing[Ven]:
         """List the VEN objects that this client may see: its own."""
         return await self._list(Ven, ("vens",), _given(venName=name))

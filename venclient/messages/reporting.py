@@ -203,4 +203,10 @@ METER_POINT = info("VEN-REP-090", "meter point {id}")
 
 # ---- whom a targeted event is for
 
+EVENT_AWAITED = info("VEN-REP-121", "waits: the VTN does not have the event at present ({problem})")
+ANOTHER_GATEWAY = warning(
+    "VEN-REP-122",
+    "report {report} was sent by another gateway that works under VEN {ven!r}",
+    hint="stop one of them, or give it another ven.name and its own credentials",
+)
 GRANTS_UNREAD = info("VEN-REP-120", "the targets granted to this VEN have not been read from the VTN yet")

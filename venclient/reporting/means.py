@@ -74,6 +74,10 @@ class ReportPort(Protocol):
         """Replace a report and give it as the VTN stored it."""
         ...
 
+    async def has_event(self, event_id: str) -> bool:
+        """Return whether the VTN still has an event."""
+        ...
+
     async def reports(
         self,
         event_id: str | None = None,
@@ -201,10 +205,15 @@ class Means:
     reported: datetime | None = None
     #: When the targets granted to us were last read from the VTN; None while this process has not read them.
     granted_at: datetime | None = None
+    #: When this process began to report: what was due before, an earlier one may have sent.
+    started: datetime = field(init=False)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "outbox"))
     #: What `by_id` and `resources_of` found last, and for what.
     _by_id: tuple[Sequence[Reportable], dict[str, Reportable]] = ((), {})
     _resolved: tuple[Sequence[Reportable], Sequence[Reportable], bool, list[Reportable]] = ((), (), False, [])
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.now()
 
     async def write(self, work: Callable[[], T]) -> T:
         """Do work on the outbox beside the event loop, one after the other: a commit waits for the card."""

@@ -17,13 +17,14 @@ from functools import partial
 
 from msgspec.structs import replace as msgspec_replace
 
-from venclient.errors import VenError, VtnError, VtnProblem, WireError
+from venclient.errors import VenError, VtnError, VtnProblem, VtnUnreachable, WireError
 from venclient.messages import Text, with_code
 from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
+from venclient.openadr.times import known_time
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
 from venclient.reporting.gathered import gathered
 from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
@@ -44,6 +45,11 @@ _SPANS = 5000
 #: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
 _ON_THE_WAY = (*range(300, 400), 407)
 _BUG_WAIT_S = 300.0
+#: Refusals that may be about the event of a report.
+_OF_EVENTS = (400, 409, 422)
+#: How long an event that the VTN does not have may return, and how often that is looked at.
+_MAY_RETURN = timedelta(minutes=5)
+_LOOK_AGAIN = timedelta(minutes=1)
 #: So many rows are told apart in one commit, and no more intervals than these.
 _AT_ONCE = 500
 _SPANS_AT_ONCE = 20_000
@@ -66,6 +72,8 @@ class Posting:
         self._omitted: dict[tuple[str, str], frozenset[str]] = {}
         self._bugs: set[str] = set()
         self._gone: set[str] = set()
+        #: Whether it was said that another gateway works under our VEN.
+        self._twin = False
         self._changes: Changes = []
 
     def forget(self) -> None:
@@ -103,7 +111,7 @@ class Posting:
             for change in changes:
                 change()
             rows = means.outbox.due(now, most, newest_first=newest_first, told_apart=True, most_spans=_SPANS)
-            if not _to_be_asked(rows):
+            if not any(map(self._to_be_asked, rows)):
                 self._mark(rows, now)
         return rows
 
@@ -117,7 +125,7 @@ class Posting:
         event_id = row.obligation.event_id
         if event_id not in listings:
             # Very many may be there: no more is held in memory than what is looked for.
-            names = self._means.outbox.view.open_names(event_id)
+            names = self._means.outbox.view.open_names(event_id, self._means.clock.now())
             client_name = self._means.options.client_name
             listings[event_id] = await self._means.port.reports(
                 event_id, client_name, names={*names, row.key}
@@ -135,7 +143,7 @@ class Posting:
     async def _group(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> bool:
         means = self._means
         ready = rows
-        if _to_be_asked(rows):
+        if any(map(self._to_be_asked, rows)):
             asked = await self._asked(rows, listings, result)
             await self._flush()
             if asked is None:
@@ -157,22 +165,44 @@ class Posting:
         """Ask for the rows whose fate is open, and give those to be sent; None when all must wait."""
         ready = []
         for row in rows:
-            if row.state != "sending":
+            if not self._to_be_asked(row):
                 ready.append(row)
                 continue
             try:
                 there = await self.find(row, listings)
-            except Unreadable as error:
-                self._wait_alone(row, error, result)
-                continue
             except VenError as error:
-                self._failed(row, error, ambiguous=True)
+                if row.state != "sending" and not _is_away(error):
+                    ready.append(row)  # the VTN does not list reports; this process has not sent it
+                    continue
+                if isinstance(error, Unreadable):
+                    self._wait_alone(row, error, result)
+                    continue
+                self._failed(row, error, ambiguous=row.state == "sending")
                 return None
             if there is None:
                 ready.append(row)
             else:
+                self._look_for_twins(row, there, result)
                 self._sent(row, there, None, result)
         return ready
+
+    def _to_be_asked(self, row: Row) -> bool:
+        """Return whether the VTN may have a report already: sent by us, or by a process before us.
+
+        What was due before this process, or before it knew the event, another state file may have known.
+        """
+        if row.state == "sending":
+            return True
+        event = self._means.book.events.get(row.obligation.event_id)
+        known = self._means.started if event is None else max(self._means.started, event.first_seen)
+        return row.attempts == 0 and row.due <= known
+
+    def _look_for_twins(self, row: Row, there: Report, result: StepResult) -> None:
+        """Warn when the VTN has a report that we have not sent, made while this process ran."""
+        made = known_time(there.created_date_time)
+        if row.attempts == 0 and made is not None and made > self._means.started and not self._twin:
+            self._twin = True
+            result.say(rep.ANOTHER_GATEWAY(report=row.key, ven=self._means.options.client_name))
 
     async def tell_apart(self) -> None:
         """Write down which resources the reports that are owed are about, and split those that are too large.
@@ -268,21 +298,24 @@ class Posting:
         try:
             stored = await self._means.port.create_report(report)
         except VtnProblem as problem:
-            if retried_soon(problem):
-                return self._failed(row, problem, ambiguous=problem.ambiguous)
-            if problem.is_conflict:
-                return await self._taken_name(row, problem, listings, result)
-            if problem.is_not_found:
-                return await self._not_found(row, problem, result)
-            refusal: VenError = problem
+            return await self._answered(row, problem, listings, result)
         except WireError as error:
-            refusal = error
+            return self._refuse(row, error, result)
         except VtnError as error:
             return self._failed(row, error, ambiguous=error.ambiguous)
         else:
             self._sent(row, stored, report, result, methods)
             return True
-        return self._refuse(row, refusal, result)
+
+    async def _answered(self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult) -> bool:
+        """Take an error that the VTN answered to a report."""
+        if retried_soon(problem):
+            return self._failed(row, problem, ambiguous=problem.ambiguous)
+        if problem.is_conflict:
+            return await self._taken_name(row, problem, listings, result)
+        if problem.is_not_found:
+            return await self._not_found(row, problem, result)
+        return await self._refused(row, problem, result)
 
     async def _taken_name(
         self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult
@@ -294,8 +327,34 @@ class Posting:
         except VenError as error:
             return self._failed(row, error, ambiguous=True)
         if there is None:
-            return self._refuse(row, problem, result)
+            return await self._refused(row, problem, result)
+        self._look_for_twins(row, there, result)
         self._sent(row, there, None, result)
+        return True
+
+    async def _refused(self, row: Row, problem: VtnProblem, result: StepResult) -> bool:
+        """Take a refusal: where the event has gone it the report waits for a listing."""
+        means = self._means
+        event_id = row.obligation.event_id
+        try:
+            if problem.status not in _OF_EVENTS or await means.port.has_event(event_id):
+                return self._refuse(row, problem, result)
+        except VtnError as error:
+            if not _is_away(error):
+                return self._refuse(row, problem, result)
+            return self._failed(row, error, ambiguous=False)
+        result.not_found = True
+        now = means.clock.now()
+        since = self._not_found_since.setdefault(row.key, now)
+        if means.book.listed is not None and means.book.listed > since + _MAY_RETURN:
+            reason = with_code(rep.EVENT_UNKNOWN(problem=problem))
+            self._changes.append(partial(means.outbox.superseded, row.key, reason, now))
+            self._not_found_since.pop(row.key, None)
+            result.superseded += 1
+            return True
+        why = with_code(rep.EVENT_AWAITED(problem=problem))
+        later = partial(means.outbox.retry_later, row.key, why, now + _LOOK_AGAIN, now, ambiguous=False)
+        self._changes.append(later)
         return True
 
     async def _not_found(self, row: Row, problem: VtnProblem, result: StepResult) -> bool:
@@ -439,8 +498,9 @@ def _kind(sentence: str) -> str:
     return str(sentence.message(**{**sentence.params, "count": 0}))
 
 
-def _to_be_asked(rows: Sequence[Row]) -> bool:
-    return any(row.state == "sending" for row in rows)
+def _is_away(error: VenError) -> bool:
+    """Return whether the VTN did not answer, or is busy; what it cannot tell it may tell later."""
+    return isinstance(error, VtnUnreachable) or (isinstance(error, VtnProblem) and retried_soon(error))
 
 
 def _is_targeted(row: Row) -> bool:

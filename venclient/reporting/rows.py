@@ -256,12 +256,13 @@ class OutboxView:
             ).get
         return None if found is None else moment(found)
 
-    def open_names(self, event_id: str) -> set[str]:
+    def open_names(self, event_id: str, now: datetime) -> set[str]:
         """Return the names of an event's reports that the VTN may have to be asked about."""
         with self.reading():
             found = self.db.execute(
-                "SELECT key FROM outbox WHERE event_id = ? AND (state = 'sending' OR late IS NOT NULL)",
-                (event_id,),
+                "SELECT key FROM outbox WHERE event_id = ? "
+                "AND (state = 'sending' OR late IS NOT NULL OR (state = ? AND due <= ?))",
+                (event_id, STATES[0], us(now)),
             )
             return {str(key) for (key,) in found}
 
