@@ -347,7 +347,10 @@ class Gateway:
             "started": self._started.isoformat(),
             "ven": first["ven"],
             "clock": dict(self._intake.snapshot()),
-            "connections": [self._connection(resource) for resource in resources.values()],
+            "connections": [
+                self._connection(resource, stats.rows.get(resource.resourceID, 0))
+                for resource in resources.values()
+            ],
             "registry": {
                 "database": shown(self._database),
                 "running": self._follower.running.version.number,
@@ -383,7 +386,7 @@ class Gateway:
             ],
         }
 
-    def _connection(self, resource: Resource) -> dict[str, Any]:
+    def _connection(self, resource: Resource, stored: int) -> dict[str, Any]:
         meter = self._meters.get(resource.resourceID)
         poller = None if meter is None else meter.poller
         names = (
@@ -409,13 +412,19 @@ class Gateway:
         }
         if poller is None:
             refusal = (meter.refusal if meter else None) or gwy.NOT_STARTED()
-            return row | {"state": "refused", "last_error": refusal, "readings": 0, "rejects": 0, "missed": 0}
+            return row | {
+                "state": "refused",
+                "last_error": refusal,
+                "readings": stored,
+                "rejects": 0,
+                "missed": 0,
+            }
         health = poller.health
         return row | {
             "state": health.state,
             "last_ok": health.last_ok.isoformat() if health.last_ok else None,
             "last_error": health.last_error,
-            "readings": health.readings,
+            "readings": stored,
             "rejects": health.rejects,
             "last_rejects": [f"{one.place}: {one.reason}" for one in health.last_rejects],
             "missed": health.missed,

@@ -35,6 +35,10 @@ class Batch:
     the source keeps what is not acknowledged; readings that are not may be lost with a power cut.
     `more` says that a backlog waits: a polled source is read again at once, not in its next slot. `silent`
     says that what came holds no value and the source counts as silent: it is not back.
+
+    `arrivals` has a number for each of `readings`: that of the message that it came in where its time is that
+    of arrival, -1 where the source tells the time. Readings of each number get a time of their own, so that
+    no two messages become one row. Empty: the times stay as they are.
     """
 
     readings: Sequence[Reading] = ()
@@ -44,6 +48,7 @@ class Batch:
     replayable: bool = False
     more: bool = False
     silent: bool = False
+    arrivals: Sequence[int] = ()
 
 
 @runtime_checkable

@@ -226,7 +226,8 @@ class Content:
     ) -> datetime | None:
         """Add rows without a time of their own: spread evenly since the look before, or the newest alone."""
         if arrival is not None and arrival.since is not None:
-            step = max(arrival.until - arrival.since, timedelta(0)) / len(rows)
+            # A millisecond at least: no two rows may have the same time.
+            step = max((arrival.until - arrival.since) / len(rows), timedelta(milliseconds=1))
             for n, (place, row) in enumerate(rows, 1):
                 self._add(found, place, row, arrival.until - step * (len(rows) - n))
             return arrival.until

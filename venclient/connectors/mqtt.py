@@ -167,9 +167,10 @@ class MqttReader:
         inbox = self._inbox
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]
         readings: list[Reading] = []
+        arrivals: list[int] = []
         valueless: Message | None = None
         rejects, self._unsaid = self._unsaid, []
-        for message in messages:
+        for number, message in enumerate(messages):
             if message.oversize:
                 reason = mqt.OVERSIZE(size=message.oversize, limit=MOST_BYTES)
                 rejects.append(Reject(foreign(message.topic), reason))
@@ -182,6 +183,7 @@ class MqttReader:
                 Reading(self._resource_id, quantity, value, time, quality)
                 for quantity, value in decoded.values
             ]
+            arrivals += [number if decoded.time is None else -1] * len(decoded.values)
             rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
             if not decoded.values:
                 valueless = message
@@ -203,6 +205,7 @@ class MqttReader:
             acknowledge=_Acknowledgement(self._link, inbox, messages),
             replayable=True,
             silent=self._is_silent,
+            arrivals=arrivals,
         )
 
 
