@@ -31,8 +31,6 @@ from venclient.readings.sqlite import SqliteReadings
 from venclient.readings.tables import open_tables
 
 KILLS = full_count(4)
-#: mosquitto's default: so many messages may be stored and not acknowledged yet when a process is killed.
-IN_FLIGHT = 20
 EACH = 250
 FAR_MS = 4_000_000_000_000
 NUMBERS = {"values": [{"path": "", "quantity": "number"}]}
@@ -184,7 +182,7 @@ asyncio.run(main(*sys.argv[1:]))
 def test_kills_lose_no_number(root: Path, tmp_path: Path, free_port: int) -> None:
     """Each number is a row, in the order of sending, although the gateway is killed again and again.
 
-    What was stored and not acknowledged when it was killed comes again: at most what is in flight.
+    What was stored when it was killed, and not acknowledged as far as the broker knows, may be there twice.
     """
     count = EACH * (KILLS + 1)
     moments = random.Random(5)
@@ -216,5 +214,4 @@ def test_kills_lose_no_number(root: Path, tmp_path: Path, free_port: int) -> Non
         consume(left)
     found = [value for _, value in rows(tmp_path / "readings.db") if value >= 0]
     assert sorted(set(found)) == list(range(count))
-    assert len(found) - count <= IN_FLIGHT * (KILLS + 1)
     assert [value for place, value in enumerate(found) if value not in found[:place]] == list(range(count))
