@@ -44,6 +44,7 @@ from venclient.registry.opening import is_url, shown
 from venclient.registry_follower import RegistryFollower
 from venclient.reloading import Reload, plain, reloaded
 from venclient.roster import Roster
+from venclient.secrets import key_path_of
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
 from venclient.status_board import StatusBoard
@@ -127,12 +128,22 @@ class Gateway:
                 secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
                 leases=Leases(),
                 client_id=f"venclient-{settings['ven.name']}",
+                protected=self._own_files(),
+                roots=tuple(settings.folder / one for one in settings["files.roots"]),
             ),
             self._keep,
             self._clock,
             self._notes,
             last_value=self._last_value,
         )
+
+    def _own_files(self) -> tuple[Path, ...]:
+        """Return the files that hold our data and secrets: no meter file is ever one of them."""
+        own = [self._settings.path(name) for name in ("readings.path", "reporting.state")]
+        key = self._key_file or key_path_of(self._database)
+        if not is_url(self._database):
+            own.append(Path(self._database))
+        return (*own, *((Path(key),) if key else ()))
 
     def _make_link(
         self, name: str, own: Settings, account: VtnAccount, resources: Mapping[str, Resource]

@@ -210,7 +210,7 @@ class Intake:
             await stored
 
     async def _told_apart(self, readings: Sequence[Reading], arrivals: Sequence[int]) -> Sequence[Reading]:
-        """Return readings with a time of its own for each message that tells none (see `Batch.arrivals`).
+        """Return readings with a different time for each message without one (see `Batch.arrivals`).
 
         When these would run too far ahead of the clock, it is waited for: the source holds the rest back.
         """

@@ -40,7 +40,7 @@ class Line:
 
 @pytest.fixture
 async def line(tmp_path: Path, free_port: int) -> AsyncIterator[Line]:
-    """Give a reader that is connected."""
+    """Return a connected reader."""
     async with scripted_broker(free_port, session=True) as broker:
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
         reader._link.start()

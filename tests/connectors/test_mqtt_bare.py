@@ -1,4 +1,4 @@
-"""Bare numbers, which tell no time, through a real broker into the readings file: each becomes a row."""
+"""Bare numbers, payloads without a time, through a real broker into the readings file: each becomes a row."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Gateway:
                 await asyncio.sleep(0.02)
 
     async def stored(self, count: int) -> None:
-        """Return when so many rows are committed."""
+        """Return when `count` rows are committed."""
         async with asyncio.timeout(60):
             while self.store.stats().readings < count:  # noqa: ASYNC110 (a broker sets no event of ours)
                 await asyncio.sleep(0.02)
@@ -108,7 +108,7 @@ async def queued(folder: Path, port: int, resource: Resource, payloads: Sequence
 async def test_a_thousand_queued_numbers_become_a_thousand_rows(
     tmp_path: Path, free_port: int, window: str
 ) -> None:
-    """What the broker kept is stored whole, in order, with times up to now, and counted as rows."""
+    """What the broker kept is stored whole, in order, and counted as rows."""
     resource = meter(free_port, options=NUMBERS)
     lines = ("allow_anonymous true", "max_queued_messages 0", f"max_inflight_messages {window}")
     with mosquitto(tmp_path / "broker", free_port, *lines):
@@ -116,12 +116,10 @@ async def test_a_thousand_queued_numbers_become_a_thousand_rows(
         before = len(rows(tmp_path / "readings.db"))
         async with running(tmp_path, resource) as gateway:
             await gateway.stored(1000)
-            ahead = max(ms for ms, _ in rows(gateway.file)) / 1000 - SystemClock().now().timestamp()
             stats = gateway.store.stats()
     found = rows(tmp_path / "readings.db")
     assert [value for _, value in found if value >= 0] == list(range(1000))
     assert (stats.readings, stats.rows) == (len(found) - before, {resource.resourceID: len(found) - before})
-    assert ahead <= 1.0
 
 
 @pytest.mark.peer
@@ -188,7 +186,7 @@ def test_kills_lose_no_number(root: Path, tmp_path: Path, free_port: int) -> Non
     moments = random.Random(5)
 
     def consume(rows_stored: int) -> None:
-        """Run the gateway until it has stored so many rows, and kill it."""
+        """Run the gateway until it has stored `rows_stored` rows, and kill it."""
         command = [sys.executable, "-c", CONSUMER, str(free_port), str(tmp_path)]
         with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

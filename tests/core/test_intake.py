@@ -138,10 +138,10 @@ async def test_messages_of_one_moment_become_rows_of_their_own(around: Around) -
     """Numbers that arrive together have different times in their order; a time in the payload stays."""
     intake = around.intake(trust="always")
     now = intake.clock.now()
-    told = now - timedelta(minutes=1)
+    stated = now - timedelta(minutes=1)
     batch = [
         Reading("m", POWER_KW, 1.0, now),
-        Reading("m", POWER_KW, 9.0, told),
+        Reading("m", POWER_KW, 9.0, stated),
         Reading("m", POWER_KW, 2.0, now),
         Reading("m", "voltage_v", 230.0, now),
         Reading("m", POWER_KW, 3.0, now),

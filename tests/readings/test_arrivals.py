@@ -1,4 +1,4 @@
-"""Times of readings whose source tells none."""
+"""Times of readings whose source has none."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from venclient.connectors.base import Batch, Reader, Site
+from venclient.connectors.file_access import access_of
 from venclient.connectors.file_content import Arrival, Content, Found
 from venclient.connectors.file_drop import DropReader
 from venclient.connectors.file_format import FileOptions
@@ -40,9 +41,10 @@ class FileReader:
         self._name = resource.connection.file or ""
         self._path = site.folder / self._name
         self._complete = options.is_complete
-        self._content = Content(resource, options)
+        self._content = Content(resource, options, quotes=site.one_shot)
         self._key = f"file {resource.resourceID} {self._name}"
         self._bookmark = site.bookmark
+        self._access = access_of(site, self._key)
         self._mark: Mark | None = None
         self._started = False
         self._at_end: tuple[int, int, int] | None = None
@@ -117,7 +119,13 @@ class FileReader:
         last = False
         for _ in range(MOST_PIECES):
             try:
-                piece = next_piece(self._path, mark, complete=self._complete, grouping=self._content.grouping)
+                piece = next_piece(
+                    self._path,
+                    mark,
+                    complete=self._complete,
+                    grouping=self._content.grouping,
+                    access=self._access,
+                )
             except OSError as error:
                 raise ConnectFailed(
                     fil.CANNOT_READ(path=self._path, error=error.strerror or error), subject=self._subject
@@ -127,7 +135,7 @@ class FileReader:
                 break
             try:
                 understood = self._content.understand(
-                    piece, self._name, found, arrival, lambda: all_lines(self._path)
+                    piece, self._name, found, arrival, lambda: all_lines(self._path, self._access)
                 )
             except ValueError as error:
                 raise Undecodable(

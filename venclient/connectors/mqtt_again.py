@@ -1,4 +1,4 @@
-"""Which messages of QoS 1 a broker gives again although we have them, told by what MQTT says of them.
+"""Which messages of QoS 1 a broker gives again although we have them, by the rules of MQTT.
 
     sent again on the same connection      its packet number waits for our acknowledgement
     after a reconnect, not acknowledged    the number cannot mean another one before we acknowledge it
@@ -39,7 +39,7 @@ class Redeliveries:
             del numbers[next(iter(numbers))]
 
     def reconnected(self, unacknowledged: Iterable[Message], *, session: bool) -> None:
-        """Note a new connection. `session` says whether the broker kept ours: else its numbers begin anew."""
+        """Note a new connection. `session` says whether the broker kept ours; else numbers start again."""
         if self._is_over or not session:
             self._left.clear()
         if session:

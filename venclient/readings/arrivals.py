@@ -1,4 +1,4 @@
-"""Times for readings whose source tells none: that of arrival, and never the same for two messages.
+"""Times for readings whose source has none: that of arrival, and never the same for two messages.
 
 A broker that kept a thousand messages gives many of them within one millisecond, and a reading is stored
 under its series and its millisecond. Messages get the milliseconds before their arrival, in their order:
@@ -7,21 +7,21 @@ under its series and its millisecond. Messages get the milliseconds before their
     stored   12:00:00.497   .498   .499   .500
 
 and those after the last one where these are taken already: a burst of more than a message a millisecond runs
-ahead of the clock. `lead_s` says by how much too far; whoever stamps waits so long before going on.
+ahead of the clock. `lead_s` returns how long the caller then waits before it goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: Stamps may run ahead of the clock by so much ...
+#: How far stamps may run ahead of the clock ...
 MOST_AHEAD_MS = 1_000
-#: ... and stamps further ahead than this are of a clock that was set back since: they are no bound.
+#: ... and stamps further ahead than this are of a clock that was set back since: they do not count.
 SET_BACK_MS = 60_000
 
 
 class ArrivalTimes:
-    """Gives the messages of one resource times that strictly increase, in milliseconds since 1970.
+    """Strictly increasing times for the messages of one resource, in milliseconds since 1970.
 
     `newest_ms` is the time of its newest stored reading, None without one: after a restart times go on
     behind it.
