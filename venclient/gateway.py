@@ -24,6 +24,7 @@ from venclient.client import VtnAccount
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import CautiousClock
 from venclient.connectors.base import Batch, Site
+from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.leases import Leases
 from venclient.errors import ConfigError, VenError
 from venclient.intake import Intake
@@ -375,6 +376,7 @@ class Gateway:
                 "dropped": stats.dropped,
                 "last_error": stats.last_error,
             },
+            "files": {"abandoned": WORKERS.abandoned},
             "influx": self._mirror.status() if self._mirror else None,
             "vtn": first["vtn"],
             "events": first["events"],

@@ -140,7 +140,7 @@ async def test_files_of_the_system_are_refused(tmp_path: Path, file: str) -> Non
 
 
 async def test_pipes_and_sockets_are_refused_at_once(tmp_path: Path) -> None:
-    """A pipe that nobody writes to does not make anybody wait."""
+    """A pipe without a writer does not block."""
     os.mkfifo(tmp_path / "pipe.csv")
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(tmp_path / "socket.csv"))
@@ -209,7 +209,7 @@ async def test_no_row_of_a_file_that_cannot_be_read_is_shown(tmp_path: Path, opt
 
 
 async def test_names_of_columns_are_bounded(tmp_path: Path) -> None:
-    """A first line that is no header is shown in part only, and printable."""
+    """The first line of another file is shown in part only, and printable."""
     drop(tmp_path, "a.csv", ";".join(["\x1b[2J" + "x" * 300] * 200) + "\n1;2\n")
     options: dict[str, Any] = {
         "values": [{"column": "power_kw", "quantity": "power_kw"}],

@@ -1,7 +1,7 @@
 """Which files are meter files: opened without waiting, and looked at before a byte of them is used.
 
     configured     file = "meters/a.csv"     may be a link; what it leads to must be within the roots
-    dropped        in/k.csv                  a link is not followed: whoever may write there need not be us
+    dropped        in/k.csv                  a link is not followed: other users may write there
     rotated        meters/a.csv.1            likewise
 
 Never meter files: what is not an ordinary file (a pipe would wait for ever), system folders, databases and
@@ -44,7 +44,7 @@ class Access:
 
     def open(self, path: Path) -> BinaryIO:
         """Return an open meter file; OSError when it cannot be opened or is none."""
-        # Opening a device can have effects of its own, so that its name is looked at first.
+        # Opening a device can have side effects: its name is checked first.
         self._check_place(Path(os.path.realpath(path)))
         descriptor = os.open(path, _FLAGS | (os.O_NOFOLLOW if self.dropped else 0))
         try:
@@ -93,7 +93,7 @@ def _place_of(descriptor: int, path: Path) -> Path:
 
 
 def _is_private(descriptor: int, path: Path) -> bool:
-    """Return True if a file is a database or the key of one, also where nobody listed it."""
+    """Return True if a file is a database or the key of one, also one that is not in the list."""
     if os.pread(descriptor, _HEAD_BYTES, 0).startswith(_DATABASE_HEADS):
         return True
     real = Path(os.path.realpath(path))

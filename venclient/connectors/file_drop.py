@@ -10,12 +10,12 @@ meters); a file moves when all whose pattern fits have read it.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fnmatch
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ from venclient.connectors.file_access import Access, access_of
 from venclient.connectors.file_content import Content, Found
 from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_tail import Mark, all_lines, is_read, piece_of
+from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectFailed
 from venclient.messages import files as fil
@@ -34,6 +35,7 @@ from venclient.model.reading import Reject
 from venclient.model.resource import Resource
 
 TIMEOUT_S = 60.0
+ANSWER_WITHIN_S = 55.0
 #: A file counts as finished when it did not change between two looks, or for so long.
 SETTLED_S = 5.0
 #: So many reasons of a file are kept for its reason.txt; the rest is counted.
@@ -225,7 +227,11 @@ class DropReader:
         if self._files is None:
             self._files = self._remembered()
         rejects, self._unsaid = [*self._unsaid, *self._settle(tuple(self._files))], []
-        found, name, progress, more = await asyncio.to_thread(self._next, dict(self._files))
+        work = partial(self._next, dict(self._files))
+        try:
+            found, name, progress, more = await WORKERS.run(self._place, work, within_s=ANSWER_WITHIN_S)
+        except ConnectFailed as error:
+            raise ConnectFailed(error.what, subject=self._subject, hint=error.hint) from None
         if name is None or progress is None:
             return Batch(rejects=(*rejects, *found.rejects), replayable=True)
         self._files[name] = progress
