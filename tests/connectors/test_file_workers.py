@@ -36,9 +36,18 @@ def hang() -> Iterator[threading.Event]:
 
 
 async def hung(workers: FileWorkers, event: threading.Event, folder: Path = HERE) -> None:
-    """Let one thread hang in a folder."""
-    with pytest.raises(ConnectFailed, match="VEN-FIL-034"):
-        await workers.run(folder, event.wait, within_s=SOON_S)
+    """Let one thread hang in a folder, and give it up."""
+    began = threading.Event()
+
+    def work() -> None:
+        began.set()
+        event.wait()
+
+    task = asyncio.create_task(workers.run(folder, work, within_s=LONG_S))
+    await asyncio.to_thread(began.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_results_and_errors_come_through() -> None:
@@ -79,18 +88,14 @@ async def test_a_folder_that_answers_again_is_served_again(hang: threading.Event
 async def test_cancelled_work_is_abandoned(hang: threading.Event) -> None:
     """The caller returns at once, whatever the thread does; shutting down waits for no file."""
     workers = FileWorkers(most=1)
-    began = threading.Event()
-
-    def work() -> None:
-        began.set()
-        hang.wait()
-
-    task = asyncio.create_task(workers.run(HERE, work, within_s=LONG_S))
-    await asyncio.to_thread(began.wait)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await hung(workers, hang)
     assert workers.abandoned == 1
+
+
+async def test_work_without_an_answer_is_an_error(hang: threading.Event) -> None:
+    """After the limit the caller gets the error that names the folder."""
+    with pytest.raises(ConnectFailed, match="VEN-FIL-034"):
+        await FileWorkers().run(HERE, hang.wait, within_s=SOON_S)
 
 
 async def test_work_that_was_not_begun_is_dropped(hang: threading.Event) -> None:
