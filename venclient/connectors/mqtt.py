@@ -179,11 +179,13 @@ class MqttReader:
             # A retained message without a time of its own may be from any time.
             quality = Quality.STALE if message.retained and decoded.time is None else Quality.GOOD
             time = decoded.time or message.arrival
+            before = len(readings)
             readings += [
                 Reading(self._resource_id, quantity, value, time, quality)
                 for quantity, value in decoded.values
             ]
-            arrivals += [number if decoded.time is None else -1] * len(decoded.values)
+            if decoded.time is None:
+                arrivals += [-1] * (before - len(arrivals)) + [number] * (len(readings) - before)
             rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
             if not decoded.values:
                 valueless = message
@@ -205,7 +207,7 @@ class MqttReader:
             acknowledge=_Acknowledgement(self._link, inbox, messages),
             replayable=True,
             silent=self._is_silent,
-            arrivals=arrivals,
+            arrivals=arrivals and arrivals + [-1] * (len(readings) - len(arrivals)),
         )
 
 

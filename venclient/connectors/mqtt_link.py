@@ -393,6 +393,6 @@ class MqttLink:
         if message.qos > 0:
             if message.dup and self._is_known(taken):
                 return
-            if not message.dup:
+            if not message.dup and not self._again.is_settled:
                 self._again.is_new(taken)
         self._route(taken)

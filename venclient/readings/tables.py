@@ -6,6 +6,7 @@ these tables behind the event loop; nothing here waits or knows asyncio.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -168,18 +169,17 @@ class Tables(Look):
 
     def _new_rows(self, keys: Sequence[int]) -> dict[int, int]:
         """Return by series how many of some keys, in their order, the file does not have."""
-        new: dict[int, int] = {}
-        before = -1
-        behind: dict[int, list[int]] = {}
-        for key in keys:
-            if key == before:
-                continue
-            before = key
-            number = key & SERIES_MASK
-            if key > self.newest.get(number, -1):
-                new[number] = new.get(number, 0) + 1
-            else:
-                behind.setdefault(number, []).append(key)
+        keys = list(dict.fromkeys(keys))
+        numbers = [key & SERIES_MASK for key in keys]
+        new: dict[int, int] = Counter(numbers)
+        firsts = dict(zip(reversed(numbers), reversed(keys), strict=True))
+        behind: dict[int, list[int]] = {
+            number: [] for number, key in firsts.items() if key <= self.newest.get(number, -1)
+        }
+        if behind:
+            for key, number in zip(keys, numbers, strict=True):
+                if number in behind and key <= self.newest[number]:
+                    behind[number].append(key)
         end_ms = self.history.end_ms() if behind else 0
         for number, some in behind.items():
             times = [key >> SERIES_BITS for key in some if self.fresh.at(key) is None]
@@ -187,7 +187,7 @@ class Tables(Look):
             for day in sorted({ms // DAY_MS for ms in times if ms < end_ms}):
                 inside = self.history.inside(number, day * DAY_MS, day * DAY_MS + DAY_MS - 1)
                 known.update(sample[0] for sample in inside)
-            new[number] = new.get(number, 0) + sum(ms not in known for ms in times)
+            new[number] -= len(some) - sum(ms not in known for ms in times)
         return new
 
     def _number(self, reading: Reading, added: dict[Series, int]) -> int:
