@@ -1,4 +1,4 @@
-"""Threads that touch meter files, and nothing else: a file system that hangs stops nobody but its own files.
+"""Threads that touch meter files, and nothing else: a file system that hangs stops only its own files.
 
     look --> queue --> one of MOST_WORKERS threads --> result
                        no answer within the limit: the thread is abandoned, another takes its place,
@@ -41,7 +41,7 @@ class _Job:
         self.is_abandoned = False
 
     def do(self) -> None:
-        """Do the work and hand over what it returns or raises, if anybody still waits for that."""
+        """Do the work and hand over what it returns or raises, if the caller still waits."""
         result: Any = None
         failure: BaseException | None = None
         try:
