@@ -23,12 +23,14 @@ from venclient import checkup
 from venclient.checkup import Finding, failure, finding
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import kernel_is_synchronised
+from venclient.connectors.file_access import is_within
 from venclient.connectors.snapshot import one_shot_site, take_snapshot
 from venclient.errors import ConfigError, ReadTimeout, VenError
 from venclient.influx_examination import examine_influx
 from venclient.messages import diagnostics as doc
 from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.resource import ConnectionType, Resource
 from venclient.read_only import note_of, write_refusal
 from venclient.readings.inspection import WEAR_DAYS
@@ -45,6 +47,8 @@ from venclient.vtn_examination import Examination, Found, aside, checked
 #: all of them may take.
 DEVICES_AT_ONCE = 32
 DEVICES_WITHIN_S = 60.0
+#: So many meter files outside the roots are named.
+FILES_NAMED = 5
 #: Where `ven import` stores, from the folder in which it runs.
 USUAL_REGISTRY = "config/resources.db"
 #: A readings file larger than this, in bytes, is not read to its end here.
@@ -101,6 +105,7 @@ class _Doctor:
         if all(one.state == "ok" for one in registry):
             for name, side in sides.items():
                 registry += await self._check("registry", self._serve(side, name, served))
+        registry += await self._check("meter files", self._meter_files(settings, served))
         registry += await self._check("capacity", self._capacities(settings, served))
         # Each of their checks has its limit: these are for what nobody thought of.
         vtns = [
@@ -209,6 +214,26 @@ class _Doctor:
                 return power_peaks(tables, resources, self._clock.now())
 
         return checkup.of_capacities(resources.values(), await aside(look))
+
+    async def _meter_files(self, settings: Settings, served: Mapping[str, Served]) -> list[Finding]:
+        """List the files that a new connection could not have."""
+        database = settings.place("registry.database")
+        folder = settings.folder if is_url(database) else Path(database).parent
+        roots = (folder, *(settings.folder / one for one in settings["files.roots"]))
+        links = [one.connection for some in served.values() for one in some.resources.values()]
+        of_files = [one.file or "" for one in links if one.type is ConnectionType.FILEREADER]
+        files = sorted({one for one in of_files if one.strip()})
+
+        def look() -> list[str]:
+            return [one for one in files if not is_within(Path(os.path.realpath(folder / one)), roots)]
+
+        outside = await aside(look)
+        if not outside:
+            return []
+        names = [foreign(one) for one in outside[:FILES_NAMED]]
+        if len(outside) > FILES_NAMED:
+            names.append(doc.FILES_MORE(count=len(outside) - FILES_NAMED))
+        return [finding("meter files", doc.FILES_OUTSIDE(count=len(outside), files=names))]
 
     async def _gateway(self, settings: Settings, snapshots: list[Mapping[str, Any]]) -> Found:
         snapshot = await aside(lambda: ask(settings.path("status.socket")))

@@ -24,6 +24,7 @@ from venclient.client import VtnAccount
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import CautiousClock
 from venclient.connectors.base import Batch, Site
+from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.leases import Leases
 from venclient.errors import ConfigError, VenError
 from venclient.intake import Intake
@@ -44,6 +45,7 @@ from venclient.registry.opening import is_url, shown
 from venclient.registry_follower import RegistryFollower
 from venclient.reloading import Reload, plain, reloaded
 from venclient.roster import Roster
+from venclient.secrets import key_path_of
 from venclient.settings import Settings, resolve_secret
 from venclient.status import StatusServer
 from venclient.status_board import StatusBoard
@@ -127,12 +129,22 @@ class Gateway:
                 secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
                 leases=Leases(),
                 client_id=f"venclient-{settings['ven.name']}",
+                protected=self._own_files(),
+                roots=tuple(settings.folder / one for one in settings["files.roots"]),
             ),
             self._keep,
             self._clock,
             self._notes,
             last_value=self._last_value,
         )
+
+    def _own_files(self) -> tuple[Path, ...]:
+        """Return the files that hold our data and secrets: no meter file is ever one of them."""
+        own = [self._settings.path(name) for name in ("readings.path", "reporting.state")]
+        key = self._key_file or key_path_of(self._database)
+        if not is_url(self._database):
+            own.append(Path(self._database))
+        return (*own, *((Path(key),) if key else ()))
 
     def _make_link(
         self, name: str, own: Settings, account: VtnAccount, resources: Mapping[str, Resource]
@@ -347,7 +359,10 @@ class Gateway:
             "started": self._started.isoformat(),
             "ven": first["ven"],
             "clock": dict(self._intake.snapshot()),
-            "connections": [self._connection(resource) for resource in resources.values()],
+            "connections": [
+                self._connection(resource, stats.rows.get(resource.resourceID, 0))
+                for resource in resources.values()
+            ],
             "registry": {
                 "database": shown(self._database),
                 "running": self._follower.running.version.number,
@@ -361,6 +376,7 @@ class Gateway:
                 "dropped": stats.dropped,
                 "last_error": stats.last_error,
             },
+            "files": {"abandoned": WORKERS.abandoned},
             "influx": self._mirror.status() if self._mirror else None,
             "vtn": first["vtn"],
             "events": first["events"],
@@ -383,7 +399,7 @@ class Gateway:
             ],
         }
 
-    def _connection(self, resource: Resource) -> dict[str, Any]:
+    def _connection(self, resource: Resource, stored: int) -> dict[str, Any]:
         meter = self._meters.get(resource.resourceID)
         poller = None if meter is None else meter.poller
         names = (
@@ -409,13 +425,19 @@ class Gateway:
         }
         if poller is None:
             refusal = (meter.refusal if meter else None) or gwy.NOT_STARTED()
-            return row | {"state": "refused", "last_error": refusal, "readings": 0, "rejects": 0, "missed": 0}
+            return row | {
+                "state": "refused",
+                "last_error": refusal,
+                "readings": stored,
+                "rejects": 0,
+                "missed": 0,
+            }
         health = poller.health
         return row | {
             "state": health.state,
             "last_ok": health.last_ok.isoformat() if health.last_ok else None,
             "last_error": health.last_error,
-            "readings": health.readings,
+            "readings": stored,
             "rejects": health.rejects,
             "last_rejects": [f"{one.place}: {one.reason}" for one in health.last_rejects],
             "missed": health.missed,

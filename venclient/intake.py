@@ -35,10 +35,11 @@ from venclient.model.quality import (
 from venclient.model.reading import Reading
 from venclient.model.resource import Connection, ConnectionType, Resource
 from venclient.notes import Notes
+from venclient.readings.arrivals import SET_BACK_MS, ArrivalTimes
 from venclient.readings.aside import Aside
 from venclient.readings.judging import Judge
 from venclient.readings.look import RULES
-from venclient.readings.series import to_ms
+from venclient.readings.series import from_ms, to_ms
 from venclient.readings.store import ReadingStore
 from venclient.readings.time_rule import BACKFILL, HISTORY, LIVE, Window
 
@@ -103,6 +104,7 @@ class Intake:
         self._judged_by: dict[str, tuple[object, ...]] = {}
         #: The resource whose rules were taken last, by id.
         self._taken: dict[str, Resource] = {}
+        self._arrivals: dict[str, ArrivalTimes] = {}
         newest: list[datetime] = []
         for resource in resources:
             # Files tell times of their own, of tomorrow even.
@@ -198,6 +200,7 @@ class Intake:
                 self._waiting -= len(readings)
             readings = self.clock.restamped(readings)
         await self._store_held()
+        readings = await self._told_apart(readings, batch.arrivals)
         judged = self._judged(readings, waited=waited)
         if self._before is not None:
             await self._before(judged)
@@ -205,6 +208,34 @@ class Intake:
         stored = self._store.add(judged, bookmarks=bookmarks, urgent=batch.replayable)
         if batch.replayable:
             await stored
+
+    async def _told_apart(self, readings: Sequence[Reading], arrivals: Sequence[int]) -> Sequence[Reading]:
+        """Return readings with a different time for each message without one (see `Batch.arrivals`).
+
+        When these would run too far ahead of the clock, it is waited for: the source holds the rest back.
+        """
+        if max(arrivals, default=-1) < 0:
+            return readings
+        first: dict[int, int] = {}
+        for place, number in enumerate(arrivals):
+            if number >= 0:
+                first.setdefault(number, place)
+        numbers = sorted(first)
+        id_ = readings[0].resource_id
+        times = self._arrivals.get(id_)
+        if times is None:
+            now_ms = to_ms(self._time.now()) + SET_BACK_MS
+            stored = [to_ms(one.time) for one in self._store.newest(id_).values()]
+            newest_ms = max((ms for ms in stored if ms <= now_ms), default=None)
+            times = self._arrivals[id_] = ArrivalTimes(newest_ms)
+        stamps = times.stamp([to_ms(readings[first[number]].time) for number in numbers])
+        by_number = dict(zip(numbers, map(from_ms, stamps), strict=True))
+        if (lead_s := times.lead_s(to_ms(self._time.now()))) > 0:
+            await self._time.sleep(lead_s)
+        return [
+            one if number < 0 else msgspec.structs.replace(one, time=by_number[number])
+            for one, number in zip(readings, arrivals, strict=True)
+        ]
 
     def quality_now(self, reading: Reading) -> str:
         """Give the quality that a newest reading has now: it grows stale when no newer one comes."""

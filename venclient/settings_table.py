@@ -71,6 +71,12 @@ SETTINGS: tuple[Setting, ...] = (
         "sqlite",
         "Where reports take history from: sqlite, or influxdb where it has it.",
     ),
+    Setting(
+        "files.roots",
+        "texts",
+        (),
+        "Folders that meter files of new connections may be in, beside the folder of the registry.",
+    ),
     Setting("influx.url", "url", None, "Address of an InfluxDB that gets all readings; none when not set."),
     Setting("influx.version", "count", 2, "Version of that InfluxDB: 1, 2 or 3."),
     Setting("influx.bucket", "text", "meter_data", "Bucket; the database of versions 1 and 3."),

@@ -106,7 +106,8 @@ async def test_a_file_of_nothing_good_fails_with_its_reason(tmp_path: Path) -> N
     assert "nothing for this resource" in (failed / "2-empty.csv.reason.txt").read_text()
     rows = (failed / "3-rows.csv.reason.txt").read_text()
     assert "Hotel Ærø: 0 readings, 30 rejected" in rows
-    assert "3-rows.csv:2: invalid time 'x'" in rows
+    assert "3-rows.csv:2: " in rows
+    assert "'x'" not in rows
     assert "and 10 more" in rows
     assert any(reason.startswith("1-columns.csv: no single column") for reason in reasons(batches))
 

@@ -114,11 +114,11 @@ async def test_dot_and_comma_numbers(tmp_path: Path, amount: str, value: float) 
 
 @pytest.mark.parametrize("amount", ["1,2,3", "1.23,4.5", "x", "1.2345,6", "0x1"])
 async def test_what_is_no_number_is_named(tmp_path: Path, amount: str) -> None:
-    """A cell that is neither is rejected; an empty one is no sample."""
+    """A cell that is neither is rejected, and shown where other rows could be read."""
     since, until = "01-06-2026 00:00:00", "01-06-2026 01:00:00"
-    batch = await export(tmp_path, NEW + line(since, until, amount) + line(since, until, ""))
+    batch = await export(tmp_path, NEW + line(since, until, "1") + line(since, until, amount))
 
-    assert batch.readings == []
+    assert [one.value for one in batch.readings] == [1.0]
     assert len(batch.rejects) == 1
     assert "number" in batch.rejects[0].reason
 

@@ -20,6 +20,7 @@ from tests.connectors.test_file import read_all, reader_of, values, write
 from venclient.connectors import file_tail
 from venclient.connectors.base import Batch
 from venclient.connectors.file import FileReader, open_file_reader
+from venclient.connectors.file_access import Access
 from venclient.connectors.file_numbers import Evidence, decide, number_in
 from venclient.connectors.loose_times import lenient_time_reader
 from venclient.errors import Undecodable
@@ -197,9 +198,9 @@ async def test_a_refused_file_is_not_read_again_before_it_changes(
     looks: list[Path] = []
     whole = file_tail.all_lines
 
-    def counted(path: Path) -> Iterator[bytes]:
+    def counted(path: Path, access: Access) -> Iterator[bytes]:
         looks.append(path)
-        return whole(path)
+        return whole(path, access)
 
     monkeypatch.setattr("venclient.connectors.file.all_lines", counted)
     for _ in range(5):

@@ -14,6 +14,7 @@ import pytest
 
 from tests.connectors.test_file import HEAD, read_all, reader_of, row, values, write
 from venclient.connectors.base import Batch
+from venclient.connectors.file_access import Access
 
 _moments = count(1_700_000_000)
 
@@ -146,13 +147,13 @@ async def test_a_neighbour_that_may_not_be_read_is_no_obstacle(
     by_number(tmp_path)
     (tmp_path / "meter.csv.0").write_text("of somebody else\n")
     grow(tmp_path, 3, anew=True)
-    opened = Path.open
+    opened = Access.open
 
-    def refusing(path: Path, *more: Any, **named: Any) -> Any:
+    def refusing(access: Access, path: Path) -> Any:
         if path.name == "meter.csv.0":
             raise PermissionError(13, "Permission denied")
-        return opened(path, *more, **named)
+        return opened(access, path)
 
-    monkeypatch.setattr(Path, "open", refusing)
+    monkeypatch.setattr(Access, "open", refusing)
 
     assert await look(tmp_path, marks) == [2.0, 3.0]

@@ -87,6 +87,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     return Folder(tmp_path)
 
 
+async def test_meter_files_outside_the_roots_are_listed(folder: Folder, tmp_path: Path) -> None:
+    """Files in the registry's folder and in files.roots are well; others are named."""
+    others = tmp_path.parent / f"{tmp_path.name}-meters"
+    for place in (tmp_path, others, others / "roots"):
+        place.mkdir(exist_ok=True)
+        (place / "a.csv").write_text("time,power_kw\n2026-01-01T00:00:00Z,1\n")
+    files = ["a.csv", str(others / "a.csv"), str(others / "roots" / "a.csv")]
+    with ResourceDatabase(tmp_path / "r.db") as registry:
+        for number, file in enumerate(files):
+            connection = Connection(ConnectionType.FILEREADER, ActorType.READER, file=file)
+            one = Resource(f"r{number}", f"Hotel {number}", "DSR", None, "m", connection, {}, {})
+            registry.upsert_resource(one)
+    folder.write("http://127.0.0.1:1", f'[files]\nroots = ["{others / "roots"}"]\n')
+
+    (found,) = (await folder.look())["meter files"]
+    assert (found.code, found.state) == ("VEN-DOC-104", "warn")
+    assert str(others / "a.csv") in found.what
+    assert "roots/a.csv" not in found.what
+
+
 @asynccontextmanager
 async def local_vtn(scopes: list[str] | None = None) -> AsyncIterator[LocalVtn]:
     """Run a VTN with a program."""

@@ -134,6 +134,62 @@ async def test_time_that_cannot_be_meant_is_quarantined_and_noted(around: Around
     assert [note for note in around.notes if "VEN-RDG-055" in note]
 
 
+async def test_messages_of_one_moment_become_rows_of_their_own(around: Around) -> None:
+    """Numbers that arrive together have different times in their order; a time in the payload stays."""
+    intake = around.intake(trust="always")
+    now = intake.clock.now()
+    stated = now - timedelta(minutes=1)
+    batch = [
+        Reading("m", POWER_KW, 1.0, now),
+        Reading("m", POWER_KW, 9.0, stated),
+        Reading("m", POWER_KW, 2.0, now),
+        Reading("m", "voltage_v", 230.0, now),
+        Reading("m", POWER_KW, 3.0, now),
+    ]
+    await intake.keep(Batch(batch, replayable=True, arrivals=[0, -1, 2, 2, 3]))
+    await intake.keep(Batch(batch[:1], replayable=True, arrivals=[0]))
+
+    found = [(one.value, (one.time - now) / timedelta(milliseconds=1)) for one in await around.stored()]
+    assert found == [(9, -60_000), (1, -2), (2, -1), (3, 0), (1, 1)]
+    assert [(one.time - now) / timedelta(milliseconds=1) for one in await around.stored("voltage_v")] == [-1]
+
+
+async def test_messages_go_on_behind_what_was_stored_before_a_restart(around: Around) -> None:
+    """A new process overwrites nothing."""
+    for value in (1.0, 2.0):
+        intake = around.intake(trust="always")
+        await intake.keep(Batch([reading(intake, value)], replayable=True, arrivals=[0]))
+
+    assert [one.value for one in await around.stored()] == [1, 2]
+
+
+async def test_a_burst_waits_for_the_clock(around: Around) -> None:
+    """What would run ahead by more than a second is stored when the clock has followed."""
+    intake = around.intake(trust="always")
+    for some in (1, 1500):
+        batch = Batch([reading(intake, 1.0)] * some, replayable=True, arrivals=range(some))
+        keeping = asyncio.ensure_future(intake.keep(batch))
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not keeping.done()
+    await around.clock.advance(0.5)
+    await keeping
+    assert len(await around.stored()) == 1501
+
+
+async def test_messages_taken_before_the_clock_was_right_stay_apart(around: Around, lost_clock: None) -> None:
+    """Provisional stamps become times of day, one for each message."""
+    intake = around.intake()
+    keeping = asyncio.ensure_future(
+        intake.keep(Batch([reading(intake, n) for n in (1, 2, 3)], replayable=True, arrivals=[0, 1, 2]))
+    )
+    await around.clock.advance(10)
+    around.skew_s = 0.0
+    intake.clock.look()
+    await keeping
+    assert [one.value for one in await around.stored()] == [1, 2, 3]
+
+
 async def test_old_readings_are_let_in_by_backfill(around: Around) -> None:
     """What a device kept for weeks is stored when the options say so."""
     old = Reading("m", POWER_KW, 7.0, NINE - timedelta(days=20))

@@ -107,6 +107,17 @@ async def test_urgent_window_is_committed_at_once(path: Path, clock: ManualClock
         assert (clock.monotonic(), store.stats().commits) == (0, 3)
 
 
+async def test_counts_are_rows_of_the_file(path: Path, clock: ManualClock) -> None:
+    """What comes twice, in one commit or in two, is counted once, for its resource and in all."""
+    async with running(path, clock) as store:
+        for readings in ([at(0), at(0, 2.0), at(1)], [at(1, 3.0), at(0.5), at(0, resource="bar")]):
+            store.add(readings)
+            await store.flush()
+
+        stats = store.stats()
+        assert (stats.readings, stats.rows) == (4, {"hotel": 3, "bar": 1})
+
+
 async def test_one_batch_of_many_messages_is_urgent_too(path: Path, clock: ManualClock) -> None:
     """Messages that a source gathered into one add count each."""
     async with running(path, clock, urgent_count=16) as store:

@@ -35,6 +35,10 @@ class Batch:
     the source keeps what is not acknowledged; readings that are not may be lost with a power cut.
     `more` says that a backlog waits: a polled source is read again at once, not in its next slot. `silent`
     says that what came holds no value and the source counts as silent: it is not back.
+
+    `arrivals` has a number for each of `readings`: that of the message that it came in where its time is that
+    of arrival, -1 where the source states the time. Each number gets a different time: two messages never
+    become one row. Empty: the times stay as they are.
     """
 
     readings: Sequence[Reading] = ()
@@ -44,6 +48,7 @@ class Batch:
     replayable: bool = False
     more: bool = False
     silent: bool = False
+    arrivals: Sequence[int] = ()
 
 
 @runtime_checkable
@@ -82,7 +87,9 @@ class Site:
     `folder` is where relative file names start (the registry file's folder); `bookmark` gives what was
     last stored under a key; `secret` resolves a reference (`env:NAME`, `file:PATH`) or gives a literal
     as it is; `leases` holds the links that several readers share. `one_shot` says that this is a single
-    look: nothing may be left behind at the source (a broker keeps no session).
+    look: nothing may be left behind at the source (a broker keeps no session). `protected` are files that are
+    never meter files; `roots` are the folders that files of new connections must lie in, beside `folder`;
+    None: they may lie anywhere.
     """
 
     clock: Clock
@@ -92,6 +99,8 @@ class Site:
     leases: Leases
     client_id: str = "venclient"
     one_shot: bool = False
+    protected: tuple[Path, ...] = ()
+    roots: tuple[Path, ...] | None = None
 
 
 OpenReader = Callable[[Resource, Site], Reader]

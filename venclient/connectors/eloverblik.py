@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from venclient.connectors.file_cells import split_cells
 from venclient.connectors.file_options import NOTHING, FileOptions
-from venclient.connectors.file_rows import Row
+from venclient.connectors.file_rows import Row, bounded
 from venclient.connectors.loose_times import lenient_time_reader
 from venclient.connectors.mistakes import shown
 from venclient.connectors.payload import number_of
@@ -74,9 +74,9 @@ class EloverblikRows:
             for key, known in _NAMES.items()
         }
         missing = [key for key in _NEEDED if self._at[key] is None]
-        missing += [repr(name) for name in options.filter if name not in names]
+        missing += [shown(name) for name in options.filter if name not in names]
         if missing:
-            columns = [shown(name) for name in names]
+            columns = bounded(names)
             raise ValueError(fil.NOT_ELOVERBLIK(missing=missing, columns=columns))
         self._filter = [(names.index(name), str(text)) for name, text in options.filter.items()]
         self._wanted = 1 + max(n for n in self._at.values() if n is not None)

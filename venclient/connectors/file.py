@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from venclient.connectors.base import Batch, Reader, Site
+from venclient.connectors.file_access import access_of
 from venclient.connectors.file_content import Arrival, Content, Found
 from venclient.connectors.file_drop import DropReader
 from venclient.connectors.file_format import FileOptions
 from venclient.connectors.file_tail import Mark, all_lines, next_piece
+from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.mistakes import placed
 from venclient.connectors.options import check_options, refuse, subject_of
 from venclient.errors import ConnectFailed, Undecodable
@@ -21,8 +25,12 @@ from venclient.messages import files as fil
 from venclient.messages import text_of
 from venclient.model.resource import Resource
 
+T = TypeVar("T")
+
 PAGE = "docs/connectors/file.md"
 TIMEOUT_S = 30.0
+#: The file system gets a little less: a poller that runs out of patience knows less of why.
+ANSWER_WITHIN_S = 28.0
 #: A file in which nothing is for us is read on at most so many pieces at once.
 MOST_PIECES = 50
 #: With more than this unread the next look comes at once: a backlog must not take an interval per piece.
@@ -40,9 +48,10 @@ class FileReader:
         self._name = resource.connection.file or ""
         self._path = site.folder / self._name
         self._complete = options.is_complete
-        self._content = Content(resource, options)
+        self._content = Content(resource, options, quotes=site.one_shot)
         self._key = f"file {resource.resourceID} {self._name}"
         self._bookmark = site.bookmark
+        self._access = access_of(site, self._key)
         self._mark: Mark | None = None
         self._started = False
         self._at_end: tuple[int, int, int] | None = None
@@ -60,7 +69,7 @@ class FileReader:
         if not self._started:
             self._started = True
             self._mark = _mark_of(self._bookmark(self._key), self._content.form)
-        state = self._state()
+        state = await self._aside(self._state)
         now = self._clock.now()
         if state is not None and state == self._at_end:
             self._looked = now
@@ -71,7 +80,7 @@ class FileReader:
         arrival = None if self._complete else Arrival(self._looked, self._written(state, now))
         self._looked = None
         try:
-            found, mark, last = await asyncio.to_thread(self._read_on, self._mark, arrival)
+            found, mark, last = await self._aside(partial(self._read_on, self._mark, arrival))
         except Undecodable as error:
             self._refused = state, error
             raise
@@ -95,6 +104,15 @@ class FileReader:
     async def close(self) -> None:
         """Do nothing: the file is open only while it is read."""
 
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """Return what `work` on the file returns; ConnectFailed when the file system does not answer."""
+        try:
+            return await WORKERS.run(self._path.parent, work, within_s=ANSWER_WITHIN_S)
+        except ConnectFailed as error:
+            raise ConnectFailed(error.what, subject=self._subject, hint=error.hint) from None
+
+    # In a thread
+
     def _state(self) -> tuple[int, int, int] | None:
         try:
             state = os.stat(self._path)  # noqa: PTH116 (as cheap as it gets: every file, every few seconds)
@@ -109,15 +127,19 @@ class FileReader:
         age_s = time.time() - state[2] / 1e9  # both are the system's, whatever clock this reader has
         return now - timedelta(seconds=age_s) if age_s > max(10.0, self.interval_s or 0.0) else now
 
-    # In a thread
-
     def _read_on(self, mark: Mark | None, arrival: Arrival | None) -> tuple[Found, Mark | None, bool]:
         """Return what is new, the mark behind it, and whether that is all there is."""
         found = Found()
         last = False
         for _ in range(MOST_PIECES):
             try:
-                piece = next_piece(self._path, mark, complete=self._complete, grouping=self._content.grouping)
+                piece = next_piece(
+                    self._path,
+                    mark,
+                    complete=self._complete,
+                    grouping=self._content.grouping,
+                    access=self._access,
+                )
             except OSError as error:
                 raise ConnectFailed(
                     fil.CANNOT_READ(path=self._path, error=error.strerror or error), subject=self._subject
@@ -127,7 +149,7 @@ class FileReader:
                 break
             try:
                 understood = self._content.understand(
-                    piece, self._name, found, arrival, lambda: all_lines(self._path)
+                    piece, self._name, found, arrival, lambda: all_lines(self._path, self._access)
                 )
             except ValueError as error:
                 raise Undecodable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
@@ -23,8 +23,8 @@ from venclient.connectors.mistakes import shown
 from venclient.connectors.telegram import TIME_CODE
 from venclient.connectors.telegram_rows import TelegramRows
 from venclient.connectors.timestamps import in_order
+from venclient.messages import Text, text_of
 from venclient.messages import files as fil
-from venclient.messages import text_of
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
@@ -50,9 +50,14 @@ class Found:
 
 
 class Content:
-    """Understands the lines of files of one connection."""
+    """Understands the lines of files of one connection.
 
-    def __init__(self, resource: Resource, options: FileOptions) -> None:
+    Without `quotes`, rejects of a file in which no row could be read yet hold place and code, and no text of
+    it: it may be any file, and what is rejected is shown, logged and stored.
+    """
+
+    def __init__(self, resource: Resource, options: FileOptions, *, quotes: bool = True) -> None:
+        self._quotes = quotes
         self._resource_id = resource.resourceID
         self._point = resource.meterPointId
         self._options = options = options.completed()
@@ -101,12 +106,15 @@ class Content:
         if isinstance(rows, CsvRows):
             self._say(name, mark, rows)
         last = None if mark.last is None else datetime.fromtimestamp(mark.last, UTC)
+        readings, rejects = len(found.readings), len(found.rejects)
         records = [(line,) for line in lines] if self.grouping is None else self.grouping(lines, True)[0]
         untimed: list[tuple[str, Row]] = []
         for record in records:
             last = self._take(rows, record, name, last, found, untimed)
         if untimed:
             last = self._arrived(untimed, arrival, last, found, newest=piece.last)
+        if not self._quotes and mark.last is None and len(found.readings) == readings:
+            found.rejects[rejects:] = [_unquoted(one) for one in found.rejects[rejects:]]
         return msgspec.structs.replace(
             mark,
             last=None if last is None else last.timestamp(),
@@ -226,7 +234,8 @@ class Content:
     ) -> datetime | None:
         """Add rows without a time of their own: spread evenly since the look before, or the newest alone."""
         if arrival is not None and arrival.since is not None:
-            step = max(arrival.until - arrival.since, timedelta(0)) / len(rows)
+            # A millisecond at least: no two rows may have the same time.
+            step = max((arrival.until - arrival.since) / len(rows), timedelta(milliseconds=1))
             for n, (place, row) in enumerate(rows, 1):
                 self._add(found, place, row, arrival.until - step * (len(rows) - n))
             return arrival.until
@@ -264,6 +273,18 @@ class Content:
             self._rows = rows_of(self._options, header, self._point, note, layout)
             self._made_for = (header, note)
         return self._rows
+
+
+def _unquoted(reject: Reject) -> Reject:
+    """Return a reject without the text that it quotes, under the same code."""
+    reason = reject.reason
+    if isinstance(reason, Text):
+        if not any(isinstance(one, str | list | tuple) for one in reason.params.values()):
+            return reject
+        return Reject(
+            reject.place, Text.of(replace(reason.message, template=fil.UNREADABLE_ROW(), hint=""), {})
+        )
+    return Reject(reject.place, fil.UNREADABLE_ROW())
 
 
 def _is_whole(raw: bytes) -> bool:

@@ -10,19 +10,22 @@ meters); a file moves when all whose pattern fits have read it.
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import fnmatch
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from venclient.connectors.base import Batch, Site
+from venclient.connectors.file_access import Access, access_of
 from venclient.connectors.file_content import Content, Found
 from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_tail import Mark, all_lines, is_read, piece_of
+from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.options import subject_of
 from venclient.errors import ConnectFailed
 from venclient.messages import files as fil
@@ -32,14 +35,18 @@ from venclient.model.reading import Reject
 from venclient.model.resource import Resource
 
 TIMEOUT_S = 60.0
+ANSWER_WITHIN_S = 55.0
 #: A file counts as finished when it did not change between two looks, or for so long.
 SETTLED_S = 5.0
 #: So many reasons of a file are kept for its reason.txt; the rest is counted.
 MOST_REASONS = 20
+#: So many links are reported for one folder.
+MOST_LINKS = 100
 DONE, FAILED, REASON = "done", "failed", ".reason.txt"
 #: Names under which other programs write what is not finished.
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp", "~", REASON)
 _MAGIC = frozenset("*?[")
+_DROPPED = Access(dropped=True)
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,32 +96,32 @@ class DropFolder:
         missing = [one for one, pattern in self._patterns.items() if fnmatch.fnmatch(name, pattern)]
         if any(one not in verdicts for one in missing):
             return False
-        self._move(path, verdicts)
+        self._move(name, verdicts)
         del self._verdicts[name]
         return True
 
     def is_gone(self, name: str) -> bool:
         """Tell whether a file is no longer there; what was said of it is forgotten then."""
-        if (self.folder / name).exists():
+        if os.path.lexists(self.folder / name):
             return False
         self._verdicts.pop(name, None)
         return True
 
-    def _move(self, path: Path, verdicts: dict[str, Progress]) -> None:
+    def _move(self, name: str, verdicts: dict[str, Progress]) -> None:
+        """Move a file, with what is wrong in it beside; no link on the way is followed."""
         good = any(progress.readings for progress in verdicts.values())
-        target = self.folder / (DONE if good else FAILED)
-        target.mkdir(exist_ok=True)
-        place = target / path.name
-        number = 1
-        while place.exists():
-            number += 1
-            place = target / f"{path.stem}.{number}{path.suffix}"
-        told = "".join(
-            self._told(self._names.get(reader, reader), progress) for reader, progress in verdicts.items()
-        )
-        if not good or any(progress.rejects for progress in verdicts.values()):
-            (target / f"{place.name}{REASON}").write_text(told, encoding="utf-8")
-        path.rename(place)
+        with _opened(self.folder) as source, _opened(DONE if good else FAILED, within=source) as target:
+            free = path = Path(name)
+            number = 1
+            while _is_taken(free.name, target):
+                number += 1
+                free = path.with_name(f"{path.stem}.{number}{path.suffix}")
+            told = "".join(
+                self._told(self._names.get(reader, reader), progress) for reader, progress in verdicts.items()
+            )
+            if not good or any(progress.rejects for progress in verdicts.values()):
+                _write(f"{free.name}{REASON}", told, target)
+            os.rename(name, free.name, src_dir_fd=source, dst_dir_fd=target)
 
     @staticmethod
     def _told(name: str, progress: Progress) -> str:
@@ -130,12 +137,49 @@ class DropFolder:
         """Do nothing: files are open only while they are read."""
 
 
+@contextmanager
+def _opened(folder: Path | str, *, within: int | None = None) -> Iterator[int]:
+    """Open a folder; `within` another one it is made where it is missing, and may not be a link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    if within is not None:
+        with suppress(FileExistsError):
+            os.mkdir(folder, dir_fd=within)
+        flags |= os.O_NOFOLLOW
+    try:
+        descriptor = os.open(folder, flags, dir_fd=within)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise OSError(fil.NO_FOLDER(name=foreign(str(folder)))) from error
+        raise
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_taken(name: str, folder: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(name: str, text: str, folder: int) -> None:
+    """Write a new file that only we may read, in place of one that is left from a move that was cut short."""
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def is_through(path: Path, progress: Progress) -> bool:
     """Tell whether a file is still the one that was read to its end."""
     with suppress(OSError):
         if progress.hopeless:
-            return not progress.mark.inode or path.stat().st_ino == progress.mark.inode
-        return progress.done and is_read(path, progress.mark)
+            return not progress.mark.inode or path.lstat().st_ino == progress.mark.inode
+        return progress.done and is_read(path, progress.mark, _DROPPED)
     return False
 
 
@@ -149,10 +193,15 @@ class DropReader:
         self._subject = subject_of(resource)
         self._clock = site.clock
         self._once = site.one_shot
-        self._content = Content(resource, options)
+        self._content = Content(resource, options, quotes=site.one_shot)
         self._place, self._pattern = _place_and_pattern(site.folder, resource.connection.file or "")
         self._key = f"drop {self._id} {resource.connection.file}"
         self._bookmark = site.bookmark
+        self._access = access_of(site, self._key, dropped=True)
+        #: Links that were reported.
+        self._links: set[str] = set()
+        #: What the next read has to report.
+        self._unsaid: list[Reject] = []
         self._leases = site.leases
         self._lease = f"drop folder {self._place}"
         self._folder: DropFolder = site.leases.acquire(
@@ -177,10 +226,14 @@ class DropReader:
         """
         if self._files is None:
             self._files = self._remembered()
-        rejects = self._settle(tuple(self._files))
-        found, name, progress, more = await asyncio.to_thread(self._next, dict(self._files))
+        rejects, self._unsaid = [*self._unsaid, *self._settle(tuple(self._files))], []
+        work = partial(self._next, dict(self._files))
+        try:
+            found, name, progress, more = await WORKERS.run(self._place, work, within_s=ANSWER_WITHIN_S)
+        except ConnectFailed as error:
+            raise ConnectFailed(error.what, subject=self._subject, hint=error.hint) from None
         if name is None or progress is None:
-            return Batch(rejects=tuple(rejects), replayable=True)
+            return Batch(rejects=(*rejects, *found.rejects), replayable=True)
         self._files[name] = progress
         if progress.done:
             self._unstored.add(name)
@@ -204,7 +257,7 @@ class DropReader:
     def committed(self, name: str) -> None:
         """Move a file whose readings are stored, as soon as nobody else needs it."""
         self._unstored.discard(name)
-        self._settle((name,))
+        self._unsaid += self._settle((name,))
 
     def _settle(self, names: tuple[str, ...]) -> list[Reject]:
         """Move the files that were read to their end and are still there; say which cannot be moved."""
@@ -236,8 +289,10 @@ class DropReader:
     # In a thread
 
     def _next(self, files: dict[str, Progress]) -> tuple[Found, str | None, Progress | None, bool]:
+        found = Found()
         try:
-            names = sorted(self._finished(files))
+            self._access.check_folder(self._place)
+            names = sorted(self._finished(files, found))
         except OSError as error:
             raise ConnectFailed(
                 fil.FOLDER(folder=self._place, error=error.strerror or error), subject=self._subject
@@ -245,23 +300,26 @@ class DropReader:
         # One that was begun comes first: its rows are in order only among themselves.
         names.sort(key=lambda name: name not in files)
         for place, name in enumerate(names):
-            found = Found()
             progress = self._read_on(name, files.get(name), found)
             if progress is not None:
                 return found, name, progress, place + 1 < len(names)
-        return Found(), None, None, False
+        return found, None, None, False
 
-    def _finished(self, files: dict[str, Progress]) -> Iterator[str]:
-        """Give the names of files that are to be read and no longer change."""
+    def _finished(self, files: dict[str, Progress], found: Found) -> Iterator[str]:
+        """Give the names of files that are to be read and no longer change; links are rejects, once each."""
         seen: dict[str, tuple[int, int, int]] = {}
         with os.scandir(self._place) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(".") or name.endswith(_UNFINISHED) or not entry.is_file():
+                if name.startswith(".") or name.endswith(_UNFINISHED):
                     continue
                 if not fnmatch.fnmatch(name, self._pattern):
                     continue
-                state = entry.stat()
+                if entry.is_symlink() and self._is_news(name):
+                    found.rejects.append(Reject(foreign(name), fil.LINK()))
+                if not entry.is_file(follow_symlinks=False):
+                    continue
+                state = entry.stat(follow_symlinks=False)
                 seen[name] = (state.st_ino, state.st_size, state.st_mtime_ns)
                 progress = files.get(name)
                 if progress is not None and is_through(self._place / name, progress):
@@ -271,12 +329,23 @@ class DropReader:
                     yield name
         self._seen = seen
 
+    def _is_news(self, name: str) -> bool:
+        """Return True if a link was not reported yet."""
+        if name in (DONE, FAILED) or name in self._links or len(self._links) >= MOST_LINKS:
+            return False
+        self._links.add(name)
+        return True
+
     def _read_on(self, name: str, before: Progress | None, found: Found) -> Progress | None:
         """Give how far a file is read now, None when it is not there any more."""
         path = self._place / name
+        others = len(found.rejects)
         try:
             piece, last = piece_of(
-                path, None if before is None else before.mark, grouping=self._content.grouping
+                path,
+                None if before is None else before.mark,
+                grouping=self._content.grouping,
+                access=self._access,
             )
         except FileNotFoundError:
             return None
@@ -285,14 +354,17 @@ class DropReader:
         if before is None or piece.fresh:
             before = Progress(mark=piece.mark)
         try:
-            mark = self._content.understand(piece, name, found, everything=lambda: all_lines(path))
+            mark = self._content.understand(
+                piece, name, found, everything=lambda: all_lines(path, self._access)
+            )
         except ValueError as error:
             return self._hopeless(name, text_of(error), found, piece.mark)
-        told = [f"{reject.place}: {with_code(reject.reason)}" for reject in found.rejects]
+        rejects = found.rejects[others:]
+        told = [f"{reject.place}: {with_code(reject.reason)}" for reject in rejects]
         return Progress(
             mark=mark or piece.mark,
             readings=before.readings + len(found.readings),
-            rejects=before.rejects + len(found.rejects),
+            rejects=before.rejects + len(rejects),
             reasons=(*before.reasons, *told)[:MOST_REASONS],
             done=last,
         )

@@ -51,6 +51,16 @@ class Row:
     stamp: Callable[[datetime], datetime] | None = None
 
 
+#: How many columns of a header are shown, and how much of each name: it may be another file's first line.
+MOST_COLUMNS = 20
+NAME_CHARACTERS = 32
+
+
+def bounded(names: Sequence[str]) -> list[str]:
+    """Return the names of columns as messages show them."""
+    return [shown(name[:NAME_CHARACTERS]) for name in names[:MOST_COLUMNS]]
+
+
 class _Term(NamedTuple):
     """One column of a sum, with its sign, its place and its decimal mark."""
 
@@ -96,7 +106,7 @@ class CsvRows:
         self._needed = 1 + max(places)
         self._read_time = lenient_time_reader(options.time.form, options.time.zone)
         if missing:
-            known = [shown(name) for name in self._header or ()] or fil.NUMBERED()
+            known = bounded(self._header or ()) or fil.NUMBERED()
             raise ValueError(fil.COLUMNS(missing=[shown(name) for name in missing], columns=known))
 
     def __str__(self) -> str:

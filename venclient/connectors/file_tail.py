@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from venclient.connectors.file_access import Access
 from venclient.connectors.file_records import Grouping, Line, Torn
-from venclient.messages import files as fil
 
 MOST_LINES = 5000
+ANYWHERE = Access()
 MOST_BYTES = 1024 * 1024
 _HEAD_BYTES = 256
 _TAIL_BYTES = 64
@@ -72,7 +72,12 @@ class Piece:
 
 
 def next_piece(
-    path: Path, mark: Mark | None, *, complete: bool = False, grouping: Grouping | None = None
+    path: Path,
+    mark: Mark | None,
+    *,
+    complete: bool = False,
+    grouping: Grouping | None = None,
+    access: Access = ANYWHERE,
 ) -> Piece:
     """Give the lines that come after `mark` (None: from the start); OSError when the file cannot be read.
 
@@ -80,68 +85,64 @@ def next_piece(
     `grouping` joins to records only whole records are given.
     """
     try:
-        with path.open("rb") as file:
-            state = _ordinary(file)
+        with access.open(path) as file:
+            state = os.fstat(file.fileno())
             if mark is not None and _goes_on(file, mark):
                 return _read(file, mark, complete=complete, grouping=grouping)
             rest = None
             if mark is not None:
-                rest = _rest_of_rotated(path, mark, grouping, truncated=mark.inode == state.st_ino)
+                rest = _rest_of_rotated(path, mark, grouping, access, truncated=mark.inode == state.st_ino)
             return rest or _read(file, Mark(inode=state.st_ino), complete=complete, grouping=grouping)
     except FileNotFoundError:
         # Between the two steps of a rotation.
-        rest = None if mark is None else _rest_of_rotated(path, mark, grouping)
+        rest = None if mark is None else _rest_of_rotated(path, mark, grouping, access)
         if rest is None:
             raise
         return rest
 
 
-def piece_of(path: Path, mark: Mark | None, *, grouping: Grouping | None = None) -> tuple[Piece, bool]:
+def piece_of(
+    path: Path, mark: Mark | None, *, grouping: Grouping | None = None, access: Access = ANYWHERE
+) -> tuple[Piece, bool]:
     """Give the lines of a complete file after `mark`, and whether they are its last; OSError as above.
 
     A file that is not the marked one is read from its start.
     """
-    with path.open("rb") as file:
-        state = _ordinary(file)
+    with access.open(path) as file:
+        state = os.fstat(file.fileno())
         if mark is None or not _goes_on(file, mark):
             mark = Mark(inode=state.st_ino)
         piece = _read(file, mark, complete=True, grouping=grouping)
         return piece, piece.mark.offset >= os.fstat(file.fileno()).st_size
 
 
-def all_lines(path: Path) -> Iterator[bytes]:
+def all_lines(path: Path, access: Access = ANYWHERE) -> Iterator[bytes]:
     """Return the lines of a file from its start, without line ends; OSError when it cannot be read."""
-    with path.open("rb") as file:
+    with access.open(path) as file:
         while line := file.readline(MOST_BYTES):
             yield line.rstrip(b"\r\n")
 
 
-def is_read(path: Path, mark: Mark) -> bool:
+def is_read(path: Path, mark: Mark, access: Access = ANYWHERE) -> bool:
     """Tell whether a file is the marked one and nothing of it lies behind the mark; OSError as above."""
-    with path.open("rb") as file:
+    with access.open(path) as file:
         return _goes_on(file, mark) and os.fstat(file.fileno()).st_size == mark.offset
 
 
-def _ordinary(file: BinaryIO) -> os.stat_result:
-    state = os.fstat(file.fileno())
-    if not stat.S_ISREG(state.st_mode):
-        raise OSError(fil.NOT_ORDINARY())
-    return state
-
-
 def _rest_of_rotated(
-    path: Path, mark: Mark, grouping: Grouping | None, *, truncated: bool = False
+    path: Path, mark: Mark, grouping: Grouping | None, access: Access, *, truncated: bool = False
 ) -> Piece | None:
     """Give what was not yet read of files that were rotated away within the folder, None when that is all.
 
     First comes the rest of the marked file, or of its copy where it was copied and truncated; then the files
     that took its place and were rotated away in turn while nobody looked.
     """
+    access = replace(access, dropped=True)
     beside = sorted(_rotated(path), key=lambda one: one[1].st_mtime_ns)
     old_ns: int | None = None
     for name, state in beside:
         is_it = bool(_added(path, name)) if truncated else state.st_ino == mark.inode
-        piece = _beside(name, mark, grouping, copied=truncated) if is_it else None
+        piece = _beside(name, mark, grouping, access, copied=truncated) if is_it else None
         if piece is not None:
             if piece.mark.offset > mark.offset:
                 return piece
@@ -151,16 +152,18 @@ def _rest_of_rotated(
         return None
     for name, state in beside:
         if state.st_mtime_ns > old_ns and _added(path, name):
-            piece = _beside(name, Mark(inode=state.st_ino), grouping)
+            piece = _beside(name, Mark(inode=state.st_ino), grouping, access)
             if piece is not None and piece.mark.offset:
                 return piece
     return None
 
 
-def _beside(name: Path, mark: Mark, grouping: Grouping | None, *, copied: bool = False) -> Piece | None:
+def _beside(
+    name: Path, mark: Mark, grouping: Grouping | None, access: Access, *, copied: bool = False
+) -> Piece | None:
     """Give what a file that no longer grows has behind a mark, None when it is another or cannot be read."""
     try:
-        with name.open("rb") as file:
+        with access.open(name) as file:
             if mark.offset and not _goes_on(file, mark, copied=copied):
                 return None
             inode = os.fstat(file.fileno()).st_ino
@@ -174,7 +177,7 @@ def _rotated(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
             if entry.name != path.name and entry.is_file(follow_symlinks=False):
-                yield Path(entry.path), entry.stat()
+                yield Path(entry.path), entry.stat(follow_symlinks=False)
 
 
 def _added(path: Path, other: Path) -> str:

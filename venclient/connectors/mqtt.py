@@ -167,9 +167,10 @@ class MqttReader:
         inbox = self._inbox
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]
         readings: list[Reading] = []
+        arrivals: list[int] = []
         valueless: Message | None = None
         rejects, self._unsaid = self._unsaid, []
-        for message in messages:
+        for number, message in enumerate(messages):
             if message.oversize:
                 reason = mqt.OVERSIZE(size=message.oversize, limit=MOST_BYTES)
                 rejects.append(Reject(foreign(message.topic), reason))
@@ -178,10 +179,13 @@ class MqttReader:
             # A retained message without a time of its own may be from any time.
             quality = Quality.STALE if message.retained and decoded.time is None else Quality.GOOD
             time = decoded.time or message.arrival
+            before = len(readings)
             readings += [
                 Reading(self._resource_id, quantity, value, time, quality)
                 for quantity, value in decoded.values
             ]
+            if decoded.time is None:
+                arrivals += [-1] * (before - len(arrivals)) + [number] * (len(readings) - before)
             rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
             if not decoded.values:
                 valueless = message
@@ -203,6 +207,7 @@ class MqttReader:
             acknowledge=_Acknowledgement(self._link, inbox, messages),
             replayable=True,
             silent=self._is_silent,
+            arrivals=arrivals and arrivals + [-1] * (len(readings) - len(arrivals)),
         )
 
 

@@ -5,8 +5,8 @@ paho speaks the protocol, `mqtt_traffic.py` moves its bytes; all of it happens i
     broker --> paho --> inbox of each resource --> its reader
     broker <-- acknowledgement, in the order of arrival, once every reader has committed its share
 
-A message is acknowledged only on the connection that brought it: after a reconnect the broker gives
-it again, and the same number may by then mean another message.
+A message is acknowledged only on a connection that brought it: after a reconnect the broker gives it again.
+Where it is known to be one that we have (`mqtt_again.py`), it is acknowledged and adds nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from venclient.clock import Clock
 from venclient.connectors.mistakes import shown
+from venclient.connectors.mqtt_again import Redeliveries
 from venclient.connectors.mqtt_beacon import Beacon
 from venclient.connectors.mqtt_inbox import (
     Endpoint,
@@ -100,6 +101,7 @@ class MqttLink:
         self._routes: dict[str, tuple[Inbox, ...]] = {}
         self._unwanted: set[str] = set()
         self._unacknowledged: deque[Message] = deque()
+        self._again = Redeliveries()
         #: Inboxes whose readers were closed, and what ends the wait for their next reader.
         self._left: dict[Inbox, asyncio.Task[None]] = {}
         self._asked: dict[int, str] = {}
@@ -229,6 +231,19 @@ class MqttLink:
             if not covering:
                 self._let_go(message.topic)
 
+    def _is_known(self, message: Message) -> bool:
+        """Return True if we have a message that was sent again; it is acknowledged once it is stored."""
+        known = self._again.known(message, self._unacknowledged)
+        if known is None:
+            return False
+        if not isinstance(known, Message):
+            known = message  # with no shares: stored before
+        if known.connection != self._connection or known is message:
+            known.connection = self._connection
+            self._unacknowledged.append(known)
+            self._acknowledge_complete()
+        return True
+
     def _let_go(self, topic: str) -> None:
         # The session remembers topics of resources that are gone; a retained or kept message shows them.
         if (
@@ -246,6 +261,7 @@ class MqttLink:
             message = queue.popleft()
             if self._connected and message.connection == self._connection:
                 self._client.ack(message.number, message.qos)
+                self._again.acknowledged(message)
 
     async def _forsake(self, inbox: Inbox) -> None:
         await self._clock.sleep(FORSAKE_AFTER_S)
@@ -271,7 +287,8 @@ class MqttLink:
                     wait_s = min(wait_s, until_s - now_s)
             await self._clock.sleep(wait_s)
 
-    def _now_connected(self) -> None:
+    def _now_connected(self, *, session: bool) -> None:
+        self._again.reconnected(self._unacknowledged, session=session)
         self._asked.clear()
         self._fault = None
         for inbox in self._inboxes:
@@ -318,7 +335,7 @@ class MqttLink:
     # Called by paho
 
     def _on_connect(
-        self, _client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
+        self, _client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _more: Properties | None
     ) -> None:
         self._greeted = self._traffic.opened
         if reason.is_failure:
@@ -327,7 +344,7 @@ class MqttLink:
         self._connection += 1
         self._connected = True
         self._traffic.accepted()
-        self._now_connected()
+        self._now_connected(session=flags.session_present)
 
     def _on_connect_fail(self, error: BaseException) -> None:
         self._now_faulty(unreachable(error))
@@ -362,16 +379,20 @@ class MqttLink:
             topic = ""  # matches nobody: acknowledged and let go
         self._traffic.took()
         size = len(message.payload)
-        self._route(
-            Message(
-                topic,
-                # What nobody will read must not fill the memory while it waits.
-                bytes(message.payload) if size <= MOST_BYTES else b"",
-                self._clock.now(),
-                message.retain,
-                message.qos,
-                message.mid,
-                self._connection,
-                oversize=size if size > MOST_BYTES else 0,
-            )
+        taken = Message(
+            topic,
+            # What nobody will read must not fill the memory while it waits.
+            bytes(message.payload) if size <= MOST_BYTES else b"",
+            self._clock.now(),
+            message.retain,
+            message.qos,
+            message.mid,
+            self._connection,
+            oversize=size if size > MOST_BYTES else 0,
         )
+        if message.qos > 0:
+            if message.dup and self._is_known(taken):
+                return
+            if not message.dup and not self._again.is_settled:
+                self._again.is_new(taken)
+        self._route(taken)

@@ -300,14 +300,23 @@ NOT_WRITABLE = error(
 AND_MORE = info("VEN-DOC-100", "{names} and {count} more")
 AND = info("VEN-DOC-101", "{names} and {last}")
 NO_REASON = info("VEN-DOC-102", "no reason given")
-
-# ---- a registry in another place
-
 REGISTRY_ELSEWHERE = error(
     "VEN-DOC-103",
     "{place}: no such database, but there is {found}",
     hint='set registry.database = "{found}"',
 )
+
+# ---- meter files
+
+FILES_OUTSIDE = warning(
+    "VEN-DOC-104",
+    "{count:connection|connections} with files outside the folder of the registry and files.roots: {files}",
+    hint="move the files there, or add their folders to files.roots; connections that were read before go on",
+)
+FILES_MORE = info("VEN-DOC-105", "and {count} more")
+
+# ---- a registry in another place
+
 
 # What the gateway may do at this VTN
 

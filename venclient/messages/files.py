@@ -53,6 +53,20 @@ DROPPED_UNREADABLE = error("VEN-FIL-025", "cannot be read ({error})")
 RESULT = info("VEN-FIL-026", "{name}: {readings:reading|readings}, {rejects} rejected")
 RESULT_NONE = info("VEN-FIL-027", "{name}: 0 readings, 0 rejected; the file has nothing for this resource")
 RESULT_MORE = info("VEN-FIL-028", "... and {count} more")
+LINK = error("VEN-FIL-029", "a link is not followed in a drop folder: put the file itself there")
+SYSTEM_FILE = error("VEN-FIL-030", "files of the system are never meter files")
+OWN_FILE = error("VEN-FIL-031", "a database or its key is never a meter file")
+OUTSIDE = error(
+    "VEN-FIL-032",
+    "outside the folder of the registry: add the folder of the file to files.roots in ven.toml",
+)
+NO_FOLDER = error("VEN-FIL-033", "{name} is a link or not a folder: replace it with a folder")
+HANGS = error(
+    "VEN-FIL-034",
+    "no answer from the file system of {path}: reading was abandoned",
+    hint="check the mount; the file is read again once the file system answers",
+)
+UNREADABLE_ROW = error("VEN-FIL-035", "the row cannot be read; its text is not shown")
 
 # Rows
 

@@ -200,6 +200,7 @@ STORED_INVALID = info("VEN-REP-087", "its stored content is invalid ({problem})"
 NO_UNITS = info("VEN-REP-088", "no units")
 AND_MORE = info("VEN-REP-089", "{names} and {count} more")
 METER_POINT = info("VEN-REP-090", "meter point {id}")
+GRANTS_UNREAD = info("VEN-REP-120", "the targets granted to this VEN have not been read from the VTN yet")
 
 # ---- whom a targeted event is for
 
@@ -209,4 +210,3 @@ ANOTHER_GATEWAY = warning(
     "report {report} was sent by another gateway that works under VEN {ven!r}",
     hint="stop one of them, or give it another ven.name and its own credentials",
 )
-GRANTS_UNREAD = info("VEN-REP-120", "the targets granted to this VEN have not been read from the VTN yet")

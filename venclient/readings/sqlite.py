@@ -240,7 +240,7 @@ class SqliteReadings:
                 if now_s - batch[0].since_s < self._commit_period_s:
                     self._quiet_reserve = max(0.0, self._quiet_commits(now_s) - 1)
             try:
-                await self._write(batch)
+                rows = await self._write(batch)
             except (apsw.Error, OSError, StoreError) as error:
                 failure = error if isinstance(error, StoreError) else unusable(self.path, error)
                 self._after_failure(failure)
@@ -249,15 +249,18 @@ class SqliteReadings:
                 if raises:
                     raise failure from error
             else:
-                self._after_commit(batch)
+                self._after_commit(batch, rows)
 
-    async def _write(self, batch: Sequence[Added]) -> None:
+    async def _write(self, batch: Sequence[Added]) -> Mapping[str, int]:
         now = self._clock.now()
         readings = [reading for added in batch for reading in added.readings]
         bookmarks = {key: value for added in batch for key, value in added.bookmarks.items()}
         aside = [one for added in batch for one in added.aside]
-        await self._desk.on_writer(lambda tables: tables.write(readings, bookmarks, now=now, aside=aside))
+        rows = await self._desk.on_writer(
+            lambda tables: tables.write(readings, bookmarks, now=now, aside=aside)
+        )
         self._committed_bookmarks.update(bookmarks)
+        return rows
 
     async def _make_room(self) -> None:
         """Let old history go when the disk is full, so that new readings find room in the file."""
@@ -277,13 +280,14 @@ class SqliteReadings:
         while await self._upkeep.step():
             pass
 
-    def _after_commit(self, batch: Sequence[Added]) -> None:
+    def _after_commit(self, batch: Sequence[Added], rows: Mapping[str, int]) -> None:
         stored = set(map(id, batch))
         self._waiting = deque(added for added in self._waiting if id(added) not in stored)
         self._recount()
         self._counts.commits += 1
+        self._counts.readings += sum(rows.values())
+        self._counts.rows.update(rows)
         for added in batch:
-            self._counts.readings += len(added.readings)
             if not added.future.done():
                 added.future.set_result(None)
         if self._last_error is not None:
@@ -380,6 +384,7 @@ class SqliteReadings:
             last_refused=tuple(counts.last_refused),
             compressed=counts.compressed,
             problems=tuple(self._desk.problems),
+            rows=dict(counts.rows),
         )
 
     async def close(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from venclient.model.reading import Reject
 
 @dataclass(frozen=True)
 class StoreStats:
-    """What the store did since it was opened; `file_bytes` is the file with its log, now."""
+    """What the store did since it was opened; `file_bytes` is the file with its log, now.
+
+    `readings` counts the rows that were added to the file, `rows` does so by resource: what came twice and is
+    stored once counts once.
+    """
 
     readings: int
     waiting: int
@@ -28,6 +33,7 @@ class StoreStats:
     compressed: int = 0
     #: What whoever runs the service has to know: a damaged file set aside, readings let go for room.
     problems: tuple[str, ...] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -41,6 +47,7 @@ class Counts:
     dropped: int = 0
     pruned: int = 0
     compressed: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
     last_refused: deque[Reject] = field(default_factory=lambda: deque(maxlen=10))
 
 

@@ -6,6 +6,7 @@ these tables behind the event loop; nothing here waits or knows asyncio.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from venclient.errors import StoreError
 from venclient.messages import readings as rdg
 from venclient.model.reading import Reading
 from venclient.readings.aside import Aside, AsideTable
+from venclient.readings.history import DAY_MS
 from venclient.readings.layout import (
     SERIES_BITS,
     SERIES_MASK,
@@ -116,10 +118,11 @@ class Tables(Look):
         *,
         now: datetime,
         aside: Sequence[Aside] = (),
-    ) -> None:
+    ) -> dict[str, int]:
         """Commit readings, bookmarks and what was set aside together, all or nothing.
 
-        The same reading twice is stored once, the later given wins.
+        The same reading twice is stored once, the later given wins. Return by resource how many rows the file
+        has more than before.
         """
         added: dict[Series, int] = {}
         connection = self.connection
@@ -134,6 +137,7 @@ class Tables(Look):
                 for reading in readings
             ]
             rows.sort(key=lambda row: row[0])
+            new = self._new_rows([row[0] for row in rows])
             connection.executemany("INSERT OR REPLACE INTO reading(k, v, q) VALUES(?, ?, ?)", rows)
             moved_key = self.moved_ms << SERIES_BITS
             late = [row[:1] for row in rows if row[0] < moved_key]
@@ -157,6 +161,34 @@ class Tables(Look):
             self._moved.clear()
         if len(late) < len(rows):
             self.lowest_ms = min(self.lowest_ms, rows[len(late)][0] >> SERIES_BITS)
+        counted: dict[str, int] = {}
+        for number, count in new.items():
+            resource_id = self._names[number][0]
+            counted[resource_id] = counted.get(resource_id, 0) + count
+        return counted
+
+    def _new_rows(self, keys: Sequence[int]) -> dict[int, int]:
+        """Return by series how many of some keys, in their order, the file does not have."""
+        keys = list(dict.fromkeys(keys))
+        numbers = [key & SERIES_MASK for key in keys]
+        new: dict[int, int] = Counter(numbers)
+        firsts = dict(zip(reversed(numbers), reversed(keys), strict=True))
+        behind: dict[int, list[int]] = {
+            number: [] for number, key in firsts.items() if key <= self.newest.get(number, -1)
+        }
+        if behind:
+            for key, number in zip(keys, numbers, strict=True):
+                if number in behind and key <= self.newest[number]:
+                    behind[number].append(key)
+        end_ms = self.history.end_ms() if behind else 0
+        for number, some in behind.items():
+            times = [key >> SERIES_BITS for key in some if self.fresh.at(key) is None]
+            known: set[int] = set()
+            for day in sorted({ms // DAY_MS for ms in times if ms < end_ms}):
+                inside = self.history.inside(number, day * DAY_MS, day * DAY_MS + DAY_MS - 1)
+                known.update(sample[0] for sample in inside)
+            new[number] -= len(some) - sum(ms not in known for ms in times)
+        return new
 
     def _number(self, reading: Reading, added: dict[Series, int]) -> int:
         series = (reading.resource_id, reading.quantity)
