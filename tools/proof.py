@@ -35,6 +35,7 @@ KILLS = (
     "tests/readings/test_kill_upkeep.py",
     "tests/connectors/test_file_drop_kill.py",
     "tests/connectors/test_mqtt_journey.py",
+    "tests/connectors/test_mqtt_bare.py",
 )
 UNIT = "not peer and not interop"
 PEER = "peer and not interop"

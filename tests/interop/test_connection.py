@@ -72,7 +72,7 @@ async def test_row_11_a_missing_scope_is_told_and_not_asked_again_and_again(
     login = account(vtn.url, client_id="limited")
     async with VenClient(login, SystemClock()) as client:
         for _ in range(3):
-            with raises_code(AuthRefused, "VEN-VTN-016"):
+            with raises_code(AuthRefused, "VEN-VTN-105"):
                 await ensure_ven(client, "limited")
 
         assert client.status.token_renewals == 2

@@ -29,7 +29,7 @@ def _group() -> None:
 def list_events(
     config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: JsonOption = False
 ) -> None:
-    """List events with what was decided for each: which reports, for which resources, and when next."""
+    """List events and what was decided for each of them."""
     from venclient.cli.reports import open_places, print_json
     from venclient.clock import SystemClock
     from venclient.messages import with_code

@@ -163,7 +163,7 @@ async def reconcile(
             try:
                 result.held[name] = await _done(client, ven_id, step)
             except (VtnError, WireError) as error:
-                if isinstance(error, VtnError) and _of_all(error):
+                if isinstance(error, VtnError) and _of_all(error, result):
                     result.stopped = result.stopped or error
                     return
                 result.refused[name] = error
@@ -179,10 +179,11 @@ async def reconcile(
     return result
 
 
-def _of_all(error: VtnError) -> bool:
+def _of_all(error: VtnError, result: Reconciled) -> bool:
     """Return whether an error is about every resource: the VTN is away, or lets this client create none."""
-    created = error.subject.startswith("POST ")
-    return error.transient or isinstance(error, AuthRefused) or (created and may_not_register(error))
+    if error.transient or isinstance(error, AuthRefused):
+        return True
+    return error.subject.startswith("POST ") and not result.created and may_not_register(error)
 
 
 async def _done(client: ResourcePort, ven_id: str, step: Wanted | Update) -> VenResource:

@@ -310,7 +310,8 @@ LOGIN_FOR_THIS = error(
 MAY_NOT_REGISTER = error(
     "VEN-VTN-105",
     "this client may not register the VEN {name!r}: {said}",
-    hint="ask the VTN's operator to create this VEN for this client; the name must be that of ven.name",
+    hint="ask the VTN's operator to create a VEN with the name in ven.name for this client, or to let it "
+    "register (scope write_vens)",
 )
 MAY_NOT_REGISTER_BUT = error(
     "VEN-VTN-106",

@@ -60,7 +60,7 @@ _GRANTS_AGAIN = timedelta(seconds=10)
 
 
 class Unreadable(VtnError):
-    """The VTN's list holds what cannot be understood, so that no report is known to be missing from it."""
+    """The VTN's list holds what cannot be understood: no report is known to be missing from it."""
 
 
 class Posting:
@@ -429,7 +429,7 @@ class Posting:
                 row.key,
                 stored.id,
                 now,
-                # What the VTN's copy was made of, nobody knows: late readings are told in any case.
+                # What the VTN's copy was made of, is not known: late readings are told in any case.
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps,
                 told=told_with(told, methods),
@@ -514,5 +514,5 @@ def _targets_of(row: Row) -> frozenset[str]:
 
 
 def retried_soon(problem: VtnProblem) -> bool:
-    """True for answers that are no word of the VTN on the report: it is busy, or somebody is in between."""
+    """True for answers that do not come from the VTN's report service: it is busy, or a proxy answers."""
     return problem.transient or problem.status in _ON_THE_WAY
