@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,7 +169,9 @@ async def test_devices_that_fail_in_every_way_disturb_nobody(around: Around, gat
         sender.loop_start()
         for payload in PAYLOADS:
             sender.publish("site/nonsense", payload, qos=1)
-        sender.publish("site/nonsense", b'{"n": 5, "ts": 1772366400000}', qos=1).wait_for_publish(10)
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        good = f'{{"n": 5, "ts": {now_ms}}}'
+        sender.publish("site/nonsense", good, qos=1).wait_for_publish(10)
         await until(lambda: rows(gateway)["nonsense"]["readings"] == 1, "the one good message is stored")
         sender.loop_stop()
 
