@@ -51,6 +51,7 @@ from venclient.status import StatusServer
 from venclient.status_board import StatusBoard
 from venclient.vtn_link import Latecomers, VtnLink, checked_account
 from venclient.vtn_links import VtnLinks
+from venclient.watchdog import Watchdog
 
 log = logging.getLogger("venclient.gateway")
 
@@ -168,6 +169,7 @@ class Gateway:
             self._meters.serve(self._follower.running.resources)
             self._meters.report()
             async with asyncio.TaskGroup() as group:
+                group.create_task(Watchdog(self._notes.add).run(), name="watchdog")
                 group.create_task(self._store.run(), name="readings")
                 if self._mirror is not None:
                     group.create_task(self._mirror.run(), name="influxdb")

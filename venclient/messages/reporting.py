@@ -210,3 +210,20 @@ ANOTHER_GATEWAY = warning(
     "report {report} was sent by another gateway that works under VEN {ven!r}",
     hint="stop one of them, or give it another ven.name and its own credentials",
 )
+
+# Limits on what an event may ask for
+
+TOO_MUCH = warning(
+    "VEN-REP-140",
+    "{place}: not reported: within a day it comes to {what}, and the maximum of one event is {most}",
+    hint="ask the VTN's operator for longer intervals, or for fewer of them in fewer reports",
+)
+LOAD_REPORTS = info("VEN-REP-141", "{count} reports")
+LOAD_INTERVALS = info("VEN-REP-142", "{count} intervals in its reports")
+LOAD_VALUES = info("VEN-REP-143", "{count} values of all resources")
+TOO_MANY_GROUPS = warning(
+    "VEN-REP-144",
+    "{place}: not reported: the maximum is {most} different reports on one event",
+    hint="ask the VTN's operator for the same timing and units in more of the descriptors",
+)
+MORE_PROBLEMS = warning("VEN-REP-145", "and {count:more problem|more problems} of the same event")

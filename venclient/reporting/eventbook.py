@@ -6,10 +6,12 @@ seen, and the moment that its "now" means.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +36,10 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL) WITHOUT ROWID;
 """
+
+
+#: So many events of a listing are taken over at once, in one commit.
+AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,28 @@ class EventBook:
     def program_of(self, event: Event) -> Program | None:
         """Return the program that an event belongs to, when it is known."""
         return self._programs.get(event.program_id)
+
+    async def take(
+        self,
+        listed: Sequence[Event],
+        *,
+        complete: bool,
+        now: datetime,
+        also_listed: Collection[str] = (),
+    ) -> Changes:
+        """Do what `apply` does in parts, between which others work."""
+        parts = []
+        for some in range(0, len(listed), AT_ONCE):
+            parts.append(self.apply(listed[some : some + AT_ONCE], complete=False, now=now))
+            await asyncio.sleep(0)
+        known = {event.id for event in listed if event.id}.union(also_listed)
+        parts.append(self.apply((), complete=complete, now=now, also_listed=known))
+        return Changes(
+            tuple(chain.from_iterable(part.created for part in parts)),
+            tuple(chain.from_iterable(part.modified for part in parts)),
+            tuple(chain.from_iterable(part.gone for part in parts)),
+            sum(part.nameless for part in parts),
+        )
 
     def apply(
         self,
