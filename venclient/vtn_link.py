@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from venclient.client import VenClient, VtnAccount
+from venclient.client.limits import Limits
 from venclient.client.push import Push, Webhook
 from venclient.clock import Clock, rest
 from venclient.clock_guard import ClockGuard
@@ -311,6 +312,13 @@ def account_of(settings: Settings) -> VtnAccount:
         verify=settings["vtn.verify"],
         version=settings["vtn.version"],
         timeout_s=settings["vtn.timeout_s"],
+        limits=Limits(
+            response_mb=settings["vtn.response_mb"],
+            listing_mb=settings["vtn.listing_mb"],
+            listing_pages=settings["vtn.listing_pages"],
+            listing_items=settings["vtn.listing_items"],
+            listing_s=settings["vtn.listing_s"],
+        ),
     )
 
 

@@ -28,14 +28,14 @@ _PACKAGE = Path(__file__).parent
 
 
 class Watchdog:
-    """Watches the loop that runs `run`; `told` hears of a block when it begins (in the watching thread).
+    """Watches the loop that runs `run`; `hear` is called when a block begins (in the watching thread).
 
     `blocks` counts them, and `last` says where the last one was.
     """
 
     def __init__(
         self,
-        told: Callable[[Text], None] = lambda _: None,
+        hear: Callable[[Text], None] = lambda _: None,
         *,
         blocked_s: float = BLOCKED_S,
         beat_s: float = BEAT_S,
@@ -43,7 +43,7 @@ class Watchdog:
     ) -> None:
         self.blocks = 0
         self.last: Text | None = None
-        self._told = told
+        self._hear = hear
         self._blocked_s = blocked_s
         self._beat_s = beat_s
         self._seconds = seconds
@@ -93,7 +93,7 @@ class Watchdog:
             self.last = self.step()
             said = gwy.LOOP_BLOCKED(seconds=silent_s, step=self.last)
             log.error(said)
-            self._told(said)
+            self._hear(said)
 
     def step(self) -> Text:
         """Return what the loop's thread is doing."""

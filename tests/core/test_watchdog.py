@@ -29,8 +29,8 @@ async def test_block_is_said_once_when_it_begins_and_once_when_it_ends(
 ) -> None:
     """However long it lasts, there are two lines."""
     seconds = Seconds()
-    told: list[Text] = []
-    dog = Watchdog(told.append, blocked_s=5.0, seconds=seconds)
+    heard_of: list[Text] = []
+    dog = Watchdog(heard_of.append, blocked_s=5.0, seconds=seconds)
     with caplog.at_level(logging.WARNING):
         for now_s in (1, 3, 5, 6, 9, 13):
             seconds.now_s = now_s
@@ -39,7 +39,7 @@ async def test_block_is_said_once_when_it_begins_and_once_when_it_ends(
         dog.look()
 
     assert [code_of(record.msg) for record in caplog.records] == ["VEN-GWY-140", "VEN-GWY-141"]
-    assert [code_of(said) for said in told] == ["VEN-GWY-140"]
+    assert [code_of(said) for said in heard_of] == ["VEN-GWY-140"]
 
 
 async def test_a_loop_that_beats_is_not_blocked(caplog: pytest.LogCaptureFixture) -> None:
@@ -56,7 +56,7 @@ async def test_a_loop_that_beats_is_not_blocked(caplog: pytest.LogCaptureFixture
 
 
 async def test_a_machine_that_slept_was_not_blocked() -> None:
-    """When the watching thread itself did not run, nobody is blamed."""
+    """When the watching thread itself did not run, nothing is blamed."""
     seconds = Seconds()
     dog = Watchdog(blocked_s=5.0, seconds=seconds)
     dog.look()
@@ -69,10 +69,10 @@ async def test_a_machine_that_slept_was_not_blocked() -> None:
 async def test_the_step_that_blocks_is_named() -> None:
     """The task and the place in our code are in the message."""
     heard = threading.Event()
-    told: list[Text] = []
+    heard_of: list[Text] = []
 
     def hear(said: Text) -> None:
-        told.append(said)
+        heard_of.append(said)
         heard.set()
 
     dog = Watchdog(hear, blocked_s=0.05, beat_s=0.01)
@@ -89,6 +89,6 @@ async def test_the_step_that_blocks_is_named() -> None:
     await asyncio.create_task(block(), name="plan events")
     watching.cancel()
 
-    assert "plan events" in told[0]
-    assert "venclient/utils.py" in told[0]
-    assert "to_the_end" in told[0]
+    assert "plan events" in heard_of[0]
+    assert "venclient/utils.py" in heard_of[0]
+    assert "to_the_end" in heard_of[0]

@@ -71,7 +71,7 @@ def rounds(bench: Bench) -> list[int]:
 
 
 async def test_event_that_asks_for_too_much_is_refused_unexpanded(bench: Bench) -> None:
-    """The descriptor is named with what it comes to; no report is owed, and the others are served."""
+    """The descriptor is named with what it comes to; no report is made, and the others are served."""
     bench.list_events(hanging(), event(2, EACH, id_="good"))
     result = await bench.run_to(3)
 
@@ -134,7 +134,7 @@ async def test_many_events_are_planned_in_slices(bench: Bench) -> None:
 
 
 async def test_many_descriptors_are_planned_in_slices(bench: Bench) -> None:
-    """3,000 descriptors that share no report end at the limit, and hold up nobody meanwhile."""
+    """3,000 descriptors that share no report end at the limit, and hold up nothing meanwhile."""
     asked = [{"payloadType": "USAGE", "units": f"U{n}"} for n in range(3000)]
     bench.book.apply([event(4, *asked)], complete=True, now=bench.clock.now())
 
@@ -154,7 +154,7 @@ def test_work_of_descriptors_grows_with_their_number() -> None:
 
 
 def test_windows_without_anything_to_tell_end() -> None:
-    """An endless event of which a descriptor asks only for cancelled intervals owes nothing, and says so."""
+    """An endless event of which a descriptor asks only for cancelled intervals has no due report."""
     intervals = [
         {"id": 0, "intervalPeriod": {"duration": "PT0S"}, "payloads": []},
         {"id": 1, "payloads": []},
