@@ -28,9 +28,8 @@ from venclient.model.resource import Resource
 from venclient.notes import Notes
 from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Measuring, Reporter, report_options
-from venclient.reporting.eventbook import EventBook
 from venclient.reporting.lateness import LateWatch
-from venclient.reporting.outbox import Outbox
+from venclient.reporting.state_rescue import open_state
 from venclient.roster import Roster
 from venclient.settings import Settings, resolve_secret
 from venclient.telemetry import TelemetryWatch
@@ -76,13 +75,10 @@ class VtnLink:
         self.client = VenClient(account, clock)
         webhook = webhook_of(settings)
         state = settings.path("reporting.state")
-        self.book = EventBook(state)
-        try:
-            self.outbox = Outbox(state)
-        except BaseException:
-            self.book.close()
-            raise
-        for problem in (*self.book.problems, *self.outbox.problems):
+        self.book, self.outbox, said = open_state(state, clock.now())
+        for problem in said:
+            log.error(problem)
+        for problem in (*said, *self.book.problems, *self.outbox.problems):
             self.notes.add(problem)
         self.reporter = Reporter(
             self.outbox,

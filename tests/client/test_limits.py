@@ -51,7 +51,7 @@ def page(request: httpx2.Request, size: int = 50) -> list[dict[str, str]]:
 
 
 def bomb() -> Iterator[bytes]:
-    """Give a gigabyte of spaces, as gzip."""
+    """Yield a gigabyte of spaces, as gzip."""
     packer = zlib.compressobj(9, wbits=31)
     for _ in range(1024):
         yield packer.compress(b" " * MB)
@@ -121,7 +121,7 @@ def test_usual_compressions_are_read(encoding: str, packed: Callable[[bytes], by
 
 
 def test_an_unknown_compression_is_named() -> None:
-    """What was not asked for is no body."""
+    """A compression that the request did not offer is an error."""
     with pytest.raises(LimitReached):
         Body("br", 1)
 

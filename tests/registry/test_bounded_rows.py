@@ -15,7 +15,7 @@ from venclient.registry.rows import MOST_CELL, MOST_NESTED, BadRow, json_object
 
 
 def nested(levels: int) -> str:
-    """Return an object with lists of so many levels in it."""
+    """Return an object with nested lists in it."""
     return '{"a": ' + "[" * levels + "]" * levels + "}"
 
 
@@ -30,7 +30,7 @@ def test_excess_is_a_bad_row(text: str) -> None:
 
 
 def test_brackets_in_texts_do_not_count() -> None:
-    """A text with many brackets is no nesting."""
+    """A text with many brackets is not nested."""
     text = '{"a": "' + "[" * 1000 + '\\"{"}'
 
     assert json_object(text, "options")["a"].startswith("[[")

@@ -118,7 +118,7 @@ class ListingBudget:
         self._pages = self._items = self._bytes = 0
 
     def begin_page(self, skip: int) -> None:
-        """Note that a page is asked for; with the first one the counts begin anew."""
+        """Note that a page is asked for; with the first one the counts begin again."""
         if skip == 0:
             self._pages = self._items = self._bytes = 0
         limits = self._limits

@@ -227,3 +227,16 @@ TOO_MANY_GROUPS = warning(
     hint="ask the VTN's operator for the same timing and units in more of the descriptors",
 )
 MORE_PROBLEMS = warning("VEN-REP-145", "and {count:more problem|more problems} of the same event")
+STATE_RESCUED = error(
+    "VEN-REP-146",
+    "{path} is damaged ({reason}) and was renamed to {moved}; {events} events and {reports} reports of it "
+    "are kept, the rest is read or planned again; reports of the last day are looked up at the VTN by name "
+    "before they are sent",
+    hint="check the memory card",
+)
+STATE_IN_MEMORY = error(
+    "VEN-REP-147",
+    "{path} cannot be opened, as the disk is full; a copy in memory ({copy}) is used until the next start",
+    hint="free disk space and restart; reports that are sent until then are looked up at the VTN before they "
+    "are sent again",
+)

@@ -26,7 +26,7 @@ from venclient.openadr.times import NOW, known_time, parse_time
 from venclient.reporting.descriptors import has_no_length, is_request
 from venclient.sqlite_file import open_sqlite
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     id TEXT PRIMARY KEY,
     event BLOB NOT NULL,                   -- JSON, as OpenADR 3.1 writes it
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL)
 
 #: So many events of a listing are taken over at once, in one commit.
 AT_ONCE = 100
+
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class EventBook:
         self._seen_before: dict[str, tuple[datetime, datetime, bool]] = {}
         if not read_only:
             with self._change():
-                self._db.execute(_SCHEMA)
+                self._db.execute(SCHEMA)
                 _upgrade(self._db)
         self._load()
 
@@ -248,17 +251,21 @@ class EventBook:
             events = self._db.execute(asked).fetchall()
             programs = self._db.execute("SELECT id, program FROM programs").fetchall()
         for id_, raw, first_seen, anchor, cancelled in events:
-            seen = datetime.fromisoformat(first_seen), datetime.fromisoformat(anchor), bool(cancelled)
+            try:
+                seen = _moment(first_seen), _moment(anchor), bool(cancelled)
+            except (ValueError, TypeError) as error:
+                self._unreadable("event", str(id_), error)
+                continue
             try:
                 self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except _UNREADABLE as error:
                 # When it was seen is kept all the same, so that nothing is reported twice.
                 self._seen_before[id_] = seen
                 self._unreadable("event", id_, error)
         for id_, raw in programs:
             try:
                 self._programs[id_] = msgspec.json.decode(raw, type=Program)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except _UNREADABLE as error:
                 self._unreadable("program", id_, error)
 
     def _unreadable(self, kind: Literal["event", "program"], id_: str, error: Exception) -> None:
@@ -297,6 +304,12 @@ def _upgrade(db: apsw.Connection) -> None:
             continue
         if request:
             db.execute("DELETE FROM events WHERE id = ?", (id_,))
+
+
+def _moment(text: str) -> datetime:
+    """Return a stored time; ValueError or TypeError for what is none."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _iso(moment: datetime) -> str:
