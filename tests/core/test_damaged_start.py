@@ -1,4 +1,4 @@
-"""A damaged file of reports or readings delays no start: it is set aside, and the rest is kept."""
+"""A damaged file of reports or readings delays no start: it is quarantined, and the rest is kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRIALS = 45 if full_count(1) == 1 else 1000
 
 
 def fresh(folder: Path, source: Path, seed: int) -> Path:
-    """Return a damaged copy of a file in a folder of its own."""
+    """Return a damaged copy of a file in a separate folder."""
     place = folder / str(seed)
     place.mkdir()
     copy = place / source.name

@@ -1,4 +1,4 @@
-"""Opens the state file at the start; a damaged one is set aside, and what can be read of it is kept.
+"""Opens the state file at the start; a damaged one is quarantined, and what can be read of it is kept.
 
 What was lost may have been sent: reports that come due again are looked up at the VTN by name first.
 """
@@ -26,6 +26,7 @@ from venclient.reporting import eventbook
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.layout import prepare, us
 from venclient.reporting.outbox import Outbox
+from venclient.reporting.rows import STATES
 from venclient.sqlite_file import is_full, open_sqlite
 
 #: The keys by which the tables are read, from both ends.
@@ -41,6 +42,13 @@ _TABLES = {
 }
 #: A folder that Linux keeps in memory.
 _MEMORY = Path("/dev/shm")  # noqa: S108
+#: Rows that wait for the first attempt become such that the VTN is asked for.
+_ASK_FIRST = f"UPDATE outbox SET state = '{STATES[1]}' WHERE state = '{STATES[0]}' AND due <= ?"  # noqa: S608
+_NONSENSE_ROWS = (
+    "DELETE FROM outbox WHERE typeof(due) != 'integer' OR typeof(not_before) != 'integer' "
+    "OR typeof(changed) != 'integer' OR typeof(start) != 'integer' OR typeof(until) != 'integer' "
+    "OR state NOT IN (?, ?, ?, ?, ?, ?, ?)"
+)
 _LARGE = 32 * 2**20
 #: The mode of a file while a copy in memory is ahead of it.
 _STALE = 0o700
@@ -77,7 +85,7 @@ def _take_up_mark(path: Path, outbox: Outbox, now: datetime) -> None:
         return
     with outbox.change():
         outbox.doubt(now)
-        outbox.db.execute("UPDATE outbox SET state = 'sending' WHERE state = 'owed' AND due <= ?", (us(now),))
+        outbox.db.execute(_ASK_FIRST, (us(now),))
     path.chmod(0o600)
 
 
@@ -217,19 +225,15 @@ def _take_over(aside: Path, outbox: Outbox, now: datetime) -> dict[str, int]:
             "INSERT OR IGNORE INTO planned SELECT id, ?, '' FROM events WHERE first_seen < ?",
             (again, (now - PLANNED_AGAIN).astimezone(UTC).isoformat()),
         )
-        # What may have been on its way, or was lost and is planned again, is asked for first.
-        outbox.db.execute("UPDATE outbox SET state = 'sending' WHERE state = 'owed' AND attempts > 0")
-        outbox.db.execute(
-            "DELETE FROM outbox WHERE typeof(due) != 'integer' OR typeof(not_before) != 'integer' "
-            "OR typeof(changed) != 'integer' OR typeof(start) != 'integer' OR typeof(until) != 'integer' "
-            "OR state NOT IN ('owed', 'sending', 'sent', 'refused', 'superseded', 'unmet', 'lost')"
-        )
+        # Newer rows that were lost may say that a waiting report was sent.
+        outbox.db.execute(_ASK_FIRST, (us(now),))
+        outbox.db.execute(_NONSENSE_ROWS, STATES)
         outbox.db.execute("DELETE FROM planned WHERE typeof(until) != 'integer' OR typeof(digest) != 'text'")
     return kept
 
 
 def _rows(old: apsw.Connection, table: str, key: str) -> Iterator[dict[str, Any]]:
-    """Give the rows that can be read: up to the first damaged place, and from the end back to the last."""
+    """Return the rows that can be read: up to the first damaged place, and from the end back to the last."""
     descending = ", ".join(f"{one} DESC" for one in key.split(", "))
     for order in (key, descending):
         try:
