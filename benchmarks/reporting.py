@@ -52,7 +52,7 @@ from venclient.reporting.means import ReportOptions
 from venclient.reporting.needs import gathered
 from venclient.reporting.obligations import owed
 from venclient.reporting.outbox import Outbox
-from venclient.reporting.planner import Planner
+from venclient.reporting.planner import Planner, Round
 from venclient.reporting.targets import Reportable
 
 P = ParamSpec("P")
@@ -141,8 +141,14 @@ def plan(folder: Path, events: int) -> tuple[float, float]:
         book.apply([known(event(f"E{n}", 96)) for n in range(count)], complete=True, now=START)
         planner = Planner(outbox, book, client_name="ven")
         moment = START + timedelta(seconds=1)
-        planner.plan(moment, moment)
-        ticks.append(best(lambda: (planner.plan(moment, moment), planner.next_due()), 200))  # noqa: B023
+
+        def tick() -> None:
+            for changes in planner.steps(Round(), moment, moment):  # noqa: B023
+                outbox.apply(changes or ())  # noqa: B023
+            planner.next_due()  # noqa: B023
+
+        tick()
+        ticks.append(best(tick, 200))
         outbox.close()
         book.close()
     return ticks[0], ticks[1]

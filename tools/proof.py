@@ -31,6 +31,7 @@ BUSY_LOOPS = 3
 BUSY_AT_MOST_S = 4 * 3600
 
 KILLS = (
+    "tests/core/test_damaged_start.py",
     "tests/readings/test_kill.py",
     "tests/readings/test_kill_upkeep.py",
     "tests/connectors/test_file_drop_kill.py",

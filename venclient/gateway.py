@@ -26,7 +26,7 @@ from venclient.clock_guard import CautiousClock
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.leases import Leases
-from venclient.errors import ConfigError, VenError
+from venclient.errors import ConfigError, StoreError, VenError
 from venclient.intake import Intake
 from venclient.messages import Text, with_code, within
 from venclient.messages import gateway as gwy
@@ -47,10 +47,12 @@ from venclient.reloading import Reload, plain, reloaded
 from venclient.roster import Roster
 from venclient.secrets import key_path_of
 from venclient.settings import Settings, resolve_secret
+from venclient.sqlite_file import is_full
 from venclient.status import StatusServer
 from venclient.status_board import StatusBoard
 from venclient.vtn_link import Latecomers, VtnLink, checked_account
 from venclient.vtn_links import VtnLinks
+from venclient.watchdog import Watchdog
 
 log = logging.getLogger("venclient.gateway")
 
@@ -61,6 +63,7 @@ AFTER_CATCH_UP_S = 1.0
 RELOAD_ENDS_WITHIN_S = 10.0
 #: Kinds of notes that go on.
 UNTOLD, RESTART, UNUSABLE = "reporting status", "settings for a restart", "settings"
+UNSEEN = "status socket"
 
 
 class Gateway:
@@ -163,11 +166,17 @@ class Gateway:
     async def run(self) -> None:
         """Serve until cancelled; then commit, and close everything."""
         status = StatusServer(self._settings.path("status.socket"), self.snapshot, self.reload)
-        await status.start()
+        try:
+            await status.start()
+        except StoreError as error:
+            if not is_full(error, self._settings.path("status.socket")):
+                raise
+            self._notes.begin(UNSEEN, error.text)
         try:
             self._meters.serve(self._follower.running.resources)
             self._meters.report()
             async with asyncio.TaskGroup() as group:
+                group.create_task(Watchdog(self._notes.add).run(), name="watchdog")
                 group.create_task(self._store.run(), name="readings")
                 if self._mirror is not None:
                     group.create_task(self._mirror.run(), name="influxdb")

@@ -149,6 +149,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("vtn.webhook_key_file", "path", None, "Its key (PEM)."),
     Setting("vtn.timeout_s", "seconds", 10.0, "How long one request to the VTN may take."),
+    Setting(
+        "vtn.response_mb", "count", 32, "How many MB one response of the VTN may have after decompression."
+    ),
+    Setting("vtn.listing_mb", "count", 128, "How many MB all pages of one listing may have."),
+    Setting("vtn.listing_pages", "count", 2_000, "How many pages of one listing are read."),
+    Setting("vtn.listing_items", "count", 50_000, "How many objects of one listing are read."),
+    Setting("vtn.listing_s", "seconds", 600.0, "How long one listing may take, all its pages together."),
     Setting("reporting.state", "path", "var/state.db", "Events as last known, and the outbox of reports."),
     Setting(
         "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."

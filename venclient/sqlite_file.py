@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -13,6 +15,8 @@ from venclient.messages import registry_files as dbf
 from venclient.read_only import is_read_only, readable, refusal_of
 
 BUSY_TIMEOUT_MS = 5_000
+#: With less room than this SQLite cannot open a file.
+LEAST_ROOM = 2**18
 
 
 def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection:
@@ -38,6 +42,22 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
         what = dbf.CANNOT_OPEN(problem=error) if reason is None else dbf.STORE_READ_ONLY(reason=reason)
         raise StoreError(what, subject=str(path)) from error
     return connection
+
+
+def is_full(error: BaseException | None, path: Path) -> bool:
+    """True when an error, or what it came from, says that the disk of `path` is full."""
+    while error is not None:
+        if isinstance(error, apsw.FullError):
+            return True
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if isinstance(error, apsw.IOError | apsw.CantOpenError):
+            # SQLite cannot make its side files.
+            with suppress(OSError):
+                disk = os.statvfs(path.parent)
+                return disk.f_bavail * disk.f_frsize < LEAST_ROOM or not disk.f_favail
+        error = error.__cause__
+    return False
 
 
 def connect_to_read(path: Path) -> apsw.Connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from venclient.messages import Text
@@ -74,3 +74,13 @@ def page_title(body: bytes) -> str:
 def page_text(page: str) -> str:
     """Return the words of a web page."""
     return " ".join(_TAGS.sub(" ", page).split())
+
+
+def to_the_end(work: Generator[None, None, T]) -> T:
+    """Return what work that pauses comes to, without a pause."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result

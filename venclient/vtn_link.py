@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from venclient.client import VenClient, VtnAccount
+from venclient.client.limits import Limits
 from venclient.client.push import Push, Webhook
 from venclient.clock import Clock, rest
 from venclient.clock_guard import ClockGuard
@@ -27,9 +28,8 @@ from venclient.model.resource import Resource
 from venclient.notes import Notes
 from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Measuring, Reporter, report_options
-from venclient.reporting.eventbook import EventBook
 from venclient.reporting.lateness import LateWatch
-from venclient.reporting.outbox import Outbox
+from venclient.reporting.state_rescue import open_state
 from venclient.roster import Roster
 from venclient.settings import Settings, resolve_secret
 from venclient.telemetry import TelemetryWatch
@@ -75,13 +75,10 @@ class VtnLink:
         self.client = VenClient(account, clock)
         webhook = webhook_of(settings)
         state = settings.path("reporting.state")
-        self.book = EventBook(state)
-        try:
-            self.outbox = Outbox(state)
-        except BaseException:
-            self.book.close()
-            raise
-        for problem in (*self.book.problems, *self.outbox.problems):
+        self.book, self.outbox, said = open_state(state, clock.now())
+        for problem in said:
+            log.error(problem)
+        for problem in (*said, *self.book.problems, *self.outbox.problems):
             self.notes.add(problem)
         self.reporter = Reporter(
             self.outbox,
@@ -311,6 +308,13 @@ def account_of(settings: Settings) -> VtnAccount:
         verify=settings["vtn.verify"],
         version=settings["vtn.version"],
         timeout_s=settings["vtn.timeout_s"],
+        limits=Limits(
+            response_mb=settings["vtn.response_mb"],
+            listing_mb=settings["vtn.listing_mb"],
+            listing_pages=settings["vtn.listing_pages"],
+            listing_items=settings["vtn.listing_items"],
+            listing_s=settings["vtn.listing_s"],
+        ),
     )
 
 

@@ -504,7 +504,7 @@ class VtnSide:
         # Events, and those of programs, that could not be understood have not gone.
         unread = programs.ids - {program.id for program in programs.items}
         kept = events.ids - {event.id for event in events.items if event.program_id not in unread}
-        changes = self._book.apply(
+        changes = await self._book.take(
             ours,
             complete=events.complete and (programs.complete or not wanted),
             also_listed=kept,

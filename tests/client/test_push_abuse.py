@@ -81,6 +81,23 @@ async def test_row_69_callers_that_say_nothing_do_not_keep_the_vtn_out(
     assert woken.times == 1
 
 
+async def test_silent_callers_do_not_delay_a_call(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With five times the silent callers that there is room for, the VTN's call is served before any ends."""
+    monkeypatch.setattr(push_webhook, "CALL_WITHIN_S", 600.0)
+    monkeypatch.setattr(push_webhook, "MOST_CALLS", 32)
+    woken = Woken()
+    async with receiver(woken) as url:
+        with ExitStack() as idle:
+            for _ in range(161):
+                idle.enter_context(socket.create_connection(("127.0.0.1", httpx2.URL(url).port or 0)))
+                await asyncio.sleep(0)
+            assert await post(url) == 200
+    assert woken.times == 1
+    assert [code_of(one.msg) for one in caplog.records if one.name.endswith("webhook")] == ["VEN-VTN-148"]
+
+
 async def test_a_body_is_read_up_to_a_limit_and_a_strangers_not_at_all() -> None:
     """The VTN's giant notification still wakes; a stranger's is refused by its header."""
     woken = Woken()

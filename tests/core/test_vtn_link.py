@@ -119,7 +119,7 @@ def test_an_outbox_that_cannot_be_opened_leaves_no_file_open(
     def broken(*_: object) -> Outbox:
         raise StoreError("disk full")
 
-    monkeypatch.setattr("venclient.vtn_link.Outbox", broken)
+    monkeypatch.setattr("venclient.reporting.state_rescue.Outbox", broken)
     with pytest.raises(StoreError):
         a_link(tmp_path, ManualClock())
     assert len(closed) == 1

@@ -25,7 +25,7 @@ from venclient.reporting.adhoc import AtWill, adhoc_due
 from venclient.reporting.bodies import gaps_of
 from venclient.reporting.builder import build_report
 from venclient.reporting.needs import needs
-from venclient.reporting.obligations import Obligation, agenda
+from venclient.reporting.obligations import Obligation, agenda, agenda_steps
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.targets import Limits, Reportable
 
@@ -175,9 +175,9 @@ async def test_an_event_that_we_stumble_over_stops_no_other(
     def made(one: Event, *rest: Any, **more: Any) -> Any:
         if one.id == "bad":
             raise ZeroDivisionError
-        return agenda(one, *rest, **more)
+        return agenda_steps(one, *rest, **more)
 
-    monkeypatch.setattr(planner, "agenda", made)
+    monkeypatch.setattr(planner, "agenda_steps", made)
     bench.list_events(event(1, EACH, id_="bad"), event(1, EACH, id_="good"))
     with caplog.at_level(logging.ERROR):
         result = await bench.run_to(1.1)

@@ -71,13 +71,13 @@ async def test_tick_with_nothing_due_looks_at_no_event(bench: Bench, monkeypatch
     bench.list_events(*(event(4, EACH, id_=f"E{n}", start="2026-02-01T00:00:00Z") for n in range(50)))
     await bench.run_to(-0.5)
     looked: list[object] = []
-    followed = Agenda.falling_due
+    followed = Agenda.coming
 
     def counted(self: Agenda, **members: Any) -> Any:
         looked.append(self)
         return followed(self, **members)
 
-    monkeypatch.setattr(Agenda, "falling_due", counted)
+    monkeypatch.setattr(Agenda, "coming", counted)
     await bench.run_to(3, step_s=60)
     assert looked == []
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from venclient.client.dialect import PROBE, V3_1, VERSIONS
+from venclient.client.limits import Limits
 from venclient.errors import ConfigError
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
@@ -32,7 +33,7 @@ class VtnAccount:
     `ca_file` (PEM) replaces the system's authorities; `verify=False` accepts any certificate and is
     for tests. `cert_file` and `key_file` are our own certificate, for VTNs that ask for one.
     `version` is "3.1", "3.0.1" or "probe", which finds it out with the first request. `timeout_s`
-    bounds one request, in seconds; `retries` how often it is repeated.
+    bounds one request, in seconds; `retries` how often it is repeated; `limits` what is read of responses.
     """
 
     url: str
@@ -49,6 +50,7 @@ class VtnAccount:
     version: str = V3_1.version
     timeout_s: float = 10.0
     retries: int = 3
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", self.url.strip().rstrip("/"))

@@ -55,6 +55,11 @@ class Conversation:
         self._http = None
 
     @property
+    def clock(self) -> Clock:
+        """Return where time comes from."""
+        return self._clock
+
+    @property
     def exchange(self) -> Exchange | None:
         """Return the exchange with its counters; None before `open`."""
         return self._exchange

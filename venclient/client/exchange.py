@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import ssl
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ import httpx2
 
 from venclient import __version__
 from venclient.client.account import VtnAccount
+from venclient.client.limits import Body, LimitReached
 from venclient.clock import Clock
 from venclient.errors import VtnError, VtnProblem, VtnUnreachable, WireError
 from venclient.messages import Text, text_of
@@ -147,7 +149,7 @@ class Exchange:
                 problem.ambiguous = answer.status != 429
                 error = problem
             wait_s = self._wait_s(attempt, error)
-            final = attempt == self._account.retries or wait_s is None
+            final = not error.transient or attempt == self._account.retries or wait_s is None
             if final or (error.ambiguous and not repeatable) or _certificate_refused(error):
                 self._failed(error, place)
                 raise error
@@ -189,16 +191,34 @@ class Exchange:
         self.tally.requests += 1
         try:
             async with asyncio.timeout(self._account.timeout_s):
-                response = await self._http.request(
-                    method, _parsed(url), params=list(params) or None, headers=headers, content=content
-                )
+                async with self._http.stream(
+                    method,
+                    _parsed(url),
+                    params=list(params) or None,
+                    headers={"Accept-Encoding": "gzip, deflate", **(headers or {})},
+                    content=content,
+                ) as response:
+                    body = await self._body(response)
         except TimeoutError as error:
             what = vtn.NO_ANSWER(seconds=self._account.timeout_s)
             raise self._unreachable(subject, what, error) from error
-        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+        except LimitReached as error:
+            failure = VtnUnreachable(error.what, subject=subject, transient=False)
+            failure.ambiguous = True
+            raise failure from None
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError, zlib.error) as error:
             raise self._unreachable(subject, self._lost(error), error) from error
         self._note_date(response.headers)
-        return Answer(response.status_code, response.content, response.headers, subject)
+        return Answer(response.status_code, body, response.headers, subject)
+
+    async def _body(self, response: httpx2.Response) -> bytes:
+        """Return the body, decompressed; LimitReached before it takes more memory than it may."""
+        if response.is_stream_consumed:
+            return response.content
+        body = Body(response.headers.get("Content-Encoding", ""), self._account.limits.response_mb)
+        async for chunk in response.aiter_raw():
+            body.add(chunk)
+        return body.whole()
 
     def _lost(self, error: Exception) -> Text:
         """Return the message for a connection that failed or was lost."""

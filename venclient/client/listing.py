@@ -14,7 +14,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from venclient.client.limits import LimitReached
 from venclient.errors import VtnProblem
+from venclient.messages import Text
 from venclient.openadr.codec import Decoded, Refused
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -44,6 +46,7 @@ class Listing(Generic[S]):
 
     `complete` tells whether absence means anything: only then may a missing object be taken for gone.
     `ids` holds the id of everything listed, what was refused included. `ignored` were read in part.
+    `limited` says which limit ended it.
     """
 
     items: tuple[S, ...]
@@ -51,6 +54,7 @@ class Listing(Generic[S]):
     complete: bool
     ids: frozenset[str]
     ignored: tuple[Refused, ...] = ()
+    limited: Text | None = None
 
     def joined(self, other: Listing[S]) -> Listing[S]:
         """Return both listings as one; an object in both counts once, as it is here."""
@@ -61,6 +65,7 @@ class Listing(Generic[S]):
             self.complete and other.complete,
             self.ids | other.ids,
             self.ignored + tuple(one for one in other.ignored if one.id is None or one.id not in self.ids),
+            self.limited or other.limited,
         )
 
 
@@ -127,9 +132,16 @@ async def read_listing(fetch: FetchPage[S], known: Collection[str] = ()) -> List
     several pages is believed of two readings only: two changes at once can hide an object between pages.
     """
     earlier: set[str] | None = None
+    limited: Text | None = None
     for _ in range(_PASSES):
         reading: _Pass[S] = _Pass()
-        await reading.read(fetch)
+        try:
+            await reading.read(fetch)
+        except LimitReached as error:
+            # What was read counts; that something is missing means nothing.
+            limited = error.what
+            complete = False
+            break
         complete = reading.steady
         if reading.pages > 1 and not reading.ids.issuperset(known):
             complete = False
@@ -143,6 +155,7 @@ async def read_listing(fetch: FetchPage[S], known: Collection[str] = ()) -> List
         complete,
         frozenset(reading.ids),
         tuple(reading.ignored),
+        limited,
     )
 
 

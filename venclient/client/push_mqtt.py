@@ -26,8 +26,10 @@ _PLAIN_SCHEMES = ("mqtt", "tcp")
 _CONNECT_WITHIN_S = 10.0
 #: How long the broker may take to let us in and confirm the topics.
 _ANSWER_WITHIN_S = 20.0
-#: A broker of version 5 sends us nothing larger.
-_LARGEST_MESSAGE = 2**24
+#: A broker of version 5 sends us nothing larger; with any other the connection ends.
+_LARGEST_MESSAGE = 2**20
+#: Messages that wait for the event loop; one wakes as well as thousands.
+_MOST_WAITING = 100
 _KEEPALIVE_S = 30
 _UNSUPPORTED_VERSION = 0x84
 _FIRST = asyncio.FIRST_COMPLETED
@@ -71,7 +73,16 @@ class MqttChannel:
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-        client = mqtt.Client(
+        class Bounded(mqtt.Client):
+            """Ends the connection at a message that is too large, before it is in memory."""
+
+            def _sock_recv(self, bufsize: int) -> bytes:
+                if self._in_packet["remaining_length"] > _LARGEST_MESSAGE:
+                    raise ConnectionError(vtn.MQTT_TOO_LARGE(most=_LARGEST_MESSAGE))
+                received: bytes = super()._sock_recv(bufsize)
+                return received
+
+        client = Bounded(
             CallbackAPIVersion.VERSION2,
             client_id=f"venclient-{secrets.token_hex(8)}",
             protocol=MQTTProtocolVersion(protocol),
@@ -189,7 +200,9 @@ class _Ear:
         self._let_in = False
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
-        client.on_message = lambda _client, _data, message: self._in_loop(wake, message.payload)
+        client.on_message = lambda _client, _data, message: self._message(message.payload)
+        self._wake = wake
+        self._waiting = 0
         client.on_disconnect = self._disconnected
 
     def _connected(self, client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
@@ -211,6 +224,16 @@ class _Ear:
         # Some brokers of before 5.0 just hang up on it.
         other = self._protocol == 5 and not self._let_in
         self._in_loop(self._end, _UNSUPPORTED_VERSION if other else vtn.MQTT_ENDED(reason=str(code)))
+
+    def _message(self, payload: bytes) -> None:
+        """Wake; of a flood of messages only some are counted."""
+        if self._waiting < _MOST_WAITING:
+            self._waiting += 1
+            self._in_loop(self._wake_now, payload)
+
+    def _wake_now(self, payload: bytes) -> None:
+        self._waiting -= 1
+        self._wake(payload)
 
     def _end(self, result: int | Text) -> None:
         if not self.ended.done():

@@ -24,7 +24,8 @@ _CLOSE_WITHIN_S = 0.5
 _PING_EVERY_S = 60.0
 #: How long the other side may leave a ping unconfirmed (by TCP) until we take it for gone.
 _SILENT_FOR_S = 30.0
-_LARGEST_MESSAGE = 2**22
+#: What a message says is not looked at: the VTN itself is asked.
+_LARGEST_MESSAGE = 2**20
 
 
 class SocketChannel:
@@ -62,6 +63,7 @@ class SocketChannel:
                 ping_timeout=None,  # OpenLEADR's VTN never answers one; TCP tells that nobody is there
                 logger=_QUIET,
                 max_size=_LARGEST_MESSAGE,
+                compression=None,
                 proxy=None,
             ) as socket:
                 _bound_silence(socket.transport.get_extra_info("socket"))

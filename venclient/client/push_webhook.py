@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 _LARGEST_BODY = 2**22
 #: A larger notification is not read: it is about many events, and wakes the poll.
 _LARGEST_READ = 2**16
-#: Calls at the same time; more wait until one of these is over.
-MOST_CALLS = 32
+#: Connections at the same time; with more, the oldest and silent one is closed.
+MOST_CALLS = 64
 #: How long a call may take, its handshake included.
 CALL_WITHIN_S = 10.0
 #: Callers that the system lets wait until it is their turn.
@@ -169,7 +169,7 @@ async def _serving(app: Receiver, address: Address) -> AsyncIterator[None]:
 
 
 async def _take_calls(app: Receiver, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Serve calls, MOST_CALLS at a time, until cancelled."""
+    """Serve calls until cancelled; of more than MOST_CALLS the oldest, which says nothing, is ended."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -178,19 +178,31 @@ async def _take_calls(app: Receiver, listener: socket.socket, tls: ssl.SSLContex
     config.access_log = False
     config.load()
     loop = asyncio.get_running_loop()
-    room = asyncio.Semaphore(MOST_CALLS)
+    # The oldest first.
+    open_calls: dict[asyncio.Task[None], None] = {}
+    crowded = False
     async with asyncio.TaskGroup() as calls:
         while True:
-            await room.acquire()
             try:
                 caller, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # No descriptors left, say; who called may call again.
                 log.warning(vtn.CALL_LOST(problem=error.strerror))
-                room.release()
                 await asyncio.sleep(1)
                 continue
-            calls.create_task(_serve(caller, config, tls)).add_done_callback(lambda _: room.release())
+            if len(open_calls) >= MOST_CALLS:
+                if not crowded:
+                    log.warning(vtn.CALLS_CROWDED(most=MOST_CALLS))
+                crowded = True
+                oldest = next(iter(open_calls))
+                del open_calls[oldest]
+                oldest.cancel()
+            elif len(open_calls) < MOST_CALLS // 2:
+                crowded = False
+            call = calls.create_task(_serve(caller, config, tls))
+            open_calls[call] = None
+            call.add_done_callback(lambda done: open_calls.pop(done, None))
+            await asyncio.sleep(0)  # it begins, and closes its socket at its end
 
 
 async def _serve(caller: socket.socket, config: Any, tls: ssl.SSLContext | None) -> None:

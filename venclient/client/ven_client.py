@@ -24,6 +24,7 @@ from venclient.client.account import VtnAccount
 from venclient.client.conversation import Conversation
 from venclient.client.dialect import VERSIONS, Dialect, told_by_path
 from venclient.client.exchange import Answer, Params, Tally
+from venclient.client.limits import ListingBudget
 from venclient.client.listing import Listing, Page, read_listing
 from venclient.client.notices import Notices
 from venclient.client.pages import PageMemory
@@ -31,9 +32,10 @@ from venclient.client.probing import find_dialect
 from venclient.client.token import TokenState
 from venclient.clock import Clock
 from venclient.errors import AuthRefused, VtnError, VtnProblem, WireError
+from venclient.messages import Text, with_code
 from venclient.messages import client as vtn
-from venclient.messages import with_code
 from venclient.messages.printable import foreign
+from venclient.openadr.codec import AT_ONCE_BYTES
 from venclient.openadr.objects import Event, Notifiers, Program, Report, ValuesMap, Ven, VenResource
 
 log = logging.getLogger(__name__)
@@ -91,6 +93,8 @@ class VenClient:
         self._program_of: dict[str, str] = {}
         self._known_refusals: set[tuple[str, str]] = set()
         self._refused_objects = 0
+        #: Listings that are over a limit.
+        self._limited: set[str] = set()
 
     def __repr__(self) -> str:
         return f"VenClient({self._account.url!r})"
@@ -333,21 +337,31 @@ class VenClient:
         """Return a whole listing, of its objects those `kept`; pages to `remember` spare the next asking."""
         codec = (await self.dialect()).codec
 
+        budget = ListingBudget(self._account.limits, self._talk.clock)
+
         async def fetch(skip: int, limit: int) -> Page[S]:
+            budget.begin_page(skip)
             params = [*query, ("skip", str(skip)), ("limit", str(limit))]
             key = (path, tuple(params))
             held = self._pages.get(key)
             answer = await self._talk.call("GET", *path, params=params, etag=held.etag if held else None)
             if held is not None and answer.unchanged:
+                budget.take(held.size, len(held.decoded.ids))
                 return Page(held.decoded)
+            size = len(answer.body)
             try:
-                decoded = codec.decode_list(kind, answer.body)
+                if size > AT_ONCE_BYTES:
+                    # In parts and beside the event loop: others run meanwhile.
+                    decoded = await asyncio.to_thread(codec.decode_list, kind, answer.body)
+                else:
+                    decoded = codec.decode_list(kind, answer.body)
             except WireError as error:
                 raise self._talk.broken(answer, error) from error
+            budget.take(size, len(decoded.ids))
             if kept is not None:
                 decoded = msgspec_replace(decoded, items=[one for one in decoded.items if kept(one)])
             if remember:
-                self._pages.keep(key, answer.headers.get("ETag"), decoded)
+                self._pages.keep(key, answer.headers.get("ETag"), decoded, size)
             return Page(decoded, changed=held is not None)
 
         place = (path, tuple(query))
@@ -355,7 +369,18 @@ class VenClient:
         if remember and listing.complete:
             self._listed[place] = listing.ids
         self._note_refused(listing)
+        self._note_limit(place, listing.limited)
         return listing
+
+    def _note_limit(self, place: tuple[tuple[str, ...], Params], limit: Text | None) -> None:
+        """Log once when a listing is over a limit, and once when it is not any more."""
+        key = "/".join(place[0])
+        if limit is not None and key not in self._limited:
+            self._limited.add(key)
+            log.warning(vtn.LISTING_LIMITED(place=foreign(key), url=self._account.url, limit=limit))
+        elif limit is None and key in self._limited:
+            self._limited.discard(key)
+            log.info(vtn.LISTING_WHOLE(place=foreign(key), url=self._account.url))
 
     async def _one(self, kind: type[S], answer: Answer) -> S:
         try:

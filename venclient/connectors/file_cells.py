@@ -6,9 +6,14 @@ import csv
 
 from venclient.messages import files as fil
 
+#: The maximum length of a row.
+MOST_LINE = 2**20
+
 
 def split_cells(line: str, delimiter: str) -> list[str]:
     """Return the cells of one row; ValueError when its quotes do not match."""
+    if len(line) > MOST_LINE:
+        raise ValueError(fil.LINE_TOO_LONG(length=len(line), most=MOST_LINE))
     if '"' not in line:
         return line.split(delimiter)
     try:

@@ -141,3 +141,5 @@ TELEGRAM_EARLIER = error(
     "VEN-FIL-086",
     "the telegram has no time ({code}) and arrived before this look: only the newest one is read",
 )
+
+LINE_TOO_LONG = info("VEN-FIL-140", "row of {length} characters: the maximum is {most}")

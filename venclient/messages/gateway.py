@@ -202,3 +202,14 @@ GRANTS_DROPPED = warning(
     hint="ask the operator of the VTN to grant them again",
 )
 UNVERIFIED = info("VEN-GWY-141", "registration not verified")
+
+# A blocked event loop
+
+LOOP_BLOCKED = error(
+    "VEN-GWY-140",
+    "nothing else has run for {seconds:.0f} s: {step} takes too long",
+    hint="report this line to the maintainers of venclient",
+)
+LOOP_RUNS = warning("VEN-GWY-141", "all else runs again after {seconds:.0f} s ({step})")
+LOOP_STEP = info("VEN-GWY-142", "step {task} at {place}")
+NO_TASK = info("VEN-GWY-143", "without a task")

@@ -190,3 +190,9 @@ ONLY_MISSING = info("VEN-RDG-074", "the report has no value of this resource: it
 
 RANGE_ORDER = error("VEN-RDG-080", "min {least:g} is above max {most:g}")
 BITS_AND_DIGITS = error("VEN-RDG-081", "bits and digits exclude each other: use one of them")
+FULL_AT_START = error(
+    "VEN-RDG-140",
+    "{path} cannot be opened, as the disk is full; readings are kept in memory until there is room",
+    hint="free disk space; readings in memory are lost when the gateway stops",
+)
+OPENED_LATE = info("VEN-RDG-141", "{path}: open again; the readings in memory are stored")

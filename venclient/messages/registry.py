@@ -351,3 +351,7 @@ TOUR_VEN = info(
     "get_resources_by_ven({ven!r}): {count:resource|resources} with {power_kw:g} kW in total",
 )
 TOUR_LEFT_OUT = info("VEN-REG-229", "{count:row was|rows were} left out; the first: {place}: {reason}")
+CELL_TOO_LARGE = info(
+    "VEN-REG-340",
+    "{column} is not used: longer than {most} characters, or nested deeper than {deep} levels",
+)

@@ -210,3 +210,33 @@ ANOTHER_GATEWAY = warning(
     "report {report} was sent by another gateway that works under VEN {ven!r}",
     hint="stop one of them, or give it another ven.name and its own credentials",
 )
+
+# Limits on what an event may ask for
+
+TOO_MUCH = warning(
+    "VEN-REP-140",
+    "{place}: not reported: within a day it comes to {what}, and the maximum of one event is {most}",
+    hint="ask the VTN's operator for longer intervals, or for fewer of them in fewer reports",
+)
+LOAD_REPORTS = info("VEN-REP-141", "{count} reports")
+LOAD_INTERVALS = info("VEN-REP-142", "{count} intervals in its reports")
+LOAD_VALUES = info("VEN-REP-143", "{count} values of all resources")
+TOO_MANY_GROUPS = warning(
+    "VEN-REP-144",
+    "{place}: not reported: the maximum is {most} different reports on one event",
+    hint="ask the VTN's operator for the same timing and units in more of the descriptors",
+)
+MORE_PROBLEMS = warning("VEN-REP-145", "and {count:more problem|more problems} of the same event")
+STATE_RESCUED = error(
+    "VEN-REP-146",
+    "{path} is damaged ({reason}) and was renamed to {moved}; {events} events and {reports} reports of it "
+    "are kept, the rest is read or planned again; reports of the last day are looked up at the VTN by name "
+    "before they are sent",
+    hint="check the memory card",
+)
+STATE_IN_MEMORY = error(
+    "VEN-REP-147",
+    "{path} cannot be opened, as the disk is full; a copy in memory ({copy}) is used until the next start",
+    hint="free disk space and restart; reports that are sent until then are looked up at the VTN before they "
+    "are sent again",
+)

@@ -32,6 +32,9 @@ from venclient.openadr.shapes import straighten
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+#: A longer listing is decoded object by object.
+AT_ONCE_BYTES = 2**20
+
 #: Kinds by the name that messages use.
 KINDS: Mapping[str, type[msgspec.Struct]] = {
     "program": objects.Program,
@@ -128,6 +131,8 @@ class Codec31:
     def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
         """Return the objects of a listing; WireError only when the body is no JSON list."""
         try:
+            if len(body) > AT_ONCE_BYTES:
+                raise msgspec.ValidationError(kind.__name__)  # object by object: other threads run meanwhile
             items = self._strictly(kind, body)
         except _UNREADABLE:
             pass  # the slow way names what is wrong

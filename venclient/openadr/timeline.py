@@ -19,7 +19,7 @@ The index is the position on this line, loops counted on; the id is only a label
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -31,6 +31,10 @@ from venclient.messages.printable import foreign
 from venclient.openadr.duration import ZERO, Duration
 from venclient.openadr.objects import Event, Interval, IntervalPeriod, ValuesMap
 from venclient.openadr.times import NOW, Special, parse_time
+from venclient.utils import to_the_end
+
+#: Work pauses after this number of intervals.
+AT_ONCE = 200
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -137,7 +141,14 @@ def first_where(holds: Callable[[int], bool], count: int | None) -> int:
 
 
 def resolve(event: Event, *, anchor: datetime) -> Timeline:
+    """Return what `resolve_steps` gives, without a pause."""
+    return to_the_end(resolve_steps(event, anchor=anchor))
+
+
+def resolve_steps(event: Event, *, anchor: datetime) -> Generator[None, None, Timeline]:
     """Return the timeline of an event; `anchor` is the moment at which it was first received, for "now".
+
+    Yields between some of the intervals.
 
     Never raises for what the event says: what has no place is named in `problems`. Multi-valued
     payloads are not split, and randomizeStart is not applied: reports follow the written times.
@@ -151,7 +162,8 @@ def resolve(event: Event, *, anchor: datetime) -> Timeline:
         # PT0S is the schema's default of every duration, and servers write defaults out.
         whole = None
     if event.intervals:
-        line = _Written(event.intervals, default_start, default_length, anchor, problems)
+        line = _Written()
+        yield from line.place(event.intervals, default_start, default_length, anchor, problems)
         return line.timeline(whole, problems)
     first = anchor if default_start is NOW else default_start
     if not isinstance(first, datetime) or default_length is None:
@@ -190,19 +202,24 @@ def _begins(slot: Callable[[int], Slot | None], limit: datetime) -> Callable[[in
 class _Written:
     """The intervals that an event lists, placed one after the other."""
 
-    def __init__(
+    def __init__(self) -> None:
+        self.slots: list[Slot | None] = []
+        #: Lengths up to each interval, where all follow one another: repeats months by the calendar.
+        self.sums: list[Duration] | None = [ZERO]
+
+    def place(
         self,
         intervals: Sequence[Interval],
         default_start: datetime | Special | None,
         default_length: Duration | None,
         anchor: datetime,
         problems: list[str],
-    ) -> None:
-        self.slots: list[Slot | None] = []
-        #: Lengths up to each interval, where all follow one another: repeats months by the calendar.
-        self.sums: list[Duration] | None = [ZERO]
+    ) -> Generator[None, None, None]:
+        """Place the intervals, yielding between some of them; what has no place is named in `problems`."""
         cursor = anchor if default_start is NOW else default_start
         for index, interval in enumerate(intervals):
+            if index % AT_ONCE == AT_ONCE - 1:
+                yield
             place = f"intervals[{index}] (id {interval.id})"
             own = interval.interval_period or IntervalPeriod()
             before = len(problems)

@@ -16,10 +16,14 @@ import apsw
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import readings as rdg
+from venclient.messages import with_code
 from venclient.readings.layout import unusable
 from venclient.readings.pending import to_the_end
+from venclient.readings.reserve import Reserve
 from venclient.readings.salvage import is_damage, open_or_renew, renew
-from venclient.readings.tables import Tables, open_tables
+from venclient.readings.tables import Tables, empty_tables, open_tables
+from venclient.sqlite_file import is_full
 
 T = TypeVar("T")
 
@@ -34,16 +38,49 @@ class Desk:
         self._clock = clock
         #: What whoever runs the service has to know; also in the log.
         self.problems: list[str] = []
-        self.tables, said = open_or_renew(path, clock.now())
+        #: Why the file cannot be opened yet; None when it is open.
+        self.absent: StoreError | None = None
+        #: Called with tables whose file could be opened at last.
+        self.opened: Callable[[Tables], None] = lambda _: None
         try:
-            self._reader = open_tables(path, read_only=True)
-        except BaseException:
-            self.tables.close()
-            raise
+            self.tables, self._reader, said = self._open()
+        except StoreError as error:
+            if not is_full(error, path):
+                raise
+            self.absent = error
+            self.tables, self._reader = empty_tables(path), empty_tables(path)
+            said = [with_code(rdg.FULL_AT_START(path=path))]
         self.say(said)
         self._write_thread = ThreadPoolExecutor(1, "readings-write")
         self._read_thread = ThreadPoolExecutor(1, "readings-read")
         self._damage: BaseException | None = None
+
+    def _open(self) -> tuple[Tables, Tables, list[str]]:
+        """Return the tables to write and to read; on a full disk the reserve is given back first."""
+        try:
+            tables, said = open_or_renew(self.path, self._clock.now())
+        except StoreError as error:
+            if not is_full(error, self.path) or not Reserve(self.path).give():
+                raise
+            tables, said = open_or_renew(self.path, self._clock.now())
+        try:
+            return tables, open_tables(self.path, read_only=True), said
+        except BaseException:
+            tables.close()
+            raise
+
+    async def _open_again(self) -> None:
+        """Open the file that had no room at the start; StoreError while there is still none."""
+        tables, reader, said = await self._do(self._write_thread, self._open)
+        if self.absent is None:
+            tables.close()
+            reader.close()
+            return
+        self.tables, self._reader, self.absent = tables, reader, None
+        self.opened(tables)
+        self.problems.clear()
+        self.problems.extend(said)
+        log.info(rdg.OPENED_LATE(path=self.path))
 
     async def on_writer(self, work: Callable[[Tables], T]) -> T:
         """Give what the work gives, done by the writing thread; what SQLite refuses comes as apsw.Error.
@@ -51,6 +88,8 @@ class Desk:
         Work that has begun is seen to its end even when its task is cancelled, so that the file is free
         for the last commit. After damage was met, the file is set aside first, and a fresh one started.
         """
+        if self.absent is not None:
+            await self._open_again()
         if self._damage is not None:
             await self._renew(self._damage)
         try:
@@ -61,6 +100,8 @@ class Desk:
 
     async def on_reader(self, work: Callable[[Tables], T]) -> T:
         """Give what the work gives, done by the reading thread; StoreError when the file cannot be read."""
+        if self.absent is not None:
+            raise self.absent
         try:
             return await self._do(self._read_thread, lambda: work(self._reader))
         except (apsw.Error, OSError, StoreError) as error:

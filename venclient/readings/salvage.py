@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -32,6 +32,9 @@ ROWS_AT_ONCE = 20_000
 LAST_KEY = 2**63 - 1
 SIDE_FILES = ("", "-wal", "-shm")
 
+#: What content that was changed by a damage makes Python raise: impossible keys, times and types.
+NONSENSE = KeyError | ValueError | TypeError | OverflowError | IndexError | RecursionError
+
 Row = tuple[Any, ...]
 
 
@@ -39,7 +42,7 @@ def is_damage(error: BaseException | None) -> bool:
     """True when an error, or what it came from, says that the file itself is damaged."""
     if isinstance(error, StoreError) and not isinstance(error, DamagedSegment):
         return is_damage(error.__cause__)
-    return isinstance(error, apsw.CorruptError | apsw.NotADBError | DamagedSegment)
+    return isinstance(error, apsw.CorruptError | apsw.NotADBError | DamagedSegment | NONSENSE)
 
 
 def open_or_renew(path: Path, now: datetime) -> tuple[Tables, list[str]]:
@@ -48,11 +51,22 @@ def open_or_renew(path: Path, now: datetime) -> tuple[Tables, list[str]]:
     A damaged file is set aside. StoreError, with the file left as it is, when it is not ours to do so.
     """
     try:
-        return open_tables(path), []
-    except StoreError as error:
+        return _sound(open_tables(path)), []
+    except (StoreError, apsw.Error, *NONSENSE.__args__) as error:
         if not is_damage(error) or not _was_ours(path):
             raise
         return renew(path, now, error)
+
+
+def _sound(tables: Tables) -> Tables:
+    """Return tables whose first questions have an answer; what is damaged there is raised."""
+    try:
+        tables.latest()
+        tables.bookmarks()
+    except BaseException:
+        tables.connection.close()
+        raise
+    return tables
 
 
 def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tables, list[str]]:
@@ -61,7 +75,7 @@ def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tabl
     prepare(path)
     try:
         saved = _take_over(aside, path)
-    except apsw.Error as error:
+    except (apsw.Error, *NONSENSE.__args__) as error:
         saved = rdg.NOTHING_SAVED(error=error)
     reason = with_code(damage.what) if isinstance(damage, StoreError) else damage
     said = with_code(rdg.RENEWED(path=path, reason=reason, moved=aside.name, saved=saved))
@@ -97,25 +111,23 @@ def _take_over(aside: Path, path: Path) -> str:
         closing(apsw.Connection(str(aside), flags=apsw.SQLITE_OPEN_READONLY)) as old,
         closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as fresh,
     ):
-        series = {row[0]: row for row in _rows(old, "series", "id") if _is_series(row)}
+        series = {row[0]: row for row in _rows(old, "series", "id") if _holds(_is_series, row)}
         _store(fresh, "series", 4, series.values())
-        readings = _store(
-            fresh, "reading", 3, (row for row in _rows(old, "reading", "k") if _is_reading(row, series))
-        )
+        read = (row for row in _rows(old, "reading", "k") if _holds(_is_reading, row, series))
+        readings = _store(fresh, "reading", 3, read)
         held = end_ms = 0
 
         def segments() -> Iterator[Row]:
             nonlocal held, end_ms
             for row in _rows(old, "segment", "k"):
-                if _is_segment(row, series):
+                if _holds(_is_segment, row, series):
                     held, end_ms = held + row[2], max(end_ms, row[1] + 1)
                     yield row
 
         _store(fresh, "segment", 4, segments())
-        quarters = _store(
-            fresh, "quarter", 7, (row for row in _rows(old, "quarter", "k") if row[0] & SERIES_MASK in series)
-        )
-        _store(fresh, "wear", 3, _rows(old, "wear", "day"))
+        sums = (row for row in _rows(old, "quarter", "k") if _holds(_is_quarter, row, series))
+        quarters = _store(fresh, "quarter", 7, sums)
+        _store(fresh, "wear", 3, (row for row in _rows(old, "wear", "day") if _holds(_is_numbers, row)))
         for table, columns in (("aside", 10), ("aside_point", 3)):
             with suppress(apsw.Error):
                 _store(fresh, table, columns, old.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
@@ -163,6 +175,28 @@ def _store(fresh: apsw.Connection, table: str, columns: int, rows: Iterable[Row]
             fresh.executemany(f"INSERT OR REPLACE INTO {table} VALUES({marks})", some)
         stored += len(some)
     return stored
+
+
+def _holds(check: Callable[..., bool], *arguments: Any) -> bool:
+    """Return what the check says; False for content that it cannot even look at."""
+    try:
+        return check(*arguments)
+    except (StoreError, *NONSENSE.__args__):
+        return False
+
+
+def _is_numbers(row: Row) -> bool:
+    return all(isinstance(one, int) for one in row)
+
+
+def _is_quarter(row: Row, series: dict[int, Row]) -> bool:
+    key, number, value, share, *rest = row
+    return (
+        key & SERIES_MASK in series
+        and isinstance(number, int)
+        and isinstance(share, float)
+        and all(one is None or (isinstance(one, float) and math.isfinite(one)) for one in (value, *rest))
+    )
 
 
 def _is_series(row: Row) -> bool:

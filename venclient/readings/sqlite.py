@@ -86,6 +86,7 @@ class SqliteReadings:
             self._desk.tables.close()
             raise unusable(self.path, error) from error
         self._bookmarks = dict(self._committed_bookmarks)
+        self._desk.opened = self._file_opened
         self._waiting: deque[Added] = deque()
         self._waiting_rows = self._urgent_waiting = 0
         self._last_urgent_s = 0.0
@@ -106,6 +107,16 @@ class SqliteReadings:
             retention=None if retention_days is None else timedelta(days=retention_days),
             max_bytes=max_bytes,
         )
+
+    def _file_opened(self, tables: Tables) -> None:
+        """Take over what is in a file that could not be opened at the start."""
+        for resource_id, newest in tables.latest().items():
+            held = self._latest.setdefault(resource_id, {})
+            for quantity, reading in newest.items():
+                if quantity not in held or held[quantity].time < reading.time:
+                    held[quantity] = reading
+        self._committed_bookmarks = tables.bookmarks()
+        self._bookmarks = self._committed_bookmarks | self._bookmarks
 
     # ---- taking readings
 

@@ -65,6 +65,14 @@ def open_tables(path: Path | str, *, read_only: bool = False) -> Tables:
         raise unusable(path, error) from error
 
 
+def empty_tables(path: Path) -> Tables:
+    """Return empty tables in memory, which stand for those of a file that cannot be opened yet."""
+    connection = apsw.Connection(":memory:")
+    for step in STEPS.values():
+        connection.execute(step)
+    return Tables(path, connection)
+
+
 class Tables(Look):
     """The open file. All times are aware UTC; what SQLite refuses comes as apsw.Error."""
 

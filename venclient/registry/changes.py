@@ -280,7 +280,11 @@ def _change(row: tuple[Any, ...]) -> Change:
 def _dict(text: str | None) -> Told | None:
     try:
         return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, TypeError) as error:  # another program wrote it: `ven db check` lists it
+    except (
+        msgspec.DecodeError,
+        TypeError,
+        RecursionError,
+    ) as error:  # another program wrote it: `ven db check` lists it
         return {"unreadable": foreign(str(error))}
 
 

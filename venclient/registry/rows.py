@@ -7,6 +7,7 @@ constructors, which would look up again what a table of known spellings gives.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -36,6 +37,12 @@ RESOURCE_AT = 1
 READER_AT = RESOURCE_AT + len(RESOURCE_COLUMNS) + 1
 WRITER_AT = READER_AT + 1 + len(CONNECTION_COLUMNS)
 VERSION_AT = WRITER_AT + 1 + len(CONNECTION_COLUMNS)
+
+#: JSON in a column is no longer than this, and no deeper.
+MOST_CELL = 2**20
+MOST_NESTED = 100
+#: Brackets; a text in quotes is one match, and does not count.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _new = object.__new__
@@ -222,9 +229,11 @@ def _member(kind: type[Any], text: object, place: str) -> Any:
 
 def json_object(text: Any, place: str) -> dict[str, Any]:
     """Give the object that a column holds as JSON; BadRow names the column."""
+    if isinstance(text, str | bytes) and not _is_bounded(text):
+        raise BadRow(reg.CELL_TOO_LARGE(column=place, most=MOST_CELL, deep=MOST_NESTED))
     try:
         return _object(text)
-    except (msgspec.DecodeError, TypeError):
+    except (msgspec.DecodeError, TypeError, RecursionError):
         pass
     # The first generation's JSON module writes NaN for a number that it did not have.
     try:
@@ -234,6 +243,21 @@ def json_object(text: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRow(reg.COLUMN_NOT_OBJECT(column=place))
     return value
+
+
+def _is_bounded(text: str | bytes) -> bool:
+    """True when JSON is neither too long nor nested too deeply."""
+    if len(text) > MOST_CELL:
+        return False
+    held = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    if held.count("[") + held.count("{") <= MOST_NESTED:
+        return True
+    depth = most = 0
+    for bracket in _BRACKETS.findall(held):
+        if len(bracket) == 1:
+            depth += 1 if bracket in "[{" else -1
+        most = max(most, depth)
+    return most <= MOST_NESTED
 
 
 def _text(value: dict[str, Any], name: str, subject: str) -> str:

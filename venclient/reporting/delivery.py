@@ -33,7 +33,7 @@ from venclient.reporting.needs import Measuring
 from venclient.reporting.obligations import Agenda
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.pace import Pace, spread_s
-from venclient.reporting.planner import Planned, Planner
+from venclient.reporting.planner import Planner, Round
 from venclient.reporting.posting import Listings, Posting
 from venclient.reporting.rows import Row
 from venclient.reporting.targets import Reportable
@@ -49,6 +49,8 @@ __all__ = [
 ]
 
 _PRUNE_EVERY_S = 3600.0
+#: Other tasks run after this number of pauses of the planner.
+PAUSES = 4
 #: So many rows are given up in one commit.
 _GIVEN_UP = 500
 
@@ -107,6 +109,7 @@ class Reporter:
             client_name=options.client_name,
             rules=options.rules,
             adhoc_s=options.adhoc_s,
+            resources=lambda: len(self._means.resources),
         )
 
     def note_change(self, at: datetime) -> None:
@@ -204,19 +207,21 @@ class Reporter:
     def _settle(self) -> timedelta:
         return timedelta(seconds=self.options.settle_s) + self._spread
 
-    async def _plan(self, now: datetime) -> Planned:
-        # The planner looks at the event book, so it works on the event loop; only the card is waited for.
-        async with self._writing:
-            self._outbox.begin()
-            try:
-                planned = self._planner.plan(now - self._settle, now)
-                await self._means.write(self._outbox.commit)
-            except BaseException:
-                self._outbox.roll_back()
-                # What it remembers of this round was not written.
-                self._planner = self._new_planner()
-                raise
-        return planned
+    async def _plan(self, now: datetime) -> Round:
+        round_ = Round()
+        try:
+            # The planner looks at the event book, so it works on the event loop, a little at a time.
+            for number, changes in enumerate(self._planner.steps(round_, now - self._settle, now), 1):
+                if changes is not None:
+                    async with self._writing:
+                        await self._means.write(partial(self._outbox.apply, changes))
+                elif not number % PAUSES:
+                    await asyncio.sleep(0)
+        except BaseException:
+            # What it remembers of this round was not written.
+            self._planner = self._new_planner()
+            raise
+        return round_
 
     def _room(self) -> int:
         return self._means.pace.room(self.options.batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,10 +19,21 @@ from venclient.openadr.objects import Event, Program, ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline
 from venclient.openadr.times import NOW, parse_time
 from venclient.reporting.adhoc import AtWill
+from venclient.reporting.line_facts import LineFacts
 from venclient.reporting.windows import Timing, WindowRules, Windows
 
-#: More intervals in one window than this are a slip of whoever asks, and would hold up all else.
+#: More intervals in one window than this are a mistake, and would hold up everything else.
 MOST_INTERVALS = 100_000
+#: Limits of one event within a day: due reports, intervals in all of them, values of all resources.
+MOST_REPORTS_A_DAY = 100_000
+MOST_INTERVALS_A_DAY = 200_000
+MOST_VALUES_A_DAY = 50_000_000
+#: The maximum of different reports on one event at the same time.
+MOST_GROUPS = 64
+#: Only the first problems of one event are reported; the rest is counted.
+MOST_PROBLEMS = 20
+#: Work pauses after this number of descriptors.
+_AT_ONCE = 32
 
 OPEN_INTERVALS = "OPEN_INTERVALS"
 
@@ -55,19 +66,33 @@ def served(
     client_name: str,
     rules: WindowRules,
     adhoc_s: float | None,
-) -> tuple[list[Group], list[str]]:
-    """Return an event's descriptors, grouped into reports, and a sentence for each that cannot be served."""
+    resources: int = 1,
+) -> Generator[None, None, tuple[list[Group], list[str]]]:
+    """Return an event's descriptors, grouped into reports, and a sentence for each that cannot be served.
+
+    Yields between some of them. `resources` is how many are reported on at most.
+    """
     problems: list[str] = []
-    found = []
+    groups = _Groups(client_name, _Load(rules, resources))
+    facts = LineFacts(timeline)
     for index, descriptor in enumerate(event.report_descriptors or ()):
+        if index % _AT_ONCE == _AT_ONCE - 1:
+            yield
         name, kind = foreign(event.id or ""), foreign(descriptor.payload_type)
         place = str(rep.DESCRIPTOR(event=name, index=index, payload=kind))
-        one = _served(completed(descriptor, program), timeline, rules, adhoc_s, place)
-        if isinstance(one, _Served):
-            found.append(one)
-        else:
-            problems.append(one)
-    return _groups(found, client_name), problems
+        one = _served(completed(descriptor, program), facts, rules, adhoc_s, place)
+        problem = groups.take(one, facts, place) if isinstance(one, _Served) else one
+        if problem is not None:
+            problems.append(problem)
+    return groups.made(), _some_of(problems)
+
+
+def _some_of(problems: Sequence[str]) -> list[str]:
+    """Return the first problems."""
+    some = list(problems[:MOST_PROBLEMS])
+    if len(problems) > len(some):
+        some.append(rep.MORE_PROBLEMS(count=len(problems) - len(some)))
+    return some
 
 
 def life_of(event: Event, timeline: Timeline, begin: datetime, cadence_s: float | None) -> AtWill:
@@ -141,9 +166,10 @@ def completed(descriptor: ReportDescriptor, program: Program | None) -> ReportDe
 
 
 def _served(
-    descriptor: ReportDescriptor, timeline: Timeline, rules: WindowRules, adhoc_s: float | None, place: str
+    descriptor: ReportDescriptor, facts: LineFacts, rules: WindowRules, adhoc_s: float | None, place: str
 ) -> _Served | str:
     """Return how a descriptor is served, or why it cannot be, and what would be needed."""
+    timeline = facts.timeline
     every = _cadence(descriptor.frequency, place)
     trouble = every if isinstance(every, str) else _nonsense(descriptor, place)
     if not trouble and timeline.count == 0 and timeline.problems:
@@ -154,7 +180,7 @@ def _served(
     frequency, repeat = every, descriptor.repeat
     if isinstance(frequency, timedelta) and timeline.count != 0:
         # A cadence means again and again; the default of `repeat` was never meant for it.
-        frequency, repeat = _intervals_in(frequency, timeline), -1 if repeat == 1 else repeat
+        frequency, repeat = _intervals_in(frequency, facts), -1 if repeat == 1 else repeat
     if not isinstance(frequency, int) or frequency == 0 or timeline.count == 0:
         return _Served(descriptor, None, cadence_s)
     timing = Timing.of(descriptor, frequency, repeat)
@@ -198,40 +224,71 @@ def _cadence(frequency: int | str, place: str) -> int | timedelta | str:
     return number
 
 
-def _intervals_in(cadence: timedelta, timeline: Timeline) -> int:
+def _intervals_in(cadence: timedelta, facts: LineFacts) -> int:
     """Return how many intervals a cadence is; 0 when it is no whole number of equal ones."""
-    pattern = timeline.pattern if timeline.count is None else min(timeline.pattern, timeline.count)
-    if pattern > MOST_INTERVALS:
+    if facts.pattern > MOST_INTERVALS or facts.length is None:
         return 0
-    lengths = set()
-    for index in range(pattern):
-        slot = timeline.at(index)
-        if slot is None or slot.end is None or slot.is_cancelled:
-            return 0
-        lengths.add(slot.end - slot.start)
-    if len(lengths) != 1:
-        return 0
-    counted, left = divmod(cadence, lengths.pop())
+    counted, left = divmod(cadence, facts.length)
     return 0 if left else counted
 
 
-def _groups(found: Sequence[_Served], client_name: str) -> list[Group]:
-    """Return descriptors that share a report: equal timing, and each payload type in one unit and reading."""
-    ranked: dict[tuple[object, ...], list[_Together]] = {}
-    for one in found:
-        reports = ranked.setdefault(_timing(one.descriptor), [])
-        if not any(together.took(one) for together in reports):
-            reports.append(_Together(one))
-    return [
-        Group(
-            tuple(_told(one) for one in together.served.values()),
-            hashlib.sha256(repr((client_name, timing, rank)).encode()).hexdigest()[:8],
-            together.first.timing,
-            together.first.cadence_s,
-        )
-        for timing, reports in ranked.items()
-        for rank, together in enumerate(reports)
-    ]
+class _Load:
+    """What the reports on one event come to within a day: counted, with nothing expanded."""
+
+    def __init__(self, rules: WindowRules, resources: int) -> None:
+        self._rules = rules
+        self._resources = max(1, resources)
+        self._reports = self._intervals = 0
+
+    def refused(self, timing: Timing, facts: LineFacts, place: str) -> str | None:
+        """Count reports of one timing in and return None, or why they would be too many."""
+        reports = Windows(timing, facts.timeline, self._rules, facts).most_in_a_day
+        intervals = reports * Windows.size_of(timing, facts.timeline, self._rules)
+        for what, found, most in (
+            (rep.LOAD_REPORTS, self._reports + reports, MOST_REPORTS_A_DAY),
+            (rep.LOAD_INTERVALS, self._intervals + intervals, MOST_INTERVALS_A_DAY),
+            (rep.LOAD_VALUES, (self._intervals + intervals) * self._resources, MOST_VALUES_A_DAY),
+        ):
+            if found > most:
+                return rep.TOO_MUCH(place=place, what=what(count=found), most=most)
+        self._reports, self._intervals = self._reports + reports, self._intervals + intervals
+        return None
+
+
+class _Groups:
+    """Descriptors that share a report: equal timing, and each payload type in one unit and reading."""
+
+    def __init__(self, client_name: str, load: _Load) -> None:
+        self._client_name = client_name
+        self._load = load
+        self._ranked: dict[tuple[object, ...], list[_Together]] = {}
+        self._count = 0
+
+    def take(self, one: _Served, facts: LineFacts, place: str) -> str | None:
+        """Put a descriptor into a report and return None, or why there is none for it."""
+        reports = self._ranked.get(_timing(one.descriptor), [])
+        if any(together.took(one) for together in reports):
+            return None
+        if self._count >= MOST_GROUPS:
+            return rep.TOO_MANY_GROUPS(place=place, most=MOST_GROUPS)
+        problem = self._load.refused(one.timing, facts, place) if one.timing else None
+        if problem is None:
+            self._count += 1
+            self._ranked.setdefault(_timing(one.descriptor), []).append(_Together(one))
+        return problem
+
+    def made(self) -> list[Group]:
+        """Return the reports."""
+        return [
+            Group(
+                tuple(_told(one) for one in together.served.values()),
+                hashlib.sha256(repr((self._client_name, timing, rank)).encode()).hexdigest()[:8],
+                together.first.timing,
+                together.first.cadence_s,
+            )
+            for timing, reports in self._ranked.items()
+            for rank, together in enumerate(reports)
+        ]
 
 
 def _told(one: _Served) -> ReportDescriptor:

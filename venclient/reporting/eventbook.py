@@ -6,10 +6,12 @@ seen, and the moment that its "now" means.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +26,7 @@ from venclient.openadr.times import NOW, known_time, parse_time
 from venclient.reporting.descriptors import has_no_length, is_request
 from venclient.sqlite_file import open_sqlite
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     id TEXT PRIMARY KEY,
     event BLOB NOT NULL,                   -- JSON, as OpenADR 3.1 writes it
@@ -34,6 +36,13 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL) WITHOUT ROWID;
 """
+
+
+#: So many events of a listing are taken over at once, in one commit.
+AT_ONCE = 100
+
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class EventBook:
         self._seen_before: dict[str, tuple[datetime, datetime, bool]] = {}
         if not read_only:
             with self._change():
-                self._db.execute(_SCHEMA)
+                self._db.execute(SCHEMA)
                 _upgrade(self._db)
         self._load()
 
@@ -121,6 +130,28 @@ class EventBook:
     def program_of(self, event: Event) -> Program | None:
         """Return the program that an event belongs to, when it is known."""
         return self._programs.get(event.program_id)
+
+    async def take(
+        self,
+        listed: Sequence[Event],
+        *,
+        complete: bool,
+        now: datetime,
+        also_listed: Collection[str] = (),
+    ) -> Changes:
+        """Do what `apply` does in parts, between which others work."""
+        parts = []
+        for some in range(0, len(listed), AT_ONCE):
+            parts.append(self.apply(listed[some : some + AT_ONCE], complete=False, now=now))
+            await asyncio.sleep(0)
+        known = {event.id for event in listed if event.id}.union(also_listed)
+        parts.append(self.apply((), complete=complete, now=now, also_listed=known))
+        return Changes(
+            tuple(chain.from_iterable(part.created for part in parts)),
+            tuple(chain.from_iterable(part.modified for part in parts)),
+            tuple(chain.from_iterable(part.gone for part in parts)),
+            sum(part.nameless for part in parts),
+        )
 
     def apply(
         self,
@@ -220,17 +251,21 @@ class EventBook:
             events = self._db.execute(asked).fetchall()
             programs = self._db.execute("SELECT id, program FROM programs").fetchall()
         for id_, raw, first_seen, anchor, cancelled in events:
-            seen = datetime.fromisoformat(first_seen), datetime.fromisoformat(anchor), bool(cancelled)
+            try:
+                seen = _moment(first_seen), _moment(anchor), bool(cancelled)
+            except (ValueError, TypeError) as error:
+                self._unreadable("event", str(id_), error)
+                continue
             try:
                 self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except _UNREADABLE as error:
                 # When it was seen is kept all the same, so that nothing is reported twice.
                 self._seen_before[id_] = seen
                 self._unreadable("event", id_, error)
         for id_, raw in programs:
             try:
                 self._programs[id_] = msgspec.json.decode(raw, type=Program)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except _UNREADABLE as error:
                 self._unreadable("program", id_, error)
 
     def _unreadable(self, kind: Literal["event", "program"], id_: str, error: Exception) -> None:
@@ -269,6 +304,12 @@ def _upgrade(db: apsw.Connection) -> None:
             continue
         if request:
             db.execute("DELETE FROM events WHERE id = ?", (id_,))
+
+
+def _moment(text: str) -> datetime:
+    """Return a stored time; ValueError or TypeError for what is none."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _iso(moment: datetime) -> str:

@@ -3,6 +3,7 @@
 outbox           one row per report; a large obligation's parts have a row each, with the same `owed_key`
 resource_sets    which resources a report is about; the windows of an event share a few such sets
 late             time that readings came for after it was reported, by resource, until rows are marked
+doubt            until when reports may have been sent that the file does not know of (`state_rescue.py`)
 planned          per event: up to when everything that falls due is in the outbox
 coverage         per day and resource, what became of rows that are pruned (`ledger.py`)
 """
@@ -46,6 +47,7 @@ CREATE TABLE IF NOT EXISTS late (
     start INTEGER NOT NULL,
     until INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS doubt (until INTEGER NOT NULL);   -- reports due before may have been sent
 CREATE TABLE IF NOT EXISTS coverage_names (id INTEGER PRIMARY KEY, resource_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS coverage (
     day INTEGER NOT NULL,                  -- days since 1970, UTC

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -33,17 +33,22 @@ from venclient.messages import reporting as rep
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.openadr.objects import Event, Program, ReportDescriptor
-from venclient.openadr.timeline import NEVER, Timeline, resolve
+from venclient.openadr.timeline import NEVER, Timeline, resolve_steps
 from venclient.openadr.times import parse_time
 from venclient.reporting.adhoc import AtWill
 from venclient.reporting.descriptors import Group, begin_of, has_no_length, is_request, life_of, served
+from venclient.reporting.line_facts import LineFacts
 from venclient.reporting.windows import USUAL_RULES, Window, WindowRules, Windows
+from venclient.utils import to_the_end
 
 #: Before every date that an event can name.
 EVER = datetime.min.replace(tzinfo=UTC)
 
 #: How often reports at will are made, unless something else is said.
 ADHOC_S = 900.0
+
+#: Work pauses after this number of intervals.
+BREATH = 500
 
 #: An event's id takes at most this much of a report's name (128 characters), else its digest does.
 _ID_ROOM = 64
@@ -90,6 +95,15 @@ class Obligation(msgspec.Struct, frozen=True, kw_only=True):
         return max(span.end for span in self.spans)
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A window of a group that falls due at a moment, not expanded into its intervals yet."""
+
+    at: datetime
+    group: Group
+    window: Window
+
+
 @dataclass(frozen=True)
 class Agenda:
     """Everything an event will ever owe, worked out as far as it is looked at.
@@ -113,51 +127,78 @@ class Agenda:
         Of the windows of a group that were over when the event was first seen only the newest is owed,
         and is due at that moment.
         """
-        lines = [
-            self._line(group, windows, first_seen, EVER if after is None else after, until)
-            for group, windows in self.plans
-        ]
-        return heapq.merge(*lines, key=lambda obligation: obligation.due)
+        for coming in self.coming(first_seen=first_seen, after=after):
+            if coming is not None:
+                if coming.at > until:
+                    return
+                yield to_the_end(self.expanded(coming))
 
     def next_due(self, *, first_seen: datetime, after: datetime | None) -> datetime | None:
         """Return when the next obligation after `after` falls due; None for never."""
-        coming = self.falling_due(first_seen=first_seen, after=after, until=NEVER)
-        first = next(coming, None)
-        return first.due if first else None
+        coming = self.coming(first_seen=first_seen, after=after)
+        return next((one.at for one in coming if one is not None), None)
+
+    def coming(self, *, first_seen: datetime, after: datetime | None) -> Iterator[Due | None]:
+        """Return what falls due after `after`, by due time, not expanded; None wherever others may work."""
+        heads: list[tuple[datetime, int, Due, Iterator[Due | None]]] = []
+
+        def following(order: int, line: Iterator[Due | None]) -> Iterator[None]:
+            for one in line:
+                if one is not None:
+                    heapq.heappush(heads, (one.at, order, one, line))
+                    return
+                yield None
+
+        for order, (group, windows) in enumerate(self.plans):
+            yield from following(order, self._line(group, windows, first_seen, after or EVER))
+            yield None
+        while heads:
+            _, order, one, line = heapq.heappop(heads)
+            yield one
+            yield from following(order, line)
 
     def _line(
-        self, group: Group, windows: Windows, first_seen: datetime, after: datetime, until: datetime
-    ) -> Iterator[Obligation]:
+        self, group: Group, windows: Windows, first_seen: datetime, after: datetime
+    ) -> Iterator[Due | None]:
         late = windows.due_by(first_seen)
-        position = late
-        if after < first_seen <= until:
-            while position > 0:
-                position -= 1
-                owed = self._obligation(group, windows.at(position), first_seen)
-                if owed is not None:
-                    yield owed
+        if after < first_seen:
+            for back, position in enumerate(range(late - 1, max(-1, late - 1 - 2 * windows.cycle), -1), 1):
+                window = windows.at(position)
+                if windows.has_values(window):
+                    yield Due(first_seen, group, window)
                     break
+                if not back % BREATH:
+                    yield None
         position = max(late, windows.due_by(after) if after > EVER else 0)
+        silent = 0
         while windows.count is None or position < windows.count:
             window = windows.at(position)
-            if window.due is None or window.due > until:
+            if window.due is None:
                 return
-            owed = self._obligation(group, window, window.due)
-            if owed is not None:
-                yield owed
             position += 1
+            if windows.has_values(window):
+                silent = 0
+                yield Due(window.due, group, window)
+                continue
+            silent += 1
+            if windows.count is None and silent > windows.cycle:
+                return  # nor will any later one
+            if not silent % BREATH:
+                yield None
 
-    def _obligation(self, group: Group, window: Window, due: datetime) -> Obligation | None:
+    def expanded(self, due: Due) -> Generator[None, None, Obligation]:
+        """Return the obligation that falls due, yielding wherever others may work."""
         spans = []
-        for index in range(window.first, window.last + 1):
+        window = due.window
+        for number, index in enumerate(range(window.first, window.last + 1), 1):
             slot = self.timeline.at(index)
             if slot is not None and slot.end is not None and not slot.is_cancelled:
                 spans.append(Span(slot.id, slot.start, slot.end))
-        if not spans:
-            return None
+            if not number % BREATH:
+                yield
         # Where intervals overlap, the time alone does not tell one window from another.
         place = "" if self.timeline.apart else f"-i{window.first}"
-        return self._named(group, tuple(spans), due, place)
+        return self._named(due.group, tuple(spans), due.at, place)
 
     def told_at_will(self, group: Group, start: datetime, end: datetime) -> Obligation:
         """Return the report at will on [start, end), due at its end; a forecast is of as long after that."""
@@ -190,20 +231,51 @@ def agenda(
     adhoc_s: float | None = ADHOC_S,
     cancelled: bool = False,
 ) -> Agenda:
+    """Return what `agenda_steps` gives, without a pause."""
+    return to_the_end(
+        agenda_steps(
+            *(event, program),
+            anchor=anchor,
+            client_name=client_name,
+            rules=rules,
+            adhoc_s=adhoc_s,
+            cancelled=cancelled,
+        )
+    )
+
+
+def agenda_steps(
+    event: Event,
+    program: Program | None,
+    *,
+    anchor: datetime,
+    client_name: str = "",
+    rules: WindowRules = USUAL_RULES,
+    adhoc_s: float | None = ADHOC_S,
+    cancelled: bool = False,
+    resources: int = 1,
+) -> Generator[None, None, Agenda]:
     """Return all that an event owes; the program's report payload descriptors supply missing units.
 
     `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs. Reports
     at will are made every `adhoc_s` (None: only when a state changes). `cancelled` says that an event
-    without length had one before.
+    without length had one before. `resources` is how many are reported on at most: a descriptor that would
+    come to too many values is refused. Yields wherever others may work.
     """
     request = is_request(event) and not cancelled
     # Intervals of no length hold no values: a request has none.
-    timeline = resolve(replace(event, intervals=None) if request else event, anchor=anchor)
+    timeline = yield from resolve_steps(replace(event, intervals=None) if request else event, anchor=anchor)
     problems: list[str] = [
         rep.EVENT_PROBLEM(event=foreign(event.id or ""), problem=with_code(problem))
         for problem in timeline.problems
     ]
-    groups, more = served(event, program, timeline, client_name=client_name, rules=rules, adhoc_s=adhoc_s)
+    groups, more = yield from served(
+        *(event, program, timeline),
+        client_name=client_name,
+        rules=rules,
+        adhoc_s=adhoc_s,
+        resources=resources,
+    )
     begins = begin_of(timeline, _period_start(event), anchor)
     if request:
         lives = [
@@ -215,7 +287,12 @@ def agenda(
         slip = bool(event.report_descriptors) and _period_start(event) is not None
         said = rep.CANCELLED(event=foreign(event.id or ""))
         return Agenda(event, timeline, (), (*problems, *more, *([said] if slip else ())), begins)
-    plans = [(one, Windows(one.timing, timeline, rules)) for one in groups if one.timing]
+    plans: list[tuple[Group, Windows]] = []
+    facts = LineFacts(timeline)
+    for one in groups:
+        if one.timing:
+            plans.append((one, Windows(one.timing, timeline, rules, facts)))
+            yield
     at_will = [(one, life_of(event, timeline, begins, one.cadence_s)) for one in groups if not one.timing]
     return Agenda(event, timeline, tuple(plans), (*problems, *more), begins, tuple(at_will))
 

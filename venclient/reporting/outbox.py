@@ -64,6 +64,8 @@ class Outbox(StateFile):
         self._encode = msgspec.json.Encoder(order="deterministic").encode
         with self.change():
             prepare(self.db)
+            doubted = self.db.execute("SELECT max(until) FROM doubt").get
+        self._doubted = doubted if isinstance(doubted, int) else -(2**62)
         self.view = OutboxView(path)
 
     def close(self) -> None:
@@ -97,6 +99,12 @@ class Outbox(StateFile):
             )
         return new
 
+    def doubt(self, until: datetime) -> None:
+        """Take every report that falls due up to `until` and is new for one that may have been sent."""
+        with self.change():
+            self.db.execute("INSERT INTO doubt VALUES (?)", (us(until),))
+        self._doubted = us(until)
+
     def _owe(self, one: Obligation, now: datetime) -> int:
         parts = self._states_of_parts(one.key)
         if any(state != "superseded" for state in parts):
@@ -123,13 +131,14 @@ class Outbox(StateFile):
         self.db.execute(
             "INSERT INTO outbox (key, event_id, obligation, due, not_before, state, changed, owed_key, part, "
             "start, until, spans, since, resources, story) "
-            "VALUES (?, ?, ?, ?, ?, 'owed', ?, ?, ?, ?, ?, ?, ?, ?, json_array(json_array(?, ?))) "
-            "ON CONFLICT (key) DO UPDATE SET state = 'owed', obligation = excluded.obligation, "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, json_array(json_array(?, ?))) "
+            "ON CONFLICT (key) DO UPDATE SET state = excluded.state, obligation = excluded.obligation, "
             "due = excluded.due, not_before = excluded.not_before, changed = excluded.changed, "
             "resources = excluded.resources, start = excluded.start, until = excluded.until, "
             "spans = excluded.spans, since = excluded.since, last_error = NULL WHERE state = 'superseded'",
             (
-                *(one.key, one.event_id, self._encode(one), us(one.due), us(one.due), us(now)),
+                *(one.key, one.event_id, self._encode(one), us(one.due), us(one.due)),
+                *("sending" if us(one.due) <= self._doubted else "owed", us(now)),
                 *(owed_key, part, us(one.start), us(one.end), len(one.spans)),
                 *(us(now) if since is None else since, resources, us(now), told),
             ),

@@ -1,4 +1,8 @@
-"""Keeps the outbox filled: what the known events owe is written down as it falls due."""
+"""Keeps the outbox filled: what the known events owe is written down as it falls due.
+
+A round is a generator, and the caller lets other tasks run in between: `None` stands for a pause, anything
+else is changes of the outbox to be made in one commit before the round goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import hashlib
 import heapq
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
@@ -21,14 +27,26 @@ from venclient.openadr.objects import Program
 from venclient.reporting.adhoc import adhoc_due
 from venclient.reporting.descriptors import has_no_length
 from venclient.reporting.eventbook import EventBook, Known
-from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, ToldTime, agenda
+from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, ToldTime, agenda_steps
 from venclient.reporting.outbox import Bookmark, Outbox
 from venclient.reporting.windows import USUAL_RULES, WindowRules
 
 log = logging.getLogger("venclient.reporting")
 
-#: How many obligations of one event are written down in one go: the rest follows in the next step.
+#: How many obligations of one event, with how many intervals, are written down in one round: the rest
+#: follows in the next one.
 BATCH = 500
+BATCH_SPANS = 20_000
+#: Changes of the outbox are written at this number of intervals; a report weighs as much as 40.
+_COMMIT_WEIGHT = 20_000
+_REPORT_WEIGHT = 40
+#: Work pauses after this number of unchanged events.
+_UNCHANGED = 200
+
+Changes = list[Callable[[], None]]
+T = TypeVar("T")
+#: Work that may pause (None), or has changes written.
+Work = Generator[Changes | None, None, T]
 
 #: So many changes of state are remembered until they are told.
 MOST_CHANGES = 1000
@@ -47,20 +65,41 @@ class _Followed:
     told_until: dict[str, datetime] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What one round changed: reports newly owed and given up, and what cannot be served."""
+@dataclass
+class Round:
+    """One round as far as it has come: what it changed, and what is still to be written of that."""
 
-    owed: int
-    superseded: int
-    problems: tuple[str, ...]
+    owed: int = 0
+    superseded: int = 0
+    problems: list[str] = field(default_factory=list)
+    _changes: Changes = field(default_factory=list)
+    _weight: int = 0
+
+    def add(self, outbox: Outbox, due: Sequence[Obligation], id_: str, mark: Bookmark, now: datetime) -> None:
+        """Have obligations of an event written, with its bookmark."""
+
+        def write() -> None:
+            self.owed += outbox.owe(due, now, planned={id_: mark})
+
+        self.change(write, sum(_REPORT_WEIGHT + len(one.spans) for one in due))
+
+    def change(self, change: Callable[[], None], weight: int = _REPORT_WEIGHT) -> None:
+        """Have something written."""
+        self._changes.append(change)
+        self._weight += weight
+
+    def written(self, least: int = _COMMIT_WEIGHT) -> Generator[Changes, None, None]:
+        """Have what was collected written now, if it comes to that much."""
+        if self._changes and self._weight >= least:
+            changes, self._changes, self._weight = self._changes, [], 0
+            yield changes
 
 
 class Planner:
     """Follows the event book into the outbox. Does nothing, and writes nothing, while nothing falls due.
 
-    `rules` say how descriptors are read; reports at will are made every `adhoc_s` and at each change that
-    `note_change` tells.
+    `rules` say how descriptors are read, `resources` how many are reported on; reports at will are made
+    every `adhoc_s` and at each change that `note_change` tells.
     """
 
     def __init__(
@@ -72,8 +111,10 @@ class Planner:
         look_back_s: float = 86_400,
         rules: WindowRules = USUAL_RULES,
         adhoc_s: float | None = ADHOC_S,
+        resources: Callable[[], int] = lambda: 1,
     ) -> None:
         self._outbox = outbox
+        self._resources = resources
         self._book = eventbook
         self._client_name = client_name
         self._look_back = timedelta(seconds=look_back_s)
@@ -114,51 +155,54 @@ class Planner:
         """Note that the state of something that is reported changed at `at`: reports at will fall due."""
         self._noted.append(at)
 
-    def plan(self, until: datetime, now: datetime) -> Planned:
-        """Write down all that falls due up to `until`, and drop what belongs to events that have gone."""
-        superseded = owed = 0
-        problems: list[str] = []
+    def steps(self, round_: Round, until: datetime, now: datetime) -> Work[None]:
+        """Owe all that falls due up to `until`, and drop what belongs to events that have gone.
+
+        After an error the planner is of no use any more: make another one.
+        """
         if self._revision != self._book.revision:
-            superseded = self._drop_gone(now)
-            for id_, known in self._book.events.items():
-                followed = self._followed.get(id_)
-                program = self._book.program_of(known.event)
-                if followed is None or followed.known is not known or followed.program is not program:
-                    try:
-                        followed, said = self._follow(id_, known, program)
-                        new, given_up = self._reconcile(id_, followed, now)
-                    except BaseException as error:
-                        self._followed.pop(id_, None)  # it is looked at again
-                        if not isinstance(error, Exception) or isinstance(error, VenError):
-                            raise
-                        problems.append(_stumbled(id_, error))
-                        continue
-                    problems += said
-                    owed, superseded = owed + new, superseded + given_up
-            self._revision = self._book.revision
-        self._take_changes()
-        due: dict[str, datetime] = {}
+            revision = self._book.revision
+            self._drop_gone(round_, now)
+            yield from round_.written(1)
+            yield from self._look_through(round_, now)
+            self._revision = revision
+        yield from self._take_changes()
+        due: list[str] = []
         while (moment := self._next_coming()) is not None and moment <= until:
-            due[heapq.heappop(self._coming)[1]] = moment
-        waiting = list(due)
-        try:
-            for id_ in due:
-                try:
-                    owed += self._owe(id_, self._followed[id_], until, now)
-                except VenError:
-                    raise
-                except Exception as error:  # noqa: BLE001  an event that we stumble over stops no other
-                    del self._followed[id_]
-                    problems.append(_stumbled(id_, error))
-                waiting.pop(0)
-        finally:
-            for id_ in waiting:
-                heapq.heappush(self._coming, (due[id_], id_))
+            due.append(heapq.heappop(self._coming)[1])
+        for id_ in due:
+            try:
+                yield from self._owe(id_, self._followed[id_], round_, until, now)
+            except VenError:
+                raise
+            except Exception as error:  # noqa: BLE001  an event that we stumble over stops no other
+                del self._followed[id_]
+                round_.problems.append(_stumbled(id_, error))
+            yield from round_.written()
         if due and self._changes:
             self._forget_changes()
-        return Planned(owed, superseded, tuple(problems))
+        yield from round_.written(1)
 
-    def _take_changes(self) -> None:
+    def _look_through(self, round_: Round, now: datetime) -> Work[None]:
+        """Follow the events that are new or have changed."""
+        for number, (id_, known) in enumerate(list(self._book.events.items()), 1):
+            if not number % _UNCHANGED:
+                yield None
+            followed = self._followed.get(id_)
+            program = self._book.program_of(known.event)
+            if followed is not None and followed.known is known and followed.program is program:
+                continue
+            try:
+                round_.problems += yield from self._follow(id_, known, program)
+                yield from self._reconcile(id_, self._followed[id_], round_, now)
+            except BaseException as error:
+                self._followed.pop(id_, None)  # it is looked at again
+                if not isinstance(error, Exception) or isinstance(error, VenError):
+                    raise
+                round_.problems.append(_stumbled(id_, error))
+            yield from round_.written()
+
+    def _take_changes(self) -> Work[None]:
         if not self._noted:
             return
         while self._noted:
@@ -166,26 +210,29 @@ class Planner:
         self._changes = self._changes[-MOST_CHANGES:]
         for id_ in self._at_will:
             mark = self._marks.get(id_)
-            self._next(id_, self._followed[id_], mark.until if mark else None)
+            yield from self._next(id_, self._followed[id_], mark.until if mark else None)
 
     @property
     def _at_will(self) -> list[str]:
         return [id_ for id_, one in self._followed.items() if one.told_until]
 
-    def _drop_gone(self, now: datetime) -> int:
+    def _drop_gone(self, round_: Round, now: datetime) -> None:
         gone = [id_ for id_ in self._followed if id_ not in self._book.events]
         if self._book.listed is not None:
             # Left over from a process that ended between hearing that they had gone and this.
             gone += [id_ for id_ in self._marks if id_ not in self._book.events and id_ not in self._followed]
-        dropped = 0
         for id_ in gone:
-            dropped += self._outbox.drop_event(id_, str(rep.NOT_LISTED()), now)
+
+            def drop(id_: str = id_) -> None:
+                round_.superseded += self._outbox.drop_event(id_, str(rep.NOT_LISTED()), now)
+
+            round_.change(drop)
             self._followed.pop(id_, None)
             self._marks.pop(id_, None)
-        return dropped
 
-    def _follow(self, id_: str, known: Known, program: Program | None) -> tuple[_Followed, tuple[str, ...]]:
-        made = agenda(
+    def _follow(self, id_: str, known: Known, program: Program | None) -> Work[tuple[str, ...]]:
+        """Work out what an event asks for; return what of it is new and cannot be served."""
+        made = yield from agenda_steps(
             known.event,
             program,
             anchor=known.anchor,
@@ -193,6 +240,7 @@ class Planner:
             rules=self._rules,
             adhoc_s=self._adhoc_s,
             cancelled=known.cancelled,
+            resources=self._resources(),
         )
         before = self._followed.get(id_)
         followed = _Followed(known, program, made, self._digest(known, program))
@@ -200,9 +248,9 @@ class Planner:
         if made.at_will:
             self._recall(id_, followed, mark)
         self._followed[id_] = followed
-        self._next(id_, followed, mark.until if mark else None)
+        yield from self._next(id_, followed, mark.until if mark else None)
         said = made.problems
-        return followed, said if before is None or before.agenda.problems != said else ()
+        return said if before is None or before.agenda.problems != said else ()
 
     def _digest(self, known: Known, program: Program | None) -> str:
         """Return what stands for all that decides on the event's reports."""
@@ -232,7 +280,7 @@ class Planner:
             first = plan.last_cut(mark.until) if mark else plan.first_untold(followed.known.first_seen)
             followed.told_until[group.digest] = max(first, told.get(group.digest, first))
 
-    def _reconcile(self, id_: str, followed: _Followed, now: datetime) -> tuple[int, int]:
+    def _reconcile(self, id_: str, followed: _Followed, round_: Round, now: datetime) -> Work[None]:
         """Fit what was written down for an event to what it asks for since it was modified.
 
         What was sent stays. What still waits is replaced or given up; windows that lie in the past now
@@ -240,16 +288,20 @@ class Planner:
         """
         mark = self._marks.get(id_)
         if mark is None or mark.digest == followed.digest:
-            return 0, 0
+            return
         since = mark.until - self._look_back
         waiting = self._outbox.waiting(id_)
         since = min([since, *(row.due - _MOMENT for row in waiting)])
-        coming = followed.agenda.falling_due(
-            first_seen=followed.known.first_seen, after=since, until=mark.until
-        )
-        wanted = {one.key: one for one in coming}
+        wanted: dict[str, Obligation] = {}
+        for coming in followed.agenda.coming(first_seen=followed.known.first_seen, after=since):
+            if coming is None:
+                yield None
+                continue
+            if coming.at > mark.until:
+                break
+            one = yield from followed.agenda.expanded(coming)
+            wanted[one.key] = one
         at_will = {group.digest: group for group, _ in followed.agenda.at_will}
-        given_up = 0
         replanned: set[str] = set()
         for row in waiting:
             if row.state != "owed":
@@ -257,52 +309,78 @@ class Planner:
             if row.obligation.group in at_will and row.owed_key not in wanted:
                 continue  # what was told at will was true of its time
             if row.owed_key not in wanted:
-                self._outbox.superseded(row.key, str(rep.MODIFIED()), now)
-                given_up += 1
+                round_.change(partial(self._outbox.superseded, row.key, str(rep.MODIFIED()), now))
+                round_.superseded += 1
             elif wanted[row.owed_key] != row.obligation and row.owed_key not in replanned:
-                self._outbox.replan(wanted[row.owed_key], now)
+                round_.change(partial(self._outbox.replan, wanted[row.owed_key], now))
                 replanned.add(row.owed_key)
-        told = [row for row in self._outbox.of_event(id_, after=since) if row.state != "superseded"]
+        # Read before the changes above are made, which are not looked at here: none concerns what was told.
+        given_up = {row.key for row in waiting if row.owed_key not in wanted and row.state == "owed"}
+        told = [
+            row
+            for row in self._outbox.of_event(id_, after=since)
+            if row.state != "superseded" and (row.key not in given_up or row.obligation.group in at_will)
+        ]
         keys = {row.owed_key for row in told}
-        told_time = ToldTime(row.obligation for row in told)
+        told_time = ToldTime(wanted.get(row.owed_key, row.obligation) for row in told)
         missing = [one for key, one in wanted.items() if key not in keys and not told_time.covers(one)]
-        return self._write(id_, followed, missing, mark.until, now), given_up
+        yield from self._write(id_, followed, missing, mark.until, round_, now)
 
-    def _owe(self, id_: str, followed: _Followed, until: datetime, now: datetime) -> int:
+    def _owe(
+        self, id_: str, followed: _Followed, round_: Round, until: datetime, now: datetime
+    ) -> Work[None]:
         mark = self._marks.get(id_)
-        coming = followed.agenda.falling_due(
-            first_seen=followed.known.first_seen, after=mark.until if mark else None, until=until
-        )
-        some = list(_some(coming))
-        reached = some[-1].due if len(some) >= BATCH else until
+        plan = followed.agenda
+        some: list[Obligation] = []
+        spans, reached = 0, until
+        for coming in plan.coming(first_seen=followed.known.first_seen, after=mark.until if mark else None):
+            if coming is None:
+                yield None
+                continue
+            if coming.at > until:
+                break
+            # A moment is never split.
+            if (len(some) >= BATCH or spans >= BATCH_SPANS) and coming.at != some[-1].due:
+                reached = some[-1].due
+                break
+            some.append((yield from plan.expanded(coming)))
+            spans += len(some[-1].spans)
         if mark is not None:
             # Never back: a change of state may be told while windows ahead are written down already.
             reached = max(reached, mark.until)
         told = dict(followed.told_until)
-        for group, plan in followed.agenda.at_will:
-            due = adhoc_due(plan, told_until=told[group.digest], changes=self._changes, until=until)
+        for group, life in plan.at_will:
+            due = adhoc_due(life, told_until=told[group.digest], changes=self._changes, until=until)
             for start, end in islice(due, BATCH):
-                some.append(followed.agenda.told_at_will(group, start, end))
+                some.append(plan.told_at_will(group, start, end))
                 told[group.digest] = end
-        before, followed.told_until = followed.told_until, told
-        try:
-            return self._write(id_, followed, some, reached, now)
-        except BaseException:
-            followed.told_until = before
-            raise
+            yield None
+        followed.told_until = told
+        yield from self._write(id_, followed, some, reached, round_, now)
 
     def _write(
-        self, id_: str, followed: _Followed, owed: Iterable[Obligation], reached: datetime, now: datetime
-    ) -> int:
+        self,
+        id_: str,
+        followed: _Followed,
+        due: Sequence[Obligation],
+        reached: datetime,
+        round_: Round,
+        now: datetime,
+    ) -> Work[None]:
         mark = Bookmark(reached, followed.digest)
-        new = self._outbox.owe(owed, now, planned={id_: mark})
+        round_.add(self._outbox, due, id_, mark, now)
         self._marks[id_] = mark
-        self._next(id_, followed, reached)
-        return new
+        yield from self._next(id_, followed, reached)
 
-    def _next(self, id_: str, followed: _Followed, after: datetime | None) -> None:
+    def _next(self, id_: str, followed: _Followed, after: datetime | None) -> Work[None]:
         """Work out when something of an event falls due next."""
-        moments = [followed.agenda.next_due(first_seen=followed.known.first_seen, after=after)]
+        due: datetime | None = None
+        for coming in followed.agenda.coming(first_seen=followed.known.first_seen, after=after):
+            if coming is not None:
+                due = coming.at
+                break
+            yield None
+        moments = [due]
         for group, plan in followed.agenda.at_will:
             moments.append(plan.next_cut(followed.told_until[group.digest], self._changes))
         self._come(id_, followed, min((one for one in moments if one is not None), default=None))
@@ -324,14 +402,3 @@ def _stumbled(id_: str, error: Exception) -> str:
     said = rep.CANNOT_PLAN(event=foreign(id_), error=type(error).__name__)
     log.error(said, exc_info=error)
     return said
-
-
-def _some(coming: Iterator[Obligation]) -> Iterator[Obligation]:
-    """Return the first BATCH, and those due at the same moment as the last: a moment is never split."""
-    last = None
-    for last in islice(coming, BATCH):
-        yield last
-    for more in coming:
-        if last is None or more.due != last.due:
-            return
-        yield more

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from math import gcd
 from typing import Literal
 
 import msgspec
 
 from venclient.openadr.objects import ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline, first_where
+from venclient.reporting.line_facts import LineFacts
 
 WindowReading = Literal["automatic", "generation-point", "first-covered"]
 AllIntervals = Literal["since-last", "all"]
@@ -68,8 +70,15 @@ class Window:
 class Windows:
     """The windows of one timing on one timeline, in the order of their due times."""
 
-    def __init__(self, timing: Timing, timeline: Timeline, rules: WindowRules = USUAL_RULES) -> None:
+    def __init__(
+        self,
+        timing: Timing,
+        timeline: Timeline,
+        rules: WindowRules = USUAL_RULES,
+        facts: LineFacts | None = None,
+    ) -> None:
         self._line = timeline
+        self._facts = facts or LineFacts(timeline)
         # A window is due at its end, or at its start.
         self._at_end = timing.historical or rules.forecast == "end"
         s, r = timing.start_interval, timing.repeat
@@ -86,11 +95,16 @@ class Windows:
             covered = rules.window == "first-covered" or (rules.window == "automatic" and s - n + 1 < 0)
             self._first = s if covered else s - n + 1
         self.count = self._counted(r)
-        self._sorted: list[Window] | None = None
-        if not timeline.ordered and self.count is not None:
+        self._ordered: list[Window] | None = None
+
+    @property
+    def _sorted(self) -> list[Window] | None:
+        """The windows by due time, where their order differs from that of the intervals; else None."""
+        if self._ordered is None and not self._line.ordered and self.count is not None:
             # Few by nature: only intervals that are written out one by one can step back in time.
             windows = [self._made(k) for k in range(self.count)] if not self._at_end else self._ending()
-            self._sorted = sorted(windows, key=lambda window: window.due or NEVER)
+            self._ordered = sorted(windows, key=lambda window: window.due or NEVER)
+        return self._ordered
 
     @staticmethod
     def _asked(timing: Timing, timeline: Timeline, rules: WindowRules) -> int:
@@ -108,6 +122,15 @@ class Windows:
         asked = cls._asked(timing, timeline, rules)
         return asked if timeline.count is None else min(asked, timeline.count)
 
+    @property
+    def most_in_a_day(self) -> int:
+        """Return how many windows can fall due within a day at most, looking at none of them."""
+        begun = self._facts.most_in_a_day
+        if begun is None:
+            return self.count or 0
+        within = -(-begun // self._f) + 1
+        return within if self.count is None else min(within, self.count)
+
     def _counted(self, repeat: int) -> int | None:
         total = self._line.count
         if total is None:
@@ -121,9 +144,23 @@ class Windows:
         fitting = min(fitting, starting)
         return fitting if repeat == -1 else min(repeat, fitting)
 
+    @property
+    def cycle(self) -> int:
+        """Return a number of windows in a row of which, if all are empty, every later one is as well."""
+        pattern = self._facts.pattern
+        if not pattern:
+            return 0
+        clamped = max(0, -self._first) // self._f
+        return pattern // gcd(pattern, self._f) + clamped + 2
+
+    def has_values(self, window: Window) -> bool:
+        """True when a window has an interval that can be reported."""
+        return self._facts.has_any(window.first, window.last)
+
     def at(self, position: int) -> Window:
         """Return the window at a position in the order of due times."""
-        return self._made(position) if self._sorted is None else self._sorted[position]
+        windows = self._sorted
+        return self._made(position) if windows is None else windows[position]
 
     @property
     def tell_all(self) -> bool:
@@ -146,8 +183,8 @@ class Windows:
         if self._at_end:
             slot = self._line.at(last)
             return Window(first, last, slot.end if slot else None)
-        starts = (self._line.at(index) for index in range(first, last + 1))
-        slot = next((slot for slot in starts if slot is not None), None)
+        placed = self._facts.first_placed(first, last)
+        slot = None if placed is None else self._line.at(placed)
         return Window(first, last, slot.start if slot else None)
 
     def _reach(self, k: int) -> tuple[int, int]:

@@ -1,0 +1,186 @@
+"""A damaged file of reports or readings delays no start: it is quarantined, and the rest is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.damages import damage
+from tests.counted import full_count
+from tests.reporting.bench import Bench
+from tests.reporting.samples import EACH, T0, event
+from venclient.clock import ManualClock
+from venclient.errors import StoreError
+from venclient.model.reading import Reading
+from venclient.readings import tables
+from venclient.readings.sqlite import SqliteReadings
+from venclient.reporting import state_rescue
+from venclient.reporting.state_rescue import open_state
+
+TRIALS = 45 if full_count(1) == 1 else 1000
+
+
+def fresh(folder: Path, source: Path, seed: int) -> Path:
+    """Return a damaged copy of a file in a separate folder."""
+    place = folder / str(seed)
+    place.mkdir()
+    copy = place / source.name
+    shutil.copy(source, copy)
+    damage(copy, seed)
+    return copy
+
+
+async def reported(folder: Path) -> Bench:
+    """Return a bench whose state file has sent and waiting reports on several events, closed."""
+    bench = Bench(folder)
+    bench.list_events(*(event(6, EACH, id_=f"E{n}") for n in range(20)))
+    await bench.run_to(3.5)
+    bench.close()
+    return bench
+
+
+async def test_a_damaged_state_file_stops_nothing(tmp_path: Path) -> None:
+    """Whatever is damaged, both open, plan and send; nothing that the VTN has is sent once more."""
+    made = tmp_path / "made"
+    made.mkdir()
+    bench = await reported(made)
+    source, stored = bench.path, list(bench.vtn.stored)
+    for seed in range(TRIALS):
+        bench.path = fresh(tmp_path, source, seed)
+        bench.vtn.stored = list(stored)
+        book, outbox, _ = open_state(bench.path, bench.clock.now())
+        book.close()
+        outbox.close()
+        bench.restart()
+        bench.list_events(*bench.listed)
+        for _ in range(4):
+            await bench.reporter.step()
+            await bench.clock.advance(60, settle=0)
+
+        names = [one.report_name for one in bench.vtn.stored]
+        assert len(names) == len(set(names)), seed
+        assert len(bench.vtn.stored) >= len(stored)
+    bench.close()
+
+
+async def test_a_damaged_file_is_kept_and_told(tmp_path: Path) -> None:
+    """The damaged file gets another name, and the message says what it means."""
+    made = tmp_path / "made"
+    made.mkdir()
+    bench = await reported(made)
+    raw = bench.path.read_bytes()
+    bench.path.write_bytes(raw[: len(raw) // 2])
+    book, outbox, said = open_state(bench.path, bench.clock.now())
+    book.close()
+    outbox.close()
+
+    assert len(said) == 1
+    assert "VEN-REP-146" in said[0]
+    assert len(list(made.glob("state.db.corrupt-*"))) >= 1
+
+
+async def test_damaged_readings_stop_nothing(tmp_path: Path) -> None:
+    """Whatever is damaged, the store opens and takes readings."""
+    made = tmp_path / "made"
+    made.mkdir()
+    clock = ManualClock(T0)
+    store = SqliteReadings(made / "readings.db", clock)
+    for minute in range(600):
+        moment = T0 - timedelta(minutes=600 - minute)
+        store.add([Reading(f"r{n}", "power_kw", float(minute), moment) for n in range(8)])
+    await store.flush()
+    await store.upkeep()
+    await store.close()
+    for seed in range(TRIALS):
+        path = fresh(tmp_path, made / "readings.db", seed)
+        opened = SqliteReadings(path, clock)
+        opened.add([Reading("r1", "power_kw", 1.0, T0)])
+        for _ in range(3):
+            try:
+                await opened.flush()
+            except Exception:
+                await asyncio.sleep(0)
+            else:
+                break
+        assert opened.stats().waiting == 0, seed
+        await opened.close()
+
+
+async def test_a_full_disk_keeps_readings_in_memory_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store opens without its file, takes readings, and stores them when the disk has room."""
+    clock = ManualClock(T0)
+    path = tmp_path / "readings.db"
+    before = SqliteReadings(path, clock)
+    before.add([Reading("r1", "power_kw", 1.0, T0 - timedelta(hours=1))], bookmarks={"file": "7"})
+    await before.close()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(tables, "prepare", full)
+        store = SqliteReadings(path, clock)
+        kept = store.add([Reading("r1", "power_kw", 2.0, T0)])
+        with pytest.raises(StoreError):
+            await store.flush()
+        assert any("VEN-RDG-140" in one for one in store.stats().problems)
+        assert store.newest("r1")["power_kw"].value == 2.0
+        with pytest.raises(StoreError):
+            await store.window("r1", T0 - timedelta(hours=2), T0)
+    await store.flush()
+    await kept
+
+    found = await store.window("r1", T0 - timedelta(hours=2), T0 + timedelta(hours=1))
+    assert [one.value for one in found["power_kw"]] == [1.0, 2.0]
+    assert store.bookmark("file") == "7"
+    assert store.stats().problems == ()
+    await store.close()
+
+
+async def test_a_full_disk_keeps_reports_in_memory_and_doubts_them_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy in memory takes the place of the file; at the next start what it sent is not sent again."""
+    bench = await reported(tmp_path)
+    path, stored = bench.path, len(bench.vtn.stored)
+    usual = state_rescue._opened_or_rescued
+
+    def full(where: Path, now: datetime) -> Any:
+        if where == path:
+            raise StoreError("full") from OSError(errno.ENOSPC, "No space left on device")
+        return usual(where, now)
+
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(state_rescue, "_MEMORY", memory)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(state_rescue, "_opened_or_rescued", full)
+        book, outbox, said = open_state(path, bench.clock.now())
+    assert "VEN-REP-147" in said[0]
+    bench.path = Path(outbox.path)
+    book.close()
+    outbox.close()
+    bench.restart()
+    bench.list_events(*bench.listed)
+    await bench.run_to(5.5)
+    assert len(bench.vtn.stored) > stored
+    bench.close()
+
+    bench.path = path
+    book, outbox, _ = open_state(path, bench.clock.now())
+    book.close()
+    outbox.close()
+    bench.restart()
+    bench.list_events(*bench.listed)
+    await bench.run_to(7)
+    names = [one.report_name for one in bench.vtn.stored]
+    assert len(names) == len(set(names)) == 120
+    bench.close()
