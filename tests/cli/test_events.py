@@ -16,7 +16,7 @@ from venclient.cli import main
 from venclient.openadr.objects import Event
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.outbox import Outbox
-from venclient.reporting.planner import Planner
+from venclient.reporting.planner import Planner, Round
 
 NOW = datetime.now(UTC)
 REQUEST: dict[str, Any] = {"intervals": None, "start": "0001-01-01", "duration": "PT0H"}
@@ -48,7 +48,9 @@ def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     book.apply(events, complete=True, now=NOW)
     cancelled = event(0, EACH, id_="called-off", **REQUEST)
     book.apply([*events[:-1], cancelled], complete=True, now=NOW)
-    Planner(box, book, client_name="ven-1").plan(NOW + timedelta(days=2), NOW)
+    for changes in Planner(box, book, client_name="ven-1").steps(Round(), NOW + timedelta(days=2), NOW):
+        if changes is not None:
+            box.apply(changes)
     matched = {"others": [], "timed": reportables("hotel", "school")}
     for row in box.untold(10_000):
         if row.obligation.event_id in matched:

@@ -77,7 +77,7 @@ async def test_a_response_that_grows_is_not_read_to_its_end(caplog: pytest.LogCa
     finally:
         tracemalloc.stop()
 
-    assert caught.value.code == "VEN-VTN-140"
+    assert caught.value.code == "VEN-VTN-150"
     assert not caught.value.transient
     assert asked == 1
     assert most < 32 * MB
@@ -151,7 +151,7 @@ async def test_an_endless_listing_ends(limits: Limits, caplog: pytest.LogCapture
     assert 100 <= len(first.items) <= 600
     assert not first.complete
     assert asked <= 28
-    assert [code_of(one.msg) for one in caplog.records].count("VEN-VTN-146") == 1
+    assert [code_of(one.msg) for one in caplog.records].count("VEN-VTN-156") == 1
 
 
 async def test_the_end_of_an_excess_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -167,7 +167,7 @@ async def test_the_end_of_an_excess_is_logged(caplog: pytest.LogCaptureFixture) 
             again = await ven.programs()
 
     assert again.complete
-    assert code_of(caplog.records[-1].msg) == "VEN-VTN-147"
+    assert code_of(caplog.records[-1].msg) == "VEN-VTN-157"
 
 
 async def test_a_large_page_is_decoded_object_by_object() -> None:

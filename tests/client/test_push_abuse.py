@@ -95,7 +95,7 @@ async def test_silent_callers_do_not_delay_a_call(
                 await asyncio.sleep(0)
             assert await post(url) == 200
     assert woken.times == 1
-    assert [code_of(one.msg) for one in caplog.records if one.name.endswith("webhook")] == ["VEN-VTN-148"]
+    assert [code_of(one.msg) for one in caplog.records if one.name.endswith("webhook")] == ["VEN-VTN-158"]
 
 
 async def test_a_body_is_read_up_to_a_limit_and_a_strangers_not_at_all() -> None:

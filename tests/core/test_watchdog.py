@@ -38,8 +38,8 @@ async def test_block_is_said_once_when_it_begins_and_once_when_it_ends(
         dog.beat()
         dog.look()
 
-    assert [code_of(record.msg) for record in caplog.records] == ["VEN-GWY-140", "VEN-GWY-141"]
-    assert [code_of(said) for said in heard_of] == ["VEN-GWY-140"]
+    assert [code_of(record.msg) for record in caplog.records] == ["VEN-GWY-150", "VEN-GWY-151"]
+    assert [code_of(said) for said in heard_of] == ["VEN-GWY-150"]
 
 
 async def test_a_loop_that_beats_is_not_blocked(caplog: pytest.LogCaptureFixture) -> None:

@@ -339,29 +339,29 @@ PUSH_UNVERIFIED = info("VEN-VTN-140", "the subscription is being checked")
 # Limits
 
 RESPONSE_TOO_LARGE = error(
-    "VEN-VTN-140",
+    "VEN-VTN-150",
     "the response has more than {most:g} MB after decompression and was not read",
     hint="inform the operator of the VTN, or set vtn.response_mb",
 )
 ENCODING = error(
-    "VEN-VTN-141",
+    "VEN-VTN-151",
     "the response is compressed as {name!r}, which was not asked for",
     hint="inform the operator of the VTN",
 )
-LISTING_PAGES = info("VEN-VTN-142", "{most} pages (vtn.listing_pages)")
-LISTING_ITEMS = info("VEN-VTN-143", "{most} objects (vtn.listing_items)")
-LISTING_MB = info("VEN-VTN-144", "{most:g} MB (vtn.listing_mb)")
-LISTING_SECONDS = info("VEN-VTN-145", "{most:g} s (vtn.listing_s)")
+LISTING_PAGES = info("VEN-VTN-152", "{most} pages (vtn.listing_pages)")
+LISTING_ITEMS = info("VEN-VTN-153", "{most} objects (vtn.listing_items)")
+LISTING_MB = info("VEN-VTN-154", "{most:g} MB (vtn.listing_mb)")
+LISTING_SECONDS = info("VEN-VTN-155", "{most:g} s (vtn.listing_s)")
 LISTING_LIMITED = warning(
-    "VEN-VTN-146",
+    "VEN-VTN-156",
     "list of {place} at {url}: more than {limit}; the rest is not read, and no missing object is taken as "
     "deleted",
     hint="inform the operator of the VTN, or raise the limit",
 )
-LISTING_WHOLE = info("VEN-VTN-147", "list of {place} at {url}: within the limits again")
+LISTING_WHOLE = info("VEN-VTN-157", "list of {place} at {url}: within the limits again")
 CALLS_CROWDED = warning(
-    "VEN-VTN-148",
+    "VEN-VTN-158",
     "webhook: more than {most} connections at the same time; the oldest ones are closed",
     hint="let only the VTN reach the address of vtn.webhook_listen",
 )
-MQTT_TOO_LARGE = info("VEN-VTN-149", "a message of more than {most} bytes")
+MQTT_TOO_LARGE = info("VEN-VTN-159", "a message of more than {most} bytes")

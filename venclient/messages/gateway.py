@@ -206,10 +206,10 @@ UNVERIFIED = info("VEN-GWY-141", "registration not verified")
 # A blocked event loop
 
 LOOP_BLOCKED = error(
-    "VEN-GWY-140",
+    "VEN-GWY-150",
     "nothing else has run for {seconds:.0f} s: {step} takes too long",
     hint="report this line to the maintainers of venclient",
 )
-LOOP_RUNS = warning("VEN-GWY-141", "all else runs again after {seconds:.0f} s ({step})")
-LOOP_STEP = info("VEN-GWY-142", "step {task} at {place}")
-NO_TASK = info("VEN-GWY-143", "without a task")
+LOOP_RUNS = warning("VEN-GWY-151", "all else runs again after {seconds:.0f} s ({step})")
+LOOP_STEP = info("VEN-GWY-152", "step {task} at {place}")
+NO_TASK = info("VEN-GWY-153", "without a task")
