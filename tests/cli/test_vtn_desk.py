@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.peers import pick_port, wait_for_port
+from tests.peers import pick_port
 from venclient.cli import app
 from venclient.cli.vtn_desk import access, access_file
 from venclient.errors import ConfigError, ConnectFailed
@@ -40,19 +40,20 @@ def vtn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalVtn]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     clients = [{"id": "bl-1", "secret": "s", "role": "bl"}, {"id": "ven-1", "secret": "v"}]
     server = LocalVtn(pick_port(), clients=clients)
-    ended = threading.Event()
+    left, ended = threading.Event(), threading.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
         async with server:
             with access(server.port, server.url, "bl-1", "s"):
+                left.set()
                 while not ended.is_set():  # noqa: ASYNC110  set from another thread
                     await asyncio.sleep(0.02)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     try:
-        wait_for_port(server.port)
+        assert left.wait(60)  # the file is left after the port is open
         yield server
     finally:
         ended.set()
