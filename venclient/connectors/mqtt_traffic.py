@@ -96,7 +96,8 @@ class Traffic:
                     self._write()
                     await self._ended.wait()
         if self._connecting is None or self._connecting.done():
-            self._client.reinitialise()  # closes its sockets now, not when the garbage is collected
+            with suppress(ValueError):  # paho 2.1 has closed its sockets when it fails here
+                self._client.reinitialise()  # closes its sockets now, not when the garbage is collected
 
     # Connecting
 
