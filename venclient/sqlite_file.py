@@ -6,6 +6,8 @@ import errno
 import os
 import sqlite3
 from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -17,6 +19,8 @@ from venclient.read_only import is_read_only, readable, refusal_of
 BUSY_TIMEOUT_MS = 5_000
 #: With less room than this SQLite cannot open a file.
 LEAST_ROOM = 2**18
+#: What belongs to a database: its file, its log, and the index of that.
+SIDE_FILES = ("", "-wal", "-shm")
 
 
 def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection:
@@ -71,3 +75,16 @@ def connect_to_read(path: Path) -> apsw.Connection:
         found.close()  # a temporary copy stays readable while it is open
     found.report()
     return connection
+
+
+def quarantined(path: Path, now: datetime) -> Path:
+    """Move a damaged file out of the way, its log with it; return its new name, which holds the time."""
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in count():
+        aside = path.with_name(f"{path.name}.corrupt-{stamp}{f'-{number}' if number else ''}")
+        if not aside.exists():
+            break
+    for suffix in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside

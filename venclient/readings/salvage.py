@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
-from itertools import count, islice
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from venclient.readings.layout import (
 )
 from venclient.readings.segments import DamagedSegment, unpack
 from venclient.readings.tables import Tables, open_tables
+from venclient.sqlite_file import quarantined
 
 MAGIC = b"SQLite format 3\0"
 ROWS_AT_ONCE = 20_000
 LAST_KEY = 2**63 - 1
-SIDE_FILES = ("", "-wal", "-shm")
 
 #: What content that was changed by a damage makes Python raise: impossible keys, times and types.
 NONSENSE = KeyError | ValueError | TypeError | OverflowError | IndexError | RecursionError
@@ -71,7 +71,7 @@ def _sound(tables: Tables) -> Tables:
 
 def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tables, list[str]]:
     """Set the damaged file aside; give a fresh one's tables with what could be saved, and what to say."""
-    aside = _set_aside(path, now)
+    aside = quarantined(path, now)
     prepare(path)
     try:
         saved = _take_over(aside, path)
@@ -91,18 +91,6 @@ def _was_ours(path: Path) -> bool:
         return False
     ours = head[68:72] == APPLICATION_ID.to_bytes(4, "big")
     return ours or head.startswith(MAGIC) or (len(head) > 0 and not any(head))
-
-
-def _set_aside(path: Path, now: datetime) -> Path:
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for number in count():
-        aside = path.with_name(f"{path.name}.corrupt-{stamp}{f'-{number}' if number else ''}")
-        if not aside.exists():
-            break
-    for suffix in SIDE_FILES:
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    return aside
 
 
 def _take_over(aside: Path, path: Path) -> str:

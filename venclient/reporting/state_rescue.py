@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from venclient.reporting.eventbook import EventBook
 from venclient.reporting.layout import prepare, us
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.rows import STATES
-from venclient.sqlite_file import is_full, open_sqlite
+from venclient.sqlite_file import is_full, open_sqlite, quarantined
 
 #: The keys by which the tables are read, from both ends.
 _TABLES = {
@@ -52,7 +51,6 @@ _NONSENSE_ROWS = (
 _LARGE = 32 * 2**20
 #: The mode of a file while a copy in memory is ahead of it.
 _STALE = 0o700
-_SIDE_FILES = ("", "-wal", "-shm")
 #: Reports of this time before the damage are planned once more.
 PLANNED_AGAIN = timedelta(days=1)
 #: What a damaged file makes Python raise: impossible times, types and keys.
@@ -115,7 +113,7 @@ def _opened_or_rescued(path: Path, now: datetime) -> tuple[EventBook, Outbox, li
         reason = foreign(str(error))
     except _NONSENSE as error:
         reason = foreign(f"{type(error).__name__}: {error}")
-    aside = _set_aside(path, now)
+    aside = quarantined(path, now)
     book, outbox = _opened(path)
     try:
         kept = _take_over(aside, outbox, now)
@@ -184,18 +182,6 @@ def _check(path: Path) -> None:
             with suppress(apsw.SQLError):  # an older file lacks some
                 for _ in db.execute(f"SELECT * FROM {table}"):  # noqa: S608  our own names
                     pass
-
-
-def _set_aside(path: Path, now: datetime) -> Path:
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for number in count():
-        aside = path.with_name(f"{path.name}.corrupt-{stamp}{f'-{number}' if number else ''}")
-        if not aside.exists():
-            break
-    for suffix in _SIDE_FILES:
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    return aside
 
 
 def _take_over(aside: Path, outbox: Outbox, now: datetime) -> dict[str, int]:
