@@ -55,12 +55,10 @@ class Notes:
 
     def show(self, kind: str, sentence: str | None) -> None:
         """Keep the sentence of a kind in place of the one before, and do not log it; None for none."""
-        before = self._going_on.get(kind)
-        if before is not None and before[1] != sentence:
+        if sentence is None:
             self.end(kind)
-        if sentence is not None:
-            self.add(sentence)
-            self._going_on[kind] = "", sentence, True
+        else:
+            self.begin(kind, sentence, logged=True)
 
     def end(self, kind: str, said: str = "") -> None:
         """Note that a failure is over: its sentence goes, and the next one of its kind is logged again.
