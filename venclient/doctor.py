@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import shutil
 from collections.abc import Awaitable, Hashable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -37,6 +36,7 @@ from venclient.readings.inspection import WEAR_DAYS
 from venclient.readings.peaks import power_peaks
 from venclient.readings.tables import open_tables
 from venclient.registrar import Served, served_resources, side_of
+from venclient.registry.changes import user_name
 from venclient.registry.inspection import inspect, inspect_server
 from venclient.registry.opening import is_url, shown
 from venclient.settings import Settings, load_settings, resolve_secret
@@ -145,7 +145,9 @@ class _Doctor:
                 seen.setdefault(folder.stat().st_dev, found)
                 fixed = os.statvfs(folder).f_flag & os.ST_RDONLY
                 if not fixed and not os.access(folder, os.W_OK | os.X_OK):
-                    locked[folder] = finding("disk", doc.NOT_WRITABLE(place=folder, user=user_name()))
+                    locked[folder] = finding(
+                        "disk", doc.NOT_WRITABLE(place=folder, user=user_name(os.geteuid()))
+                    )
             return [*seen.values(), *locked.values(), *_read_only(settings)]
 
         try:
@@ -302,14 +304,6 @@ class _Doctor:
         old = checkup.of_old_values(resource, newest, self._clock.now())
         values = finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
         return [values, old] if old else values
-
-
-def user_name() -> str:
-    """Return the name of the user of this process, or its number where it has no name."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _read_only(settings: Settings) -> list[Finding]:

@@ -91,13 +91,17 @@ class Entry(NamedTuple):
     after: Told | None = None
 
 
+def user_name(number: int) -> str:
+    """Return the name of a user, or its number where it has none, as in some containers."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
 def default_actor() -> str:
     """Give who this process is: "user@host:pid"."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run under an id that nobody has
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}:{os.getpid()}"
+    return f"{user_name(os.getuid())}@{socket.gethostname()}:{os.getpid()}"
 
 
 def told_connection(connection: Connection) -> Told:
