@@ -34,16 +34,16 @@ def vtn(clock: SwiftClock) -> FakeVtn:
 
 def statuses(vtn: FakeVtn) -> list[int]:
     """Give the answers to the listings of events, from here on."""
-    told: list[int] = []
+    answered: list[int] = []
     answer = vtn._listing
 
     def listing(request: httpx2.Request, listed: list[dict[str, Any]]) -> httpx2.Response:
         response = answer(request, listed)
-        told.append(response.status_code)
+        answered.append(response.status_code)
         return response
 
     vtn._listing = listing  # type: ignore[method-assign]  # listened to
-    return told
+    return answered
 
 
 async def test_row_19_an_unchanged_listing_is_neither_sent_nor_read_again(
@@ -51,13 +51,13 @@ async def test_row_19_an_unchanged_listing_is_neither_sent_nor_read_again(
 ) -> None:
     """The second poll gets 304 for each page, decodes nothing, and gives the same objects, complete."""
     vtn.collections["events"] = events(120)
-    told = statuses(vtn)
+    answered = statuses(vtn)
     async with vtn.client() as client:
         first = await client.events()
         monkeypatch.setattr(codec, "_list_decoder", None)
         second = await client.events()
 
-    assert told == [200] * 4 + [304] * 4
+    assert answered == [200] * 4 + [304] * 4
     assert second.complete
     assert second.ids == first.ids
     assert all(a is b for a, b in zip(first.items, second.items, strict=True))
@@ -69,26 +69,26 @@ async def test_row_19_pages_are_remembered_for_each_query(vtn: FakeVtn) -> None:
     """The events of a program and those for targets have tags of their own; reports are not remembered."""
     vtn.collections["events"] = [*events(2), {"id": "X", "programID": "Q"}]
     vtn.collections["reports"] = [{"id": "R", "eventID": "E", "clientName": "c", "resources": []}]
-    told = statuses(vtn)
+    answered = statuses(vtn)
     async with vtn.client() as client:
         for _ in range(2):
             assert len((await client.events("Q")).items) == 1
             assert len((await client.events(targets=["t"])).items) == 3
             assert len((await client.reports()).items) == 1
 
-    assert told == [200] * 8 + [304] * 6 + [200] * 2
+    assert answered == [200] * 8 + [304] * 6 + [200] * 2
 
 
 async def test_a_changed_page_is_read_again_and_the_others_are_not(vtn: FakeVtn) -> None:
     """Of three pages the first alone has changed."""
     held = vtn.collections["events"] = events(120)
-    told = statuses(vtn)
+    answered = statuses(vtn)
     async with vtn.client() as client:
         await client.events()
         held[3]["eventName"] = "renamed"
         listing = await client.events()
 
-    assert told[4:] == [200, 304, 304, 304]
+    assert answered[4:] == [200, 304, 304, 304]
     assert listing.complete
     assert listing.items[3].event_name == "renamed"
 
@@ -96,13 +96,13 @@ async def test_a_changed_page_is_read_again_and_the_others_are_not(vtn: FakeVtn)
 async def test_row_19_a_change_behind_pages_taken_as_unchanged_is_confirmed(vtn: FakeVtn) -> None:
     """When a later page has changed, the ones before it are asked for once more before all is believed."""
     held = vtn.collections["events"] = events(120)
-    told = statuses(vtn)
+    answered = statuses(vtn)
     async with vtn.client() as client:
         await client.events()
         held[110]["eventName"] = "renamed"
         listing = await client.events()
 
-    assert told[4:] == [304, 304, 200, 304] + [304] * 4
+    assert answered[4:] == [304, 304, 200, 304] + [304] * 4
     assert listing.complete
 
 
@@ -138,7 +138,7 @@ async def test_row_39_a_failed_page_after_unchanged_ones_gives_no_listing(vtn: F
 async def test_row_39_a_missing_object_is_looked_for_once_more(vtn: FakeVtn) -> None:
     """One that is gone from a listing of several pages is believed gone on the second reading."""
     held = vtn.collections["events"] = events(120)
-    told = statuses(vtn)
+    answered = statuses(vtn)
     async with vtn.client() as client:
         await client.events()
         del held[119]
@@ -146,7 +146,7 @@ async def test_row_39_a_missing_object_is_looked_for_once_more(vtn: FakeVtn) -> 
 
     assert listing.complete
     assert "E119" not in listing.ids
-    assert told[4:] == [304, 304, 200, 200] + [304] * 4
+    assert answered[4:] == [304, 304, 200, 200] + [304] * 4
 
 
 async def test_a_304_that_nobody_asked_for_is_an_error(vtn: FakeVtn) -> None:
@@ -236,7 +236,7 @@ async def test_row_51_a_looping_tariff_is_followed_after_a_month_of_304s(
             ],
         }
     ]
-    told = statuses(vtn)
+    answered = statuses(vtn)
     gateway: Gateway | None = None
     for day in range(DAYS):
         if gateway is None or day == restart_on:
@@ -258,8 +258,8 @@ async def test_row_51_a_looping_tariff_is_followed_after_a_month_of_304s(
 
     # Each listing is a page and the look behind it. A restart reads the events again, and asks for the report
     # that was due before it.
-    assert told.count(200) == 2 * (1 if restart_on is None else 3)
-    assert told.count(304) == 2 * (DAYS * 4 + (1 if restart_on is None else 2)) - told.count(200)
+    assert answered.count(200) == 2 * (1 if restart_on is None else 3)
+    assert answered.count(304) == 2 * (DAYS * 4 + (1 if restart_on is None else 2)) - answered.count(200)
     reports = vtn.collections["reports"]
     starts = [one["resources"][0]["intervalPeriod"]["start"] for one in reports]
     first = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
