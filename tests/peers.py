@@ -82,11 +82,16 @@ def mosquitto(folder: Path, port: int, *lines: str) -> Iterator[subprocess.Popen
     finally:
         if process.poll() is None:
             process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(60)
+        wait_or_kill(process)
+
+
+def wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    """Return when a process that was asked to end has ended; one that does not within a minute is killed."""
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(60)
 
 
 def find_postgresql() -> Path:
@@ -175,11 +180,7 @@ def postgresql(folder: Path, programs: Path | None = None) -> Iterator[str]:
                 "20",
             ]
             subprocess.run(stop, cwd="/", capture_output=True, check=False)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(60)
+            wait_or_kill(process)
 
 
 @contextmanager
@@ -197,11 +198,7 @@ def _server(
         yield
     finally:
         process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(60)
+        wait_or_kill(process)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.peers import missing, pick_port
+from tests.peers import missing, pick_port, wait_or_kill
 from tools import influxdb
 from venclient.readings.influx import InfluxServer
 from venclient.readings.influx_account import InfluxAccount, Language
@@ -165,11 +165,7 @@ def real_influx(folder: Path) -> Iterator[RealInflux]:
     finally:
         server.close()
         process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(60)
+        wait_or_kill(process)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
