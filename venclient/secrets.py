@@ -267,10 +267,10 @@ def open_sealed(text: str) -> str:
     if isinstance(text, Locked):
         text = text.sealed
     elif is_notice(text):
-        raise ConfigError(reg.LOGIN_IS_NOTICE(), subject="username or password")
+        raise ConfigError(reg.LOGIN_IS_NOTICE(), subject=reg.LOGIN())
     match = _SEALED.fullmatch(text)
     if match is None and text.startswith(SEALED):
-        raise ConfigError(reg.LOGIN_DAMAGED(), subject="username or password")
+        raise ConfigError(reg.LOGIN_DAMAGED(), subject=reg.LOGIN())
     if match is None:
         return text
     key_id, token = match.groups()

@@ -104,7 +104,7 @@ def test_all_mistakes_of_an_update_at_once(db: ResourceDatabase) -> None:
         "VEN-REG-109",
         "VEN-REG-111",
     ]
-    assert '"connection.hots": did you mean "connection.host"?' in str(caught.value)
+    assert "connection.host" in caught.value.problems[0].params["meant"]
     assert db.get_resource("r-1") == make_resource()
 
 
@@ -339,7 +339,7 @@ def test_bulk_update_is_all_or_nothing(db: ResourceDatabase) -> None:
     heard: list[int] = []
 
     changed = db.bulk_update({str(n): {"ven": "Ikast"} for n in range(1_100)}, progress=heard.append)
-    with pytest.raises(NotFound, match="nobody"):
+    with pytest.raises(NotFound, match="VEN-REG-102"):
         db.bulk_update([("1", {"ven": "Herning"}), ("nobody", {"ven": "Herning"})])
 
     assert (changed, heard) == (1_100, [1_000, 1_100])
@@ -351,7 +351,7 @@ def test_bulk_delete_is_all_or_nothing(db: ResourceDatabase) -> None:
     db.bulk_insert_resources(make_resource(str(number)) for number in range(1_100))
     heard: list[int] = []
 
-    with pytest.raises(NotFound, match="nobody"):
+    with pytest.raises(NotFound, match="VEN-REG-102"):
         db.bulk_delete(["1", "2", "nobody"])
     assert db.count() == 1_100
     assert db.bulk_delete((str(n) for n in range(1_099)), progress=heard.append) == 1_099

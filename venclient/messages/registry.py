@@ -355,3 +355,12 @@ CELL_TOO_LARGE = info(
     "VEN-REG-340",
     "{column} is not used: longer than {most} characters, or nested deeper than {deep} levels",
 )
+
+# Words in other messages
+
+DID_YOU_MEAN = info("VEN-REG-341", " (did you mean {name}?)")
+NAME_IN = info("VEN-REG-342", "a name in {place}")
+THE_CHANGES = info("VEN-REG-343", "the changes")
+ROW_OF_RESOURCE = info("VEN-REG-344", "{database}: resources row {row} ({resource})")
+ROW_OF_CONNECTION = info("VEN-REG-345", "{database}: connections row {row}")
+LOGIN = info("VEN-REG-346", "username or password")

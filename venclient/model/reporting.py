@@ -206,7 +206,7 @@ def reporting_warnings(reporting: Mapping[str, Any]) -> list[str]:
 
 def _private(field: str, name: str, known: list[str]) -> Text:
     close = difflib.get_close_matches(name.upper(), known, n=1)
-    return reg.PRIVATE_NAME(field=field, value=name, meant=f" (did you mean {close[0]}?)" if close else "")
+    return reg.PRIVATE_NAME(field=field, value=name, meant=reg.DID_YOU_MEAN(name=close[0]) if close else "")
 
 
 def _is_error(text: Text) -> bool:

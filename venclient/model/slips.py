@@ -102,13 +102,13 @@ def name_findings(place: str, held: Mapping[Any, Any], known: Iterable[str]) -> 
         if not isinstance(name, str):
             found.append(reg.NOT_A_NAME(field=place, value=name))
         elif is_blank(name):
-            found.append(reg.EMPTY(field=f"a name in {place}"))
+            found.append(reg.EMPTY(field=reg.NAME_IN(place=place)))
         elif len(name) > LONGEST_NAME:
-            found.append(reg.TOO_LONG(field=f"a name in {place}", length=len(name), most=LONGEST_NAME))
+            found.append(reg.TOO_LONG(field=reg.NAME_IN(place=place), length=len(name), most=LONGEST_NAME))
         elif meant := near_miss(name, names):
             found.append(reg.NEAR_MISS(field=f"{place}.{name}", meant=meant))
         else:
-            found.extend(character_findings(f"a name in {place}", name))
+            found.extend(character_findings(reg.NAME_IN(place=place), name))
             found.append(reg.UNKNOWN_NAME(field=f"{place}.{name}"))
     return found
 

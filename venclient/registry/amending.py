@@ -36,7 +36,7 @@ def amended(resource: Resource, changes: Mapping[Any, Any]) -> Resource:
     problems: list[str] = []
     for name, value in changes.items():
         if not isinstance(name, str):
-            problems.append(reg.NOT_A_NAME(field="the change", value=name))
+            problems.append(reg.NOT_A_NAME(field=reg.THE_CHANGES(), value=name))
             continue
         field, _, rest = name.partition(".")
         if field in _FIXED:
@@ -130,7 +130,7 @@ def _changed_connection(
     problems: list[str] = []
     for name, value in changes.items():
         if not isinstance(name, str):
-            problems.append(reg.NOT_A_NAME(field=place.removesuffix(".") or "the change", value=name))
+            problems.append(reg.NOT_A_NAME(field=place.removesuffix(".") or reg.THE_CHANGES(), value=name))
             continue
         field, _, rest = name.partition(".")
         if field == "id":

@@ -331,7 +331,9 @@ class LifeCycle:
         except BadRow as error:
             raise InvalidRecord(
                 text_of(error),
-                subject=f"{self.db_path}: resources row {row[0]} ({row[rows.RESOURCE_AT]})",
+                subject=reg.ROW_OF_RESOURCE(
+                    database=self.db_path, row=row[0], resource=row[rows.RESOURCE_AT]
+                ),
                 hint=reg.BAD_ROW.hint,
             ) from None
 
@@ -341,7 +343,7 @@ class LifeCycle:
         except BadRow as error:
             raise InvalidRecord(
                 text_of(error),
-                subject=f"{self.db_path}: connections row {row[0]}",
+                subject=reg.ROW_OF_CONNECTION(database=self.db_path, row=row[0]),
                 hint=reg.BAD_CONNECTION_ROW.hint,
             ) from None
 
