@@ -73,8 +73,11 @@ def proofs() -> list[Proof]:
 @contextlib.contextmanager
 def busy_loops(count: int) -> Iterator[None]:
     """Keep `count` loops running beside the block."""
-    # The loop is the process itself: nothing else is left over when it is killed.
-    code = f"import time\nend = time.monotonic() + {BUSY_AT_MOST_S}\nwhile time.monotonic() < end: pass"
+    # The loop is the process itself: nothing else is left over when it is killed. It ends with this one, too.
+    code = (
+        f"import os, time\nend = time.monotonic() + {BUSY_AT_MOST_S}\n"
+        f"while time.monotonic() < end and os.getppid() == {os.getpid()}: pass"
+    )
     loop = [sys.executable, "-c", code]
     running = [subprocess.Popen(loop) for _ in range(count)]
     try:

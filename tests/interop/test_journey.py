@@ -48,7 +48,6 @@ async def test_row_61_every_report_arrives_once_through_kills_and_outages(
             await until(
                 lambda: (s := gateway.status) and s["reports"]["sent"] == count and s["reports"]["owed"] == 0,
                 f"{count} reports sent",
-                within_s=180,
                 log=lambda: gateway.log,
             )
         finally:

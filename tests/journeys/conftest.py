@@ -23,7 +23,7 @@ from venclient.simulation.vtn import LocalVtn
 from venclient.status import ask
 
 SECRET = "journey-secret"
-LIMIT_S = 120.0
+LIMIT_S = 400.0
 
 
 def resource(number: int, kind: str = "DSR", p_max_kw: float = 40, p_min_kw: float = 0) -> Resource:
