@@ -64,7 +64,7 @@ def test_the_column_with_power_is_chosen_by_its_unit() -> None:
 
 @pytest.mark.parametrize("header", ["Zeit;Verbrauch (kWh)", "Zeit;U [V]", "time;energy_wh", "time;SoC (%)"])
 def test_a_column_of_another_size_is_never_power(header: str) -> None:
-    """Energy or voltage under a name of its own needs the option that says what it is."""
+    """Energy or voltage under an unknown name needs the option that says what it is."""
     with pytest.raises(Undecodable, match="VEN-FIL-243"):
         read(f"{header}\n{ROWS}".encode())
 

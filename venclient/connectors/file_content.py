@@ -263,11 +263,11 @@ class Content:
             if any(isinstance(raw, Torn) for raw in raws):
                 raise ValueError(fil.LINE_TORN(text=shown(raws[0].decode("ascii", "replace"))))
             return rows.read_lines(raws)
-        raws = [raw for _, raw in record]
+        parts = [raw for _, raw in record]
         try:
-            return rows.read("\n".join(map(self._text, raws)))
+            return rows.read("\n".join(map(self._text, parts)))
         except _NotUtf8:
-            row = rows.read("\n".join(map(self._windows_text, raws)))
+            row = rows.read("\n".join(map(self._windows_text, parts)))
             if row is None or row.reasons:
                 raise
             return row

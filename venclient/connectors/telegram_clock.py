@@ -4,7 +4,7 @@
 0-0:0.9.1    121530   1121530   12:15:30   12:15
 
 A seventh digit in front is 1 in summer and 0 in winter. A date whose order is not clear (05.06.25 may be
-in 2005 or 2025) is no date: the telegram is one without a time.
+in 2005 or 2025) is ignored: the telegram is then one without a time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _season(text: str) -> tuple[str, str]:
 
 
 def _date(text: str) -> str:
-    """Return a date as YYMMDD, "" for none; that of six digits is left to whoever reads it."""
+    """Return a date as YYMMDD, "" for none; six digits are returned unchecked."""
     if re.fullmatch(r"\d{6}", text, re.ASCII):
         return "" if text == "000000" else text
     if re.fullmatch(r"\d{8}", text, re.ASCII):

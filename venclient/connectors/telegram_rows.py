@@ -73,19 +73,19 @@ class TelegramRows:
                 (one.quantity, one.plus, one.minus, one.unit, one.scale, one.offset) for one in self._values
             ]
         # A code that is sent but cannot be read counts as sent: without it a sum would be too small.
-        told = {*telegram.values, *telegram.unreadable}
+        sent = {*telegram.values, *telegram.unreadable}
         wanted: list[_Wanted] = []
         for quantity, code, back in _NET:
             plus = [f"1-0:{code}"]
-            minus = [f"1-0:{back}"] if f"1-0:{back}" in told else []
+            minus = [f"1-0:{back}"] if f"1-0:{back}" in sent else []
             signed = f"1-0:{_SIGNED.get(quantity)}"
-            if plus[0] not in told and not minus and signed in told:
+            if plus[0] not in sent and not minus and signed in sent:
                 plus = [signed]
             wanted.append((quantity, plus, minus, "", 1.0, 0.0))
         for quantity, stem in _REGISTERS:
             total = [f"1-0:{stem}.0"]
-            tariffs = [code for n in range(1, 5) if (code := f"1-0:{stem}.{n}") in told]
-            wanted.append((quantity, total if total[0] in told else tariffs, [], "", 1.0, 0.0))
+            tariffs = [code for n in range(1, 5) if (code := f"1-0:{stem}.{n}") in sent]
+            wanted.append((quantity, total if total[0] in sent else tariffs, [], "", 1.0, 0.0))
         wanted += [(quantity, [f"1-0:{code}"], [], "", 1.0, 0.0) for quantity, code in _PLAIN]
         return wanted
 
@@ -104,16 +104,16 @@ def _sum(
 
     ValueError when a part cannot be read.
     """
-    told = telegram.values
+    values = telegram.values
     for code in (*plus, *minus):
         if code in telegram.unreadable:
             raise ValueError(fil.TELEGRAM_VALUE(code=code, text=shown(telegram.unreadable[code])))
-    if not plus or any(code not in told for code in (*plus, *minus)):
+    if not plus or any(code not in values for code in (*plus, *minus)):
         return None
     total = 0.0
     for sign, codes in ((1, plus), (-1, minus)):
         for code in codes:
-            number, told_unit = told[code]
+            number, meter_unit = values[code]
             # The meter tells its unit; another one is only for a meter that tells a wrong one.
-            total += sign * scaling_for(quantity, unit or told_unit, scale, 0.0).apply(number)
+            total += sign * scaling_for(quantity, unit or meter_unit, scale, 0.0).apply(number)
     return total + offset

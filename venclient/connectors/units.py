@@ -95,13 +95,13 @@ def unit_named(column: str) -> str | None:
     """
     in_brackets, behind = _IN_BRACKETS.search(column), _BEHIND.search(column)
     if in_brackets is not None:
-        told, rows = in_brackets[1], _UNITS
+        word, rows = in_brackets[1], _UNITS
     elif behind is not None:
-        told, rows = behind[1], (*_UNITS[:2], *_UNITS[5:8])
+        word, rows = behind[1], (*_UNITS[:2], *_UNITS[5:8])
     else:
         return None
-    exact = (told for row in rows if told in row)
-    folded = (known for row in rows for known in row if known.casefold() == told.casefold())
+    exact = (word for row in rows if word in row)
+    folded = (known for row in rows for known in row if known.casefold() == word.casefold())
     return next(exact, None) or next(folded, None)
 
 
@@ -111,7 +111,7 @@ def unit_of(quantity: str) -> str | None:
 
 
 def is_unit_of(quantity: str, unit: str) -> bool:
-    """Return whether a quantity can be told in a unit."""
+    """Return whether a unit is one of a quantity."""
     row = next((row for row in _UNITS if unit_of(quantity) in row), {})
     return _spelling(unit, row) is not None
 
