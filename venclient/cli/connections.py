@@ -188,7 +188,7 @@ def _from_file(path: Path) -> Resource:
 
 def _show(found: Examination) -> None:
     typer.echo(clm.PLAN(count=len(found.planned), places="; ".join(found.planned)))
-    if len(found.asked) > len(found.planned):
+    if {one.place for one in found.asked} - set(found.planned):
         typer.echo(clm.PLAN_CHANGED())
     for one in found.asked:
         _show_request(one)

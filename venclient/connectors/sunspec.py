@@ -111,10 +111,11 @@ async def _try(read: ReadRegisters, address: int, count: int) -> bytes | None:
     """Give registers, or None where the device refuses them."""
     try:
         return await read(address, count)
-    except (ReadTimeout, ConnectFailed):
-        raise
+    except IllegalAddress:
+        return None
     except ConnectorError as error:
-        if error.transient:
+        # What is not a refusal (silence, a wrong answer, a gateway's transaction id) says nothing of the map.
+        if error.transient or isinstance(error, ReadTimeout | ConnectFailed | Undecodable):
             raise
         return None
 
