@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.client.fake_vtn import FakeVtn
+from tests.client.fake_vtn import FakeVtn, SwiftClock
+from tests.kinds import Page, captive_portal
 from venclient.client import VenClient
 from venclient.errors import VtnError, VtnProblem, VtnUnreachable
 from venclient.openadr.objects import Report
@@ -19,6 +23,8 @@ PAGE = f"<!DOCTYPE html><html><head><title>{TITLE}</title></head><body></body></
 REPORT = Report(event_id="E1", client_name="gw", report_name="r", resources=[])
 
 Call = Callable[[VenClient], Awaitable[Any]]
+
+PLACES = {"token": ("POST", "auth/token"), "report": ("POST", "reports")}
 
 CALLS: dict[str, Call] = {
     "programs": lambda client: client.programs(),
@@ -191,3 +197,27 @@ async def test_a_portal_is_not_taken_for_a_vtn_without_subscriptions(
         vtn.faults = [answer()]
         with pytest.raises(VtnError):
             await client.notices.subscribe_socket("gw")
+
+
+@given(page=captive_portal(), place=st.sampled_from(sorted(PLACES)))
+def test_no_page_refuses_a_login_or_a_report(page: Page, place: str) -> None:
+    """Whatever its status: it is tried again, and the report is the same as before."""
+
+    async def run() -> VtnError:
+        vtn = FakeVtn(SwiftClock())
+        async with vtn.client() as client:
+            if place == "report":
+                await client.programs()
+            answer = lambda _: httpx2.Response(page.status, headers=page.headers, content=page.body)  # noqa: E731
+            vtn.handlers = {PLACES[place]: answer}
+            with pytest.raises(VtnError) as caught:
+                await (client.create_report(REPORT) if place == "report" else client.programs())
+            return caught.value
+
+    error = asyncio.run(run())
+    if place == "token" and page.status == 404:
+        assert error.code == "VEN-VTN-036"  # so do VTNs without a token service answer
+    elif isinstance(error, VtnProblem):
+        assert retried_soon(error)
+    else:
+        assert isinstance(error, VtnUnreachable) or (place == "report" and page.status in (401, 403))
