@@ -152,5 +152,5 @@ TELEGRAM_VALUE = error("VEN-FIL-241", "{code} has no value that can be read: {te
 TELEGRAM_CUT = error("VEN-FIL-242", "a telegram before it was cut off within a line")
 NO_POWER = error(
     "VEN-FIL-243",
-    "no column has power: {columns} have other units: set values to the columns and their quantities",
+    "no column with power; other units: {columns}. Set values to the columns and their quantities",
 )
