@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.connectors.test_file import read_all, reader_of
+from venclient.connectors import file as file_module
 from venclient.connectors.base import Batch
 from venclient.connectors.units import unit_named
 from venclient.errors import Undecodable
@@ -140,3 +141,37 @@ def test_a_byte_that_may_be_a_space_groups_no_thousands_without_the_option() -> 
     assert [one.value for one in batch.readings] == [0.5]
     assert [code_of(one.reason) for one in batch.rejects] == ["VEN-FIL-049"]
     assert found(raw, encoding="latin-1") == [("power_kw", 1250.0), ("power_kw", 0.5)]
+
+
+@pytest.mark.parametrize(
+    "space", [" ", "'", "\u00a0", "\u202f", "\u2009", "\u2007", "\u2018", "\u2019", "\u02bc"]
+)
+def test_whatever_space_or_apostrophe_groups_thousands(space: str) -> None:
+    """Spreadsheets have more than one of each."""
+    raw = (
+        f"time;power_kw\n2026-06-01T12:00:00Z;12{space}345,5\n2026-06-01T12:01:00Z;1{space}234{space}567,25\n"
+    )
+    assert found(raw.encode()) == [("power_kw", 12345.5), ("power_kw", 1234567.25)]
+
+
+async def test_a_large_file_without_evidence_is_not_read_again_for_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred rows are appended one by one to a file that shows no decimal mark."""
+    monkeypatch.setattr(file_module, "LARGE_BYTES", 20_000)
+    scans = []
+    whole = file_module.all_lines
+    monkeypatch.setattr(file_module, "all_lines", lambda *args: scans.append(1) or whole(*args))
+    row = "2026-06-01T12:00:00Z;1.234\n"
+    path = tmp_path / "meter.csv"
+    path.write_text("time;power_kw\n" + row * 1000)
+    reader = reader_of(tmp_path)
+    for _ in range(100):
+        with pytest.raises(Undecodable, match="VEN-FIL-054"):
+            await reader.read()
+        with path.open("a") as file:
+            file.write(row)
+    assert len(scans) <= 3
+    with path.open("a") as file:
+        file.write(row * 100 + "2026-06-01T12:01:00Z;0,5\n")
+    assert [one.value for one in (await read_all(reader)).readings][-2:] == [1234.0, 0.5]

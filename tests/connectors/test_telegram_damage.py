@@ -104,6 +104,13 @@ def test_a_telegram_that_goes_on_with_the_next_costs_none_but_itself(at: int, ch
     assert [code_of(one.reason) for one in batch.rejects] == ["VEN-FIL-242"]
 
 
+def test_a_text_that_looks_like_a_beginning_is_a_text() -> None:
+    """Messages of the grid operator may hold an address."""
+    line = "0-0:96.13.0(see http://example.com/DSO5)"
+    values, rejects = found(telegram("1-0:1.7.0(01.510*kW)", line, "1-0:1.8.1(00608.400*kWh)"))
+    assert (values, rejects) == ({"power_kw": 1.51, "energy_kwh": 608.4}, [])
+
+
 @pytest.mark.parametrize("end", [b"\r\n\n", b"\n\n", b"\r\r\n"])
 def test_a_logger_may_add_line_ends(end: bytes) -> None:
     """The checksum is that of the lines as the meter sent them."""

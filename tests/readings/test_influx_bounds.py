@@ -79,7 +79,7 @@ async def test_an_endless_answer_to_a_write_is_read_to_a_bound(
 
 
 async def test_endless_history_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than any window has is no history: nothing of it is taken for readings."""
+    """More than any window has is rejected: nothing of it is taken for readings."""
     monkeypatch.setattr(influx, "MOST_HISTORY", 2**20)
     async with serving("200 OK", b'{"results": [') as (endless, account), InfluxServer(account) as server:
         with pytest.raises(StoreError, match="VEN-INF-240"):

@@ -37,6 +37,8 @@ _VALUE = re.compile(r"([+-]?\d{1,12}(?:\.\d{1,9})?)\*([A-Za-z0-9]{1,8})", re.ASC
 _NUMBER = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 #: How a telegram begins: three letters of the maker, and the speed.
 _BEGINNING = re.compile(rb"/[A-Za-z]{3}[0-9A-Z]")
+#: A line whose brackets close: what looks like a beginning is a text in it.
+_WHOLE_LINE = re.compile(rb"[\d.:*-]*(?:\([^()]*\))+")
 _EVEN = frozenset(byte for byte in range(256) if byte.bit_count() % 2 == 0)
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 _UNIT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,7}", re.ASCII)
@@ -122,7 +124,7 @@ def _last_begun(lines: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
     """Return the lines from the last beginning of a telegram on, and whether it is within the first's."""
     for n in range(len(lines) - 1, -1, -1):
         found = list(_BEGINNING.finditer(lines[n]))
-        if found and (n or found[-1].start()):
+        if found and (n or found[-1].start()) and not _WHOLE_LINE.fullmatch(lines[n].strip()):
             return [lines[n][found[-1].start() :], *lines[n + 1 :]], True
     return lines, False
 
