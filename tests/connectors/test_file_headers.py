@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from tests.connectors.test_file import read_all, reader_of
 from venclient.connectors import file as file_module
 from venclient.connectors.base import Batch
+from venclient.connectors.file_access import Access
+from venclient.connectors.file_tail import all_lines
 from venclient.connectors.units import unit_named
 from venclient.errors import Undecodable
 from venclient.messages import code_of
@@ -159,9 +162,13 @@ async def test_a_large_file_without_evidence_is_not_read_again_for_each_row(
 ) -> None:
     """A hundred rows are appended one by one to a file that shows no decimal mark."""
     monkeypatch.setattr(file_module, "LARGE_BYTES", 20_000)
-    scans = []
-    whole = file_module.all_lines
-    monkeypatch.setattr(file_module, "all_lines", lambda *args: scans.append(1) or whole(*args))
+    scans: list[Path] = []
+
+    def counted(path: Path, access: Access) -> Iterator[bytes]:
+        scans.append(path)
+        return all_lines(path, access)
+
+    monkeypatch.setattr(file_module, "all_lines", counted)
     row = "2026-06-01T12:00:00Z;1.234\n"
     path = tmp_path / "meter.csv"
     path.write_text("time;power_kw\n" + row * 1000)
