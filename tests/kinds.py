@@ -206,3 +206,30 @@ def silent_source(draw: st.DrawFn) -> Silent:
     jitter = draw(st.lists(st.floats(0.8, 1.2), min_size=5, max_size=60))
     arrivals = list(accumulate(gap_s * one for one in jitter))
     return Silent(arrivals, draw(st.floats(6, 100)) * max(gap_s, 60.0))
+
+
+class Page(NamedTuple):
+    """What something in front of a server answers to any request."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@st.composite
+def captive_portal(draw: st.DrawFn) -> Page:
+    """Draw the page of a network's login, or of a web server that does not know our paths."""
+    status = draw(st.sampled_from([200, 201, 202, 203, 302, 307, 401, 403, 404, 409, 422, 500, 502, 511]))
+    start = draw(st.sampled_from(["", "\ufeff", "\r\n\t ", "<!-- a comment -->"]))
+    kind = draw(
+        st.sampled_from(["<!DOCTYPE html><html>", "<HTML>", '<?xml version="1.0"?><html>', "<script>"])
+    )
+    words = draw(
+        st.sampled_from(["Log in", "partial write: dropped=3", "unable to parse", "database not found"])
+    )
+    padding = draw(st.sampled_from([0, 300, 100_000]))
+    body = f"{start}{kind}<head><title>{words}</title></head><body>{'x' * padding}</body></html>"
+    headers = {"content-type": draw(st.sampled_from(["text/html", "application/json", "text/plain"]))}
+    if status in (302, 307):
+        headers["location"] = "http://portal.example/login?next=/"
+    return Page(status, headers, body.encode())

@@ -157,7 +157,10 @@ class AuthRefused(VtnError):
 
 
 class VtnProblem(VtnError):
-    """The VTN answered with an error; the problem document is kept (RFC 9457 members, all optional)."""
+    """The VTN answered with an error; the problem document is kept (RFC 9457 members, all optional).
+
+    `page` says that a web page came in its place, and something before the VTN may have answered.
+    """
 
     answered = True
     status: int
@@ -172,6 +175,7 @@ class VtnProblem(VtnError):
         title: str | None = None,
         detail: str | None = None,
         retry_after_s: float | None = None,
+        page: bool = False,
     ) -> None:
         # 501 says that the VTN never will; every other 5xx may pass.
         transient = status in (408, 429) or (status >= 500 and status != 501)
@@ -180,6 +184,7 @@ class VtnProblem(VtnError):
         self.title = title
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.page = page
 
     @property
     def is_conflict(self) -> bool:

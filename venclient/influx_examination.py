@@ -18,6 +18,10 @@ from venclient.settings import Settings
 CHECK = "InfluxDB"
 #: A bucket that keeps less than this, while the journal keeps more, is probably a mistake.
 LITTLE = timedelta(days=8)
+#: What answers like this is no InfluxDB, although it took a write for one.
+_NO_INFLUXDB = frozenset(
+    one.code for one in (inf.WEB_PAGE, inf.NOT_AN_API, inf.NOT_A_RESULT, inf.HISTORY_LARGE)
+)
 
 
 async def examine_influx(settings: Settings, now: datetime, *, within_s: float) -> list[Finding]:
@@ -94,7 +98,7 @@ async def _read(probe: InfluxProbe, settings: Settings, now: datetime) -> Findin
     try:
         await probe.may_read(now=now)
     except StoreError as error:
-        if settings["readings.store"] == "influxdb":
+        if settings["readings.store"] == "influxdb" or error.code in _NO_INFLUXDB:
             return failure(CHECK, error)
         return finding(CHECK, inf.PROBE_NO_READ(bucket=bucket, reason=error))
     return finding(CHECK, inf.PROBE_READ(bucket=bucket, language=probe.account.language))

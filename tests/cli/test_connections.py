@@ -202,6 +202,41 @@ def test_what_was_found_in_a_meter_file_is_shown(tmp_path: Path) -> None:
     assert "1.5 kW" in result.output
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "code"),
+    [
+        ("time;power_kw\n01.06.2026 12:00;1,5\n", "", "VEN-CON-046"),
+        ("/KMP5\n\n1-0:1.7.0(1.5*kW)\n!\n", 'format = "dsmr-p1"\nfollow = false\n', "VEN-FIL-081"),
+        ("/KMP5\n\n0-0:1.0.0(260601120000S)\n1-0:1.7.0(1x5*kW)\n!\n", 'format = "dsmr-p1"\n', "VEN-FIL-241"),
+        ("nothing that a meter writes\n", "", "VEN-CLM-020"),
+    ],
+)
+def test_what_was_not_read_of_a_file_is_shown(tmp_path: Path, content: str, options: str, code: str) -> None:
+    """Without a value the status is 1, and each reason says what to change."""
+    (tmp_path / "meter.csv").write_text(content)
+    path = tmp_path / "file.toml"
+    path.write_text(f'type = "filereader"\nfile = "meter.csv"\n[options]\n{options}')
+    result = ven("test", "--file", str(path))
+
+    assert result.exit_code == 1
+    assert code in result.output or code == "VEN-CLM-020"
+    assert ("not read" in result.output) == (code != "VEN-CLM-020")
+    assert ven("test", "--file", str(path), "--json").exit_code == 1
+
+
+def test_rows_that_were_not_read_stand_beside_the_values(tmp_path: Path) -> None:
+    """A file with values is in order, though some of its rows are not."""
+    rows = ["2026-06-01T12:00:00Z;1,5", "2026-06-01T12:01:00Z;much", "2026-06-01T12:02:00Z;2,5"]
+    (tmp_path / "meter.csv").write_text("time;power_kw\n" + "".join(f"{row}\n" for row in rows))
+    path = tmp_path / "file.toml"
+    path.write_text('type = "filereader"\nfile = "meter.csv"\n')
+    result = ven("test", "--file", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert "2.5 kW" in result.output
+    assert "meter.csv:3" in result.output
+
+
 @pytest.mark.parametrize("words", [["test"], ["test", "x", "--file", "y"]])
 def test_one_thing_is_tried_at_a_time(words: list[str]) -> None:
     """A resource or a file, not both and not neither."""

@@ -20,7 +20,7 @@ from venclient.connectors import open_reader
 from venclient.connectors.modbus_frames import Answer, read_question
 from venclient.connectors.modbus_link import ModbusLink
 from venclient.connectors.modbus_survey import examine, scan
-from venclient.errors import ReadTimeout
+from venclient.errors import ReadTimeout, Undecodable
 
 pytestmark = pytest.mark.peer
 
@@ -208,3 +208,30 @@ def test_an_answer_fits_by_unit_function_and_length(unit: int, function: int, si
     question = read_question(17, "holding", 0, count)
     fits = Answer(0, unit, function, bytes(size)).answers(question)
     assert fits == (unit == 17 and (function == 0x83 or (function == 3 and size == 2 * count)))
+
+
+async def test_a_gateway_with_id_0_is_not_called_a_device_without_sunspec(
+    peer: Misbehaving, free_port: int, tmp_path: Path
+) -> None:
+    """What the device has is unknown: the error names the option that lets it be read."""
+    peer.units[5] = sending(constant(0))
+    options = {"template": "sunspec", "unit": 5}
+    reader = open_reader(
+        make_resource(host="127.0.0.1", port=free_port, options=options), make_site(tmp_path)
+    )
+    with pytest.raises(Undecodable, match="VEN-MOD-118"):
+        await reader.read()
+    await reader.close()
+
+
+async def test_the_option_is_not_proposed_for_the_answer_of_another_unit(
+    peer: Misbehaving, free_port: int
+) -> None:
+    """A gateway that answers as unit 0 with id 0 is not helped by it: the unit is named."""
+    peer.units[5] = sending(lambda asked: b"\0\0" + asked.answer()[2:6] + b"\0" + asked.answer()[7:])
+    link = ModbusLink("127.0.0.1", free_port, ManualClock())
+    try:
+        with pytest.raises(ReadTimeout, match=r"unit 0.*VEN-MOD-123"):
+            await read(link, 5, timeout_s=SHORT_S)
+    finally:
+        await link.close()

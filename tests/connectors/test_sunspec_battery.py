@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from tests.connectors.sites import make_resource, make_site
 from tests.connectors.test_sunspec import INVERTER, common, device, failure, model, read, words
 from tests.fakes.modbus import Memory, misbehaving_server
 from venclient.connectors import open_reader, option_problems
-from venclient.connectors.sunspec_battery import inputs_of
+from venclient.connectors.modbus import _compute
+from venclient.connectors.sunspec_battery import PV_POWER_KW, computed_of, inputs_of
 from venclient.errors import Undecodable
 
 pytestmark = pytest.mark.peer
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 def inputs(*modules: tuple[str, int, int], power_factor: int = -1, energy_factor: int = 0) -> list[int]:
@@ -180,3 +184,25 @@ def test_inputs_are_told_by_their_names(drawn: tuple[list[str], int, int]) -> No
     found = inputs_of(names)
     assert (found.charge, found.discharge) == (charge, discharge)
     assert set(found.pv) == set(range(len(names))) - {charge, discharge}
+
+
+async def test_a_battery_alone_is_read_without_a_parameter(tmp_path: Path, free_port: int) -> None:
+    """A device that has model 802 and neither inverter nor meter can only be meant as a battery."""
+    found = await read(device(common(), base(2000)), tmp_path, free_port)
+    assert found["power_kw"] == pytest.approx(-2.0)
+    assert found["soc_percent"] == pytest.approx(80)
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 60_000)), min_size=1, max_size=4))
+def test_an_input_that_is_not_in_use_hides_no_other(powers: list[int | None]) -> None:
+    """The power of the sun is that of the inputs which have one; without any there is none."""
+    names = [f"MPPT {n + 1}" for n in range(len(powers))]
+    [computed, *_] = computed_of(inputs_of(names), battery=False, quantity=PV_POWER_KW)
+    known = {f"input_{n + 1}_kw": (one / 1000, NOW) for n, one in enumerate(powers) if one is not None}
+    values = dict(known)
+    _compute(computed, values)
+    there = [one / 1000 for one in powers if one is not None]
+    if there:
+        assert values[PV_POWER_KW][0] == pytest.approx(-sum(there))
+    else:
+        assert PV_POWER_KW not in values

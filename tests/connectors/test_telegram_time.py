@@ -205,6 +205,14 @@ async def test_a_complete_file_without_times_is_rejected(tmp_path: Path) -> None
         ("0250124", "0121530", datetime(2025, 1, 24, 11, 15, 30, tzinfo=UTC)),
         ("251026", "1023000", datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
         ("251026", "0023000", datetime(2025, 10, 26, 1, 30, tzinfo=UTC)),
+        ("24.08.2025", "12:15:30", datetime(2025, 8, 24, 10, 15, 30, tzinfo=UTC)),
+        ("05/06/2025", "9:05", datetime(2025, 6, 5, 7, 5, tzinfo=UTC)),
+        ("24082025", "121530", datetime(2025, 8, 24, 10, 15, 30, tzinfo=UTC)),
+        ("2025.8.4.", "12.15.30", datetime(2025, 8, 4, 10, 15, 30, tzinfo=UTC)),
+        ("24.08.99", "121530", None),
+        ("05.06.25", "121530", None),
+        ("30/10/25", "121530", None),
+        ("12:15:30", "121530", None),
     ],
 )
 async def test_the_meter_s_own_date_and_time_codes(
@@ -213,7 +221,8 @@ async def test_the_meter_s_own_date_and_time_codes(
     """0.9.2 and 0.9.1 make the time, also in a complete file, with or without marks and season."""
     (tmp_path / "p1.log").write_bytes(iskra(date, clock))
     batch = await reader_of(tmp_path, ManualClock(), follow=False).read()
-    assert powers(batch) == [(1.5, expected)]
+    assert powers(batch) == ([] if expected is None else [(1.5, expected)])
+    assert [code_of(one.reason) for one in batch.rejects] == (["VEN-FIL-081"] if expected is None else [])
 
 
 @pytest.mark.parametrize(

@@ -166,3 +166,26 @@ async def test_a_real_influxdb_1(
     found = await codes(tmp_path, **{**known, "password": "env:INFLUX_PASSWORD", **changed})
 
     assert found == [("ok", "VEN-INF-070"), *expected]
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, ""), (200, "Success"), (200, "OK\n")])
+async def test_what_accepts_any_write_and_answers_no_question_is_no_influxdb(
+    influx: RecordedInflux, tmp_path: Path, status: int, body: str
+) -> None:
+    """A network or server that answers everything with success would swallow all readings."""
+    influx.answer(status, body)
+    found = await codes(tmp_path, url=influx.url, org="site", store="sqlite")
+    assert found[-1][0] == "fail"
+    assert found[-1][1] in ("VEN-INF-017", "VEN-INF-019")
+
+
+async def test_a_version_2_server_asked_as_version_1_is_not_called_endless(
+    influx: RecordedInflux, tmp_path: Path
+) -> None:
+    """It names one policy without an end for every bucket, whatever the bucket keeps."""
+    policy = '"columns":["name","duration","default"],"values":[["autogen","0s",true]]'
+    answers = [(204, ""), (204, ""), (200, f'{{"results":[{{"series":[{{{policy}}}]}}]}}'), (200, EMPTY)]
+    for status, body in answers:
+        influx.answer(status, body, X_Influxdb_Version="v2.7.12")
+    found = await codes(tmp_path, url=influx.url, version=1)
+    assert [code for _, code in found] == ["VEN-INF-070", "VEN-INF-073", "VEN-INF-079", "VEN-INF-075"]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.influx import RecordedInflux, recorded_influx
+from tests.kinds import Page, captive_portal
 from venclient.errors import ConfigError, StoreError
 from venclient.messages import code_of
 from venclient.model.reading import Quality, Reading
@@ -120,6 +121,14 @@ def test_what_is_no_answer_of_influxdb_is_not_taken_for_one(
     found = verdict(status, headers, content, now=NOON)
 
     assert found.kind == "later"
+
+
+@given(captive_portal())
+def test_no_page_writes_or_refuses_a_reading(page: Page) -> None:
+    """Whatever its status and words: the readings are sent again later."""
+    found = verdict(*page, now=NOON)
+    assert (found.kind, found.dropped, found.bad_lines) == ("later", None, {})
+    assert 0 < len(found.reason) < 600
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"results":[{}]}', b"\n"])

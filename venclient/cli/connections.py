@@ -13,7 +13,9 @@ from venclient.messages import cli_meters as clm
 from venclient.messages import with_code
 
 if TYPE_CHECKING:
+    from venclient.connectors.base import Site
     from venclient.connectors.modbus_survey import Asked, Examination, UnitFound
+    from venclient.model.reading import Reject
     from venclient.model.resource import Resource
 
 app = typer.Typer(no_args_is_help=True, help="Try connections to devices, and find devices.")
@@ -39,11 +41,11 @@ def try_connection(
 
     Prints requests, raw words, numbers and values, and what to change if nothing comes.
 
-    Exit status 1 when something could not be read. A device that allows a single connection cannot be
+    Exit status 1 when a request failed, or no value came. A device that allows a single connection cannot be
     tried while the gateway holds it.
     """
     from venclient.connectors.modbus_survey import examine
-    from venclient.connectors.snapshot import one_shot_site, run_to_end, take_snapshot
+    from venclient.connectors.snapshot import one_shot_site, run_to_end
     from venclient.errors import ConfigError
     from venclient.model.resource import ConnectionType
 
@@ -68,19 +70,33 @@ def try_connection(
         if not found.ok:
             raise typer.Exit(1)
         return
+    if not _snapshot(chosen, site, timeout_s, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def _snapshot(chosen: Resource, site: Site, timeout_s: float, *, as_json: bool) -> bool:
+    """Print what a connection without requests has now, and return whether that is anything."""
+    from venclient.cli.read import show_rejects
+    from venclient.connectors.snapshot import run_to_end, take_snapshot
+
     notes: list[str] = []
-    readings = run_to_end(take_snapshot(chosen, site, timeout_s=timeout_s, notes=notes))
+    rejects: list[Reject] = []
+    work = take_snapshot(chosen, site, timeout_s=timeout_s, notes=notes, rejects=rejects)
+    readings = run_to_end(work)
     newest = {quantity: values[-1] for quantity, values in sorted(readings.items())}
     if as_json:
         typer.echo(json.dumps({q: {"value": r.value, "time": r.time.isoformat()} for q, r in newest.items()}))
-        return
-    typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
-    for note in notes:
-        typer.echo(f"  {note}")
-    for quantity, reading in newest.items():
-        typer.echo(
-            f"  {quantity}  {_with_unit(quantity, reading.value)}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
-        )
+    else:
+        typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
+        for note in notes:
+            typer.echo(f"  {note}")
+        for quantity, reading in newest.items():
+            shown = _with_unit(quantity, reading.value)
+            typer.echo(f"  {quantity}  {shown}  {reading.time:%Y-%m-%d %H:%M:%S} UTC")
+        if not newest:
+            typer.echo(f"  {clm.NO_VALUE_NOW()}")
+        show_rejects(rejects)
+    return bool(newest)
 
 
 @app.command("scan")
@@ -188,7 +204,7 @@ def _from_file(path: Path) -> Resource:
 
 def _show(found: Examination) -> None:
     typer.echo(clm.PLAN(count=len(found.planned), places="; ".join(found.planned)))
-    if len(found.asked) > len(found.planned):
+    if {one.place for one in found.asked} - set(found.planned):
         typer.echo(clm.PLAN_CHANGED())
     for one in found.asked:
         _show_request(one)

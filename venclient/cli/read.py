@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,11 @@ def read(
         )
     if not newest:
         typer.echo(f"  {clm.NO_VALUE_NOW()}")
+    show_rejects(rejects)
+
+
+def show_rejects(rejects: Sequence[Reject]) -> None:
+    """Print what could not be read: the first ones with their reasons, and how many there are more."""
     for one in rejects[:SHOWN_REJECTS]:
         line = clm.NOT_READ(place=foreign(one.place), reason=with_code(one.reason))
         typer.echo(f"  {line}")

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 USER_AGENT = f"venclient/{__version__}"
 
+#: Refusals of a request's size, which the web server of a VTN answers with its own page.
+_OF_PROXIES = (413, 414, 431)
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 30.0
 #: A VTN that asks for more patience than this is not waited for within a call, but left alone until then.
@@ -142,7 +144,7 @@ class Exchange:
             else:
                 problem = None if answer.ok else self.problem(answer)
                 if problem is None and not pages and is_web_page(answer.body):
-                    raise self._of_page(answer, place)
+                    raise self.of_page(answer, place)
                 if problem is None or not problem.transient:
                     self._answered(answer, place)
                     return answer
@@ -173,6 +175,7 @@ class Exchange:
             title=title and self._clean(title),
             detail=detail and self._clean(detail),
             retry_after_s=self._retry_after_s(answer.headers),
+            page=answer.status not in _OF_PROXIES and is_web_page(answer.body),
         )
 
     def fail(self, error: VtnError) -> None:
@@ -230,7 +233,7 @@ class Exchange:
             return vtn.CUT_TLS(problem=problem)
         return vtn.CUT(problem=problem)
 
-    def _of_page(self, answer: Answer, place: str) -> VtnUnreachable:
+    def of_page(self, answer: Answer, place: str) -> VtnUnreachable:
         """Return, and count, the error for a web page in place of an answer."""
         title = foreign(self._clean(page_title(answer.body)))
         what = vtn.UNEXPECTED_BODY(status=answer.status, problem=vtn.WEB_PAGE(title=title))
@@ -317,6 +320,8 @@ def _answered(answer: Answer, said: str) -> Text:
     if 300 <= answer.status < 400 and not answer.unchanged:
         location = foreign(answer.headers.get("Location", "nowhere"))
         return vtn.REDIRECT(status=answer.status, said=said, location=location)
+    if answer.status == 511:
+        return vtn.NETWORK_LOGIN(status=answer.status, said=said)
     if answer.status == 404 and not said:
         return vtn.PATH_NOT_FOUND(status=answer.status)
     return vtn.ANSWERED(status=answer.status, said=said)

@@ -14,7 +14,7 @@ import msgspec
 
 from venclient.client.conversation import Conversation
 from venclient.client.dialect import Dialect
-from venclient.errors import AuthRefused, VtnProblem
+from venclient.errors import AuthRefused, VtnProblem, WireError
 from venclient.openadr.objects import ObjectOperation, Subscription
 
 #: What a VEN wants to hear of, in the collections of its own VEN object.
@@ -132,7 +132,7 @@ class Notices:
         except AuthRefused:
             raise
         except VtnProblem as problem:
-            if problem.transient:
+            if problem.transient or problem.page or 300 <= problem.status < 400:
                 raise
             # Subscriptions are for callbacks there: whoever is connected is told.
 
@@ -150,8 +150,10 @@ class Notices:
                 continue  # lost since it was listed
             return id_
         answer = await self._talk.call("POST", "subscriptions", body=body, repeatable=False)
-        stored = (await self._dialect()).codec.decode(Subscription, answer.body)
-        return stored.id
+        try:
+            return (await self._dialect()).codec.decode(Subscription, answer.body).id
+        except WireError as error:
+            raise self._talk.broken(answer, error) from error
 
     async def unsubscribe(self, id_: str) -> None:
         """End a subscription; one that is gone is no error."""
@@ -164,7 +166,10 @@ class Notices:
     async def _subscriptions(self, name: str, ours: Callable[[ObjectOperation], bool]) -> Sequence[str]:
         answer = await self._talk.call("GET", "subscriptions", params=[("clientName", name)])
         codec = (await self._dialect()).codec
-        listed: list[Any] = codec.decode_list(Subscription, answer.body).items
+        try:
+            listed: list[Any] = codec.decode_list(Subscription, answer.body).items
+        except WireError as error:
+            raise self._talk.broken(answer, error) from error
         return [one.id for one in listed if one.id and any(map(ours, one.object_operations))]
 
 

@@ -8,6 +8,8 @@ import math
 from typing import Literal
 from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 
+import msgspec
+
 from venclient.client.account import VtnAccount, is_token
 from venclient.client.exchange import Answer, Exchange
 from venclient.clock import Clock
@@ -128,7 +130,7 @@ class TokenSource:
             granted = CODEC_31.decode(TokenAnswer, answer.body)
         except WireError:
             # The decoder's message may quote the body, which may hold a token.
-            raise self._refused(answer.subject, vtn.NO_ACCESS_TOKEN()) from None
+            raise self._without_token(answer) from None
         if not granted.access_token:
             raise self._refused(answer.subject, vtn.NO_ACCESS_TOKEN())
         if not is_token(granted.access_token):
@@ -190,6 +192,8 @@ class TokenSource:
     def _refusal(self, answer: Answer) -> VtnError:
         if answer.status in (404, 405, 501):
             return self._refused(answer.subject, vtn.NO_TOKEN_SERVICE(status=answer.status))
+        if is_web_page(answer.body) and answer.status in (401, 403):
+            return self._exchange.of_page(answer, answer.subject)  # a captive portal asks for its own login
         try:
             told = CODEC_31.decode(TokenError, answer.body)
             why = told.error + (f" ({told.error_description})" if told.error_description else "")
@@ -200,6 +204,15 @@ class TokenSource:
             why = _reason_of(problem)
         return self._refused(answer.subject, vtn.TOKEN_REFUSED(reason=foreign(self._clean(why))))
 
+    def _without_token(self, answer: Answer) -> VtnError:
+        """Return the error for a success without a token: JSON is a token service's, all else a portal's."""
+        if _is_object(answer.body):
+            return self._refused(answer.subject, vtn.NO_ACCESS_TOKEN())
+        what = vtn.UNEXPECTED_BODY(status=answer.status, problem=vtn.NOT_JSON())
+        error = VtnUnreachable(what, subject=answer.subject)
+        self._exchange.fail(error)
+        return error
+
     def _clean(self, text: str) -> str:
         return redact(text, self._exchange.secrets)
 
@@ -207,6 +220,13 @@ class TokenSource:
         error = AuthRefused(what, subject=subject)
         self._exchange.fail(error)
         return error
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _reason_of(problem: VtnProblem) -> str:

@@ -35,6 +35,8 @@ ANSWER_WITHIN_S = 28.0
 MOST_PIECES = 50
 #: With more than this unread the next look comes at once: a backlog must not take an interval per piece.
 BACKLOG_BYTES = 64 * 1024
+#: A larger file that could not be understood is read again once it has grown by a twentieth.
+LARGE_BYTES = 1024 * 1024
 
 
 class FileReader:
@@ -74,7 +76,7 @@ class FileReader:
         if state is not None and state == self._at_end:
             self._looked = now
             return Batch()
-        if self._refused is not None and state is not None and self._refused[0] == state:
+        if self._refused is not None and state is not None and _is_still(self._refused[0], state):
             error = self._refused[1]
             raise Undecodable(error.what, subject=error.subject, hint=error.hint)
         arrival = None if self._complete else Arrival(self._looked, self._written(state, now))
@@ -173,6 +175,17 @@ def open_file_reader(resource: Resource, site: Site) -> Reader:
     if options.drop:
         return DropReader(resource, options, site)
     return FileReader(resource, options, site)
+
+
+def _is_still(refused: tuple[int, int, int] | None, state: tuple[int, int, int]) -> bool:
+    """Return whether a file is as it was when it could not be understood.
+
+    Looking for what a large file shows means reading all of it: a few more rows are no reason for that.
+    """
+    if refused is None or refused == state:
+        return refused is not None
+    (inode, size, _), (inode_now, size_now, _) = refused, state
+    return inode == inode_now and size > LARGE_BYTES and size <= size_now < size + size // 20
 
 
 def _mark_of(bookmark: str | None, form: str) -> Mark | None:

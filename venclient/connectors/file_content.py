@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -20,7 +21,6 @@ from venclient.connectors.file_records import Line, Torn
 from venclient.connectors.file_rows import CsvRows, Row
 from venclient.connectors.file_tail import MOST_BYTES, Mark, Piece
 from venclient.connectors.mistakes import shown
-from venclient.connectors.telegram import TIME_CODE
 from venclient.connectors.telegram_rows import TelegramRows
 from venclient.connectors.timestamps import in_order
 from venclient.messages import Text, text_of
@@ -32,6 +32,8 @@ from venclient.model.resource import Resource
 log = logging.getLogger(__name__)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: Those of UTF-16. The NUL bytes of its characters are dropped with all others, which leaves Latin-1.
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Arrival(NamedTuple):
@@ -47,6 +49,10 @@ class Found:
 
     readings: list[Reading] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+
+
+class _NotUtf8(ValueError):
+    """A line that is not valid in the encoding that files have by default."""
 
 
 class Content:
@@ -65,6 +71,7 @@ class Content:
         self.grouping = grouping_of(options)
         self._rows: Rows | TelegramRows | None = None
         self._made_for: tuple[str | None, str] | None = None
+        self._codec = options.codec
         #: How the file is read, in words; "" before it was read.
         self.said = ""
 
@@ -88,8 +95,10 @@ class Content:
             mark = msgspec.structs.replace(mark, form=self.form, header=None, last=None, note="")
             self._made_for = None
         lines = list(piece.lines)
-        if piece.fresh and lines and lines[0][1] is not None:
-            lines[0] = (lines[0][0], lines[0][1].removeprefix(_BYTE_ORDER_MARK))
+        if piece.fresh and lines and (first := lines[0][1]) is not None:
+            mark = msgspec.structs.replace(mark, wide=first.startswith(_WIDE_MARKS))
+            lines[0] = (lines[0][0], first[2:] if mark.wide else first.removeprefix(_BYTE_ORDER_MARK))
+        self._codec = "latin-1" if mark.wide else self._options.codec
         if self._options.is_table and mark.header is None and not mark.note:
             if not any(raw is None or _is_whole(raw) for _, raw in lines):
                 return mark
@@ -99,7 +108,7 @@ class Content:
             mark = headed
         rows = self._rows_for(mark.header, mark.note)
         if isinstance(rows, EloverblikRows):
-            rows.choose([raw.decode(self._options.codec, "replace") for _, raw in lines if raw is not None])
+            rows.choose([raw.decode(self._codec, "replace") for _, raw in lines if raw is not None])
         if isinstance(rows, CsvRows) and self._options.decimal is None and lines:
             mark = self._with_decimals(mark, rows, lines, everything)
             rows = self._rows_for(mark.header, mark.note)
@@ -129,7 +138,7 @@ class Content:
         if self._options.format == "eloverblik":
             at: int | None = 0
         else:
-            texts = [(lines[n][1] or b"").decode(self._options.codec, "replace") for n in sample]
+            texts = [(lines[n][1] or b"").decode(self._codec, "replace") for n in sample]
             layout = find_layout(texts, self._options, whole=self._options.is_complete)
             if layout is None:
                 return None
@@ -139,7 +148,7 @@ class Content:
             mark = self._with_layout(mark, layout)
         if at is None:
             return mark
-        header = self._text(lines[sample[at]][1])
+        header = self._header_text(lines[sample[at]][1])
         del lines[: sample[at] + 1]
         return msgspec.structs.replace(mark, header=header)
 
@@ -174,7 +183,7 @@ class Content:
         found: dict[str, Evidence] = defaultdict(Evidence)
         for raw in lines:
             if raw is not None:
-                for column, cell in rows.numbers(raw.decode(self._options.codec, "replace")):
+                for column, cell in rows.numbers(raw.decode(self._codec, "replace")):
                     if column not in layout.decimals:
                         found[column].add((cell,))
         return found
@@ -243,7 +252,7 @@ class Content:
             self._add(found, *rows.pop(), arrival.until)
             last = arrival.until
         reason = fil.TELEGRAM_NO_TIME if arrival is None else fil.TELEGRAM_EARLIER
-        found.rejects += [Reject(place, reason(code=TIME_CODE)) for place, _ in rows]
+        found.rejects += [Reject(place, reason()) for place, _ in rows]
         return last
 
     def _row(self, rows: Rows | TelegramRows, record: Sequence[Line]) -> Row | None:
@@ -254,18 +263,43 @@ class Content:
             if any(isinstance(raw, Torn) for raw in raws):
                 raise ValueError(fil.LINE_TORN(text=shown(raws[0].decode("ascii", "replace"))))
             return rows.read_lines(raws)
-        return rows.read("\n".join(self._text(raw) for _, raw in record))
+        parts = [raw for _, raw in record]
+        try:
+            return rows.read("\n".join(map(self._text, parts)))
+        except _NotUtf8:
+            row = rows.read("\n".join(map(self._windows_text, parts)))
+            if row is None or row.reasons:
+                raise
+            return row
 
     def _text(self, line: bytes | None) -> str:
         if line is None:
             raise ValueError(fil.LINE_LONG(limit=MOST_BYTES))
         if isinstance(line, Torn):
-            raise ValueError(fil.LINE_TORN(text=shown(line.decode(self._options.codec, "replace"))))
+            raise ValueError(fil.LINE_TORN(text=shown(line.decode(self._codec, "replace"))))
         try:
-            return line.decode(self._options.codec)
+            return line.decode(self._codec)
         except UnicodeDecodeError as error:
             problem = fil.LINE_ENCODING(encoding=self._options.encoding, reason=error.reason, at=error.start)
-            raise ValueError(problem) from None
+            raise (_NotUtf8 if self._codec == "utf-8" else ValueError)(problem) from None
+
+    def _header_text(self, line: bytes | None) -> str:
+        try:
+            return self._text(line)
+        except _NotUtf8:
+            return self._windows_text(line)
+
+    def _windows_text(self, line: bytes | None) -> str:
+        """Return a line as a Windows program wrote it, as imports do; ValueError when it is none of those.
+
+        What would be a space, and so group thousands, is left to the option `encoding`.
+        """
+        try:
+            return self._text(line)
+        except _NotUtf8 as error:
+            with suppress(UnicodeDecodeError):
+                return (line or b"").decode("cp1252").replace("\u00a0", "\ufffd")
+            raise error from None
 
     def _rows_for(self, header: str | None, note: str) -> Rows | TelegramRows:
         if self._rows is None or self._made_for != (header, note):

@@ -53,10 +53,11 @@ def find_layout(lines: Sequence[str], options: FileOptions, *, whole: bool) -> L
     tables = {one: _cells(lines, one) for one in delimiters}
     if isinstance(options.header, tuple):
         wanted = len(options.header)
-        best = max(tables, key=lambda one: sum(len(cells) == wanted for cells in tables[one]))
+        fitting = {one: [cells for cells in table if len(cells) == wanted] for one, table in tables.items()}
+        best = max(tables, key=lambda one: (len(fitting[one]), _timed(fitting[one], options)))
         return Layout(best, None)
     if options.header is False:
-        return Layout(_most_columns(tables), None)
+        return Layout(_most_columns(tables, options), None)
     names = _wanted_names(options) or _NAMES
     ranks = {
         (one, place): (_score(cells, names), _fits(cells, table), -place)
@@ -68,7 +69,7 @@ def find_layout(lines: Sequence[str], options: FileOptions, *, whole: bool) -> L
         return Layout(delimiter, place)
     if len(lines) == 1 and not whole and options.header is None:
         return None
-    delimiter = _most_columns(tables)
+    delimiter = _most_columns(tables, options)
     time = None if options.header else _time_place(tables[delimiter][0], options)
     return Layout(delimiter, 0) if time is None else Layout(delimiter, None, time)
 
@@ -100,14 +101,21 @@ def _fits(cells: Sequence[str], table: Sequence[Sequence[str]]) -> int:
     return len(cells) if len(cells) == usual else 0
 
 
-def _most_columns(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    """Return the delimiter by which most lines have the same number of cells, and more than one."""
+def _most_columns(tables: Mapping[str, Sequence[Sequence[str]]], options: FileOptions) -> str:
+    """Return the delimiter by which most lines have a time and the same number of cells, more than one."""
 
-    def rank(delimiter: str) -> tuple[int, int]:
-        usual, count = Counter(map(len, tables[delimiter])).most_common(1)[0]
-        return (count, usual) if usual > 1 else (0, 0)
+    def rank(delimiter: str) -> tuple[int, int, int]:
+        table = tables[delimiter]
+        usual, count = Counter(map(len, table)).most_common(1)[0]
+        # The decimal comma of 12:00:00Z;1,5 makes two cells as well, but no time.
+        return (_timed(table, options), count, usual) if usual > 1 else (0, 0, 0)
 
     return max(tables, key=rank)
+
+
+def _timed(table: Sequence[Sequence[str]], options: FileOptions) -> int:
+    """Return how many lines have a cell with a time."""
+    return sum(_time_place(cells, options) is not None for cells in table)
 
 
 def _time_place(cells: Sequence[str], options: FileOptions) -> int | None:

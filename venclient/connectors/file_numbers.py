@@ -24,7 +24,7 @@ from venclient.messages import files as fil
 MARKS = ".,"
 #: One cell of these may be wrong without making its column doubtful; it is rejected later.
 _FEW = 20
-_SPACES = "'\u2019 \u00a0\u202f"
+_SPACES = "'\u2018\u2019\u02bc \u00a0\u2007\u2009\u202f"
 _CELL = re.compile(
     rf"([+-]?\d[\d.,{_SPACES}]*?(?:[eE][+-]?\d{{1,3}})?|[+-]?[.,]\d+)"  # the number
     rf"[{_SPACES}]*([A-Za-z%\u00b0][\w%\u00b0/-]*)?"  # its unit

@@ -67,7 +67,8 @@ def _opens(line: Line) -> bool:
 
 
 def _begins(line: Line) -> bool:
-    return line[1] is not None and line[1].startswith(b"/")
+    # 0xAF is "/" with its parity, of a line of seven bits that was read as eight.
+    return line[1] is not None and line[1].startswith((b"/", b"\xaf"))
 
 
 def _ends(line: Line) -> bool:

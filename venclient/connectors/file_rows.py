@@ -28,7 +28,7 @@ from venclient.connectors.payload import (
     takes_states,
 )
 from venclient.connectors.timestamps import Instants
-from venclient.connectors.units import Scaling, scaling_for
+from venclient.connectors.units import Scaling, is_unit_of, scaling_for, unit_named
 from venclient.messages import connectors as con
 from venclient.messages import files as fil
 from venclient.messages import text_of
@@ -247,6 +247,15 @@ def _time_columns(header: Sequence[str] | None, place: int) -> tuple[str, ...]:
 def _csv_values(header: Sequence[str] | None, time: Sequence[int]) -> list[FileValue]:
     if header is None:
         return [FileValue(column=next(str(n + 1) for n in (0, 1) if n not in time), quantity=POWER_KW)]
-    known = [FileValue(column=name, quantity=name) for name in header if name in QUANTITIES]
-    rest = [name for place, name in enumerate(header) if place not in time]
-    return known or [FileValue(column=(rest or [POWER_KW])[0], quantity=POWER_KW)]
+    known = [
+        FileValue(column=name, quantity=name.casefold()) for name in header if name.casefold() in QUANTITIES
+    ]
+    if known:
+        return known
+    rest = [name for place, name in enumerate(header) if place not in time and name] or [POWER_KW]
+    units = [(name, unit_named(name)) for name in rest]
+    power = [(name, unit) for name, unit in units if unit is not None and is_unit_of(POWER_KW, unit)]
+    power = power or [(name, "") for name, unit in units if unit is None]
+    if not power:
+        raise ValueError(fil.NO_POWER(columns=bounded(rest)))
+    return [FileValue(column=power[0][0], quantity=POWER_KW, unit=power[0][1])]

@@ -41,9 +41,9 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a file was read: everything before `offset`, which is `lines` lines.
 
     `seen` tells this file from another: a digest of its first bytes and those before the offset.
-    `skipping` says that the offset lies within a line that is too long. `form`, `header`, `last` and `note`
-    are for whoever understands the lines: the options, the header line, the time of the last row (epoch s),
-    what the rows were found to be.
+    `skipping` says that the offset lies within a line that is too long. `wide` (it is UTF-16), `form`,
+    `header`, `last` and `note` are for whoever understands the lines: the options, the header line, the
+    time of the last row (epoch s), what the rows were found to be.
     """
 
     inode: int = 0
@@ -51,6 +51,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: int = 0
     seen: str = ""
     skipping: bool = False
+    wide: bool = False
     form: str = ""
     header: str | None = None
     last: float | None = None
@@ -117,10 +118,10 @@ def piece_of(
 
 
 def all_lines(path: Path, access: Access = ANYWHERE) -> Iterator[bytes]:
-    """Return the lines of a file from its start, without line ends; OSError when it cannot be read."""
+    """Return the lines of a file from its start, without line ends and NULs; OSError if unreadable."""
     with access.open(path) as file:
         while line := file.readline(MOST_BYTES):
-            yield line.rstrip(b"\r\n")
+            yield line.replace(b"\0", b"").rstrip(b"\r\n")
 
 
 def is_read(path: Path, mark: Mark, access: Access = ANYWHERE) -> bool:

@@ -179,7 +179,7 @@ class ModbusReader:
 def _compute(one: Computed, values: dict[str, tuple[float, datetime]]) -> None:
     """Add a computed quantity; from the moment of the newest of its parts."""
     parts = [values[name] for name in one.of if name in values]
-    if len(parts) < len(one.of):
+    if len(parts) < len(one.of) and not (one.op == "total" and parts):
         return
     result = _result(one.op, [number for number, _ in parts])
     value = math.nan if result is None else result * one.scale + one.offset
@@ -190,7 +190,7 @@ def _compute(one: Computed, values: dict[str, tuple[float, datetime]]) -> None:
 def _result(op: str, numbers: list[float]) -> float | None:
     """Return what `op` makes of the parts, None where it makes nothing of them."""
     first, *rest = numbers
-    if op == "sum":
+    if op in ("sum", "total"):
         return sum(numbers)
     if op == "difference":
         return first - sum(rest)

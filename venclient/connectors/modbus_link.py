@@ -262,7 +262,9 @@ class ModbusLink:
             if not self.by_id:
                 return transaction, head
             self.foreign_id = answer.transaction
-        if answer.transaction == 0 and self.by_id:
+        if answer.unit != head.question.unit:
+            self._stray = answer.unit
+        elif answer.transaction == 0 and self.by_id:
             self._blame(Undecodable(mod.NO_TRANSACTION()))
         return 0, None
 

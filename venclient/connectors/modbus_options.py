@@ -46,12 +46,13 @@ class Computed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A quantity made of others of the same read: what `op` gives, x scale + offset.
 
     sum; difference: the first minus the rest; product; quotient: the first divided by the rest, without a
-    value for a division by zero; absolute: the amount of the only one, without its sign. It has a value only
-    when all of its parts have one. Its parts are registers, or computed before it.
+    value for a division by zero; absolute: the amount of the only one, without its sign; total: the sum of
+    those that have a value. Of the others it has a value only when all of its parts have one. Its parts are
+    registers, or computed before it.
     """
 
     quantity: QuantityName
-    op: Literal["sum", "difference", "product", "quotient", "absolute"]
+    op: Literal["sum", "difference", "product", "quotient", "absolute", "total"]
     of: Annotated[list[str], Meta(min_length=1)]
     scale: float = 1.0
     offset: float = 0.0

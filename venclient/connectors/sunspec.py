@@ -111,10 +111,11 @@ async def _try(read: ReadRegisters, address: int, count: int) -> bytes | None:
     """Give registers, or None where the device refuses them."""
     try:
         return await read(address, count)
-    except (ReadTimeout, ConnectFailed):
-        raise
+    except IllegalAddress:
+        return None
     except ConnectorError as error:
-        if error.transient:
+        # What is not a refusal (silence, a wrong answer, a gateway's transaction id) says nothing of the map.
+        if error.transient or isinstance(error, ReadTimeout | ConnectFailed | Undecodable):
             raise
         return None
 
@@ -179,7 +180,7 @@ def plan_of(
     What comes along with an inverter is left out where it does not fit the limits of the connection.
     """
     wanted = parameters["model"]
-    if wanted == "battery":
+    if wanted == "battery" or (wanted == "auto" and _is_battery(chain)):
         found = _battery(chain)
     elif wanted == MPPT:
         found = _inputs(chain, battery=False, quantity=POWER_KW)
@@ -225,6 +226,11 @@ def _along(chain: Chain) -> Plan:
             found.registers.extend(one for one in more.registers if one.quantity.endswith("_kw"))
             found.computed.extend(more.computed)
     return found
+
+
+def _is_battery(chain: Chain) -> bool:
+    """Return whether a device is a battery without inverter and meter."""
+    return _nth(chain, (*INVERTERS, *METERS), 1) is None and _nth(chain, (802,), 1) is not None
 
 
 def _battery(chain: Chain) -> Plan:

@@ -76,7 +76,8 @@ def computed_of(inputs: Inputs, *, battery: bool, quantity: str) -> list[Compute
             found.append(Computed(quantity=ENERGY_KWH, op="sum", of=[_energy(charge)]))
             found.append(Computed(quantity=ENERGY_EXPORT_KWH, op="sum", of=[_energy(discharge)]))
         return found
-    found = [Computed(quantity=quantity, op="sum", of=[_power(n) for n in inputs.pv], scale=-1.0)]
+    # An input that is not in use, or asleep at dusk, has no power: the others have theirs all the same.
+    found = [Computed(quantity=quantity, op="total", of=[_power(n) for n in inputs.pv], scale=-1.0)]
     if whole:
         found.append(Computed(quantity=ENERGY_EXPORT_KWH, op="sum", of=[_energy(n) for n in inputs.pv]))
     return found

@@ -6,7 +6,13 @@
     !A1B2                               CRC16 of everything from / to !
 
 Meters before DSMR 4 have no 0-0:1.0.0; some send 0-0:0.9.2 (date) and 0-0:0.9.1 (time) instead, some nothing.
-The CRC is over lines that end with CR LF, as the meter sent them; a log may have kept only LF.
+Some shorten the codes of electricity (1.8.0 for 1-0:1.8.0).
+The CRC is over lines that end with CR LF, as the meter sent them; a log may have kept only LF, lost the empty
+line or added some.
+
+Old meters have no CRC, and send seven bits with even parity. Read as eight bits, the parity is the high bit:
+it is checked and taken off. Whatever else is not ASCII means that the telegram is damaged, and so does a
+wanted code whose value cannot be read. A telegram that was cut off may go on with the next one within a line.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from venclient.connectors.mistakes import shown
+from venclient.connectors.telegram_clock import meter_clock
 from venclient.messages import files as fil
 
 TIME_CODE = "0-0:1.0.0"
@@ -23,10 +30,17 @@ _CLOCK_TIME = re.compile(r"[01]-0:0\.9\.1")
 _CLOCK_DATE = re.compile(r"[01]-0:0\.9\.2")
 CODE = re.compile(r"\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
 
-_LINE = re.compile(r"(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*\d{1,3})?((?:\([^()]*\))+)", re.ASCII)
+_CODED = re.compile(r"(\d{1,3}-\d{1,3}:)?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*\d{1,3})?(?=\()(.*)", re.ASCII)
+_GROUPS = re.compile(r"(?:\([^()]*\))+")
 _GROUP = re.compile(r"\(([^()]*)\)")
-_VALUE = re.compile(r"(-?\d{1,12}(?:\.\d{1,9})?)\*([A-Za-z0-9]{1,8})", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+_VALUE = re.compile(r"([+-]?\d{1,12}(?:\.\d{1,9})?)\*([A-Za-z0-9]{1,8})", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+#: How a telegram begins: three letters of the maker, and the speed.
+_BEGINNING = re.compile(rb"/[A-Za-z]{3}[0-9A-Z]")
+#: A line whose brackets close: what looks like a beginning is a text in it.
+_WHOLE_LINE = re.compile(rb"[\d.:*-]*(?:\([^()]*\))+")
+_EVEN = frozenset(byte for byte in range(256) if byte.bit_count() % 2 == 0)
+_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 _UNIT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,7}", re.ASCII)
 #: Some meters leave the zeros in front away.
 _CHECKSUM = re.compile(rb"!([0-9A-Fa-f]{1,4})\s*")
@@ -34,10 +48,15 @@ _CHECKSUM = re.compile(rb"!([0-9A-Fa-f]{1,4})\s*")
 
 @dataclass(frozen=True)
 class Telegram:
-    """What one telegram says: its time in DSMR form ("" when it has none), numbers with units by code."""
+    """What one telegram says: its time in DSMR form ("" when it has none), numbers with units by code.
+
+    `unreadable` has the text of codes without a number, `cut` says that an unfinished telegram came before.
+    """
 
     time: str
     values: Mapping[str, tuple[float, str]]
+    unreadable: Mapping[str, str]
+    cut: bool = False
 
 
 def crc16(data: bytes) -> int:
@@ -50,28 +69,64 @@ def crc16(data: bytes) -> int:
 
 def parse_telegram(lines: Sequence[bytes]) -> Telegram:
     """Give what the lines of one telegram say, from "/" to "!"; ValueError when it is cut off or damaged."""
+    lines = _without_parity(lines)
     if not lines or not lines[0].startswith(b"/"):
         raise ValueError(fil.TELEGRAM_START())
     if not lines[-1].startswith(b"!"):
         raise ValueError(fil.TELEGRAM_END())
+    lines, cut = _last_begun(lines)
     _check(lines)
-    time = clock_date = clock_time = ""
+    times: dict[str, str] = {}
     values: dict[str, tuple[float, str]] = {}
+    unreadable: dict[str, str] = {}
     for line in _joined(lines[1:-1]):
-        found = _LINE.fullmatch(line)
-        if found is None:
+        coded = _CODED.fullmatch(line)
+        if coded is None:
             continue
-        code, groups = found[1], _GROUP.findall(found[2])
-        if code == TIME_CODE:
-            time = time or groups[0]
-        elif _CLOCK_DATE.fullmatch(code):
-            clock_date = clock_date or groups[0]
-        elif _CLOCK_TIME.fullmatch(code):
-            clock_time = clock_time or groups[0]
-        value = _value(groups)
-        if value is not None and code not in values:
+        code, text = (coded[1] or "1-0:") + coded[2], coded[3]
+        groups = _GROUP.findall(text) if _GROUPS.fullmatch(text) else []
+        kind = _time_kind(code)
+        if kind and groups:
+            times.setdefault(kind, groups[0])
+        if code in values or code in unreadable:
+            continue
+        value = _value(groups) if groups else None
+        if value is not None:
             values[code] = value
-    return Telegram(time or _clock(clock_date, clock_time), values)
+        elif text != "()":
+            unreadable[code] = text
+    return Telegram(
+        times.get("both") or meter_clock(times.get("date", ""), times.get("time", "")),
+        values,
+        unreadable,
+        cut,
+    )
+
+
+def _time_kind(code: str) -> str:
+    """Return which part of the time a code has, "" for none."""
+    if code == TIME_CODE:
+        return "both"
+    if _CLOCK_DATE.fullmatch(code):
+        return "date"
+    return "time" if _CLOCK_TIME.fullmatch(code) else ""
+
+
+def _without_parity(lines: Sequence[bytes]) -> Sequence[bytes]:
+    """Return lines of seven bits with even parity, read as eight bits, without their parity; others as is."""
+    whole = b"".join(lines)
+    if whole.isascii() or not _EVEN.issuperset(whole):
+        return lines
+    return [line.translate(_SEVEN_BITS).removesuffix(b"\r") for line in lines]
+
+
+def _last_begun(lines: Sequence[bytes]) -> tuple[Sequence[bytes], bool]:
+    """Return the lines from the last beginning of a telegram on, and whether it is within the first's."""
+    for n in range(len(lines) - 1, -1, -1):
+        found = list(_BEGINNING.finditer(lines[n]))
+        if found and (n or found[-1].start()) and not _WHOLE_LINE.fullmatch(lines[n].strip()):
+            return [lines[n][found[-1].start() :], *lines[n + 1 :]], True
+    return lines, False
 
 
 def _joined(lines: Sequence[bytes]) -> list[str]:
@@ -96,38 +151,23 @@ def _value(groups: Sequence[str]) -> tuple[float, str] | None:
     return None
 
 
-def _clock(date: str, time: str) -> str:
-    """Return the meter's own date and time in DSMR form, "" when one of them is missing or not set.
-
-    They are six digits each, perhaps with marks between; a seventh in front is 1 in summer and 0 in winter.
-    The year may have four digits, and the seconds may be missing.
-    """
-    digits, season = "", ""
-    for text, is_date in ((date, True), (time, False)):
-        found = re.sub(r"\D", "", text, flags=re.ASCII)
-        if is_date and len(found) == 8:
-            found = found.removeprefix("20")
-        elif not is_date and len(found) == 4:
-            found += "00"
-        if len(found) == 7 and found[0] in "01":
-            season = "S" if found[0] == "1" else "W"
-            found = found[1:]
-        if len(found) != 6:
-            return ""
-        digits += found
-    return "" if digits.startswith("000000") else digits + season
-
-
 def _check(lines: Sequence[bytes]) -> None:
     end = lines[-1].rstrip()
-    if end == b"!":
-        return  # DSMR before 4.0 has no checksum
+    if end == b"!":  # DSMR before 4.0 has no checksum
+        damaged = next((line for line in lines if not line.isascii()), None)
+        if damaged is not None:
+            raise ValueError(fil.TELEGRAM_DAMAGED(line=shown(damaged.decode("ascii", "replace"))))
+        return
     told = _CHECKSUM.fullmatch(end)
     if told is None:
         raise ValueError(fil.TELEGRAM_LAST(end=shown(end[:20])))
     wanted = int(told[1], 16)
-    sent, kept = (crc16(end_of_line.join([*lines[:-1], b"!"])) for end_of_line in (b"\r\n", b"\n"))
-    if wanted not in (sent, kept):
+    body = [*lines[:-1], b"!"]
+    sent, kept = (crc16(end_of_line.join(body)) for end_of_line in (b"\r\n", b"\n"))
+    if wanted in (sent, kept):
+        return
+    tidy = [lines[0], b"", *(line.rstrip(b"\r") for line in body[1:] if line.strip())]
+    if wanted != crc16(b"\r\n".join(tidy)):
         raise ValueError(fil.TELEGRAM_CHECKSUM(stated=wanted, computed=sent))
 
 

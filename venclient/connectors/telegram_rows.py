@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from venclient.connectors.file_options import FileOptions
 from venclient.connectors.file_rows import Row
-from venclient.connectors.mistakes import placed
-from venclient.connectors.telegram import parse_telegram
+from venclient.connectors.mistakes import placed, shown
+from venclient.connectors.telegram import Telegram, parse_telegram
 from venclient.connectors.timestamps import time_reader
 from venclient.connectors.units import scaling_for
+from venclient.messages import files as fil
 from venclient.messages import text_of
 from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, POWER_KW
-
-_Values = Mapping[str, tuple[float, str]]
 
 #: Quantity, what the grid delivers and what it takes back (OBIS codes of IEC 62056-61, group 1-0).
 _NET = (
@@ -22,6 +22,10 @@ _NET = (
     ("power_l1_kw", "21.7.0", "22.7.0"),
     ("power_l2_kw", "41.7.0", "42.7.0"),
     ("power_l3_kw", "61.7.0", "62.7.0"),
+)
+#: What some meters (EMH, eBZ, EasyMeter) send instead of both: one value with a sign.
+_SIGNED: Mapping[str, str] = MappingProxyType(
+    {POWER_KW: "16.7.0", "power_l1_kw": "36.7.0", "power_l2_kw": "56.7.0", "power_l3_kw": "76.7.0"}
 )
 _PLAIN = (
     ("voltage_l1_v", "32.7.0"),
@@ -32,6 +36,9 @@ _PLAIN = (
     ("current_l3_a", "71.7.0"),
     ("frequency_hz", "14.7.0"),
 )
+#: A quantity, the codes to add up and to take off, their unit, scale and offset.
+_Wanted = tuple[str, Sequence[str], Sequence[str], str, float, float]
+
 #: A register's total (tariff 0), or the sum of its tariffs.
 _REGISTERS = ((ENERGY_KWH, "1.8"), (ENERGY_EXPORT_KWH, "2.8"))
 
@@ -50,35 +57,41 @@ class TelegramRows:
         telegram = parse_telegram(lines)
         instants = self._read_time(telegram.time) if telegram.time else None
         values: list[tuple[str, float]] = []
-        reasons: list[str] = []
-        for quantity, plus, minus, unit, scale, offset in self._wanted(telegram.values):
+        reasons: list[str] = [fil.TELEGRAM_CUT()] if telegram.cut else []
+        for quantity, plus, minus, unit, scale, offset in self._wanted(telegram):
             try:
-                value = _sum(telegram.values, quantity, plus, minus, unit=unit, scale=scale, offset=offset)
+                value = _sum(telegram, quantity, plus, minus, unit=unit, scale=scale, offset=offset)
                 if value is not None:
                     values.append((quantity, value))
             except ValueError as error:
                 reasons.append(placed(quantity, text_of(error)))
         return Row(values, instants, reasons)
 
-    def _wanted(self, told: _Values) -> Sequence[tuple[str, Sequence[str], Sequence[str], str, float, float]]:
+    def _wanted(self, telegram: Telegram) -> Sequence[_Wanted]:
         if self._values:
             return [
                 (one.quantity, one.plus, one.minus, one.unit, one.scale, one.offset) for one in self._values
             ]
-        wanted: list[tuple[str, Sequence[str], Sequence[str], str, float, float]] = []
+        # A code that is sent but cannot be read counts as sent: without it a sum would be too small.
+        sent = {*telegram.values, *telegram.unreadable}
+        wanted: list[_Wanted] = []
         for quantity, code, back in _NET:
-            minus = [f"1-0:{back}"] if f"1-0:{back}" in told else []
-            wanted.append((quantity, [f"1-0:{code}"], minus, "", 1.0, 0.0))
+            plus = [f"1-0:{code}"]
+            minus = [f"1-0:{back}"] if f"1-0:{back}" in sent else []
+            signed = f"1-0:{_SIGNED.get(quantity)}"
+            if plus[0] not in sent and not minus and signed in sent:
+                plus = [signed]
+            wanted.append((quantity, plus, minus, "", 1.0, 0.0))
         for quantity, stem in _REGISTERS:
             total = [f"1-0:{stem}.0"]
-            tariffs = [code for n in range(1, 5) if (code := f"1-0:{stem}.{n}") in told]
-            wanted.append((quantity, total if total[0] in told else tariffs, [], "", 1.0, 0.0))
+            tariffs = [code for n in range(1, 5) if (code := f"1-0:{stem}.{n}") in sent]
+            wanted.append((quantity, total if total[0] in sent else tariffs, [], "", 1.0, 0.0))
         wanted += [(quantity, [f"1-0:{code}"], [], "", 1.0, 0.0) for quantity, code in _PLAIN]
         return wanted
 
 
 def _sum(
-    told: _Values,
+    telegram: Telegram,
     quantity: str,
     plus: Sequence[str],
     minus: Sequence[str],
@@ -87,13 +100,20 @@ def _sum(
     scale: float,
     offset: float,
 ) -> float | None:
-    """Give a sum in the unit of its quantity, None where a part of it is not told."""
-    if not plus or any(code not in told for code in (*plus, *minus)):
+    """Give a sum in the unit of its quantity, None where a part is absent.
+
+    ValueError when a part cannot be read.
+    """
+    values = telegram.values
+    for code in (*plus, *minus):
+        if code in telegram.unreadable:
+            raise ValueError(fil.TELEGRAM_VALUE(code=code, text=shown(telegram.unreadable[code])))
+    if not plus or any(code not in values for code in (*plus, *minus)):
         return None
     total = 0.0
     for sign, codes in ((1, plus), (-1, minus)):
         for code in codes:
-            number, told_unit = told[code]
+            number, meter_unit = values[code]
             # The meter tells its unit; another one is only for a meter that tells a wrong one.
-            total += sign * scaling_for(quantity, unit or told_unit, scale, 0.0).apply(number)
+            total += sign * scaling_for(quantity, unit or meter_unit, scale, 0.0).apply(number)
     return total + offset

@@ -14,6 +14,8 @@ from venclient.messages import connectors as con
 from venclient.messages import text_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_IN_BRACKETS = re.compile(r"[(\[<]\s*([^()\[\]<>\s]{1,8})\s*[)\]>]\s*$")
+_BEHIND = re.compile(r"[\s_,/-]([A-Za-z]{1,5})\s*$")
 
 _Row = Mapping[str, tuple[int | str, int | str]]
 
@@ -41,7 +43,7 @@ _UNITS: tuple[_Row, ...] = (
     {"VA": (1, 0), "kVA": (1000, 0), "MVA": (10**6, 0)},
     {"Hz": (1, 0), "mHz": ("1/1000", 0)},
     {"C": (1, 0), "°C": (1, 0), "K": (1, "-273.15"), "F": ("5/9", "-160/9"), "°F": ("5/9", "-160/9")},
-    {"m3": (1, 0), "m³": (1, 0), "l": ("1/1000", 0)},
+    {"m3": (1, 0), "m³": (1, 0), "l": ("1/1000", 0), "dm3": ("1/1000", 0)},
 )
 
 #: The last part of a quantity's name, and the unit that it stands for.
@@ -85,9 +87,33 @@ class Scaling:
         return value
 
 
+def unit_named(column: str) -> str | None:
+    """Return the unit of power, energy or another size that the name of a column ends with, None without one.
+
+    In brackets (`Power (W)`, `U [V]`) it is any known unit; behind a space or underscore (`power_w`) one of
+    power or energy.
+    """
+    in_brackets, behind = _IN_BRACKETS.search(column), _BEHIND.search(column)
+    if in_brackets is not None:
+        word, rows = in_brackets[1], _UNITS
+    elif behind is not None:
+        word, rows = behind[1], (*_UNITS[:2], *_UNITS[5:8])
+    else:
+        return None
+    exact = (word for row in rows if word in row)
+    folded = (known for row in rows for known in row if known.casefold() == word.casefold())
+    return next(exact, None) or next(folded, None)
+
+
 def unit_of(quantity: str) -> str | None:
     """Give the unit that a quantity's name ends with, if it is a known one: kW of power_kw."""
     return _SUFFIXES.get(quantity.rpartition("_")[2])
+
+
+def is_unit_of(quantity: str, unit: str) -> bool:
+    """Return whether a unit is one of a quantity."""
+    row = next((row for row in _UNITS if unit_of(quantity) in row), {})
+    return _spelling(unit, row) is not None
 
 
 def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scaling:

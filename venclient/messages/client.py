@@ -78,7 +78,7 @@ ANSWERED = error(
 REDIRECT = error(
     "VEN-VTN-018",
     "answered {status}{said}: redirect to {location}",
-    hint="set vtn.url to the VTN's own address",
+    hint="set vtn.url to the VTN's own address; where the network asks for a login (captive portal), log in",
 )
 PATH_NOT_FOUND = error(
     "VEN-VTN-019", "answered {status}", hint="check that vtn.url ends with the VTN's version path"
@@ -365,3 +365,9 @@ CALLS_CROWDED = warning(
     hint="let only the VTN reach the address of vtn.webhook_listen",
 )
 MQTT_TOO_LARGE = info("VEN-VTN-159", "a message of more than {most} bytes")
+NETWORK_LOGIN = error(
+    "VEN-VTN-240",
+    "answered {status}{said}: the network asks for a login (captive portal)",
+    hint="log in to the network; requests are sent again",
+)
+NOT_JSON = info("VEN-VTN-241", "no JSON")

@@ -79,7 +79,10 @@ TIME_EPOCH = error(
 )
 TIME_RANGE = error("VEN-CON-044", "time {time} is out of range")
 TIME_UNKNOWN = error("VEN-CON-045", "invalid time {time}: expected a number, or text in ISO or DSMR form")
-TIME_ISO = error("VEN-CON-046", "invalid time {time}: expected ISO form, such as 2026-01-31T23:59:00+01:00")
+TIME_ISO = error(
+    "VEN-CON-046",
+    "invalid time {time}: expected ISO form, such as 2026-01-31T23:59:00+01:00; set time.format for another",
+)
 TIME_PATTERN = error("VEN-CON-047", "invalid time {time}: expected the form {pattern}")
 TIME_DSMR = error("VEN-CON-048", "invalid time {time}: expected DSMR form, such as 250824120000S")
 TIME_LOCAL = error("VEN-CON-049", "time {time} is local time of an unknown zone: set time.zone")

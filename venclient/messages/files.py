@@ -129,7 +129,8 @@ FOUND_VALUE = info("VEN-FIL-071", "{quantity} from {columns}")
 TELEGRAM_LINE = error("VEN-FIL-080", "a line of the telegram has more than {limit} bytes")
 TELEGRAM_NO_TIME = error(
     "VEN-FIL-081",
-    "the telegram has no time ({code}), and the file is not followed: its time of arrival is unknown",
+    "the telegram has no time that is clear (0-0:1.0.0, or 0-0:0.9.2 and 0-0:0.9.1), and the file is not "
+    "followed: its time of arrival is unknown",
 )
 TELEGRAM_START = error("VEN-FIL-082", "the telegram has no first line")
 TELEGRAM_END = error("VEN-FIL-083", "the telegram has no last line")
@@ -139,7 +140,17 @@ TELEGRAM_CHECKSUM = error(
 )
 TELEGRAM_EARLIER = error(
     "VEN-FIL-086",
-    "the telegram has no time ({code}) and arrived before this look: only the newest one is read",
+    "the telegram has no time (0-0:1.0.0) and arrived before this look: only the newest one is read",
 )
 
 LINE_TOO_LONG = info("VEN-FIL-140", "row of {length} characters: the maximum is {most}")
+
+TELEGRAM_DAMAGED = error(
+    "VEN-FIL-240", "the telegram is damaged and has no checksum: no meter sends the bytes of the line {line}"
+)
+TELEGRAM_VALUE = error("VEN-FIL-241", "{code} has no value that can be read: {text}")
+TELEGRAM_CUT = error("VEN-FIL-242", "a telegram before it was cut off within a line")
+NO_POWER = error(
+    "VEN-FIL-243",
+    "no column with power; other units: {columns}. Set values to the columns and their quantities",
+)

@@ -163,3 +163,11 @@ PROBE_NO_WRITE = error(
 )
 
 # History
+
+# Bounds
+
+HISTORY_LARGE = error(
+    "VEN-INF-240",
+    "the answer has more than {most} MB: it is not read",
+    hint="check influx.url; history is read from the journal meanwhile",
+)

@@ -165,7 +165,7 @@ CLOSED = error("VEN-MOD-117", "the connection was closed by this program")
 NO_TRANSACTION = error(
     "VEN-MOD-118",
     "the answer has transaction id 0 instead of that of the request",
-    hint="set transaction_ids to ignore, or update the firmware of the device or its gateway",
+    hint='set the option "transaction_ids": "ignore", or update the firmware of the device or its gateway',
 )
 WRONG_ANSWER = error(
     "VEN-MOD-119",
@@ -201,7 +201,8 @@ PARTIAL = error(
 OTHER_TRANSACTION = error(
     "VEN-MOD-125",
     "no answer within {limit_s:g} s, but one with transaction id {transaction} instead of the request's",
-    hint="set transaction_ids to ignore if the gateway always answers so, or raise timeout_s if it is late",
+    hint='set the option "transaction_ids": "ignore" if the gateway always answers so, or raise timeout_s if '
+    "it is late",
 )
 
 # Setpoints
@@ -243,6 +244,6 @@ REGISTER_TEXT = info("VEN-MOD-158", '{place} contains "{text}"')
 REGISTER_NUMBER = info("VEN-MOD-159", "{place} is {number}")
 IGNORE_IDS = info(
     "VEN-MOD-160",
-    "it answers with transaction_ids ignore: set this option for all units at this endpoint",
+    'it answers with the option "transaction_ids": "ignore": set it for all units at this endpoint',
 )
-ANSWERS_IGNORING = info("VEN-MOD-161", "answers, with transaction_ids ignore")
+ANSWERS_IGNORING = info("VEN-MOD-161", 'answers, with "transaction_ids": "ignore"')

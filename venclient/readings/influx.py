@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx2
 import msgspec
@@ -27,7 +27,14 @@ from venclient.messages import influx as inf
 from venclient.messages import text_of
 from venclient.model.reading import Reading
 from venclient.readings.influx_account import InfluxAccount
-from venclient.readings.influx_answers import Verdict, document_of, not_an_api, short, verdict
+from venclient.readings.influx_answers import (
+    LONGEST_ANSWER,
+    Verdict,
+    document_of,
+    not_an_api,
+    short,
+    verdict,
+)
 from venclient.readings.influx_query import (
     FIELDS_STATEMENT,
     Window,
@@ -42,6 +49,17 @@ from venclient.readings.influx_query import (
 from venclient.utils import is_web_page, redact
 
 GZIP_LEVEL = 4
+#: The maximum size of an answer to a question, in bytes after decompression. Of other answers the first
+#: `LONGEST_ANSWER` bytes are read.
+MOST_HISTORY = 128 * 2**20
+
+
+class Answer(NamedTuple):
+    """An answer, its content decompressed and of bounded size."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class InfluxServer:
@@ -150,9 +168,8 @@ class InfluxServer:
                 }
             )
             headers = {"Content-Type": "application/json", "Accept": "application/csv"}
-            answer = await self._send(
-                "POST", "/api/v2/query", {"org": self.account.org or ""}, content, headers
-            )
+            params = {"org": self.account.org or ""}
+            answer = await self._send("POST", "/api/v2/query", params, content, headers, history=True)
             self._check(answer)
             return await asyncio.to_thread(lambda: windows_of(flux_points(answer.content), window))
         # Which quantities there are changes rarely, but is a small question.
@@ -172,17 +189,20 @@ class InfluxServer:
     async def _influxql(self, statements: str) -> bytes:
         # The statements may be many: they go in the body, as a form.
         params = {"db": self.account.bucket, "epoch": "ms"}
-        answer = await self._send("POST", "/query", params, form={"q": statements})
+        answer = await self._send("POST", "/query", params, form={"q": statements}, history=True)
         self._check(answer)
         return answer.content
 
-    def _check(self, answer: httpx2.Response) -> None:
+    def _check(self, answer: Answer) -> None:
         status = answer.status_code
         if is_web_page(answer.content) and status not in (401, 403):
             text = not_an_api(status, answer.headers, answer.content, self.account)
             raise StoreError(text, subject=self.subject)
         if status == 200:
             return
+        if 200 <= status < 300:  # a write has no content in its answer, history always has
+            text = not_an_api(status, answer.headers, answer.content, self.account)
+            raise StoreError(text, subject=self.subject)
         reason = redact(short(document_of(answer.content)[1]), self._secrets) or inf.NOTHING_MORE()
         message = inf.READ_FAILED
         if status in (401, 403):
@@ -202,13 +222,21 @@ class InfluxServer:
         headers: Mapping[str, str] | None = None,
         *,
         form: Mapping[str, str] | None = None,
-    ) -> httpx2.Response:
+        history: bool = False,
+    ) -> Answer:
+        """Return the answer to a request: all of it for `history`, else its beginning.
+
+        StoreError when there is none in time, or history of more than `MOST_HISTORY`.
+        """
         known = {name: value for name, value in params.items() if value}
         try:
-            async with asyncio.timeout(self.account.timeout_s):
-                return await self._http.request(
+            async with (
+                asyncio.timeout(self.account.timeout_s),
+                self._http.stream(
                     method, self._url + path, params=known, content=content, data=form, headers=headers
-                )
+                ) as answer,
+            ):
+                found = await _beginning(answer, MOST_HISTORY if history else LONGEST_ANSWER)
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise StoreError(
                 inf.NO_ANSWER(limit_s=self.account.timeout_s), subject=self.subject, transient=True
@@ -219,6 +247,19 @@ class InfluxServer:
                 subject=self.subject,
                 transient=True,
             ) from error
+        if history and len(found) > MOST_HISTORY:
+            raise StoreError(inf.HISTORY_LARGE(most=MOST_HISTORY // 2**20), subject=self.subject)
+        return Answer(answer.status_code, answer.headers, found)
+
+
+async def _beginning(answer: httpx2.Response, most: int) -> bytes:
+    """Return the content of an answer, of a longer one somewhat more than its first `most` bytes."""
+    found = bytearray()
+    async for part in answer.aiter_bytes():
+        found += part
+        if len(found) > most:
+            break
+    return bytes(found)
 
 
 def _tls(ca_file: Path | None) -> Any:

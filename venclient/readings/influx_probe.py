@@ -15,7 +15,7 @@ import msgspec
 from venclient.errors import StoreError
 from venclient.messages.printable import foreign
 from venclient.readings.influx import InfluxServer
-from venclient.readings.influx_answers import Verdict, document_of, not_an_api, verdict
+from venclient.readings.influx_answers import Verdict, document_of, major_of, not_an_api, verdict
 from venclient.readings.influx_query import quoted_name, window_of
 from venclient.utils import is_web_page
 
@@ -68,6 +68,8 @@ class InfluxProbe(InfluxServer):
         if account.version == 1:
             text = _POLICIES + quoted_name(account.bucket)
             answer = await self._send("POST", "/query", {"q": text})
+            if major_of(answer.headers) == 2:
+                return Kept(False)  # such a server calls every bucket endless when asked in this way
             return _of_policies(answer.status_code, answer.content)
         return Kept(False)
 

@@ -515,4 +515,4 @@ def _targets_of(row: Row) -> frozenset[str]:
 
 def retried_soon(problem: VtnProblem) -> bool:
     """True for answers that do not come from the VTN's report service: it is busy, or a proxy answers."""
-    return problem.transient or problem.status in _ON_THE_WAY
+    return problem.transient or problem.page or problem.status in _ON_THE_WAY
