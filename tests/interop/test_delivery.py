@@ -1,4 +1,4 @@
-"""Each report arrives at OpenLEADR once, whatever happens on the way."""
+"""Each report arrives at the VTN once, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.interop.business import EACH, Business, Object, intervals, period, told
 from tests.interop.site import Gateway, Site, soon, until
-from tests.interop.stack import OpenLeadr
 from tests.interop.tap import Tap
+from tests.interop.vtn import Vtn
 
 USAGE = [{"payloadType": "USAGE", "units": "KWH", **EACH}]
 
@@ -72,7 +72,7 @@ async def test_row_61_a_gateway_that_is_killed_loses_and_doubles_nothing(
 
 
 async def test_row_61_a_vtn_that_is_killed_gets_each_report_once(
-    gateway: Gateway, business: Business, vtn: OpenLeadr
+    gateway: Gateway, business: Business, vtn: Vtn
 ) -> None:
     """With the VTN gone in the middle of an event the reports wait, and each arrives once when it is back."""
     await gateway.start()

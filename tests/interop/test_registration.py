@@ -1,4 +1,4 @@
-"""What we are at OpenLEADR: the VEN object, its resources, and the targets that the operator grants."""
+"""What we are at the VTN: the VEN object, its resources, and the targets that the operator grants."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from tests.interop.business import EACH, Business, intervals, period, told
 from tests.interop.site import Gateway, Site, soon, until
 from tests.interop.tap import Tap
+from tests.interop.vtn import Vtn
 
 
 async def test_row_20_a_fresh_gateway_registers_itself(
     gateway: Gateway, business: Business, tap: Tap
 ) -> None:
-    """The VEN asks as a VEN must, without targets and client id; OpenLEADR writes the client id itself."""
+    """The VEN asks as a VEN must, without targets and client id; the VTN writes the client id itself."""
     gateway.settings["vtn"]["url"] = tap.url
     await gateway.start()
     await gateway.registered()
@@ -36,7 +37,7 @@ async def test_row_21_registering_again_makes_no_second_ven(gateway: Gateway, bu
 
 
 async def test_row_21_a_conflict_adopts_the_ven_that_is_ours(gateway: Gateway, business: Business) -> None:
-    """OpenLEADR allows one VEN for each client: under a new name it is the same object."""
+    """The VTN allows one VEN for each client: under a new name it is the same object."""
     await gateway.start()
     await gateway.registered()
     before = business.vens()[0]["id"]
@@ -134,6 +135,27 @@ async def test_row_26_an_event_for_one_resource_leaves_the_others_alone(
 
     assert {name for name, _ in told(reports)} == {"Meter 2"}
     assert datetime.now(UTC) > datetime.fromisoformat(event["intervalPeriod"]["start"])
+
+
+async def test_a_vtn_that_lost_its_store_is_registered_at_again(
+    gateway: Gateway, business: Business, vtn: Vtn
+) -> None:
+    """A VTN that comes back empty has the VEN and its resources again, and its next event is reported on."""
+    await gateway.start()
+    await gateway.registered()
+    vtn.empty()
+    business.log_in()
+    await until(lambda: len(business.resources()) == 3, "registered again", log=lambda: gateway.log)
+    event = business.add_event(
+        business.add_program(),
+        intervalPeriod=period(soon(), 2),
+        intervals=intervals(1),
+        reportDescriptors=[{"payloadType": "USAGE", "units": "KWH", **EACH}],
+    )
+    reports = await until(lambda: business.reports(event), "report accepted", log=lambda: gateway.log)
+
+    assert [ven["venName"] for ven in business.vens()] == ["interop"]
+    assert {name for name, _ in told(reports)} == set(names(business))
 
 
 def attribute(resource: dict[str, object], kind: str) -> list[object]:

@@ -1,4 +1,4 @@
-"""The reports that events ask for, as OpenLEADR takes and keeps them."""
+"""The reports that events ask for, as the VTN takes and keeps them."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ async def test_row_54_an_aggregate_that_lacks_a_meter_says_so(
 async def test_row_58_what_was_not_measured_is_missing_and_not_zero(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """For the hour in which a meter wrote nothing OpenLEADR is told MISSING, and no energy."""
+    """For the hour in which a meter wrote nothing the VTN is told MISSING, and no energy."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 6 * HOUR
     whole, broken = site.meters[:2]
     site.meters[2].silent = True
@@ -314,7 +314,7 @@ async def test_row_63_late_meter_data_correct_the_report_in_place(
 async def test_row_64_whole_numbers_leave_as_floats(
     gateway: Gateway, business: Business, site: Site, tap: Tap
 ) -> None:
-    """36 kWh in the meter's file is 36.0 on the wire, which OpenLEADR insists on."""
+    """36 kWh in the meter's file is 36.0 on the wire, on which OpenLEADR insists."""
     start = site.history(4 * HOUR) - HOUR
     event = business.add_event(
         business.add_program(),

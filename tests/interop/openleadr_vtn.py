@@ -7,27 +7,29 @@ import itertools
 import os
 import secrets
 import shutil
-import subprocess
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import httpx2
 import psycopg
-import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from tests.peers import missing, pick_port, postgresql
+from tests.interop.vtn import BUSINESS, Vtn
+from tests.peers import missing, postgresql
 from tools import openleadr
+from tools.peer_builds import cache
 
-BUSINESS = ("business", "business-secret")
 #: What the business side may do: all that OpenLEADR lets it.
 BUSINESS_SCOPES = (
     *("read_all", "write_programs", "write_events", "write_users"),
     *("write_vens_bl", "write_subscriptions_bl", "write_reports_bl"),
+)
+VEN_SCOPES = (
+    *("read_targets", "read_ven_objects", "write_reports_ven"),
+    *("write_subscriptions_ven", "write_vens_ven"),
 )
 _numbers = itertools.count(1)
 
@@ -50,7 +52,7 @@ class Database:
 
     def _prepared(self, program: Path) -> str:
         url = self._created("vtn_template")
-        vtn = OpenLeadr(program, url, {})
+        vtn = OpenLeadr(program, None, url)
         with vtn:
             pass
         hashed = Argon2id(
@@ -78,70 +80,87 @@ class Database:
         return f"postgresql:///{name}?{self._socket}"
 
 
-class OpenLeadr:
-    """One VTN on a port of its own; stopped and started again it still knows all but, perhaps, its tokens."""
+class OpenLeadr(Vtn):
+    """The OpenLEADR VTN."""
 
-    def __init__(self, program: Path, database: str, environment: Mapping[str, str]) -> None:
-        self.port = pick_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = Path(tempfile.mkstemp(prefix="ven-vtn-", suffix=".log")[1])
+    kind = "openleadr"
+    endless = "P9999Y0M0DT0H0M0S"
+
+    def __init__(self, program: Path, database: Database | None, url: str, broker: int | None = None) -> None:
+        super().__init__()
         self._program = program
-        self._process: subprocess.Popen[bytes] | None = None
+        self._database = database
+        self._clients: dict[str, tuple[str, Sequence[str]]] = {}
         self.environment = {
-            "DATABASE_URL": database,
+            "DATABASE_URL": url,
             "PORT": str(self.port),
             "OAUTH_TYPE": "INTERNAL",
             "OAUTH_TOKEN_URL": f"{self.url}/auth/token",
-            "OAUTH_BASE64_SECRET": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "OAUTH_BASE64_SECRET": _new_key(),
             "RUST_LOG": "info",
             "NO_COLOR": "1",
-            **environment,
         }
+        if broker is not None:
+            login = {"MQTT_USERNAME": "vtn", "MQTT_PASSWORD": "vtn"}
+            self.environment |= {"MQTT_URL": f"mqtt://127.0.0.1:{broker}", **login}
 
-    def __enter__(self) -> OpenLeadr:
-        self.start()
-        return self
+    def command(self) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+        """Return its program alone: all is in the environment."""
+        return [self._program], self.environment
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self.log.unlink(missing_ok=True)
-
-    def start(self) -> None:
-        """Start it and return once it answers; fail the test, with what it said, when it does not."""
-        known = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        with self.log.open("ab") as log:
-            # In a folder where no .env lies: it would read one.
-            self._process = subprocess.Popen(
-                [self._program], stdout=log, stderr=log, env={**known, **self.environment}, cwd="/"
-            )
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                if httpx2.get(f"{self.url}/health", trust_env=False, timeout=2).status_code == 200:
-                    return
-            except httpx2.HTTPError:
-                time.sleep(0.02)  # another process is starting: there is no clock of ours to turn
-        self.stop()
-        pytest.fail(f"the OpenLEADR VTN does not serve:\n{self.log.read_text()[-4000:]}")
-
-    def stop(self) -> None:
-        """End it at once, as a power cut does."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait(60)
+    def let_in(self, client_id: str, secret: str, scopes: Sequence[str] = VEN_SCOPES) -> None:
+        """Let a client in, with the scopes of a VEN unless given."""
+        self._clients[client_id] = secret, scopes
+        with httpx2.Client(base_url=self.url, trust_env=False, timeout=120) as http:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": BUSINESS[0],
+                "client_secret": BUSINESS[1],
+            }
+            token = http.post("/auth/token", data=form).raise_for_status().json()["access_token"]
+            http.headers["Authorization"] = f"Bearer {token}"
+            body = {"reference": client_id, "description": client_id, "scope": list(scopes)}
+            user = http.post("/users", json=body).raise_for_status().json()
+            login = {"client_id": client_id, "client_secret": secret}
+            http.post(f"/users/{user['id']}", json=login).raise_for_status()
 
     def forget_tokens(self) -> None:
-        """Start it anew with another key: tokens given so far count no longer."""
+        """Start it anew with another key."""
         self.stop()
-        self.environment["OAUTH_BASE64_SECRET"] = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.environment["OAUTH_BASE64_SECRET"] = _new_key()
+        self.start()
+
+    def empty(self) -> None:
+        """Start it anew on a fresh database."""
+        assert self._database is not None
+        self.stop()
+        self.environment["DATABASE_URL"] = self._database.fresh(self._program)
+        self.start()
+        for client_id, (secret, scopes) in self._clients.items():
+            self.let_in(client_id, secret, scopes)
+
+    def sibling(self) -> OpenLeadr:
+        """Return another VTN on the same database."""
+        return OpenLeadr(self._program, self._database, self.environment["DATABASE_URL"])
+
+    def trust(self, issuer: Vtn, token_url: str) -> None:
+        """Take the key of a sibling, and its address."""
+        assert isinstance(issuer, OpenLeadr)
+        self.stop()
+        self.environment["OAUTH_BASE64_SECRET"] = issuer.environment["OAUTH_BASE64_SECRET"]
+        self.environment["OAUTH_TOKEN_URL"] = token_url
         self.start()
 
 
-def find_vtn() -> Path:
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def find_openleadr() -> Path:
     """Give the VTN's program, or skip."""
-    if not openleadr.vtn_program().is_file():
-        missing(f"the OpenLEADR VTN {openleadr.VERSION} is not installed (make interop)")
-    return openleadr.vtn_program()
+    if not openleadr.VTN.path.is_file():
+        missing(f"the OpenLEADR VTN {openleadr.VTN.version} is not installed (make interop)")
+    return openleadr.VTN.path
 
 
 @contextmanager
@@ -151,9 +170,9 @@ def database(folder: Path) -> Iterator[Database]:
     if programs is None:
         missing("PostgreSQL 16 is not installed (make interop)")
     with tempfile.TemporaryDirectory(prefix="ven-pg16-") as place:
-        if os.geteuid() == 0 and programs.is_relative_to(openleadr.cache()):
+        if os.geteuid() == 0 and programs.is_relative_to(cache()):
             # The user "postgres" may not enter root's cache.
-            whole = openleadr.cache() / programs.relative_to(openleadr.cache()).parts[0]
+            whole = cache() / programs.relative_to(cache()).parts[0]
             copied = Path(place) / "programs"
             shutil.copytree(whole, copied)
             Path(place).chmod(0o755)
