@@ -92,10 +92,12 @@ class CrateVtn(Vtn):
     def trust(self, issuer: Vtn, token_url: str) -> None:
         """Take the key of a sibling, and its address."""
         assert isinstance(issuer, CrateVtn)
-        self.stop()
         self._key = issuer._key
-        self._token_url = token_url
-        self.start()
+        for one in (issuer, self):
+            one.stop()
+            # The address is also what its tokens say of their issuer.
+            one._token_url = token_url
+            one.start()
 
 
 def find_crate() -> Path:

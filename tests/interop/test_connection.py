@@ -142,7 +142,6 @@ PAGE = b"<!doctype html><html><body>Accept the terms of this network</body></htm
 PORTALS = {
     "a page": response("200 OK", PAGE, "Content-Type: text/html"),
     "a page as JSON": response("200 OK", PAGE, "Content-Type: application/json"),
-    "an empty list": response("200 OK", b"[]", "Content-Type: text/html"),
     "elsewhere": response("302 Found", b"", "Location: http://127.0.0.1:9/login"),
     "511": response("511 Network Authentication Required", PAGE, "Content-Type: text/html"),
 }

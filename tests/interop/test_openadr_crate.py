@@ -6,7 +6,7 @@ The other tests of this folder run against it as well; it is strict about payloa
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from tests.interop.site import LIMIT_S, Gateway, Site, soon, until
 from tests.interop.tap import Tap
 from tests.interop.vtn import SECRET, Vtn
 from tests.peers import pick_port
+from venclient.client.discovery import FoundVtn, discover
+from venclient.clock import SystemClock
 
 pytestmark = pytest.mark.only("openadr")
 
@@ -83,11 +85,12 @@ async def test_a_public_vtn_is_followed_though_it_registers_nobody(
                     "followed on",
                     log=lambda: gateway.log,
                 )
+                status, printed = await gateway.command("doctor")
+                assert status == 0, printed
+                assert "VEN-DOC-12" in printed
 
             assert business.vens() == business.reports(event) == []
         assert gateway.log.count("VEN-VTN-109") == 1
-        status, printed = await gateway.command("doctor")
-        assert status == 0, printed
 
 
 async def test_a_given_token_registers_and_reports(make_vtn: MakeVtn, site: Site, tmp_path: Path) -> None:
@@ -185,6 +188,22 @@ async def test_a_refused_client_certificate_is_named(
         assert business.vens() == []
 
 
+async def test_row_03_a_vtn_that_announces_itself_is_found(make_vtn: MakeVtn) -> None:
+    """Its announcement by mDNS is read: address, version, programs, and that a login is needed."""
+    name = f"crate-{pick_port()}"  # other tests announce theirs, perhaps
+
+    def ours(found: Collection[FoundVtn]) -> list[FoundVtn]:
+        return [one for one in found if one.name == name and one.url]
+
+    options = ("--mdns", "--mdns-name", name, "--mdns-program", "day-ahead")
+    with make_vtn(*options) as vtn:
+        found = await discover(SystemClock(), within_s=30, enough=lambda heard: bool(ours(heard)))
+
+    (one,) = ours(found)
+    assert one.url == f"http://{name}.local:{vtn.port}{vtn.base}"
+    assert (one.version, one.program_names, one.requires_auth) == ("3.1.0", ("day-ahead",), True)
+
+
 # ---- webhooks
 
 
@@ -239,9 +258,11 @@ async def test_events_are_known_by_webhook(calling: tuple[Vtn, Business], called
 async def test_a_vtn_that_lost_its_store_calls_again(calling: tuple[Vtn, Business], called: Gateway) -> None:
     """After the VTN has come back empty, VEN, resources and subscription are there anew, and events wake."""
     vtn, business = calling
+    called.settings["vtn"] |= {"poll_s": 0.5, "push_poll_s": 0.5}
     async with started(called):
         await ready(called)
-        before = business.vens()[0]["id"]
+        vtn.stop()
+        await called.until(lambda s: s["vtn"]["state"] == "unreachable", "absence noticed")
         vtn.empty()
         business.log_in()
         await until(
@@ -252,7 +273,7 @@ async def test_a_vtn_that_lost_its_store_calls_again(calling: tuple[Vtn, Busines
         event = asked(business)
         await until(lambda: business.reports(event), "report accepted", log=lambda: called.log)
 
-        assert [ven["id"] for ven in business.vens()] != [before]
+        assert [ven["venName"] for ven in business.vens()] == ["interop"]
 
 
 # ---- object privacy

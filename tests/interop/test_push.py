@@ -119,3 +119,22 @@ async def test_the_websocket_is_subscribed_to_once_however_often_it_starts(
         await gateway.stop()
 
     assert len(business.say("GET", "/subscriptions")) == 1
+
+
+async def test_row_25_a_target_granted_while_it_runs_is_known_by_mqtt(
+    broker: int, gateway: Gateway, business: Business
+) -> None:
+    """The grant itself wakes the gateway: the event for the target is known without a restart or a poll."""
+    await gateway.start()
+    await gateway.registered()
+    await told_by(gateway, "MQTT")
+    for target in ("zone-a", "zone-b"):
+        business.add_event(
+            business.add_program(),
+            targets=[target],
+            intervalPeriod=period(soon(86_400), 2),
+            intervals=intervals(1),
+        )
+    business.grant(business.vens()[0], "zone-a")
+
+    await gateway.knows(1)

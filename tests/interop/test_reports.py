@@ -329,3 +329,63 @@ async def test_row_64_whole_numbers_leave_as_floats(
 
     assert b'"values":[36.0]' in sent.body.replace(b" ", b"")
     assert sent.status == 201
+
+
+#: What this VEN reports of the past, and of the future.
+PAST = (
+    *(
+        "USAGE",
+        "DEMAND",
+        "READING",
+        "OPERATING_STATE",
+        "BASELINE",
+        "DELTA_USAGE",
+        "USAGE_FORECAST",
+        "SETPOINT",
+    ),
+    *("STORAGE_CHARGE_LEVEL", "STORAGE_USABLE_CAPACITY", "STORAGE_MAX_CHARGE_POWER"),
+    *("STORAGE_MAX_DISCHARGE_POWER", "UP_REGULATION_AVAILABLE", "DOWN_REGULATION_AVAILABLE"),
+)
+AHEAD = (
+    *("USAGE", "DEMAND", "USAGE_FORECAST", "BASELINE", "SETPOINT", "STORAGE_USABLE_CAPACITY"),
+    *("STORAGE_MAX_CHARGE_POWER", "STORAGE_MAX_DISCHARGE_POWER"),
+    *("UP_REGULATION_AVAILABLE", "DOWN_REGULATION_AVAILABLE"),
+)
+
+
+@pytest.mark.parametrize(("kinds", "historical"), [(PAST, True), (AHEAD, False)], ids=["past", "ahead"])
+async def test_every_payload_is_accepted(
+    kinds: tuple[str, ...], historical: bool, gateway: Gateway, business: Business, site: Site
+) -> None:
+    """Whatever this VEN can report is accepted as it is, also by a VTN that checks each value."""
+    site.meters[2].resource.resourceType = "BATTERY"
+    site.store()
+    start = site.history(12 * timedelta(days=1)) - HOUR if historical else soon(30)
+    program = business.add_program()
+    events = {
+        kind: business.add_event(
+            program,
+            intervalPeriod=period(start, 900),
+            intervals=intervals(2),
+            reportDescriptors=[{"payloadType": kind, "historical": historical}],
+        )
+        for kind in kinds
+    }
+    if not historical:
+        site.history(12 * timedelta(days=1))
+    await gateway.start()
+    await gateway.until(lambda s: s["reports"]["sent"] == len(kinds), "all sent")
+
+    assert gateway.status["reports"].get("refused", 0) == 0
+    found = {kind: business.reports(event) for kind, event in events.items()}
+    assert [kind for kind, reports in found.items() if len(reports) != 1] == []
+    told_kinds = {
+        payload["type"]
+        for reports in found.values()
+        for report in reports
+        for part in report["resources"]
+        for interval in part["intervals"]
+        for payload in interval["payloads"]
+    }
+    print(sorted(told_kinds))
+    assert told_kinds >= {"USAGE", "BASELINE"}
