@@ -87,3 +87,20 @@ async def test_row_61_a_vtn_that_is_killed_gets_each_report_once(
 
     assert len(business.reports(event)) == 6
     assert len(told(business.reports(event))) == 18
+
+
+async def test_a_report_on_an_event_that_is_gone_is_not_refused(
+    gateway: Gateway, business: Business, site: Site, tap: Tap
+) -> None:
+    """Whatever the VTN answers to a report on a deleted event, it is superseded once a listing tells so."""
+    gateway.settings["vtn"] |= {"url": tap.url, "poll_s": 20}
+    event = ask(business, 1)
+    await gateway.start()
+    await gateway.knows(1)
+    business.delete_event(event)
+    await gateway.until(lambda s: s["events"]["known"] == 0, "listing without it")
+    (answered,) = {one.status for one in tap.requests("POST", "/reports")} or {None}
+
+    assert answered in (400, 404, 409, 422)
+    assert gateway.status["reports"].get("refused", 0) == 0
+    assert gateway.status["reports"]["owed"] == 0

@@ -6,8 +6,9 @@ The other tests of this folder run against it as well; it is strict about payloa
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from tests.interop.business import EACH, Business, Object, intervals, period, told
 from tests.interop.certificates import Authority, Certificate
 from tests.interop.conftest import MakeVtn
-from tests.interop.site import LIMIT_S, Gateway, Site, soon, until
+from tests.interop.site import LIMIT_S, Gateway, Meter, Site, running, soon, until
 from tests.interop.tap import Tap
 from tests.interop.vtn import SECRET, Vtn
 from tests.peers import pick_port
@@ -305,3 +306,55 @@ async def test_row_26_an_event_for_one_resource_is_reported_for_it_alone_as_soon
         reports = await until(lambda: business.reports(event), "report accepted", log=lambda: called.log)
 
     assert {name for name, _ in told(reports)} == {"Meter 2"}
+
+
+# ---- strict validation
+
+
+class FeedIn(Meter):
+    """A meter that knows power alone, and of a site that feeds in."""
+
+    def write(self, moments: Sequence[datetime]) -> None:
+        """Write a row for each moment, without a register."""
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write("".join(f"{moment.isoformat()},{self.power_kw},\n" for moment in moments))
+
+
+@pytest.fixture
+async def feeding(tmp_path: Path, vtn: Vtn, business: Business) -> AsyncIterator[Gateway]:
+    """Return a gateway, not started, of a site that feeds in 36 kW."""
+    async with running(Site(tmp_path, [FeedIn(tmp_path, 1, -36.0)])):
+        yield Gateway(tmp_path, vtn.url)
+
+
+async def test_feed_in_is_left_out_of_usage_which_may_not_be_negative(
+    feeding: Gateway, business: Business
+) -> None:
+    """The standard's USAGE begins at 0: without `reporting.allow_negative` the report has no such value."""
+    async with started(feeding):
+        await feeding.registered()
+        event = asked(business)
+        reports = await until(lambda: business.reports(event), "report accepted", log=lambda: feeding.log)
+        await feeding.until(lambda s: s["reports"]["sent"] == 1, "known as sent")
+
+    assert told(reports) == {}
+
+
+async def test_a_value_that_the_vtn_refuses_stops_no_other_report(
+    feeding: Gateway, business: Business
+) -> None:
+    """With `reporting.allow_negative` this VTN refuses USAGE: its reason is told, and the rest goes on."""
+    feeding.settings["reporting"]["allow_negative"] = True
+    async with started(feeding):
+        await feeding.registered()
+        asked(business, 2)
+        other = business.add_event(
+            business.add_program(),
+            intervalPeriod=period(soon(4), 2),
+            intervals=intervals(1),
+            reportDescriptors=[{"payloadType": "OPERATING_STATE", **EACH}],
+        )
+        await until(lambda: business.reports(other), "report accepted", log=lambda: feeding.log)
+        await feeding.until(lambda s: s["reports"].get("refused") == 2, "refusals told")
+
+    assert "is outside >= 0" in feeding.log

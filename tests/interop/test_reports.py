@@ -387,5 +387,4 @@ async def test_every_payload_is_accepted(
         for interval in part["intervals"]
         for payload in interval["payloads"]
     }
-    print(sorted(told_kinds))
-    assert told_kinds >= {"USAGE", "BASELINE"}
+    assert told_kinds >= {"USAGE", "DEMAND", "BASELINE", "USAGE_FORECAST", "STORAGE_USABLE_CAPACITY"}
