@@ -19,7 +19,7 @@ from typing import NamedTuple, NoReturn
 _RUST_PACKAGES = ("cargo-web", "rustc-web")
 #: What the C parts of crates want, and Debian's package of each.
 _C_TOOLS = {"cc": "gcc", "c++": "g++", "cmake": "cmake", "make": "make", "pkg-config": "pkg-config"}
-#: A peer of tests need not be fast, and its build goes on beside tests: half the work of its own profile.
+#: A peer of tests need not be fast, and its build goes on beside tests: half the work of the release profile.
 _PROFILE = {
     "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
     "CARGO_PROFILE_RELEASE_LTO": "off",
@@ -71,8 +71,10 @@ def run(
 ) -> int:
     """Run a command without input, with further variables, and return its exit status."""
     out = subprocess.DEVNULL if silent else None
-    told = {**os.environ, **(environment or {})}
-    return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=out, env=told).returncode
+    variables = {**os.environ, **(environment or {})}
+    return subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, stdout=out, env=variables
+    ).returncode
 
 
 def apt_install(packages: Sequence[str]) -> bool:

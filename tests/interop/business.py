@@ -141,7 +141,7 @@ def zulu(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def told(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, datetime], Any]:
+def reported(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, datetime], Any]:
     """Give every value of a payload type by resource and start of its interval.
 
     What is told twice fails the test.

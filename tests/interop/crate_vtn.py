@@ -38,7 +38,7 @@ class CrateVtn(Vtn):
             self.scheme = "https"
         if broker is not None:
             self._options += ["--mqtt-broker", f"mqtt://127.0.0.1:{broker}"]
-        #: Without logins of its own it takes what `options` say: anonymous clients, or given tokens.
+        #: Without its own logins it takes what `options` say: anonymous clients, or given tokens.
         self._own_logins = own_logins
         self._clients = {"interop": SECRET}
         self._key = secrets.token_hex(32)
@@ -73,20 +73,20 @@ class CrateVtn(Vtn):
             self.start()
 
     def forget_tokens(self) -> None:
-        """Start it anew with another key."""
+        """Start it again with another key."""
         self.stop()
         self._key = secrets.token_hex(32)
         self.start()
 
     def empty(self) -> None:
-        """Start it anew without its database."""
+        """Start it again without its database."""
         self.stop()
         for file in self._folder.glob("vtn.sqlite*"):
             file.unlink()
         self.start()
 
     def sibling(self) -> CrateVtn:
-        """Return another VTN with the same logins and a store of its own."""
+        """Return another VTN with the same logins and a separate store."""
         return CrateVtn(self._program, self._folder / "sibling")
 
     def trust(self, issuer: Vtn, token_url: str) -> None:

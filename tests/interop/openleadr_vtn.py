@@ -1,4 +1,4 @@
-"""The OpenLEADR VTN in processes of its own: its database, its broker, and itself."""
+"""The OpenLEADR VTN in separate processes: its database, its broker, and itself."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Database:
         self._template: str | None = None
 
     def fresh(self, program: Path) -> str:
-        """Give the URL of a new database that holds the VTN's tables and the business side's login."""
+        """Return the URL of a new database that holds the VTN's tables and the business side's login."""
         if self._template is None:
             self._template = self._prepared(program)
         return self._created(f"vtn_{next(_numbers)}", template=self._template)
@@ -125,13 +125,13 @@ class OpenLeadr(Vtn):
             http.post(f"/users/{user['id']}", json=login).raise_for_status()
 
     def forget_tokens(self) -> None:
-        """Start it anew with another key."""
+        """Start it again with another key."""
         self.stop()
         self.environment["OAUTH_BASE64_SECRET"] = _new_key()
         self.start()
 
     def empty(self) -> None:
-        """Start it anew on a fresh database."""
+        """Start it again on a fresh database."""
         assert self._database is not None
         self.stop()
         self.environment["DATABASE_URL"] = self._database.fresh(self._program)
@@ -157,7 +157,7 @@ def _new_key() -> str:
 
 
 def find_openleadr() -> Path:
-    """Give the VTN's program, or skip."""
+    """Return the VTN's program, or skip."""
     if not openleadr.VTN.path.is_file():
         missing(f"the OpenLEADR VTN {openleadr.VTN.version} is not installed (make interop)")
     return openleadr.VTN.path

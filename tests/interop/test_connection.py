@@ -79,7 +79,7 @@ async def test_row_12_a_wrong_secret_shows_as_invalid_client(gateway: Gateway) -
     """The status tells the token service's own word for it."""
     gateway.settings["vtn"]["client_id"] = "nobody"
     await gateway.start()
-    error = await gateway.until(lambda s: s["vtn"]["last_error"], "refusal told")
+    error = await gateway.until(lambda s: s["vtn"]["last_error"], "refusal reported")
 
     assert "invalid_client" in error
     assert gateway.status["vtn"]["state"] == "refused"

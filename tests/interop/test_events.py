@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.business import EACH, PRICES, Business, Object, intervals, period, told, zulu
+from tests.interop.business import EACH, PRICES, Business, Object, intervals, period, reported, zulu
 from tests.interop.site import Gateway, soon, until
 from tests.interop.tap import Passed, Tap
 from tests.interop.vtn import Vtn
@@ -54,7 +54,9 @@ async def test_row_27_what_a_descriptor_leaves_out_comes_from_its_program(
     )
 
     assert [units(event, business) for event in (plain, own)] == ["WH", "KWH"]
-    energy = {start: one for (name, start), one in told(business.reports(plain)).items() if name == "Meter 1"}
+    energy = {
+        start: one for (name, start), one in reported(business.reports(plain)).items() if name == "Meter 1"
+    }
     assert [round(one, 3) for one in energy.values()] == [20.0]
 
 
@@ -167,7 +169,7 @@ async def test_row_38_a_modified_event_is_followed_as_it_is_now(
     )
 
     assert (value(before), value(after)) == (0.1, 0.9)
-    told(business.reports(event))  # nothing twice
+    reported(business.reports(event))  # nothing twice
 
 
 async def test_row_39_a_deleted_event_is_let_go(gateway: Gateway, business: Business) -> None:

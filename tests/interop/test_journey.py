@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.business import EACH, Business, intervals, period, placed, told
+from tests.interop.business import EACH, Business, intervals, period, placed, reported
 from tests.interop.conftest import JOURNEY_MIN
 from tests.interop.site import Gateway, Meter, Site, running, soon, until
 from tests.interop.vtn import Vtn
@@ -57,7 +57,7 @@ async def test_row_61_every_report_arrives_once_through_kills_and_outages(
     reports = business.reports(event)
     step = timedelta(seconds=STEP_S)
     assert len({report["reportName"] for report in reports}) == len(reports) == count
-    assert told(reports) == pytest.approx(
+    assert reported(reports) == pytest.approx(
         {
             (meter.name, start + n * step): meter.energy_kwh(step)
             for meter in site.meters

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.business import EACH, Business, Object, intervals, period, told
+from tests.interop.business import EACH, Business, Object, intervals, period, reported
 from tests.interop.certificates import Authority, Certificate
 from tests.interop.conftest import MakeVtn
 from tests.interop.site import LIMIT_S, Gateway, Meter, Site, running, soon, until
@@ -51,7 +51,7 @@ async def started(gateway: Gateway) -> AsyncIterator[Gateway]:
 
 
 def asked(business: Business, count: int = 1, **more: object) -> Object:
-    """Return an event that soon asks for so many reports, one each two seconds."""
+    """Return an event that soon asks for `count` reports, one each two seconds."""
     return business.add_event(
         business.add_program(),
         intervalPeriod=period(soon(), 2),
@@ -95,7 +95,7 @@ async def test_a_public_vtn_is_followed_though_it_registers_nobody(
 
 
 async def test_a_given_token_registers_and_reports(make_vtn: MakeVtn, site: Site, tmp_path: Path) -> None:
-    """Where the operator gave a token and there is no token service, `vtn.token` is all that is needed."""
+    """Where the operator gave a token and a token service is missing, `vtn.token` is all that is needed."""
     vtn = make_vtn("--ven-token", SECRET, "--bl-token", GIVEN, own_logins=False)
     gateway = Gateway(tmp_path, vtn.url)
     for key in ("client_id", "client_secret"):
@@ -183,7 +183,7 @@ async def test_a_refused_client_certificate_is_named(
         other = None if shown == "none" else Authority(tmp_path / "other", "other").issue("gateway")
         show(gateway, authority, other)
         async with started(gateway):
-            error = await gateway.until(lambda s: s["vtn"]["last_error"], "refusal told")
+            error = await gateway.until(lambda s: s["vtn"]["last_error"], "refusal reported")
 
         assert "vtn.cert_file" in error
         assert business.vens() == []
@@ -221,7 +221,7 @@ def called(calling: tuple[Vtn, Business], site: Site, tmp_path: Path) -> Gateway
     """Return a gateway that can be called, and asks every five minutes only."""
     made = Gateway(tmp_path, calling[0].url)
     port = pick_port()
-    # What is known before the deadline of `knows` was told by the VTN: the next poll comes after it.
+    # What is known before the deadline of `knows` was notified by the VTN: the next poll comes after it.
     assert LIMIT_S < 300
     made.settings["vtn"] |= {"poll_s": 300, "push_poll_s": 300}
     made.settings["vtn"] |= {"webhook_url": f"http://127.0.0.1:{port}/hook/1"}
@@ -232,7 +232,7 @@ def called(calling: tuple[Vtn, Business], site: Site, tmp_path: Path) -> Gateway
 async def ready(gateway: Gateway) -> None:
     """Return once all is registered and the VTN calls."""
     await gateway.registered()
-    await gateway.until(lambda s: "webhook" in str(s["vtn"].get("push")), "told by webhook")
+    await gateway.until(lambda s: "webhook" in str(s["vtn"].get("push")), "webhook in use")
 
 
 async def test_events_are_known_by_webhook(calling: tuple[Vtn, Business], called: Gateway) -> None:
@@ -257,7 +257,7 @@ async def test_events_are_known_by_webhook(calling: tuple[Vtn, Business], called
 
 
 async def test_a_vtn_that_lost_its_store_calls_again(calling: tuple[Vtn, Business], called: Gateway) -> None:
-    """After the VTN has come back empty, VEN, resources and subscription are there anew, and events wake."""
+    """After the VTN has come back empty, VEN, resources and subscription are there again, and events wake."""
     vtn, business = calling
     called.settings["vtn"] |= {"poll_s": 0.5, "push_poll_s": 0.5}
     async with started(called):
@@ -305,7 +305,7 @@ async def test_row_26_an_event_for_one_resource_is_reported_for_it_alone_as_soon
         event = asked(business, targets=["north"])
         reports = await until(lambda: business.reports(event), "report accepted", log=lambda: called.log)
 
-    assert {name for name, _ in told(reports)} == {"Meter 2"}
+    assert {name for name, _ in reported(reports)} == {"Meter 2"}
 
 
 # ---- strict validation
@@ -337,13 +337,13 @@ async def test_feed_in_is_left_out_of_usage_which_may_not_be_negative(
         reports = await until(lambda: business.reports(event), "report accepted", log=lambda: feeding.log)
         await feeding.until(lambda s: s["reports"]["sent"] == 1, "known as sent")
 
-    assert told(reports) == {}
+    assert reported(reports) == {}
 
 
 async def test_a_value_that_the_vtn_refuses_stops_no_other_report(
     feeding: Gateway, business: Business
 ) -> None:
-    """With `reporting.allow_negative` this VTN refuses USAGE: its reason is told, and the rest goes on."""
+    """With `reporting.allow_negative` this VTN refuses USAGE: its reason is logged, and the rest goes on."""
     feeding.settings["reporting"]["allow_negative"] = True
     async with started(feeding):
         await feeding.registered()
@@ -355,6 +355,6 @@ async def test_a_value_that_the_vtn_refuses_stops_no_other_report(
             reportDescriptors=[{"payloadType": "OPERATING_STATE", **EACH}],
         )
         await until(lambda: business.reports(other), "report accepted", log=lambda: feeding.log)
-        await feeding.until(lambda s: s["reports"].get("refused") == 2, "refusals told")
+        await feeding.until(lambda s: s["reports"].get("refused") == 2, "refusals counted")
 
     assert "is outside >= 0" in feeding.log

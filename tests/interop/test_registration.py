@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.interop.business import EACH, Business, Object, intervals, period, told
+from tests.interop.business import EACH, Business, Object, intervals, period, reported
 from tests.interop.site import Gateway, Site, soon, until
 from tests.interop.tap import Tap
 from tests.interop.vtn import Vtn
@@ -127,7 +127,7 @@ async def test_row_26_an_event_for_one_resource_leaves_the_others_alone(
     event = asked(business, targets=["north"])
     reports = await until(lambda: business.reports(event), "report accepted", log=lambda: gateway.log)
 
-    assert {name for name, _ in told(reports)} == {"Meter 2"}
+    assert {name for name, _ in reported(reports)} == {"Meter 2"}
     assert datetime.now(UTC) > datetime.fromisoformat(event["intervalPeriod"]["start"])
 
 
@@ -151,7 +151,7 @@ async def test_a_vtn_that_lost_its_store_is_registered_at_again(
     reports = await until(lambda: business.reports(event), "report accepted", log=lambda: gateway.log)
 
     assert [ven["venName"] for ven in business.vens()] == ["interop"]
-    assert {name for name, _ in told(reports)} == set(names(business))
+    assert {name for name, _ in reported(reports)} == set(names(business))
 
 
 def asked(business: Business, **more: object) -> Object:

@@ -22,7 +22,7 @@ SECRET = "interop-secret"
 
 
 class Vtn(ABC):
-    """One VTN on a port of its own; stopped and started again it still knows all but, perhaps, its tokens."""
+    """One VTN on a separate port; stopped and started again it still knows all but, perhaps, its tokens."""
 
     kind: ClassVar[str]
     #: The path of its base address.
@@ -53,11 +53,11 @@ class Vtn(ABC):
 
     @abstractmethod
     def forget_tokens(self) -> None:
-        """Start it anew with another key: tokens given so far count no longer."""
+        """Start it again with another key: tokens given so far count no longer."""
 
     @abstractmethod
     def empty(self) -> None:
-        """Start it anew with an empty store, as after a lost disk; the clients are let in again."""
+        """Start it again with an empty store, as after a lost disk; the clients are let in again."""
 
     @abstractmethod
     def sibling(self) -> Vtn:
@@ -65,7 +65,7 @@ class Vtn(ABC):
 
     @abstractmethod
     def trust(self, issuer: Vtn, token_url: str) -> None:
-        """Start it anew: tokens come from a sibling at that address, and it says so."""
+        """Start it again: tokens come from a sibling at that address, and it says so."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -88,7 +88,7 @@ class Vtn(ABC):
         while time.monotonic() < deadline and self._process.poll() is None:
             if self.answers():
                 return
-            time.sleep(0.02)  # another process is starting: there is no clock of ours to turn
+            time.sleep(0.02)  # another process is starting: no clock of ours would help
         self.stop()
         pytest.fail(f"the VTN {self.kind} does not serve:\n{self.log.read_text()[-4000:]}")
 
