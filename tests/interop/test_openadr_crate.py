@@ -5,6 +5,8 @@ The other tests of this folder run against it as well; it is strict about payloa
 
 from __future__ import annotations
 
+import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,12 +19,15 @@ import pytest
 from tests.interop.business import EACH, Business, Object, intervals, period, reported
 from tests.interop.certificates import Authority, Certificate
 from tests.interop.conftest import MakeVtn
+from tests.interop.crate_vtn import find_crate
 from tests.interop.site import LIMIT_S, Gateway, Meter, Site, running, soon, until
 from tests.interop.tap import Tap
 from tests.interop.vtn import SECRET, Vtn
 from tests.peers import pick_port
 from venclient.client.discovery import FoundVtn, discover
 from venclient.clock import SystemClock
+from venclient.simulation.vtn import LocalVtn
+from venclient.simulation.vtn.push import Push
 
 pytestmark = pytest.mark.only("openadr")
 
@@ -358,3 +363,32 @@ async def test_a_value_that_the_vtn_refuses_stops_no_other_report(
         await feeding.until(lambda s: s["reports"].get("refused") == 2, "refusals counted")
 
     assert "is outside >= 0" in feeding.log
+
+
+# ---- its checks of any VTN
+
+
+async def test_its_conformance_checks_pass_on_the_local_vtn(broker: int) -> None:
+    """All that the crate requires of a VTN holds for the local VTN, but one body that lacks a member.
+
+    Its resource of the business side has no `clientID`, which openadr3.yaml of 3.1.1 requires.
+    """
+    logins = [
+        {"id": "bl-1", "secret": SECRET, "role": "bl"},
+        {"id": "ven-1", "secret": SECRET, "role": "ven"},
+    ]
+    offer = Push(mqtt_uri=f"mqtt://127.0.0.1:{broker}")
+    async with LocalVtn(clients=logins, push=offer) as vtn:
+        process = await asyncio.create_subprocess_exec(
+            *(find_crate(), "conformance", "--json", "--url", vtn.url, "--bl-client", f"bl-1:{SECRET}"),
+            *("--ven-client", f"ven-1:{SECRET}", "--ven-client-id", "ven-1"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await process.communicate()
+    required = [one for one in json.loads(printed)["findings"] if one["severity"] == "required"]
+
+    assert len(required) >= 40
+    assert {one["id"]: one["detail"] for one in required if one["outcome"] == "skipped"} == {}
+    ((failed, detail),) = {one["id"]: one["detail"] for one in required if one["outcome"] == "failed"}.items()
+    assert failed == "ven-reads-only-its-own-resources"
+    assert "clientID" in detail
