@@ -21,12 +21,13 @@ unit:  ## The tests of code alone, without peers, databases and commands (under 
 	@tools/bootstrap.sh dev
 	@$(VENV)/python -m pytest -m "not peer and not disk and not interop" -n auto -q
 
-interop:  ## Against the OpenLEADR VTN and InfluxDB 2, built the first time (a quarter of an hour, and ten minutes)
+interop:  ## Against two VTNs of others (OpenLEADR, the crate openadr) and InfluxDB 2, built the first time (40 minutes)
 	@tools/bootstrap.sh dev
 	@tools/peers.sh
-	@$(VENV)/python tools/openleadr.py
-	@$(VENV)/python tools/influxdb.py
-	@VEN_RECORD=.conformance/openleadr.json $(VENV)/python -m pytest tests/interop -m interop -n 4 -q
+	@$(VENV)/python -m tools.openleadr
+	@$(VENV)/python -m tools.openadr_crate
+	@$(VENV)/python -m tools.influxdb
+	@VEN_RECORD=.conformance/{vtn}.json $(VENV)/python -m pytest tests/interop -m interop -n 4 -q
 
 proof:  ## The full counts (hours; can be interrupted and run again), written to docs/proofs.md
 	@tools/bootstrap.sh dev
@@ -35,7 +36,7 @@ proof:  ## The full counts (hours; can be interrupted and run again), written to
 
 conformance:  ## Write docs/conformance.md from what `make test` and `make interop` came to
 	@tools/bootstrap.sh dev
-	@$(VENV)/python tools/conformance.py
+	@$(VENV)/python -m tools.conformance
 
 check:  ## Lint, format, types, walls, generated pages
 	@tools/bootstrap.sh dev

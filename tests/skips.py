@@ -21,6 +21,7 @@ ALWAYS = {
 #: What a developer's machine may lack.
 ELSEWHERE = {
     r".* is not installed( \(.*)?": "a program that tools/peers.sh may not install without root",
+    r"the VTN of the crate openadr .* cannot be built here \(.*": "a machine without a Rust new enough",
     r"(mosquitto_passwd|openssl) does not work \(.*": "a program of another version or build",
     r"no package index can be reached.*": "a machine without a network",
     r"(a|a small) (disk|file system) cannot be mounted here.*": "a container that may not mount",

@@ -2,7 +2,8 @@
 
 `make test` and `make interop` leave their outcomes in .conformance/ (VEN_RECORD). A row is proved by the
 tests whose names carry its number: by code alone (unit), against the local VTN and other peers over real
-sockets (peer), and against the OpenLEADR VTN. A clause is proved by the tests that it names.
+sockets (peer), and against VTNs that others wrote: OpenLEADR's and the one of the crate openadr. A clause is
+proved by the tests that it names.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools import openadr_crate, openleadr
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "conformance.md"
 RECORDS = ROOT / ".conformance"
 DATA = ROOT / "tests" / "conformance"
-PLACES = {"unit": "by code alone", "peer": "over real sockets", "openleadr": "against OpenLEADR"}
+#: The VTNs that others wrote, by the key that marks a row which can be proved there.
+VTNS = {"openleadr": openleadr.VTN, "openadr": openadr_crate.VTN}
+PLACES = {
+    "unit": "by code alone",
+    "peer": "over real sockets",
+    "openleadr": "against OpenLEADR",
+    "openadr": "against the crate openadr",
+}
 
 _ROW = re.compile(r"::test_row_(\d\d)_")
 
@@ -69,6 +79,21 @@ def known_tests() -> set[str]:
     return found
 
 
+def vtns_of_tests() -> dict[str, tuple[str, ...]]:
+    """Return the kinds of VTN that each test of tests/interop runs against: all, or those it names."""
+    found = {}
+    for file in sorted((ROOT / "tests" / "interop").glob("test_*.py")):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        whole = [node.value for node in body if isinstance(node, ast.Assign)]
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                marks = [mark for mark in (*whole, *node.decorator_list) if isinstance(mark, ast.Call)]
+                only = [mark for mark in marks if ast.unparse(mark.func) == "pytest.mark.only"]
+                kinds = [ast.literal_eval(word) for mark in only for word in mark.args]
+                found[f"{file.relative_to(ROOT).as_posix()}::{node.name}"] = tuple(kinds or VTNS)
+    return found
+
+
 def tests_of(number: int, tests: Mapping[str, str] | set[str]) -> list[str]:
     """Give the tests that carry a row's number."""
     return [name for name in tests if (found := _ROW.search(name)) and int(found[1]) == number]
@@ -93,14 +118,18 @@ def resolved(clause: Mapping[str, Any], tests: set[str]) -> tuple[list[str], lis
 def gaps() -> list[str]:
     """Give what is neither proved by a test that exists nor explained."""
     tests = known_tests()
+    about = vtns_of_tests()
     said = []
     for number, row in rows().items():
         if not row.get("later") and not tests_of(number, tests):
             said.append(f"row {number}: no test carries its number")
         if row.get("later") and tests_of(number, tests):
             said.append(f"row {number}: waits for {row['later']}, and yet a test carries its number")
-        if row.get("openleadr") and not any("tests/interop/" in one for one in tests_of(number, tests)):
-            said.append(f"row {number}: no test against OpenLEADR carries its number")
+        said += [
+            f"row {number}: no test {PLACES[kind]} carries its number"
+            for kind in VTNS
+            if row.get(kind) and not any(kind in about.get(one, ()) for one in tests_of(number, tests))
+        ]
     for clause in clauses():
         found, missing = resolved(clause, tests)
         said += [f"clause {clause['line']}: there is no test {name}" for name in missing]
@@ -112,9 +141,9 @@ def gaps() -> list[str]:
     return said
 
 
-def page(found: Mapping[str, Mapping[str, str]], openleadr: str) -> str:
-    """Give the page."""
-    return "\n".join([*_head(found, openleadr), *_table_of_rows(found), *_table_of_clauses(found)]) + "\n"
+def page(found: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the page."""
+    return "\n".join([*_head(found), *_table_of_rows(found), *_table_of_clauses(found)]) + "\n"
 
 
 def _proofs(number: int, found: Mapping[str, Mapping[str, str]]) -> dict[str, Proof]:
@@ -123,7 +152,7 @@ def _proofs(number: int, found: Mapping[str, Mapping[str, str]]) -> dict[str, Pr
     }
 
 
-def _head(found: Mapping[str, Mapping[str, str]], openleadr: str) -> Iterator[str]:
+def _head(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     all_rows = rows()
     told = {number: _proofs(number, found) for number in all_rows}
     proved = [
@@ -131,17 +160,18 @@ def _head(found: Mapping[str, Mapping[str, str]], openleadr: str) -> Iterator[st
         for number, proofs in told.items()
         if any(one.passed for one in proofs.values()) and not any(one.failed for one in proofs.values())
     ]
-    against = [number for number in proved if told[number]["openleadr"].passed]
-    marked = [number for number, row in all_rows.items() if row.get("openleadr")]
     yield "# Conformance to OpenADR 3"
     yield ""
     yield "Made from a run of the tests by `tools/conformance.py`; CI fails when it says something else."
     yield ""
     yield f"- {len(proved)} of {len(all_rows)} rows pass, by code alone or against the local VTN with faults."
-    yield (
-        f"- {len(against)} of the {len(marked)} rows that can be proved there pass against openleadr-vtn "
-        f"{openleadr}, a VTN that we did not write."
-    )
+    for kind, vtn in VTNS.items():
+        against = [number for number in proved if told[number][kind].passed]
+        marked = [number for number, row in all_rows.items() if row.get(kind)]
+        yield (
+            f"- {len(against)} of the {len(marked)} rows that can be proved there pass against {vtn.name} "
+            f"{vtn.version}, a VTN that others wrote."
+        )
     yield "- Rows of dispatch (how events become setpoints) are not built yet."
     yield ""
     yield "There is no public certification test: this is what we built to, and not a certificate."
@@ -152,7 +182,7 @@ def _table_of_rows(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield "## What a VEN can be asked to do"
     yield ""
     yield f"| row | capability | of | {' | '.join(PLACES.values())} | |"
-    yield "|---|---|---|---|---|---|---|"
+    yield f"|{'---|' * (4 + len(PLACES))}"
     for number, row in rows().items():
         told = _proofs(number, found)
         if any(one.failed for one in told.values()):
@@ -200,8 +230,7 @@ def main(arguments: list[str]) -> int:
             f"no outcomes of {', '.join(absent)}: run `make test` and `make interop` first", file=sys.stderr
         )
         return 1
-    pinned = re.search(r'^VERSION = "(.+)"', (ROOT / "tools" / "openleadr.py").read_text(), re.M)
-    text = page(found, pinned[1] if pinned else "?")
+    text = page(found)
     if arguments == ["--check"]:
         if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
             print(

@@ -54,9 +54,10 @@ def test_a_failure_shows_in_its_row(tool: ModuleType) -> None:
         "unit": {"tests/a/test_a.py::test_row_01_x": "passed", "tests/a/test_a.py::test_row_02_x": "skipped"},
         "peer": {"tests/a/test_a.py::test_row_01_y": "failed"},
         "openleadr": {},
+        "openadr": {},
     }
-    lines = tool.page(found, "0.0").splitlines()
+    lines = tool.page(found).splitlines()
     (first,) = [line for line in lines if line.startswith("| 1 |")]
     (second,) = [line for line in lines if line.startswith("| 2 |")]
-    assert first.endswith("| 1 passed | 0 passed, 1 FAILED | - | **failed** |")
-    assert second.endswith("| - | - | - | **not proved** |")
+    assert first.endswith("| 1 passed | 0 passed, 1 FAILED | - | - | **failed** |")
+    assert second.endswith("| - | - | - | - | **not proved** |")

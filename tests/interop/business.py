@@ -6,18 +6,15 @@ Plain HTTP, and none of the product's code: what it says is what a VTN's operato
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
 
-from tests.interop.stack import BUSINESS
+from tests.interop.vtn import BUSINESS
 
-VEN_SCOPES = (
-    *("read_targets", "read_ven_objects", "write_reports_ven"),
-    *("write_subscriptions_ven", "write_vens_ven"),
-)
 PRICES = [
     {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "PRICE", "units": "KWH", "currency": "EUR"}
 ]
@@ -30,10 +27,15 @@ Object = dict[str, Any]
 class Business:
     """An operator at one VTN."""
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx2.Client(base_url=url, trust_env=False, timeout=120)
+    def __init__(self, url: str, *, token: str | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._http = httpx2.Client(
+            base_url=url, trust_env=False, timeout=120, verify=tls if tls is not None else True
+        )
         self._numbers = itertools.count(1)
-        self.log_in()
+        if token is None:
+            self.log_in()
+        else:
+            self._http.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
         """Close the connections."""
@@ -62,14 +64,7 @@ class Business:
             if len(page) < 50:
                 return found
 
-    # ---- who may come
-
-    def add_client(self, client_id: str, secret: str, scopes: Sequence[str] = VEN_SCOPES) -> None:
-        """Let a client in."""
-        user = self.say(
-            "POST", "/users", {"reference": client_id, "description": client_id, "scope": list(scopes)}
-        )
-        self.say("POST", f"/users/{user['id']}", {"client_id": client_id, "client_secret": secret})
+    # ---- who came
 
     def vens(self) -> list[Object]:
         """Give the VEN objects."""
@@ -123,7 +118,9 @@ class Business:
     def reports(self, event: Object, client_name: str | None = None) -> list[Object]:
         """Give the reports on an event, oldest first."""
         query = {"eventID": event["id"], **({"clientName": client_name} if client_name else {})}
-        return list(reversed(self._all("/reports", **query)))
+        return sorted(
+            self._all("/reports", **query), key=lambda one: datetime.fromisoformat(one["createdDateTime"])
+        )
 
 
 def intervals(count: int, kind: str = "SIMPLE", values: Sequence[float] | None = None) -> list[Object]:
@@ -144,7 +141,7 @@ def zulu(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def told(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, datetime], Any]:
+def reported(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, datetime], Any]:
     """Give every value of a payload type by resource and start of its interval.
 
     What is told twice fails the test.

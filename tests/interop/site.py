@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from tests.interop.vtn import SECRET
 from venclient.errors import StoreError
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
 from venclient.status import ask
 
-SECRET = "interop-secret"
 LIMIT_S = 400.0
 #: How often a meter writes while the test runs.
 STEP_S = 0.5

@@ -17,7 +17,7 @@ _NO_BODY = b"\r\n\r\n"
 
 @dataclass
 class Passed:
-    """One request that went by, and its answer as it came."""
+    """One request that went by, and its answer as it came; `target` begins after the VTN's base path."""
 
     method: str
     target: str
@@ -43,16 +43,18 @@ class Passed:
 
 
 class Tap:
-    """Passes requests on to a port of this machine; `url` is where to talk to it."""
+    """Passes requests on to a port of this machine; `url` is its address, with the VTN's base path."""
 
-    def __init__(self, upstream_port: int) -> None:
+    def __init__(self, upstream_port: int, base: str = "") -> None:
         self.port = pick_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{base}"
+        self._base = base
         self.passed: list[Passed] = []
         #: Asked with each request before it goes on: True means that its answer is lost on the way.
         self.loses: Callable[[Passed], bool] = lambda _: False
-        #: Asked with each request before it goes on: a status is what the VTN seems to answer.
-        self.spoils: Callable[[Passed], int | None] = lambda _: None
+        #: Asked with each request before it goes on: a status, or a response as it is sent, is what the VTN
+        #: seems to answer.
+        self.spoils: Callable[[Passed], int | bytes | None] = lambda _: None
         #: Told of each answer before it goes back.
         self.after: Callable[[Passed], None] = lambda _: None
         self._upstream = upstream_port
@@ -76,16 +78,16 @@ class Tap:
             first, headers = _parsed(head)
             method, target, _ = first.split(" ", 2)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            request = Passed(method, target, headers, body)
+            request = Passed(method, target.removeprefix(self._base), headers, body)
             self.passed.append(request)
-            lost, status = self.loses(request), self.spoils(request)
-            if status is None:
+            lost, spoilt = self.loses(request), self.spoils(request)
+            if isinstance(spoilt, bytes):
+                answer = spoilt
+            elif spoilt is not None:
+                answer = response(f"{spoilt} Spoilt")
+            else:
                 answer = await self._ask(head, body, request)
                 self.after(request)
-            else:
-                answer = (
-                    f"HTTP/1.1 {status} Spoilt\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
-                )
             if not lost:
                 writer.write(answer)
                 await writer.drain()
@@ -103,6 +105,12 @@ class Tap:
         first, request.answer_headers = _parsed(answer.partition(_NO_BODY)[0] + _NO_BODY)
         request.status = int(first.split(" ")[1])
         return answer
+
+
+def response(status: str, body: bytes = b"", *headers: str) -> bytes:
+    """Return a response as it is sent, of a status ("302 Found"), further header lines and a body."""
+    lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", "")
+    return "\r\n".join(lines).encode() + body
 
 
 def _parsed(head: bytes) -> tuple[str, dict[str, str]]:

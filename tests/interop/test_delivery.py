@@ -1,4 +1,4 @@
-"""Each report arrives at OpenLEADR once, whatever happens on the way."""
+"""Each report arrives at the VTN once, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import signal
 
 import pytest
 
-from tests.interop.business import EACH, Business, Object, intervals, period, told
+from tests.interop.business import EACH, Business, Object, intervals, period, reported
 from tests.interop.site import Gateway, Site, soon, until
-from tests.interop.stack import OpenLeadr
-from tests.interop.tap import Tap
+from tests.interop.tap import Passed, Tap
+from tests.interop.vtn import Vtn
 
 USAGE = [{"payloadType": "USAGE", "units": "KWH", **EACH}]
 
 
 def ask(business: Business, count: int) -> Object:
-    """Give an event that soon asks for so many reports, one each two seconds."""
+    """Return an event that soon asks for `count` reports, one each two seconds."""
     return business.add_event(
         business.add_program(),
         intervalPeriod=period(soon(), 2),
@@ -39,7 +39,7 @@ async def test_row_60_a_lost_answer_makes_no_second_report(
     reports = business.reports(event)
     assert next(lost, None) is None
     assert len(reports) == 3
-    assert len(told(reports)) == 9
+    assert len(reported(reports)) == 9
     assert len(tap.requests("POST", "/reports")) == 3
 
 
@@ -62,17 +62,17 @@ async def test_row_61_a_gateway_that_is_killed_loses_and_doubles_nothing(
 
     reports = business.reports(event)
     assert len(reports) == 6
-    assert sorted({start for _, start in told(reports)})[0].isoformat() == event["intervalPeriod"][
+    assert sorted({start for _, start in reported(reports)})[0].isoformat() == event["intervalPeriod"][
         "start"
     ].replace("Z", "+00:00")
-    assert len(told(reports)) == 6 * 3
-    for (name, _), value in told(reports).items():
+    assert len(reported(reports)) == 6 * 3
+    for (name, _), value in reported(reports).items():
         meter = next(one for one in site.meters if one.name == name)
         assert value == pytest.approx(meter.power_kw * 2 / 3600, abs=1e-4)
 
 
 async def test_row_61_a_vtn_that_is_killed_gets_each_report_once(
-    gateway: Gateway, business: Business, vtn: OpenLeadr
+    gateway: Gateway, business: Business, vtn: Vtn
 ) -> None:
     """With the VTN gone in the middle of an event the reports wait, and each arrives once when it is back."""
     await gateway.start()
@@ -86,4 +86,26 @@ async def test_row_61_a_vtn_that_is_killed_gets_each_report_once(
     await gateway.until(lambda s: s["reports"]["sent"] == 6, "six reports sent")
 
     assert len(business.reports(event)) == 6
-    assert len(told(business.reports(event))) == 18
+    assert len(reported(business.reports(event))) == 18
+
+
+async def test_a_report_on_an_event_that_is_gone_is_not_refused(
+    gateway: Gateway, business: Business, site: Site, tap: Tap
+) -> None:
+    """Whatever the VTN answers to a report on a deleted event, it is superseded with the next listing."""
+    gateway.settings["vtn"]["url"] = tap.url
+    await gateway.start()
+    await gateway.registered()
+    event = ask(business, 1)
+    await gateway.knows(1)
+
+    def listing_before_the_report(passed: Passed) -> int | None:
+        return 500 if passed.path == "/events" and not tap.requests("POST", "/reports") else None
+
+    tap.spoils = listing_before_the_report
+    business.delete_event(event)
+    await gateway.until(lambda s: s["events"]["known"] == 0, "listing without it")
+    status = gateway.status["reports"]
+
+    assert {one.status for one in tap.requests("POST", "/reports")} <= {400, 404, 409, 422}
+    assert (status.get("refused", 0), status["sent"], status["owed"]) == (0, 0, 0)

@@ -1,41 +1,23 @@
-"""OpenLEADR's notifications, over a real mosquitto and over its WebSocket; a poll is minutes away here."""
+"""Notifications of the VTN: over a real mosquitto, over OpenLEADR's WebSocket, by the crate's webhooks.
+
+A poll is minutes away here.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.business import Business, Object, intervals, period
 from tests.interop.site import LIMIT_S, Gateway, Site, soon, until
-from tests.interop.stack import Database, OpenLeadr, find_vtn
-from tests.peers import mosquitto, pick_port
+from tests.interop.vtn import Vtn
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    """Return the port of a mosquitto that the VTN publishes to."""
-    port = pick_port()
-    with mosquitto(tmp_path / "broker", port):
-        yield port
-
-
-@pytest.fixture
-def vtn(request: pytest.FixtureRequest, postgres: Database) -> Iterator[OpenLeadr]:
-    """Return a VTN, which notifies by MQTT where the test has a broker."""
-    login = {}
-    if "broker" in request.fixturenames:
-        port = request.getfixturevalue("broker")
-        login = {"MQTT_URL": f"mqtt://127.0.0.1:{port}", "MQTT_USERNAME": "vtn", "MQTT_PASSWORD": "vtn"}
-    program = find_vtn()
-    with OpenLeadr(program, postgres.fresh(program), login) as served:
-        yield served
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path, site: Site, vtn: OpenLeadr, business: Business) -> AsyncIterator[Gateway]:
+async def gateway(tmp_path: Path, site: Site, vtn: Vtn, business: Business) -> AsyncIterator[Gateway]:
     """Return a gateway that asks the VTN every five minutes only."""
     made = Gateway(tmp_path, vtn.url)
     # What is known before the deadline of `knows` was told by the VTN: the next poll comes after it.
@@ -84,7 +66,7 @@ async def test_row_65_a_deleted_event_wakes_it_too(broker: int, gateway: Gateway
 
 
 async def test_row_65_a_vtn_that_was_away_is_heard_again(
-    broker: int, vtn: OpenLeadr, gateway: Gateway, business: Business
+    broker: int, vtn: Vtn, gateway: Gateway, business: Business
 ) -> None:
     """After a restart of the VTN, of which the broker tells nothing, notifications still come."""
     await gateway.start()
@@ -97,6 +79,7 @@ async def test_row_65_a_vtn_that_was_away_is_heard_again(
     await gateway.knows(1)
 
 
+@pytest.mark.only("openleadr")
 async def test_without_a_broker_the_websocket_wakes_it(gateway: Gateway, business: Business) -> None:
     """OpenLEADR without a broker tells by WebSocket those that subscribed; no log shows the token."""
     gateway.settings["log"] = {"level": "DEBUG"}
@@ -109,6 +92,7 @@ async def test_without_a_broker_the_websocket_wakes_it(gateway: Gateway, busines
     assert "Bearer" not in gateway.log
 
 
+@pytest.mark.only("openleadr")
 async def test_the_websocket_stays_up_though_the_vtn_answers_no_ping(
     gateway: Gateway, business: Business
 ) -> None:
@@ -123,6 +107,7 @@ async def test_the_websocket_stays_up_though_the_vtn_answers_no_ping(
     assert gateway.log.count("receiving notifications by WebSocket") == 1
 
 
+@pytest.mark.only("openleadr")
 async def test_the_websocket_is_subscribed_to_once_however_often_it_starts(
     gateway: Gateway, business: Business
 ) -> None:
@@ -134,3 +119,22 @@ async def test_the_websocket_is_subscribed_to_once_however_often_it_starts(
         await gateway.stop()
 
     assert len(business.say("GET", "/subscriptions")) == 1
+
+
+async def test_row_25_a_target_granted_while_it_runs_is_known_by_mqtt(
+    broker: int, gateway: Gateway, business: Business
+) -> None:
+    """The grant itself wakes the gateway: the event for the target is known without a restart or a poll."""
+    await gateway.start()
+    await gateway.registered()
+    await told_by(gateway, "MQTT")
+    for target in ("zone-a", "zone-b"):
+        business.add_event(
+            business.add_program(),
+            targets=[target],
+            intervalPeriod=period(soon(86_400), 2),
+            intervals=intervals(1),
+        )
+    business.grant(business.vens()[0], "zone-a")
+
+    await gateway.knows(1)

@@ -1,18 +1,19 @@
-"""What we are at OpenLEADR: the VEN object, its resources, and the targets that the operator grants."""
+"""What we are at the VTN: the VEN object, its resources, and the targets that the operator grants."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.interop.business import EACH, Business, intervals, period, told
+from tests.interop.business import EACH, Business, Object, intervals, period, reported
 from tests.interop.site import Gateway, Site, soon, until
 from tests.interop.tap import Tap
+from tests.interop.vtn import Vtn
 
 
 async def test_row_20_a_fresh_gateway_registers_itself(
     gateway: Gateway, business: Business, tap: Tap
 ) -> None:
-    """The VEN asks as a VEN must, without targets and client id; OpenLEADR writes the client id itself."""
+    """The VEN asks as a VEN must, without targets and client id; the VTN writes the client id itself."""
     gateway.settings["vtn"]["url"] = tap.url
     await gateway.start()
     await gateway.registered()
@@ -36,7 +37,7 @@ async def test_row_21_registering_again_makes_no_second_ven(gateway: Gateway, bu
 
 
 async def test_row_21_a_conflict_adopts_the_ven_that_is_ours(gateway: Gateway, business: Business) -> None:
-    """OpenLEADR allows one VEN for each client: under a new name it is the same object."""
+    """The VTN allows one VEN for each client: under a new name it is the same object."""
     await gateway.start()
     await gateway.registered()
     before = business.vens()[0]["id"]
@@ -123,17 +124,45 @@ async def test_row_26_an_event_for_one_resource_leaves_the_others_alone(
     )
     await gateway.restart()
     await gateway.registered()
-    event = business.add_event(
+    event = asked(business, targets=["north"])
+    reports = await until(lambda: business.reports(event), "report accepted", log=lambda: gateway.log)
+
+    assert {name for name, _ in reported(reports)} == {"Meter 2"}
+    assert datetime.now(UTC) > datetime.fromisoformat(event["intervalPeriod"]["start"])
+
+
+async def test_a_vtn_that_lost_its_store_is_registered_at_again(
+    gateway: Gateway, business: Business, vtn: Vtn
+) -> None:
+    """A VTN that comes back empty has the VEN and its resources again, and its next event is reported on.
+
+    Some number their objects from 1 again: the event may have the id of one that was reported on.
+    """
+    await gateway.start()
+    await gateway.registered()
+    before = asked(business)
+    await until(lambda: business.reports(before), "report accepted", log=lambda: gateway.log)
+    vtn.stop()
+    await gateway.until(lambda s: s["vtn"]["state"] == "unreachable", "absence noticed")
+    vtn.empty()
+    business.log_in()
+    await until(lambda: len(business.resources()) == 3, "registered again", log=lambda: gateway.log)
+    event = asked(business)
+    reports = await until(lambda: business.reports(event), "report accepted", log=lambda: gateway.log)
+
+    assert [ven["venName"] for ven in business.vens()] == ["interop"]
+    assert {name for name, _ in reported(reports)} == set(names(business))
+
+
+def asked(business: Business, **more: object) -> Object:
+    """Return an event that soon asks for one report."""
+    return business.add_event(
         business.add_program(),
-        targets=["north"],
         intervalPeriod=period(soon(), 2),
         intervals=intervals(1),
         reportDescriptors=[{"payloadType": "USAGE", "units": "KWH", **EACH}],
+        **more,
     )
-    reports = await until(lambda: business.reports(event), "report accepted", log=lambda: gateway.log)
-
-    assert {name for name, _ in told(reports)} == {"Meter 2"}
-    assert datetime.now(UTC) > datetime.fromisoformat(event["intervalPeriod"]["start"])
 
 
 def attribute(resource: dict[str, object], kind: str) -> list[object]:

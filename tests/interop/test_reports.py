@@ -1,4 +1,4 @@
-"""The reports that events ask for, as OpenLEADR takes and keeps them."""
+"""The reports that events ask for, as the VTN takes and keeps them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.interop.business import EACH, Business, Object, intervals, period, placed, told
+from tests.interop.business import EACH, Business, Object, intervals, period, placed, reported
 from tests.interop.site import Gateway, Site, soon, until
 from tests.interop.tap import Tap
 
@@ -47,7 +47,7 @@ async def test_row_47_without_timing_there_is_one_report_at_the_end(
     (report,) = await accepted(gateway, business, event, 1)
 
     assert datetime.fromisoformat(report["createdDateTime"]) >= start + 3 * TWO_S
-    assert told([report]) == pytest.approx(
+    assert reported([report]) == pytest.approx(
         {(meter.name, start + n * TWO_S): meter.energy_kwh(TWO_S) for meter in site.meters for n in range(3)},
         abs=1e-4,
     )
@@ -73,7 +73,7 @@ async def test_row_48_a_forecast_is_told_at_the_start(
     await gateway.start()
     (report,) = await accepted(gateway, business, event, 1)
 
-    assert told([report], "USAGE_FORECAST") == pytest.approx(
+    assert reported([report], "USAGE_FORECAST") == pytest.approx(
         {(meter.name, start + n * HOUR): meter.energy_kwh(HOUR) for meter in site.meters for n in range(2)},
         rel=0.05,
     )
@@ -99,7 +99,7 @@ async def test_row_50_an_endless_wish_on_implied_intervals_rolls_on(
         [start + (first + n) * TWO_S for n in range(3)] for first in range(3)
     ]
     for report in reports:
-        assert told([report])["Meter 2", placed(report["resources"][0])[0][0]] == pytest.approx(
+        assert reported([report])["Meter 2", placed(report["resources"][0])[0][0]] == pytest.approx(
             site.meters[1].energy_kwh(TWO_S), abs=1e-4
         )
 
@@ -120,7 +120,7 @@ async def test_row_52_reports_at_will_tell_the_whole_event_once(
     )
     reports = await accepted(gateway, business, event, 2)
 
-    assert told(reports, "OPERATING_STATE") == {
+    assert reported(reports, "OPERATING_STATE") == {
         (name, start + n * timedelta(seconds=5)): "RUNNING_NORMAL" for name in site.names for n in range(2)
     }
 
@@ -139,7 +139,7 @@ async def test_row_52_an_event_that_only_asks_for_reports_gets_them(
     spans = [placed(part)[0][:2] for part in reports[-1]["resources"]]
     assert {length for _, length in spans} == {four_s}
     for name, value in (
-        (name, value) for (name, start), value in told(reports).items() if start == spans[0][0]
+        (name, value) for (name, start), value in reported(reports).items() if start == spans[0][0]
     ):
         meter = next(one for one in site.meters if one.name == name)
         assert value == pytest.approx(meter.energy_kwh(four_s), abs=1e-4)
@@ -165,7 +165,7 @@ async def test_row_53_sub_intervals_share_the_id_of_their_interval(
             (start + n * QUARTER, QUARTER, 7) for n in range(4)
         ]
         assert all("intervalPeriod" in one for one in part["intervals"])
-    assert told([report])["Meter 3", start] == pytest.approx(site.meters[2].energy_kwh(QUARTER))
+    assert reported([report])["Meter 3", start] == pytest.approx(site.meters[2].energy_kwh(QUARTER))
 
 
 async def test_row_53_open_intervals_have_ids_of_their_own(
@@ -208,7 +208,7 @@ async def test_row_54_an_aggregate_is_the_sum_of_all_meters(
     (report,) = await accepted(gateway, business, event, 1)
 
     whole = sum(meter.energy_kwh(HOUR) for meter in site.meters)
-    assert told([report]) == pytest.approx({("AGGREGATED_REPORT", start): whole})
+    assert reported([report]) == pytest.approx({("AGGREGATED_REPORT", start): whole})
 
 
 async def test_row_54_an_aggregate_that_lacks_a_meter_says_so(
@@ -229,14 +229,14 @@ async def test_row_54_an_aggregate_that_lacks_a_meter_says_so(
     (report,) = await accepted(gateway, business, event, 1)
 
     some = sum(meter.energy_kwh(HOUR) for meter in site.meters[:2])
-    assert told([report]) == pytest.approx({("AGGREGATED_REPORT", start): some})
-    assert told([report], "DATA_QUALITY")["AGGREGATED_REPORT", start] in ("ESTIMATED", "BAD", "MISSING")
+    assert reported([report]) == pytest.approx({("AGGREGATED_REPORT", start): some})
+    assert reported([report], "DATA_QUALITY")["AGGREGATED_REPORT", start] in ("ESTIMATED", "BAD", "MISSING")
 
 
 async def test_row_58_what_was_not_measured_is_missing_and_not_zero(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """For the hour in which a meter wrote nothing OpenLEADR is told MISSING, and no energy."""
+    """For the hour in which a meter wrote nothing the VTN is told MISSING, and no energy."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 6 * HOUR
     whole, broken = site.meters[:2]
     site.meters[2].silent = True
@@ -252,7 +252,7 @@ async def test_row_58_what_was_not_measured_is_missing_and_not_zero(
     await gateway.start()
     (report,) = await accepted(gateway, business, event, 1)
 
-    known, quality = told([report]), told([report], "DATA_QUALITY")
+    known, quality = reported([report]), reported([report], "DATA_QUALITY")
     assert {moment for name, moment in known if name == whole.name} == {start + n * HOUR for n in range(5)}
     assert (broken.name, start + 2 * HOUR) not in known
     assert quality[broken.name, start + 2 * HOUR] == "MISSING"
@@ -275,8 +275,8 @@ async def test_row_59_of_windows_that_are_over_only_the_newest_is_told(
     (report,) = await accepted(gateway, business, event, 1)
     await gateway.until(lambda s: s["reports"]["owed"] == 0, "nothing owed")
 
-    assert {moment for _, moment in told([report])} == {start + 3 * HOUR}
-    assert told([report])["Meter 1", start + 3 * HOUR] == pytest.approx(36.0)
+    assert {moment for _, moment in reported([report])} == {start + 3 * HOUR}
+    assert reported([report])["Meter 1", start + 3 * HOUR] == pytest.approx(36.0)
     assert len(business.reports(event)) == 1
 
 
@@ -302,19 +302,19 @@ async def test_row_63_late_meter_data_correct_the_report_in_place(
     late.write(minutes[10:])
 
     def corrected() -> bool:
-        return (late.name, start) in told(business.reports(event))
+        return (late.name, start) in reported(business.reports(event))
 
     # Late rows are waited for until no more come.
     await until(corrected, "report corrected", within_s=180, log=lambda: gateway.log)
     (report,) = business.reports(event)
     assert (report["id"], report["reportName"]) == (first["id"], first["reportName"])
-    assert told([report]) == pytest.approx({(early.name, start): 36.0, (late.name, start): 72.0})
+    assert reported([report]) == pytest.approx({(early.name, start): 36.0, (late.name, start): 72.0})
 
 
 async def test_row_64_whole_numbers_leave_as_floats(
     gateway: Gateway, business: Business, site: Site, tap: Tap
 ) -> None:
-    """36 kWh in the meter's file is 36.0 on the wire, which OpenLEADR insists on."""
+    """36 kWh in the meter's file is 36.0 on the wire, on which OpenLEADR insists."""
     start = site.history(4 * HOUR) - HOUR
     event = business.add_event(
         business.add_program(),
@@ -329,3 +329,62 @@ async def test_row_64_whole_numbers_leave_as_floats(
 
     assert b'"values":[36.0]' in sent.body.replace(b" ", b"")
     assert sent.status == 201
+
+
+#: What this VEN reports of the past, and of the future.
+PAST = (
+    *(
+        "USAGE",
+        "DEMAND",
+        "READING",
+        "OPERATING_STATE",
+        "BASELINE",
+        "DELTA_USAGE",
+        "USAGE_FORECAST",
+        "SETPOINT",
+    ),
+    *("STORAGE_CHARGE_LEVEL", "STORAGE_USABLE_CAPACITY", "STORAGE_MAX_CHARGE_POWER"),
+    *("STORAGE_MAX_DISCHARGE_POWER", "UP_REGULATION_AVAILABLE", "DOWN_REGULATION_AVAILABLE"),
+)
+AHEAD = (
+    *("USAGE", "DEMAND", "USAGE_FORECAST", "BASELINE", "SETPOINT", "STORAGE_USABLE_CAPACITY"),
+    *("STORAGE_MAX_CHARGE_POWER", "STORAGE_MAX_DISCHARGE_POWER"),
+    *("UP_REGULATION_AVAILABLE", "DOWN_REGULATION_AVAILABLE"),
+)
+
+
+@pytest.mark.parametrize(("kinds", "historical"), [(PAST, True), (AHEAD, False)], ids=["past", "ahead"])
+async def test_every_payload_is_accepted(
+    kinds: tuple[str, ...], historical: bool, gateway: Gateway, business: Business, site: Site
+) -> None:
+    """Whatever this VEN can report is accepted as it is, also by a VTN that checks each value."""
+    site.meters[2].resource.resourceType = "BATTERY"
+    site.store()
+    start = site.history(12 * timedelta(days=1)) - HOUR if historical else soon(30)
+    program = business.add_program()
+    events = {
+        kind: business.add_event(
+            program,
+            intervalPeriod=period(start, 900),
+            intervals=intervals(2),
+            reportDescriptors=[{"payloadType": kind, "historical": historical}],
+        )
+        for kind in kinds
+    }
+    if not historical:
+        site.history(12 * timedelta(days=1))
+    await gateway.start()
+    await gateway.until(lambda s: s["reports"]["sent"] == len(kinds), "all sent")
+
+    assert gateway.status["reports"].get("refused", 0) == 0
+    found = {kind: business.reports(event) for kind, event in events.items()}
+    assert [kind for kind, reports in found.items() if len(reports) != 1] == []
+    told_kinds = {
+        payload["type"]
+        for reports in found.values()
+        for report in reports
+        for part in report["resources"]
+        for interval in part["intervals"]
+        for payload in interval["payloads"]
+    }
+    assert told_kinds >= {"USAGE", "DEMAND", "BASELINE", "USAGE_FORECAST", "STORAGE_USABLE_CAPACITY"}

@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         path.chmod(0o755)
         return str(path)
 
-    monkeypatch.setattr(influxdb, "_find", find)
+    monkeypatch.setattr(influxdb, "find", find)
     return has
 
 
