@@ -192,6 +192,21 @@ SETTINGS: tuple[Setting, ...] = (
         "reporting.coverage_days", "days", 1830.0, "How long the daily coverage of each resource is kept."
     ),
     Setting(
+        "reporting.sent_days",
+        "days",
+        1830.0,
+        "How long the bodies and answers of sent reports are kept, at most as long as the daily coverage.",
+    ),
+    Setting(
+        "reporting.sent_mb", "count", 256, "How many MB they may take; the oldest are deleted beyond it."
+    ),
+    Setting(
+        "reporting.sent_day_mb",
+        "count",
+        64,
+        "How many MB of them are stored on one day (UTC); beyond it attempts are stored without bodies.",
+    ),
+    Setting(
         "reporting.correct_for_s",
         "seconds",
         604_800.0,

@@ -140,6 +140,8 @@ class Corrections:
                     return True
                 report_id = there.id
                 if says_the_same(report, there):
+                    if arrived or row.digest is None:
+                        means.note_attempt(row, "GET", built, answer=there)
                     if arrived:
                         self._done(row, report_id, report, result, changes, built.methods)
                     else:
@@ -147,9 +149,14 @@ class Corrections:
                     return True
             arrived = False
             means.pace.take()
-            stored = await means.port.update_report(report_id, report)
+            try:
+                stored = await means.port.update_report(report_id, report)
+            except VenError as error:
+                means.note_attempt(row, "PUT", built, answer=error)
+                raise
         except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
             return self._not_done(row, error, arrived, result, changes)
+        means.note_attempt(row, "PUT", built, answer=stored)
         means.pause.end()
         self._done(row, stored.id, report, result, changes, built.methods)
         return True

@@ -155,6 +155,10 @@ class Reporter:
     async def step(self) -> StepResult:
         """Plan what has fallen due, send what waits, correct what was late; StoreError: the outbox fails."""
         result = StepResult()
+        kept = self._outbox.sent_reports
+        kept.room = self.options.sent_room
+        while kept.problems:
+            result.say(kept.problems.pop(0))
         now = self._clock.now()
         planned = await self._plan(now)
         result.owed, result.superseded = planned.owed, planned.superseded
@@ -250,6 +254,9 @@ class Reporter:
                 now - timedelta(days=self.options.keep_days),
                 coverage_before=now - timedelta(days=self.options.coverage_days),
             )
+        )
+        await self._means.write(
+            partial(self._outbox.prune_sent, now - timedelta(days=self.options.sent_room.days))
         )
         self._posting.forget()
         self._pruned_at = elapsed

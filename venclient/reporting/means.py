@@ -18,6 +18,7 @@ from venclient.clock import Clock
 from venclient.errors import VenError, VtnProblem
 from venclient.messages import reporting as rep
 from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report
@@ -29,6 +30,8 @@ from venclient.reporting.pace import Pace
 from venclient.reporting.parts import MOST_VALUES
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.rows import Row
+from venclient.reporting.sent import Attempt, Room, Verb
+from venclient.reporting.sent_codec import Sent
 from venclient.reporting.targets import Asked, Reportable
 from venclient.reporting.windows import WindowRules
 from venclient.settings import Settings
@@ -66,6 +69,11 @@ class ReportListing(Protocol):
 class ReportPort(Protocol):
     """What is asked of the VTN; errors are those of `venclient.errors` under VtnError."""
 
+    @property
+    def report_status(self) -> int | None:
+        """Return the HTTP status with which the VTN took the last report; None before it took one."""
+        ...
+
     async def create_report(self, report: Report) -> Report:
         """Send a report and give it as the VTN stored it."""
         ...
@@ -101,7 +109,8 @@ class ReportOptions(BuildOptions):
 
     Rows that are done with are kept for `keep_days`, what they tell of each day for `coverage_days`. What
     could not be delivered is given up after `give_up_days`. Readings that come within `correct_for_s`
-    after a report was sent correct it, once no more came for `correct_settle_s`.
+    after a report was sent correct it, once no more came for `correct_settle_s`. `sent_room` is how much is
+    kept of what was sent.
     """
 
     settle_s: float = 2.0
@@ -118,6 +127,7 @@ class ReportOptions(BuildOptions):
     coverage_days: float = 1830.0
     correct_for_s: float = 7 * 86_400.0
     correct_settle_s: float = 60.0
+    sent_room: Room = field(default_factory=Room)
 
 
 @dataclass
@@ -225,6 +235,48 @@ class Means:
         measures = await gathered(self.measure, row.obligation, resources, self.options)
         return build_report(row.obligation, resources, measures, self.options)
 
+    def note_attempt(
+        self,
+        row: Row,
+        verb: Verb,
+        built: Built | Report,
+        *,
+        answer: VenError | Report,
+    ) -> None:
+        """Keep what was sent, or found at the VTN, with its answer: an error, or the VTN's copy."""
+        asked, options = row.obligation, self.options
+        made = built if isinstance(built, Built) else Built(built)
+        taken = isinstance(answer, Report)
+        event = self.book.events.get(asked.event_id)
+        sent = None
+        if made.report is not None:
+            sent = Sent(
+                report=made.report,
+                obligation=asked,
+                methods=made.methods,
+                unsaid=made.unsaid,
+                program="" if event is None else event.event.program_id,
+                percent_of_full=options.percent_of_full,
+                ven_targets=tuple(sorted(options.ven_targets)),
+            )
+        status = self.port.report_status if taken and verb != "GET" else getattr(answer, "status", None)
+        self.outbox.sent_reports.add(
+            Attempt(
+                key=row.key,
+                at=self.clock.now(),
+                verb=verb,
+                taken=taken,
+                status=status,
+                answer="" if isinstance(answer, Report) else foreign(str(answer)),
+                event_id=asked.event_id,
+                start=asked.start,
+                until=asked.end,
+                report_id=answer.id if isinstance(answer, Report) else row.report_id,
+                resources=self.resources_of(row),
+                sent=sent,
+            )
+        )
+
     @property
     def by_id(self) -> Mapping[str, Reportable]:
         """Return the resources that are reported on, by id."""
@@ -317,4 +369,9 @@ def report_options(settings: Settings) -> ReportOptions:
         give_up_days=settings["reporting.give_up_days"],
         coverage_days=settings["reporting.coverage_days"],
         correct_for_s=settings["reporting.correct_for_s"],
+        sent_room=Room(
+            days=min(settings["reporting.sent_days"], settings["reporting.coverage_days"]),
+            most_bytes=settings["reporting.sent_mb"] * 2**20,
+            day_bytes=settings["reporting.sent_day_mb"] * 2**20,
+        ),
     )

@@ -16,11 +16,12 @@ each day in `ledger.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import apsw
 import msgspec
 
 from venclient.errors import StoreError
@@ -30,6 +31,7 @@ from venclient.reporting import ledger
 from venclient.reporting.layout import TOLD, encoded_gaps, moment, prepare, story_entry, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import STATES, WAITING, OutboxView, Row, Rows, State
+from venclient.reporting.sent import SentReports
 from venclient.reporting.statefile import StateFile
 from venclient.reporting.targets import Reportable
 
@@ -38,6 +40,8 @@ _OPEN_FATE = "may have arrived"
 _DUE = str(rep.STORY_DUE())
 _TO_SEND = str(rep.STORY_TO_SEND())
 _STORED = str(rep.STORY_STORED())
+
+T = TypeVar("T")
 
 
 __all__ = ["STATES", "Bookmark", "Outbox", "Row", "State"]
@@ -62,6 +66,7 @@ class Outbox(StateFile):
         self.problems: list[str] = []
         self.rows = Rows(self.db, self._set_aside)
         self._encode = msgspec.json.Encoder(order="deterministic").encode
+        self.sent_reports = SentReports(self.db, self.path, self._set_number)
         with self.change():
             prepare(self.db)
             doubted = self.db.execute("SELECT max(until) FROM doubt").get
@@ -72,6 +77,37 @@ class Outbox(StateFile):
         """Close the file; nothing waits to be written."""
         self.view.close()
         super().close()
+
+    # What belongs to one commit
+
+    def apply(self, changes: Iterable[Callable[[], None]]) -> None:
+        """Make changes in one commit, all or none, and store what was sent with them."""
+        some = list(changes)
+        self.with_sent(lambda: [change() for change in some])
+
+    def with_sent(self, work: Callable[[], T]) -> T:
+        """Do work in one commit with what was sent; when that cannot be stored, in one without it.
+
+        `work` may be done twice, the first time undone.
+        """
+        if not self.db.in_transaction and self.sent_reports.ready():
+            try:
+                with self.change():
+                    self._store_sent()
+                    done = work()
+            except StoreError as error:
+                self.sent_reports.failed(error.__cause__ or error)
+            else:
+                self.sent_reports.stored()
+                return done
+        with self.change():
+            return work()
+
+    def _store_sent(self) -> None:
+        try:
+            self.sent_reports.store()
+        except (ValueError, TypeError, OverflowError) as error:  # rows that are damaged
+            raise StoreError(rep.STATE_UNUSABLE(problem=error), subject=self.path) from error
 
     # What is owed
 
@@ -374,6 +410,18 @@ class Outbox(StateFile):
         """
         with self.change():
             return ledger.fold(self.db, self.rows, us(before), coverage_before)
+
+    def prune_sent(self, before: datetime) -> None:
+        """Delete what was sent before `before`, and the oldest of what takes too much room."""
+        try:
+            while True:
+                with self.reading(), self.db:
+                    if not self.sent_reports.prune(before):
+                        return
+        except StoreError as error:
+            if not isinstance(error.__cause__, apsw.CorruptError):
+                raise
+            self.sent_reports.failed(error.__cause__)
 
     # What can be told without waiting for a commit
 

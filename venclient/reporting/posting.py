@@ -26,6 +26,7 @@ from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
 from venclient.openadr.times import known_time
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
+from venclient.reporting.builder import Built
 from venclient.reporting.gathered import gathered
 from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
 from venclient.reporting.parts import split
@@ -107,13 +108,16 @@ class Posting:
         """
         means = self._means
         newest_first = means.options.order == "newest-first"
-        with means.outbox.change():
+
+        def taken() -> list[Row]:
             for change in changes:
                 change()
             rows = means.outbox.due(now, most, newest_first=newest_first, told_apart=True, most_spans=_SPANS)
             if not any(map(self._to_be_asked, rows)):
                 self._mark(rows, now)
-        return rows
+            return rows
+
+        return means.outbox.with_sent(taken)
 
     def _mark(self, rows: Sequence[Row], now: datetime) -> None:
         """Note that rows are about to be sent; within a commit."""
@@ -290,22 +294,25 @@ class Posting:
             result.tell(means.ids(row), ReportingStatus(resource_id="", state="unmet", detail=reason))
             return True
         means.pace.take()
-        return await self._post(row, built.report, listings, result, built.methods)
+        return await self._post(row, built, built.report, listings, result)
 
     async def _post(
-        self, row: Row, report: Report, listings: Listings, result: StepResult, methods: Sequence[str]
+        self, row: Row, built: Built, report: Report, listings: Listings, result: StepResult
     ) -> bool:
         try:
             stored = await self._means.port.create_report(report)
-        except VtnProblem as problem:
-            return await self._answered(row, problem, listings, result)
-        except WireError as error:
-            return self._refuse(row, error, result)
-        except VtnError as error:
-            return self._failed(row, error, ambiguous=error.ambiguous)
-        else:
-            self._sent(row, stored, report, result, methods)
-            return True
+        except VenError as error:
+            self._means.note_attempt(row, "POST", built, answer=error)
+            if isinstance(error, VtnProblem):
+                return await self._answered(row, error, listings, result)
+            if isinstance(error, WireError):
+                return self._refuse(row, error, result)
+            if isinstance(error, VtnError):
+                return self._failed(row, error, ambiguous=error.ambiguous)
+            raise
+        self._means.note_attempt(row, "POST", built, answer=stored)
+        self._sent(row, stored, report, result, built.methods)
+        return True
 
     async def _answered(self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult) -> bool:
         """Take an error that the VTN answered to a report."""
@@ -421,6 +428,8 @@ class Posting:
         """Note that the VTN has a report: our own body when it took it just now, else what its copy tells."""
         means = self._means
         now = means.clock.now()
+        if ours is None:
+            means.note_attempt(row, "GET", stored, answer=stored)
         told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
         gaps = gaps_of(ours or stored, row.obligation, row.resources or ())
         self._changes.append(
