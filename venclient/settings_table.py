@@ -161,6 +161,13 @@ SETTINGS: tuple[Setting, ...] = (
         "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."
     ),
     Setting(
+        "reporting.grace_s",
+        "seconds",
+        5.0,
+        "How long after an interval's end a report waits for readings that complete it, where they are "
+        "expected by then; never longer than the interval.",
+    ),
+    Setting(
         "reporting.jitter_s",
         "seconds",
         None,

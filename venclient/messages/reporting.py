@@ -266,3 +266,4 @@ SENT_RESCUED = error(
     "kept, and {count} attempts of sent reports",
     hint="check the memory card",
 )
+STORY_AWAITS = info("VEN-REP-465", "waits for readings that are expected soon")

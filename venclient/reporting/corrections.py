@@ -17,7 +17,7 @@ from venclient.messages import with_code
 from venclient.openadr.objects import Report
 from venclient.reporting.bodies import digest_of, gaps_of, says_the_same, told_with
 from venclient.reporting.lateness import LateBook, Span, joined, widened, within
-from venclient.reporting.means import Means, StepResult, log
+from venclient.reporting.means import SLACK, Means, StepResult, log
 from venclient.reporting.posting import Ask, Unreadable, retried_soon
 from venclient.reporting.rows import Row
 
@@ -125,6 +125,11 @@ class Corrections:
     async def _correct(self, row: Row, ask: Ask, result: StepResult, changes: Changes) -> bool:
         means = self._means
         arrived = row.putting
+        missing = means.incomplete(row, means.clock.now())
+        if not arrived and (coming := [missing[id_] for id_ in row.late if id_ in missing]):
+            until = max(*coming, means.clock.now()) + SLACK
+            changes.append(partial(self._book.look_again, row.key, until))
+            return True
         try:
             built = await means.built(row)
             report = built.report

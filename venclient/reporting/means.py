@@ -24,7 +24,7 @@ from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report
 from venclient.reporting.builder import Built, build_report
 from venclient.reporting.eventbook import EventBook
-from venclient.reporting.needs import Measuring, gathered
+from venclient.reporting.needs import Measuring, gathered, is_measured
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.pace import Pace
 from venclient.reporting.parts import MOST_VALUES
@@ -40,6 +40,19 @@ from venclient.utils import backoff_s
 log = logging.getLogger("venclient.reporting")
 
 T = TypeVar("T")
+
+#: Returns when the reading that completes an interval, by its end, is expected of resources.
+Expecting = Callable[[Sequence[str], datetime, datetime], Mapping[str, datetime]]
+#: How long after its end an interval may still be completed by a reading that is on time.
+COMPLETED_WITHIN = timedelta(minutes=10)
+#: A completing reading is looked for this time after it is expected.
+SLACK = timedelta(seconds=2)
+
+
+def none_expected(_ids: Sequence[str], _end: datetime, _now: datetime) -> Mapping[str, datetime]:
+    """Return that no reading is waited for."""
+    return {}
+
 
 Order = Literal["oldest-first", "newest-first"]
 
@@ -101,7 +114,8 @@ class ReportPort(Protocol):
 class ReportOptions(BuildOptions):
     """How reports are made and sent.
 
-    `settle_s` is how long after a window's end late samples are waited for; `jitter_s` is within how
+    `settle_s` is how long after a window's end late samples are waited for in any case, `grace_s` how long
+    where meters are expected to send the reading that completes its last interval; `jitter_s` is within how
     much more time a fleet's gateways spread, each at its own moment. One step sends at most `batch`
     reports, and never more than `rate_per_s`; a report tells at most `most_values`. After a failure the
     next attempt waits from `retry_base_s` on, doubling up to `retry_cap_s`; a report of unknown fate is
@@ -114,6 +128,7 @@ class ReportOptions(BuildOptions):
     """
 
     settle_s: float = 2.0
+    grace_s: float = 5.0
     jitter_s: float = 0.0
     order: Order = "oldest-first"
     rate_per_s: float | None = None
@@ -211,6 +226,7 @@ class Means:
     options: ReportOptions
     pause: Pause
     pace: Pace
+    expecting: Expecting
     #: Until when reports have told; None while none has.
     reported: datetime | None = None
     #: When the targets granted to us were last read from the VTN; None while this process has not read them.
@@ -318,6 +334,14 @@ class Means:
         among = self.resources_of(row)
         return [one.resource_id for one in among if every or one.resource_name in (names or ())]
 
+    def incomplete(self, row: Row, now: datetime) -> Mapping[str, datetime]:
+        """Return the resources whose readings do not complete a row's report yet, and when they will."""
+        asked = row.obligation
+        end = asked.end
+        if end > row.due or now - end > COMPLETED_WITHIN or not is_measured(asked):
+            return {}
+        return self.expecting([one.resource_id for one in row.resources or ()], end, now)
+
     def told(self, row: Row) -> None:
         """Remember until when reports have told, by a row that is done with."""
         if row.obligation.end <= row.due and (self.reported is None or row.obligation.end > self.reported):
@@ -359,6 +383,7 @@ def report_options(settings: Settings) -> ReportOptions:
             forecast=settings["reporting.forecast_at"],
         ),
         settle_s=settings["reporting.settle_s"],
+        grace_s=settings["reporting.grace_s"],
         jitter_s=settings["reporting.jitter_s"] or 0.0,
         order=settings["reporting.order"],
         rate_per_s=settings["reporting.rate_per_s"],

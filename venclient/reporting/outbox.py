@@ -16,7 +16,7 @@ each day in `ledger.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -28,7 +28,7 @@ from venclient.errors import StoreError
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.reporting import ledger
-from venclient.reporting.layout import TOLD, encoded_gaps, moment, prepare, story_entry, us
+from venclient.reporting.layout import TOLD, bits, encoded_gaps, moment, prepare, story_entry, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import STATES, WAITING, OutboxView, Row, Rows, State
 from venclient.reporting.sent import SentReports
@@ -228,20 +228,23 @@ class Outbox(StateFile):
         newest_first: bool = False,
         told_apart: bool = False,
         most_spans: int | None = None,
+        held: Collection[str] = (),
     ) -> list[Row]:
         """Return rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
 
         The parts of one obligation come in their order either way; with `told_apart` only rows come of
         which is known which resources they are about, or that may have been sent; with `most_spans` no more
-        than have so many intervals together, and one.
+        than have so many intervals together, and one. Rows of the names `held` are left out.
         """
         order = "due DESC" if newest_first else "due"
         known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
+        known += " AND key NOT IN (SELECT value FROM json_each(?))" if held else ""
+        names = (msgspec.json.encode(list(held)).decode(),) if held else ()
         with self.reading():
             return self.rows.some(
                 *(limit, most_spans),
                 f"WHERE {WAITING} {known} AND due <= ? AND not_before <= ? ORDER BY {order}, owed_key, part",
-                *(us(now), us(now)),
+                *(*names, us(now), us(now)),
             )
 
     def untold(self, limit: int, most_spans: int | None = None, *, skip: int = 0) -> list[Row]:
@@ -307,10 +310,13 @@ class Outbox(StateFile):
         digest: bytes | None = None,
         gaps: Mapping[int, Sequence[int]] | None = None,
         told: str = _STORED,
+        late: Collection[int] = (),
+        look_at: datetime | None = None,
     ) -> None:
         """Note that the VTN has the report, under `report_id`: which body, and what it lacks.
 
-        `gaps` are places of intervals without a value, by the resource's place among the row's.
+        `gaps` are places of intervals without a value, by the resource's place among the row's. `late` are
+        places of resources whose readings were not complete: from `look_at` on the report is looked at again.
         """
         self.set(
             *(
@@ -319,9 +325,15 @@ class Outbox(StateFile):
                 told if report_id is None else rep.STORY_AS(event=told, report_id=foreign(report_id)),
             ),
             "state = 'sent', last_error = NULL, report_id = ?, digest = ?, gaps = ?, "
-            "sent_at = coalesce(sent_at, ?)",
+            "sent_at = coalesce(sent_at, ?), late = ?, not_before = max(not_before, ?)",
             *(report_id, digest, encoded_gaps(gaps or {}), us(now)),
+            *(bits(late) if late else None, us(look_at or now)),
         )
+
+    def await_readings(self, key: str, until: datetime, now: datetime) -> None:
+        """Note that the report has nothing to say yet, but will have: it is built again from `until` on."""
+        change = "state = ?, attempts = max(0, attempts - 1), not_before = max(not_before, ?)"
+        self.set(key, now, rep.STORY_AWAITS(), change, STATES[0], us(until))
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
         """Note that the VTN will not have the report; it stays in the list, with the reason."""
