@@ -6,12 +6,13 @@ All of it reads the state file beside a running gateway; only `retry` changes so
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from venclient.cli.moments import moment_of
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption
 from venclient.errors import ConfigError
 from venclient.messages import cli_reports as clp
@@ -41,7 +42,6 @@ ResourceOption = Annotated[
 
 #: An end of a name must be this long to stand for it.
 LEAST_ENDING = 6
-_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class Place(NamedTuple):
@@ -305,8 +305,8 @@ def _value_rows(
 ) -> Iterator[dict[str, Any]]:
     from venclient.cli.reports_values import exported
 
-    first = _moment("--since", since) if since else None
-    last = _moment("--until", until) if until else None
+    first = moment_of("--since", since) if since else None
+    last = moment_of("--until", until) if until else None
     places = open_places(config, vtn)
     if resource:
         _check_resource(places, resource)
@@ -417,8 +417,8 @@ def _selection(
     return Selection(
         states=tuple(_state(one) for one in states or ()),
         event_id=event,
-        since=_moment("--since", since) if since else None,
-        until=_moment("--until", until) if until else None,
+        since=moment_of("--since", since) if since else None,
+        until=moment_of("--until", until) if until else None,
         resource_ids=ids,
         limit=limit,
     )
@@ -435,7 +435,7 @@ def _coverage(
 ) -> list[tuple[str, Coverage]]:
     from venclient.reporting.ledger import coverage as counted
 
-    first = _moment("--since", since).date() if since else None
+    first = moment_of("--since", since).date() if since else None
     last = _last_day(until) if until else None
     found: list[tuple[str, Coverage]] = []
     places = open_places(config, vtn)
@@ -454,7 +454,7 @@ def _coverage(
 
 def _last_day(text: str) -> date:
     """Return the last day before a moment: midnight ends the day before, a date alone means all of it."""
-    moment = _moment("--until", text)
+    moment = moment_of("--until", text)
     return moment.date() if len(text) == len("2026-01-01") else (moment - timedelta(microseconds=1)).date()
 
 
@@ -465,18 +465,6 @@ def _state(text: str) -> State:
         if state == text.lower():
             return state
     raise ConfigError(clp.UNKNOWN_STATE(known=list(STATES)), subject=f"--state {text}")
-
-
-def _moment(option: str, text: str) -> datetime:
-    if text[-1:] in _UNITS and text[:-1].replace(".", "", 1).isdecimal():
-        from venclient.clock import SystemClock
-
-        return SystemClock().now() - timedelta(seconds=float(text[:-1]) * _UNITS[text[-1]])
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(clp.BAD_TIME(text=text), subject=option) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def print_json(told: object) -> None:
