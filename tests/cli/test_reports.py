@@ -289,7 +289,7 @@ def test_show_prints_every_attempt_and_the_difference(settled: Ven) -> None:
     assert "1  POST 400  values must be floats" in out
     assert "2  POST 201  accepted, as R-7" in out
     assert "1 of 2 values differ" in out
-    assert any(line.split()[-4:-1] == ["2.5", "2", "-0.5"] for line in out.splitlines())
+    assert any(line.split()[-4:-1] == ["2.5", "2.0", "-0.5"] for line in out.splitlines())
 
 
 def test_show_knows_a_report_that_has_left_the_list(settled: Ven) -> None:
@@ -413,3 +413,19 @@ def test_options_of_values_need_values(ven: Ven, words: tuple[str, ...]) -> None
     status, _, err = ven("reports", "export", *words)
 
     assert (status, "VEN-CLP-271" in err) == (2, True)
+
+
+def test_a_narrow_terminal_cuts_no_figure(settled: Ven, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and times are folded; what is shown is what `--json` has, digit by digit."""
+    box = Outbox(Path("var/state.db"))
+    attempt(box, ALL[2], 28.930635731, None)
+    box.apply([])
+    box.close()
+    _, out, _ = settled("reports", "show", ALL[2].key, "--json")
+    first = json.loads(out)["values"][0]
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = settled("reports", "show", ALL[2].key, "--no-body")
+    words = out.split()
+
+    assert {repr(first["sent"]), repr(first["now"]), repr(first["difference"])} <= set(words)
+    assert max(len(line) for line in out.splitlines() if "28.930635731" in line) <= 80

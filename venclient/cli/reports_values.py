@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from venclient.cli.reports import Place
 from venclient.cli.reports_body import Rebuilder, compared, wire_of
-from venclient.cli.reports_table import WIDE, console_of, table_of
+from venclient.cli.reports_table import console_of, table_of
 from venclient.errors import VenError
 from venclient.messages import cli_reports as clp
 from venclient.messages.printable import printable
@@ -46,6 +47,7 @@ COLUMNS = (
 )
 #: Rows of values that `show` prints; beyond it only those that differ.
 MOST_SHOWN = 100
+_FIGURES = ("sent", "now", "difference")
 #: What a spreadsheet would run as a formula, in both widths.
 _FORMULA = re.compile("[=+\\-@|\t\r＝＋－＠｜]")
 
@@ -84,7 +86,7 @@ def value_json(one: Difference) -> dict[str, Any]:
 def print_attempts(found: Sequence[Attempt], *, bodies: bool) -> None:
     """Print the attempts to send a report, each body once."""
     console = console_of()
-    console.print(Text(clp.ATTEMPTS(count=len(found)), "bold"))
+    console.print(Text(clp.ATTEMPTS(count=len(found)) if found else clp.NO_ATTEMPTS(), "bold"))
     shown: Report | None = None
     for one in found:
         status = "-" if one.status is None else str(one.status)
@@ -101,35 +103,41 @@ def print_attempts(found: Sequence[Attempt], *, bodies: bool) -> None:
 
 
 def print_values(held: Attempt | None, values: Sequence[Difference], *, known: bool) -> None:
-    """Print values as sent and as they would be now; `known` is False when they could not be built."""
+    """Print values as sent and as they would be now, by interval; `known`: whether they could be built."""
     console = console_of()
     differ = [one for one in values if not one.same] if known else []
-    few = [one for one in differ if known] if len(values) > MOST_SHOWN else list(values)
-    wide = console.width >= WIDE
-    names = ("resource", "interval", "payload", "sent", "now", "difference", "quality")
-    table = table_of(*names, numbers=("sent", "now", "difference"), folded=wide)
-    for one in few[:MOST_SHOWN]:
+    few = (differ if len(values) > MOST_SHOWN else values)[:MOST_SHOWN]
+    title = clp.VALUES_UNSENT()
+    if held is not None and held.sent is not None:
+        title = clp.VALUES(time=f"{held.at:%Y-%m-%d %H:%M:%S}", number=held.number)
+    console.print(Text(title, "bold"))
+    by_interval: dict[str, list[Difference]] = {}
+    for one in few:
+        by_interval.setdefault(_interval(one), []).append(one)
+    for interval, some in by_interval.items():
+        console.print(f"  {interval}", highlight=False)
+        console.print(_table_of(some, known=known))
+    if len(values) > len(few):
+        console.print(clp.MORE_VALUES(count=len(values) - len(few)), highlight=False)
+    if held is not None and held.sent is not None and known:
+        console.print(clp.DIFFER(count=len(differ), all=len(values)), highlight=False)
+
+
+def _table_of(values: Iterable[Difference], *, known: bool) -> Table:
+    table = table_of("resource", "payload", *_FIGURES, "quality", numbers=_FIGURES)
+    for column in table.columns:
+        column.no_wrap = column.header in _FIGURES  # a figure is never cut: the others are folded
+    for one in values:
         changed = known and not one.same
         table.add_row(
             Text(printable(one.key.resource_name)),
-            _interval(one),
             Text(printable(one.key.payload_type)),
             Text(_shown(one.sent)),
             Text(_shown(one.now) if known else "?", "yellow" if changed else ""),
-            "" if one.difference is None else f"{one.difference:.9g}",
+            "" if one.difference is None else repr(one.difference),
             Text(_qualities(one, known=known)),
         )
-    if held is not None and held.sent is not None:
-        title = clp.VALUES(time=f"{held.at:%Y-%m-%d %H:%M:%S}", number=held.number)
-    else:
-        title = clp.VALUES_UNSENT()
-    console.print(Text(title, "bold"))
-    if few:
-        console.print(table)
-    if len(values) > len(few[:MOST_SHOWN]):
-        console.print(clp.MORE_VALUES(count=len(values) - len(few[:MOST_SHOWN])), highlight=False)
-    if held is not None and held.sent is not None and known:
-        console.print(clp.DIFFER(count=len(differ), all=len(values)), highlight=False)
+    return table
 
 
 def exported(
@@ -271,17 +279,15 @@ def _shown(said: Said | None) -> str:
 
 
 def _number_text(value: Value) -> str:
-    if isinstance(value, float):
-        return f"{value:.9g}"
-    return printable(str(value))
+    return repr(value) if isinstance(value, float) else printable(str(value))
 
 
 def _interval(one: Difference) -> str:
     key = one.key
     if key.start is None:
         return f"#{key.interval}"
-    length = "" if key.end is None else f" +{(key.end - key.start).total_seconds():g} s"
-    return f"{key.start:%Y-%m-%d %H:%M:%S}{length}"
+    length = "" if key.end is None else f", {(key.end - key.start).total_seconds():g} s"
+    return f"{key.start:%Y-%m-%d %H:%M:%S} UTC{length}"
 
 
 def _print_json(body: object) -> None:
