@@ -314,20 +314,27 @@ class SentView:
         low, high = (None if one is None else us(one) for one in (since, until))
         last = 0
         while True:
-            found = list(self._select(_HELD, last, event_id, low, high, AT_ONCE))
-            yield from found
-            if len(found) < AT_ONCE:
+            rows = self._rows(_HELD, last, event_id, low, high, AT_ONCE)
+            for row in rows:
+                yield from self._attempts(row)  # decompressed one by one
+            if len(rows) < AT_ONCE:
                 return
-            last = found[-1].id
+            last = rows[-1][0]
 
     def _select(self, rest: str, *values: str | int | None) -> Iterator[Attempt]:
-        if not self._there:
-            return
-        rows: list[tuple[Any, ...]]
-        rows = self._db.execute(f"SELECT {_COLUMNS} {_FROM} {rest}", values).fetchall()
-        for row in rows:
-            with suppress(*_NONSENSE):
-                yield self._attempt(row)
+        for row in self._rows(rest, *values):
+            yield from self._attempts(row)
+
+    def _rows(self, rest: str, *values: str | int | None) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        if self._there:
+            rows = self._db.execute(f"SELECT {_COLUMNS} {_FROM} {rest}", values).fetchall()
+        return rows
+
+    def _attempts(self, row: tuple[Any, ...]) -> Iterator[Attempt]:
+        """Yield the attempt of a row, unless the row is damaged."""
+        with suppress(*_NONSENSE):
+            yield self._attempt(row)
 
     def _attempt(self, row: tuple[Any, ...]) -> Attempt:
         id_, key, at, number, verb, taken, status, answer, event_id, start, until, report_id = row[:12]
