@@ -70,6 +70,7 @@ class Sink:
 
     def __init__(self) -> None:
         self.taken = 0
+        self.report_status: int | None = None
 
     async def create_report(self, report: Report) -> Report:
         self.taken += 1

@@ -23,6 +23,7 @@ from venclient import __version__
 from venclient.client import VtnAccount
 from venclient.clock import Clock, SystemClock
 from venclient.clock_guard import CautiousClock
+from venclient.completing import Completing
 from venclient.connectors.base import Batch, Site
 from venclient.connectors.file_workers import WORKERS
 from venclient.connectors.leases import Leases
@@ -31,9 +32,9 @@ from venclient.intake import Intake
 from venclient.messages import Text, with_code, within
 from venclient.messages import gateway as gwy
 from venclient.meters import Meters
-from venclient.model.reading import Measure
+from venclient.model.reading import Measure, Reading
 from venclient.model.reporting import ReportingStatus
-from venclient.model.resource import Resource
+from venclient.model.resource import ConnectionType, Resource
 from venclient.notes import Notes
 from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
@@ -111,6 +112,8 @@ class Gateway:
         self._take_tags(registered.resources)
         self._mirror = open_mirror(settings, self._store, self._tags, self._clock)
         self._links = VtnLinks(self._make_link, self._until_caught_up)
+        self._late = Latecomers(self._links, lambda id_: self._store.newest(id_).values(), self._notes)
+        self._completing = Completing(self._store.newest, self._is_read)
         self._intake = Intake(
             self._mirror.store if self._mirror else without_mirror(self._store),
             registered.resources.values(),
@@ -118,7 +121,7 @@ class Gateway:
             self._notes,
             trust=settings["clock.trust"],
             vtn_skew_s=self._links.skew_s,
-            before=Latecomers(self._links, lambda id_: self._store.newest(id_).values(), self._notes).hear,
+            before=self._hear,
         )
         cautious.guard = self._intake.clock
         self._board = StatusBoard(tuple(sides))
@@ -161,6 +164,7 @@ class Gateway:
             self._measure,
             partial(self._tell_registry, name),
             name=name,
+            expecting=self._completing.expected,
         )
 
     async def run(self) -> None:
@@ -303,6 +307,22 @@ class Gateway:
 
     async def _keep(self, name: str, batch: Batch) -> None:
         await self._intake.keep(batch, of=name)
+
+    async def _hear(self, readings: Sequence[Reading]) -> None:
+        """Look at readings that are about to be stored: which reports they change, and when the next come."""
+        self._completing.hear(readings)
+        await self._late.hear(readings)
+
+    def _is_read(self, resource_id: str) -> bool:
+        """Return whether a resource's source is being read as it comes, and is not silent."""
+        meter = self._meters.get(resource_id)
+        if (
+            meter is None
+            or meter.poller is None
+            or meter.resource.connection.type is ConnectionType.FILEREADER
+        ):
+            return False
+        return meter.poller.health.state == "ok"
 
     def _last_value(self, resource_id: str) -> datetime | None:
         """Return the time of a resource's newest stored value; one ahead of now is of a wrong clock."""

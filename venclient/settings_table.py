@@ -161,6 +161,13 @@ SETTINGS: tuple[Setting, ...] = (
         "reporting.settle_s", "seconds", 2.0, "How long after an interval's end late samples are waited for."
     ),
     Setting(
+        "reporting.grace_s",
+        "seconds",
+        5.0,
+        "How long after an interval's end a report waits for readings that complete it, where they are "
+        "expected by then; never longer than the interval.",
+    ),
+    Setting(
         "reporting.jitter_s",
         "seconds",
         None,
@@ -190,6 +197,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("reporting.keep_days", "days", 30.0, "How long completed reports stay in the list."),
     Setting(
         "reporting.coverage_days", "days", 1830.0, "How long the daily coverage of each resource is kept."
+    ),
+    Setting(
+        "reporting.sent_days",
+        "days",
+        1830.0,
+        "How long the bodies and answers of sent reports are kept, at most as long as the daily coverage.",
+    ),
+    Setting(
+        "reporting.sent_mb", "count", 256, "How many MB they may take; the oldest are deleted beyond it."
+    ),
+    Setting(
+        "reporting.sent_day_mb",
+        "count",
+        64,
+        "How many MB of them are stored on one day (UTC); beyond it attempts are stored without bodies.",
     ),
     Setting(
         "reporting.correct_for_s",

@@ -29,6 +29,7 @@ from venclient.notes import Notes
 from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Measuring, Reporter, report_options
 from venclient.reporting.lateness import LateWatch
+from venclient.reporting.means import Expecting, none_expected
 from venclient.reporting.state_rescue import open_state
 from venclient.roster import Roster
 from venclient.settings import Settings, resolve_secret
@@ -49,7 +50,8 @@ class VtnLink:
     """The conversation with one VTN about the resources of `roster`.
 
     `settings` and `account` are this VTN's own. `measure` tells what the resources did, `tell` hears how
-    reporting stands for them, and `ready`, given to `run`, is awaited before the first report is made.
+    reporting stands for them, `expecting` says which
+    readings are about to come, and `ready`, given to `run`, is awaited before the first report is made.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class VtnLink:
         tell: Callable[[Sequence[ReportingStatus]], Awaitable[None]],
         *,
         name: str = "",
+        expecting: Expecting = none_expected,
     ) -> None:
         self.name = name
         self.notes = Notes(f"VTN {name}: " if name else "")
@@ -88,6 +91,7 @@ class VtnLink:
             [Reportable.of(roster.resources[id_], named) for id_, named in roster.names.items()],
             clock,
             report_options(settings),
+            expecting=expecting,
         )
         self.side = VtnSide(
             settings,

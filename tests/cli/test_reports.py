@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reporting.samples import EACH, T0, at, event, reportables
+from tests.reporting.samples import EACH, T0, at, event, measures_of, reportables
 from venclient.cli import main
 from venclient.clock import ManualClock
 from venclient.model.reading import Reading
@@ -22,8 +22,10 @@ from venclient.readings.sqlite import SqliteReadings
 from venclient.reporting.bodies import digest_of
 from venclient.reporting.builder import build_report
 from venclient.reporting.delivery import ReportOptions
-from venclient.reporting.obligations import owed
+from venclient.reporting.obligations import Obligation, owed
 from venclient.reporting.outbox import Outbox
+from venclient.reporting.sent import Attempt
+from venclient.reporting.sent_codec import Sent
 
 ALL = owed(event(4, EACH), anchor=T0, first_seen=T0, after=None, until=at(99))
 
@@ -223,3 +225,207 @@ def test_a_narrow_terminal_shows_ends_of_names_which_do_to_name_them(
     assert max(map(len, out.splitlines())) <= 80
     assert (status, ALL[0].key in shown) == (0, True)
     assert (other, "VEN-CLP-010" in said) == (2, True)
+
+
+# ---- what was sent
+
+
+@pytest.fixture
+def settled(ven: Ven) -> Ven:
+    """Return `ven` where the first report was refused once, sent with too little, and can be built again."""
+    asyncio.run(stored())
+    box = Outbox(Path("var/state.db"))
+    for kw, problem in ((2.5, "values must be floats"), (2.5, None)):
+        attempt(box, ALL[0], kw, problem)
+    attempt(box, ALL[2], 2.0, None)
+    box.apply([])
+    box.close()
+    return ven
+
+
+def attempt(box: Outbox, one: Obligation, kw: float, problem: str | None) -> None:
+    """Let a report on two resources be sent, the first with the given value."""
+    resources = reportables("=hotel", "school")
+    found = measures_of(one, {"r1": kw, "r2": 3.0})
+    built = build_report(one, resources, found, ReportOptions(client_name="ven-1"))
+    assert built.report is not None
+    box.sent_reports.add(
+        Attempt(
+            key=one.key,
+            at=one.due + timedelta(seconds=3),
+            verb="POST",
+            taken=problem is None,
+            status=201 if problem is None else 400,
+            answer=problem or "",
+            event_id=one.event_id,
+            start=one.start,
+            until=one.end,
+            report_id="R-7",
+            resources=resources,
+            sent=Sent(report=built.report, obligation=one, program="P1"),
+        )
+    )
+
+
+def test_show_prints_every_attempt_and_the_difference(settled: Ven) -> None:
+    """Values as sent, as they would be now, and now minus sent, for each interval."""
+    status, out, _ = settled("reports", "show", ALL[0].key, "--json")
+    shown = json.loads(out)
+    assert status == 0
+    assert [(one["attempt"], one["status"], one["accepted"]) for one in shown["attempts"]] == [
+        (1, 400, False),
+        (2, 201, True),
+    ]
+    assert shown["attempts"][0]["answer"] == "values must be floats"
+    assert shown["attempts"][1]["body"]["reportName"] == ALL[0].key
+    assert shown["as_sent"] is False
+    assert [(one["resource"], one["sent"], one["now"], one["difference"]) for one in shown["values"]] == [
+        ("=hotel", 2.5, 2.0, -0.5),
+        ("school", 3.0, 3.0, 0.0),
+    ]
+    assert shown["values"][0]["start"] == "2026-01-01T00:00:00Z"
+
+    _, out, _ = settled("reports", "show", ALL[0].key, "--no-body")
+    assert "1  POST 400  values must be floats" in out
+    assert "2  POST 201  accepted, as R-7" in out
+    assert "1 of 2 values differ" in out
+    assert any(line.split()[-4:-1] == ["2.5", "2.0", "-0.5"] for line in out.splitlines())
+
+
+def test_show_knows_a_report_that_has_left_the_list(settled: Ven) -> None:
+    """By its name, the end of it and its id at the VTN; with the values and their difference."""
+    box = Outbox(Path("var/state.db"))
+    box.prune(at(1000))
+    box.db.execute("DELETE FROM outbox")
+    box.close()
+    for named in (ALL[2].key, ALL[2].key[-12:]):
+        status, out, _ = settled("reports", "show", named, "--json")
+        assert status == 0
+        assert json.loads(out)["name"] == ALL[2].key
+        assert [one["difference"] for one in json.loads(out)["values"]] == [0.0, 0.0]
+    _, out, _ = settled("reports", "show", ALL[2].key)
+    assert "VEN-CLP" not in out
+    assert "0 of 2 values differ" in out
+
+
+def test_readings_that_are_deleted_are_not_a_difference(settled: Ven) -> None:
+    """What cannot be built again is said, and nothing is compared with nothing."""
+    Path("var/readings.db").unlink()
+
+    async def later() -> None:
+        store = SqliteReadings(Path("var/readings.db"), ManualClock(at(50)))
+        store.add([Reading("r1", "power_kw", 1.0, at(40) + timedelta(minutes=n)) for n in range(9)])
+        await store.close()
+
+    asyncio.run(later())
+    _, out, _ = settled("reports", "show", ALL[0].key, "--json")
+    shown = json.loads(out)
+
+    assert (shown["body"], [one["now"] for one in shown["values"]]) == (None, [None, None])
+    assert "VEN-CLP-268" in shown["omissions"][0]
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV text."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_export_of_values_has_a_row_for_each_value_that_the_vtn_holds(settled: Ven) -> None:
+    """Sent, now, their difference, quality, method, report and time; no cell is a formula."""
+    status, out, _ = settled("reports", "export", "--values")
+    rows = rows_of(out)
+
+    assert status == 0
+    assert [(one["resource"], one["sent"], one["now"], one["difference"]) for one in rows] == [
+        ("'=hotel", "2.5", "2.0", "-0.5"),
+        ("school", "3.0", "3.0", "0.0"),
+        ("'=hotel", "2.0", "2.0", "0.0"),
+        ("school", "3.0", "3.0", "0.0"),
+    ]
+    assert rows[0] | {"sent": ""} == {
+        "vtn": "",
+        "program": "P1",
+        "event": "E1",
+        "report": ALL[0].key,
+        "resource": "'=hotel",
+        "resource_id": "r1",
+        "start": "2026-01-01T00:00:00Z",
+        "end": "2026-01-01T01:00:00Z",
+        "interval": "0",
+        "payload_type": "USAGE",
+        "units": "KWH",
+        "method": "DIRECT_READ",
+        "sent": "",
+        "now": "2.0",
+        "difference": "-0.5",
+        "quality": "OK",
+        "quality_now": "OK",
+        "sent_at": "2026-01-01T01:00:03Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--event", "other"), 0),
+        (("--program", "P1"), 4),
+        (("--program", "other"), 0),
+        (("--since", "2026-01-01T02:00Z"), 2),
+        (("--until", "2026-01-01T01:00Z"), 2),
+        (("--resource", "school"), 2),
+        (("--resource", "r1", "--since", "2026-01-01T02:00Z"), 1),
+        (("--no-now",), 4),
+    ],
+)
+def test_export_of_values_is_filtered(settled: Ven, words: tuple[str, ...], expected: int) -> None:
+    """By event, program, time and resource, as other commands are."""
+    status, out, _ = settled("reports", "export", "--values", *words)
+
+    assert status == 0
+    assert len(rows_of(out)) == expected
+
+
+def test_export_of_values_without_building_again_leaves_now_empty(settled: Ven) -> None:
+    """Nothing is made up for what was not looked at."""
+    _, out, _ = settled("reports", "export", "--values", "--no-now")
+
+    assert {(one["now"], one["difference"], one["quality_now"]) for one in rows_of(out)} == {("", "", "")}
+
+
+def test_export_of_values_writes_files_whole(settled: Ven) -> None:
+    """CSV or JSON by the name of the file; the same figures as `show`."""
+    status, out, _ = settled("reports", "export", "--values", "--output", "values.json")
+    assert (status, out) == (0, "values.json: 4 lines written, one per resource, interval and payload\n")
+    exported = json.loads(Path("values.json").read_text())
+    _, shown, _ = settled("reports", "show", ALL[0].key, "--json")
+    names = ("resource", "start", "end", "payload_type", "sent", "now", "difference", "quality")
+    of_first = [{name: one[name] for name in names} for one in exported if one["report"] == ALL[0].key]
+    assert of_first == [{name: one[name] for name in names} for one in json.loads(shown)["values"]]
+    assert list(Path().glob(".*part")) == []
+
+    status, _, err = settled("reports", "export", "--values", "--output", "nowhere/values.csv")
+    assert (status, "VEN-CLP-005" in err) == (2, True)
+
+
+@pytest.mark.parametrize("words", [("--event", "E1"), ("--program", "P1"), ("--no-now",)])
+def test_options_of_values_need_values(ven: Ven, words: tuple[str, ...]) -> None:
+    """They are not ignored silently in an export of the coverage."""
+    status, _, err = ven("reports", "export", *words)
+
+    assert (status, "VEN-CLP-271" in err) == (2, True)
+
+
+def test_a_narrow_terminal_cuts_no_figure(settled: Ven, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and times are folded; what is shown is what `--json` has, digit by digit."""
+    box = Outbox(Path("var/state.db"))
+    attempt(box, ALL[2], 28.930635731, None)
+    box.apply([])
+    box.close()
+    _, out, _ = settled("reports", "show", ALL[2].key, "--json")
+    first = json.loads(out)["values"][0]
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = settled("reports", "show", ALL[2].key, "--no-body")
+    words = out.split()
+
+    assert {repr(first["sent"]), repr(first["now"]), repr(first["difference"])} <= set(words)
+    assert max(len(line) for line in out.splitlines() if "28.930635731" in line) <= 80

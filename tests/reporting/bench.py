@@ -49,6 +49,7 @@ class FakeVtn:
     refused: Sequence[object] = ()
     gone: set[str] = field(default_factory=set)
     event_reads: int = 0
+    report_status: int | None = None
 
     async def create_report(self, report: Report) -> Report:
         self.posts += 1
@@ -59,6 +60,7 @@ class FakeVtn:
             raise VtnProblem("exists", status=409)
         kept = replace(report, id=f"R{len(self.stored)}")
         self.stored.append(kept)
+        self.report_status = 201
         if fault:
             raise fault[1]
         return kept
@@ -76,6 +78,7 @@ class FakeVtn:
         if place is None:
             raise VtnProblem("no such report", status=404)
         self.stored[place] = replace(report, id=report_id)
+        self.report_status = 200
         if fault:
             raise fault[1]
         return self.stored[place]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from venclient.cli import db_copy
+from venclient.cli import db_changes, db_copy
 from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry
 from venclient.errors import ConfigError
 from venclient.messages import cli_db as cld
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look after the file of the resource database.")
 app.command()(db_copy.copy)
+app.command()(db_changes.changes)
 
 _SHOWN = 20
 

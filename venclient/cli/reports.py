@@ -5,12 +5,14 @@ All of it reads the state file beside a running gateway; only `retry` changes so
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from venclient.cli.moments import moment_of
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption
 from venclient.errors import ConfigError
 from venclient.messages import cli_reports as clp
@@ -40,7 +42,6 @@ ResourceOption = Annotated[
 
 #: An end of a name must be this long to stand for it.
 LEAST_ENDING = 6
-_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class Place(NamedTuple):
@@ -89,29 +90,54 @@ def show(
     report: Annotated[str, typer.Argument(help="The report's name, the end of it, or its id at the VTN.")],
     config: ConfigOption = DEFAULT_CONFIG,
     vtn: VtnOption = None,
-    body: Annotated[bool, typer.Option(help="Show the body, built from current data.")] = True,
+    body: Annotated[bool, typer.Option(help="Show the bodies that were sent, and the current one.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one report: its state, history and body.
+    """Show one report: its state, history, and what was sent.
 
-    The body is built again from the readings; the output says whether it differs from the one sent.
+    Every attempt is listed with its answer. The values that the VTN holds are compared with those that would
+    be sent now, built again from the readings.
     """
-    from venclient.cli.reports_body import body_of
-    from venclient.cli.reports_table import print_report, row_json
+    from venclient.cli import reports_values as values
+    from venclient.cli.reports_body import Rebuilder, body_of, compared
+    from venclient.cli.reports_table import print_body, print_report, row_json
+    from venclient.reporting.sent import SentView, held_by_vtn
 
-    place, row = _report(config, vtn, report)
-    story = place.view.story(row.key)
-    made = body_of(place.settings, row) if body else None
+    place, row, key = _report(config, vtn, report)
+    with place.view.reading():
+        attempts = SentView(place.view.db).attempts(key)
+    story = place.view.story(key)
+    held = held_by_vtn(attempts) or next((one for one in attempts[::-1] if one.sent), None)
+    sent = held.sent if held is not None else None
+    asked = sent.obligation if sent is not None else None
+    asked = asked or (row.obligation if row is not None else None)
+    resources = held.resources if held is not None else ()
+    resources = resources or (row.resources if row is not None else None) or ()
+    made, found = None, []
+    if asked is not None:
+        with Rebuilder(place.settings) as rebuilder:
+            made = body_of(rebuilder, asked, resources, held, row)
+        found = compared(asked, sent, made.built)
+    known = made is not None and made.built is not None
     if as_json:
-        told: dict[str, object] = {
-            "story": [{"time": one.time, "what": one.what} for one in story],
-        }
-        if made is not None:
-            told |= {"body": made.report, "as_sent": made.as_sent}
-            told["omissions"] = [with_code(one) for one in made.omissions]
-        print_json(row_json(place.vtn, row) | told)
+        about: dict[str, Any] = {"name": key, "vtn": place.vtn} if row is None else row_json(place.vtn, row)
+        about["story"] = [{"time": one.time, "what": one.what} for one in story]
+        about["attempts"] = [values.attempt_json(one) for one in attempts]
+        about["values"] = [values.value_json(one) for one in found]
+        if made is not None and body:
+            about |= {"body": made.report, "as_sent": made.as_sent}
+            about["omissions"] = [with_code(one) for one in made.omissions]
+        print_json(about)
     else:
-        print_report(place.vtn, row, story, made)
+        if row is not None:
+            print_report(place.vtn, row, story)
+        else:
+            typer.echo(clp.REPORT_GONE(report=key))
+        values.print_attempts(attempts, bodies=body)
+        if asked is not None:
+            values.print_values(held, found, known=known)
+        if made is not None:
+            print_body(made, whole=body and not (made.as_sent and attempts))
     place.view.close()
 
 
@@ -144,8 +170,8 @@ def retry(
             names[path] = [row.key for row in place.view.select(wanted)] if wanted else []
         names.setdefault(path, [])
     for name in reports or ():
-        place, row = _report(config, vtn, name)
-        names[place.view.path].append(row.key)
+        place, _, key = _report(config, vtn, name)
+        names[place.view.path].append(key)
         place.view.close()
     _close(places)
     again, others = 0, []
@@ -189,9 +215,19 @@ def coverage(
 @app.command()
 def export(
     config: ConfigOption = DEFAULT_CONFIG,
+    values: Annotated[
+        bool, typer.Option("--values", help="Every value sent, with what it would be now.")
+    ] = False,
     since: SinceOption = None,
     until: UntilOption = None,
     resource: ResourceOption = None,
+    event: EventOption = None,
+    program: Annotated[
+        str | None, typer.Option("--program", help="Only events of this program: its name or id.")
+    ] = None,
+    now: Annotated[
+        bool, typer.Option("--now/--no-now", help="Build each report again (slow for many).")
+    ] = True,
     vtn: VtnOption = None,
     output: Annotated[
         Path | None,
@@ -199,31 +235,104 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export the coverage of all stored days as CSV or JSON."""
+    """Export the coverage of all stored days, or with --values all values sent.
+
+    With --values there is one row for each resource, interval and payload that the VTN holds.
+    """
+    if not values and (event is not None or program is not None or not now):
+        option = "--event" if event is not None else "--program" if program is not None else "--no-now"
+        raise ConfigError(clp.ONLY_VALUES(), subject=option)
+    in_json = as_json or (output is not None and output.suffix == ".json")
+    if values:
+        counted = _Counted(_value_rows(config, since, until, resource, event, program, vtn, now=now))
+        _write(_value_text(counted, in_json=in_json), output)
+        if output is not None:
+            typer.echo(clp.VALUES_EXPORTED(path=str(output), count=counted.count))
+        return
+    found = _coverage(config, since, until, resource, vtn)
+    _write([_coverage_text(found, in_json=in_json)], output)
+    if output is not None:
+        typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
+
+
+def _coverage_text(found: list[tuple[str, Coverage]], *, in_json: bool) -> str:
     import csv
     import io
 
     from venclient.cli.reports_table import COVERAGE_COLUMNS, coverage_json
 
-    found = [coverage_json(name, one) for name, one in _coverage(config, since, until, resource, vtn)]
-    if as_json or (output is not None and output.suffix == ".json"):
+    rows = [coverage_json(name, one) for name, one in found]
+    if in_json:
         import msgspec
 
-        text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
-    else:
-        written = io.StringIO()
-        lines = csv.DictWriter(written, COVERAGE_COLUMNS, lineterminator="\n")
-        lines.writeheader()
-        lines.writerows(found)
-        text = written.getvalue()
-    if output is None:
-        typer.echo(text, nl=False)
-        return
+        return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n"
+    written = io.StringIO()
+    lines = csv.DictWriter(written, COVERAGE_COLUMNS, lineterminator="\n")
+    lines.writeheader()
+    lines.writerows(rows)
+    return written.getvalue()
+
+
+class _Counted:
+    """Rows that are counted while they pass."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _value_text(rows: Iterable[dict[str, Any]], *, in_json: bool) -> Iterator[str]:
+    from venclient.cli.reports_values import csv_lines, json_lines
+
+    return json_lines(rows) if in_json else csv_lines(rows)
+
+
+def _value_rows(
+    config: Path,
+    since: str | None,
+    until: str | None,
+    resource: str | None,
+    event: str | None,
+    program: str | None,
+    vtn: str | None,
+    *,
+    now: bool,
+) -> Iterator[dict[str, Any]]:
+    from venclient.cli.reports_values import exported
+
+    first = moment_of("--since", since) if since else None
+    last = moment_of("--until", until) if until else None
+    places = open_places(config, vtn)
+    if resource:
+        _check_resource(places, resource)
     try:
-        output.write_text(text, encoding="utf-8")
+        yield from exported(
+            places, program=program, event=event, since=first, until=last, resource=resource, now=now
+        )
+    finally:
+        _close(places)
+
+
+def _write(pieces: Iterable[str], output: Path | None) -> None:
+    """Write an export piece by piece; the file appears when it is whole."""
+    if output is None:
+        for piece in pieces:
+            typer.echo(piece, nl=False)
+        return
+    part = output.with_name(f".{output.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            stream.writelines(pieces)
+        part.replace(output)
     except OSError as error:
         raise ConfigError(clp.CANNOT_WRITE(problem=error.strerror or error), subject=str(output)) from error
-    typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def open_places(config: Path, vtn: str | None) -> list[Place]:
@@ -260,27 +369,30 @@ def _close(places: list[Place]) -> None:
         place.view.close()
 
 
-def _report(config: Path, vtn: str | None, name: str) -> tuple[Place, Row]:
-    """Return the report of this name or id, or whose name ends so; ConfigError when there is not one."""
+def _report(config: Path, vtn: str | None, name: str) -> tuple[Place, Row | None, str]:
+    """Return the report of this name or id, or whose name ends so: its row and name.
+
+    The row is None when it has left the list. ConfigError when there is not one such report.
+    """
     from venclient.reporting.rows import Selection
+    from venclient.reporting.sent import SentView
 
     places = open_places(config, vtn)
+    meant: list[tuple[Place, Row | None, str]] = []
     for place in places:
         row = place.view.get(name)
         if row is not None:
             _close([one for one in places if one is not place])
-            return place, row
+            return place, row, row.key
     ending = name.removeprefix("\u2026")
-    meant = [
-        (place, row)
-        for place in (places if len(ending) >= LEAST_ENDING else ())
-        for row in place.view.select(Selection())
-        if row.key.endswith(ending)
-    ]
+    for place in places if len(ending) >= LEAST_ENDING else ():
+        meant += [(place, row, row.key) for row in place.view.select(Selection()) if row.key.endswith(ending)]
+    for place in places if not meant else ():
+        with place.view.reading():
+            meant += [(place, None, key) for key in SentView(place.view.db).keys_like(ending, LEAST_ENDING)]
     if len(meant) == 1:
-        ((place, row),) = meant
-        _close([one for one in places if one is not place])
-        return place, row
+        _close([one for one in places if one is not meant[0][0]])
+        return meant[0]
     _close(places)
     if meant:
         raise ConfigError(clp.AMBIGUOUS(count=len(meant)), subject=name)
@@ -305,8 +417,8 @@ def _selection(
     return Selection(
         states=tuple(_state(one) for one in states or ()),
         event_id=event,
-        since=_moment("--since", since) if since else None,
-        until=_moment("--until", until) if until else None,
+        since=moment_of("--since", since) if since else None,
+        until=moment_of("--until", until) if until else None,
         resource_ids=ids,
         limit=limit,
     )
@@ -323,7 +435,7 @@ def _coverage(
 ) -> list[tuple[str, Coverage]]:
     from venclient.reporting.ledger import coverage as counted
 
-    first = _moment("--since", since).date() if since else None
+    first = moment_of("--since", since).date() if since else None
     last = _last_day(until) if until else None
     found: list[tuple[str, Coverage]] = []
     places = open_places(config, vtn)
@@ -342,7 +454,7 @@ def _coverage(
 
 def _last_day(text: str) -> date:
     """Return the last day before a moment: midnight ends the day before, a date alone means all of it."""
-    moment = _moment("--until", text)
+    moment = moment_of("--until", text)
     return moment.date() if len(text) == len("2026-01-01") else (moment - timedelta(microseconds=1)).date()
 
 
@@ -353,18 +465,6 @@ def _state(text: str) -> State:
         if state == text.lower():
             return state
     raise ConfigError(clp.UNKNOWN_STATE(known=list(STATES)), subject=f"--state {text}")
-
-
-def _moment(option: str, text: str) -> datetime:
-    if text[-1:] in _UNITS and text[:-1].replace(".", "", 1).isdecimal():
-        from venclient.clock import SystemClock
-
-        return SystemClock().now() - timedelta(seconds=float(text[:-1]) * _UNITS[text[-1]])
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(clp.BAD_TIME(text=text), subject=option) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def print_json(told: object) -> None:

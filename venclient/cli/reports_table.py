@@ -68,7 +68,7 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
     several = any(vtn for vtn, _ in found)
     wide = console.width >= WIDE
     names = ("from", "to", "resources", "told", "note") if wide else ("window", "resources", "note")
-    table = _table(*(("VTN",) if several else ()), "report", "state", *names, folded=wide)
+    table = table_of(*(("VTN",) if several else ()), "report", "state", *names, folded=wide)
     for vtn, row in found:
         owed = row.obligation
         told = "-" if row.sent_at is None else _time(row.sent_at)
@@ -88,8 +88,8 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
     console.print(clp.SHOWN(count=len(found), counts=told or "none"), highlight=False)
 
 
-def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -> None:
-    """Print one report with its story and body."""
+def print_report(vtn: str, row: Row, story: Sequence[Told]) -> None:
+    """Print one report with its story."""
     console = console_of()
     owed = row.obligation
     about = clp.RESOURCES_OPEN() if row.resources is None else ", ".join(_named(row)) or "none"
@@ -108,12 +108,15 @@ def print_report(vtn: str, row: Row, story: Sequence[Told], body: Body | None) -
         console.print(Text.assemble((f"{name:11}", "bold"), told), soft_wrap=True)
     for one in story:
         console.print(Text(f"  {one.time:%Y-%m-%d %H:%M:%S}  {one.what}"), soft_wrap=True)
-    if body is None:
-        return
+
+
+def print_body(body: Body, *, whole: bool) -> None:
+    """Print how a body is now, and what of it was omitted; the body itself if `whole`."""
+    console = console_of()
     console.print(Text(body.heading, "bold"))
     for sentence in body.omissions:
         console.print(Text(f"  {with_code(sentence)}", "yellow"), soft_wrap=True)
-    if body.report is not None:
+    if whole and body.report is not None:
         console.print(
             msgspec.json.format(msgspec.json.encode(body.report), indent=2).decode(),
             markup=False,
@@ -127,7 +130,7 @@ def print_coverage(found: Sequence[tuple[str, Coverage]], names_of: Mapping[str,
     console = console_of()
     several = any(vtn for vtn, _ in found)
     names = ("day", "resource", "owed", "sent", "missing", "waiting", "corrected")
-    table = _table(*(("VTN",) if several else ()), *names, numbers=names[2:], folded=console.width >= WIDE)
+    table = table_of(*(("VTN",) if several else ()), *names, numbers=names[2:], folded=console.width >= WIDE)
     for vtn, one in found:
         table.add_row(
             *((Text(vtn or "-"),) if several else ()),
@@ -169,7 +172,7 @@ def _window(start: datetime, end: datetime) -> str:
     return f"{_time(start)} +{seconds} s"
 
 
-def _table(*names: str, numbers: Sequence[str] = ("resources",), folded: bool = True) -> Table:
+def table_of(*names: str, numbers: Sequence[str] = ("resources",), folded: bool = True) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(

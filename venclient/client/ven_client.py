@@ -93,6 +93,8 @@ class VenClient:
         self._program_of: dict[str, str] = {}
         self._known_refusals: set[tuple[str, str]] = set()
         self._refused_objects = 0
+        #: The HTTP status with which the VTN took the last report; None before it took one.
+        self.report_status: int | None = None
         #: Listings that are over a limit.
         self._limited: set[str] = set()
 
@@ -280,12 +282,17 @@ class VenClient:
         """
         body = (await self.dialect()).codec.report_request(await self._named(report))
         answer = await self._talk.call("POST", "reports", body=body, repeatable=False)
-        return await self._one(Report, answer)
+        return await self._taken(answer)
 
     async def update_report(self, report_id: str, report: Report) -> Report:
         """Replace a report by a corrected one, complete, and give it as the VTN stored it."""
         body = (await self.dialect()).codec.report_request(await self._named(report))
-        return await self._one(Report, await self._talk.call("PUT", "reports", report_id, body=body))
+        return await self._taken(await self._talk.call("PUT", "reports", report_id, body=body))
+
+    async def _taken(self, answer: Answer) -> Report:
+        stored = await self._one(Report, answer)
+        self.report_status = answer.status
+        return stored
 
     # -- state --------------------------------------------------------------------------------
 

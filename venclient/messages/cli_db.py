@@ -75,3 +75,7 @@ CANNOT_COPY = error(
     hint="correct or delete these rows and copy again",
 )
 TAKEN_UP = info("VEN-CLD-060", "a running gateway takes it up within seconds")
+
+# ven db changes
+
+CHANGES_SHOWN = info("VEN-CLD-260", "{count:change|changes} shown")

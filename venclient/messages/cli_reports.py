@@ -86,3 +86,27 @@ HOST = info("VEN-CLP-046", "host      {host}{addresses}, port {port}")
 PROGRAMS = info("VEN-CLP-047", "programs  {names}")
 OPENAPI = info("VEN-CLP-048", "OpenAPI   {url}")
 NOTE_LINE = info("VEN-CLP-049", "note      {note}")
+
+# ven reports show and export --values
+
+ATTEMPTS = info("VEN-CLP-260", "{count:attempt|attempts} to send it")
+ACCEPTED = info("VEN-CLP-261", "accepted, as {id}")
+BODY_NOT_KEPT = info(
+    "VEN-CLP-262", "its body is not stored (see reporting.sent_day_mb and reporting.sent_mb)"
+)
+SAME_BODY = info("VEN-CLP-263", "same body as before")
+VALUES = info("VEN-CLP-264", "values as sent (attempt {number}, {time} UTC) and as they would be now")
+VALUES_UNSENT = info("VEN-CLP-265", "values as they would be now (no body that the VTN accepted is stored)")
+MORE_VALUES = info("VEN-CLP-266", "... and {count:more value|more values}; --json lists all")
+DIFFER = info("VEN-CLP-267", "{count} of {all:value|values} differ")
+READINGS_GONE = error(
+    "VEN-CLP-268",
+    "readings of this time are no longer stored; the oldest are of {first:%Y-%m-%d %H:%M}",
+    hint="set readings.retention_days higher to keep later ones longer",
+)
+VALUES_EXPORTED = info(
+    "VEN-CLP-269", "{path}: {count:line|lines} written, one per resource, interval and payload"
+)
+NO_ATTEMPTS = info("VEN-CLP-270", "no attempt to send it is stored")
+ONLY_VALUES = error("VEN-CLP-271", "only available with --values", hint="add --values, or omit the option")
+REPORT_GONE = info("VEN-CLP-272", "{report}: no longer in the list of reports; what was sent is still stored")

@@ -240,3 +240,30 @@ STATE_IN_MEMORY = error(
     hint="free disk space and restart; reports that are sent until then are looked up at the VTN before they "
     "are sent again",
 )
+
+# What was sent, as it is kept
+
+SENT_NOT_KEPT = warning(
+    "VEN-REP-460",
+    "{path}: the bodies of sent reports cannot be stored ({problem}); reports are sent, and their bodies are "
+    "kept in memory, the last 4 MB of them",
+    hint="free disk space, or check the memory card",
+)
+SENT_NO_ROOM = info("VEN-REP-461", "less than 16 MB of disk space is free, or the file is in memory")
+SENT_KEPT_AGAIN = warning(
+    "VEN-REP-462",
+    "{path}: the bodies of sent reports are stored again; {count:attempt|attempts} of the meantime are lost",
+)
+SENT_DAY_FULL = warning(
+    "VEN-REP-463",
+    "bodies of sent reports: the {size:g} MB of this day are used up; until midnight (UTC) attempts are "
+    "stored without their bodies",
+    hint="raise reporting.sent_day_mb if the disk can bear it",
+)
+SENT_RESCUED = error(
+    "VEN-REP-464",
+    "{path} is damaged where sent reports are kept ({reason}) and was renamed to {moved}; all other data is "
+    "kept, and {count} attempts of sent reports",
+    hint="check the memory card",
+)
+STORY_AWAITS = info("VEN-REP-465", "waits for readings that are expected soon")

@@ -150,6 +150,11 @@ def connection_entry(before: Connection, after: Connection) -> Entry:
     return Entry("update", "connection", str(before.id), _only(old, names), _only(new, names))
 
 
+def is_by(actor: str, wanted: str) -> bool:
+    """Return whether a recorded actor is the user, user and host, or process that is wanted."""
+    return actor == wanted or actor.startswith((f"{wanted}@", f"{wanted}:"))
+
+
 class ChangeLog:
     """Writes and reads the record of one database."""
 
@@ -182,6 +187,14 @@ class ChangeLog:
     def listed(self, after: int, limit: int) -> list[Change]:
         """Give changes as they were recorded, oldest first, of those with ids above `after`."""
         return [_change(row) for row in self._link.rows(*self._sql.changes_after(after, limit))]
+
+    def between(
+        self, since: datetime | None, until: datetime | None, actor: str | None, limit: int
+    ) -> list[Change]:
+        """Return the newest changes that meet the conditions, oldest first, as they were recorded."""
+        times = [None if one is None else stamp(one) for one in (since, until)]
+        found = self._link.rows(*self._sql.changes_between(times[0], times[1], actor, limit))
+        return [_change(row) for row in found][::-1]
 
     def history(self, resource_id: str, now: Resource | None) -> list[Change]:
         """Give all changes of a resource and its connections, oldest first; `now` is what is stored of it.

@@ -173,6 +173,20 @@ class LifeCycle:
         """Give recorded changes of everything, oldest first, from the one after the id `after` on."""
         return self._log.listed(max(0, min(after, _MOST)), max(0, min(limit, _MOST)))
 
+    def changes_between(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        actor: str | None = None,
+        limit: int = 1_000,
+    ) -> list[Change]:
+        """Return the newest recorded changes in [since, until), oldest first.
+
+        `actor` is a user ("maria"), user and host ("maria@gateway") or process ("maria@gateway:812").
+        """
+        return self._log.between(since, until, actor, max(0, min(limit, _MOST)))
+
     def version(self) -> RegistryVersion:
         """Return where the record of changes stands; it differs when something was changed in between."""
         return self._log.version()

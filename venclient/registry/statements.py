@@ -295,6 +295,18 @@ class Statements:
         """Give SQL for at most that many changes with ids above `after`."""
         return self.bound(select(changes).where(changes.c.id > after).order_by(changes.c.id).limit(most))
 
+    def changes_between(self, since: str | None, until: str | None, actor: str | None, most: int) -> Bound:
+        """Return SQL for at most `most` changes in [since, until) by an actor, the newest first."""
+        wanted: list[ColumnElement[bool]] = []
+        if since is not None:
+            wanted.append(changes.c.at >= since)
+        if until is not None:
+            wanted.append(changes.c.at < until)
+        if actor is not None:
+            begins = func.substr(changes.c.actor, 1, len(actor) + 1)
+            wanted.append(or_(changes.c.actor == actor, *(begins == f"{actor}{sign}" for sign in "@:")))
+        return self.bound(select(changes).where(*wanted).order_by(changes.c.id.desc()).limit(most))
+
     @cached_property
     def version(self) -> Bound:
         """SQL for the highest id of the changes, 0 for none, and the number among the last 1,000 ids."""

@@ -41,6 +41,7 @@ from venclient.reporting.payloads import (
     Seen,
     Setpoints,
 )
+from venclient.reporting.sent_codec import Unsaid
 from venclient.reporting.shapes import Shape, Told
 from venclient.reporting.targets import Asked, Reportable
 
@@ -66,12 +67,14 @@ _NO_SETPOINTS: Setpoints = MappingProxyType({})
 class Built:
     """A report, None when nothing can be said, and one sentence for each thing that was left out.
 
-    `methods` say how values that nobody measured were made, a sentence each.
+    `methods` say how values that nobody measured were made, a sentence each. `unsaid` are qualities of values
+    that the report has no room for.
     """
 
     report: Report | None
     omissions: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    unsaid: tuple[Unsaid, ...] = ()
 
 
 def build_report(
@@ -101,6 +104,7 @@ class _Builder:
         #: Messages with their parameters, and how often each was left out.
         self.omissions: dict[tuple[str, ...], tuple[Message, dict[str, str], int]] = {}
         self.flagged = False
+        self.unsaid: list[Unsaid] = []
         self.asked_quality = any(d.payload_type == DATA_QUALITY for d in obligation.descriptors)
         #: Intervals that carry their own periods may tell of one time twice, a payload each.
         self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
@@ -148,7 +152,7 @@ class _Builder:
         report = self._report(columns, told) if told else None
         computed = ", ".join(one.kind for one in _once(columns) if of_other_days(one.descriptor))
         methods = (f"{computed}: {METHOD}",) if computed and report else ()
-        return Built(report, self._said(), methods)
+        return Built(report, self._said(), methods, tuple(self.unsaid))
 
     def _plain(
         self, answered: Sequence[tuple[Column, list[Reportable]]], resources: Sequence[Reportable]
@@ -242,7 +246,7 @@ class _Builder:
             if single is not None:
                 self._single(name, place, single, single.sample(seen), told)
             else:
-                self._several(name, place, [(made, made.sample(seen)) for made in columns], told)
+                self._several(name, place, [(made, made.sample(seen)) for made in columns], told, span.id)
         return shape.resource(name, told) if told else None
 
     def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
@@ -258,7 +262,7 @@ class _Builder:
             if len(samples) == 1:
                 self._single(AGGREGATED_REPORT, place, *samples[0], told)
             else:
-                self._several(AGGREGATED_REPORT, place, samples, told)
+                self._several(AGGREGATED_REPORT, place, samples, told, shape.cells[place].id)
         return shape.resource(AGGREGATED_REPORT, told) if told else None
 
     def _single(self, name: str, place: int, made: Column, found: Sample, told: list[Told]) -> None:
@@ -273,9 +277,14 @@ class _Builder:
         told.append((place, payloads))
 
     def _several(
-        self, name: str, place: int, samples: Sequence[tuple[Column, Sample]], told: list[Told]
+        self,
+        name: str,
+        place: int,
+        samples: Sequence[tuple[Column, Sample]],
+        told: list[Told],
+        interval: int,
     ) -> None:
-        """Tell several payload types of an interval."""
+        """Tell several payload types of an interval of that id."""
         allowed = [(made, self._allowed(name, made, found)) for made, found in samples]
         known = [(made, sample) for made, sample in allowed if sample.value is not None]
         if len(known) == 1:
@@ -294,6 +303,7 @@ class _Builder:
                 if not sound and sample.quality is not Quality.GOOD:
                     quality = _QUALITY[sample.quality]
                     self.leave_out(rep.QUALITY_OMITTED, payload=made.kind, name=name, quality=quality)
+                    self.unsaid.append(Unsaid(name, made.kind, interval, quality))
         if together:
             told.append((place, together))
 

@@ -17,7 +17,7 @@ from venclient.messages import with_code
 from venclient.openadr.objects import Report
 from venclient.reporting.bodies import digest_of, gaps_of, says_the_same, told_with
 from venclient.reporting.lateness import LateBook, Span, joined, widened, within
-from venclient.reporting.means import Means, StepResult, log
+from venclient.reporting.means import SLACK, Means, StepResult, log
 from venclient.reporting.posting import Ask, Unreadable, retried_soon
 from venclient.reporting.rows import Row
 
@@ -125,6 +125,11 @@ class Corrections:
     async def _correct(self, row: Row, ask: Ask, result: StepResult, changes: Changes) -> bool:
         means = self._means
         arrived = row.putting
+        missing = means.incomplete(row, means.clock.now())
+        if not arrived and (coming := [missing[id_] for id_ in row.late if id_ in missing]):
+            until = max(*coming, means.clock.now()) + SLACK
+            changes.append(partial(self._book.look_again, row.key, until))
+            return True
         try:
             built = await means.built(row)
             report = built.report
@@ -140,6 +145,8 @@ class Corrections:
                     return True
                 report_id = there.id
                 if says_the_same(report, there):
+                    if arrived or row.digest is None:
+                        means.note_attempt(row, "GET", built, answer=there)
                     if arrived:
                         self._done(row, report_id, report, result, changes, built.methods)
                     else:
@@ -147,9 +154,14 @@ class Corrections:
                     return True
             arrived = False
             means.pace.take()
-            stored = await means.port.update_report(report_id, report)
+            try:
+                stored = await means.port.update_report(report_id, report)
+            except VenError as error:
+                means.note_attempt(row, "PUT", built, answer=error)
+                raise
         except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
             return self._not_done(row, error, arrived, result, changes)
+        means.note_attempt(row, "PUT", built, answer=stored)
         means.pause.end()
         self._done(row, stored.id, report, result, changes, built.methods)
         return True

@@ -21,12 +21,14 @@ from venclient.reporting.corrections import Corrections
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.lateness import Span
 from venclient.reporting.means import (
+    Expecting,
     Means,
     Pause,
     ReportListing,
     ReportOptions,
     ReportPort,
     StepResult,
+    none_expected,
     report_options,
 )
 from venclient.reporting.needs import Measuring
@@ -48,6 +50,8 @@ __all__ = [
     "report_options",
 ]
 
+#: How often the readings are looked at that reports wait for.
+LOOK_AGAIN = timedelta(seconds=0.5)
 _PRUNE_EVERY_S = 3600.0
 #: Other tasks run after this number of pauses of the planner.
 PAUSES = 4
@@ -58,7 +62,8 @@ _GIVEN_UP = 500
 class Reporter:
     """Plans and sends reports on `resources`, which may be replaced while it runs.
 
-    `measure` gives what was measured, everything read so far included. One step runs at a time.
+    `measure` gives what was measured, everything read so far included; `expecting` says which readings are
+    about to come. One step runs at a time.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Reporter:
         options: ReportOptions,
         *,
         rng: random.Random | None = None,
+        expecting: Expecting = none_expected,
     ) -> None:
         self._means = Means(
             outbox,
@@ -84,6 +90,7 @@ class Reporter:
             options,
             Pause(clock),
             Pace(clock, options.rate_per_s),
+            expecting,
             outbox.view.reported(),
         )
         self._outbox = outbox
@@ -155,6 +162,10 @@ class Reporter:
     async def step(self) -> StepResult:
         """Plan what has fallen due, send what waits, correct what was late; StoreError: the outbox fails."""
         result = StepResult()
+        kept = self._outbox.sent_reports
+        kept.room = self.options.sent_room
+        while kept.problems:
+            result.say(kept.problems.pop(0))
         now = self._clock.now()
         planned = await self._plan(now)
         result.owed, result.superseded = planned.owed, planned.superseded
@@ -193,7 +204,11 @@ class Reporter:
         attempts: list[datetime | None] = []
         if self.resources:
             # What waits for granted targets is looked at when they have been read.
-            attempts = [self._outbox.next_attempt(told_apart=True), self._corrections.next_attempt()]
+            held = self._posting.held(now)
+            waiting = self._outbox.view.next_attempt(told_apart=True, held=tuple(held))
+            attempts = [waiting, self._corrections.next_attempt()]
+            if held:
+                attempts.append(min(*held.values(), now + LOOK_AGAIN))
         wait = timedelta(seconds=self._means.pace.wait_s())
         moments += [max(attempt, now + wait) for attempt in attempts if attempt is not None]
         settles_in_s = self._corrections.settles_in_s()
@@ -250,6 +265,9 @@ class Reporter:
                 now - timedelta(days=self.options.keep_days),
                 coverage_before=now - timedelta(days=self.options.coverage_days),
             )
+        )
+        await self._means.write(
+            partial(self._outbox.prune_sent, now - timedelta(days=self.options.sent_room.days))
         )
         self._posting.forget()
         self._pruned_at = elapsed

@@ -161,6 +161,13 @@ class LateBook:
             ).get
         return None if found is None else moment(found)
 
+    def look_again(self, key: str, until: datetime) -> None:
+        """Note that the readings of a report will be complete at `until` only."""
+        with self._outbox.change():
+            self._outbox.db.execute(
+                "UPDATE outbox SET putting = 0, not_before = ? WHERE key = ?", (us(until), key)
+            )
+
     def not_put(self, key: str) -> None:
         """Note that a corrected body was not sent after all."""
         with self._outbox.change():

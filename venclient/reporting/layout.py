@@ -6,6 +6,7 @@ late             time that readings came for after it was reported, by resource,
 doubt            until when reports may have been sent that the file does not know of (`state_rescue.py`)
 planned          per event: up to when everything that falls due is in the outbox
 coverage         per day and resource, what became of rows that are pruned (`ledger.py`)
+sent             every attempt to send a report, with its body (`sent.py`)
 """
 
 from __future__ import annotations
@@ -58,6 +59,25 @@ CREATE TABLE IF NOT EXISTS coverage (
     corrected INTEGER NOT NULL,
     PRIMARY KEY (day, resource)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sent (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,                     -- the report's name
+    at INTEGER NOT NULL,                   -- when its answer was there
+    attempt INTEGER NOT NULL,
+    verb TEXT NOT NULL,                    -- POST, PUT, or GET: found at the VTN
+    taken INTEGER NOT NULL,                -- whether the VTN has this body
+    status INTEGER,                        -- of its answer
+    answer TEXT,
+    event_id TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    report_id TEXT,
+    resources INTEGER,                     -- a resource set
+    same INTEGER,                          -- the row that has the same body
+    body BLOB,                             -- `sent_codec.py`
+    total INTEGER NOT NULL                 -- bytes of this row and all before it
+);
+CREATE INDEX IF NOT EXISTS sent_key ON sent (key, id);
 """
 
 #: What the first version of `outbox` lacked.

@@ -91,14 +91,23 @@ def fold(db: apsw.Connection, rows: Rows, before_us: int, forget_before: datetim
     db.execute(f"DELETE FROM outbox WHERE changed < ? AND NOT {WAITING}", (before_us,))  # noqa: S608
     gone = db.changes()
     if gone:
-        db.execute(
-            "DELETE FROM resource_sets WHERE id NOT IN "
-            "(SELECT resources FROM outbox WHERE resources IS NOT NULL)"
-        )
+        _forget_sets(db)
         rows.forget_sets()
     if forget_before is not None:
         db.execute("DELETE FROM coverage WHERE day < ?", (day(us(forget_before)),))
     return gone
+
+
+def _forget_sets(db: apsw.Connection) -> None:
+    """Delete the resource sets of which neither a row nor what was sent needs any."""
+    unused = "SELECT id FROM resource_sets WHERE id NOT IN (SELECT resources FROM outbox WHERE resources > 0)"
+    for (number,) in db.execute(unused).fetchall():
+        try:
+            needed = db.execute("SELECT 1 FROM sent WHERE resources = ? LIMIT 1", (number,)).get
+        except apsw.CorruptError:
+            return  # what of it is damaged may need them
+        if needed is None:
+            db.execute("DELETE FROM resource_sets WHERE id = ?", (number,))
 
 
 def _of_days(db: apsw.Connection, first: int, last: int) -> Iterator[tuple[Any, ...]]:

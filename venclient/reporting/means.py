@@ -18,17 +18,20 @@ from venclient.clock import Clock
 from venclient.errors import VenError, VtnProblem
 from venclient.messages import reporting as rep
 from venclient.messages import with_code
+from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report
 from venclient.reporting.builder import Built, build_report
 from venclient.reporting.eventbook import EventBook
-from venclient.reporting.needs import Measuring, gathered
+from venclient.reporting.needs import Measuring, gathered, is_measured
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.pace import Pace
 from venclient.reporting.parts import MOST_VALUES
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.rows import Row
+from venclient.reporting.sent import Attempt, Room, Verb
+from venclient.reporting.sent_codec import Sent
 from venclient.reporting.targets import Asked, Reportable
 from venclient.reporting.windows import WindowRules
 from venclient.settings import Settings
@@ -37,6 +40,19 @@ from venclient.utils import backoff_s
 log = logging.getLogger("venclient.reporting")
 
 T = TypeVar("T")
+
+#: Returns when the reading that completes an interval, by its end, is expected of resources.
+Expecting = Callable[[Sequence[str], datetime, datetime], Mapping[str, datetime]]
+#: How long after its end an interval may still be completed by a reading that is on time.
+COMPLETED_WITHIN = timedelta(minutes=10)
+#: A completing reading is looked for this time after it is expected.
+SLACK = timedelta(seconds=2)
+
+
+def none_expected(_ids: Sequence[str], _end: datetime, _now: datetime) -> Mapping[str, datetime]:
+    """Return that no reading is waited for."""
+    return {}
+
 
 Order = Literal["oldest-first", "newest-first"]
 
@@ -66,6 +82,11 @@ class ReportListing(Protocol):
 class ReportPort(Protocol):
     """What is asked of the VTN; errors are those of `venclient.errors` under VtnError."""
 
+    @property
+    def report_status(self) -> int | None:
+        """Return the HTTP status with which the VTN took the last report; None before it took one."""
+        ...
+
     async def create_report(self, report: Report) -> Report:
         """Send a report and give it as the VTN stored it."""
         ...
@@ -93,7 +114,8 @@ class ReportPort(Protocol):
 class ReportOptions(BuildOptions):
     """How reports are made and sent.
 
-    `settle_s` is how long after a window's end late samples are waited for; `jitter_s` is within how
+    `settle_s` is how long after a window's end late samples are waited for in any case, `grace_s` how long
+    where meters are expected to send the reading that completes its last interval; `jitter_s` is within how
     much more time a fleet's gateways spread, each at its own moment. One step sends at most `batch`
     reports, and never more than `rate_per_s`; a report tells at most `most_values`. After a failure the
     next attempt waits from `retry_base_s` on, doubling up to `retry_cap_s`; a report of unknown fate is
@@ -101,10 +123,12 @@ class ReportOptions(BuildOptions):
 
     Rows that are done with are kept for `keep_days`, what they tell of each day for `coverage_days`. What
     could not be delivered is given up after `give_up_days`. Readings that come within `correct_for_s`
-    after a report was sent correct it, once no more came for `correct_settle_s`.
+    after a report was sent correct it, once no more came for `correct_settle_s`. `sent_room` is how much is
+    kept of what was sent.
     """
 
     settle_s: float = 2.0
+    grace_s: float = 5.0
     jitter_s: float = 0.0
     order: Order = "oldest-first"
     rate_per_s: float | None = None
@@ -118,6 +142,7 @@ class ReportOptions(BuildOptions):
     coverage_days: float = 1830.0
     correct_for_s: float = 7 * 86_400.0
     correct_settle_s: float = 60.0
+    sent_room: Room = field(default_factory=Room)
 
 
 @dataclass
@@ -201,6 +226,7 @@ class Means:
     options: ReportOptions
     pause: Pause
     pace: Pace
+    expecting: Expecting
     #: Until when reports have told; None while none has.
     reported: datetime | None = None
     #: When the targets granted to us were last read from the VTN; None while this process has not read them.
@@ -224,6 +250,48 @@ class Means:
         resources = self.resources_of(row)
         measures = await gathered(self.measure, row.obligation, resources, self.options)
         return build_report(row.obligation, resources, measures, self.options)
+
+    def note_attempt(
+        self,
+        row: Row,
+        verb: Verb,
+        built: Built | Report,
+        *,
+        answer: VenError | Report,
+    ) -> None:
+        """Keep what was sent, or found at the VTN, with its answer: an error, or the VTN's copy."""
+        asked, options = row.obligation, self.options
+        made = built if isinstance(built, Built) else Built(built)
+        taken = isinstance(answer, Report)
+        event = self.book.events.get(asked.event_id)
+        sent = None
+        if made.report is not None:
+            sent = Sent(
+                report=made.report,
+                obligation=asked,
+                methods=made.methods,
+                unsaid=made.unsaid,
+                program="" if event is None else event.event.program_id,
+                percent_of_full=options.percent_of_full,
+                ven_targets=tuple(sorted(options.ven_targets)),
+            )
+        status = self.port.report_status if taken and verb != "GET" else getattr(answer, "status", None)
+        self.outbox.sent_reports.add(
+            Attempt(
+                key=row.key,
+                at=self.clock.now(),
+                verb=verb,
+                taken=taken,
+                status=status,
+                answer="" if isinstance(answer, Report) else foreign(str(answer)),
+                event_id=asked.event_id,
+                start=asked.start,
+                until=asked.end,
+                report_id=answer.id if isinstance(answer, Report) else row.report_id,
+                resources=self.resources_of(row),
+                sent=sent,
+            )
+        )
 
     @property
     def by_id(self) -> Mapping[str, Reportable]:
@@ -266,6 +334,14 @@ class Means:
         among = self.resources_of(row)
         return [one.resource_id for one in among if every or one.resource_name in (names or ())]
 
+    def incomplete(self, row: Row, now: datetime) -> Mapping[str, datetime]:
+        """Return the resources whose readings do not complete a row's report yet, and when they will."""
+        asked = row.obligation
+        end = asked.end
+        if end > row.due or now - end > COMPLETED_WITHIN or not is_measured(asked):
+            return {}
+        return self.expecting([one.resource_id for one in row.resources or ()], end, now)
+
     def told(self, row: Row) -> None:
         """Remember until when reports have told, by a row that is done with."""
         if row.obligation.end <= row.due and (self.reported is None or row.obligation.end > self.reported):
@@ -307,6 +383,7 @@ def report_options(settings: Settings) -> ReportOptions:
             forecast=settings["reporting.forecast_at"],
         ),
         settle_s=settings["reporting.settle_s"],
+        grace_s=settings["reporting.grace_s"],
         jitter_s=settings["reporting.jitter_s"] or 0.0,
         order=settings["reporting.order"],
         rate_per_s=settings["reporting.rate_per_s"],
@@ -317,4 +394,9 @@ def report_options(settings: Settings) -> ReportOptions:
         give_up_days=settings["reporting.give_up_days"],
         coverage_days=settings["reporting.coverage_days"],
         correct_for_s=settings["reporting.correct_for_s"],
+        sent_room=Room(
+            days=min(settings["reporting.sent_days"], settings["reporting.coverage_days"]),
+            most_bytes=settings["reporting.sent_mb"] * 2**20,
+            day_bytes=settings["reporting.sent_day_mb"] * 2**20,
+        ),
     )

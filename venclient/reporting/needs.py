@@ -63,13 +63,18 @@ def now_of(obligation: Obligation) -> tuple[datetime, datetime] | None:
     return (obligation.start - NOW, obligation.start) if ahead else None
 
 
-def needs(obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions) -> list[Need]:
-    """Return what has to be measured for a report of `obligation` on `resources`; only of those asked for."""
-    usual, now = like_days_of(obligation, options), now_of(obligation)
-    measured = any(
+def is_measured(obligation: Obligation) -> bool:
+    """Return whether a report says anything that was measured in its intervals."""
+    return any(
         one.historical and one.payload_type not in _UNMEASURED | {"BASELINE", "USAGE_FORECAST"}
         for one in obligation.descriptors
     )
+
+
+def needs(obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions) -> list[Need]:
+    """Return what has to be measured for a report of `obligation` on `resources`; only of those asked for."""
+    usual, now = like_days_of(obligation, options), now_of(obligation)
+    measured = is_measured(obligation)
     found: dict[tuple[tuple[datetime, datetime], ...], dict[str, None]] = {}
     grids: dict[float, tuple[tuple[datetime, datetime], ...]] = {}
     for together in _together(obligation, resources, options):

@@ -16,20 +16,22 @@ each day in `ledger.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import apsw
 import msgspec
 
 from venclient.errors import StoreError
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.reporting import ledger
-from venclient.reporting.layout import TOLD, encoded_gaps, moment, prepare, story_entry, us
+from venclient.reporting.layout import TOLD, bits, encoded_gaps, moment, prepare, story_entry, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import STATES, WAITING, OutboxView, Row, Rows, State
+from venclient.reporting.sent import SentReports
 from venclient.reporting.statefile import StateFile
 from venclient.reporting.targets import Reportable
 
@@ -38,6 +40,8 @@ _OPEN_FATE = "may have arrived"
 _DUE = str(rep.STORY_DUE())
 _TO_SEND = str(rep.STORY_TO_SEND())
 _STORED = str(rep.STORY_STORED())
+
+T = TypeVar("T")
 
 
 __all__ = ["STATES", "Bookmark", "Outbox", "Row", "State"]
@@ -62,6 +66,7 @@ class Outbox(StateFile):
         self.problems: list[str] = []
         self.rows = Rows(self.db, self._set_aside)
         self._encode = msgspec.json.Encoder(order="deterministic").encode
+        self.sent_reports = SentReports(self.db, self.path, self._set_number)
         with self.change():
             prepare(self.db)
             doubted = self.db.execute("SELECT max(until) FROM doubt").get
@@ -72,6 +77,37 @@ class Outbox(StateFile):
         """Close the file; nothing waits to be written."""
         self.view.close()
         super().close()
+
+    # What belongs to one commit
+
+    def apply(self, changes: Iterable[Callable[[], None]]) -> None:
+        """Make changes in one commit, all or none, and store what was sent with them."""
+        some = list(changes)
+        self.with_sent(lambda: [change() for change in some])
+
+    def with_sent(self, work: Callable[[], T]) -> T:
+        """Do work in one commit with what was sent; when that cannot be stored, in one without it.
+
+        `work` may be done twice, the first time undone.
+        """
+        if not self.db.in_transaction and self.sent_reports.ready():
+            try:
+                with self.change():
+                    self._store_sent()
+                    done = work()
+            except StoreError as error:
+                self.sent_reports.failed(error.__cause__ or error)
+            else:
+                self.sent_reports.stored()
+                return done
+        with self.change():
+            return work()
+
+    def _store_sent(self) -> None:
+        try:
+            self.sent_reports.store()
+        except (ValueError, TypeError, OverflowError) as error:  # rows that are damaged
+            raise StoreError(rep.STATE_UNUSABLE(problem=error), subject=self.path) from error
 
     # What is owed
 
@@ -192,20 +228,23 @@ class Outbox(StateFile):
         newest_first: bool = False,
         told_apart: bool = False,
         most_spans: int | None = None,
+        held: Collection[str] = (),
     ) -> list[Row]:
         """Return rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
 
         The parts of one obligation come in their order either way; with `told_apart` only rows come of
         which is known which resources they are about, or that may have been sent; with `most_spans` no more
-        than have so many intervals together, and one.
+        than have so many intervals together, and one. Rows of the names `held` are left out.
         """
         order = "due DESC" if newest_first else "due"
         known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
+        known += " AND key NOT IN (SELECT value FROM json_each(?))" if held else ""
+        names = (msgspec.json.encode(list(held)).decode(),) if held else ()
         with self.reading():
             return self.rows.some(
                 *(limit, most_spans),
                 f"WHERE {WAITING} {known} AND due <= ? AND not_before <= ? ORDER BY {order}, owed_key, part",
-                *(us(now), us(now)),
+                *(*names, us(now), us(now)),
             )
 
     def untold(self, limit: int, most_spans: int | None = None, *, skip: int = 0) -> list[Row]:
@@ -271,10 +310,13 @@ class Outbox(StateFile):
         digest: bytes | None = None,
         gaps: Mapping[int, Sequence[int]] | None = None,
         told: str = _STORED,
+        late: Collection[int] = (),
+        look_at: datetime | None = None,
     ) -> None:
         """Note that the VTN has the report, under `report_id`: which body, and what it lacks.
 
-        `gaps` are places of intervals without a value, by the resource's place among the row's.
+        `gaps` are places of intervals without a value, by the resource's place among the row's. `late` are
+        places of resources whose readings were not complete: from `look_at` on the report is looked at again.
         """
         self.set(
             *(
@@ -283,9 +325,15 @@ class Outbox(StateFile):
                 told if report_id is None else rep.STORY_AS(event=told, report_id=foreign(report_id)),
             ),
             "state = 'sent', last_error = NULL, report_id = ?, digest = ?, gaps = ?, "
-            "sent_at = coalesce(sent_at, ?)",
+            "sent_at = coalesce(sent_at, ?), late = ?, not_before = max(not_before, ?)",
             *(report_id, digest, encoded_gaps(gaps or {}), us(now)),
+            *(bits(late) if late else None, us(look_at or now)),
         )
+
+    def await_readings(self, key: str, until: datetime, now: datetime) -> None:
+        """Note that the report has nothing to say yet, but will have: it is built again from `until` on."""
+        change = "state = ?, attempts = max(0, attempts - 1), not_before = max(not_before, ?)"
+        self.set(key, now, rep.STORY_AWAITS(), change, STATES[0], us(until))
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
         """Note that the VTN will not have the report; it stays in the list, with the reason."""
@@ -374,6 +422,18 @@ class Outbox(StateFile):
         """
         with self.change():
             return ledger.fold(self.db, self.rows, us(before), coverage_before)
+
+    def prune_sent(self, before: datetime) -> None:
+        """Delete what was sent before `before`, and the oldest of what takes too much room."""
+        try:
+            while True:
+                with self.reading(), self.db:
+                    if not self.sent_reports.prune(before):
+                        return
+        except StoreError as error:
+            if not isinstance(error.__cause__, apsw.CorruptError):
+                raise
+            self.sent_reports.failed(error.__cause__)
 
     # What can be told without waiting for a commit
 

@@ -10,10 +10,11 @@ each report of the group. A row that is `sending` already is asked for before an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 
 from msgspec.structs import replace as msgspec_replace
 
@@ -26,8 +27,9 @@ from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
 from venclient.openadr.times import known_time
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
+from venclient.reporting.builder import Built
 from venclient.reporting.gathered import gathered
-from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
+from venclient.reporting.means import HOLD_ATTEMPTS, SLACK, Means, ReportListing, StepResult, log
 from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
 from venclient.reporting.targets import Reportable, known_targets
@@ -38,6 +40,9 @@ Ask = Callable[[Row], Awaitable[Report | None]]
 Listings = dict[str, ReportListing]
 Changes = list[Callable[[], None]]
 
+NOTHING_INCOMPLETE: Mapping[str, datetime] = MappingProxyType({})
+#: More reports than this do not wait for readings at a time.
+_MOST_HELD = 1_000
 #: So many reports share a commit before they are sent and one after, but no more intervals than these,
 #: which are held in memory.
 GROUP = 64
@@ -74,7 +79,26 @@ class Posting:
         self._gone: set[str] = set()
         #: Whether it was said that another gateway works under our VEN.
         self._twin = False
+        #: Reports that wait for readings which complete them, by name, and until when.
+        self._held: dict[str, datetime] = {}
         self._changes: Changes = []
+
+    def held(self, now: datetime) -> Mapping[str, datetime]:
+        """Return the reports that wait for readings which complete them, by name, and until when."""
+        return {key: until for key, until in self._held.items() if until > now}
+
+    def _hold(self, now: datetime) -> dict[str, datetime]:
+        """Return what is to wait: a reading that completes it is expected within the grace, and not there."""
+        means = self._means
+        grace = timedelta(seconds=means.options.grace_s)
+        held: dict[str, datetime] = {}
+        for row in means.outbox.view.fresh(now - grace, now, _MOST_HELD) if grace else ():
+            asked = row.obligation
+            last = asked.spans[-1]
+            until = row.due + min(grace, last.end - last.start)
+            if until > now and any(at <= until for at in means.incomplete(row, now).values()):
+                held[row.key] = until
+        return held
 
     def forget(self) -> None:
         """Let go of what was remembered of single reports."""
@@ -85,7 +109,10 @@ class Posting:
         means = self._means
         self._gone = set()
         while most > 0:
-            rows = await means.write(partial(self._take, self._taken(), means.clock.now(), min(most, GROUP)))
+            now = means.clock.now()
+            self._held = self._hold(now)
+            take = partial(self._take, self._taken(), now, min(most, GROUP), tuple(self._held))
+            rows = await means.write(take)
             if not rows:
                 return True
             most -= len(rows)
@@ -100,20 +127,25 @@ class Posting:
         await self._flush()
         return True
 
-    def _take(self, changes: Changes, now: datetime, most: int) -> list[Row]:
+    def _take(self, changes: Changes, now: datetime, most: int, held: Sequence[str]) -> list[Row]:
         """Write down what became of the rows before, and take the next ones, in one commit.
 
         They are marked as about to be sent, unless the VTN has to be asked for one of them first.
         """
         means = self._means
         newest_first = means.options.order == "newest-first"
-        with means.outbox.change():
+
+        def taken() -> list[Row]:
             for change in changes:
                 change()
-            rows = means.outbox.due(now, most, newest_first=newest_first, told_apart=True, most_spans=_SPANS)
+            rows = means.outbox.due(
+                now, most, newest_first=newest_first, told_apart=True, most_spans=_SPANS, held=held
+            )
             if not any(map(self._to_be_asked, rows)):
                 self._mark(rows, now)
-        return rows
+            return rows
+
+        return means.outbox.with_sent(taken)
 
     def _mark(self, rows: Sequence[Row], now: datetime) -> None:
         """Note that rows are about to be sent; within a commit."""
@@ -275,37 +307,52 @@ class Posting:
             later = partial(means.outbox.retry_later, row.key, why, until, means.clock.now(), ambiguous=False)
             self._changes.append(later)
             return True
+        # What comes from here on is later than what the report says.
+        means.told(row)
+        missing = means.incomplete(row, means.clock.now())
         try:
             built = await means.built(row)
         except VenError as error:
             return self._failed(row, error, ambiguous=False)
         except Exception as error:  # noqa: BLE001  a report that we cannot make holds up no other
             return self._broken(row, error, result)
+        if built.report is None and missing:
+            until = max(*missing.values(), means.clock.now()) + SLACK
+            self._changes.append(partial(means.outbox.await_readings, row.key, until, means.clock.now()))
+            return True
         self._tell_omissions(row, built.omissions, result)
         if built.report is None:
             reason = "; ".join(map(with_code, gathered(built.omissions))) or with_code(rep.NOTHING_KNOWN())
             self._changes.append(partial(means.outbox.unmet, row.key, reason, means.clock.now()))
-            means.told(row)
             result.unmet += 1
             result.tell(means.ids(row), ReportingStatus(resource_id="", state="unmet", detail=reason))
             return True
         means.pace.take()
-        return await self._post(row, built.report, listings, result, built.methods)
+        return await self._post(row, built, built.report, missing, listings, result)
 
     async def _post(
-        self, row: Row, report: Report, listings: Listings, result: StepResult, methods: Sequence[str]
+        self,
+        row: Row,
+        built: Built,
+        report: Report,
+        missing: Mapping[str, datetime],
+        listings: Listings,
+        result: StepResult,
     ) -> bool:
         try:
             stored = await self._means.port.create_report(report)
-        except VtnProblem as problem:
-            return await self._answered(row, problem, listings, result)
-        except WireError as error:
-            return self._refuse(row, error, result)
-        except VtnError as error:
-            return self._failed(row, error, ambiguous=error.ambiguous)
-        else:
-            self._sent(row, stored, report, result, methods)
-            return True
+        except VenError as error:
+            self._means.note_attempt(row, "POST", built, answer=error)
+            if isinstance(error, VtnProblem):
+                return await self._answered(row, error, listings, result)
+            if isinstance(error, WireError):
+                return self._refuse(row, error, result)
+            if isinstance(error, VtnError):
+                return self._failed(row, error, ambiguous=error.ambiguous)
+            raise
+        self._means.note_attempt(row, "POST", built, answer=stored)
+        self._sent(row, stored, report, result, built.methods, missing)
+        return True
 
     async def _answered(self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult) -> bool:
         """Take an error that the VTN answered to a report."""
@@ -417,10 +464,16 @@ class Posting:
         ours: Report | None,
         result: StepResult,
         methods: Sequence[str] = (),
+        incomplete: Mapping[str, datetime] = NOTHING_INCOMPLETE,
     ) -> None:
-        """Note that the VTN has a report: our own body when it took it just now, else what its copy tells."""
+        """Note that the VTN has a report: our own body when it took it just now, else what its copy tells.
+
+        `incomplete` are the resources whose readings were not complete, and when they will be.
+        """
         means = self._means
         now = means.clock.now()
+        if ours is None:
+            means.note_attempt(row, "GET", stored, answer=stored)
         told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
         gaps = gaps_of(ours or stored, row.obligation, row.resources or ())
         self._changes.append(
@@ -433,6 +486,10 @@ class Posting:
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps,
                 told=told_with(told, methods),
+                late=[
+                    place for place, one in enumerate(row.resources or ()) if one.resource_id in incomplete
+                ],
+                look_at=max(incomplete.values()) + SLACK if incomplete else None,
             )
         )
         means.told(row)

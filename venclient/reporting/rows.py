@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import accumulate
@@ -278,13 +278,27 @@ class OutboxView:
             found = self.db.execute("SELECT max(not_before) FROM outbox WHERE state = 'sending'").get
         return None if found is None else moment(found)
 
-    def next_attempt(self, *, told_apart: bool = False) -> datetime | None:
-        """Return when the next row may be sent, None when none waits; with `told_apart` as `due` has it."""
+    def next_attempt(self, *, told_apart: bool = False, held: Collection[str] = ()) -> datetime | None:
+        """Return when the next row may be sent, None when none waits; with `told_apart` as `due` has it.
+
+        Rows of the names `held` do not count.
+        """
         known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
+        known += " AND key NOT IN (SELECT value FROM json_each(?))" if held else ""
         asked = f"SELECT not_before FROM outbox WHERE {WAITING} {known} ORDER BY not_before LIMIT 1"  # noqa: S608
+        values = (msgspec.json.encode(list(held)).decode(),) if held else ()
         with self.reading():
-            found = self.db.execute(asked).get
+            found = self.db.execute(asked, values).get
         return None if found is None else moment(found)
+
+    def fresh(self, after: datetime, until: datetime, limit: int) -> list[Row]:
+        """Return rows that fell due in (after, until] and were not attempted yet, oldest first."""
+        with self.reading():
+            return self._rows.select(
+                f"WHERE {WAITING} AND state = ? AND due > ? AND due <= ? AND attempts = 0 "
+                "AND resources IS NOT NULL ORDER BY due, owed_key, part LIMIT ?",
+                *(STATES[0], us(after), us(until), limit),
+            )
 
     def newest(self, limit: int = 20, *, state: State | None = None) -> list[Row]:
         """Return the rows that changed last, newest first."""

@@ -26,6 +26,7 @@ from venclient.reporting.eventbook import EventBook
 from venclient.reporting.layout import prepare, us
 from venclient.reporting.outbox import Outbox
 from venclient.reporting.rows import STATES
+from venclient.reporting.sent import mark_of
 from venclient.sqlite_file import is_full, open_sqlite, quarantined
 
 #: The keys by which the tables are read, from both ends.
@@ -38,7 +39,10 @@ _TABLES = {
     "coverage": "day, resource",
     "outbox": "key",
     "planned": "event_id",
+    "sent": "id",
 }
+#: The table whose loss costs nothing but evidence.
+_SENT = "sent"
 #: A folder that Linux keeps in memory.
 _MEMORY = Path("/dev/shm")  # noqa: S108
 #: Rows that wait for the first attempt become such that the VTN is asked for.
@@ -109,27 +113,32 @@ def _opened_or_rescued(path: Path, now: datetime) -> tuple[EventBook, Outbox, li
         if not isinstance(error.__cause__, apsw.CorruptError | apsw.NotADBError | apsw.SQLError):
             raise
         reason = with_code(error.what)
+        damage: BaseException | None = error.__cause__
     except (apsw.CorruptError, apsw.NotADBError, apsw.SchemaChangeError, apsw.SQLError) as error:
-        reason = foreign(str(error))
+        reason, damage = foreign(str(error)), error
     except _NONSENSE as error:
-        reason = foreign(f"{type(error).__name__}: {error}")
+        reason, damage = foreign(f"{type(error).__name__}: {error}"), error
+    whole = isinstance(damage, apsw.CorruptError) and _is_whole_but_sent(path)
     aside = quarantined(path, now)
     book, outbox = _opened(path)
     try:
-        kept = _take_over(aside, outbox, now)
+        kept = _take_over_whole(aside, outbox) if whole else _take_over(aside, outbox, now)
     except BaseException:
         book.close()
         outbox.close()
         raise
     book.close()
     outbox.close()
-    said = rep.STATE_RESCUED(
-        path=path,
-        reason=reason,
-        moved=aside.name,
-        events=kept["events"],
-        reports=kept["outbox"],
-    )
+    if whole:
+        said = rep.SENT_RESCUED(path=path, reason=reason, moved=aside.name, count=kept[_SENT])
+    else:
+        said = rep.STATE_RESCUED(
+            path=path,
+            reason=reason,
+            moved=aside.name,
+            events=kept["events"],
+            reports=kept["outbox"],
+        )
     return (*_opened(path), [with_code(said)])
 
 
@@ -173,15 +182,45 @@ def _check(path: Path) -> None:
     if not path.exists() or not path.stat().st_size:
         return
     with closing(open_sqlite(path)) as db:
-        # The indexes of a large file are only looked at when they are used: the start must not take long.
-        pragma = "integrity_check" if path.stat().st_size <= _LARGE else "quick_check"
-        found = db.execute(f"PRAGMA {pragma}(1)").fetchall()
-        if found and found[0][0] != "ok":
-            raise apsw.CorruptError(str(found[0][0]))
-        for table in _TABLES:
+        # The indexes of a large file, and what was sent, are only looked at when they are used, or when that
+        # has found a damage: the start must not take long.
+        marked = mark_of(path).exists()
+        large = path.stat().st_size > _LARGE and not marked
+        looked_at = [table for table in _TABLES if table != _SENT or not large]
+        for pragma in (f"quick_check({one})" for one in looked_at) if large else ("integrity_check(1)",):
             with suppress(apsw.SQLError):  # an older file lacks some
+                found = db.execute(f"PRAGMA {pragma}").fetchall()
+                if found and found[0][0] != "ok":
+                    raise apsw.CorruptError(str(found[0][0]))
+        for table in looked_at:
+            with suppress(apsw.SQLError):
                 for _ in db.execute(f"SELECT * FROM {table}"):  # noqa: S608  our own names
                     pass
+        if marked:
+            mark_of(path).unlink(missing_ok=True)
+
+
+def _is_whole_but_sent(path: Path) -> bool:
+    """Return whether every table can be read in full, but for the bodies of sent reports."""
+    try:
+        with closing(open_sqlite(path)) as db:
+            for table in (*_TABLES, "doubt"):
+                if table == _SENT:
+                    continue
+                if db.execute(f"PRAGMA integrity_check({table})").get != "ok":
+                    return False
+                for _ in db.execute(f"SELECT * FROM {table}"):  # noqa: S608  our own names
+                    pass
+    except (StoreError, apsw.Error, UnicodeDecodeError, MemoryError):
+        return False
+    return True
+
+
+def _take_over_whole(aside: Path, outbox: Outbox) -> dict[str, int]:
+    """Copy all tables, and of what was sent as much as can be read; return the number of rows of each."""
+    with closing(apsw.Connection(str(aside), flags=apsw.SQLITE_OPEN_READONLY)) as old, outbox.change():
+        outbox.db.executemany("INSERT INTO doubt VALUES (?)", old.execute("SELECT until FROM doubt"))
+        return _copied(old, outbox)
 
 
 def _take_over(aside: Path, outbox: Outbox, now: datetime) -> dict[str, int]:
@@ -194,17 +233,7 @@ def _take_over(aside: Path, outbox: Outbox, now: datetime) -> dict[str, int]:
     except apsw.Error:
         return kept
     with closing(old), outbox.change():
-        for table, key in _TABLES.items():
-            known = [row[1] for row in outbox.db.execute(f"PRAGMA table_info({table})")]
-            for row in _rows(old, table, key):
-                columns = [name for name in row if name in known]
-                marks = ", ".join("?" * len(columns))
-                with suppress(apsw.Error, OverflowError, TypeError):
-                    outbox.db.execute(
-                        f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
-                        [row[name] for name in columns],
-                    )
-                    kept[table] += outbox.db.changes()
+        kept = _copied(old, outbox)
         again = us(now - PLANNED_AGAIN)
         outbox.db.execute("UPDATE planned SET until = min(until, ?)", (again,))
         outbox.db.execute(
@@ -215,6 +244,23 @@ def _take_over(aside: Path, outbox: Outbox, now: datetime) -> dict[str, int]:
         outbox.db.execute(_ASK_FIRST, (us(now),))
         outbox.db.execute(_NONSENSE_ROWS, STATES)
         outbox.db.execute("DELETE FROM planned WHERE typeof(until) != 'integer' OR typeof(digest) != 'text'")
+    return kept
+
+
+def _copied(old: apsw.Connection, outbox: Outbox) -> dict[str, int]:
+    """Copy the rows that can be read, within a commit; return how many of each table."""
+    kept = dict.fromkeys(_TABLES, 0)
+    for table, key in _TABLES.items():
+        known = [row[1] for row in outbox.db.execute(f"PRAGMA table_info({table})")]
+        for row in _rows(old, table, key):
+            columns = [name for name in row if name in known]
+            marks = ", ".join("?" * len(columns))
+            with suppress(apsw.Error, OverflowError, TypeError):
+                outbox.db.execute(
+                    f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+                    [row[name] for name in columns],
+                )
+                kept[table] += outbox.db.changes()
     return kept
 
 
