@@ -15,6 +15,7 @@ from venclient.cli.service import DEFAULT_CONFIG, ConfigOption
 from venclient.errors import ConfigError
 from venclient.messages import cli_reports as clp
 from venclient.messages import with_code
+from venclient.screen import say, say_json, write_out
 
 if TYPE_CHECKING:
     from venclient.reporting.ledger import Coverage
@@ -157,9 +158,9 @@ def retry(
             else:
                 others.append(key)
         outbox.close()
-    typer.echo(clp.REQUEUED(count=again) if again else clp.NONE_REQUEUED())
+    say(clp.REQUEUED(count=again) if again else clp.NONE_REQUEUED())
     for key in others:
-        typer.echo(with_code(clp.NOT_REQUEUED(report=key)), err=True)
+        say(with_code(clp.NOT_REQUEUED(report=key)), err=True)
     if others:
         raise typer.Exit(1)
 
@@ -203,6 +204,7 @@ def export(
     import csv
     import io
 
+    from venclient import spreadsheet
     from venclient.cli.reports_table import COVERAGE_COLUMNS, coverage_json
 
     found = [coverage_json(name, one) for name, one in _coverage(config, since, until, resource, vtn)]
@@ -214,16 +216,16 @@ def export(
         written = io.StringIO()
         lines = csv.DictWriter(written, COVERAGE_COLUMNS, lineterminator="\n")
         lines.writeheader()
-        lines.writerows(found)
+        lines.writerows(dict(zip(one, spreadsheet.row(one.values()), strict=True)) for one in found)
         text = written.getvalue()
     if output is None:
-        typer.echo(text, nl=False)
+        write_out(text)
         return
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(clp.CANNOT_WRITE(problem=error.strerror or error), subject=str(output)) from error
-    typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
+    say(clp.EXPORTED(path=str(output), count=len(found)))
 
 
 def open_places(config: Path, vtn: str | None) -> list[Place]:
@@ -370,4 +372,4 @@ def _moment(option: str, text: str) -> datetime:
 def print_json(told: object) -> None:
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
+    say_json(msgspec.json.format(msgspec.json.encode(told), indent=2))

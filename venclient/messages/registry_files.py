@@ -232,3 +232,31 @@ NO_FOLDER = error(
     "the folder does not exist",
     hint="create it, mount the medium that it is on, or name another folder",
 )
+
+# What other programs left in a registry file
+
+FOREIGN_TRIGGER = error(
+    "VEN-DBF-310",
+    "trigger {name} on {table} is not part of the registry: changes that would run it are refused",
+    hint="find out who made it, then remove it: sqlite3 FILE 'DROP TRIGGER \"NAME\"'",
+)
+VIEW_AS_TABLE = error("VEN-DBF-311", "{name} is a view or virtual table where the registry has a table")
+FOREIGN_VIEW = info("VEN-DBF-312", "view {name} is not part of the registry")
+FOREIGN_TABLE = info("VEN-DBF-313", "table {name} is not part of the registry")
+FOREIGN_INDEX = info("VEN-DBF-314", "index {name} on {table} is not part of the registry")
+FOREIGN_UNIQUE_INDEX = error(
+    "VEN-DBF-315",
+    "index {name} on {table} is not part of the registry, and refuses rows that the registry allows",
+    hint="find out who made it, then remove it: sqlite3 FILE 'DROP INDEX \"NAME\"'",
+)
+MISSING_TRIGGER = error(
+    "VEN-DBF-316", "trigger {name} is missing: recorded changes can be altered without a trace"
+)
+OVERSIZED_CELL = error(
+    "VEN-DBF-317", "{table} row {row}, {column}: the cell has {size} characters: the maximum is {most}"
+)
+TRIGGER_REFUSED = error(
+    "VEN-DBF-318",
+    "the file has a trigger of another program that this change would run; nothing was changed",
+    hint="`ven db check` names it",
+)

@@ -240,3 +240,9 @@ STATE_IN_MEMORY = error(
     hint="free disk space and restart; reports that are sent until then are looked up at the VTN before they "
     "are sent again",
 )
+
+# Numbers beyond what the standard has
+
+BEYOND_32_BITS = warning(
+    "VEN-REP-310", "{place}: {name} is too large: the maximum is {most} (a 32-bit integer)"
+)
