@@ -20,7 +20,7 @@ from venclient.sqlite_file import open_sqlite
 def added(registry: ResourceDatabase, resource_id: str) -> None:
     """Store a resource of that id and name."""
     one = make_connection()
-    resource = make_resource(one, resourceID=resource_id, resourceName=resource_id)
+    resource = make_resource(resource_id, resourceName=resource_id, connection=one)
     registry.insert_resource(resource, registry.insert_connection(one))
 
 
