@@ -89,11 +89,11 @@ def served(
         problem = groups.take(one, facts, place) if isinstance(one, _Served) else one
         if problem is not None:
             problems.append(problem)
-    return groups.made(), _some_of(problems)
+    return groups.made(), some_of(problems)
 
 
-def _some_of(problems: Sequence[str]) -> list[str]:
-    """Return the first problems."""
+def some_of(problems: Sequence[str]) -> list[str]:
+    """Return the first problems of an event, and how many more there are."""
     some = list(problems[:MOST_PROBLEMS])
     if len(problems) > len(some):
         some.append(rep.MORE_PROBLEMS(count=len(problems) - len(some)))
