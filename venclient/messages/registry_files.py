@@ -124,7 +124,12 @@ NO_TABLES = error("VEN-DBF-038", "has no table of a registry", hint="use a backu
 BUSY = error(
     "VEN-DBF-040", "another program has been writing for over {seconds} s", hint="try again when it is done"
 )
-NOT_SQLITE = error("VEN-DBF-041", "is not a SQLite database", hint="name the resource database")
+NOT_SQLITE = error(
+    "VEN-DBF-041",
+    "is not a SQLite database",
+    hint="name the resource database; where this is it, it is damaged: put a copy of it back "
+    "(`ven db restore`)",
+)
 DAMAGED = error(
     "VEN-DBF-042",
     "is damaged ({problem})",
@@ -144,7 +149,8 @@ NEWER_SCHEMA = error(
 OTHER_PROGRAM = error(
     "VEN-DBF-051",
     "belongs to another program: {why}",
-    hint="name the resource database, or a file that does not exist yet",
+    hint="name the resource database, or a file that does not exist yet; where this is the resource "
+    "database, it is damaged: put a copy of it back (`ven db restore`)",
 )
 OTHER_PROGRAM_SERVER = error(
     "VEN-DBF-052",
@@ -260,3 +266,4 @@ TRIGGER_REFUSED = error(
     "the file has a trigger of another program that this change would run; nothing was changed",
     hint="`ven db check` names it",
 )
+SCHEMA_NOT_UTF8 = info("VEN-DBF-319", "names in its schema are not UTF-8")

@@ -16,7 +16,7 @@ from venclient.registry.copies import open_as_is
 from venclient.registry.foreign_objects import findings, oversized
 from venclient.registry.opening import open_link, shown
 from venclient.registry.schema import HEAD, metadata
-from venclient.registry.sqlite_link import lets_others_in, said
+from venclient.registry.sqlite_link import decoded, lets_others_in, said
 from venclient.registry.upgrade import KNOWN, version
 
 _SHOWN = 20
@@ -83,7 +83,7 @@ def inspect(path: Path, *, missing: Text | None = None) -> Inspection:
 
 
 def _looked_at(path: Path, *, damaged: bool = False) -> Inspection:
-    with closing(open_as_is(path, read_only=True, damaged=damaged)) as driver:
+    with closing(open_as_is(path, read_only=True, damaged=damaged)) as driver, decoded():
         return _inspected(driver, path)
 
 

@@ -101,6 +101,17 @@ def open_driver(path: Path) -> sqlite3.Connection:
     return driver
 
 
+@contextmanager
+def decoded() -> Iterator[None]:
+    """Turn the error of a damaged schema, whose text the driver cannot decode, into one of the driver's."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        failure = sqlite3.DatabaseError(dbf.SCHEMA_NOT_UTF8())
+        failure.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise failure from error
+
+
 def lets_others_in(path: Path) -> str:
     """Return a message when others than its owner may read or write a file, else an empty text."""
     mode = path.stat().st_mode & 0o777
@@ -193,6 +204,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         driver.text_factory = _decoded
         try:
             return [one for row in cursor.execute(sql, values) if (one := make(row)) is not None]
+        except sqlite3.Error as error:
+            raise said(error, self.path) from error
         finally:
             driver.text_factory = str
 
