@@ -267,3 +267,8 @@ TRIGGER_REFUSED = error(
     hint="`ven db check` names it",
 )
 SCHEMA_NOT_UTF8 = info("VEN-DBF-319", "names in its schema are not UTF-8")
+FULL_REGISTRY = warning(
+    "VEN-DBF-320",
+    "{path} is read as it is, and nothing is stored in it: its disk is full",
+    hint="free disk space",
+)
