@@ -48,6 +48,7 @@ check:  ## Lint, format, types, walls, generated pages
 	$(VENV)/python tools/messages_lint.py
 	$(VENV)/python tools/language_lint.py
 	$(VENV)/python tools/clock_lint.py
+	$(VENV)/python tools/foreign_lint.py
 
 fix:  ## Format, mend what the linter can, and write the generated pages again
 	@tools/bootstrap.sh dev

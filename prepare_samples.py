@@ -16,6 +16,7 @@ try:
     from venclient.messages import simulation as sim
     from venclient.registry import samples
     from venclient.registry.samples import convert_to_resources
+    from venclient.screen import say
     from venclient.shipped import SITES, shipped
 except ModuleNotFoundError as missing:
     if __name__ != "__main__":
@@ -56,15 +57,15 @@ def main() -> int:
         database = samples.generate_resources(folder, assets=assets, quiet=False, rejected_count=rejected)
         statistics = database.get_statistics()
     except VenError as error:
-        print(error, file=sys.stderr)
+        say(str(error), err=True)
         return 2
-    print(f"\n{sim.RESOURCES_IN(count=statistics['total_resources'], database=database.db_path)}")
+    say("", f"{sim.RESOURCES_IN(count=statistics['total_resources'], database=database.db_path)}")
     for message, key in (
         (sim.BY_TYPE, "by_type"),
         (sim.BY_SUBTYPE, "by_subtype"),
         (sim.LARGEST_VENS, "top_10_vens"),
     ):
-        print(message(counts=[f"{name} {count}" for name, count in statistics[key].items()]))
+        say(message(counts=[f"{name} {count}" for name, count in statistics[key].items()]))
     return 1 if sum(rejected) else 0
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from venclient.messages import Text, in_full
+from venclient.messages.printable import printable
 
+#: Characters of one line.
+LONGEST_LINE = 100_000
 #: From which level on libraries may log: our own messages have what matters of requests and connections.
 LIBRARIES = {
     "httpx2": logging.WARNING,
@@ -26,7 +30,13 @@ class CodedFormatter(logging.Formatter):
             if isinstance(text, Text):
                 record.message += in_full(text).removeprefix(str(text))
                 break
+        record.message = printable(record.message, LONGEST_LINE)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (the name of logging)
+        """Return a traceback, each line behind a bar: none of them can pass for a line of the log."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(f"| {printable(line, LONGEST_LINE)}" for line in lines)
 
 
 def show_codes() -> None:

@@ -132,6 +132,7 @@ class Gateway:
                 # Relative names of meter files start here.
                 folder=settings.folder if is_url(self._database) else Path(self._database).parent,
                 bookmark=self._store.bookmark,
+                is_stored=self._store.is_stored,
                 secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
                 leases=Leases(),
                 client_id=f"venclient-{settings['ven.name']}",

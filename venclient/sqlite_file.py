@@ -38,6 +38,9 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
         else:
             connection = connect_to_read(path)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # Our files have no triggers: one that somebody else left there does not run.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+        connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         if not read_only:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -56,12 +59,18 @@ def is_full(error: BaseException | None, path: Path) -> bool:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         if isinstance(error, apsw.IOError | apsw.CantOpenError):
-            # SQLite cannot make its side files.
-            with suppress(OSError):
-                disk = os.statvfs(path.parent)
-                return disk.f_bavail * disk.f_frsize < LEAST_ROOM or not disk.f_favail
+            return not has_room(path)  # SQLite cannot make its side files
         error = error.__cause__
     return False
+
+
+def has_room(path: Path) -> bool:
+    """Return False when the disk of `path` is too full for SQLite to make the files that it needs."""
+    try:
+        disk = os.statvfs(path.absolute().parent)
+    except OSError:
+        return True
+    return disk.f_bavail * disk.f_frsize >= LEAST_ROOM and disk.f_favail > 0
 
 
 def connect_to_read(path: Path) -> apsw.Connection:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from venclient.messages import gateway as gwy
+from venclient.messages.printable import made_printable, number_text
 
 STATE_STYLE = {
     "ok": "green",
@@ -50,10 +51,10 @@ def _latest_text(latest: Mapping[str, Mapping[str, Any]]) -> str:
             unit = units.get(quantity.rsplit("_", 1)[-1], "")
             quality = latest[quantity].get("quality", "good").replace("_", " ")
             doubt = "" if quality == "good" else f" ({quality})"
-            shown.append(f"{latest[quantity]['value']:.2f} {unit}{doubt}")
+            shown.append(f"{number_text(latest[quantity]['value'])} {unit}{doubt}")
     if not shown and latest:
         quantity, one = max(latest.items(), key=lambda item: item[1]["time"])
-        shown.append(f"{quantity} {one['value']:.2f}")
+        shown.append(f"{quantity} {number_text(one['value'])}")
     return ", ".join(shown[:2]) or "-"
 
 
@@ -65,6 +66,7 @@ class ConnectionsTable:
     """
 
     def __init__(self, snapshot: Mapping[str, Any], *, limit: int = 40) -> None:
+        snapshot = made_printable(snapshot)
         rows = list(snapshot["connections"])
         if len(rows) > limit:
             rows.sort(key=lambda row: row["state"] == "ok")
@@ -176,6 +178,7 @@ def _link_lines(link: Mapping[str, Any], text: Text) -> None:
 def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
     """Give how it stands with the VTNs, the events and the reports, a line each."""
     text = Text()
+    snapshot = made_printable(snapshot)
     for link in (snapshot, *snapshot.get("others", ())):
         _link_lines(link, text)
     _store_line(snapshot, text)
@@ -242,6 +245,7 @@ def _registry_line(snapshot: Mapping[str, Any], text: Text) -> None:
 
 def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
     """Give the whole picture, for `ven status`."""
+    snapshot = made_printable(snapshot)
     head = Text(
         f"venclient {snapshot['version']}, running for {age_text(snapshot['started'], snapshot['now'])}",
         "bold",

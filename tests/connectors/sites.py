@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from venclient.connectors.leases import Leases
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 
 
-def make_site(folder: Path, clock: Clock | None = None, bookmarks: dict[str, str] | None = None) -> Site:
+def make_site(
+    folder: Path,
+    clock: Clock | None = None,
+    bookmarks: dict[str, str] | None = None,
+    is_stored: Callable[[str, int], bool] = lambda _id, _mark: False,
+) -> Site:
     """Give a site that keeps its bookmarks in a dict and takes secrets as they are."""
     return Site(
         clock=clock or SystemClock(),
@@ -19,6 +25,7 @@ def make_site(folder: Path, clock: Clock | None = None, bookmarks: dict[str, str
         bookmark=(bookmarks if bookmarks is not None else {}).get,
         secret=lambda reference: reference,
         leases=Leases(),
+        is_stored=is_stored,
     )
 
 

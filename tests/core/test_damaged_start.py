@@ -13,17 +13,24 @@ import pytest
 
 from tests.core.damages import damage
 from tests.counted import full_count
+from tests.registry.objects import make_connection, make_resource
 from tests.reporting.bench import Bench
 from tests.reporting.samples import EACH, T0, event
 from venclient.clock import ManualClock
-from venclient.errors import StoreError
+from venclient.errors import StoreError, VenError
 from venclient.model.reading import Reading
 from venclient.readings import tables
 from venclient.readings.sqlite import SqliteReadings
+from venclient.registered import Registered, RegistrySource
+from venclient.registry.database import ResourceDatabase
 from venclient.reporting import state_rescue
 from venclient.reporting.state_rescue import open_state
 
 TRIALS = 45 if full_count(1) == 1 else 1000
+
+
+#: What brings a damaged registry back: a copy, or what can be read of it.
+RESTORE = "ven db restore"
 
 
 def fresh(folder: Path, source: Path, seed: int) -> Path:
@@ -110,6 +117,31 @@ async def test_damaged_readings_stop_nothing(tmp_path: Path) -> None:
                 break
         assert opened.stats().waiting == 0, seed
         await opened.close()
+
+
+def test_a_damaged_registry_is_read_or_names_the_command_that_restores_it(tmp_path: Path) -> None:
+    """Whatever is damaged, resources are read and bad rows named, or one error says what to do."""
+    made = tmp_path / "made"
+    made.mkdir()
+    with ResourceDatabase(str(made / "resources.db")) as registry:
+        for n in range(60):
+            connection = make_connection(topic=f"site/{n}")
+            resource = make_resource(f"r{n}", resourceName=f"Hotel {n}", connection=connection)
+            registry.insert_resource(resource, registry.insert_connection(connection))
+    names = {f"r{n}" for n in range(60)}
+    for seed in range(TRIALS):
+        path = fresh(tmp_path, made / "resources.db", seed)
+        source = RegistrySource(str(path), None, lambda: {"": None}, ManualClock(T0))
+        said = ""
+        try:
+            found = source.read(Registered())
+        except VenError as error:
+            said = str(error)
+        if said:
+            assert RESTORE in said, seed
+        else:
+            assert len(names & found.resources.keys()) > len(names) // 2 or found.rejects, seed
+        shutil.rmtree(path.parent)
 
 
 async def test_a_full_disk_keeps_readings_in_memory_until_there_is_room(

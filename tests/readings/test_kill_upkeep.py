@@ -49,7 +49,7 @@ def first_layout(path: Path, readings: int) -> None:
     connection.execute("INSERT INTO series VALUES(1, 'hotel', 'power_kw', NULL)")
     start_ms = int(DAY.timestamp() * 1000)
     connection.executemany(
-        "INSERT INTO reading VALUES(?, ?, NULL)",
+        "INSERT INTO reading(k, v) VALUES(?, ?)",
         [(start_ms + 1000 * n << 20 | 1, n / 10) for n in range(readings)],
     )
     connection.close()

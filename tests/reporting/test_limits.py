@@ -79,6 +79,42 @@ async def test_event_that_asks_for_too_much_is_refused_unexpanded(bench: Bench) 
     assert {one.event_id for one in bench.vtn.stored} == {"good"}
 
 
+HUGE = [
+    "9" * 5_000,
+    "-" + "9" * 5_000,
+    "1" + "0" * 400,
+    "9" * 25,
+    '"' + "9" * 5_000 + '"',
+    "1e400",
+    "1E5000",
+    '"--5"',
+]
+
+
+@pytest.mark.parametrize("written", HUGE)
+@pytest.mark.parametrize("member", ["frequency", "startInterval", "numIntervals", "repeat"])
+def test_an_enormous_number_rejects_its_descriptor_alone(member: str, written: str) -> None:
+    """The other descriptor and the other event of the listing are read and planned."""
+    asked = f'[{{"payloadType": "USAGE", "{member}": {written}}}, {{"payloadType": "USAGE"}}]'
+    period = '{"start": "2026-01-01T00:00:00Z", "duration": "PT1H"}'
+    bodies = ", ".join(
+        f'{{"id": "{name}", "programID": "P", "intervalPeriod": {period}, "priority": {written},'
+        f' "intervals": [{{"id": 0, "payloads": []}}], "reportDescriptors": {wanted}}}'
+        for name, wanted in (("E1", asked), ("E2", '[{"payloadType": "USAGE"}]'))
+    )
+    found = CODEC_31.decode_list(Event, f"[{bodies}]".encode())
+    assert [one.id for one in found.items] == ["E1", "E2"]
+
+    plan = agenda(found.items[0], None, anchor=T0)
+    ignored = [one.reason for one in found.ignored]
+    assert all("reportDescriptors[0]" in problem for problem in plan.problems)
+    assert plan.problems or any("reportDescriptors[0]" in reason for reason in ignored)
+    assert not any("reportDescriptors[1]" in one for one in (*plan.problems, *ignored))
+    assert plan.next_due(first_seen=T0, after=None) is not None
+    for one in found.items:
+        assert CODEC_31.decode(Event, CODEC_31.encode(one)) == one
+
+
 def test_what_is_refused_costs_the_same_however_much_it_is() -> None:
     """Counting takes the same steps for a day of milliseconds and for a thousand years of them."""
 

@@ -33,6 +33,7 @@ from venclient import __version__
 from venclient.coded_log import quiet_libraries, show_codes
 from venclient.errors import ConfigError, VenError
 from venclient.messages import with_code
+from venclient.screen import say
 
 app = typer.Typer(
     name="ven",
@@ -47,7 +48,7 @@ simulate = typer.Typer(no_args_is_help=True, help="Run a local VTN, and make sam
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"venclient {__version__}")
+        say(f"venclient {__version__}")
         raise typer.Exit
 
 
@@ -112,10 +113,10 @@ def main() -> None:
         app()
     except ConfigError as error:
         for problem in error.problems:
-            print(with_code(problem), file=sys.stderr)
+            say(with_code(problem), err=True)
         sys.exit(2)
     except VenError as error:
-        print(error, file=sys.stderr)
+        say(str(error), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,6 +11,7 @@ import typer
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption
 from venclient.messages import cli_meters as clm
 from venclient.messages import with_code
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from venclient.connectors.base import Site
@@ -63,9 +64,9 @@ def try_connection(
     ):
         found = run_to_end(examine(chosen, site))
         if as_json:
-            typer.echo(json.dumps(_plain(found), ensure_ascii=False))
+            say_json(json.dumps(_plain(found), ensure_ascii=False))
         else:
-            typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}  unit {found.unit}")
+            say(f"{chosen.resourceName}  {chosen.connection.endpoint}  unit {found.unit}")
             _show(found)
         if not found.ok:
             raise typer.Exit(1)
@@ -85,16 +86,16 @@ def _snapshot(chosen: Resource, site: Site, timeout_s: float, *, as_json: bool) 
     readings = run_to_end(work)
     newest = {quantity: values[-1] for quantity, values in sorted(readings.items())}
     if as_json:
-        typer.echo(json.dumps({q: {"value": r.value, "time": r.time.isoformat()} for q, r in newest.items()}))
+        say_json(json.dumps({q: {"value": r.value, "time": r.time.isoformat()} for q, r in newest.items()}))
     else:
-        typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
+        say(f"{chosen.resourceName}  {chosen.connection.endpoint}")
         for note in notes:
-            typer.echo(f"  {note}")
+            say(f"  {note}")
         for quantity, reading in newest.items():
             shown = _with_unit(quantity, reading.value)
-            typer.echo(f"  {quantity}  {shown}  {reading.time:%Y-%m-%d %H:%M:%S} UTC")
+            say(f"  {quantity}  {shown}  {reading.time:%Y-%m-%d %H:%M:%S} UTC")
         if not newest:
-            typer.echo(f"  {clm.NO_VALUE_NOW()}")
+            say(f"  {clm.NO_VALUE_NOW()}")
         show_rejects(rejects)
     return bool(newest)
 
@@ -132,18 +133,18 @@ def scan(
             found.append(unit)
             if not as_json:
                 kinds = ", ".join(f"{kind}: {said}" for kind, said in unit.kinds.items())
-                typer.echo(f"unit {unit.unit:>3}  {unit.took_ms:>7.1f} ms  {kinds}")
+                say(f"unit {unit.unit:>3}  {unit.took_ms:>7.1f} ms  {kinds}")
                 for name, evidence in unit.templates.items():
-                    typer.echo(f"          template {name}: {evidence}")
+                    say(f"          template {name}: {evidence}")
         return found
 
     found = asyncio.run(look())
     if as_json:
         import msgspec
 
-        typer.echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
+        say_json(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
     elif not found:
-        typer.echo(with_code(clm.NO_UNIT(host=host, port=port, units=units)))
+        say(with_code(clm.NO_UNIT(host=host, port=port, units=units)))
     if not found:
         raise typer.Exit(1)
 
@@ -203,29 +204,29 @@ def _from_file(path: Path) -> Resource:
 
 
 def _show(found: Examination) -> None:
-    typer.echo(clm.PLAN(count=len(found.planned), places="; ".join(found.planned)))
+    say(clm.PLAN(count=len(found.planned), places="; ".join(found.planned)))
     if {one.place for one in found.asked} - set(found.planned):
-        typer.echo(clm.PLAN_CHANGED())
+        say(clm.PLAN_CHANGED())
     for one in found.asked:
         _show_request(one)
     for reading in found.readings:
-        typer.echo(f"computed\n  {reading.quantity}  {_with_unit(reading.quantity, reading.value)}")
+        say("computed", f"  {reading.quantity}  {_with_unit(reading.quantity, reading.value)}")
 
 
 def _show_request(one: Asked) -> None:
     if one.error:
-        typer.echo(f"{one.place}: {one.error}")
+        say(f"{one.place}: {one.error}")
     else:
-        typer.echo(clm.ANSWERED(place=one.place, took_ms=one.took_ms))
+        say(clm.ANSWERED(place=one.place, took_ms=one.took_ms))
     for said in one.advice:
-        typer.echo(f"  try: {said}")
+        say(f"  try: {said}")
     width = max((len(seen.quantity) for seen in one.seen), default=0)
     for seen in one.seen:
         raw = "no number" if seen.raw is None else seen.raw if isinstance(seen.raw, str) else f"{seen.raw:g}"
         value = "no value" if seen.value is None else _with_unit(seen.quantity, seen.value)
-        typer.echo(f"  {seen.quantity:<{width}}  {seen.words}  ->  {raw}  ->  {value}")
+        say(f"  {seen.quantity:<{width}}  {seen.words}  ->  {raw}  ->  {value}")
         if seen.hint:
-            typer.echo(f"  {'':<{width}}  {seen.hint}")
+            say(f"  {'':<{width}}  {seen.hint}")
 
 
 def _with_unit(quantity: str, value: float) -> str:

@@ -16,6 +16,7 @@ from venclient.messages import cli_db as cld
 from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from venclient.readings.inspection import Inspection
@@ -78,11 +79,11 @@ def check(
         shown = asdict(found) | {"readings": None if stored is None else to_builtins(stored)}
         for name in ("notes", "problems", "damage"):
             shown[name] = [with_code(one) for one in getattr(found, name)]
-        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        say_json(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
         _print_found(found, is_file=not is_url(db))
         for line in () if stored is None else stored.lines():
-            typer.echo(line)
+            say(line)
     if found.problems or (stored is not None and stored.problems):
         raise typer.Exit(1)
 
@@ -104,7 +105,7 @@ def _print_found(found: RegistryInspection, *, is_file: bool) -> None:
         )
     else:
         size = cld.SIZE_SERVER(path=found.path, size=found.bytes, version=foreign(version), later=later)
-    typer.echo(size)
+    say(size)
     if not found.damage:
         rows = cld.ROWS(
             resources=found.resources,
@@ -112,19 +113,19 @@ def _print_found(found: RegistryInspection, *, is_file: bool) -> None:
             unused=found.unused_connections,
             changes=found.changes,
         )
-        typer.echo(rows)
+        say(rows)
     for note in found.notes:
-        typer.echo(cld.NOTE(note=with_code(note)))
+        say(cld.NOTE(note=with_code(note)))
     shown: Counter[str] = Counter()
     for problem in found.problems:
         table = problem.partition(" ")[0]
         shown[table] += 1
         if shown[table] <= _SHOWN:  # of each table: many problems of one hide no other
-            typer.echo(f"problem: {with_code(problem)}")
+            say(f"problem: {with_code(problem)}")
     if more := sum(max(0, count - _SHOWN) for count in shown.values()):
-        typer.echo(cld.MORE_PROBLEMS(count=more))
+        say(cld.MORE_PROBLEMS(count=more))
     if not found.problems:
-        typer.echo(cld.NO_PROBLEMS())
+        say(cld.NO_PROBLEMS())
 
 
 def _row_of(text: str) -> tuple[str, ...]:
@@ -158,9 +159,9 @@ def migrate(db: RegistryOption = DEFAULT_REGISTRY) -> None:
     else:
         raise NotFound(dbf.NOT_THERE(), subject=db)
     if before == after:
-        typer.echo(cld.CURRENT(path=shown(db), version=after))
+        say(cld.CURRENT(path=shown(db), version=after))
     else:
-        typer.echo(cld.MIGRATED(path=shown(db), before=before or cld.FIRST_GENERATION(), after=after))
+        say(cld.MIGRATED(path=shown(db), before=before or cld.FIRST_GENERATION(), after=after))
 
 
 @app.command()
@@ -182,12 +183,12 @@ def backup(
     done = cld.BACKED_UP(
         path=copy.path, size=copy.bytes, resources=copy.resources, connections=copy.connections
     )
-    typer.echo(done)
+    say(done)
     for path in made.removed:
-        typer.echo(cld.REMOVED(path=path))
+        say(cld.REMOVED(path=path))
     key = key_path_of(db)
     if key is not None and key.exists():
-        typer.echo(with_code(cld.KEY_NOT_INCLUDED(key=key)))
+        say(with_code(cld.KEY_NOT_INCLUDED(key=key)))
 
 
 @app.command()
@@ -201,14 +202,12 @@ def restore(
 
     done = put_back(file, _file(db))
     copy = done.copy
-    typer.echo(
-        cld.RESTORED(path=db, resources=copy.resources, connections=copy.connections, backup=str(file))
-    )
+    say(cld.RESTORED(path=db, resources=copy.resources, connections=copy.connections, backup=str(file)))
     if done.kept is not None:
-        typer.echo(cld.KEPT(path=done.kept))
+        say(cld.KEPT(path=done.kept))
     if done.version != HEAD:
-        typer.echo(cld.OLDER_RESTORED())
-    typer.echo(cld.TAKEN_UP())
+        say(cld.OLDER_RESTORED())
+    say(cld.TAKEN_UP())
 
 
 @app.command()
@@ -221,8 +220,8 @@ def rescue(
 
     saved = save(_file(db), target)
     for table, count in saved.items():
-        typer.echo(f"{count:>8} {table}")
-    typer.echo(cld.RESCUED(path=target))
+        say(f"{count:>8} {table}")
+    say(cld.RESCUED(path=target))
 
 
 @app.command()
@@ -238,14 +237,14 @@ def seal(
 
     with open_registry(db) as registry:
         if new_key:
-            typer.echo(cld.KEY_MADE(path=registry.make_key()))
+            say(cld.KEY_MADE(path=registry.make_key()))
         count = registry.seal_secrets()
-    typer.echo(cld.SEALED(path=shown(db), count=count))
+    say(cld.SEALED(path=shown(db), count=count))
     if not rewrite(db):
-        typer.echo(with_code(cld.OLD_TEXT_LEFT(path=db)), err=True)
+        say(with_code(cld.OLD_TEXT_LEFT(path=db)), err=True)
         raise typer.Exit(1)
     if count:
-        typer.echo(with_code(cld.OLD_COPIES()))
+        say(with_code(cld.OLD_COPIES()))
 
 
 def _file(db: str) -> Path:

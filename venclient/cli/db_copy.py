@@ -9,6 +9,7 @@ import typer
 from venclient.cli.resources import JsonOption
 from venclient.messages import cli_db as cld
 from venclient.messages import with_code
+from venclient.screen import say, say_json
 
 
 def copy(
@@ -47,16 +48,16 @@ def copy(
             refused = error.problems
     if refused:
         for problem in refused:
-            typer.echo(f"problem: {with_code(problem)}", err=True)
+            say(f"problem: {with_code(problem)}", err=True)
         raise InvalidRecord(cld.CANNOT_COPY(source=shown(source), count=len(refused)), subject=shown(target))
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False, indent=2))
+        say_json(json.dumps(asdict(report), ensure_ascii=False, indent=2))
         return
-    typer.echo(cld.COPYING(source=report.source, target=report.target))
+    say(cld.COPYING(source=report.source, target=report.target))
     if report.replaced:
-        typer.echo(f"  {cld.REPLACED(count=report.replaced)}")
+        say(f"  {cld.REPLACED(count=report.replaced)}")
     for name, table in report.tables.items():
-        typer.echo(f"  {name:20} {table.rows:>9} rows  sha256 sum {table.digest[:16]}")
+        say(f"  {name:20} {table.rows:>9} rows  sha256 sum {table.digest[:16]}")
     for note in report.notes:
-        typer.echo(f"note: {with_code(note)}", err=True)
-    typer.echo(cld.COPIED())
+        say(f"note: {with_code(note)}", err=True)
+    say(cld.COPIED())

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from venclient.screen import say
+
 
 def demo(
     forever: Annotated[bool, typer.Option("--forever", help="Keep running until Ctrl-C.")] = False,
@@ -43,7 +45,7 @@ def demo(
         try:
             return await work
         except asyncio.CancelledError:
-            typer.echo(sim.STOPPED())
+            say(sim.STOPPED())
             return 130
 
     raise typer.Exit(asyncio.run(serve()))

@@ -11,6 +11,7 @@ import typer
 
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
 from venclient.messages import diagnostics as doc
+from venclient.screen import cell, say, say_json
 
 if TYPE_CHECKING:
     from venclient.checkup import Finding
@@ -55,13 +56,13 @@ def doctor(
         import msgspec
 
         checks = msgspec.to_builtins(found)
-        typer.echo(json.dumps({"ok": not failed, "checks": checks}, ensure_ascii=False, indent=2))
+        say_json(json.dumps({"ok": not failed, "checks": checks}, ensure_ascii=False, indent=2))
     else:
         others = [one for one in found if not one.check.startswith("device")]
         devices = [one for one in found if one.check.startswith("device")]
         _show([*others, *summed(devices, DEVICES_SHOWN)])
         warned = sum(one.state == "warn" for one in found)
-        typer.echo(doc.SUMMARY(checks=len(found), failed=failed, warned=warned))
+        say(doc.SUMMARY(checks=len(found), failed=failed, warned=warned))
     if failed:
         raise typer.Exit(1)
 
@@ -84,15 +85,14 @@ def quiet(*names: str) -> Iterator[None]:
 
 def _show(found: list[Finding]) -> None:
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(soft_wrap=True, highlight=False)
     for one in found:
-        line = Text(f"{one.state:<5}", _STYLE[one.state])
-        line.append(f"{f'{one.vtn} ' if one.vtn else ''}{one.check}: ", "bold")
-        line.append(one.what, "default")
+        line = cell(f"{one.state:<5}", _STYLE[one.state])
+        line += cell(f"{f'{one.vtn} ' if one.vtn else ''}{one.check}: ", "bold")
+        line += cell(one.what, "default")
         if one.code and one.state != "ok":
-            line.append(f" [{one.code}]", "dim")
+            line += cell(f" [{one.code}]", "dim")
         console.print(line)
         if one.advice:
-            console.print(Text(f"      {one.advice}", "default"))
+            console.print(cell(f"      {one.advice}", "default"))

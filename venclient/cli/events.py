@@ -11,6 +11,7 @@ import typer
 
 from venclient.cli.reports import JsonOption, VtnOption
 from venclient.cli.service import DEFAULT_CONFIG, ConfigOption
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from venclient.reporting.decisions import Decision
@@ -47,7 +48,7 @@ def list_events(
         finally:
             place.view.close()
         for problem in stored.problems:
-            typer.echo(with_code(problem), err=True)
+            say(with_code(problem), err=True)
     if as_json:
         print_json([_json(name, one) for name, one in found])
     else:
@@ -78,11 +79,11 @@ def _print(found: list[tuple[str, Decision]]) -> None:
     """Print events as a table; nothing is cut where a program or a file reads it."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     from venclient.cli.reports_table import console_of
     from venclient.messages import cli_events as cle
     from venclient.messages.printable import foreign
+    from venclient.screen import cell
 
     console = console_of()
     several = any(vtn for vtn, _ in found)
@@ -99,7 +100,7 @@ def _print(found: list[tuple[str, Decision]]) -> None:
             reports or "-",
             f"{one.next_due:%Y-%m-%d %H:%M}" if one.next_due else "-",
         ]
-        table.add_row(*((Text(vtn or "-"),) if several else ()), *map(Text, cells))
+        table.add_row(*((cell(vtn or "-"),) if several else ()), *map(cell, cells))
     if found:
         console.print(table)
     console.print(cle.SHOWN(count=len(found)), highlight=False)

@@ -16,6 +16,8 @@ import typer
 
 from venclient.messages import importing as imp
 from venclient.messages import with_code
+from venclient.messages.printable import foreign, printable
+from venclient.screen import LONGEST_LINE, say, say_json
 
 if TYPE_CHECKING:
     from venclient.registry.csv_import import Progress
@@ -153,13 +155,13 @@ def import_files(
         reports.append(report)
         if not as_json:
             # What several files have in common is said once.
-            typer.echo(_fitted(summary(report, known=noted)))
+            say(*_fitted(summary(report, known=noted)).split("\n"))
             noted |= set(report.notes) if report.created else set()
     if together is not None:
         together.close(keep_older=bool(failed))
     if as_json:
         shown = {"files": [report.as_dict() for report in reports], "failed": failed}
-        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+        say_json(json.dumps(shown, ensure_ascii=False, indent=2))
     if missing and not any(report.stored and report.created for report in reports):
         _remove_unused(registry, missing)
     if failed:
@@ -196,7 +198,7 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
             lines.append(f"  {line}")
         if report.updated > _SHOWN:
             lines.append("  " + imp.MORE_CHANGES(count=report.updated - _SHOWN))
-    return "\n".join(lines)
+    return "\n".join(printable(line, LONGEST_LINE) for line in lines)
 
 
 def _counts(report: ImportReport) -> list[str]:
@@ -355,14 +357,14 @@ def _progress(path: Path) -> Iterator[Progress | None]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rows]} rows"),
+        TextColumn("{task.percentage:>3.0f}%", markup=False),
+        TextColumn("{task.fields[rows]} rows", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(path.name, total=None, rows=0)
+        task = bar.add_task(foreign(path.name), total=None, rows=0)
 
         def show(done: int, size: int, rows: int) -> None:
             bar.update(task, completed=done, total=size, rows=rows)
@@ -376,6 +378,6 @@ def _complain(error: Exception) -> None:
     problems = error.problems if isinstance(error, ConfigError) else (str(error),)
     hint = getattr(error, "hint", "")
     for problem in problems:
-        typer.echo(f"error: {with_code(problem)}", err=True)
+        say(f"error: {with_code(problem)}", err=True)
     if hint and not any(hint in problem for problem in problems):
-        typer.echo(f"hint: {hint}", err=True)
+        say(f"hint: {hint}", err=True)

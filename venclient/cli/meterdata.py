@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from venclient.screen import say
+
 
 def meterdata(
     kind: Annotated[
@@ -72,4 +74,4 @@ def meterdata(
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigError(sim.UNWRITABLE(reason=reason), subject=str(path)) from error
-        typer.echo(sim.ROWS_WRITTEN(path=path, count=count), err=True)
+        say(sim.ROWS_WRITTEN(path=path, count=count), err=True)

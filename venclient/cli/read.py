@@ -13,6 +13,7 @@ from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_regis
 from venclient.messages import cli_meters as clm
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from venclient.model.reading import Reject
@@ -54,17 +55,17 @@ def read(
             "readings": values,
             "rejects": [{"place": one.place, "reason": one.reason} for one in rejects],
         }
-        typer.echo(json.dumps(text, ensure_ascii=False))
+        say_json(json.dumps(text, ensure_ascii=False))
         return
-    typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}")
+    say(f"{chosen.resourceName}  {chosen.connection.endpoint}")
     width = max((len(quantity) for quantity in newest), default=0)
     for quantity, reading in newest.items():
-        typer.echo(
+        say(
             f"  {quantity:<{width}}  {reading.value:>12.6g}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
             + ("" if reading.quality == "good" else f"  {reading.quality}")
         )
     if not newest:
-        typer.echo(f"  {clm.NO_VALUE_NOW()}")
+        say(f"  {clm.NO_VALUE_NOW()}")
     show_rejects(rejects)
 
 
@@ -72,9 +73,9 @@ def show_rejects(rejects: Sequence[Reject]) -> None:
     """Print what could not be read: the first ones with their reasons, and how many there are more."""
     for one in rejects[:SHOWN_REJECTS]:
         line = clm.NOT_READ(place=foreign(one.place), reason=with_code(one.reason))
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     if len(rejects) > SHOWN_REJECTS:
-        typer.echo(f"  {clm.NOT_READ_MORE(count=len(rejects) - SHOWN_REJECTS)}")
+        say(f"  {clm.NOT_READ_MORE(count=len(rejects) - SHOWN_REJECTS)}")
 
 
 def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
@@ -91,12 +92,12 @@ def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
 
     planned = run_to_end(plan_of(chosen, one_shot_site(folder)))
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(planned), ensure_ascii=False))
+        say_json(json.dumps(msgspec.to_builtins(planned), ensure_ascii=False))
         return
-    typer.echo(f"{chosen.resourceName}  {connection.endpoint}  {len(planned)} request(s)")
+    say(f"{chosen.resourceName}  {connection.endpoint}  {len(planned)} request(s)")
     for one in planned:
         unit = "register" if one.count == 1 else "registers"
-        typer.echo(f"  {one.place}  ({one.count} {unit})  {', '.join(one.quantities)}")
+        say(f"  {one.place}  ({one.count} {unit})  {', '.join(one.quantities)}")
 
 
 def folder_of(db: str) -> Path:

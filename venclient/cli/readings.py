@@ -15,6 +15,8 @@ from venclient.cli.readings_mirror import mirror, moment
 from venclient.errors import ConfigError
 from venclient.messages import cli_meters as clm
 from venclient.messages import with_code
+from venclient.messages.printable import number_text
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from venclient.model.reading import Reading
@@ -50,7 +52,7 @@ def show(
         known = tables.resources()
         if resource not in known:
             text = clm.NO_READINGS(path=readings, resource=repr(resource), known=_have(known))
-            typer.echo(with_code(text), err=True)
+            say(with_code(text), err=True)
             raise typer.Exit(1)
         newest = tables.latest().get(resource, {})
         if quantity is not None:
@@ -63,10 +65,11 @@ def show(
         return
     for name, one in sorted(newest.items()):
         age_s = (now - one.time).total_seconds()
-        typer.echo(f"{name:24} {one.value:14.3f}  {_time(one.time)}  {_age(age_s)}  {one.quality.value}")
-    typer.echo(clm.COUNT(count=len(found), span=last))
+        value = number_text(one.value, 3)
+        say(f"{name:24} {value:>14}  {_time(one.time)}  {_age(age_s)}  {one.quality.value}")
+    say(clm.COUNT(count=len(found), span=last))
     for one in found:
-        typer.echo(f"{_time(one.time)}  {one.quantity:24} {one.value:14.3f}  {one.quality.value}")
+        say(f"{_time(one.time)}  {one.quantity:24} {number_text(one.value, 3):>14}  {one.quality.value}")
 
 
 @app.command()
@@ -98,7 +101,7 @@ def export(
         known = tables.resources()
         if resource is not None and resource not in known:
             text = clm.NO_READINGS(path=readings, resource=repr(resource), known=_have(known))
-            typer.echo(with_code(text), err=True)
+            say(with_code(text), err=True)
             raise typer.Exit(1)
         rows: Iterator[tuple[object, ...]]
         columns: tuple[str, ...]
@@ -115,7 +118,7 @@ def export(
             write_csv(sys.stdout, columns, rows)
         else:
             count = write_file(output, columns, rows)
-            typer.echo(f"{output}: {count} {'quarters' if quarters else 'readings'}")
+            say(f"{output}: {count} {'quarters' if quarters else 'readings'}")
 
 
 @app.command()
@@ -136,10 +139,10 @@ def aside(
     if as_json:
         import msgspec
 
-        typer.echo(msgspec.json.format(msgspec.json.encode([one._asdict() for one in found]), indent=2))
+        say_json(msgspec.json.format(msgspec.json.encode([one._asdict() for one in found]), indent=2))
         return
     for line in lines(found, points=points):
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
@@ -155,10 +158,10 @@ def check(
     if as_json:
         import msgspec
 
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        say_json(msgspec.json.format(msgspec.json.encode(found), indent=2))
     else:
         for line in found.lines():
-            typer.echo(line)
+            say(line)
     if found.problems:
         raise typer.Exit(1)
 
@@ -213,7 +216,7 @@ def _print_json(resource: str, newest: dict[str, Reading], found: list[Reading])
     import msgspec
 
     shown = {"resource_id": resource, "latest": newest, "readings": found}
-    typer.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2))
+    say_json(msgspec.json.format(msgspec.json.encode(shown), indent=2))
 
 
 def _have(known: dict[str, list[str]]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from venclient.clock_guard import PROVISIONAL, PROVISIONAL_UNTIL
 from venclient.messages import cli_meters as clm
-from venclient.messages.printable import foreign
+from venclient.messages.printable import foreign, number_text
 from venclient.readings.aside import Kept
 from venclient.readings.series import from_ms
 
@@ -32,7 +32,7 @@ def lines(found: Sequence[Kept], *, points: bool) -> Iterator[str]:
         if not points:
             continue
         for ms, value in one.points:
-            yield f"  {_time(ms)}  {value:14.3f}"
+            yield f"  {_time(ms)}  {number_text(value, 3):>14}"
         if len(one.points) < one.readings:
             yield f"  {clm.ASIDE_MORE(count=one.readings - len(one.points))}"
 

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from venclient import spreadsheet
 from venclient.errors import ConfigError
 from venclient.installation import install_hint
 from venclient.messages import cli_meters as clm
@@ -34,7 +35,7 @@ def write_csv(file: IO[str], columns: Sequence[str], rows: Iterable[Row]) -> int
     for row in rows:
         told = list(row)
         told[time_at] = row[time_at].isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        writer.writerow(repr(value) if isinstance(value, float) else value for value in told)
+        writer.writerow(spreadsheet.row(told))
         count += 1
     return count
 

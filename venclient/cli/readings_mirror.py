@@ -14,6 +14,7 @@ from venclient.messages import cli_meters as clm
 from venclient.messages import influx as inf
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from venclient.readings.line_protocol import Tags
@@ -76,12 +77,12 @@ async def _sent(settings: Settings, since: datetime) -> int:
 
             def report() -> None:
                 at = _shown(from_ms(refill.at_ms))
-                typer.echo(inf.REFILL_PROGRESS(at=at, sent=refill.sent, rejected=refill.rejected))
+                say(inf.REFILL_PROGRESS(at=at, sent=refill.sent, rejected=refill.rejected))
 
             if refill.continued:
-                typer.echo(inf.REFILL_CONTINUED())
+                say(inf.REFILL_CONTINUED())
             if not refill.resources:
-                typer.echo(inf.REFILL_NONE(since=_shown(since)))
+                say(inf.REFILL_NONE(since=_shown(since)))
                 return 0
             await refill.run(report)
     done = inf.REFILL_DONE(
@@ -91,10 +92,10 @@ async def _sent(settings: Settings, since: datetime) -> int:
         name=server.subject,
         bucket=foreign(account.bucket),
     )
-    typer.echo(done)
+    say(done)
     if refill.rejected:
         text = inf.REFILL_REJECTED(count=refill.rejected, reason=foreign(refill.last_reject))
-        typer.echo(with_code(text), err=True)
+        say(with_code(text), err=True)
     return refill.rejected
 
 

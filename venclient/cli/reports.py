@@ -17,6 +17,7 @@ from venclient.cli.service import DEFAULT_CONFIG, ConfigOption
 from venclient.errors import ConfigError
 from venclient.messages import cli_reports as clp
 from venclient.messages import with_code
+from venclient.screen import say, say_json, write_out
 
 if TYPE_CHECKING:
     from venclient.reporting.ledger import Coverage
@@ -132,7 +133,7 @@ def show(
         if row is not None:
             print_report(place.vtn, row, story)
         else:
-            typer.echo(clp.REPORT_GONE(report=key))
+            say(clp.REPORT_GONE(report=key))
         values.print_attempts(attempts, bodies=body)
         if asked is not None:
             values.print_values(held, found, known=known)
@@ -183,9 +184,9 @@ def retry(
             else:
                 others.append(key)
         outbox.close()
-    typer.echo(clp.REQUEUED(count=again) if again else clp.NONE_REQUEUED())
+    say(clp.REQUEUED(count=again) if again else clp.NONE_REQUEUED())
     for key in others:
-        typer.echo(with_code(clp.NOT_REQUEUED(report=key)), err=True)
+        say(with_code(clp.NOT_REQUEUED(report=key)), err=True)
     if others:
         raise typer.Exit(1)
 
@@ -247,18 +248,19 @@ def export(
         counted = _Counted(_value_rows(config, since, until, resource, event, program, vtn, now=now))
         _write(_value_text(counted, in_json=in_json), output)
         if output is not None:
-            typer.echo(clp.VALUES_EXPORTED(path=str(output), count=counted.count))
+            say(clp.VALUES_EXPORTED(path=str(output), count=counted.count))
         return
     found = _coverage(config, since, until, resource, vtn)
     _write([_coverage_text(found, in_json=in_json)], output)
     if output is not None:
-        typer.echo(clp.EXPORTED(path=str(output), count=len(found)))
+        say(clp.EXPORTED(path=str(output), count=len(found)))
 
 
 def _coverage_text(found: list[tuple[str, Coverage]], *, in_json: bool) -> str:
     import csv
     import io
 
+    from venclient import spreadsheet
     from venclient.cli.reports_table import COVERAGE_COLUMNS, coverage_json
 
     rows = [coverage_json(name, one) for name, one in found]
@@ -269,7 +271,7 @@ def _coverage_text(found: list[tuple[str, Coverage]], *, in_json: bool) -> str:
     written = io.StringIO()
     lines = csv.DictWriter(written, COVERAGE_COLUMNS, lineterminator="\n")
     lines.writeheader()
-    lines.writerows(rows)
+    lines.writerows(dict(zip(one, spreadsheet.row(one.values()), strict=True)) for one in rows)
     return written.getvalue()
 
 
@@ -322,7 +324,7 @@ def _write(pieces: Iterable[str], output: Path | None) -> None:
     """Write an export piece by piece; the file appears when it is whole."""
     if output is None:
         for piece in pieces:
-            typer.echo(piece, nl=False)
+            write_out(piece)
         return
     part = output.with_name(f".{output.name}.part")
     try:
@@ -470,4 +472,4 @@ def _state(text: str) -> State:
 def print_json(told: object) -> None:
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
+    say_json(msgspec.json.format(msgspec.json.encode(told), indent=2))

@@ -11,13 +11,14 @@ import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from venclient.cli.reports_body import Body
 from venclient.messages import cli_reports as clp
 from venclient.messages import with_code
+from venclient.messages.printable import json_escaped
 from venclient.reporting.ledger import Coverage
 from venclient.reporting.rows import Row, State, Told
+from venclient.screen import cell
 
 COVERAGE_COLUMNS = ("vtn", "day", "resource_id", "owed", "sent", "missing", "waiting", "corrected")
 _STYLE = {"sent": "green", "refused": "red", "lost": "red", "unmet": "yellow"}
@@ -74,13 +75,13 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
         told = "-" if row.sent_at is None else _time(row.sent_at)
         window = (_time(owed.start), _time(owed.end)) if wide else (_window(owed.start, owed.end),)
         table.add_row(
-            *((Text(vtn or "-"),) if several else ()),
-            Text(row.key if wide or len(row.key) <= TAIL else f"{CUT}{row.key[-TAIL:]}"),
-            Text(_state(row), _STYLE.get(row.state, "")),
-            *window,
-            "-" if row.resources is None else str(len(row.resources)),
+            *((cell(vtn or "-"),) if several else ()),
+            cell(row.key if wide or len(row.key) <= TAIL else f"{CUT}{row.key[-TAIL:]}"),
+            cell(_state(row), _STYLE.get(row.state, "")),
+            *map(cell, window),
+            cell("-" if row.resources is None else str(len(row.resources))),
             *((told,) if wide else ()),
-            Text(row.last_error or ""),
+            cell(row.last_error or ""),
         )
     if found:
         console.print(table)
@@ -105,20 +106,20 @@ def print_report(vtn: str, row: Row, story: Sequence[Told]) -> None:
         *((("last error", row.last_error),) if row.last_error else ()),
     ]
     for name, told in lines:
-        console.print(Text.assemble((f"{name:11}", "bold"), told), soft_wrap=True)
+        console.print(cell(f"{name:11}", "bold") + cell(told), soft_wrap=True)
     for one in story:
-        console.print(Text(f"  {one.time:%Y-%m-%d %H:%M:%S}  {one.what}"), soft_wrap=True)
+        console.print(cell(f"  {one.time:%Y-%m-%d %H:%M:%S}  {one.what}"), soft_wrap=True)
 
 
 def print_body(body: Body, *, whole: bool) -> None:
     """Print how a body is now, and what of it was omitted; the body itself if `whole`."""
     console = console_of()
-    console.print(Text(body.heading, "bold"))
+    console.print(cell(body.heading, "bold"))
     for sentence in body.omissions:
-        console.print(Text(f"  {with_code(sentence)}", "yellow"), soft_wrap=True)
+        console.print(cell(f"  {with_code(sentence)}", "yellow"), soft_wrap=True)
     if whole and body.report is not None:
         console.print(
-            msgspec.json.format(msgspec.json.encode(body.report), indent=2).decode(),
+            json_escaped(msgspec.json.format(msgspec.json.encode(body.report), indent=2).decode()),
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -133,12 +134,12 @@ def print_coverage(found: Sequence[tuple[str, Coverage]], names_of: Mapping[str,
     table = table_of(*(("VTN",) if several else ()), *names, numbers=names[2:], folded=console.width >= WIDE)
     for vtn, one in found:
         table.add_row(
-            *((Text(vtn or "-"),) if several else ()),
-            one.day.isoformat(),
-            Text(names_of.get(one.resource_id, one.resource_id)),
-            *map(str, (one.owed, one.sent)),
-            Text(str(one.missing), "red" if one.missing else ""),
-            *map(str, (one.waiting, one.corrected)),
+            *((cell(vtn or "-"),) if several else ()),
+            cell(one.day.isoformat()),
+            cell(names_of.get(one.resource_id, one.resource_id)),
+            *(cell(str(count)) for count in (one.owed, one.sent)),
+            cell(str(one.missing), "red" if one.missing else ""),
+            *(cell(str(count)) for count in (one.waiting, one.corrected)),
         )
     if found:
         console.print(table)

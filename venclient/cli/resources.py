@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from venclient.cli.conditions import with_query
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,7 +111,7 @@ def export(
             sys.stdout.writelines(pieces)
         else:
             export_file(file, pieces, overwrite=force)
-            typer.echo(clr.EXPORTED(file=str(file), count=count, format=name))
+            say(clr.EXPORTED(file=str(file), count=count, format=name))
         tell_what_there_is(registry, query)
         _name_rejects(registry)
 
@@ -155,7 +156,7 @@ def show(
     else:
         _print_fields(shown)
     if wrong:
-        typer.echo(with_code(clr.NOT_REPORTED(problem=wrong)), err=True)
+        say(with_code(clr.NOT_REPORTED(problem=wrong)), err=True)
     print_findings(registry, resource)
 
 
@@ -186,7 +187,7 @@ def _print_fields(shown: dict[str, Any]) -> None:
         add(name, value, 2)  # as deep as `connection.options.unit`
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
-        typer.echo(f"{name:<{width}}  {text}")
+        say(f"{name:<{width}}  {text}")
 
 
 @app.command()
@@ -198,15 +199,15 @@ def stats(db: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) ->
     if as_json:
         print_json(statistics)
         return
-    typer.echo(f"{statistics['total_resources']} resources in {name}")
+    say(f"{statistics['total_resources']} resources in {name}")
     for key, title in (
         ("by_type", "by type"),
         ("by_subtype", "by sub-type"),
         ("top_10_vens", "largest VENs"),
     ):
-        typer.echo(f"\n{title}")
+        say("", title)
         for value, count in statistics[key].items():
-            typer.echo(f"  {value:24} {count:>7}")
+            say(f"  {value:24} {count:>7}")
 
 
 def open_registry(db: str | Path) -> ResourceDatabase:
@@ -229,7 +230,7 @@ def print_json(value: object) -> None:
     """Print a value as JSON for programs."""
     import json
 
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    say_json(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def tell_what_there_is(registry: ResourceDatabase, query: Query) -> None:
@@ -251,7 +252,7 @@ def tell_what_there_is(registry: ResourceDatabase, query: Query) -> None:
             more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
             there = f"{', '.join(known[:_NAMED])}{more}" if known else "none"
             text = clr.NO_SUCH_GROUP(kind=kind, value=one, meant=meant, known=there)
-            typer.echo(with_code(text), err=True)
+            say(with_code(text), err=True)
 
 
 def _name_rejects(registry: ResourceDatabase) -> None:
@@ -260,6 +261,6 @@ def _name_rejects(registry: ResourceDatabase) -> None:
     from venclient.messages import with_code
 
     for reject in registry.rejects:
-        typer.echo(with_code(clr.LEFT_OUT(place=reject.place, reason=reject.reason)), err=True)
+        say(with_code(clr.LEFT_OUT(place=reject.place, reason=reject.reason)), err=True)
     if registry.rejects:
         raise typer.Exit(1)

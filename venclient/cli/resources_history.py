@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry, print_json
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from venclient.registry.changes import Change
@@ -37,13 +38,13 @@ def history(
         print_json([as_dict(change) for change in found])
         return
     if not found:
-        typer.echo(clr.NO_HISTORY(name=wanted))
+        say(clr.NO_HISTORY(name=wanted))
     for change in found:
         subject = "" if change.kind == "registry" else f" {change.subject}"
         moment = change.at.strftime("%Y-%m-%d %H:%M:%S")
-        typer.echo(f"{moment} UTC  {change.actor}  {change.action} {change.kind}{subject}")
+        say(f"{moment} UTC  {change.actor}  {change.action} {change.kind}{subject}")
         for line in differences(change):
-            typer.echo(f"    {line}")
+            say(f"    {line}")
 
 
 def as_dict(change: Change) -> dict[str, Any]:

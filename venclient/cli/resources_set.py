@@ -11,6 +11,7 @@ import typer
 from venclient.cli.conditions import with_query
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry, tell_what_there_is
 from venclient.messages.printable import foreign
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from venclient.registry.database import ResourceDatabase
@@ -73,11 +74,11 @@ def set_fields(
         print_warnings(registry.last_warnings)
         names = ", ".join(_name(registry, one) for one in chosen[:_NAMED])
     if not chosen:
-        typer.echo(clr.NOTHING_SELECTED())
+        say(clr.NOTHING_SELECTED())
         return
     more = f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
     text = clr.WOULD_CHANGE if dry_run else clr.CHANGED
-    typer.echo(text(changed=changed, count=len(chosen), names=names, more=more))
+    say(text(changed=changed, count=len(chosen), names=names, more=more))
 
 
 def _name(registry: ResourceDatabase, id_: str) -> str:

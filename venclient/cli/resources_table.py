@@ -9,11 +9,11 @@ from typing import NamedTuple
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
-from rich.text import Text
 
 from venclient.model.resource import Resource
 from venclient.registry.geometry import distance_km, position
 from venclient.registry.query import Query
+from venclient.screen import cell
 
 _GAP = 2
 _EDGES = 2
@@ -41,12 +41,12 @@ def print_table(found: Sequence[Resource], query: Query, total: int) -> None:
         table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for one in found:
         # Names are data, not markup: one in square brackets must show as it is.
-        table.add_row(*(Text(column.cell(one)) for column, _ in shown))
+        table.add_row(*(cell(column.cell(one)) for column, _ in shown))
     if found:
         console.print(table)
     more = f" of {total}" if total != len(found) else ""
     what = "resource" if total == 1 else "resources"
-    console.print(f"{len(found)}{more} {what}", highlight=False)
+    console.print(cell(f"{len(found)}{more} {what}"), highlight=False)
 
 
 def _columns(query: Query, found: Sequence[Resource]) -> list[Column]:
@@ -88,7 +88,7 @@ def _fitting(columns: list[Column], found: Sequence[Resource], room: int) -> lis
 
 
 def _width(column: Column, found: Sequence[Resource]) -> int:
-    return max([len(column.title), *(Text(column.cell(one)).cell_len for one in found)])
+    return max([len(column.title), *(cell(column.cell(one)).cell_len for one in found)])
 
 
 def _number(value: object) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from venclient.messages import cli_resources as clr
 from venclient.messages import with_code
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,13 +24,13 @@ def print_warnings(warnings: Iterable[Warned]) -> None:
     for one in warnings:
         found.setdefault(one.text, []).append(one.subject)
     for text, subjects in found.items():
-        typer.echo(f"warning: {with_code(text)}: {_names(subjects)}", err=True)
+        say(f"warning: {with_code(text)}: {_names(subjects)}", err=True)
 
 
 def print_findings(registry: ResourceDatabase, resource: Resource) -> None:
     """Print everything that is wrong or doubtful about a resource that is stored."""
     for text in [text for texts in registry.validate(resource) for text in texts]:
-        typer.echo(f"warning: {with_code(text)}", err=True)
+        say(f"warning: {with_code(text)}", err=True)
 
 
 class Wrong:
@@ -53,7 +52,7 @@ class Wrong:
         if self._ids:
             more = f" and {len(self._ids) - _NAMED} more" if len(self._ids) > _NAMED else ""
             text = clr.WRONG_VALUES(count=len(self._ids), names=self._ids[:_NAMED], more=more)
-            typer.echo(f"warning: {text}; {text.hint} [{text.code}]", err=True)
+            say(f"warning: {text}; {text.hint} [{text.code}]", err=True)
 
 
 def _names(subjects: list[str]) -> str:

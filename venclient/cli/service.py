@@ -14,6 +14,7 @@ from venclient.errors import ConfigError
 from venclient.messages import cli_service as cls
 from venclient.messages import gateway as gwy
 from venclient.messages import in_full, with_code
+from venclient.screen import say, say_json, write_out
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -85,23 +86,23 @@ def reload(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     except ConfigError as error:
         problems = [*error.problems, cls.NOT_REREAD(config=config)]
         if as_json:
-            typer.echo(json.dumps({"problem": "; ".join(map(with_code, problems))}, indent=2))
+            say_json(json.dumps({"problem": "; ".join(map(with_code, problems))}, indent=2))
         else:
-            typer.echo("\n".join([*map(with_code, problems[:-1]), in_full(problems[-1])]), err=True)
+            say(*map(with_code, problems[:-1]), in_full(problems[-1]), err=True)
         raise typer.Exit(1) from None
     answer = ask(settings.path("status.socket"), RELOAD, within_s=RELOADED_WITHIN_S)
     if answer is None:
-        typer.echo(json.dumps({"running": False}) if as_json else with_code(cls.NOT_RUNNING(config=config)))
+        say_json(json.dumps({"running": False}) if as_json else with_code(cls.NOT_RUNNING(config=config)))
         raise typer.Exit(3)
     if as_json:
-        typer.echo(json.dumps({"running": True, **answer}, indent=2))
+        say_json(json.dumps({"running": True, **answer}, indent=2))
     elif problem := answer.get("problem"):
-        typer.echo(problem, err=True)
+        say(problem, err=True)
     else:
         applied, restart = answer.get("applied"), answer.get("restart")
-        typer.echo(cls.APPLIED(keys=applied) if applied else cls.NOTHING_APPLIED())
+        say(cls.APPLIED(keys=applied) if applied else cls.NOTHING_APPLIED())
         if restart:
-            typer.echo(with_code(gwy.NEEDS_RESTART(keys=restart)))
+            say(with_code(gwy.NEEDS_RESTART(keys=restart)))
     if answer.get("problem"):
         raise typer.Exit(1)
 
@@ -119,14 +120,14 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     snapshot = ask(settings.path("status.socket"))
     if snapshot is None:
         if as_json:
-            typer.echo(json.dumps({"running": False}))
+            say_json(json.dumps({"running": False}))
         else:
-            typer.echo(with_code(cls.NOT_RUNNING(config=config)))
+            say(with_code(cls.NOT_RUNNING(config=config)))
         raise typer.Exit(3)
     if (stored := stored_version(settings)) is not None:
         snapshot.setdefault("registry", {})["stored"] = stored
     if as_json:
-        typer.echo(json.dumps({"running": True, **snapshot}, indent=2))
+        say_json(json.dumps({"running": True, **snapshot}, indent=2))
         return
     from rich.console import Console
 
@@ -158,11 +159,11 @@ def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
             if s.key.startswith("vtn.") or s.key in names
         ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say_json(json.dumps(rows, indent=2))
         return
     width = max(len(row["key"]) for row in rows)
     for row in rows:
-        typer.echo(f"{row['key']:<{width}}  {_value_text(row['value']):<28}  ({row['origin']})")
+        say(f"{row['key']:<{width}}  {_value_text(row['value']):<28}  ({row['origin']})")
 
 
 @config_app.command("template")
@@ -170,7 +171,7 @@ def config_template() -> None:
     """Print sample settings to edit: ven config template > ven.toml."""
     from venclient.shipped import SETTINGS, shipped
 
-    typer.echo(shipped(SETTINGS).read_text(encoding="utf-8"), nl=False)
+    write_out(shipped(SETTINGS).read_text(encoding="utf-8"))
 
 
 def _value_text(value: Any) -> str:

@@ -10,6 +10,7 @@ import typer
 
 import venclient.cli.vtn_desk as desk_commands
 from venclient.messages import simulation as sim
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from venclient.simulation.vtn import LocalVtn
@@ -98,7 +99,7 @@ def vtn(
         asyncio.run(_serve(server, secrets_are_ours=seed is None, quiet=as_json))
     except KeyboardInterrupt:
         if not as_json:
-            typer.echo(sim.STOPPED())
+            say(sim.STOPPED())
 
 
 async def _serve(server: LocalVtn, *, secrets_are_ours: bool, quiet: bool) -> None:
@@ -127,7 +128,7 @@ def _desk_open(server: LocalVtn) -> contextlib.AbstractContextManager[None]:
 
 
 def _print_start(server: LocalVtn, *, secrets_are_ours: bool) -> None:
-    typer.echo(sim.VTN_AT(url=server.url))
+    say(sim.VTN_AT(url=server.url))
     for client in server.clients.values():
         role = "business logic" if client.is_bl else "VEN"
         # without a seed the secret was made up now, and this is the only place to learn it
@@ -135,9 +136,9 @@ def _print_start(server: LocalVtn, *, secrets_are_ours: bool) -> None:
             shown = sim.VTN_CLIENT_SECRET(client=client.id, role=role, secret=client.secret)
         else:
             shown = sim.VTN_CLIENT(client=client.id, role=role)
-        typer.echo(f"  {shown}")
+        say(f"  {shown}")
     holds = sim.VTN_HOLDS(programs=len(server.programs), events=len(server.events))
-    typer.echo(f"  {holds}")
+    say(f"  {holds}")
 
 
 def _print_line(operation: str, content: dict[str, Any]) -> None:
@@ -146,7 +147,7 @@ def _print_line(operation: str, content: dict[str, Any]) -> None:
     resources = content["resources"]
     intervals = sum(len(resource["intervals"]) for resource in resources)
     message = sim.REPORT_ACCEPTED if operation == "CREATE" else sim.REPORT_CORRECTED
-    typer.echo(
+    say(
         message(
             time=content["modificationDateTime"],
             name=content.get("reportName") or content["id"],
@@ -161,7 +162,7 @@ def _print_json(operation: str, content: dict[str, Any]) -> None:
     import msgspec
 
     if content["objectType"] == "REPORT" and operation != "DELETE":
-        typer.echo(msgspec.json.encode(content).decode())
+        say_json(msgspec.json.encode(content).decode())
 
 
 for command in (desk_commands.load, desk_commands.events, desk_commands.change, desk_commands.delete):

@@ -9,6 +9,7 @@ import typer
 
 from venclient.messages import cli_meters as clm
 from venclient.messages import with_code
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from venclient.connectors.device_templates import Expansion, Template
@@ -34,14 +35,14 @@ def list_templates(
     wanted = [word.casefold() for word in words or ()]
     found = [one for one in all_templates() if all(word in _text(one) for word in wanted)]
     if as_json:
-        typer.echo(json.dumps([_summary(one) for one in found], ensure_ascii=False))
+        say_json(json.dumps([_summary(one) for one in found], ensure_ascii=False))
     else:
         width = max((len(one.name) for one in found), default=0)
         for one in found:
             kinds = ", ".join(one.kinds)
-            typer.echo(f"{one.name:<{width}}  {one.device:<9}  {one.manufacturer} {one.title} ({kinds})")
+            say(f"{one.name:<{width}}  {one.device:<9}  {one.manufacturer} {one.title} ({kinds})")
         if not found:
-            typer.echo(with_code(clm.NO_MATCH(words=list(words or ()))), err=True)
+            say(with_code(clm.NO_MATCH(words=list(words or ()))), err=True)
     if not found:
         raise typer.Exit(1)
 
@@ -75,54 +76,54 @@ def show_template(
     written = [] if commands is None else commands.options["registers"]
     if as_json:
         told = {**_summary(template), "options": expansion.options, "write": written}
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        say_json(json.dumps(told, ensure_ascii=False))
         return
     _show(template, expansion)
     _show_written(template, written)
-    typer.echo(clm.OPTIONS())
-    typer.echo(f"  {json.dumps({'template': name, 'parameters': parameters or {'unit': template.unit}})}")
+    say(clm.OPTIONS())
+    say(f"  {json.dumps({'template': name, 'parameters': parameters or {'unit': template.unit}})}")
 
 
 def _show(template: Template, expansion: Expansion) -> None:
-    typer.echo(f"{template.name}: {template.manufacturer} {template.title}")
-    typer.echo(clm.MEASURES(kinds=template.kinds))
-    typer.echo(clm.PORT(port=template.port))
-    typer.echo(clm.SOURCE(source=template.source.strip()))
+    say(f"{template.name}: {template.manufacturer} {template.title}")
+    say(clm.MEASURES(kinds=template.kinds))
+    say(clm.PORT(port=template.port))
+    say(clm.SOURCE(source=template.source.strip()))
     if template.note:
-        typer.echo(clm.NOTE(note=template.note.strip()))
-    typer.echo(clm.PARAMETERS())
+        say(clm.NOTE(note=template.note.strip()))
+    say(clm.PARAMETERS())
     for key, one in template.all_parameters.items():
         default = json.dumps(one.default) if isinstance(one.default, bool) else one.default
         text = clm.PARAMETER(name=key, meaning=one.meaning, allowed=one.allowed, default=default)
-        typer.echo(f"  {text}")
+        say(f"  {text}")
     if template.discovered:
-        typer.echo(clm.DISCOVERED())
+        say(clm.DISCOVERED())
         return
     chosen = {key: value for key, value in expansion.parameters.items() if key != "unit"}
-    typer.echo(clm.REGISTERS_WITH(parameters=_pairs(chosen)) if chosen else clm.REGISTERS())
+    say(clm.REGISTERS_WITH(parameters=_pairs(chosen)) if chosen else clm.REGISTERS())
     for one in expansion.options["registers"]:
         rest = {k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "hidden")}
         hidden = clm.HIDDEN() if one.get("hidden") else ""
         place = f"{one.get('kind', 'holding')} {one['address']} {one['type']}"
-        typer.echo(f"  {one['quantity']}{hidden}: {place} {_pairs(rest)}".rstrip())
+        say(f"  {one['quantity']}{hidden}: {place} {_pairs(rest)}".rstrip())
     for one in expansion.options.get("computed", ()):
         scale = f" x {one['scale']}" if "scale" in one else ""
         text = clm.COMPUTED(quantity=one["quantity"], operation=one["op"], quantities=one["of"])
-        typer.echo(f"  {text}{scale}")
+        say(f"  {text}{scale}")
 
 
 def _show_written(template: Template, written: list[dict[str, Any]]) -> None:
     if not written:
         return
-    typer.echo(clm.WRITABLE())
+    say(clm.WRITABLE())
     for one in written:
         rest = {
             k: v for k, v in one.items() if k not in ("quantity", "address", "type", "kind", "min", "max")
         }
         span = f"{one['min']} to {one['max']}"
         place = f"{one.get('kind', 'holding')} {one['address']} {one['type']}"
-        typer.echo(f"  {one['quantity']}: {span}; {place} {_pairs(rest)}".rstrip())
-    typer.echo(clm.SOURCE(source=template.write_source.strip()))
+        say(f"  {one['quantity']}: {span}; {place} {_pairs(rest)}".rstrip())
+    say(clm.SOURCE(source=template.write_source.strip()))
 
 
 def _pairs(values: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from venclient.cli.service import DEFAULT_CONFIG, ConfigOption, JsonOption
 from venclient.messages import Message, with_code
 from venclient.messages import cli_reports as clp
 from venclient.messages.printable import foreign
+from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,27 +60,27 @@ def discover(
         import msgspec
 
         rows = [{**msgspec.to_builtins(one), "settings": one.settings()} for one in found]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        say_json(json.dumps(rows, ensure_ascii=False, indent=2))
     for one in () if as_json else found:
         spoken = f"OpenADR {one.version}" if one.version else clp.NO_VERSION()
         login = {True: clp.LOGIN(), False: clp.NO_LOGIN(), None: clp.LOGIN_UNKNOWN()}
-        typer.echo(f"{one.name}: {spoken}, {login[one.requires_auth]}")
+        say(f"{one.name}: {spoken}, {login[one.requires_auth]}")
         if one.host or one.addresses:
             at = f" ({', '.join(one.addresses)})" if one.addresses else ""
-            typer.echo(f"  {clp.HOST(host=one.host or '-', addresses=at, port=one.port or '-')}")
+            say(f"  {clp.HOST(host=one.host or '-', addresses=at, port=one.port or '-')}")
         if one.program_names:
-            typer.echo(f"  {clp.PROGRAMS(names=one.program_names)}")
+            say(f"  {clp.PROGRAMS(names=one.program_names)}")
         if one.openapi_url:
-            typer.echo(f"  {clp.OPENAPI(url=one.openapi_url)}")
+            say(f"  {clp.OPENAPI(url=one.openapi_url)}")
         for note in one.notes:
-            typer.echo(f"  {clp.NOTE_LINE(note=note)}")
+            say(f"  {clp.NOTE_LINE(note=note)}")
         if lines := one.settings():
-            typer.echo(f"  {clp.WRITE_SETTINGS()}\n")
-            typer.echo("\n".join(f"    {line}" for line in lines.splitlines()) + "\n")
+            say(f"  {clp.WRITE_SETTINGS()}", "")
+            say(*(f"    {line}" for line in lines.splitlines()), "")
     if not found:
         if not as_json:
             nothing = clp.NO_VTN(seconds=timeout_s)
-            typer.echo(f"{nothing}; {nothing.hint} [{nothing.code}]")
+            say(f"{nothing}; {nothing.hint} [{nothing.code}]")
         raise typer.Exit(1)
 
 
@@ -105,7 +106,7 @@ def diff(config: ConfigOption = DEFAULT_CONFIG, vtn: VtnOption = None, as_json: 
     with quiet("venclient.client.exchange"):  # a VTN that is away is this command's own error
         found = asyncio.run(look())
     if as_json:
-        typer.echo(json.dumps(_plain(own, vtn, found), ensure_ascii=False, indent=2))
+        say_json(json.dumps(_plain(own, vtn, found), ensure_ascii=False, indent=2))
     else:
         _show(own, vtn, found)
     if found.ven is None or not found.what.is_empty:
@@ -165,7 +166,7 @@ def register(
             "deleted": gone.deleted,
         }
         if as_json:
-            typer.echo(json.dumps(_head(own, vtn, found) | told, ensure_ascii=False, indent=2))
+            say_json(json.dumps(_head(own, vtn, found) | told, ensure_ascii=False, indent=2))
         else:
             _show_done(own, vtn, found, told, asked=delete_extra)
         return 1 if refused or stopped else 0
@@ -194,7 +195,7 @@ def _client(own: Settings) -> Any:
 
 def _confirmed(own: Settings, found: Comparison) -> bool:
     names = [one.resource_name for one in found.what.extra]
-    typer.echo("\n".join(f"  {line}" for line in _named(names)))
+    say(*(f"  {line}" for line in _named(names)))
     return typer.confirm(clp.CONFIRM(count=len(names), url=own["vtn.url"]))
 
 
@@ -206,7 +207,12 @@ def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
@@ -261,33 +267,33 @@ def _plain(own: Settings, vtn: str | None, found: Comparison) -> dict[str, Any]:
 def _show(own: Settings, vtn: str | None, found: Comparison) -> None:
     what = found.what
     name = own["ven.name"]
-    typer.echo(own["vtn.url"])
-    typer.echo(clp.VEN_KNOWN(ven=name, id=found.ven.id) if found.ven else clp.VEN_UNKNOWN(ven=name))
-    typer.echo(clp.UNCHANGED(count=len(what.adopt)))
+    say(own["vtn.url"])
+    say(clp.VEN_KNOWN(ven=name, id=found.ven.id) if found.ven else clp.VEN_UNKNOWN(ven=name))
+    say(clp.UNCHANGED(count=len(what.adopt)))
     extra = [f"{foreign(one.resource_name)} (id {foreign(one.id or '-')})" for one in what.extra]
     parts: list[tuple[Message, str, list[str]]] = [
         (clp.TO_CREATE, "+", [one.name for one in what.create]),
         (clp.EXTRA, "?", extra),
     ]
     if what.update:
-        typer.echo(clp.TO_UPDATE(count=len(what.update)))
+        say(clp.TO_UPDATE(count=len(what.update)))
     for one in what.update[:SHOWN]:
-        typer.echo(f"  ~ {one.wanted.name}")
+        say(f"  ~ {one.wanted.name}")
         for drift in one.drifts:
-            typer.echo(f"      {drift}")
+            say(f"      {drift}")
     if len(what.update) > SHOWN:
-        typer.echo(f"  {clp.MORE(count=len(what.update) - SHOWN)}")
+        say(f"  {clp.MORE(count=len(what.update) - SHOWN)}")
     for title, mark, names in parts:
         if names:
-            typer.echo(title(count=len(names)))
+            say(title(count=len(names)))
             for line in _named(names):
-                typer.echo(f"  {mark} {line}")
+                say(f"  {mark} {line}")
     for line in _named(with_code(one) for one in found.problems):
-        typer.echo(clp.NOTE(problem=line))
+        say(clp.NOTE(problem=line))
     if found.ven is None or not what.is_empty:
-        typer.echo(clp.HOW_TO_REGISTER(option=_option(vtn)))
+        say(clp.HOW_TO_REGISTER(option=_option(vtn)))
     if what.extra:
-        typer.echo(clp.HOW_TO_DELETE(option=_option(vtn)))
+        say(clp.HOW_TO_DELETE(option=_option(vtn)))
 
 
 def _option(vtn: str | None) -> str:
@@ -308,15 +314,15 @@ def _show_done(
         rejected=len(told["refused"]),
         deleted=told["deleted"],
     )
-    typer.echo(done)
+    say(done)
     for line in _named(clp.REJECTED(name=name, problem=error) for name, error in told["refused"].items()):
-        typer.echo(line)
+        say(line)
     for line in _named(with_code(one) for one in found.problems):
-        typer.echo(clp.NOTE(problem=line))
+        say(clp.NOTE(problem=line))
     if told["extra"]:
-        typer.echo(clp.EXTRA(count=told["extra"]))
+        say(clp.EXTRA(count=told["extra"]))
         if not asked:
-            typer.echo(clp.HOW_TO_DELETE(option=_option(vtn)))
+            say(clp.HOW_TO_DELETE(option=_option(vtn)))
     if told["stopped"]:
         stopped = clp.STOPPED(problem=told["stopped"])
-        typer.echo(f"{stopped}; {stopped.hint} [{stopped.code}]")
+        say(f"{stopped}; {stopped.hint} [{stopped.code}]")

@@ -17,6 +17,7 @@ import typer
 
 from venclient.messages import simulation as sim
 from venclient.messages import text_of, with_code
+from venclient.screen import say, say_json
 
 PortOption = Annotated[
     int,
@@ -156,18 +157,18 @@ def load(
                 stored = desk.ask("POST", "programs", json=content)
             except VtnProblem as problem:
                 refused += 1
-                typer.echo(with_code(sim.NOT_LOADED(reason=problem)), err=True)
+                say(with_code(sim.NOT_LOADED(reason=problem)), err=True)
                 continue
             ids[stored["programName"]] = stored["id"]
-            typer.echo(sim.PROGRAM_ADDED(name=stored["programName"], id=stored["id"]))
+            say(sim.PROGRAM_ADDED(name=stored["programName"], id=stored["id"]))
         for row in seed.events:
             try:
                 stored = desk.ask("POST", "events", json=prepared(row, ids, datetime.now(UTC)))
             except (VtnProblem, LookupError, ValueError, TypeError, AttributeError) as problem:
                 refused += 1
-                typer.echo(with_code(sim.NOT_LOADED(reason=problem)), err=True)
+                say(with_code(sim.NOT_LOADED(reason=problem)), err=True)
                 continue
-            typer.echo(_event_line(stored))
+            say(_event_line(stored))
     if refused:
         raise typer.Exit(1)
 
@@ -177,12 +178,12 @@ def events(port: PortOption = 8081, as_json: JsonOption = False) -> None:
     with Desk(port) as desk:
         found = desk.all("events")
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say_json(json.dumps(found, indent=2))
         return
     for one in found:
-        typer.echo(_event_line(one))
+        say(_event_line(one))
     if not found:
-        typer.echo(sim.NO_EVENTS())
+        say(sim.NO_EVENTS())
 
 
 def change(
@@ -207,7 +208,7 @@ def change(
         found = desk.event(event)
         content = {key: value for key, value in found.items() if key not in own} | dict(wanted)
         content = {key: value for key, value in content.items() if value is not None}
-        typer.echo(_event_line(desk.ask("PUT", f"events/{found['id']}", json=content)))
+        say(_event_line(desk.ask("PUT", f"events/{found['id']}", json=content)))
 
 
 def delete(
@@ -217,7 +218,7 @@ def delete(
     with Desk(port) as desk:
         found = desk.event(event)
         desk.ask("DELETE", f"events/{found['id']}")
-    typer.echo(sim.EVENT_WITHDRAWN(event=found.get("eventName") or found["id"]))
+    say(sim.EVENT_WITHDRAWN(event=found.get("eventName") or found["id"]))
 
 
 def reports(
@@ -232,20 +233,20 @@ def reports(
         query = {"eventID": desk.event(event)["id"]} if event else {}
         found = desk.all("reports", **query)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say_json(json.dumps(found, indent=2))
         return
     for one in found:
         name = one.get("reportName") or one["id"]
-        typer.echo(sim.REPORT(time=one["createdDateTime"], name=name, client=one["clientName"]))
+        say(sim.REPORT(time=one["createdDateTime"], name=name, client=one["clientName"]))
         for resource in one["resources"]:
             for interval in resource["intervals"]:
                 told = ", ".join(
                     f"{payload['type']} {' '.join(map(str, payload['values']))}"
                     for payload in interval["payloads"]
                 )
-                typer.echo(f"  {resource['resourceName']} [{interval['id']}] {told}")
+                say(f"  {resource['resourceName']} [{interval['id']}] {told}")
     if not found:
-        typer.echo(sim.NO_REPORTS())
+        say(sim.NO_REPORTS())
 
 
 def _event_line(event: Mapping[str, Any]) -> str:

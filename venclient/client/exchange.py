@@ -303,7 +303,7 @@ class Exchange:
             self._failing.setdefault(key, False)
             return
         self._failing[key] = self._quiet = True
-        log.warning(str(error))
+        log.warning(error.text)
 
     def _count(self, error: VtnError) -> None:
         self.tally.failures += 1

@@ -22,6 +22,11 @@ from venclient.model.resource import Resource
 from venclient.model.setpoint import Receipt, Setpoint
 
 
+def _is_never_stored(_resource_id: str, _mark: int) -> bool:
+    """Stand for a store that remembers no messages."""
+    return False
+
+
 def _nothing_to_acknowledge() -> None:
     """Stand for the acknowledgement of sources that keep nothing for us."""
 
@@ -87,7 +92,8 @@ class Site:
     `folder` is where relative file names start (the registry file's folder); `bookmark` gives what was
     last stored under a key; `secret` resolves a reference (`env:NAME`, `file:PATH`) or gives a literal
     as it is; `leases` holds the links that several readers share. `one_shot` says that this is a single
-    look: nothing may be left behind at the source (a broker keeps no session). `protected` are files that are
+    look: nothing may be left behind at the source (a broker keeps no session). `is_stored` says whether a
+    resource's message of that mark (`Reading.mark`) is committed. `protected` are files that are
     never meter files; `roots` are the folders that files of new connections must lie in, beside `folder`;
     None: they may lie anywhere.
     """
@@ -99,6 +105,7 @@ class Site:
     leases: Leases
     client_id: str = "venclient"
     one_shot: bool = False
+    is_stored: Callable[[str, int], bool] = _is_never_stored
     protected: tuple[Path, ...] = ()
     roots: tuple[Path, ...] | None = None
 

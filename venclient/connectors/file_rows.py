@@ -81,7 +81,7 @@ class CsvRows:
             names = self._header
             if names is not None and names.count(name) == 1:
                 return names.index(name)
-            if names is None and name.isdigit() and int(name) > 0:
+            if names is None and name.isascii() and name.isdigit() and len(name) < 10 and int(name):
                 return int(name) - 1
             missing.append(name)
             return -1

@@ -61,6 +61,7 @@ class MqttReader:
             silence_s=options.silence_s,
             resource_id=resource.resourceID,
             wanted=[path for value in options.values for path in value.places],
+            is_stored=site.is_stored,
         )
         self._keep_alive = options.keep_alive
         self._unsaid: list[Reject] = []
@@ -179,9 +180,10 @@ class MqttReader:
             # A retained message without a time of its own may be from any time.
             quality = Quality.STALE if message.retained and decoded.time is None else Quality.GOOD
             time = decoded.time or message.arrival
+            mark = message.mark() if message.qos == 1 and decoded.time is None else 0
             before = len(readings)
             readings += [
-                Reading(self._resource_id, quantity, value, time, quality)
+                Reading(self._resource_id, quantity, value, time, quality, mark)
                 for quantity, value in decoded.values
             ]
             if decoded.time is None:

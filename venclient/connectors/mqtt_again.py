@@ -6,7 +6,8 @@
                                            same number, topic and payload mean the same message, unless this
                                            broker uses numbers again at once
 
-A process that was killed knows nothing of this: see "What is never lost" in docs/connectors/mqtt.md.
+A process that was killed leaves the marks of its messages in the file of readings (`model/marks.py`): what
+comes again to the next one, before the first new message, is looked for there.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ class Redeliveries:
         self._left: dict[int, Message | int] = {}
         self._uses_again = False
         self._is_over = True
+        self._session = False
+
+    @property
+    def is_expected(self) -> bool:
+        """True while the broker may send again what an earlier connection of the same session brought."""
+        return self._session and not self._is_over
 
     @property
     def is_settled(self) -> bool:
@@ -51,6 +58,7 @@ class Redeliveries:
             self._uses_again = self._uses_again or number in done
             done[number] = digest
         self._acknowledged.clear()
+        self._session = session
         if self._is_over or not session:
             self._left.clear()
         if session:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+from zlib import crc32
 
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -19,6 +20,7 @@ from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
 from venclient.messages import Text, text_of
 from venclient.messages import mqtt as mqt
 from venclient.messages.printable import foreign
+from venclient.model.marks import mark_of
 
 #: Messages of QoS 0 that wait for a slow store beyond this are dropped: nobody else bounds them.
 MOST_WAITING = 10_000
@@ -77,6 +79,10 @@ class Message:
     shares: int = 0
     oversize: int = 0
 
+    def mark(self) -> int:
+        """Return what the message is known by in the file, also after a restart: its number and content."""
+        return mark_of(self.number, crc32(self.payload, crc32(self.topic.encode("utf-8", "replace"))))
+
     def digest(self) -> int:
         """Return a number that differs for other topics and payloads; it means nothing to other processes."""
         return hash((self.topic, self.payload, self.oversize))
@@ -93,8 +99,10 @@ class Inbox:
         silence_s: float = 0.0,
         resource_id: str = "",
         wanted: Sequence[str] = (),
+        is_stored: Callable[[str, int], bool] = lambda _id, _mark: False,
     ) -> None:
         self.resource_id = resource_id
+        self._is_stored = is_stored
         #: The paths of the values, as options name them.
         self.wanted = [foreign(path) for path in wanted]
         self.topics = topics
@@ -112,6 +120,10 @@ class Inbox:
         self.valueless: Message | None = None
         self._silence_s = silence_s
         self._others: set[str] = set()
+
+    def has_stored(self, message: Message) -> bool:
+        """Return whether the readings of a message are in the file, by a process before this one."""
+        return self._is_stored(self.resource_id, message.mark())
 
     def note_other(self, topic: str) -> None:
         """Remember a device whose messages come by the same filter and are not ours."""

@@ -210,21 +210,26 @@ class MqttLink:
 
     # What comes, and what becomes of it
 
-    def _route(self, message: Message) -> None:
+    def _route(self, message: Message, *, again: bool) -> None:
         inboxes = self._routes.get(message.topic)
         if inboxes is None:
             inboxes = tuple(box for box in self._inboxes if box.topics.takes(message.topic))
             if len(self._routes) >= _TOPICS_REMEMBERED:
                 self._routes.clear()
             self._routes[message.topic] = inboxes
-        message.shares = len(inboxes)
+        takers = inboxes
+        if again and self._connection == 1 and self._again.is_expected:
+            # The process before this one was killed between its commit and the acknowledgement.
+            takers = tuple(box for box in inboxes if not box.has_stored(message))
+        message.shares = len(takers)
         if message.qos > 0:
             self._unacknowledged.append(message)
-        for inbox in inboxes:
+        for inbox in takers:
             if not inbox.put(message):
                 message.shares -= 1
-        if not inboxes:
+        if not takers:
             self._acknowledge_complete()
+        if not inboxes:
             covering = [box for box in self._inboxes if box.topics.covers(message.topic)]
             for inbox in covering:
                 inbox.note_other(message.topic)
@@ -395,4 +400,4 @@ class MqttLink:
                 return
             if not message.dup and not self._again.is_settled:
                 self._again.is_new(taken)
-        self._route(taken)
+        self._route(taken, again=message.dup)

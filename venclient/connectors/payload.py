@@ -130,7 +130,11 @@ def parse_path(text: str) -> Path:
     while at < len(text):
         match = _STEP.match(text, at)
         # The first name has no dot before it, every other one has.
-        if match is None or (match["name"] is not None and bool(match["dot"]) != bool(path)):
+        if (
+            match is None
+            or len(match["index"] or "") > 9
+            or (match["name"] is not None and bool(match["dot"]) != bool(path))
+        ):
             raise ValueError(con.PATH(path=shown(text), rest=shown(text[at:])))
         if match["name"] is not None:
             path.append(match["name"])

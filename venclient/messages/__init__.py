@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from venclient.messages.printable import printable
+from venclient.messages.printable import is_huge, printable, repr_of
 
+#: Characters that may stand before or after a message: places, hints and lists of our own.
+MOST_AROUND = 20_000
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -63,6 +65,7 @@ class Text(str):
 
     def within(self, before: str = "", after: str = "") -> Text:
         """Return this text with more in front or behind, under the same code, parameters and hint."""
+        before, after = printable(before, MOST_AROUND), printable(after, MOST_AROUND)
         return _restored(f"{before}{self}{after}", self.message, self.params)
 
     def mapped(self, change: Callable[[str], str]) -> Text:
@@ -137,8 +140,8 @@ def text_of(failure: BaseException) -> str:
         return failure.args[0]
     if isinstance(failure, OSError) and failure.strerror:
         place = failure.filename
-        return f"{failure.strerror}: {place}" if isinstance(place, str) else failure.strerror
-    return _ERRNO.sub("", str(failure))
+        return f"{failure.strerror}: {printable(place)}" if isinstance(place, str) else failure.strerror
+    return printable(_ERRNO.sub("", str(failure)))
 
 
 def within(text: str, before: str = "", after: str = "") -> str:
@@ -168,10 +171,15 @@ class _Formatter(string.Formatter):
         return _plain(value)
 
     def format_field(self, value: Any, format_spec: str) -> Any:
+        if is_huge(value):
+            return repr_of(value)
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return f"{value:,} {one if value == 1 else many}"
         return printable(super().format_field(value, format_spec))
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return repr_of(value) if conversion == "r" else super().convert_field(value, conversion)
 
 
 def _plain(value: Any) -> Any:
@@ -180,7 +188,7 @@ def _plain(value: Any) -> Any:
         return getattr(value, "text", None) or text_of(value) or type(value).__name__
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value) if isinstance(value, set | frozenset) else value
-        return ", ".join(str(_plain(item)) for item in items)
+        return ", ".join(repr_of(item) if is_huge(item) else str(_plain(item)) for item in items)
     return value
 
 

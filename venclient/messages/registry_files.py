@@ -124,7 +124,12 @@ NO_TABLES = error("VEN-DBF-038", "has no table of a registry", hint="use a backu
 BUSY = error(
     "VEN-DBF-040", "another program has been writing for over {seconds} s", hint="try again when it is done"
 )
-NOT_SQLITE = error("VEN-DBF-041", "is not a SQLite database", hint="name the resource database")
+NOT_SQLITE = error(
+    "VEN-DBF-041",
+    "is not a SQLite database",
+    hint="name the resource database; where this is it, it is damaged: put a copy of it back "
+    "(`ven db restore`)",
+)
 DAMAGED = error(
     "VEN-DBF-042",
     "is damaged ({problem})",
@@ -144,7 +149,8 @@ NEWER_SCHEMA = error(
 OTHER_PROGRAM = error(
     "VEN-DBF-051",
     "belongs to another program: {why}",
-    hint="name the resource database, or a file that does not exist yet",
+    hint="name the resource database, or a file that does not exist yet; where this is the resource "
+    "database, it is damaged: put a copy of it back (`ven db restore`)",
 )
 OTHER_PROGRAM_SERVER = error(
     "VEN-DBF-052",
@@ -231,4 +237,38 @@ NO_FOLDER = error(
     "VEN-DBF-092",
     "the folder does not exist",
     hint="create it, mount the medium that it is on, or name another folder",
+)
+
+# What other programs left in a registry file
+
+FOREIGN_TRIGGER = error(
+    "VEN-DBF-310",
+    "trigger {name} on {table} is not part of the registry: changes that would run it are refused",
+    hint="find out who made it, then remove it: sqlite3 FILE 'DROP TRIGGER \"NAME\"'",
+)
+VIEW_AS_TABLE = error("VEN-DBF-311", "{name} is a view or virtual table where the registry has a table")
+FOREIGN_VIEW = info("VEN-DBF-312", "view {name} is not part of the registry")
+FOREIGN_TABLE = info("VEN-DBF-313", "table {name} is not part of the registry")
+FOREIGN_INDEX = info("VEN-DBF-314", "index {name} on {table} is not part of the registry")
+FOREIGN_UNIQUE_INDEX = error(
+    "VEN-DBF-315",
+    "index {name} on {table} is not part of the registry, and refuses rows that the registry allows",
+    hint="find out who made it, then remove it: sqlite3 FILE 'DROP INDEX \"NAME\"'",
+)
+MISSING_TRIGGER = error(
+    "VEN-DBF-316", "trigger {name} is missing: recorded changes can be altered without a trace"
+)
+OVERSIZED_CELL = error(
+    "VEN-DBF-317", "{table} row {row}, {column}: the cell has {size} characters: the maximum is {most}"
+)
+TRIGGER_REFUSED = error(
+    "VEN-DBF-318",
+    "the file has a trigger of another program that this change would run; nothing was changed",
+    hint="`ven db check` names it",
+)
+SCHEMA_NOT_UTF8 = info("VEN-DBF-319", "names in its schema are not UTF-8")
+FULL_REGISTRY = warning(
+    "VEN-DBF-320",
+    "{path} is read as it is, and nothing is stored in it: its disk is full",
+    hint="free disk space",
 )

@@ -241,6 +241,12 @@ STATE_IN_MEMORY = error(
     "are sent again",
 )
 
+# Numbers beyond what the standard has
+
+BEYOND_32_BITS = warning(
+    "VEN-REP-310", "{place}: {name} is too large: the maximum is {most} (a 32-bit integer)"
+)
+
 # What was sent, as it is kept
 
 SENT_NOT_KEPT = warning(

@@ -60,13 +60,18 @@ class Quality(StrEnum):
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """One value of one quantity of one resource at one moment (aware UTC)."""
+    """One value of one quantity of one resource at one moment (aware UTC).
+
+    `mark` tells the message that it came in from others of its source, where it has no time of its own;
+    0: none.
+    """
 
     resource_id: str
     quantity: str
     value: float
     time: datetime
     quality: Quality = Quality.GOOD
+    mark: int = 0
 
 
 class Reject(msgspec.Struct, frozen=True):

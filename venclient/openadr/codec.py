@@ -57,6 +57,9 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 #: Kinds of which the strict reading would silently drop members that `straighten` knows.
 _ALWAYS_STRAIGHTENED = frozenset({objects.Program, objects.PayloadDescriptor, objects.Subscription})
 
+#: Digits of an integer that fits into 64 bits, whatever they are.
+_MOST_DIGITS = 18
+
 #: How many ignored members of one object are named.
 _NAMED = 5
 
@@ -314,13 +317,23 @@ def _finite(written: str) -> float | _NotJson:
     return number if math.isfinite(number) else _NotJson(written)
 
 
+def _integer(written: str) -> int | float | _NotJson:
+    """Return an integer; one beyond 64 bits as a float, and one beyond those as text of no type."""
+    if len(written) <= _MOST_DIGITS:
+        return int(written)
+    number = float(written)
+    return number if math.isfinite(number) else _NotJson(written)
+
+
 def _json(body: bytes, subject: str) -> Any:
     try:
         return msgspec.json.decode(body)
     except _UNREADABLE as error:
         try:
             # One NaN must not hide the rest of a listing; the standard library reads past it.
-            return _encodable(json.loads(body, parse_constant=_NotJson, parse_float=_finite))
+            return _encodable(
+                json.loads(body, parse_constant=_NotJson, parse_float=_finite, parse_int=_integer)
+            )
         except (ValueError, RecursionError):
             raise WireError(oad.NOT_JSON(problem=foreign(str(error))), subject=subject) from None
 

@@ -9,6 +9,7 @@ refuse. Works on decoded JSON; the schema is read off the wire objects themselve
 from __future__ import annotations
 
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -19,6 +20,11 @@ import msgspec
 
 from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0
 from venclient.openadr.objects import Program, TokenAnswer, Value, Wire
+
+#: Whole numbers further from zero than this are read as this.
+MOST = 2**63 - 1
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+_LONGEST_INTEGER = 1_000
 
 _Straighten = Callable[[Any], Any]
 
@@ -94,10 +100,15 @@ def _text(raw: Any) -> Any:
 
 
 def _whole(raw: Any) -> Any:
+    """Return a whole number, at most `MOST` away from zero: what is beyond means as much as that to us."""
+    written = raw if isinstance(raw, str) else getattr(raw, "written", "")
+    if len(written) > _LONGEST_INTEGER:  # Python does not read integers of any length
+        return (-MOST if written.strip().startswith("-") else MOST) if _INTEGER.fullmatch(written) else raw
     try:
-        return int(raw) if isinstance(raw, str) or (isinstance(raw, float) and raw.is_integer()) else raw
+        whole = int(raw) if isinstance(raw, str) or (isinstance(raw, float) and raw.is_integer()) else raw
     except ValueError:
         return raw
+    return max(-MOST, min(MOST, whole)) if isinstance(whole, int) and not isinstance(whole, bool) else whole
 
 
 def _number_or_text(raw: Any) -> Any:

@@ -181,12 +181,12 @@ def finish(tables: Tables) -> None:
     try:
         before_ms, moved_ms = history.compression()
         connection.execute(
-            "CREATE TEMP TABLE kept AS SELECT k, v, q FROM reading"
+            "CREATE TEMP TABLE kept AS SELECT k, v, q, m FROM reading"
             " WHERE k >= ? OR k IN (SELECT k FROM late) ORDER BY k",
             (max(moved_ms, 1) << SERIES_BITS,),
         )
         connection.execute("DELETE FROM reading")
-        connection.execute("INSERT INTO reading SELECT k, v, q FROM kept ORDER BY k")
+        connection.execute("INSERT INTO reading(k, v, q, m) SELECT k, v, q, m FROM kept ORDER BY k")
         connection.execute("DROP TABLE temp.kept")
         connection.execute("DELETE FROM late")
         history.note_compression(before_ms, 0)

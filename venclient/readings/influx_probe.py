@@ -20,6 +20,8 @@ from venclient.readings.influx_query import quoted_name, window_of
 from venclient.utils import is_web_page
 
 _POLICIES = "SHOW RETENTION POLICIES" + " ON "
+#: From here on data is kept for ever: longer than any calendar.
+_FOR_EVER_S = 10**10
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 #: What is said to a write without lines by those who do not take it for a success.
 _EMPTY = re.compile(r"\b(empty|requires|parsing)\b", re.IGNORECASE)
@@ -82,8 +84,8 @@ def _of_bucket(status: int, content: bytes) -> Kept:
         seconds = [int(rule["everySeconds"]) for rule in buckets[0].get("retentionRules", ())]
     except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError):
         return Kept(False)
-    shortest = min((one for one in seconds if one > 0), default=None)
-    return Kept(True, None if shortest is None else timedelta(seconds=shortest))
+    shortest = min((one for one in seconds if one > 0), default=_FOR_EVER_S)
+    return Kept(True, None if shortest >= _FOR_EVER_S else timedelta(seconds=shortest))
 
 
 def _of_policies(status: int, content: bytes) -> Kept:
@@ -97,7 +99,7 @@ def _of_policies(status: int, content: bytes) -> Kept:
         seconds = _seconds(str(default["duration"]))
     except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError):
         return Kept(False)
-    return Kept(True, timedelta(seconds=seconds) if seconds else None)
+    return Kept(True, timedelta(seconds=seconds) if 0 < seconds < _FOR_EVER_S else None)
 
 
 def _seconds(text: str) -> int:

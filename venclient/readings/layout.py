@@ -1,6 +1,7 @@
 """How the readings file is laid out; making it, upgrading it, and saying why it cannot be used.
 
-    reading(k, v, q)          k = milliseconds since 1970 << 20 | series id: one number that sorts by time
+    reading(k, v, q, m)       k = milliseconds since 1970 << 20 | series id: one number that sorts by time;
+                              m = which message of a broker it came in, where that has no time (`marks.py`)
     segment(k, last_ms, ...)  k = series id << 43 | first millisecond: history, compressed (`segments.py`)
     quarter(k, ...)           k = quarters of an hour since 1970 << 20 | series id (`quarters.py`)
     series                    what a series id means, and its newest key at or before the horizon
@@ -36,7 +37,7 @@ SERIES_MASK = (1 << SERIES_BITS) - 1
 MOMENT_BITS = 43
 MOMENT_MASK = (1 << MOMENT_BITS) - 1
 APPLICATION_ID = 0x56454E52  # "VENR"; tells our file from another program's
-VERSION = 3
+VERSION = 4
 PAGE_BYTES = 1024
 #: What follows the name of a file that was damaged and set aside.
 SIDE_PATTERN = ".corrupt-*"
@@ -74,8 +75,11 @@ CREATE TABLE aside_point(
   aside INTEGER NOT NULL, ms INTEGER NOT NULL, value REAL NOT NULL, PRIMARY KEY(aside, ms)) WITHOUT ROWID;
 """
 
+#: Rows that are there stay as they are: the column is added to the description of the table only.
+_MARKS = "ALTER TABLE reading ADD COLUMN m INTEGER"
+
 #: What leads to each layout from the one before; a step is never changed, the next one comes after it.
-STEPS = {1: _FIRST, 2: _HISTORY, 3: _ASIDE}
+STEPS = {1: _FIRST, 2: _HISTORY, 3: _ASIDE, 4: _MARKS}
 
 
 def prepare(path: Path) -> None:

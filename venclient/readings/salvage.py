@@ -102,7 +102,7 @@ def _take_over(aside: Path, path: Path) -> str:
         series = {row[0]: row for row in _rows(old, "series", "id") if _holds(_is_series, row)}
         _store(fresh, "series", 4, series.values())
         read = (row for row in _rows(old, "reading", "k") if _holds(_is_reading, row, series))
-        readings = _store(fresh, "reading", 3, read)
+        readings = _store(fresh, "reading", 4, ((*row[:3], None) for row in read))
         held = end_ms = 0
 
         def segments() -> Iterator[Row]:
@@ -198,7 +198,7 @@ def _is_series(row: Row) -> bool:
 
 
 def _is_reading(row: Row, series: dict[int, Row]) -> bool:
-    key, value, quality = row
+    key, value, quality, *_ = row
     return (
         key & SERIES_MASK in series
         and 0 <= key >> SERIES_BITS <= MOMENT_MASK

@@ -37,7 +37,7 @@ from venclient.readings.layout import unusable
 from venclient.readings.look import Found, FoundTracks
 from venclient.readings.pending import Added, fail, messages, retrieved
 from venclient.readings.quarters import Quarter
-from venclient.readings.series import named, refusal, to_millisecond
+from venclient.readings.series import named, refusal, to_millisecond, to_ms
 from venclient.readings.stats import Counts, StoreStats
 from venclient.readings.tables import Tables
 from venclient.readings.upkeep import Upkeep
@@ -82,6 +82,7 @@ class SqliteReadings:
         try:
             self._latest = self._desk.tables.latest()
             self._committed_bookmarks = self._desk.tables.bookmarks()
+            self._marks = self._desk.tables.marks()
         except (apsw.Error, OSError) as error:
             self._desk.tables.close()
             raise unusable(self.path, error) from error
@@ -117,6 +118,7 @@ class SqliteReadings:
                     held[quantity] = reading
         self._committed_bookmarks = tables.bookmarks()
         self._bookmarks = self._committed_bookmarks | self._bookmarks
+        self._marks = tables.marks()
 
     # ---- taking readings
 
@@ -299,6 +301,9 @@ class SqliteReadings:
         self._counts.readings += sum(rows.values())
         self._counts.rows.update(rows)
         for added in batch:
+            self._marks.add(
+                (one.resource_id, one.mark, to_ms(one.time)) for one in added.readings if one.mark
+            )
             if not added.future.done():
                 added.future.set_result(None)
         if self._last_error is not None:
@@ -333,6 +338,10 @@ class SqliteReadings:
         await self._commit(raises=True)
 
     # ---- reading
+
+    def is_stored(self, resource_id: str, mark: int) -> bool:
+        """Return whether a message, known by the mark of its readings, is committed for a resource."""
+        return self._marks.has(resource_id, mark)
 
     def bookmark(self, key: str) -> str | None:
         """Give the bookmark last committed or added under `key`."""

@@ -29,6 +29,7 @@ from venclient.readings.layout import (
     version_of,
 )
 from venclient.readings.look import Look, Series
+from venclient.readings.marks import OLDEST_MS, ROWS_LOOKED_AT, Marks
 from venclient.readings.quarters import QUARTER_MS
 from venclient.readings.series import (
     QUALITY_NUMBERS,
@@ -59,6 +60,8 @@ def open_tables(path: Path | str, *, read_only: bool = False) -> Tables:
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         for step in range(version + 1, VERSION + 1):
             # An older file that may not be changed has what it lacks as empty tables of this connection.
+            if STEPS[step].startswith("ALTER"):
+                continue  # columns that only the writer needs
             connection.execute(STEPS[step].replace("CREATE TABLE", "CREATE TEMP TABLE"))
         return Tables(path, connection)
     except (apsw.Error, OSError) as error:
@@ -141,18 +144,19 @@ class Tables(Look):
                     to_ms(reading.time) << SERIES_BITS | self._number(reading, added),
                     reading.value,
                     QUALITY_NUMBERS[reading.quality],
+                    reading.mark or None,
                 )
                 for reading in readings
             ]
             rows.sort(key=lambda row: row[0])
             new = self._new_rows([row[0] for row in rows])
-            connection.executemany("INSERT OR REPLACE INTO reading(k, v, q) VALUES(?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO reading(k, v, q, m) VALUES(?, ?, ?, ?)", rows)
             moved_key = self.moved_ms << SERIES_BITS
             late = [row[:1] for row in rows if row[0] < moved_key]
             connection.executemany("INSERT OR IGNORE INTO late VALUES(?)", late)
             connection.executemany("INSERT OR REPLACE INTO bookmark VALUES(?, ?)", list(bookmarks.items()))
             self.aside.keep(aside, to_ms(now))
-            touched = {key & SERIES_MASK: key for key, _, _ in rows}
+            touched = {key & SERIES_MASK: key for key, *_ in rows}
             moved = {number: key for number, key in touched.items() if key > self.newest.get(number, -1)}
             horizon_ms = self._save_newest(moved, to_ms(now))
             connection.execute("COMMIT")
@@ -174,6 +178,18 @@ class Tables(Look):
             resource_id = self._names[number][0]
             counted[resource_id] = counted.get(resource_id, 0) + count
         return counted
+
+    def marks(self) -> Marks:
+        """Return which messages the newest rows came in."""
+        newest_ms = (one_value(self.connection, "SELECT max(k) FROM reading") or 0) >> SERIES_BITS
+        rows = self.connection.execute(
+            "SELECT k, m FROM (SELECT k, m FROM reading WHERE k >= ? ORDER BY k DESC LIMIT ?)"
+            " WHERE m IS NOT NULL ORDER BY k",
+            (max(0, newest_ms - OLDEST_MS) << SERIES_BITS, ROWS_LOOKED_AT),
+        )
+        found = Marks()
+        found.add((self._names[key & SERIES_MASK][0], mark, key >> SERIES_BITS) for key, mark in rows)
+        return found
 
     def _new_rows(self, keys: Sequence[int]) -> dict[int, int]:
         """Return by series how many of some keys, in their order, the file does not have."""

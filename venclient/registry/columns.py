@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeGuard, TypeVar
 
+from venclient import spreadsheet
 from venclient.messages import importing as imp
 from venclient.messages import text_of, with_code
-from venclient.messages.printable import foreign
+from venclient.messages.printable import foreign, json_escaped
 from venclient.model.resource import (
     ActorType,
     Connection,
@@ -81,12 +81,6 @@ _CAPACITIES = {
     "e_max_kwh": "E_max_kwh",
     "e_min_kwh": "E_min_kwh",
 }
-
-# What a spreadsheet takes for a formula, in both widths; an apostrophe of the text's own is escaped as well.
-_FORMULA = re.compile("['=+\\-@＝＋－＠]")
-# What a spreadsheet makes of a long number; unescaped it means that digits are lost.
-_ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d{12,}[.,]0")
-_AWKWARD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 class BadCells(ValueError):
@@ -212,17 +206,13 @@ def _parted(values: Mapping[str, Any], names: Mapping[str, str]) -> tuple[list[s
 
 
 def _written(text: str | None) -> str:
-    if text is None:
-        return ""
-    if not text or text[0] == '"' or text != text.strip() or _AWKWARD.search(text):
-        return json.dumps(text)
-    return f"'{text}" if _FORMULA.match(text) or _ROUNDED.fullmatch(text) else text
+    return "" if text is None else spreadsheet.cell(text)
 
 
 def _json(value: Mapping[str, Any] | None) -> str:
     if value is None:
         return ""
-    return _AWKWARD.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return json_escaped(json.dumps(value, ensure_ascii=False))
 
 
 class _Row:
@@ -286,18 +276,13 @@ class _Row:
 
 
 def _text(cell: str) -> str:
-    if cell[0] == "'":
-        return cell[1:]
-    if cell[0] == '"':
-        try:
-            found = json.loads(cell)
-        except ValueError:
-            raise ValueError(imp.NOT_A_JSON_STRING(value=cell[:40])) from None
-        if isinstance(found, str):
-            return found
-    if _ROUNDED.fullmatch(cell):
+    try:
+        text = spreadsheet.text_of(cell)
+    except ValueError:
+        raise ValueError(imp.NOT_A_JSON_STRING(value=foreign(cell[:40]))) from None
+    if text == cell and spreadsheet.ROUNDED.fullmatch(cell):
         raise ValueError(imp.ROUNDED(value=foreign(cell)))
-    return cell
+    return text
 
 
 def _flag(cell: str) -> bool:
@@ -322,7 +307,7 @@ def _number(cell: str) -> int | float:
 
 
 def _port(cell: str) -> int:
-    if not (cell.isascii() and cell.isdigit()):
+    if not (cell.isascii() and cell.isdigit()) or len(cell) > 9:
         raise ValueError(imp.PORT(port=foreign(cell)))
     return int(cell)
 

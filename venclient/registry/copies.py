@@ -14,7 +14,7 @@ from venclient.errors import Conflict, RegistryError
 from venclient.messages import registry_files as dbf
 from venclient.read_only import is_read_only, readable
 from venclient.registry.link import BUSY_TIMEOUT_MS
-from venclient.registry.sqlite_link import said
+from venclient.registry.sqlite_link import decoded, said
 from venclient.secrets import sync_folder
 
 _COUNTED = ("resources", "connections")
@@ -40,14 +40,16 @@ def open_as_is(path: Path, *, read_only: bool = False, damaged: bool = False) ->
         found = readable(path)
         try:
             driver = _connected(found.uri, damaged)
-            driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            with decoded():
+                driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:
             found.close()  # a temporary copy stays readable while it is open
         found.report()
         return driver
     driver = _connected(f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}", damaged)
     try:
-        driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        with decoded():
+            driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:
         driver.close()
         raise

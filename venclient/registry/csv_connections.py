@@ -50,7 +50,9 @@ def told_connection(
         connection_type = named_type(kind) if kind else base.type
     except ValueError as error:
         raise BadField("connection_type", text_of(error)) from None
-    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    if port is not None and not (
+        port.isascii() and port.isdigit() and len(port) < 10 and 0 < int(port) < 65_536
+    ):
         raise BadField("port", imp.PORT(port=port))
     connection = replace(
         base,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from venclient import spreadsheet
 from venclient.errors import ConfigError
 from venclient.messages import importing as imp
 from venclient.messages import with_code
@@ -43,7 +44,8 @@ class RejectsFile:
                 self._writer.writerow(HEADER)
                 self.made = True
             text = row.text.rstrip("\r\n").encode("utf-8", "backslashreplace").decode()
-            self._writer.writerow((file, row.line, row.column, with_code(row.reason), text))
+            cells = spreadsheet.row((file, row.line, row.column, with_code(row.reason)))
+            self._writer.writerow((*cells, spreadsheet.guarded(text)))
         except OSError as error:
             raise ConfigError(
                 imp.REJECTS_NOT_WRITTEN(problem=error.strerror or error), subject=str(self.path)

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from venclient.errors import Conflict, RegistryError
 from venclient.messages import registry as reg
+from venclient.messages.printable import json_escaped
 from venclient.model.resource import Connection, Resource
 from venclient.registry import columns
 from venclient.registry.geometry import position
@@ -147,7 +148,7 @@ def _with_header(resources: Iterable[Resource]) -> Iterator[Iterable[str]]:
 def _joined(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     separator = "\n"
     for value in values:
-        yield separator + json.dumps(value, ensure_ascii=False)
+        yield separator + json_escaped(json.dumps(value, ensure_ascii=False))
         separator = ",\n"
 
 

@@ -13,9 +13,10 @@ from venclient.messages import Text
 from venclient.messages import registry_files as dbf
 from venclient.messages.printable import foreign
 from venclient.registry.copies import open_as_is
+from venclient.registry.foreign_objects import findings, oversized
 from venclient.registry.opening import open_link, shown
 from venclient.registry.schema import HEAD, metadata
-from venclient.registry.sqlite_link import lets_others_in, said
+from venclient.registry.sqlite_link import decoded, lets_others_in, said
 from venclient.registry.upgrade import KNOWN, version
 
 _SHOWN = 20
@@ -82,7 +83,7 @@ def inspect(path: Path, *, missing: Text | None = None) -> Inspection:
 
 
 def _looked_at(path: Path, *, damaged: bool = False) -> Inspection:
-    with closing(open_as_is(path, read_only=True, damaged=damaged)) as driver:
+    with closing(open_as_is(path, read_only=True, damaged=damaged)) as driver, decoded():
         return _inspected(driver, path)
 
 
@@ -167,6 +168,9 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     for table, row_id, parent, _ in driver.execute("PRAGMA foreign_key_check").fetchall():
         row = foreign(_key_of(driver, table, row_id))
         found.problems.append(dbf.DANGLING(table=table, row=row, parent=parent))
+    problems, notes = findings(driver)
+    found.problems += [*problems, *oversized(driver, tables)]
+    found.notes += notes
     used = _USED if found.is_current else _USED.partition(" UNION ")[0]
     for name, sql in _COUNTS.items():
         setattr(found, name, driver.execute(sql.format(used=used)).fetchone()[0])

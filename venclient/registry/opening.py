@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Dialect
 
-from venclient.errors import ConfigError
+from venclient.errors import ConfigError, RegistryError
 from venclient.installation import install_hint
 from venclient.messages import registry_files as dbf
 from venclient.read_only import is_read_only
 from venclient.registry.link import Link
 from venclient.registry.statements import Statements
+from venclient.sqlite_file import has_room
 
 if TYPE_CHECKING:
     from venclient.registry.postgres_link import PostgresLink
@@ -47,7 +49,7 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
         return _postgres(str(database), upgraded=upgraded)
     if str(database) == ":memory:":
         raise ConfigError(dbf.NO_FILE_NAME(), subject=str(database))
-    from venclient.registry.sqlite_link import SqliteLink
+    from venclient.registry.sqlite_link import SqliteLink, open_driver
     from venclient.registry.upgrade import readable_registry, upgrade
 
     path = Path(database)
@@ -55,8 +57,19 @@ def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
         found = readable_registry(path)
         found.report()
         return SqliteLink(path, found)
-    if upgraded:
-        upgrade(path)
+    try:
+        if upgraded:
+            upgrade(path)
+        if path.exists() and not has_room(path):
+            with closing(open_driver(path)):
+                pass
+    except RegistryError:
+        if not path.is_file() or has_room(path):
+            raise
+        found = readable_registry(path)
+        found.note = dbf.FULL_REGISTRY(path=path)
+        found.report()
+        return SqliteLink(path, found)
     return SqliteLink(path)
 
 

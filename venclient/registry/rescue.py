@@ -12,7 +12,7 @@ from venclient.read_only import is_read_only
 from venclient.registry.copies import open_as_is
 from venclient.registry.inspection import readable_rows
 from venclient.registry.schema import metadata
-from venclient.registry.sqlite_link import open_driver, said
+from venclient.registry.sqlite_link import decoded, open_driver, said
 from venclient.registry.upgrade import upgrade
 
 
@@ -28,7 +28,7 @@ def rescue(damaged: Path, target: Path) -> dict[str, int]:
     if target.exists():
         raise Conflict(dbf.COPY_THERE(), subject=str(target))
     try:
-        with closing(_reader(damaged)) as reader:
+        with decoded(), closing(_reader(damaged)) as reader:
             columns = {
                 table.name: [row[1] for row in reader.execute(f'PRAGMA table_info("{table.name}")')]
                 for table in metadata.sorted_tables

@@ -32,6 +32,7 @@ from venclient.registry.csv_report import Counts, differences
 from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Site
 from venclient.registry.kinds import METERED_KINDS, default_capacities
 from venclient.registry.meterpoint import derived_meter_point_id, derived_resource_id, identity
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from venclient.registry.database import ResourceDatabase
@@ -238,7 +239,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _tell(file: Path, counts: Counts, rejected: list[Rejected]) -> None:
-    print(
+    say(
         imp.SAMPLE_COUNTS(
             file=file.name,
             created=counts.created,
@@ -248,9 +249,9 @@ def _tell(file: Path, counts: Counts, rejected: list[Rejected]) -> None:
         )
     )
     for item in rejected:
-        print(f"  line {item.line}{', ' + item.column if item.column else ''}: {with_code(item.reason)}")
+        say(f"  line {item.line}{', ' + item.column if item.column else ''}: {with_code(item.reason)}")
     for text, lines in counts.warnings.items():
-        print(f"  warning, lines {', '.join(map(str, lines))}: {with_code(text)}")
+        say(f"  warning, lines {', '.join(map(str, lines))}: {with_code(text)}")
 
 
 def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
@@ -264,4 +265,4 @@ def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
             imp.SAMPLE_DIFFERS(cell=cell, stored=old, sample=new)
             for cell, (old, new) in differences(kept, sample).items()
         )
-        print("  " + imp.LEFT_ALONE(name=kept.resourceName, resource_id=kept.resourceID, cells=cells))
+        say("  " + imp.LEFT_ALONE(name=kept.resourceName, resource_id=kept.resourceID, cells=cells))

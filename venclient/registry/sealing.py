@@ -125,6 +125,8 @@ class Sealer:
             if not is_open(str(head)):
                 _warned.add(self.database)
                 shut = self._logins(or_(*(_starts(column, str(head)) for column in _LOGIN)), _NAMED + 1)
+                if not shut:
+                    continue  # a damaged file: its index says other than its rows
                 why = self._why(shut[0])
                 text = reg.LOGINS_LOCKED(database=self.database, logins=_names(shut))
                 _log.warning(text.within(after=f": {why.text}") if why else text)

@@ -20,6 +20,7 @@ from venclient.messages import registry_files as dbf
 from venclient.read_only import Readable
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.collector import collector_paused
+from venclient.registry.foreign_objects import guard
 from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, unfit
 from venclient.registry.sqlite_functions import register
 from venclient.registry.sqlite_inserts import insert_columns
@@ -91,10 +92,24 @@ def open_driver(path: Path) -> sqlite3.Connection:
         driver.execute("PRAGMA recursive_triggers = ON")
         # A password that was replaced must not be found in the file's unused space.
         driver.execute("PRAGMA secure_delete = ON")
+        # Functions that the file's own views and indexes call must be harmless ones.
+        driver.execute("PRAGMA trusted_schema = OFF")
+        guard(driver)
     except sqlite3.Error as error:
         driver.close()
         raise said(error, path) from error
     return driver
+
+
+@contextmanager
+def decoded() -> Iterator[None]:
+    """Turn the error of a damaged schema, whose text the driver cannot decode, into one of the driver's."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        failure = sqlite3.DatabaseError(dbf.SCHEMA_NOT_UTF8())
+        failure.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise failure from error
 
 
 def lets_others_in(path: Path) -> str:
@@ -131,6 +146,7 @@ def said(error: Exception, path: Path) -> RegistryError:
         sqlite3.SQLITE_CORRUPT: dbf.DAMAGED(problem=error),
         sqlite3.SQLITE_FULL: dbf.DISK_FULL(),
         sqlite3.SQLITE_READONLY: dbf.CANNOT_WRITE(),
+        sqlite3.SQLITE_AUTH: dbf.TRIGGER_REFUSED(),
     }.get(code, dbf.SQLITE_REFUSED(problem=error))
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict(dbf.ROW_CONFLICT(problem=error), subject=subject)
@@ -188,6 +204,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         driver.text_factory = _decoded
         try:
             return [one for row in cursor.execute(sql, values) if (one := make(row)) is not None]
+        except sqlite3.Error as error:
+            raise said(error, self.path) from error
         finally:
             driver.text_factory = str
 
@@ -347,6 +365,7 @@ def _scratch_of(driver: sqlite3.Connection, name: str) -> sqlite3.Connection:
         register(scratch)
         scratch.execute("PRAGMA foreign_keys = ON")
         scratch.execute("PRAGMA recursive_triggers = ON")
+        guard(scratch)
     except sqlite3.Error as error:
         scratch.close()
         raise RegistryError(dbf.NO_REHEARSAL(reason=error), subject=name) from error

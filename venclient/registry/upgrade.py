@@ -19,7 +19,7 @@ from venclient.read_only import Readable, readable, temporary_folder
 from venclient.registry.checkpoints import Checkpoints
 from venclient.registry.copies import copy_database, free_name, open_as_is, stamp
 from venclient.registry.schema import HEAD, SPECIFIED_COLUMNS
-from venclient.registry.sqlite_link import open_driver, said
+from venclient.registry.sqlite_link import decoded, open_driver, said
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -53,7 +53,7 @@ def _looked(path: Path) -> str | None:
             raise RegistryError(dbf.IS_FOLDER(), subject=str(path))
         if not path.exists() or path.stat().st_size == 0:
             return None
-        with closing(open_as_is(path)) as driver:
+        with closing(open_as_is(path)) as driver, decoded():
             return _checked(driver, path)
     except (OSError, sqlite3.Error) as error:
         raise said(error, path) from error
@@ -67,7 +67,7 @@ def readable_registry(path: Path) -> Readable:
     """
     try:
         found = readable(path)
-        with closing(sqlite3.connect(found.uri, uri=True)) as driver:
+        with closing(sqlite3.connect(found.uri, uri=True)) as driver, decoded():
             before = _checked(driver, path)
     except (OSError, sqlite3.Error) as error:
         raise said(error, path) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,10 @@ from venclient.reporting.windows import Timing, WindowRules, Windows
 
 #: More intervals in one window than this are a mistake, and would hold up everything else.
 MOST_INTERVALS = 100_000
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_MOST_DIGITS = 18
+#: The standard's numbers are integers of 32 bits.
+MOST_NUMBER = 2**31 - 1
 #: Limits of one event within a day: due reports, intervals in all of them, values of all resources.
 MOST_REPORTS_A_DAY = 100_000
 MOST_INTERVALS_A_DAY = 200_000
@@ -84,11 +89,11 @@ def served(
         problem = groups.take(one, facts, place) if isinstance(one, _Served) else one
         if problem is not None:
             problems.append(problem)
-    return groups.made(), _some_of(problems)
+    return groups.made(), some_of(problems)
 
 
-def _some_of(problems: Sequence[str]) -> list[str]:
-    """Return the first problems."""
+def some_of(problems: Sequence[str]) -> list[str]:
+    """Return the first problems of an event, and how many more there are."""
     some = list(problems[:MOST_PROBLEMS])
     if len(problems) > len(some):
         some.append(rep.MORE_PROBLEMS(count=len(problems) - len(some)))
@@ -196,6 +201,8 @@ def _nonsense(descriptor: ReportDescriptor, place: str) -> str | None:
         if value < -1 or (name == "numIntervals" and value == 0):
             limit = rep.NOT_ZERO() if name == "numIntervals" else ""
             return rep.BELOW_MINUS_ONE(place=place, name=name, value=value, limit=limit)
+        if value > MOST_NUMBER:
+            return rep.BEYOND_32_BITS(place=place, name=name, most=MOST_NUMBER)
     return None
 
 
@@ -210,7 +217,10 @@ def _too_far(timing: Timing, timeline: Timeline, rules: WindowRules, place: str)
 
 def _cadence(frequency: int | str, place: str) -> int | timedelta | str:
     """Return a frequency as a number of intervals or, as some VTNs write it, a duration; or the problem."""
-    if isinstance(frequency, str) and not frequency.strip().lstrip("+-").isdecimal():
+    if isinstance(frequency, str) and (digits := _INTEGER.fullmatch(frequency.strip())):
+        if len(digits[0]) > _MOST_DIGITS:  # Python does not read integers of any length
+            return rep.BEYOND_32_BITS(place=place, name="frequency", most=MOST_NUMBER)
+    elif isinstance(frequency, str):
         try:
             seconds = Duration.parse(frequency).seconds
         except WireError:
@@ -221,7 +231,11 @@ def _cadence(frequency: int | str, place: str) -> int | timedelta | str:
     number = int(frequency)
     if number < -1:
         return rep.BELOW_MINUS_ONE(place=place, name="frequency", value=number, limit="")
-    return number
+    return (
+        rep.BEYOND_32_BITS(place=place, name="frequency", most=MOST_NUMBER)
+        if number > MOST_NUMBER
+        else number
+    )
 
 
 def _intervals_in(cadence: timedelta, facts: LineFacts) -> int:

@@ -36,7 +36,15 @@ from venclient.openadr.objects import Event, Program, ReportDescriptor
 from venclient.openadr.timeline import NEVER, Timeline, resolve_steps
 from venclient.openadr.times import parse_time
 from venclient.reporting.adhoc import AtWill
-from venclient.reporting.descriptors import Group, begin_of, has_no_length, is_request, life_of, served
+from venclient.reporting.descriptors import (
+    Group,
+    begin_of,
+    has_no_length,
+    is_request,
+    life_of,
+    served,
+    some_of,
+)
 from venclient.reporting.line_facts import LineFacts
 from venclient.reporting.windows import USUAL_RULES, Window, WindowRules, Windows
 from venclient.utils import to_the_end
@@ -267,7 +275,7 @@ def agenda_steps(
     timeline = yield from resolve_steps(replace(event, intervals=None) if request else event, anchor=anchor)
     problems: list[str] = [
         rep.EVENT_PROBLEM(event=foreign(event.id or ""), problem=with_code(problem))
-        for problem in timeline.problems
+        for problem in some_of(timeline.problems)
     ]
     groups, more = yield from served(
         *(event, program, timeline),

@@ -24,16 +24,17 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import ConfigError, StoreError
 from venclient.messages import simulation as sim
 from venclient.messages import with_code
+from venclient.messages.printable import number_text
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry.csv_import import import_csv
 from venclient.registry.csv_rejects import SUFFIX
 from venclient.registry.database import ResourceDatabase
+from venclient.screen import cell
 from venclient.shipped import SITES, shipped
 from venclient.simulation.site import VirtualSite
 from venclient.simulation.verdict import EnergyRow, energy_rows, verdicts
@@ -123,10 +124,10 @@ class Demo:
         return self._judge(snapshot, vtn, site)
 
     def _step(self, text: str) -> None:
-        self._console.print(Text("==> ", "bold cyan") + Text(text, "bold"))
+        self._console.print(cell("==> ", "bold cyan") + cell(text, "bold"))
 
     def _say(self, text: str) -> None:
-        self._console.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
+        self._console.print(Padding(cell(text), (0, 0, 0, 4), expand=False))
 
     def _sample_resources(self, folder: Path) -> list[Resource]:
         """Import the samples into `folder`; return those of one VEN, with a battery and a PV plant."""
@@ -257,9 +258,9 @@ allow_negative = true             # the battery and the PV plant feed in
         except StoreError:
             return None
         if snapshot is not None:
-            head = Text(what, "bold cyan")
+            head = cell(what, "bold cyan")
             # The empty last line leaves room for the ^C that a terminal echoes; without it a row would stay.
-            shown = Group(head, vtn_view(snapshot), Text(), ConnectionsTable(snapshot), Text())
+            shown = Group(head, vtn_view(snapshot), cell(""), ConnectionsTable(snapshot), cell(""))
             live.update(shown, refresh=True)
         return snapshot
 
@@ -341,15 +342,15 @@ allow_negative = true             # the battery and the PV plant feed in
         self._step(sim.STEP_CHECKS())
         verdict = Table.grid(padding=(0, 2, 0, 0))
         for held, text in checks:
-            mark = Text("    ok", "green") if held else Text("    FAILED", "bold red")
-            verdict.add_row(mark, Text(text))
+            mark = cell("    ok", "green") if held else cell("    FAILED", "bold red")
+            verdict.add_row(mark, cell(text))
         self._console.print(verdict)
         failed = sum(not held for held, _ in checks)
         if failed:
             said = sim.CHECKS_FAILED(failed=failed, count=len(checks))
-            self._console.print(Text(with_code(said), "bold red"))
+            self._console.print(cell(with_code(said), "bold red"))
             return 1
-        self._console.print(Text(sim.CHECKS_HELD(count=len(checks)), "bold green"))
+        self._console.print(cell(sim.CHECKS_HELD(count=len(checks)), "bold green"))
         return 0
 
 
@@ -361,11 +362,11 @@ def energy_table(rows: Sequence[EnergyRow]) -> Padding:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            Text(row.name),
-            f"{row.told_kwh:.4f}",
-            f"{row.true_kwh:.4f}",
-            f"{row.error_percent:.3f} %",
-            "-" if row.demand_kw is None else f"{row.demand_kw:.2f}",
+            cell(row.name),
+            cell(number_text(row.told_kwh, 4)),
+            cell(number_text(row.true_kwh, 4)),
+            cell(f"{row.error_percent:.3f} %"),
+            cell("-" if row.demand_kw is None else number_text(row.demand_kw)),
         )
     return Padding(table, (0, 0, 0, 4), expand=False)
 
