@@ -184,7 +184,11 @@ SOURCE_OLD = warning(
     "{endpoint}: silent: the newest value is {age} old ({time:%Y-%m-%d %H:%M} UTC)",
     hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
 )
-ONLY_MISSING = info("VEN-RDG-074", "the report has no value of this resource: it says DATA_QUALITY MISSING")
+ONLY_MISSING = info(
+    "VEN-RDG-074",
+    "the newest report has no measured value of this resource",
+    hint="`ven status` shows whether its meter is silent or its values are out of range",
+)
 
 # Rules of a connection (options.quality)
 

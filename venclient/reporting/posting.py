@@ -10,8 +10,7 @@ each report of the group. A row that is `sending` already is asked for before an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,13 +18,13 @@ from msgspec.structs import replace as msgspec_replace
 
 from venclient.errors import VenError, VtnError, VtnProblem, VtnUnreachable, WireError
 from venclient.messages import Text, with_code
-from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
 from venclient.openadr.times import known_time
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
+from venclient.reporting.builder import Built
 from venclient.reporting.gathered import gathered
 from venclient.reporting.means import HOLD_ATTEMPTS, Means, ReportListing, StepResult, log
 from venclient.reporting.parts import split
@@ -290,10 +289,10 @@ class Posting:
             result.tell(means.ids(row), ReportingStatus(resource_id="", state="unmet", detail=reason))
             return True
         means.pace.take()
-        return await self._post(row, built.report, listings, result, built.methods)
+        return await self._post(row, built.report, built, listings, result)
 
     async def _post(
-        self, row: Row, report: Report, listings: Listings, result: StepResult, methods: Sequence[str]
+        self, row: Row, report: Report, built: Built, listings: Listings, result: StepResult
     ) -> bool:
         try:
             stored = await self._means.port.create_report(report)
@@ -304,7 +303,7 @@ class Posting:
         except VtnError as error:
             return self._failed(row, error, ambiguous=error.ambiguous)
         else:
-            self._sent(row, stored, report, result, methods)
+            self._sent(row, stored, built, result)
             return True
 
     async def _answered(self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult) -> bool:
@@ -410,17 +409,11 @@ class Posting:
         result.say(rep.REFUSED(report=row.key, problem=error))
         return True
 
-    def _sent(
-        self,
-        row: Row,
-        stored: Report,
-        ours: Report | None,
-        result: StepResult,
-        methods: Sequence[str] = (),
-    ) -> None:
-        """Note that the VTN has a report: our own body when it took it just now, else what its copy tells."""
+    def _sent(self, row: Row, stored: Report, built: Built | None, result: StepResult) -> None:
+        """Note that the VTN has a report: `built` when it took it just now, None when it had it already."""
         means = self._means
         now = means.clock.now()
+        ours = None if built is None else built.report
         told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
         gaps = gaps_of(ours or stored, row.obligation, row.resources or ())
         self._changes.append(
@@ -432,24 +425,14 @@ class Posting:
                 # What the VTN's copy was made of, is not known: late readings are told in any case.
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps,
-                told=told_with(told, methods),
+                told=told_with(told, built.methods if built else ()),
             )
         )
         means.told(row)
         result.sent += 1
         names = {part.resource_name for part in (ours or stored).resources}
-        status = ReportingStatus(
-            resource_id="", state="reported", last_report_at=now, last_report_name=row.key
-        )
-        missing = replace(status, state="missing", detail=str(rdg.ONLY_MISSING()))
-        empty = {
-            one.resource_id
-            for place, one in enumerate(row.resources or ())
-            if len(gaps.get(place, ())) == len(row.obligation.spans)
-        }
-        ids = means.ids(row, names)
-        for some, what in ((set(ids) - empty, status), (empty & set(ids), missing)):
-            result.tell(some, what)
+        valueless = built.valueless if built else _all_gaps(row, gaps)
+        means.note_sent(row, set(means.ids(row, names)) - valueless, valueless, result)
         self._not_found_since.pop(row.key, None)
         means.pause.end()
 
@@ -505,6 +488,14 @@ def _is_away(error: VenError) -> bool:
 
 def _is_targeted(row: Row) -> bool:
     return bool(_targets_of(row))
+
+
+def _all_gaps(row: Row, gaps: Mapping[int, Sequence[int]]) -> frozenset[str]:
+    """Return the ids of a row's resources that have no value in any interval."""
+    spans = len(row.obligation.spans)
+    return frozenset(
+        one.resource_id for place, one in enumerate(row.resources or ()) if len(gaps.get(place, ())) == spans
+    )
 
 
 def _targets_of(row: Row) -> frozenset[str]:
