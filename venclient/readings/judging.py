@@ -16,6 +16,7 @@ as they come.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -309,9 +310,11 @@ class Judge:
         for change in column.changes:
             time = some[change.place].time
             text = self._change(quantity, change, time)
-            # Each restart or exchange is an event; a failing register slips or reads zero again and again.
-            key = change.event if change.event in ("slip", "zero") else f"{change.event} {time}"
-            said += self._once(quantity, key, now_ms or to_ms(time), text)
+            # Each restart or exchange is an event; a failing register shows the same again and again.
+            for number in range(EVENTS_A_DAY if change.event in ("leap", "restart") else 1):
+                if once := self._once(quantity, f"{change.event} {number}", now_ms or to_ms(time), text):
+                    said += once
+                    break
         if True in column.impossible:
             reading = some[column.impossible.index(True)]
             span = self._rules[quantity].possible
@@ -320,8 +323,7 @@ class Judge:
                 quantity=quantity,
                 value=reading.value,
                 time=_spelt(reading.time),
-                low=max(span.low, -span.limit_kw * 24) if span.kind == "interval" else span.low,
-                high=min(span.high, span.limit_kw * 24) if span.kind == "interval" else span.high,
+                expected=_expected(span),
             )
             said += self._once(quantity, "impossible", now_ms or to_ms(reading.time), text)
         return said
@@ -362,8 +364,20 @@ class Judge:
         return [text]
 
 
+#: Restarts and exchanges of one register that are reported within a day.
+EVENTS_A_DAY = 3
 #: Kinds of messages that are remembered, to report each once a day.
 MOST_REPORTED = 100
+
+
+def _expected(span: Possible) -> Text:
+    """Return which values of a series can be meant, in words."""
+    low, high = span.low, span.high
+    if span.kind == "interval":
+        low, high = max(low, -span.limit_kw * 24), min(high, span.limit_kw * 24)
+    if math.isinf(low) and math.isinf(high):
+        return rdg.EXPECTED_OTHER()
+    return rdg.EXPECTED_RANGE(low=low, high=high)
 
 
 def _remembered(quantity: str, ms: int, value: float) -> Memory:
