@@ -201,6 +201,16 @@ def history_with_impossible_times(draw: st.DrawFn) -> tuple[list[float], set[int
 
 
 @st.composite
+def time_in_another_unit(draw: st.DrawFn) -> tuple[int | str, str, str]:
+    """Draw a time since 1970 as a number or text, the form it has, and another form than that."""
+    forms = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+    form, other = draw(st.permutations(sorted(forms)))[:2]
+    number = draw(st.integers(1_000_000_000, 4_000_000_000)) * forms[form]
+    raw: int | str = str(number) if draw(st.booleans()) else number
+    return raw, form, other
+
+
+@st.composite
 def local_time_in_the_spring_gap(draw: st.DrawFn) -> tuple[datetime, datetime, str]:
     """Draw a local time that does not exist, the first moment of the hour left out, and the zone."""
     zone, month, hours = draw(

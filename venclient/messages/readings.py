@@ -208,3 +208,17 @@ EXPECTED_RANGE = info("VEN-RDG-220", "{low:.10g} to {high:.10g}")
 EXPECTED_OTHER = info(
     "VEN-RDG-221", "a value that is not the end of a number type: that is how devices say that they have none"
 )
+
+# Times of files
+
+TIME_LEAD = warning(
+    "VEN-RDG-222",
+    "{name}: its times are steadily {offset} ahead of ours: reports use its readings too late",
+    hint="correct the time zone (options.time.zone) or the clock of the device that writes the file",
+)
+TIME_BACK = warning(
+    "VEN-RDG-223",
+    "{name}: a row of {time} comes {offset} after newer rows: it is stored under that time (reported once a "
+    "day)",
+    hint="if these rows are of now, correct the clock of the device that writes the file",
+)
