@@ -81,6 +81,47 @@ def counter_that_restarts(draw: st.DrawFn) -> Counter:
     return Counter(points, counted_kwh, counted_kwh + first_kwh)
 
 
+@st.composite
+def counter_that_is_exchanged(draw: st.DrawFn) -> Counter:
+    """Draw a register whose meter is exchanged for one that shows far more, or less and not near zero."""
+    step_s, before = draw(counting())
+    values = list(accumulate(before, initial=draw(st.floats(500, 50_000))))
+    start = values[-1] + draw(st.floats(5_000, 1e6))
+    if draw(st.booleans()):
+        start = values[-1] * draw(st.floats(0.25, 0.9))
+    after = draw(st.lists(st.floats(0.5, P_MAX_KW), min_size=6, max_size=30))
+    later = list(accumulate((power * step_s / 3600 for power in after), initial=start))
+    points = [(n * step_s, value) for n, value in enumerate([*values, *later])]
+    counted_kwh = (values[-1] - values[0]) + (later[-1] - later[0])
+    # The first values of the new meter are doubted, a few more when the gateway restarts then.
+    return Counter(points, counted_kwh - (later[5] - later[0]), counted_kwh)
+
+
+@st.composite
+def counter_that_rolls_over(draw: st.DrawFn) -> Counter:
+    """Draw a register that passes the end of 16 or 32 bits, the latter with or without a sign."""
+    step_s, before = draw(counting(least=12))
+    bits, unit_kwh = draw(st.sampled_from([(16, 0.01), (16, 0.1), (32, 0.001), (32, 0.01)]))
+    end_kwh = 2.0**bits * unit_kwh
+    is_signed = bits == 32 and draw(st.booleans())
+    place = draw(st.integers(4, len(before) - 4))
+    passed = list(accumulate(before, initial=0.0))
+    shift = (end_kwh / 2 if is_signed else end_kwh) - (passed[place] + passed[place + 1]) / 2
+    shown = [value + shift for value in passed]
+    last = end_kwh / 2 if is_signed else end_kwh
+    points = [(n * step_s, value if value < last else value - end_kwh) for n, value in enumerate(shown)]
+    return Counter(points, passed[-1], passed[-1])
+
+
+@st.composite
+def counter_with_coarse_steps(draw: st.DrawFn) -> Counter:
+    """Draw a register of whole steps that slips back or reads zero for a while."""
+    unit_kwh = draw(st.sampled_from([0.001, 0.01, 0.1, 1.0]))
+    points, least_kwh, most_kwh = draw(st.one_of(counter_that_slips_back(), counter_that_reads_zero()))
+    shown = [(second, int(value / unit_kwh) * unit_kwh) for second, value in points]
+    return Counter(shown, least_kwh - 3 * unit_kwh, most_kwh + 2 * unit_kwh)
+
+
 #: The numbers that stand for "no value" or come of a wrong type, in the type's own unit.
 EXTREMES = (
     *(float(2**bits - 1) for bits in (31, 32, 63, 64)),
@@ -108,7 +149,10 @@ def power_without_limit(draw: st.DrawFn) -> tuple[list[tuple[float, float]], set
 NATURAL = {
     "voltage_v": (230.0, st.sampled_from([6553.5, 65535.0, -1.0, 2147483.647])),
     "voltage_l2_v": (400.0, st.sampled_from([6553.5, 23000.0, -3276.8])),
-    "frequency_hz": (50.0, st.sampled_from([655.35, 500.0, 5.0, -1.0, 3276.7])),
+    "state_of_charge_percent": (55.0, st.sampled_from([255.0, 655.35, -1.0])),
+    "battery_w": (5000.0, st.sampled_from([2147483647.0, 1.1e7, -21474836.47])),
+    "current_a": (400.0, st.sampled_from([6553.5, 65535.0, -3276.8, 2147483.647])),
+    "frequency_hz": (50.0, st.sampled_from([655.35, 65.535, 500.0, 5.0, -1.0, 3276.7])),
     "soc_percent": (55.0, st.sampled_from([255.0, 6553.5, -1.0, 101.0, 5500.0])),
     "temperature_c": (21.0, st.sampled_from([-3276.8, 327.67, 6553.5, -273.15])),
     "current_l1_a": (16.0, st.sampled_from([6553.5, 65535.0, -3276.8, 2147483.647])),
@@ -154,6 +198,16 @@ def history_with_impossible_times(draw: st.DrawFn) -> tuple[list[float], set[int
     for n in range(count):
         times[first + n] = times[first] + (far_s if n == 0 else n * step_s)
     return times, set(range(first, first + count))
+
+
+@st.composite
+def time_in_another_unit(draw: st.DrawFn) -> tuple[int | str, str, str]:
+    """Draw a time since 1970 as a number or text, the form it has, and another form than that."""
+    forms = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+    form, other = draw(st.permutations(sorted(forms)))[:2]
+    number = draw(st.integers(1_000_000_000, 4_000_000_000)) * forms[form]
+    raw: int | str = str(number) if draw(st.booleans()) else number
+    return raw, form, other
 
 
 @st.composite

@@ -20,7 +20,7 @@ from venclient.messages import Level, Text, code_of
 from venclient.messages import diagnostics as doc
 from venclient.messages import readings as rdg
 from venclient.messages.printable import foreign, without_name
-from venclient.model.quality import CAPACITY_MARGIN, meter_rules, silence_limit_s
+from venclient.model.quality import meter_rules, silence_limit_s
 from venclient.model.resource import Resource
 from venclient.openadr.objects import Notifiers, Program
 from venclient.utils import age_text
@@ -356,8 +356,8 @@ def of_capacities(resources: Iterable[Resource], peaks: Mapping[str, tuple[float
             "changes": changes,
         }
         text = rdg.CAPACITY_MISSING(**about)
-        if meter.most_kw is not None:
-            text = rdg.CAPACITY_ASSUMED(**about, assumed=meter.most_kw / CAPACITY_MARGIN)
+        if meter.assumed_kw is not None:
+            text = rdg.CAPACITY_ASSUMED(**about, assumed=meter.assumed_kw)
         found.append(finding("capacity", text))
     if count > NAMED:
         found.append(finding("capacity", rdg.CAPACITY_MORE(count=count - NAMED)))

@@ -463,10 +463,11 @@ class Gateway:
                 "missed": 0,
             }
         health = poller.health
+        unusable = self._intake.unusable(resource, health.silent_after_s) if health.state == "ok" else None
         return row | {
-            "state": health.state,
+            "state": health.state if unusable is None else "silent",
             "last_ok": health.last_ok.isoformat() if health.last_ok else None,
-            "last_error": health.last_error,
+            "last_error": health.last_error if unusable is None else with_code(unusable),
             "readings": stored,
             "rejects": health.rejects,
             "last_rejects": [f"{one.place}: {one.reason}" for one in health.last_rejects],

@@ -32,16 +32,17 @@ from venclient.model.quality import (
     quantity_rules,
     silence_limit_s,
 )
-from venclient.model.reading import Reading
+from venclient.model.reading import Quality, Reading
 from venclient.model.resource import Connection, ConnectionType, Resource
 from venclient.notes import Notes
 from venclient.readings.arrivals import SET_BACK_MS, ArrivalTimes
 from venclient.readings.aside import Aside
-from venclient.readings.judging import Judge
+from venclient.readings.judging import Judge, Judged
 from venclient.readings.look import RULES
 from venclient.readings.series import from_ms, to_ms
 from venclient.readings.store import ReadingStore
 from venclient.readings.time_rule import BACKFILL, HISTORY, LIVE, Window
+from venclient.utils import age_text
 
 log = logging.getLogger("venclient.gateway")
 
@@ -52,6 +53,7 @@ SETTLING_LOOK_S = 0.2
 CLOCK, TOO_MANY, APART = "clock", "held", "clocks"
 #: Bookmarks under which the last believed values of doubted registers are, by resource.
 LEVELS = "levels:"
+_USABLE = (Quality.GOOD, Quality.ESTIMATED)
 
 
 def window_of(connection: Connection) -> Window:
@@ -105,6 +107,8 @@ class Intake:
         #: The resource whose rules were taken last, by id.
         self._taken: dict[str, Resource] = {}
         self._arrivals: dict[str, ArrivalTimes] = {}
+        #: Since when (monotonic) every value of a resource was impossible, or its time was.
+        self._unusable_since: dict[str, float] = {}
         newest: list[datetime] = []
         for resource in resources:
             # Files tell times of their own, of tomorrow even.
@@ -334,11 +338,34 @@ class Intake:
             for part in [[one] for one in some] if waited else [some]:
                 found = judge.judge(part, part[0].time if waited else now)
                 judged += found.readings
+                self._note_use(resource_id, found)
                 self._quarantine(found.misplaced)
                 for text in found.said:
                     self._notes.add(text)
                     log.warning(text)
         return judged
+
+    def _note_use(self, resource_id: str, found: Judged) -> None:
+        """Note since when none of a resource's values can be used."""
+        qualities = {one.quality for one in found.readings}
+        if not qualities.isdisjoint(_USABLE):
+            if self._unusable_since:
+                self._unusable_since.pop(resource_id, None)
+        elif found.misplaced or Quality.OUT_OF_RANGE in qualities:
+            self._unusable_since.setdefault(resource_id, self._time.monotonic())
+
+    def unusable(self, resource: Resource, limit_s: float | None) -> Text | None:
+        """Return why a source that sends values is as good as silent; None while it is not.
+
+        That is when none of them could be used for longer than `limit_s`, None for no limit.
+        """
+        since_s = self._unusable_since.get(resource.resourceID)
+        if since_s is None or limit_s is None:
+            return None
+        unusable_s = self._time.monotonic() - since_s
+        if unusable_s <= limit_s:
+            return None
+        return gwy.UNUSABLE_VALUES(name=resource.resourceName, age=age_text(unusable_s))
 
     def _now(self) -> datetime | None:
         """Return the time of day, None while it is in doubt."""

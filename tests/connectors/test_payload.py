@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.codes import raises_code
-from tests.kinds import local_time_in_the_spring_gap
+from tests.kinds import local_time_in_the_spring_gap, time_in_another_unit
 from venclient.connectors.payload import (
     ABSENT,
     PLAIN_KW,
@@ -30,7 +30,7 @@ from venclient.connectors.payload import (
 from venclient.connectors.payload_keys import example_for, keys_of, path_text
 from venclient.connectors.timestamps import in_order, nearest, time_mistakes, time_reader, zone_of
 from venclient.connectors.units import scaling_for, value_mistakes
-from venclient.messages import code_of, text_of, with_code
+from venclient.messages import Text, code_of, text_of, with_code
 
 ARRIVAL = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 POWER = ValueOptions(quantity="power_kw", path="P", unit="W")
@@ -509,3 +509,28 @@ def test_times_as_loggers_write_them(time: str) -> None:
     """The end of a day, UTC in words and a small z are understood in payloads too."""
     found = decode(json.dumps({"P": 5, "t": time}), POWER, time=TimeOptions(path="t"))
     assert found.time == datetime(2026, 6, 2, tzinfo=UTC)
+
+
+@settings(max_examples=100, deadline=None)
+@given(time_in_another_unit())
+def test_time_in_another_unit_is_refused_with_its_unit(drawn: tuple[int | str, str, str]) -> None:
+    """Seconds taken for milliseconds are not a time of 1970; `auto` takes each for what it is."""
+    raw, form, other = drawn
+    right = time_reader(form, None)(raw)
+    with raises_code(ValueError, "VEN-CON-220") as caught:
+        time_reader(other, None)(raw)
+    said = text_of(caught.value)
+
+    assert isinstance(said, Text)
+    assert said.params["form"] == form
+    assert abs(time_reader("auto", None)(raw)[0] - right[0]) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("payload", [b"5.5\0", b'{"P": 5500}\0\0', b"5.5"])
+def test_nul_at_the_end_of_a_payload_is_not_part_of_it(payload: bytes) -> None:
+    """A device written in C sends the end of its text along; a payload of NULs alone is empty."""
+    value = POWER if payload.startswith(b"{") else PLAIN_KW
+    decoder = PayloadDecoder([value], TimeOptions())
+
+    assert decoder.decode(payload, ARRIVAL).values == (("power_kw", 5.5),)
+    assert decoder.decode(b"\0" * 100, ARRIVAL) == Decoded()

@@ -79,6 +79,19 @@ def test_file_without_a_row_for_176_days_is_silent_from_the_start() -> None:
     assert not is_silent(watch(last_value=START - timedelta(hours=20)), 1)
 
 
+def test_file_that_ends_176_days_ago_is_silent_once_it_was_read() -> None:
+    """While it is read, and once a new row comes, it is not."""
+    old = -176 * 86_400
+    silence = watch()
+    silence.note(batch(old, old + 10, more=True), 0.0)
+    while_read = is_silent(silence, 1)
+    silence.note(batch(old + 20, old + 30), 1.0)
+    at_its_end = is_silent(silence, 2)
+    silence.note(batch(60), 60.0)
+
+    assert [while_read, at_its_end, is_silent(silence, 61)] == [False, True, False]
+
+
 def test_source_of_which_nothing_came_yet_has_a_quarter_of_an_hour() -> None:
     """Or ten polls, where that is longer."""
     assert [is_silent(watch(), second) for second in (UNKNOWN_S, UNKNOWN_S + 1)] == [False, True]

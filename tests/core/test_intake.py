@@ -489,3 +489,25 @@ def test_trust_in_the_clock_is_one_of_two() -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(environment={}, flags=flags | {"clock.trust": "maybe"})
     assert code_of(caught.value.problems[0]) == "VEN-CFG-011"
+
+
+@pytest.mark.parametrize(
+    ("value", "ahead_s"), [(900.0, 0), (5.0, 3600), (900.0, 3600)], ids=["value", "time", "both"]
+)
+async def test_source_whose_values_cannot_be_used_is_as_good_as_silent(
+    around: Around, value: float, ahead_s: float
+) -> None:
+    """Values that are all impossible, or of impossible times, do not make a source healthy."""
+    intake = around.intake(trust="always")
+    link = Connection(ConnectionType.MODBUSTCP, ActorType.READER)
+    meter = Resource("m", "Hotel", "DSR", None, "m", link, {}, {})
+    found = []
+    for usable in [False] * 14 + [True]:
+        time = around.clock.now() + timedelta(seconds=0 if usable else ahead_s)
+        await intake.keep(Batch([Reading("m", POWER_KW, 5.0 if usable else value, time)]))
+        found.append(intake.unusable(meter, 120.0))
+        await around.clock.advance(10, settle=0)
+
+    assert found[:13] == [None] * 13
+    assert [code_of(found[13] or ""), found[14]] == ["VEN-GWY-220", None]
+    assert intake.unusable(meter, None) is None

@@ -97,6 +97,17 @@ def test_two_sources_on_one_register_are_counted_once(rules: MeterRules) -> None
 
 
 @pytest.mark.parametrize("rules", [SITE, NO_RULES])
+@pytest.mark.parametrize("count", [1, 2, 5, 60])
+def test_counter_that_stands_one_leap_too_high_is_left_out(rules: MeterRules, count: int) -> None:
+    """A leap that the meter might have counted is none when the register falls back to where it was."""
+    points = [(900.0 * n, 1000 + 0.5 * n) for n in range(5)]
+    points += [(4500 + 900.0 * n, 1400.0) for n in range(count)]
+    points += [(4500 + 900.0 * (count + n), 1002.5 + 0.5 * n) for n in range(10)]
+
+    assert over(points, rules).energy_kwh == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("rules", [SITE, NO_RULES])
 @pytest.mark.parametrize("count", [5, 60, 400])
 def test_counter_that_is_far_too_high_for_long_is_left_out(rules: MeterRules, count: int) -> None:
     """The largest number of a type, for minutes or an hour, adds nothing when the register comes back."""

@@ -79,6 +79,10 @@ def test_quantity_beyond_its_range_is_out_of_range(drawn: tuple[str, float, floa
         ({"P_max_kw": 60, "P_min_kw": -20, "E_max_kwh": 200, "E_min_kwh": 0}, 300),
         (default_capacities(ResourceType.DSR, "Hotels"), 10_000),
         ({}, 10_000),
+        (default_capacities(ResourceType.DSR, "Hotels") | {"E_max_kwh": 500}, 10_000),
+        (default_capacities(ResourceType.DSR, "Hotels") | {"P_min_kw": -10}, 10_000),
+        (default_capacities(ResourceType.DSR, "Hotels") | {"P_min_kw": -90}, 450),
+        (default_capacities(ResourceType.DSR, "Hotels") | {"P_max_kw": 5}, 100),
         ({"P_max_kw": 0}, 10_000),
         ({"P_max_kw": 40_000}, 200_000),
     ],
@@ -123,6 +127,35 @@ def test_energy_of_an_interval_is_limited_by_the_power() -> None:
     found = judged(judge_for(ENTERED), [(0, 6), (900, 31), (1800, 32), (2700, 5)], INTERVAL_ENERGY_KWH)
 
     assert [one.quality for one in found.readings] == [GOOD, GOOD, OUT, GOOD]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [
+        ("voltage_v", 12.0),
+        ("voltage_v", -0.2),
+        ("voltage_v", 1500.0),
+        ("frequency_hz", 59.7),
+        ("current_a", 2600.0),
+        ("current_l2_a", -543.0),
+        ("battery_w", -9.9e6),
+        ("load_percent", 130.0),
+        ("temperature_c", -40.0),
+    ],
+)
+def test_quantity_within_its_range_is_good(quantity: str, value: float) -> None:
+    """Batteries of 12 V and 48 V, noise around zero, grids of 60 Hz: all of that is real."""
+    [found] = judged(judge_for(ENTERED), [(0, value)], quantity).readings
+
+    assert found.quality is GOOD
+
+
+@pytest.mark.parametrize(("quantity", "code"), [("gas_m3", "VEN-RDG-221"), ("power_kw", "VEN-RDG-220")])
+def test_report_of_an_impossible_value_says_what_is_expected(quantity: str, code: str) -> None:
+    """A quantity without a natural range is not expected between two infinities."""
+    [said] = judged(judge_for(ENTERED), [(0, 4294967.295)], quantity).said
+
+    assert said.params["expected"].code == code
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, 32.767, 65535, 21_474.8, 4294967.2, 2147480.0])

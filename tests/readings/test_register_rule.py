@@ -6,30 +6,42 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.kinds import P_MAX_KW, Counter, counter_that_reads_zero, counter_that_slips_back
+from tests.kinds import (
+    P_MAX_KW,
+    Counter,
+    counter_that_is_exchanged,
+    counter_that_reads_zero,
+    counter_that_restarts,
+    counter_that_rolls_over,
+    counter_that_slips_back,
+    counter_with_coarse_steps,
+)
 from venclient.model.quality import CAPACITY_MARGIN, NO_RULES, MeterRules
-from venclient.model.reading import ENERGY_KWH, Quality, Reading
-from venclient.readings.judging import Judge
-from venclient.readings.rollup import measure
+from venclient.model.reading import ENERGY_EXPORT_KWH, ENERGY_KWH, Quality, Reading
+from venclient.readings.judging import EVENTS_A_DAY, Judge
+from venclient.readings.rollup import measure, rollup
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SITE = MeterRules({}, CAPACITY_MARGIN * P_MAX_KW, entered=True)
 EITHER = pytest.mark.parametrize("meter", [SITE, NO_RULES])
 
 
-def readings_of(points: list[tuple[float, float]]) -> list[Reading]:
+def readings_of(points: list[tuple[float, float]], quantity: str = ENERGY_KWH) -> list[Reading]:
     """Return readings of a register."""
-    return [Reading("m", ENERGY_KWH, value, NOON + timedelta(seconds=second)) for second, value in points]
+    return [Reading("m", quantity, value, NOON + timedelta(seconds=second)) for second, value in points]
 
 
-def stored(points: list[tuple[float, float]], meter: MeterRules, split: int = 0) -> list[Reading]:
+def stored(
+    points: list[tuple[float, float]], meter: MeterRules, split: int = 0, quantity: str = ENERGY_KWH
+) -> list[Reading]:
     """Return what is stored of a register that is read value by value, with a restart after `split`."""
     judge = Judge("Hotel", {}, meter)
     found: list[Reading] = []
-    for number, reading in enumerate(readings_of(points)):
+    for number, reading in enumerate(readings_of(points, quantity)):
         if split and number == split:
-            judge = Judge("Hotel", {}, meter, {ENERGY_KWH: found[-1]}, levels=judge.levels())
+            judge = Judge("Hotel", {}, meter, {quantity: found[-1]}, levels=judge.levels())
         found += judge.judge([reading], reading.time).readings
     return found
 
@@ -64,6 +76,72 @@ def test_slip_adds_no_energy_by_the_live_way_either(meter: MeterRules, counter: 
     measured = measure("m", {ENERGY_KWH: found}, found[0].time, found[-1].time, rules=meter)
 
     assert (measured.energy_kwh or 0.0) <= counter.most_kwh + 1e-6
+
+
+@EITHER
+@settings(max_examples=150, deadline=None)
+@given(
+    counter=st.one_of(
+        counter_that_slips_back(),
+        counter_that_reads_zero(),
+        counter_that_restarts(),
+        counter_that_is_exchanged(),
+        counter_that_rolls_over(),
+        counter_with_coarse_steps(),
+    ),
+    share=st.floats(0, 1),
+    length_s=st.sampled_from([60, 300, 900]),
+    quantity=st.sampled_from([ENERGY_KWH, ENERGY_EXPORT_KWH]),
+)
+def test_intervals_of_any_counter_have_what_was_used(
+    meter: MeterRules, counter: Counter, share: float, length_s: int, quantity: str
+) -> None:
+    """Read value by value, with a restart of the gateway anywhere, no interval invents energy."""
+    found = stored(counter.points, meter, int(share * (len(counter.points) - 1)), quantity)
+    begin, end = found[0].time, found[-1].time
+    length = timedelta(seconds=length_s)
+    edges = [begin + n * length for n in range((end - begin) // length + 1)]
+    sign = 1 if quantity == ENERGY_KWH else -1
+    grid = [(one, min(one + length, end)) for one in edges]
+    made = rollup("m", {quantity: found}, grid, rules=meter)
+    whole = measure("m", {quantity: found}, begin, end, rules=meter)
+
+    assert sum(sign * (one.energy_kwh or 0.0) for one in made) <= counter.most_kwh + 1e-6
+    assert counter.least_kwh - 1e-6 <= sign * (whole.energy_kwh or 0.0) <= counter.most_kwh + 1e-6
+
+
+def test_two_meters_on_one_register_are_reported_a_few_times_a_day() -> None:
+    """Values that leap to and fro are named, not logged each time."""
+    judge = Judge("Hotel", {}, SITE)
+    points = [(10.0 * n, (1000 if n % 2 else 500) + 0.005 * n) for n in range(100)]
+    found = judge.judge(readings_of(points), NOON)
+
+    assert [text.code for text in found.said] == ["VEN-RDG-050"] * EVENTS_A_DAY
+
+
+@EITHER
+def test_counter_that_reads_zero_when_the_gateway_starts_is_believed_once_it_counts(
+    meter: MeterRules,
+) -> None:
+    """Zeros now and then, from the first value on, do not keep the real values from being used."""
+    points = [(10.0 * n, 1000 + 0.005 * n if n % 3 else 0.0) for n in range(100)]
+    found = stored(points, meter)
+
+    assert sum(one.value > 0 and one.quality is Quality.GOOD for one in found) > 60
+    energy = measure("m", {ENERGY_KWH: found}, found[0].time, found[-1].time, rules=meter).energy_kwh
+    assert energy == pytest.approx(0.005 * 98, abs=0.03)
+
+
+@EITHER
+@pytest.mark.parametrize("count", [1, 30])
+def test_first_value_zero_invents_nothing(meter: MeterRules, count: int) -> None:
+    """No interval that ends just after the step from zero has its energy."""
+    points = [(10.0 * n, 0.0) for n in range(count)]
+    points += [(10.0 * (count + n), 18.2 + 0.005 * n) for n in range(6)]
+    for last in range(count + 1, len(points) + 1):
+        found = stored(points[:last], meter)
+        measured = measure("m", {ENERGY_KWH: found}, found[0].time, found[-1].time, rules=meter)
+        assert (measured.energy_kwh or 0.0) <= 0.03
 
 
 def test_columns_at_once_are_judged_like_values_one_by_one() -> None:

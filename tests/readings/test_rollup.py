@@ -291,6 +291,17 @@ def test_last_is_the_newest_of_each_quantity_until_the_end() -> None:
     }
 
 
+def test_last_is_never_a_value_that_cannot_be_meant() -> None:
+    """A spike is kept and not shown: the state at the end is that of the value before it."""
+    good = series(SOC_PERCENT, (30, 45.0))
+    spike = series(SOC_PERCENT, (50, 6553.5), quality=Quality.OUT_OF_RANGE)
+
+    both = {SOC_PERCENT: good[SOC_PERCENT] + spike[SOC_PERCENT]}
+
+    assert over(both, 0, 60).last[SOC_PERCENT].value == 45
+    assert over(spike, 0, 60).last == {}
+
+
 def test_empty_interval_is_missing() -> None:
     """An interval without length holds nothing."""
     assert over(series(POWER_KW, *every(30, [6, 6, 6])), 30, 30).quality is Quality.MISSING

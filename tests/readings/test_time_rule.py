@@ -121,3 +121,52 @@ def test_steady_lag_of_an_hour_is_reported_and_a_backlog_is_not() -> None:
 
     assert lagging == ["VEN-RDG-058"]
     assert caught_up == []
+
+
+def growing(offset_s: float, minutes: int = 40, step: int = 1) -> list[str]:
+    """Return the codes reported of a file that gets a row every few minutes, each off by `offset_s`."""
+    judge = judge_of(HISTORY)
+    return [
+        text.code
+        for n in range(0, minutes, step)
+        for text in judge.judge([reading(60 * n + offset_s)], NOON + timedelta(minutes=n)).said
+    ]
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "codes"),
+    [
+        (-5, []),
+        (-700, []),
+        (-3602, ["VEN-RDG-058"]),
+        (-7200, ["VEN-RDG-058"]),
+        (3590, ["VEN-RDG-222"]),
+        (19_800, ["VEN-RDG-222"]),
+    ],
+)
+def test_growing_file_in_a_wrong_zone_is_reported(offset_s: float, codes: list[str]) -> None:
+    """Its rows are stored, and the reason why reports miss them is named."""
+    assert growing(offset_s) == codes
+
+
+def test_file_that_is_delivered_once_an_hour_is_as_old_as_it_is() -> None:
+    """An hour between row and delivery does not mean a wrong zone."""
+    assert growing(-3600, minutes=1200, step=60) == []
+
+
+@pytest.mark.parametrize("days", [2, 40, 2600])
+def test_growing_file_whose_clock_lost_its_time_is_reported(days: int) -> None:
+    """A clock that starts again in the past and counts on is named once, with what to check."""
+    judge = judge_of(HISTORY)
+    times = [60.0 * n for n in range(10)] + [-days * DAY_S + 60.0 * n for n in range(10)]
+    said = [text for second in times for text in judge.judge([reading(second)], NOON).said]
+
+    assert [text.code for text in said] == ["VEN-RDG-223"]
+    assert said[0].params["offset"] == f"{days} d"
+
+
+def test_offset_has_the_minutes_of_a_zone() -> None:
+    """Half an hour matters."""
+    [said] = judge_of().judge([reading(5.5 * 3600)], NOON).said
+
+    assert said.params["offset"] == "5 h 30 min"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.registry.objects import make_connection, make_resource
 from venclient.errors import Conflict, InvalidRecord, NotFound
-from venclient.messages import code_of
+from venclient.messages import Text, code_of
 from venclient.model.resource import ActorType, Resource
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.query import Query
@@ -104,7 +104,9 @@ def test_all_mistakes_of_an_update_at_once(db: ResourceDatabase) -> None:
         "VEN-REG-109",
         "VEN-REG-111",
     ]
-    assert "connection.host" in caught.value.problems[0].params["meant"]
+    first = caught.value.problems[0]
+    assert isinstance(first, Text)
+    assert "connection.host" in first.params["meant"]
     assert db.get_resource("r-1") == make_resource()
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import insert, update
 
 from tests.registry.objects import make_connection, make_resource
 from venclient.errors import BadQuery
-from venclient.messages import code_of
+from venclient.messages import Text, code_of
 from venclient.model.resource import ConnectionType, Resource
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.geometry import EARTH_RADIUS_KM, box_around, distance_km
@@ -462,6 +462,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     }
     assert caught.value.code == "VEN-REG-160"
     unknown = next(one for one in problems if code_of(one) == "VEN-REG-170")
+    assert isinstance(unknown, Text)
     assert unknown.params["name"] == "--colour"
 
 

@@ -307,6 +307,8 @@ class PayloadDecoder:
 
     def decode(self, payload: bytes, arrival: datetime) -> Decoded:
         """Give what the payload says. `arrival` tells which of the two equal autumn hours is meant."""
+        if payload[-1:] == b"\0":  # devices written in C send the end of their text, too
+            payload = payload.rstrip(b"\0")
         if not payload.strip():
             return Decoded()
         try:

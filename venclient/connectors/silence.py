@@ -3,7 +3,8 @@
 The limit is, in this order: what the connection's options say (0: never); three times the usual time between
 the arrivals of values; while that is not known, three times the usual time between the values of a file or
 backlog; 15 minutes, or ten polls where that is longer. It is never below two minutes. What was stored before
-the start counts, too: a source whose newest stored value is older than three days is silent from the start.
+the start counts, too: a source whose newest value is older than three days, stored or read at once, is silent
+from the start, until the next value comes.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Silence:
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._spacing_s: float | None = None
         self._has_value = False
+        self._has_more = False
         #: The time of the newest value, of this run or stored before.
         self.last_value = last_value
 
@@ -70,13 +72,14 @@ class Silence:
 
     def note(self, batch: Batch, now_s: float) -> None:
         """Note the values of a batch; one without any leaves the silence as it is."""
+        had_more, self._has_more = self._has_more, batch.more
         times = [reading.time for reading in batch.readings if reading.quality in _VALUES]
         if not times or batch.silent:
             return
         newest = max(times)
         if self.last_value is None or newest > self.last_value:
             self.last_value = newest
-        if self._has_value and not batch.more:
+        if self._has_value and not batch.more and not had_more:
             self._gaps.append(now_s - self._heard_s)
         if len(self._gaps) < LEAST_GAPS and len(times) > LEAST_GAPS:
             self._spacing_s = spacing_s(times) or self._spacing_s
@@ -89,7 +92,8 @@ class Silence:
             return False
         if now_s - self._heard_s > limit_s:
             return True
-        return self._given_s is None and not self._has_value and self._is_old(now)
+        is_first = not self._gaps and not self._has_more
+        return self._given_s is None and is_first and self._is_old(now)
 
     def age_s(self, now_s: float, now: datetime) -> float:
         """Return the age of the newest value in seconds; since the start where none is known."""

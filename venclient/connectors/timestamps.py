@@ -17,7 +17,9 @@ from venclient.connectors.mistakes import shown
 from venclient.messages import connectors as con
 from venclient.messages import text_of
 
-FORMS = ("iso", "epoch_s", "epoch_ms", "dsmr", "auto")
+#: Forms of numbers since 1970, and how many of them make a second.
+EPOCHS = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
+FORMS = ("iso", *EPOCHS, "dsmr", "auto")
 #: Clocks that lost their time start at 2000-01-01; 2001 begins today somewhere on this day.
 EARLIEST = datetime(2000, 12, 31, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -27,9 +29,9 @@ Instants = tuple[datetime, datetime]
 _TICK = timedelta(microseconds=1)
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 _DSMR = re.compile(r"(\d{12})([SW]?)", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,16}(?:\.\d*)?", re.ASCII)
-#: From here on a number counts milliseconds: as seconds it would be after the year 5000.
-_MILLISECONDS = 1e11
+_NUMBER = re.compile(r"-?\d{1,19}(?:\.\d*)?", re.ASCII)
+#: From here on a number counts milliseconds (as seconds it would be after the year 5000), and so on.
+_MILLISECONDS, _MICROSECONDS, _NANOSECONDS = 1e11, 1e14, 1e17
 _SAMPLE = datetime(2026, 11, 23, 13, 34, 56)  # noqa: DTZ001 (patterns are tried on a local time)
 
 
@@ -71,14 +73,15 @@ def time_mistakes(form: str, zone: str | None) -> list[str]:
 def time_reader(form: str, zone: str | None) -> Callable[[object], Instants]:
     """Give the function that reads times in `form` (one of FORMS, or a pattern).
 
-    "auto" takes a number as seconds or milliseconds since 1970, whichever is near, and text as DSMR or ISO.
+    "auto" takes a number as seconds, milliseconds, microseconds or nanoseconds since 1970, by its size, and
+    text as DSMR or ISO.
 
     The function takes a text or number and gives the one or two instants (UTC) that it can mean, the
     earlier first; ValueError says what is wrong with the text.
     """
     place = None if zone is None else zone_of(zone)
-    if form in ("epoch_s", "epoch_ms"):
-        divide = 1 if form == "epoch_s" else 1000
+    if form in EPOCHS:
+        divide = EPOCHS[form]
         return lambda raw: _epoch(raw, divide)
     if form == "dsmr":
         return lambda raw: _dsmr(raw, place or ZoneInfo("Europe/Amsterdam"))
@@ -110,19 +113,32 @@ def _epoch(raw: object, divide: int) -> Instants:
         raw = float(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise ValueError(con.TIME_EPOCH(time=shown(raw)))
+    instant = _since_1970(raw, divide)
+    if instant is None:
+        likely = next((form for form, other in EPOCHS.items() if _since_1970(raw, other)), None)
+        if likely is not None and raw:
+            raise ValueError(con.TIME_UNIT(time=shown(raw), form=likely))
+        is_year = abs(raw / divide) < _MILLISECONDS
+        raise ValueError((con.TIME_YEARS if is_year else con.TIME_RANGE)(time=shown(raw)))
+    return instant, instant
+
+
+def _since_1970(number: float, divide: int) -> datetime | None:
+    """Return the time that a number of parts of a second is, None when a device cannot mean it."""
     try:
-        instant = datetime.fromtimestamp(raw / divide, UTC)
+        instant = datetime.fromtimestamp(number / divide, UTC)
     except (ValueError, OverflowError, OSError):
-        raise ValueError(con.TIME_RANGE(time=shown(raw))) from None
-    return _sane(instant, instant, raw)
+        return None
+    return instant if EARLIEST <= instant < LATEST else None
 
 
 def _any(raw: object, place: tzinfo | None) -> Instants:
     text = raw.strip() if isinstance(raw, str) else ""
     if isinstance(raw, int | float) or _NUMBER.fullmatch(text):
         number = float(text) if text else raw
-        seconds = isinstance(number, int | float) and abs(number) < _MILLISECONDS
-        return _epoch(raw, 1 if seconds else 1000)
+        size = abs(number) if isinstance(number, int | float) else 0.0
+        steps = sum(size >= least for least in (_MILLISECONDS, _MICROSECONDS, _NANOSECONDS))
+        return _epoch(raw, 1000**steps)
     if _DSMR.fullmatch(text):
         return _dsmr(text, place or ZoneInfo("Europe/Amsterdam"))
     try:

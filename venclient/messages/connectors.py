@@ -170,3 +170,11 @@ EXAMPLE_SILENT = error(
 )
 EXAMPLE_UNREACHABLE = error("VEN-CON-122", "cannot connect: {error}", hint="check host and port")
 EXAMPLE_CLOSED = error("VEN-CON-123", "the device closed the connection", hint="check the login")
+
+# Times in another unit
+
+TIME_UNIT = error(
+    "VEN-CON-220",
+    "time {time} is in another unit than the options say",
+    hint="set the format of the time (time.format) to {form}, or to auto",
+)

@@ -213,3 +213,11 @@ LOOP_BLOCKED = error(
 LOOP_RUNS = warning("VEN-GWY-151", "all else runs again after {seconds:.0f} s ({step})")
 LOOP_STEP = info("VEN-GWY-152", "step {task} at {place}")
 NO_TASK = info("VEN-GWY-153", "without a task")
+
+# Values that cannot be used
+
+UNUSABLE_VALUES = warning(
+    "VEN-GWY-220",
+    "{name}: values arrive, but none could be used for {age}: they or their times are impossible",
+    hint="the notes of `ven status` and the log say what is wrong with them",
+)

@@ -109,8 +109,8 @@ COUNTER_SLIP = warning(
 )
 IMPOSSIBLE = warning(
     "VEN-RDG-054",
-    "{name}: {quantity} of {value:g} ({time}) is impossible: expected {low:g} to {high:g}; such values are "
-    "stored as out of range and never used (reported once a day)",
+    "{name}: {quantity} of {value:.10g} ({time}) is impossible: expected {expected}; such values are stored "
+    "as out of range and never used (reported once a day)",
     hint="check scale, data type and word order; if the value is right, enter the capacity of the resource, "
     "or set options.quality.{quantity}.range",
 )
@@ -165,9 +165,10 @@ IN_MEMORY = info("VEN-RDG-069", "readings in memory")
 
 CAPACITY_ASSUMED = warning(
     "VEN-RDG-070",
-    "the capacity of {name} is only assumed ({assumed:g} kW); measured: {low:g} to {high:g} kW; power up to "
-    "{limit:g} kW is believed",
-    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}",
+    "the capacity of {name} is the default of its kind ({assumed:g} kW) and taken for assumed; measured: "
+    "{low:g} to {high:g} kW; power up to {limit:g} kW is believed",
+    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}; if it "
+    "really is {assumed:g} kW, set options.quality.power_kw.range of its connection",
 )
 CAPACITY_MISSING = warning(
     "VEN-RDG-071",
@@ -184,7 +185,11 @@ SOURCE_OLD = warning(
     "{endpoint}: silent: the newest value is {age} old ({time:%Y-%m-%d %H:%M} UTC)",
     hint="check the device or the program that writes the file; quality.stale_after_s sets the limit",
 )
-ONLY_MISSING = info("VEN-RDG-074", "the report has no value of this resource: it says DATA_QUALITY MISSING")
+ONLY_MISSING = info(
+    "VEN-RDG-074",
+    "the newest report has no measured value of this resource",
+    hint="`ven status` shows whether its meter is silent or its values are out of range",
+)
 
 # Rules of a connection (options.quality)
 
@@ -196,3 +201,24 @@ FULL_AT_START = error(
     hint="free disk space; readings in memory are lost when the gateway stops",
 )
 OPENED_LATE = info("VEN-RDG-141", "{path}: open again; the readings in memory are stored")
+
+# What is expected of a value (VEN-RDG-054)
+
+EXPECTED_RANGE = info("VEN-RDG-220", "{low:.10g} to {high:.10g}")
+EXPECTED_OTHER = info(
+    "VEN-RDG-221", "a value that is not the end of a number type: that is how devices say that they have none"
+)
+
+# Times of files
+
+TIME_LEAD = warning(
+    "VEN-RDG-222",
+    "{name}: its times are steadily {offset} ahead of ours: reports use its readings too late",
+    hint="correct the time zone (options.time.zone) or the clock of the device that writes the file",
+)
+TIME_BACK = warning(
+    "VEN-RDG-223",
+    "{name}: a row of {time} comes {offset} after newer rows: it is stored under that time (reported once a "
+    "day)",
+    hint="if these rows are of now, correct the clock of the device that writes the file",
+)

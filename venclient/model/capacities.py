@@ -1,8 +1,8 @@
 """The capacities that a site is assumed to have when no file, user or program entered any.
 
-The registry stores assumed capacities like entered ones. They are recognised by their values: capacities
-that equal all four defaults of the site's own kind are taken for assumed. A user who enters exactly these
-values gets the wider limit of an unknown capacity, never a narrower one.
+The registry stores assumed capacities like entered ones. They are recognised by their values: a largest power
+that equals the default of the site's own kind is taken for assumed. A user who enters exactly this value gets
+the wider limit of an unknown capacity, never a narrower one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,18 @@ def default_capacities(resource_type: ResourceType, sub_type: str | None) -> dic
 
 
 def are_assumed(resource: Resource) -> bool:
-    """Return True if the capacities of a resource are the defaults of its kind."""
+    """Return True if the largest power of a resource is the default of its kind.
+
+    That is `P_max_kw`, unless a larger `P_min_kw` was entered. Energies do not count: they may
+    be entered while the power is assumed.
+    """
     given: Mapping[str, Any] = resource.capacities or {}
     try:
         kind = enum_member(ResourceType, resource.resourceType)
     except ValueError:
         return False
     assumed = default_capacities(kind, resource.resourceSubType)
-    return all(given.get(name) == value for name, value in assumed.items())
+    most, least = given.get("P_max_kw"), given.get("P_min_kw")
+    if most != assumed["P_max_kw"] or not isinstance(least, int | float):
+        return False
+    return least == assumed["P_min_kw"] or abs(least) <= abs(most)

@@ -106,12 +106,14 @@ class QuantityRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class MeterRules(msgspec.Struct, frozen=True):
     """What is known of one resource's meter.
 
-    `most_kw` is five times its largest capacity; `entered` is False when that capacity is only assumed.
+    `most_kw` is five times its largest capacity, None when it is missing or only assumed; `entered` says that
+    it was entered. `assumed_kw` is the capacity where it is assumed.
     """
 
     counters: Mapping[str, Counter] = {}
     most_kw: float | None = None
     entered: bool = False
+    assumed_kw: float | None = None
 
     @property
     def limit_kw(self) -> float:
@@ -154,12 +156,15 @@ def meter_rules(resource: Resource) -> MeterRules:
     """Give what the roll-up must know of a resource, from its options and capacities."""
     rules = quantity_rules(resource.connection.options)
     counters = {name: one.counter for name, one in rules.items() if one.counter is not None}
-    most_kw = _most_kw(resource.capacities or {})
-    return MeterRules(counters, most_kw, entered=most_kw is not None and not are_assumed(resource))
+    largest_kw = _largest_kw(resource.capacities or {})
+    if largest_kw is not None and are_assumed(resource):
+        return MeterRules(counters, assumed_kw=largest_kw)
+    most_kw = None if largest_kw is None else CAPACITY_MARGIN * largest_kw
+    return MeterRules(counters, most_kw, entered=most_kw is not None)
 
 
-def _most_kw(capacities: Mapping[str, Any]) -> float | None:
+def _largest_kw(capacities: Mapping[str, Any]) -> float | None:
     stated = [capacities.get(name) for name in ("P_max_kw", "P_min_kw")]
     numbers = [abs(one) for one in stated if isinstance(one, int | float) and math.isfinite(one)]
     largest = max(numbers, default=0.0)
-    return CAPACITY_MARGIN * largest if largest > 0 else None
+    return largest if largest > 0 else None

@@ -59,6 +59,10 @@ class Quality(StrEnum):
     MISSING = "missing"
 
 
+#: Qualities of what is kept and never shown as a value.
+UNUSED = frozenset({Quality.MISSING, Quality.OUT_OF_RANGE})
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value of one quantity of one resource at one moment (aware UTC).
 
@@ -86,7 +90,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `energy_kwh` is net: drawn minus fed in. None means unknown, never zero. `coverage` is the share
     (0..1) of the interval that readings vouch for; `source` says what the energy was made of.
-    `last` holds the newest value of every quantity read at or before `end`.
+    `last` holds the newest value of every quantity read at or before `end`, but for values that cannot be
+    meant.
     """
 
     resource_id: str

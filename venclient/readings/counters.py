@@ -31,8 +31,10 @@ ROLLOVER_SHARE = 0.02
 #: A register that starts again is near zero: below this share of what it showed before.
 RESTART_SHARE = 0.2
 
-#: What a small one does, when its steps are all that is known.
+#: What a small one does, when its steps are all that is known ...
 SMALL_METER_KW = 1_000.0
+#: ... and what is believed of a step from zero before they are.
+UNSEEN_METER_KW = 100.0
 #: So many times the usual step is usual too: with capacities known, and without ...
 USUAL_MARGIN = 10.0
 WIDE_MARGIN = 100.0
@@ -73,16 +75,24 @@ class Limit:
         self.most_kw = _most_kw(usual_kw, most_kw) if counter.max_kw is None else counter.max_kw
         #: Twice the fastest step: the bound for a restart of a register of which nothing else is known.
         self.seen_kw = 2 * max(rates_kw, default=0.0)
+        #: The bound for a restart of a register whose capacity is known.
+        self.usual_kw = self.most_kw if usual_kw is None else min(self.most_kw, USUAL_MARGIN * usual_kw)
+        #: The bound for a rollover that no option names: a restart is as likely.
+        self._rollover_kw = self.most_kw if usual_kw is None else min(self.most_kw, WIDE_MARGIN * usual_kw)
         #: The bound for a step from exactly zero, which is also what a failing meter shows.
-        self._from_zero_kw = self.most_kw
-        if usual_kw is not None:
-            self._from_zero_kw = min(self.most_kw, USUAL_MARGIN * usual_kw)
+        self._from_zero_kw = self.usual_kw
+        if usual_kw is None and not self.known:
+            self._from_zero_kw = UNSEEN_METER_KW
         #: What is allowed however short the time was.
         self.surely_kwh = self.most_kw * LEAST_SPAN_S / 3600
 
     def allows(self, kwh: float, span_s: float) -> bool:
         """Return True if the meter can count `kwh` within `span_s` seconds."""
         return 0 <= kwh <= self.most_kw * max(span_s, LEAST_SPAN_S) / 3600
+
+    def allows_around(self, kwh: float, span_s: float) -> bool:
+        """Return True if a meter that may have rolled over can count `kwh` within `span_s` seconds."""
+        return 0 <= kwh <= self._rollover_kw * max(span_s, LEAST_SPAN_S) / 3600
 
     def allows_from_zero(self, kwh: float, span_s: float) -> bool:
         """Return True if a meter that shows zero can count `kwh` within `span_s` seconds."""
@@ -98,12 +108,16 @@ def _most_kw(usual_kw: float | None, most_kw: float | None) -> float:
 
 
 def rates_kw(points: Sequence[Point]) -> list[float]:
-    """Return the mean power in kW of each step upwards."""
-    return [
-        kwh * 3600 / max(after.time_s - before.time_s, 1.0)
-        for before, after in pairwise(points)
-        if (kwh := after.value - before.value) > 0
-    ]
+    """Return the mean power in kW of each step upwards, since the value before was first seen."""
+    rates = []
+    since = points[0] if points else None
+    for point in points[1:]:
+        if since is None or point.value == since.value:
+            continue
+        if point.value > since.value:
+            rates.append((point.value - since.value) * 3600 / max(point.time_s - since.time_s, 1.0))
+        since = point
+    return rates
 
 
 def counted_steps(points: Sequence[Point], counter: Counter | None, most_kw: float | None) -> list[Step]:
@@ -184,10 +198,13 @@ def counted_between(
     stated = counter.rollover_kwh
     for rollover_kwh in ROLLOVERS_KWH if stated is None else (stated,):
         around = rollover_kwh - before.value + after.value
-        likely = stated is not None or around <= ROLLOVER_SHARE * rollover_kwh
-        if before.value < rollover_kwh and likely and limit.allows(around, span_s):
+        if stated is not None:
+            likely = limit.allows(around, span_s)
+        else:
+            likely = around <= ROLLOVER_SHARE * rollover_kwh and limit.allows_around(around, span_s)
+        if before.value < rollover_kwh and likely:
             return around, True, False
-    most_kw = limit.most_kw if limit.known else min(limit.most_kw, limit.seen_kw)
+    most_kw = limit.usual_kw if limit.known else min(limit.most_kw, limit.seen_kw)
     near_zero = 0 <= after.value <= min(RESTART_SHARE * before.value, most_kw * span_s / 3600)
     if counter.reset and near_zero:
         return after.value, True, False

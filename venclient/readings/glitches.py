@@ -1,6 +1,7 @@
 """Which values of a register are wrong, as the values after them show.
 
     1000  1001  9999  9999  1003     too high: the register is back, not below where it was
+    1000  1001  1400  1400  1001.1   too high by one leap, which the meter might have counted
     1000  0  0  ...   0     1000.1   too low: by one leap the register is back where it was
     5     0  2  4     6              a restart: no leap brings it back
 
@@ -93,6 +94,9 @@ class _Search:
         points = self._points
         if back - index <= SLIP_READINGS and points[index].value > SLIP_SHARE * before.value:
             return back - index
+        zeros = self._zeros(index, back)
+        if zeros and points[index + zeros].value > SLIP_SHARE * before.value:
+            return zeros  # it came back a little below where it was
         leap = points[back].value - points[back - 1].value
         beyond = points[back].value - before.value
         steps = (abs(points[n].value - points[n - 1].value) for n in range(index + 1, back))
@@ -104,6 +108,11 @@ class _Search:
         possible = self._limit.allows(beyond, points[back].time_s - before.time_s)
         return back - index if impossible and possible else 0
 
+    def _zeros(self, index: int, back: int) -> int:
+        """Return how many values from `index` on, before `back`, are exactly zero."""
+        points = self._points
+        return next((n - index for n in range(index, back) if points[n].value != 0), 0)
+
     def _high_run(self, before: Point, index: int) -> int:
         """Return how many values from `index` on are too high.
 
@@ -113,18 +122,34 @@ class _Search:
         point = points[index]
         if index + 1 < len(points) and before.value <= points[index + 1].value < point.value:
             return 1
+        if point.value > before.value and (run := self._stepped_up(before, index)):
+            return run
         if limit.allows(point.value - before.value, STOOD_S) or point.value <= before.value:
             return 0
-        if self._smaller is None:
-            self._smaller = _next(points, lambda value, other: value < other)
-        back = self._smaller[index]
+        back = self._falling_below(index)
         for _ in range(MOST_FALLS):
             if back >= len(points) or points[back].value < before.value:
                 return 0
             if limit.allows(points[back].value - before.value, points[back].time_s - before.time_s):
                 return back - index
-            back = self._smaller[back]
+            back = self._falling_below(back)
         return 0
+
+    def _stepped_up(self, before: Point, index: int) -> int:
+        """Return how many values stand one leap too high: the register falls back to where it was."""
+        points = self._points
+        leap = points[index].value - before.value
+        back = self._falling_below(index)
+        if back >= len(points) or not 0 <= points[back].value - before.value <= LEAP_SHARE * leap:
+            return 0
+        steps = (abs(points[n].value - points[n - 1].value) for n in range(index + 1, back))
+        return back - index if leap > LEAP_STEPS * max(steps, default=0.0) else 0
+
+    def _falling_below(self, index: int) -> int:
+        """Return the place of the first value below that at `index`; the number of points for none."""
+        if self._smaller is None:
+            self._smaller = _next(self._points, lambda value, other: value < other)
+        return self._smaller[index]
 
     def _reaching(self, value: float, index: int) -> int | None:
         """Return the place of the first value from `index` on that is not below `value`."""

@@ -16,6 +16,7 @@ as they come.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,14 +32,15 @@ from venclient.model.reading import QUANTITIES, Quality, Reading
 from venclient.readings.counters import USUAL_COUNTER
 from venclient.readings.plausible import Possible, impossible, possible
 from venclient.readings.register_rule import AGREEING, Change, RegisterMemory, judge_register, remembered
-from venclient.readings.series import to_ms
+from venclient.readings.series import from_ms, to_ms
 from venclient.readings.time_rule import (
     DAY_MS,
-    LIVE,
+    GROWS_MS,
     MINUTE_MS,
     STEADY_READINGS,
     Misplaced,
     Window,
+    goes_back_ms,
     misplaced,
     steady_lag_ms,
 )
@@ -228,6 +230,7 @@ class Judge:
                 self._memories[quantity] = replace(memory, newest_ms=newest_ms)
         self._reported: dict[tuple[str, str], int] = {}
         self._arrivals: deque[tuple[int, int]] = deque(maxlen=STEADY_READINGS)
+        self._newest_ms = max((to_ms(one.time) for one in (newest or {}).values()), default=None)
         self.marked = 0
 
     def judge(self, readings: Sequence[Reading], now: datetime | None) -> Judged:
@@ -255,8 +258,8 @@ class Judge:
         if wrong:
             first = wrong[0][1]
             said += self._once("", first.code, to_ms(wrong[0][0].time) if now_ms is None else now_ms, first)
-        elif now_ms is not None and self._window == LIVE and readings:
-            said += self._lag(max(to_ms(one.time) for one in readings), now_ms)
+        elif now_ms is not None and self._window is not None and readings:
+            said += self._lag([to_ms(one.time) for one in readings], now_ms)
         return Judged([one for one in judged if one is not None], said, wrong)
 
     def quality_now(self, reading: Reading, now: datetime | None) -> Quality:
@@ -309,9 +312,11 @@ class Judge:
         for change in column.changes:
             time = some[change.place].time
             text = self._change(quantity, change, time)
-            # Each restart or exchange is an event; a failing register slips or reads zero again and again.
-            key = change.event if change.event in ("slip", "zero") else f"{change.event} {time}"
-            said += self._once(quantity, key, now_ms or to_ms(time), text)
+            # Each restart or exchange is an event; a failing register shows the same again and again.
+            for number in range(EVENTS_A_DAY if change.event in ("leap", "restart") else 1):
+                if once := self._once(quantity, f"{change.event} {number}", now_ms or to_ms(time), text):
+                    said += once
+                    break
         if True in column.impossible:
             reading = some[column.impossible.index(True)]
             span = self._rules[quantity].possible
@@ -320,8 +325,7 @@ class Judge:
                 quantity=quantity,
                 value=reading.value,
                 time=_spelt(reading.time),
-                low=max(span.low, -span.limit_kw * 24) if span.kind == "interval" else span.low,
-                high=min(span.high, span.limit_kw * 24) if span.kind == "interval" else span.high,
+                expected=_expected(span),
             )
             said += self._once(quantity, "impossible", now_ms or to_ms(reading.time), text)
         return said
@@ -341,14 +345,27 @@ class Judge:
             **about
         )
 
-    def _lag(self, newest_ms: int, now_ms: int) -> list[Text]:
+    def _lag(self, times_ms: Sequence[int], now_ms: int) -> list[Text]:
+        """Return a message where times are steadily off, or where those of a file go back."""
+        window, before_ms = self._window, self._newest_ms
+        newest_ms = max(times_ms)
+        self._newest_ms = newest_ms if before_ms is None else max(newest_ms, before_ms)
+        if window is not None and window.ordered:
+            back_ms = 0 if before_ms is None else goes_back_ms(times_ms, before_ms)
+            if back_ms:
+                at = _spelt(from_ms(newest_ms))
+                text = rdg.TIME_BACK(name=self._name, time=at, offset=_length(back_ms / 1000))
+                return self._once("", text.code, now_ms, text)
+            if self._arrivals and now_ms - self._arrivals[-1][1] > GROWS_MS:
+                self._arrivals.clear()
         if self._arrivals and now_ms - self._arrivals[-1][1] < MINUTE_MS:
             return []
         self._arrivals.append((newest_ms, now_ms))
         lag_ms = steady_lag_ms([one for one, _ in self._arrivals], [one for _, one in self._arrivals])
         if lag_ms is None:
             return []
-        text = rdg.TIME_LAG(name=self._name, offset=age_text(lag_ms / 1000))
+        message = rdg.TIME_LAG if lag_ms > 0 else rdg.TIME_LEAD
+        text = message(name=self._name, offset=_length(lag_ms / 1000))
         return self._once("", text.code, now_ms, text)
 
     def _once(self, quantity: str, kind: str, now_ms: int, text: Text) -> list[Text]:
@@ -362,8 +379,20 @@ class Judge:
         return [text]
 
 
+#: Restarts and exchanges of one register that are reported within a day.
+EVENTS_A_DAY = 3
 #: Kinds of messages that are remembered, to report each once a day.
 MOST_REPORTED = 100
+
+
+def _expected(span: Possible) -> Text:
+    """Return which values of a series can be meant, in words."""
+    low, high = span.low, span.high
+    if span.kind == "interval":
+        low, high = max(low, -span.limit_kw * 24), min(high, span.limit_kw * 24)
+    if math.isinf(low) and math.isinf(high):
+        return rdg.EXPECTED_OTHER()
+    return rdg.EXPECTED_RANGE(low=low, high=high)
 
 
 def _remembered(quantity: str, ms: int, value: float) -> Memory:
@@ -372,9 +401,13 @@ def _remembered(quantity: str, ms: int, value: float) -> Memory:
 
 
 def _length(seconds: float) -> str:
-    """Return a length of time in its largest unit, to the nearest minute beyond two."""
+    """Return a length of time: days, hours with the minutes that are left, minutes, or seconds below two."""
     seconds = abs(seconds)
-    return age_text(seconds if seconds < 120 else 60 * round(seconds / 60))
+    if seconds < 120:
+        return age_text(seconds)
+    minutes = round(seconds / 60)
+    rest = minutes % 60 if 60 <= minutes < 24 * 60 else 0
+    return age_text(60 * minutes) + (f" {rest} min" if rest else "")
 
 
 def _spelt(time: datetime) -> str:

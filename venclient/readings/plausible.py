@@ -21,13 +21,17 @@ from venclient.model.reading import QUANTITIES, Kind
 #: Natural ranges by what a quantity's name contains and how it ends; the first that fits counts.
 NATURAL: tuple[tuple[str, str, Range], ...] = (
     ("soc", "_percent", Range(min=-0.5, max=100.5)),
+    ("state_of_charge", "_percent", Range(min=-0.5, max=100.5)),
+    ("charge_level", "_percent", Range(min=-0.5, max=100.5)),
+    ("humidity", "_percent", Range(min=-0.5, max=100.5)),
     ("power_factor", "", Range(min=-1.01, max=1.01)),
     ("cos_phi", "", Range(min=-1.01, max=1.01)),
-    ("voltage", "_v", Range(min=0, max=1500)),
-    ("frequency", "_hz", Range(min=40, max=70)),
+    ("voltage", "_v", Range(min=-0.5, max=1500)),
+    ("frequency", "_hz", Range(min=45, max=65)),
     ("temperature", "_c", Range(min=-60, max=200)),
     ("current", "_a", Range(min=-20_000, max=20_000)),
     ("", "_kw", Range(min=-MOST_KW, max=MOST_KW)),
+    ("", "_w", Range(min=-MOST_KW * 1000, max=MOST_KW * 1000)),
     ("", "_kva", Range(min=-MOST_KW, max=MOST_KW)),
     ("", "_kvar", Range(min=-MOST_KW, max=MOST_KW)),
 )
@@ -36,8 +40,9 @@ _OF_THE_GRID = frozenset(
     name for name, kind in QUANTITIES.items() if kind == "gauge" and name.endswith(("_kw", "_kvar"))
 )
 _CURRENTS = frozenset(name for name in QUANTITIES if name.startswith("current_"))
-#: At 230 V, all of it on one phase, in A for each kW.
-_AMPERE_PER_KW = 1000 / 230
+#: In A for each kW: all of it on one phase of 230 V, or of a battery of 48 V.
+_PHASE_AMPERE_PER_KW = 1000 / 230
+_AMPERE_PER_KW = 1000 / 48
 
 #: No register of a site counts more: 10 MW for a century, in kWh.
 MOST_REGISTER_KWH = MOST_KW * 24 * 365 * 100
@@ -45,7 +50,7 @@ MOST_REGISTER_KWH = MOST_KW * 24 * 365 * 100
 _LEAST_SPAN_MS = 900_000
 _MOST_SPAN_MS = 86_400_000
 
-_EXTREMES = (2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
+_EXTREMES = (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 _LEAST_EXTREME = 2**31 - 1
 #: Type extremes are scaled by up to this power of ten.
 _DIGITS = 5
@@ -94,7 +99,8 @@ def _natural(quantity: str, kind: Kind, meter: MeterRules) -> tuple[float, float
         if part in name and name.endswith(end):
             high = natural.max
             if quantity in _CURRENTS and meter.entered:
-                high = min(meter.limit_kw * _AMPERE_PER_KW, high)
+                each = _AMPERE_PER_KW if quantity == "current_a" else _PHASE_AMPERE_PER_KW
+                high = min(meter.limit_kw * each, high)
             return max(natural.min, -high), high
     return -math.inf, math.inf
 

@@ -100,12 +100,10 @@ def _judge(
     """Return whether a value is believed, what happened, the energy counted, and the memory after it."""
     if value == memory.level:
         stood = memory.stood or memory.since_ms == memory.first_ms
-        return (
-            True,
-            None,
-            0.0,
-            replace(memory, level_ms=ms, stood=stood, doubted=None, agreeing=0, doubted_kw=()),
-        )
+        standing = replace(memory, level_ms=ms, stood=stood)
+        if value != 0:  # zero contradicts nothing
+            standing = replace(standing, doubted=None, agreeing=0, doubted_kw=())
+        return True, None, 0.0, standing
     limit = Limit(memory.rates_kw, counter, most_kw)
     before = Point(memory.level_ms / _MS, memory.level, False)
     after = Point(ms / _MS, value, False)
@@ -132,7 +130,8 @@ def _event(value: float, level: float) -> Event:
 
 
 def _went_on(ms: int, value: float, kwh: float, memory: RegisterMemory) -> RegisterMemory:
-    span_ms = max(ms - memory.level_ms, 1000)
+    """Return the memory after a believed step; its rate counts since the value before was first seen."""
+    span_ms = max(ms - memory.since_ms, 1000)
     rates = (*memory.rates_kw, kwh * 3_600_000 / span_ms)[-RATES:] if kwh > 0 else memory.rates_kw
     return RegisterMemory(value, ms, ms, memory.first_ms, rates_kw=rates)
 

@@ -35,6 +35,7 @@ from venclient.model.reading import (
     ENERGY_KWH,
     INTERVAL_ENERGY_KWH,
     POWER_KW,
+    UNUSED,
     Measure,
     Quality,
     Reading,
@@ -118,9 +119,7 @@ class _Prepared:
                 self.curves[quantity] = register_curve(points[quantity], max_gap_s, counter, rules.most_kw)
         self.ordered: dict[str, tuple[list[datetime], list[Reading]]] = {}
         for quantity, readings in series.items():
-            known = sorted(
-                (one for one in readings if one.quality is not Quality.MISSING), key=lambda one: one.time
-            )
+            known = sorted((one for one in readings if one.quality not in UNUSED), key=lambda one: one.time)
             self.ordered[quantity] = ([one.time for one in known], known)
 
     def measure(self, resource_id: str, start: datetime, end: datetime) -> Measure:

@@ -28,6 +28,8 @@ STEADY_MS = 2 * MINUTE_MS
 STEADY_READINGS = 6
 #: ... that came over at least this long: a backlog comes at once.
 STEADY_OVER_MS = 5 * MINUTE_MS
+#: A file that grows has new rows this often; one that is delivered now and then is as old as it is.
+GROWS_MS = 15 * MINUTE_MS
 
 Misplaced = Literal["ahead", "behind", "stray"]
 
@@ -96,8 +98,8 @@ def _return(times: Sequence[int], at: int, before_ms: int) -> int | None:
 def steady_lag_ms(times_ms: Sequence[int], arrivals_ms: Sequence[int]) -> int | None:
     """Return by how much a source's times lag steadily behind, when that looks like a wrong time zone.
 
-    Both columns are of the newest readings in the order in which they came; None when there are too few, when
-    they came at once, or when the lag varies.
+    Both columns are of the newest readings in the order in which they came. Times that are ahead lag by a
+    negative number; None when there are too few, when they came at once, or when the lag varies.
     """
     if len(times_ms) < STEADY_READINGS or arrivals_ms[-1] - arrivals_ms[0] < STEADY_OVER_MS:
         return None
@@ -105,4 +107,10 @@ def steady_lag_ms(times_ms: Sequence[int], arrivals_ms: Sequence[int]) -> int | 
     if max(lags) - min(lags) > STEADY_MS:
         return None
     whole = round(lags[-1] / ZONE_MS) * ZONE_MS
-    return whole if whole > 0 and abs(lags[-1] - whole) <= STEADY_MS else None
+    return whole if whole and abs(lags[-1] - whole) <= STEADY_MS else None
+
+
+def goes_back_ms(times_ms: Sequence[int], before_ms: int) -> int:
+    """Return by how much the rows of a file lie before the row that came before them; 0 within a day."""
+    back_ms = before_ms - max(times_ms)
+    return back_ms if back_ms > STRAY_MS else 0

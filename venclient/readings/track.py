@@ -6,11 +6,11 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from venclient.model.reading import Quality, Reading
+from venclient.model.reading import UNUSED, Quality, Reading
 from venclient.readings.segments import Sample
 from venclient.readings.series import QUALITIES, QUALITY_NUMBERS, from_ms, to_ms
 
-_MISSING = QUALITY_NUMBERS[Quality.MISSING]
+_UNUSED = frozenset(QUALITY_NUMBERS[quality] for quality in UNUSED)
 
 
 class Track:
@@ -57,10 +57,10 @@ class Track:
         return [self._reading(resource_id, quantity, place) for place in range(len(self.times))]
 
     def last(self, resource_id: str, quantity: str, at_ms: float) -> Reading | None:
-        """Give the newest sample at or before a moment that is not MISSING."""
+        """Give the newest sample at or before a moment that is neither missing nor out of range."""
         place = bisect_right(self.times, at_ms) - 1
         if self.doubtful:
-            while place >= 0 and self.doubtful.get(place) == _MISSING:
+            while place >= 0 and self.doubtful.get(place) in _UNUSED:
                 place -= 1
         return self._reading(resource_id, quantity, place) if place >= 0 else None
 

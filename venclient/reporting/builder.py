@@ -27,7 +27,7 @@ from venclient.openadr.objects import (
     ValuesMap,
 )
 from venclient.reporting.baseline import METHOD, Measures
-from venclient.reporting.columns import agreement, column, completed
+from venclient.reporting.columns import agreement, column, completed, is_measured
 from venclient.reporting.grids import INTERVALS, OPEN_INTERVALS, SUB_INTERVALS, cadence_s, of_other_days
 from venclient.reporting.needs import cells_of, like_days_of, now_of
 from venclient.reporting.obligations import Obligation
@@ -68,13 +68,16 @@ class Built:
     """A report, None when nothing can be said, and one sentence for each thing that was left out.
 
     `methods` say how values that nobody measured were made, a sentence each. `unsaid` are qualities of values
-    that the report has no room for.
+    that the report has no room for. `valueless` are the ids of resources that were asked for and have no
+    value in it; where measured values are asked for, values that need no meter (capacities, baselines) do not
+    count. Of a sum, those are named that add nothing to it.
     """
 
     report: Report | None
     omissions: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     unsaid: tuple[Unsaid, ...] = ()
+    valueless: frozenset[str] = frozenset()
 
 
 def build_report(
@@ -109,6 +112,8 @@ class _Builder:
         #: Intervals that carry their own periods may tell of one time twice, a payload each.
         self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
         self.shapes: dict[float, Shape] = {}
+        #: Ids of resources that have a value in the report.
+        self.valued: set[str] = set()
 
     def leave_out(self, message: Message, **params: str) -> None:
         key = (message.code, *params.values())
@@ -152,7 +157,8 @@ class _Builder:
         report = self._report(columns, told) if told else None
         computed = ", ".join(one.kind for one in _once(columns) if of_other_days(one.descriptor))
         methods = (f"{computed}: {METHOD}",) if computed and report else ()
-        return Built(report, self._said(), methods, tuple(self.unsaid))
+        asked_for = {one.resource_id for _, of in wanted for one in of}
+        return Built(report, self._said(), methods, tuple(self.unsaid), frozenset(asked_for - self.valued))
 
     def _plain(
         self, answered: Sequence[tuple[Column, list[Reportable]]], resources: Sequence[Reportable]
@@ -233,7 +239,7 @@ class _Builder:
         return shape
 
     def _part(self, one: Reportable, columns: Sequence[Column]) -> ReportResource | None:
-        """Return what is told of one resource."""
+        """Return what is reported of one resource."""
         if not columns:
             return None
         shape = self._shape((one,), one.interval_s or self.options.sub_interval_s)
@@ -247,22 +253,34 @@ class _Builder:
                 self._single(name, place, single, single.sample(seen), told)
             else:
                 self._several(name, place, [(made, made.sample(seen)) for made in columns], told, span.id)
+        counted = _counted(columns)
+        if any(payload.type in counted for _, payloads in told for payload in payloads):
+            self.valued.add(resource_id)
         return shape.resource(name, told) if told else None
 
     def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
         """Return what is told of several resources together."""
         shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
+        counted, silent = _counted(columns), {one.resource_id for one in over}
         told: list[Told] = []
         for place, span in enumerate(shape.cells):
             seen = [
                 Seen(one, span, self.measures.get((one.resource_id, span.start, span.end)), self.facts)
                 for one in over
             ]
-            samples = [(made, _added([made.sample(one) for one in seen])) for made in columns]
+            each = [(made, [made.sample(one) for one in seen]) for made in columns]
+            for made, some in each if silent else ():
+                if made.kind in counted:
+                    known = (
+                        one.resource_id for one, sample in zip(over, some, strict=True) if sample.is_known
+                    )
+                    silent.difference_update(known)
+            samples = [(made, _added(some)) for made, some in each]
             if len(samples) == 1:
                 self._single(AGGREGATED_REPORT, place, *samples[0], told)
             else:
                 self._several(AGGREGATED_REPORT, place, samples, told, shape.cells[place].id)
+        self.valued.update(one.resource_id for one in over if one.resource_id not in silent)
         return shape.resource(AGGREGATED_REPORT, told) if told else None
 
     def _single(self, name: str, place: int, made: Column, found: Sample, told: list[Told]) -> None:
@@ -319,6 +337,12 @@ class _Builder:
             return sample._replace(value=0.0)
         self.leave_out(rep.NEGATIVE, payload=made.kind, name=name)
         return MISSING
+
+
+def _counted(columns: Sequence[Column]) -> frozenset[str]:
+    """Return the payload types whose values show that a resource is heard: measured ones where asked for."""
+    measured = frozenset(made.kind for made in columns if is_measured(made.descriptor))
+    return measured or frozenset(made.kind for made in columns)
 
 
 def _value(made: Column, sample: Sample) -> Value:

@@ -44,6 +44,16 @@ _AHEAD: Mapping[str, Maker] = {
 }
 
 
+#: Payload types whose values come from meters, when they are of the past.
+_MEASURED = frozenset({"USAGE", "DEMAND", "READING", "STORAGE_CHARGE_LEVEL", "DELTA_USAGE"})
+
+
+def is_measured(descriptor: ReportDescriptor) -> bool:
+    """Return whether a descriptor asks for what was measured, and not for what could or will be."""
+    wanted = (descriptor.reading_type or "").upper()
+    return descriptor.historical and descriptor.payload_type in _MEASURED and wanted != "FORECAST"
+
+
 def column(descriptor: ReportDescriptor, options: BuildOptions) -> Column | None:
     """Return how a descriptor is answered; None when it cannot be."""
     wanted = (descriptor.reading_type or "DIRECT_READ").upper()

@@ -7,7 +7,7 @@ VTN first; when the VTN's copy says the same already, that counts, and nothing i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,6 +16,7 @@ from venclient.messages import reporting as rep
 from venclient.messages import with_code
 from venclient.openadr.objects import Report
 from venclient.reporting.bodies import digest_of, gaps_of, says_the_same, told_with
+from venclient.reporting.builder import Built
 from venclient.reporting.lateness import LateBook, Span, joined, widened, within
 from venclient.reporting.means import SLACK, Means, StepResult, log
 from venclient.reporting.posting import Ask, Unreadable, retried_soon
@@ -148,7 +149,7 @@ class Corrections:
                     if arrived or row.digest is None:
                         means.note_attempt(row, "GET", built, answer=there)
                     if arrived:
-                        self._done(row, report_id, report, result, changes, built.methods)
+                        self._done(row, report_id, report, result, changes, built)
                     else:
                         changes.append(partial(self._book.unchanged, row.key, means.clock.now()))
                     return True
@@ -163,7 +164,7 @@ class Corrections:
             return self._not_done(row, error, arrived, result, changes)
         means.note_attempt(row, "PUT", built, answer=stored)
         means.pause.end()
-        self._done(row, stored.id, report, result, changes, built.methods)
+        self._done(row, stored.id, report, result, changes, built)
         return True
 
     def _not_done(
@@ -192,14 +193,15 @@ class Corrections:
         report: Report,
         result: StepResult,
         changes: Changes,
-        methods: Sequence[str],
+        built: Built,
     ) -> None:
         gaps = gaps_of(report, row.obligation, row.resources or ())
         now = self._means.clock.now()
-        told = told_with(rep.STORY_CORRECTED(), methods)
+        told = told_with(rep.STORY_CORRECTED(), built.methods)
         changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, told))
         self._failed.pop(row.key, None)
         result.corrected += 1
+        self._means.note_corrected(row, built.valueless, result)
 
     def _refuse(self, row: Row, why: str, result: StepResult, changes: Changes) -> None:
         changes.append(partial(self._book.refused, row.key, why, self._means.clock.now()))

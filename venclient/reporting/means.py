@@ -16,6 +16,7 @@ from msgspec.structs import replace as msgspec_replace
 
 from venclient.clock import Clock
 from venclient.errors import VenError, VtnProblem
+from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
@@ -117,11 +118,11 @@ class ReportOptions(BuildOptions):
     `settle_s` is how long after a window's end late samples are waited for in any case, `grace_s` how long
     where meters are expected to send the reading that completes its last interval; `jitter_s` is within how
     much more time a fleet's gateways spread, each at its own moment. One step sends at most `batch`
-    reports, and never more than `rate_per_s`; a report tells at most `most_values`. After a failure the
+    reports, and never more than `rate_per_s`; a report has at most `most_values`. After a failure the
     next attempt waits from `retry_base_s` on, doubling up to `retry_cap_s`; a report of unknown fate is
     not asked for before `ask_after_s` after it was sent, as the VTN may be at it still.
 
-    Rows that are done with are kept for `keep_days`, what they tell of each day for `coverage_days`. What
+    Rows that are done with are kept for `keep_days`, what they cover of each day for `coverage_days`. What
     could not be delivered is given up after `give_up_days`. Readings that come within `correct_for_s`
     after a report was sent correct it, once no more came for `correct_settle_s`. `sent_room` is how much is
     kept of what was sent.
@@ -234,6 +235,8 @@ class Means:
     #: When this process began to report: what was due before, an earlier one may have sent.
     started: datetime = field(init=False)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "outbox"))
+    #: By id of a resource without a value in its newest report: that report's key.
+    _missing_in: dict[str, str] = field(default_factory=dict)
     #: What `by_id` and `resources_of` found last, and for what.
     _by_id: tuple[Sequence[Reportable], dict[str, Reportable]] = ((), {})
     _resolved: tuple[Sequence[Reportable], Sequence[Reportable], bool, list[Reportable]] = ((), (), False, [])
@@ -341,6 +344,26 @@ class Means:
         if end > row.due or now - end > COMPLETED_WITHIN or not is_measured(asked):
             return {}
         return self.expecting([one.resource_id for one in row.resources or ()], end, now)
+
+    def note_sent(
+        self, row: Row, valued: Collection[str], valueless: Collection[str], result: StepResult
+    ) -> None:
+        """Note the state of resources by id: those with a value in a report that was sent, and the others."""
+        status = ReportingStatus(
+            resource_id="", state="reported", last_report_at=self.clock.now(), last_report_name=row.key
+        )
+        missing = replace(status, state="missing", detail=with_code(rdg.ONLY_MISSING()))
+        for id_ in valued:
+            self._missing_in.pop(id_, None)
+        self._missing_in.update(dict.fromkeys(valueless, row.key))
+        result.tell(valued, status)
+        result.tell(valueless, missing)
+
+    def note_corrected(self, row: Row, valueless: Collection[str], result: StepResult) -> None:
+        """Note the resources that a correction of their newest report gave a value."""
+        newest = {one for one in self.ids(row) if self._missing_in.get(one) == row.key}
+        if found := newest.difference(valueless):
+            self.note_sent(row, found, (), result)
 
     def told(self, row: Row) -> None:
         """Remember until when reports have told, by a row that is done with."""

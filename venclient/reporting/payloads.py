@@ -83,6 +83,11 @@ class Sample(NamedTuple):
     quality: Quality
     partial: bool = False
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether there is a value."""
+        return self.value is not None
+
     def times(self, factor: float) -> Sample:
         """Return a number multiplied; anything else as it is."""
         if self.value is None or isinstance(self.value, bool | str):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -20,7 +19,6 @@ from msgspec.structs import replace as msgspec_replace
 
 from venclient.errors import VenError, VtnError, VtnProblem, VtnUnreachable, WireError
 from venclient.messages import Text, with_code
-from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
@@ -351,7 +349,7 @@ class Posting:
                 return self._failed(row, error, ambiguous=error.ambiguous)
             raise
         self._means.note_attempt(row, "POST", built, answer=stored)
-        self._sent(row, stored, report, result, built.methods, missing)
+        self._sent(row, stored, built, result, missing)
         return True
 
     async def _answered(self, row: Row, problem: VtnProblem, listings: Listings, result: StepResult) -> bool:
@@ -461,17 +459,17 @@ class Posting:
         self,
         row: Row,
         stored: Report,
-        ours: Report | None,
+        built: Built | None,
         result: StepResult,
-        methods: Sequence[str] = (),
         incomplete: Mapping[str, datetime] = NOTHING_INCOMPLETE,
     ) -> None:
-        """Note that the VTN has a report: our own body when it took it just now, else what its copy tells.
+        """Note that the VTN has a report: `built` when it took it just now, None when it had it already.
 
         `incomplete` are the resources whose readings were not complete, and when they will be.
         """
         means = self._means
         now = means.clock.now()
+        ours = None if built is None else built.report
         if ours is None:
             means.note_attempt(row, "GET", stored, answer=stored)
         told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
@@ -485,7 +483,7 @@ class Posting:
                 # What the VTN's copy was made of, is not known: late readings are told in any case.
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps,
-                told=told_with(told, methods),
+                told=told_with(told, built.methods if built else ()),
                 late=[
                     place for place, one in enumerate(row.resources or ()) if one.resource_id in incomplete
                 ],
@@ -495,18 +493,8 @@ class Posting:
         means.told(row)
         result.sent += 1
         names = {part.resource_name for part in (ours or stored).resources}
-        status = ReportingStatus(
-            resource_id="", state="reported", last_report_at=now, last_report_name=row.key
-        )
-        missing = replace(status, state="missing", detail=str(rdg.ONLY_MISSING()))
-        empty = {
-            one.resource_id
-            for place, one in enumerate(row.resources or ())
-            if len(gaps.get(place, ())) == len(row.obligation.spans)
-        }
-        ids = means.ids(row, names)
-        for some, what in ((set(ids) - empty, status), (empty & set(ids), missing)):
-            result.tell(some, what)
+        valueless = built.valueless if built else _all_gaps(row, gaps)
+        means.note_sent(row, set(means.ids(row, names)) - valueless, valueless, result)
         self._not_found_since.pop(row.key, None)
         means.pause.end()
 
@@ -562,6 +550,14 @@ def _is_away(error: VenError) -> bool:
 
 def _is_targeted(row: Row) -> bool:
     return bool(_targets_of(row))
+
+
+def _all_gaps(row: Row, gaps: Mapping[int, Sequence[int]]) -> frozenset[str]:
+    """Return the ids of a row's resources that have no value in any interval."""
+    spans = len(row.obligation.spans)
+    return frozenset(
+        one.resource_id for place, one in enumerate(row.resources or ()) if len(gaps.get(place, ())) == spans
+    )
 
 
 def _targets_of(row: Row) -> frozenset[str]:
