@@ -10,6 +10,7 @@ from venclient.clock import ManualClock
 from venclient.registry.csv_import import import_csv
 from venclient.registry.database import ResourceDatabase
 from venclient.registry.import_target import FIND_AT_ONCE
+from venclient.registry.recorded import Values
 
 
 def test_imports_go_into_either_kind_of_database(db: ResourceDatabase, tmp_path: Path) -> None:
@@ -29,8 +30,8 @@ def test_many_ids_are_found_at_once(db: ResourceDatabase) -> None:
     db.bulk_insert_resources(stored)
     target = db.importing()
     ids = [one.resourceID for one in stored]
-    assert list(target.find([*ids, "other"]).resources) == ids
-    assert target.find([]).resources == {}
+    assert list(target.find([*ids, "other"]).rows) == ids
+    assert target.find([]).rows == {}
     held = target.users([stored[0].meterPointId])
     assert (stored[0].meterPointId, "id-0") in held
 
@@ -38,9 +39,9 @@ def test_many_ids_are_found_at_once(db: ResourceDatabase) -> None:
 def test_sources_are_remembered_apart(db: ResourceDatabase) -> None:
     """Each source has its own ids, the newest it was told, and the time of a clock."""
     target = db.importing(ManualClock())
-    target.remember("a.csv", ["2", "1"], "[]")
-    target.remember("b.csv", ["3"], "[]")
-    target.remember("a.csv", ["1"], "[]")
+    target.remember("a.csv", Values(["2", "1"], "[]"))
+    target.remember("b.csv", Values(["3"], "[]"))
+    target.remember("a.csv", Values(["1"], "[]"))
     assert (target.source("a.csv"), target.source("b.csv"), target.source("c.csv")) == (["1"], ["3"], [])
     with db.get_connection() as connection:
         found = connection.execute("SELECT updated_at FROM import_sources ORDER BY name").fetchall()

@@ -29,6 +29,7 @@ from venclient.registry.csv_sites import CsvSites, Duplicate, Rejected, Seen, Si
 from venclient.registry.import_target import NoTarget, Stored, Target
 from venclient.registry.imported import Imported, Merged, merged
 from venclient.registry.option_checks import lacking
+from venclient.registry.rows import METER_AT, VEN_AT
 from venclient.registry.validation import location_hint
 from venclient.utils import REDACTED
 
@@ -152,7 +153,7 @@ def upsert(
         ids = {site.resource.resourceID for site in store.watched(sites)}
         before = target.source(source)
         if imported.changed or not ids <= set(before):
-            target.remember(source, ids.union(before), imported.encode())
+            target.remember(source, imported.encode(ids.union(before)))
     counts.warnings = {**store.doubts, **store.still_true(warnings or {})}
     return counts
 
@@ -200,16 +201,11 @@ class _Store:
         while len(found) < _AT_HAND and not self._target.is_empty():
             if not (chunk := list(islice(sites, _CHUNK))):
                 break
-            stored = self._target.find([site.resource.resourceID for site in chunk]).resources
+            stored = self._target.find([site.resource.resourceID for site in chunk])
             self._warn_of_shared_meters(chunk, stored)
-            settled = self._settled_lines(chunk, stored)
-            for site in chunk:
+            for site in self._unsettled(chunk, stored):
                 known = stored.get(site.resource.resourceID)
                 if known is not None:
-                    if site.line in settled:
-                        self._note(site, known)
-                        self._counts.unchanged += 1
-                        continue
                     result = self._merged(known, site)
                     if result.resource == known and not result.conflicts:
                         self._counts.unchanged += 1
@@ -218,21 +214,25 @@ class _Store:
                 found.append(site)
         return found
 
-    def _settled_lines(self, sites: Sequence[Site], stored: Mapping[str, Resource]) -> set[int]:
-        """Return the lines that say what is stored and what they said last."""
-        found: set[int] = set()
+    def _unsettled(self, sites: Sequence[Site], stored: Stored) -> list[Site]:
+        """Return the sites but those that say what is stored and what they said last: these are done with."""
+        settled: set[int] = set()
         for given in {site.given for site in sites}:
             alike = [
-                one
-                for one in sites
-                if (one.given is given or one.given == given) and one.resource.resourceID in stored
+                site
+                for site in sites
+                if (site.given is given or site.given == given) and site.resource.resourceID in stored.rows
             ]
-            if alike:
-                resources = [site.resource for site in alike]
-                known = [stored[one.resourceID] for one in resources]
-                flags = self.imported.settled(known, resources, given)
-                found.update(compress([site.line for site in alike], flags))
-        return found
+            if not alike:
+                continue
+            held = [stored.rows[site.resource.resourceID] for site in alike]
+            flags = self.imported.settled(held, [site.resource for site in alike], given)
+            settled.update(compress([site.line for site in alike], flags))
+            if given is not None:  # otherwise all is as it is stored
+                for site, row in compress(zip(alike, held, strict=True), flags):
+                    self._note(site, ven=row[VEN_AT], meter=row[METER_AT])
+        self._counts.unchanged += len(settled)
+        return [site for site in sites if site.line not in settled] if settled else list(sites)
 
     def watched(self, sites: Iterable[Site]) -> Iterator[Site]:
         """Store the sites, and return those that were drawn."""
@@ -263,7 +263,7 @@ class _Store:
             found = Stored() if self._is_empty else self._target.find(ids)
             changed: list[Resource] = []
             if not sifted:
-                self._warn_of_shared_meters(chunk, found.resources)
+                self._warn_of_shared_meters(chunk, found)
             if self._is_empty:
                 new = [site.resource for site in chunk]
                 batch = self._target.plain_batch(new)
@@ -285,8 +285,8 @@ class _Store:
 
     def _settled(self, site: Site, found: Stored, changed: list[Resource]) -> Resource | None:
         """Return the resource to create for a site; one to replace goes into `changed`."""
-        stored = None if self._is_empty else found.resources.get(site.resource.resourceID)
-        broken = None if self._is_empty else found.broken.get(site.resource.resourceID)
+        stored = found.get(site.resource.resourceID)
+        broken = found.broken(site.resource.resourceID)
         result = None if stored is None else self._merged(stored, site)
         resource = self._without_hidden(site) if result is None else result.resource
         if result is not None and resource == stored:
@@ -313,12 +313,12 @@ class _Store:
         self._tell(site, stored, resource, broken)
         return None
 
-    def _warn_of_shared_meters(self, sites: list[Site], stored: Mapping[str, Resource]) -> None:
+    def _warn_of_shared_meters(self, sites: list[Site], stored: Stored) -> None:
         """Warn of sites that name a meter point, when the one they get is that of another resource or row."""
         naming = [site for site in sites if site.given is None or "meterPointId" in site.given]
         if not naming:
             return
-        meters = [self._meter_of(site, stored.get(site.resource.resourceID)) for site in naming]
+        meters = [self._meter_of(site, stored) for site in naming]
         ids = [site.resource.resourceID for site in naming]
         different = set(meters)
         held = [] if self._is_empty else self._target.users(list(different))
@@ -339,22 +339,24 @@ class _Store:
                 continue
             self.doubts.setdefault(text, []).append(site.line)
 
-    def _meter_of(self, site: Site, stored: Resource | None) -> str:
+    def _meter_of(self, site: Site, stored: Stored) -> str:
         """Return the meter point id that a site has after the import."""
-        if stored is None or stored.meterPointId == site.resource.meterPointId:
-            return site.resource.meterPointId
-        return self._merged(stored, site).resource.meterPointId
+        told, resource_id = site.resource.meterPointId, site.resource.resourceID
+        row = stored.rows.get(resource_id)
+        if row is None or row[METER_AT] == told or (known := stored.get(resource_id)) is None:
+            return told
+        return self._merged(known, site).resource.meterPointId
 
     def _merged(self, stored: Resource, site: Site) -> Merged:
         result = merged(stored, site.resource, site.given, self.imported, overwrite=self._overwrite)
-        self._note(site, result.resource)
+        self._note(site, ven=result.resource.ven, meter=result.resource.meterPointId)
         return result
 
-    def _note(self, site: Site, stored: Resource) -> None:
+    def _note(self, site: Site, *, ven: str | None, meter: str) -> None:
         """Remember which warnings about a row are pointless, given what is stored."""
-        if site.resource.ven is None and stored.ven is not None:
+        if site.resource.ven is None and ven is not None:
             self._with_ven.add(site.line)
-        if stored.meterPointId != site.resource.meterPointId:
+        if meter != site.resource.meterPointId:
             self._other_meter.add(site.line)
 
     def still_true(self, warnings: Mapping[str, list[int]]) -> dict[str, list[int]]:
@@ -492,12 +494,13 @@ class _Import:
         """Report what the source had and has no more, and record what it has now."""
         report, ids, source, imported = self._report, self._ids, self._source, self._store.imported
         before = self._target.source(source)
-        gone = [resource_id for resource_id in before if resource_id not in ids]
-        stored = self._target.find(gone).resources if gone else {}
+        gone = sorted(resource_id for resource_id in before if resource_id not in ids)
+        stored = self._target.find(gone) if gone else Stored()
+        known = ((resource_id, stored.get(resource_id)) for resource_id in gone)
         missing = [
-            Missing(resource_id, stored[resource_id].resourceName)
-            for resource_id in gone
-            if resource_id in stored and stored[resource_id].enabled is not False
+            Missing(resource_id, one.resourceName)
+            for resource_id, one in known
+            if one is not None and one.enabled is not False
         ]
         report.disappeared_count, report.disappeared = len(missing), missing[:KEPT]
         names = {one.name.casefold() for one in missing}
@@ -513,7 +516,7 @@ class _Import:
                     self._target.disable(keep)
                     keep = []
         if self._store.writes and (imported.changed or ids.union(keep) != set(before)):
-            self._target.remember(source, ids.union(keep), imported.encode())
+            self._target.remember(source, imported.encode(ids.union(keep)))
 
     def _taken(self, seen: Seen, told: Callable[[int], None] | None) -> Iterator[Site]:
         report = self._report

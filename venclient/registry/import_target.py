@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -19,7 +19,8 @@ from venclient.registry import rows
 from venclient.registry.batches import Batch, options_are_good
 from venclient.registry.link import Link
 from venclient.registry.option_checks import installed_checks, remembered
-from venclient.registry.rows import BadRow
+from venclient.registry.recorded import NO_VALUES, Values
+from venclient.registry.rows import BadRow, Row
 from venclient.registry.schema import import_sources, resources
 from venclient.registry.statements import Statements, resource_rows
 from venclient.registry.validation import CheckOptions, refuse_mistakes
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 FIND_AT_ONCE = 500
 #: The list of one placeholder, as a driver of either database has it.
 _PLACEHOLDER = re.compile(r"\((\?|%s)\)")
+#: What is recorded of a source.
+_VALUES = (import_sources.c.resource_ids, import_sources.c.imported_values)
 
 
 class Digest(Protocol):
@@ -42,12 +45,31 @@ class Digest(Protocol):
         ...
 
 
-@dataclass
 class Stored:
-    """What the registry holds of some ids; `broken` says why a stored row makes no sense."""
+    """What the registry holds of some ids: rows, each made a resource when that is asked for."""
 
-    resources: dict[str, Resource] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
+    def __init__(self, found: Iterable[Row] = ()) -> None:
+        self.rows: dict[str, Row] = {str(row[rows.RESOURCE_AT]): row for row in found}
+        self._read: dict[str, Resource | BadRow | None] = {}
+
+    def get(self, resource_id: str) -> Resource | None:
+        """Return a resource; None when there is none, or its row makes no sense."""
+        found = self._of(resource_id)
+        return None if isinstance(found, BadRow) else found
+
+    def broken(self, resource_id: str) -> str | None:
+        """Return why the row of a resource makes no sense, None when it does or there is none."""
+        found = self._of(resource_id)
+        return str(found) if isinstance(found, BadRow) else None
+
+    def _of(self, resource_id: str) -> Resource | BadRow | None:
+        if resource_id not in self._read:
+            try:
+                row = self.rows.get(resource_id)
+                self._read[resource_id] = None if row is None else rows.decode_resource(row)
+            except BadRow as error:
+                self._read[resource_id] = error
+        return self._read[resource_id]
 
 
 class Target(Protocol):
@@ -96,15 +118,15 @@ class Target(Protocol):
         """Return the ids that the source had at its last import."""
         ...
 
-    def values(self, name: str) -> str | None:
-        """Return the cells that the source had at its last import, as `Imported` encodes them."""
+    def values(self, name: str) -> Values:
+        """Return the ids and the cells that the source had at its last import, as `Imported` encodes them."""
         ...
 
-    def other_values(self, name: str) -> list[str]:
-        """Return the cells of all other sources, that of the newest import first."""
+    def other_values(self, name: str) -> list[Values]:
+        """Return those of all other sources, of the newest import first."""
         ...
 
-    def remember(self, name: str, ids: Iterable[str], values: str) -> None:
+    def remember(self, name: str, values: Values) -> None:
         """Record the ids and the cells that the source has now."""
         ...
 
@@ -157,15 +179,15 @@ class NoTarget:
         """Return nothing."""
         return []
 
-    def values(self, name: str) -> str | None:
-        """Return None."""
-        return None
+    def values(self, name: str) -> Values:
+        """Return nothing."""
+        return NO_VALUES
 
-    def other_values(self, name: str) -> list[str]:
+    def other_values(self, name: str) -> list[Values]:
         """Return nothing."""
         return []
 
-    def remember(self, name: str, ids: Iterable[str], values: str) -> None:
+    def remember(self, name: str, values: Values) -> None:
         """Record nothing."""
 
     def digest(self, secret: str, *, make: bool) -> str | None:
@@ -205,15 +227,8 @@ class ImportTarget:
 
     def find(self, ids: Sequence[str]) -> Stored:
         """Return what is stored of these ids."""
-        found = Stored()
-        for wanted in _in_portions(ids):
-            for row in self._link.rows(_find_sql(self._sql), wanted):
-                resource_id = str(row[rows.RESOURCE_AT])
-                try:
-                    found.resources[resource_id] = rows.decode_resource(row)
-                except BadRow as error:
-                    found.broken[resource_id] = str(error)
-        return found
+        sql = _find_sql(self._sql)
+        return Stored(chain.from_iterable(self._link.rows(sql, wanted) for wanted in _in_portions(ids)))
 
     def users(self, meter_point_ids: Sequence[str]) -> list[tuple[object, ...]]:
         """Return a meter point and a resource id for each resource that is stored with one of these."""
@@ -254,33 +269,29 @@ class ImportTarget:
     def source(self, name: str) -> list[str]:
         """Return the ids that the source had at its last import."""
         found = self._link.rows(_source_sql(self._sql), (name,))
-        try:
-            return msgspec.json.decode(str(found[0][0]), type=list[str]) if found else []
-        except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it
-            return []
+        return _ids(found[0][0]) if found else []
 
-    def values(self, name: str) -> str | None:
-        """Return the cells that the source had at its last import, as `Imported` encodes them."""
-        found = self._link.rows(_source_sql(self._sql), (name,))
-        return None if not found or found[0][1] is None else str(found[0][1])
+    def values(self, name: str) -> Values:
+        """Return the ids and the cells that the source had at its last import, as `Imported` encodes them."""
+        found = self._link.rows(_values_sql(self._sql), (name,))
+        return _values(*found[0]) if found else NO_VALUES
 
-    def other_values(self, name: str) -> list[str]:
-        """Return the cells of all other sources, that of the newest import first."""
-        column = import_sources.c.imported_values
+    def other_values(self, name: str) -> list[Values]:
+        """Return those of all other sources, of the newest import first."""
         wanted = (
-            select(column)
-            .where(import_sources.c.name != name, column.is_not(None))
+            select(*_VALUES)
+            .where(import_sources.c.name != name, import_sources.c.imported_values.is_not(None))
             .order_by(import_sources.c.updated_at.desc())
         )
-        return [str(row[0]) for row in self._link.rows(*self._sql.bound(wanted))]
+        return [_values(*row) for row in self._link.rows(*self._sql.bound(wanted))]
 
-    def remember(self, name: str, ids: Iterable[str], values: str) -> None:
+    def remember(self, name: str, values: Values) -> None:
         """Record the ids and the cells that the source has now."""
         row = {
             "name": name,
-            "resource_ids": msgspec.json.encode(sorted(ids)).decode(),
+            "resource_ids": msgspec.json.encode(values.ids).decode(),
             "updated_at": self._clock.now().isoformat(timespec="microseconds"),
-            "imported_values": values,
+            "imported_values": values.text,
         }
         with self._link.transaction():
             self._run(delete(import_sources).where(import_sources.c.name == name))
@@ -322,6 +333,22 @@ def _users_sql(statements: Statements) -> str:
 
 @lru_cache(maxsize=8)
 def _source_sql(statements: Statements) -> str:
+    """Return the SQL of a query for the ids of a source."""
+    return statements.bound(select(_VALUES[0]).where(import_sources.c.name == bindparam("name"))).sql
+
+
+@lru_cache(maxsize=8)
+def _values_sql(statements: Statements) -> str:
     """Return the SQL of a query for what is recorded of a source."""
-    columns = (import_sources.c.resource_ids, import_sources.c.imported_values)
-    return statements.bound(select(*columns).where(import_sources.c.name == bindparam("name"))).sql
+    return statements.bound(select(*_VALUES).where(import_sources.c.name == bindparam("name"))).sql
+
+
+def _values(ids: object, text: object) -> Values:
+    return Values(_ids(ids), None if text is None else str(text))
+
+
+def _ids(text: object) -> list[str]:
+    try:
+        return msgspec.json.decode(str(text), type=list[str])
+    except msgspec.DecodeError:  # another program wrote it: `ven db check` lists it
+        return []

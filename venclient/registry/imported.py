@@ -14,44 +14,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from operator import attrgetter, eq, itemgetter
 from typing import Any
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, enum_member
 from venclient.registry.batches import Batch
+from venclient.registry.created_cells import (
+    CAPACITIES,
+    CREATED,
+    SAME_IN_PLAIN,
+    RawRows,
+    agreeing,
+    columns_of,
+    columns_of_batch,
+    is_plain,
+    plain_ones,
+)
 from venclient.registry.csv_connections import EXPECTED_METER_FILE
-from venclient.registry.recorded import Cells, Column, Recorded, block_of
+from venclient.registry.recorded import NO_VALUES, Cells, Column, Recorded, Values, block_of
+from venclient.registry.rows import BadRow, Row
 from venclient.secrets import is_literal, shown
 from venclient.utils import REDACTED
 
-_SIMPLE = ("resourceName", "resourceType", "resourceSubType", "meterPointId", "address", "ven", "enabled")
-_CAPACITIES = ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")
-_PARTS_OF_LINK = ("type", "host", "port", "topic", "file", "options")
-#: The cells of a resource that an import creates, given or assumed.
-CREATED: tuple[str, ...] = (
-    *_SIMPLE,
-    "location.latitude",
-    "location.longitude",
-    *(f"capacities.{name}" for name in _CAPACITIES),
-    *(f"connection.{part}" for part in _PARTS_OF_LINK),
-)
-#: The other cells of our own export, which nearly all resources have alike: see `_is_plain`.
-_SAME_IN_PLAIN: dict[str, Any] = {
-    "reporting": None,
-    "connection.actortype": ActorType.READER.name,
-    "connection.username": None,
-    "connection.password": None,
-}
-_POWERS = frozenset(_CAPACITIES)
-_PARTS = attrgetter(*_SIMPLE, "location", "capacities", "connection")
-_LINK_PARTS = attrgetter(*_PARTS_OF_LINK)
 _TEMPLATE = "connection.options.template"
 _SECRETS = ("username", "password")
 _SECRET_CELLS = tuple(f"{prefix}.{name}" for prefix in ("connection", "control") for name in _SECRETS)
 _LINK = tuple(one.name for one in fields(Connection) if one.compare)
 _CELLS_OF = {
     "location": ("location.latitude", "location.longitude"),
-    **{name: (f"capacities.{name}",) for name in _CAPACITIES},
+    **{name: (f"capacities.{name}",) for name in CAPACITIES},
 }
 
 
@@ -89,12 +79,12 @@ class Imported:
 
     def __init__(
         self,
-        text: str | None = None,
-        older: Callable[[], Iterable[str]] = lambda: (),
+        own: Values = NO_VALUES,
+        older: Callable[[], Iterable[Values]] = lambda: (),
         digest: Digest = lambda _: None,
     ) -> None:
         self._digest = digest
-        self._recorded = Recorded(text)
+        self._recorded = Recorded(own)
         self._load_older = older
         self._older: list[Recorded] | None = None
         self.changed = False
@@ -106,40 +96,37 @@ class Imported:
     def other(self, resource_id: str) -> Cells | None:
         """Return the cells that the newest other source said of a resource, None when no source did."""
         if self._older is None:
-            self._older = [Recorded(text) for text in self._load_older()]
+            self._older = [Recorded(values) for values in self._load_older()]
         found = (recorded.get(resource_id) for recorded in self._older)
         return next((cells for cells in found if cells is not None), None)
 
     def settled(
-        self, stored: Sequence[Resource], from_file: Sequence[Resource], given: frozenset[str] | None
+        self, stored: Sequence[Row], from_file: Sequence[Resource], given: frozenset[str] | None
     ) -> list[bool]:
         """Return of each of some resources whether the file says what is stored and what it said last.
 
         This is what `merged` would find for most rows of a file that is imported again, in less time; False
-        says nothing. `given` is as `merged` takes it.
+        says nothing. `stored` are rows of the registry; `given` is as `merged` takes it.
         """
         places = _places(given)
         if not places or (given is not None and _TEMPLATE in given):
             return [False] * len(stored)
-        columns = _columns(from_file)
+        columns = columns_of(from_file)
         names = [CREATED[place] for place in places]
         said: list[Column] = [columns[place] for place in places]
+        try:
+            rows = RawRows(stored)
+        except BadRow:
+            return [False] * len(stored)
+        held = rows.being(from_file, columns) if given is None else rows.holding(names, said)
         if given is None:
-            names += _SAME_IN_PLAIN
-            said += [[value] * len(stored) for value in _SAME_IN_PLAIN.values()]
-            held = [
-                one == read and read.enabled is not None for one, read in zip(stored, from_file, strict=True)
-            ]
-        else:
-            columns = _columns(stored)
-            rows = zip(*[columns[place] for place in places], strict=True)
-            held = list(map(eq, zip(*said, strict=True), rows))
-        last = self._recorded.rows([one.resourceID for one in from_file], names, no_others=given is None)
-        same = map(eq, zip(*said, strict=True), last)
-        return [
-            is_held and is_same and _is_plain(one, given)
-            for is_held, is_same, one in zip(held, same, from_file, strict=True)
-        ]
+            names += SAME_IN_PLAIN
+            said += [(value,) * len(stored) for value in SAME_IN_PLAIN.values()]
+        ids = [one.resourceID for one in from_file]
+        last = self._recorded.columns(ids, names, no_others=given is None)
+        same = agreeing(zip(said, last.columns, strict=True), len(stored))
+        plain = plain_ones(from_file, given)
+        return list(map(all, zip(held, last.is_known, same, plain, strict=True)))
 
     def put(self, resource_id: str, cells: Cells) -> None:
         """Record the cells of a resource."""
@@ -155,7 +142,7 @@ class Imported:
         """Record the cells of resources that are new: given and assumed ones, or (None) all."""
         plain = []
         for one in resources:
-            if _is_plain(one, given):
+            if is_plain(one, given):
                 plain.append(one)
                 continue
             cells = _all_cells(one)
@@ -164,27 +151,22 @@ class Imported:
                 cells = dict(zip(CREATED, _created(one), strict=True)) | secrets
             self.put(one.resourceID, self.recorded(cells, one.resourceID))
         if plain:
-            self._put_columns([one.resourceID for one in plain], _columns(plain), given)
+            self._put_columns([one.resourceID for one in plain], columns_of(plain), given)
 
     def put_batch(self, batch: Batch, given: frozenset[str] | None) -> None:
         """Record the same as `put_new`, of resources whose columns are known already."""
-        kinds, _, host, port, topic, file, username, password, options = batch.links
-        count = len(batch.ids)
-        if not username.count(None) == password.count(None) == count:
+        columns = columns_of_batch(batch)
+        if columns is None:
             self.put_new(batch.resources, given)
-            return
-        texts = (batch.names, batch.types, batch.sub_types, batch.meters, batch.addresses)
-        vens = [one.ven for one in batch.resources]
-        numbers = (*batch.points, *_numbers(batch.capacities, _CAPACITIES))
-        columns = _in_order((*texts, vens), batch.enabled, numbers, kinds, (host, port, topic, file, options))
-        self._put_columns(batch.ids, columns, given)
+        else:
+            self._put_columns(batch.ids, columns, given)
 
     def _put_columns(
         self, ids: Sequence[str], columns: Sequence[Column], given: frozenset[str] | None
     ) -> None:
         named = list(zip(CREATED, columns, strict=True))
         if given is None:
-            named += [(name, [value] * len(ids)) for name, value in _SAME_IN_PLAIN.items()]
+            named += [(name, [value] * len(ids)) for name, value in SAME_IN_PLAIN.items()]
         self._recorded.add(block_of(ids, named))
         self.changed = True
 
@@ -209,9 +191,9 @@ class Imported:
         found = self._digest(f"{resource_id}\0{name}\0{value}")
         return _UNKNOWN if found is None else found
 
-    def encode(self) -> str:
-        """Return all of it as the text to store."""
-        return self._recorded.encode()
+    def encode(self, ids: set[str]) -> Values:
+        """Return all of it to store, with the ids that the source has now."""
+        return self._recorded.encode(ids)
 
 
 def cells_given(resource: Resource, given: frozenset[str] | None) -> Cells:
@@ -290,62 +272,8 @@ def merged(
     return Merged(_with(stored, changes), {**cells, **recorded}, conflicts, kept)
 
 
-def _is_plain(resource: Resource, given: frozenset[str] | None) -> bool:
-    """Return whether `CREATED` and `_SAME_IN_PLAIN` are all that is recorded of a resource."""
-    link = resource.connection
-    return (
-        link.username is None
-        and link.password is None
-        and (
-            given is not None
-            or (
-                resource.reporting is None
-                and resource.control_connection is None
-                and link.actortype is ActorType.READER
-                and len(resource.location) == 2
-                and len(resource.capacities) == 4
-                and "latitude" in resource.location
-                and "longitude" in resource.location
-                and _POWERS.issubset(resource.capacities)
-            )
-        )
-    )
-
-
 def _created(resource: Resource) -> list[Any]:
-    return [column[0] for column in _columns([resource])]
-
-
-def _columns(resources: Sequence[Resource]) -> list[Column]:
-    """Return the cells of `CREATED` of one or more resources, by column."""
-    *texts, enabled, locations, capacities, links = zip(*map(_PARTS, resources), strict=True)
-    types, *parts = zip(*map(_LINK_PARTS, links), strict=True)
-    numbers = (*_numbers(locations, ("latitude", "longitude")), *_numbers(capacities, _CAPACITIES))
-    return _in_order(texts, enabled, numbers, types, parts)
-
-
-def _in_order(
-    texts: Iterable[Column],
-    enabled: Column,
-    numbers: Iterable[Column],
-    types: Column,
-    parts: Iterable[Column],
-) -> list[Column]:
-    """Return columns as `CREATED` has them: `enabled` as it is stored, types by their names."""
-    return [
-        *texts,
-        [flag is not False for flag in enabled],
-        *numbers,
-        [types[0].name] * len(types) if types.count(types[0]) == len(types) else [one.name for one in types],
-        *parts,
-    ]
-
-
-def _numbers(held: Sequence[dict[str, Any]], names: Sequence[str]) -> list[Column]:
-    try:
-        return list(zip(*map(itemgetter(*names), held), strict=True))
-    except KeyError:  # one of them is unknown
-        return [[one.get(name) for one in held] for name in names]
+    return [column[0] for column in columns_of([resource])]
 
 
 def _is_enabled(resource: Resource) -> bool:
@@ -392,7 +320,7 @@ def _with(stored: Resource, changes: Cells) -> Resource:
         else:
             values = made.setdefault(group, dict(getattr(stored, group)))
             values[part] = value
-            if value is _MISSING or (value is None and part in _CAPACITIES):
+            if value is _MISSING or (value is None and part in CAPACITIES):
                 del values[part]
     if "connection" in links:
         made["connection"] = _link(stored.connection, links["connection"])

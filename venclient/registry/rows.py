@@ -34,6 +34,8 @@ Seal: TypeAlias = Callable[[str | None], str | None]
 
 #: Where things are in a row of `statements.resource_rows`.
 RESOURCE_AT = 1
+METER_AT = RESOURCE_AT + RESOURCE_COLUMNS.index("meter_point_id")
+VEN_AT = RESOURCE_AT + RESOURCE_COLUMNS.index("ven")
 READER_AT = RESOURCE_AT + len(RESOURCE_COLUMNS) + 1
 WRITER_AT = READER_AT + 1 + len(CONNECTION_COLUMNS)
 VERSION_AT = WRITER_AT + 1 + len(CONNECTION_COLUMNS)
@@ -41,15 +43,23 @@ VERSION_AT = WRITER_AT + 1 + len(CONNECTION_COLUMNS)
 #: JSON in a column is no longer than this, and no deeper.
 MOST_CELL = 2**20
 MOST_NESTED = 100
+#: Each level takes two brackets: a text that is no longer cannot be nested too deeply, as nearly all are.
+_SHORT = 2 * MOST_NESTED
 #: Brackets; a text in quotes is one match, and does not count.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
-_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decoder = msgspec.json.Decoder(dict[str, Any])
+_object = _decoder.decode
 _new = object.__new__
 _TYPE_NAMES = {text: member.name for member in ResourceType for text in (member.name, member.value)}
 _CONNECTION_TYPES = {text: member for member in ConnectionType for text in (member.name, member.value)}
 _NAMES: dict[ConnectionType | ActorType, str] = {one: one.name for one in (*ConnectionType, *ActorType)}
 _ACTOR_TYPES = {text: member for member in ActorType for text in (member.name, member.value)}
+_WORDS: dict[type[Any], dict[Any, str]] = {
+    ResourceType: _TYPE_NAMES,
+    ConnectionType: {text: member.name for text, member in _CONNECTION_TYPES.items()},
+    ActorType: {text: member.name for text, member in _ACTOR_TYPES.items()},
+}
 
 
 class BadRow(ValueError):
@@ -182,11 +192,15 @@ def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
 
 def as_stored(resource: Resource, ven: str | None) -> Resource:
     """Give the resource as it would come back from the registry."""
+    return decode_resource(as_row(resource, ven))
+
+
+def as_row(resource: Resource, ven: str | None) -> Row:
+    """Give the row of `statements.resource_rows` that a resource would have, with 0 for each row id."""
     reader = (0, *encode_connection(resource.connection))
     control = resource.control_connection
     writer = (None,) * len(reader) if control is None else (0, *encode_connection(control))
-    row = (0, *encode_resource(resource, ven), None if control is None else 0, *reader, *writer, None)
-    return decode_resource(row)
+    return (0, *encode_resource(resource, ven), None if control is None else 0, *reader, *writer, None)
 
 
 def _problems(resource: Resource) -> list[str]:
@@ -229,7 +243,7 @@ def _member(kind: type[Any], text: object, place: str) -> Any:
 
 def json_object(text: Any, place: str) -> dict[str, Any]:
     """Give the object that a column holds as JSON; BadRow names the column."""
-    if isinstance(text, str | bytes) and not _is_bounded(text):
+    if (type(text) is not str or len(text) > _SHORT) and not _is_bounded(text):
         raise BadRow(reg.CELL_TOO_LARGE(column=place, most=MOST_CELL, deep=MOST_NESTED))
     try:
         return _object(text)
@@ -245,8 +259,41 @@ def json_object(text: Any, place: str) -> dict[str, Any]:
     return value
 
 
-def _is_bounded(text: str | bytes) -> bool:
-    """True when JSON is neither too long nor nested too deeply."""
+def json_objects(texts: Sequence[Any], place: str) -> list[Any]:
+    """Give `json_object` of each cell, None for None, and the same object for the same texts: to be read."""
+    distinct = [text for text in {*texts} if text is not None]
+    if len(distinct) * 2 > len(texts):  # nearly all differ
+        distinct = [text for text in texts if text is not None]
+    found = _by_line(distinct) or [json_object(text, place) for text in distinct]
+    if len(distinct) == len(texts):
+        return found
+    known = dict(zip(distinct, found, strict=True))
+    return [known.get(text) for text in texts]
+
+
+def _by_line(texts: Sequence[Any]) -> list[dict[str, Any]] | None:
+    """Give the objects of short texts, read in one go; None says nothing of them."""
+    try:
+        if not texts or max(map(len, texts)) > _SHORT or not all(texts):
+            return None
+        lines = "\n".join(texts)
+        return _decoder.decode_lines(lines) if lines.count("\n") == len(texts) - 1 else None
+    except (msgspec.DecodeError, TypeError):
+        return None
+
+
+def words(kind: type[Any], column: Sequence[Any], place: str) -> Sequence[str]:
+    """Give the names of the members that the cells of a column name or value; BadRow names the column."""
+    try:
+        return list(map(_WORDS[kind].__getitem__, column))
+    except (KeyError, TypeError):
+        return [str(_member(kind, text, place).name) for text in column]
+
+
+def _is_bounded(text: object) -> bool:
+    """True when JSON is neither too long nor nested too deeply; what is no text at all is no JSON either."""
+    if not isinstance(text, str | bytes):
+        return True
     if len(text) > MOST_CELL:
         return False
     held = text if isinstance(text, str) else text.decode("utf-8", "replace")

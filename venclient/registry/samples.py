@@ -256,7 +256,7 @@ def _tell(file: Path, counts: Counts, rejected: list[Rejected]) -> None:
 
 def _tell_left_alone(database: ResourceDatabase, taken: list[Site]) -> None:
     """Print which resources differ from their sample, because a user changed them."""
-    stored = database.importing().find([site.resource.resourceID for site in taken]).resources
+    stored = database.importing().find([site.resource.resourceID for site in taken])
     for site in taken:
         sample = site.resource
         if (kept := stored.get(sample.resourceID)) is None or kept == sample:
