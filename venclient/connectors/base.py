@@ -99,7 +99,7 @@ class Site:
     leases: Leases
     client_id: str = "venclient"
     one_shot: bool = False
-    protected: tuple[Path, ...] = ()
+    protected: Sequence[Path] = ()
     roots: tuple[Path, ...] | None = None
 
 

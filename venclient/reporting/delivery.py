@@ -154,7 +154,7 @@ class Reporter:
 
     async def step(self) -> StepResult:
         """Plan what has fallen due, send what waits, correct what was late; StoreError: the outbox fails."""
-        result = StepResult()
+        result = StepResult(thinned=self._means.thinned)
         now = self._clock.now()
         planned = await self._plan(now)
         result.owed, result.superseded = planned.owed, planned.superseded
