@@ -385,7 +385,9 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
     if row["state"] == "starting":
         return finding(check, doc.DEVICE_STARTING(endpoint=row["endpoint"]))
     what, _, advice = without_name(str(row["last_error"] or row["state"]), row["name"]).partition("; ")
-    failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
+    failed = finding(
+        check, doc.DEVICE_FAILED(problem=_CODE.sub("", what), id=row.get("resource", row["name"]))
+    )
     code = _CODE.search(advice or what)
     advice = _CODE.sub("", advice) or failed.advice
     state: State = "warn" if row["state"] == "silent" else failed.state
