@@ -159,7 +159,7 @@ def of_tls(seen: TlsSeen, now: datetime) -> Finding:
         authority = seen.authority or doc.SYSTEM_AUTHORITIES()
         message = doc.TLS_EXPIRED if days is not None and days < 0 else doc.TLS_UNTRUSTED
         text = message(place=seen.place, problem=seen.refused, certificate=certificate, authority=authority)
-        return finding("TLS", text)
+        return finding("TLS", text, cause=seen.refused)
     validity = "" if days is None else doc.VALIDITY_LEFT(until=seen.until, days=days)
     message = doc.TLS
     if not seen.verified:

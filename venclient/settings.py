@@ -315,8 +315,8 @@ def _text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        path = file.absolute()
-        raise ConfigError(cfg.NO_FILE(path=shlex.quote(str(file))), subject=str(path)) from None
+        missing = cfg.NO_FILE(folder=file.absolute().parent, path=shlex.quote(str(file)))
+        raise ConfigError(missing, subject=str(file)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(cfg.UNREADABLE(problem=error), subject=f"{file}:{line}") from error

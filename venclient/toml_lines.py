@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands: `tomllib` checks and reads the text, but tells no places.
+"""On which line of a TOML file each key stands: `tomllib` checks and reads the text, but gives no places.
 
 1  [vtn]                    ("vtn",): 1
 2  url = "https://vtn"      ("vtn", "url"): 2

@@ -94,11 +94,7 @@ def _connected(one: UnitFound, host: str, port: int, rtu: bool) -> Iterator[str]
             yield f"{key} = {{ {', '.join(f'{name} = {json.dumps(told)}' for name, told in value.items())} }}"
         else:
             yield f"{key} = {json.dumps(value)}"
-    fields = (
-        f"connection.type=MODBUSTCP connection.host={host} connection.port={port} "
-        f"'connection.options={json.dumps(options)}'"
-    )
-    yield clm.SCAN_STORE(command=f"ven resources set --text NAME {fields}")
+    yield clm.SCAN_STORE(host=host, port=port, options=json.dumps(options))
 
 
 def _options(one: UnitFound, rtu: bool) -> dict[str, Any]:

@@ -110,6 +110,10 @@ SCAN_FILE = info(
     "VEN-CLM-285",
     "connection of unit {unit}; save it as {file} and try it: `ven connections test --file {file}`",
 )
-SCAN_STORE = info("VEN-CLM-286", "to store it for the resource with this name: `{command}`")
+SCAN_STORE = info(
+    "VEN-CLM-286",
+    "to store it for the resource with this name: `ven resources set --text NAME connection.type=MODBUSTCP "
+    "connection.host={host} connection.port={port} 'connection.options={options}'`",
+)
 SCAN_OTHERS = info("VEN-CLM-287", "to try all unit ids: `ven connections scan {place} --units 0-255`")
 SCAN_MORE = info("VEN-CLM-288", " and {count} more")

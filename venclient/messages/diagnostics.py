@@ -82,7 +82,7 @@ NO_RESOURCE_OF_VEN = warning(
     "no enabled resource with ven = {ven!r}, so nothing is read",
     hint="check `ven resources list`, and ven.resources in ven.toml",
 )
-GATEWAY_OFF = warning("VEN-DOC-024", "not running", hint="start it: `ven run --config {config}`")
+GATEWAY_OFF = warning("VEN-DOC-024", "not running", hint="start it: ven run --config {config}")
 GATEWAY = info("VEN-DOC-025", "running since {since}, version {version}")
 GATEWAY_VTN = warning(
     "VEN-DOC-026",

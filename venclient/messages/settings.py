@@ -8,7 +8,7 @@ NOT_SET = error("VEN-CFG-001", "is not set", hint="expected {expected}")
 MISTAKES = error("VEN-CFG-002", "{count:mistake|mistakes} in the settings")
 NO_FILE = error(
     "VEN-CFG-003",
-    "no such file",
+    "no such file in {folder}",
     hint="name another with --config (or VEN_CONFIG), or make it: `ven config template > {path}`",
 )
 UNREADABLE = error("VEN-CFG-004", "cannot be read ({problem})", hint="check the path and its permissions")
