@@ -159,7 +159,7 @@ def of_tls(seen: TlsSeen, now: datetime) -> Finding:
         authority = seen.authority or doc.SYSTEM_AUTHORITIES()
         message = doc.TLS_EXPIRED if days is not None and days < 0 else doc.TLS_UNTRUSTED
         text = message(place=seen.place, problem=seen.refused, certificate=certificate, authority=authority)
-        return finding("TLS", text)
+        return finding("TLS", text, cause=seen.refused)
     validity = "" if days is None else doc.VALIDITY_LEFT(until=seen.until, days=days)
     message = doc.TLS
     if not seen.verified:
@@ -385,7 +385,9 @@ def of_running_device(row: Mapping[str, Any], now: str) -> Finding:
     if row["state"] == "starting":
         return finding(check, doc.DEVICE_STARTING(endpoint=row["endpoint"]))
     what, _, advice = without_name(str(row["last_error"] or row["state"]), row["name"]).partition("; ")
-    failed = finding(check, doc.DEVICE_FAILED(problem=_CODE.sub("", what)))
+    failed = finding(
+        check, doc.DEVICE_FAILED(problem=_CODE.sub("", what), id=row.get("resource", row["name"]))
+    )
     code = _CODE.search(advice or what)
     advice = _CODE.sub("", advice) or failed.advice
     state: State = "warn" if row["state"] == "silent" else failed.state

@@ -35,7 +35,7 @@ from venclient.meters import Meters
 from venclient.model.reading import Measure, Reading
 from venclient.model.reporting import ReportingStatus
 from venclient.model.resource import ConnectionType, Resource
-from venclient.notes import Notes
+from venclient.notes import Note, Notes
 from venclient.readings.line_protocol import Tags
 from venclient.readings.measures import measures
 from venclient.readings.mirror import open_mirror
@@ -62,6 +62,8 @@ CATCH_UP_S = 15.0
 AFTER_CATCH_UP_S = 1.0
 #: How long a reload that is going on may keep the gateway from stopping.
 RELOAD_ENDS_WITHIN_S = 10.0
+#: So many rows of the registry that cannot be read have a note of their own.
+ROWS_NAMED = 3
 #: Kinds of notes that go on.
 UNTOLD, RESTART, UNUSABLE = "reporting status", "settings for a restart", "settings"
 UNSEEN = "status socket"
@@ -84,7 +86,9 @@ class Gateway:
         self._reread = reread
         self._clock: Clock = clock or SystemClock()
         self._started = self._clock.now()
-        self._notes = Notes()
+        self._notes = Notes(clock=self._clock)
+        #: What is wrong with the readings file, and since when.
+        self._problems: dict[str, datetime] = {}
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any]]] = set()
         #: A signal asked for a reload that has not begun: it will do for those that come until then.
@@ -126,6 +130,7 @@ class Gateway:
         cautious.guard = self._intake.clock
         self._board = StatusBoard(tuple(sides))
         self._links.open(sides, accounts, registered.served)
+        self._own = self._own_files()
         self._meters = Meters(
             Site(
                 clock=self._intake.clock,
@@ -136,7 +141,7 @@ class Gateway:
                 secret=lambda reference: resolve_secret(reference, folder=self._settings.folder),
                 leases=Leases(),
                 client_id=f"venclient-{settings['ven.name']}",
-                protected=self._own_files(),
+                protected=self._own,
                 roots=tuple(settings.folder / one for one in settings["files.roots"]),
             ),
             self._keep,
@@ -145,13 +150,14 @@ class Gateway:
             last_value=self._last_value,
         )
 
-    def _own_files(self) -> tuple[Path, ...]:
+    def _own_files(self) -> list[Path]:
         """Return the files that hold our data and secrets: no meter file is ever one of them."""
-        own = [self._settings.path(name) for name in ("readings.path", "reporting.state")]
+        own = [self._settings.path("readings.path")]
+        own += [side.path("reporting.state") for side in _sides(self._settings).values()]
         key = self._key_file or key_path_of(self._database)
         if not is_url(self._database):
             own.append(Path(self._database))
-        return (*own, *((Path(key),) if key else ()))
+        return [*own, *([Path(key)] if key else [])]
 
     def _make_link(
         self, name: str, own: Settings, account: VtnAccount, resources: Mapping[str, Resource]
@@ -228,11 +234,11 @@ class Gateway:
 
     def _tell_registered(self, now: Registered, before: Registered) -> None:
         """Note the rows that make no sense, and VTNs that hear of no resource."""
-        for reject in before.rejects:
-            if reject not in now.rejects:
-                self._notes.end(f"row {reject.place}")
-        for reject in now.rejects:
-            self._notes.show(f"row {reject.place}", within(reject.reason, f"{reject.place}: "))
+        said = [within(one.reason, f"{one.place}: ") for one in now.rejects]
+        if len(said) > ROWS_NAMED:
+            said = [gwy.ROWS_LEFT_OUT(count=len(said), first=said[0])]
+        for number in range(ROWS_NAMED):
+            self._notes.show(f"row {number}", said[number] if number < len(said) else None)
         wanted = self._wanted()
         for name in before.served:
             if now.served.get(name) != {}:
@@ -296,6 +302,8 @@ class Gateway:
         accounts = {name: checked_account(own, name) for name, own in sides.items()}
         await self._links.change(sides, accounts)
         self._settings = found.settings
+        # Readers that are open look at this list as well.
+        self._own[:] = dict.fromkeys([*self._own, *self._own_files()])
         self._board.follow(tuple(sides))
         return found
 
@@ -381,6 +389,7 @@ class Gateway:
     def snapshot(self) -> dict[str, Any]:
         """Give what is going on, as plain data: times are ISO 8601 in UTC, secrets are not in it."""
         stats = self._store.stats()
+        notes = self._noted(stats.problems)
         resources = self._follower.running.resources
         first, *others = self._links.snapshots()
         return {
@@ -422,12 +431,25 @@ class Gateway:
                     }
                 )
             ),
-            "notes": [
-                *stats.problems,
-                *self._notes,
-                *(f"{link}: {note}" if link.name else note for link in self._links for note in link.notes),
-            ],
+            "notes": [one.sentence for one in notes],
+            "notes_since": [one.since.isoformat() for one in notes],
         }
+
+    def _noted(self, problems: Sequence[str]) -> list[Note]:
+        """Return all notes; `problems` are those of the readings file, which it keeps itself."""
+        for sentence in self._problems.keys() - set(problems):
+            del self._problems[sentence]
+        for sentence in problems:
+            self._problems.setdefault(sentence, self._clock.now())
+        return [
+            *(Note(since, sentence) for sentence, since in self._problems.items()),
+            *self._notes.noted(),
+            *(
+                one._replace(sentence=f"{link}: {one.sentence}") if link.name else one
+                for link in self._links
+                for one in link.notes.noted()
+            ),
+        ]
 
     def _connection(self, resource: Resource, stored: int) -> dict[str, Any]:
         meter = self._meters.get(resource.resourceID)
@@ -468,6 +490,7 @@ class Gateway:
             "state": health.state if unusable is None else "silent",
             "last_ok": health.last_ok.isoformat() if health.last_ok else None,
             "last_error": health.last_error if unusable is None else with_code(unusable),
+            "since": health.dark_since.isoformat() if health.dark_since else None,
             "readings": stored,
             "rejects": health.rejects,
             "last_rejects": [f"{one.place}: {one.reason}" for one in health.last_rejects],

@@ -42,6 +42,7 @@ from venclient.readings.look import RULES
 from venclient.readings.series import from_ms, to_ms
 from venclient.readings.store import ReadingStore
 from venclient.readings.time_rule import BACKFILL, HISTORY, LIVE, Window
+from venclient.thinned import Thinned
 from venclient.utils import age_text
 
 log = logging.getLogger("venclient.gateway")
@@ -51,6 +52,7 @@ LOOK_S = 2.0
 SETTLING_LOOK_S = 0.2
 #: Kinds of failures that go on.
 CLOCK, TOO_MANY, APART = "clock", "held", "clocks"
+UNSTORED, UNNOTED = "held readings", "clock notes"
 #: Bookmarks under which the last believed values of doubted registers are, by resource.
 LEVELS = "levels:"
 _USABLE = (Quality.GOOD, Quality.ESTIMATED)
@@ -98,6 +100,7 @@ class Intake:
         self._vtn_skew_s = vtn_skew_s
         self._waiting = 0
         self._storing = asyncio.Lock()
+        self._thinned = Thinned(clock.monotonic)
         self._noted: asyncio.Future[None] | None = None
         self._before = before
         self.rules: dict[str, MeterRules] = {}
@@ -272,8 +275,9 @@ class Intake:
             forgotten = self._memory.forget_held(self.clock.state.dropped)
             self._store.add(self._judged(held, waited=True), bookmarks=forgotten)
         except StoreError as error:
-            self._notes.add(str(error))
+            self._notes.show(UNSTORED, str(error))
             return
+        self._notes.end(UNSTORED)
         log.info(gwy.HELD_STORED(count=len(held)))
 
     def _remember(self) -> None:
@@ -289,7 +293,9 @@ class Intake:
         try:
             self._noted = self._store.add([], bookmarks=bookmarks)
         except StoreError as error:
-            self._notes.add(str(error))
+            self._notes.show(UNNOTED, str(error))
+        else:
+            self._notes.end(UNNOTED)
 
     def _give_up_lost(self) -> None:
         """Set aside what waited for the time when the machine went down: it will never be known."""
@@ -341,8 +347,10 @@ class Intake:
                 self._note_use(resource_id, found)
                 self._quarantine(found.misplaced)
                 for text in found.said:
-                    self._notes.add(text)
-                    log.warning(text)
+                    line = self._thinned.line(text.code, text)
+                    if line is not None:
+                        self._notes.add(line)
+                        log.warning(line)
         return judged
 
     def _note_use(self, resource_id: str, found: Judged) -> None:

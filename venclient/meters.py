@@ -14,11 +14,13 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from venclient.clock import Clock
 from venclient.closings import Closings, places_of
 from venclient.connectors import open_reader
 from venclient.connectors.base import Batch, Site
+from venclient.connectors.outages import Outages, Voice
 from venclient.connectors.poller import Health, Poller, spread_phase
 from venclient.errors import VenError
 from venclient.messages import Text, with_code
@@ -60,8 +62,10 @@ class Meter:
         notes: Notes,
         closings: Closings,
         last_value: LastValue = lambda _: None,
+        outages: Outages | None = None,
     ) -> None:
         self._last_value = last_value
+        self._outages = outages
         self.resource = resource
         self.poller: Poller | None = None
         self.refusal: str | None = None
@@ -143,7 +147,13 @@ class Meter:
             counted=self._health,
             silence_s=silence_limit_s(resource.connection.options),
             last_value=self._last_value(resource.resourceID),
+            voice=self._voice(),
         )
+
+    def _voice(self) -> Voice | None:
+        if self._outages is None:
+            return None
+        return self._outages.voice(self.resource.resourceName, place_of(self.resource, self._site.folder))
 
     async def run(self) -> None:
         """Read until cancelled, or until it has ended."""
@@ -181,6 +191,17 @@ class Meter:
         await self._closings.wait(places_of(self.resource), self._changed, wait_s)
 
 
+def place_of(resource: Resource, folder: Path) -> str:
+    """Return what a resource shares with others that fail when it does: an address, or a folder.
+
+    Relative names of files start at `folder`.
+    """
+    connection = resource.connection
+    if connection.host:
+        return f"{connection.host}:{connection.port}" if connection.port else connection.host
+    return str((folder / (connection.file or "")).parent)
+
+
 def _way(resource: Resource) -> tuple[object, ...]:
     """Return what a reader depends on: whether it must be opened again when that changes."""
     return resource.connection, resource.resourceName, resource.meterPointId
@@ -204,6 +225,7 @@ class Meters:
         self._clock = clock
         self._notes = notes
         self._closings = Closings(clock)
+        self._outages = Outages(clock)
         self._meters: dict[str, Meter] = {}
         self._starting: list[Meter] = []
         self._news = asyncio.Event()
@@ -247,6 +269,7 @@ class Meters:
                 self._notes,
                 self._closings,
                 self._last_value,
+                self._outages,
             )
             meter.open_unless_busy()
             self._starting.append(meter)
@@ -257,6 +280,7 @@ class Meters:
         """Read until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._report_changes(), name="report connections")
+            group.create_task(self._outages.run(), name="report outages")
             while True:
                 self._news.clear()
                 starting, self._starting = self._starting, []

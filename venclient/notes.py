@@ -1,11 +1,13 @@
-"""What went wrong lately, in sentences: kept for `ven status`, and logged only when it begins."""
+"""What went wrong lately, in sentences with their time: kept for `ven status`, logged when it begins."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from venclient.clock import Clock, SystemClock
 from venclient.messages import in_full, within
 
 log = logging.getLogger("venclient.gateway")
@@ -13,45 +15,83 @@ log = logging.getLogger("venclient.gateway")
 KEPT = 50
 #: More kinds of failures than this at once are only kept, not told apart.
 MOST_KINDS = 10_000
+#: How long a sentence is kept that nothing ends.
+KEPT_FOR = timedelta(days=1)
+
+
+class Note(NamedTuple):
+    """A sentence, and since when it holds."""
+
+    since: datetime
+    sentence: str
+
+
+class _Failure(NamedTuple):
+    cause: str
+    sentence: str
+    #: Its source has logged it.
+    logged: bool
+    since: datetime
 
 
 class Notes:
     """The last sentences, each once; and which kinds of failure go on at the moment.
 
-    `about` stands before what is logged, where there are several of a kind: "VTN operator: ".
+    `about` stands before what is logged, where there are several of a kind: "VTN operator: ". A failure stays
+    until it ends, a sentence that nothing ends for a day.
     """
 
-    def __init__(self, about: str = "") -> None:
+    def __init__(self, about: str = "", clock: Clock | None = None) -> None:
         self.about = about
-        self._sentences: deque[str] = deque(maxlen=KEPT)
-        #: By kind: the cause of the failure, its sentence, and whether its source has logged it.
-        self._going_on: dict[str, tuple[str, str, bool]] = {}
+        self._clock = clock or SystemClock()
+        #: By sentence: since when it holds.
+        self._sentences: dict[str, datetime] = {}
+        #: Sentences that something ends.
+        self._lasting: set[str] = set()
+        self._going_on: dict[str, _Failure] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._sentences))
+        return iter([note.sentence for note in self.noted()])
+
+    def noted(self) -> list[Note]:
+        """Return the sentences with the time since when each holds, oldest first."""
+        now = self._clock.now()
+        for sentence, since in tuple(self._sentences.items()):
+            if sentence not in self._lasting and abs(now - since) > KEPT_FOR:
+                del self._sentences[sentence]
+        return [Note(since, sentence) for sentence, since in self._sentences.items()]
 
     def add(self, sentence: str) -> None:
-        """Keep a sentence with its hint and code; the same one is kept once."""
-        sentence = in_full(sentence)
-        if sentence not in self._sentences:
-            self._sentences.append(sentence)
+        """Keep a sentence with its hint and code for a day; the same one is kept once."""
+        self._keep(sentence, self._clock.now())
 
     def begin(
-        self, kind: str, sentence: str, *, cause: str = "", bug: Exception | None = None, logged: bool = False
+        self,
+        kind: str,
+        sentence: str,
+        *,
+        cause: str = "",
+        bug: Exception | None = None,
+        logged: bool = False,
     ) -> None:
         """Keep a failure, and log it when one of its kind and `cause` is not going on already.
 
-        One that its source has `logged` is kept only.
+        The cause of a `bug` is its type unless `cause` names another. A failure that its source has `logged`
+        is kept only.
         """
+        if bug is not None and not cause:
+            cause = type(bug).__name__
         before = self._going_on.get(kind)
-        if before is not None and before[1] != sentence:
-            self._drop(before[1])
-        self.add(sentence)
+        same = before is not None and before.cause == cause
+        since = before.since if before is not None and same else self._clock.now()
+        if before is not None and before.sentence != sentence:
+            self._drop(before.sentence)
+        self._keep(sentence, since)
         if before is not None or len(self._going_on) < MOST_KINDS:
-            self._going_on[kind] = cause, sentence, logged
-        if logged or (before is not None and before[0] == cause):
-            return
-        log.error(within(sentence, self.about), exc_info=bug)
+            self._lasting.add(in_full(sentence))
+            self._going_on[kind] = _Failure(cause, sentence, logged, since)
+        if not logged and not same:
+            log.error(within(sentence, self.about), exc_info=bug)
 
     def show(self, kind: str, sentence: str | None) -> None:
         """Keep the sentence of a kind in place of the one before, and do not log it; None for none."""
@@ -60,6 +100,18 @@ class Notes:
         else:
             self.begin(kind, sentence, logged=True)
 
+    def hold(self, group: str, found: Mapping[str, str], *, logged: bool = False) -> None:
+        """Let exactly these failures of a group go on, by their causes: others of the group end.
+
+        A sentence of a cause is logged when it differs from the one before.
+        """
+        start = f"{group}: "
+        for kind in [one for one in self._going_on if one.startswith(start)]:
+            if kind.removeprefix(start) not in found:
+                self.end(kind)
+        for cause, sentence in found.items():
+            self.begin(f"{start}{cause}", sentence, cause=sentence, logged=logged)
+
     def end(self, kind: str, said: str = "") -> None:
         """Note that a failure is over: its sentence goes, and the next one of its kind is logged again.
 
@@ -67,11 +119,21 @@ class Notes:
         """
         before = self._going_on.pop(kind, None)
         if before is not None:
-            self._drop(before[1])
-            if said and not before[2]:
+            self._drop(before.sentence)
+            if said and not before.logged:
                 log.info(within(said, self.about))
+
+    def _keep(self, sentence: str, since: datetime) -> None:
+        sentence = in_full(sentence)
+        if sentence in self._sentences:
+            return
+        if len(self._sentences) >= KEPT:
+            # What is over may go first.
+            gone = next((one for one in self._sentences if one not in self._lasting), None)
+            del self._sentences[gone if gone is not None else next(iter(self._sentences))]
+        self._sentences[sentence] = since
 
     def _drop(self, sentence: str) -> None:
         sentence = in_full(sentence)
-        if sentence in self._sentences:
-            self._sentences.remove(sentence)
+        self._sentences.pop(sentence, None)
+        self._lasting.discard(sentence)

@@ -108,6 +108,7 @@ class RegistrySource:
     def read(self, before: Registered) -> Registered:
         """Return what the registry says now; `before` is what it said when it was read last."""
         with self._open() as registry:
+            registry.expect_rejects(before.rejects)
             # The version first: what is changed while the resources are read is read once more.
             version = registry.version()
             served: dict[str, dict[str, Resource]] = {}

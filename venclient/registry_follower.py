@@ -79,7 +79,7 @@ class RegistryFollower:
             self._broken += 1
             self._anyway = True
             said = gwy.NOT_FOLLOWED(reason=gwy.UNEXPECTED(kind=type(error).__name__))
-            self._notes.begin(UNFOLLOWED, said, cause=type(error).__name__, bug=error)
+            self._notes.begin(UNFOLLOWED, said, bug=error)
         else:
             self._broken = 0
             self._notes.end(UNFOLLOWED)

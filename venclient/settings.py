@@ -2,7 +2,7 @@
 
 A table `[vtns.NAME]` names a further VTN: it takes the keys of `[vtn]`, and those of OF_VTN.
 
-Every mistake is collected and told at once, with the file, the key, the value and the expected form.
+Every mistake is collected and told at once, with file and line, the key, the value and the expected form.
 Secrets are references (`env:NAME`, `file:PATH`, `credential:NAME`), resolved when used and never shown.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from venclient.messages import Text
 from venclient.messages import settings as cfg
 from venclient.secrets import resolve_secret
 from venclient.settings_table import EXPECTED, OBSOLETE, SETTINGS, TABLE, Kind, Setting
+from venclient.toml_lines import line_of_error, lines_of
 
 __all__ = [
     "EXPECTED",
@@ -55,6 +57,15 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "vtn.push": ("auto", "off"),
 }
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+#: Tables that settings stand in.
+_SECTIONS = frozenset(key.partition(".")[0] for key in TABLE)
+#: What of a table a message about several VTNs is about.
+_SHARED = {
+    cfg.SAME_STATE.code: "state",
+    cfg.SAME_LISTEN.code: "webhook_listen",
+    cfg.SAME_VEN.code: "ven_name",
+}
 
 _VTN_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 
@@ -99,7 +110,8 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in table.items():
         key = f"{prefix}{name}"
-        if isinstance(value, dict) and key not in TABLE:
+        # An empty table is kept: it may be one that nothing knows.
+        if isinstance(value, dict) and key not in TABLE and (value or key in _SECTIONS):
             flat.update(_flatten(value, key + "."))
         else:
             flat[key] = value
@@ -168,12 +180,13 @@ def load_settings(
     ConfigError lists every mistake at once, one sentence each, in its `problems`.
     """
     environment = os.environ if environment is None else environment
-    given = _given(file, environment, flags or {})
+    read = None if file is None else _File(file)
+    given = _given(read, environment, flags or {})
     problems: list[str] = []
     further = _further(given, problems)
-    settings = _checked(given, file, problems)
-    others = {name: _checked(own, file, problems, table=f" [vtns.{name}]") for name, own in further.items()}
-    problems += _shared(file, {"vtn": settings, **{f"vtns.{name}": own for name, own in others.items()}})
+    settings = _checked(given, read, problems)
+    others = {name: _checked(own, read, problems, name=name) for name, own in further.items()}
+    problems += _shared(read, {"vtn": settings, **{f"vtns.{name}": own for name, own in others.items()}})
     if problems:
         raise ConfigError(
             cfg.MISTAKES(count=len(problems)),
@@ -186,7 +199,7 @@ def load_settings(
 _Given = dict[str, tuple[Any, str]]
 
 
-def _shared(file: Path | None, tables: Mapping[str, Settings]) -> list[str]:
+def _shared(file: _File | None, tables: Mapping[str, Settings]) -> list[str]:
     """Tell what several VTNs have in common that each must have for itself."""
     problems: list[str] = []
     seen: dict[tuple[Any, ...], str] = {}
@@ -199,7 +212,8 @@ def _shared(file: Path | None, tables: Mapping[str, Settings]) -> list[str]:
             (vtn, ("ven", vtn, own["ven.name"]), cfg.SAME_VEN),
         ):
             if is_given and (first := seen.setdefault(key, table)) != table:
-                problems.append(message(file=file, table=table, first=first))
+                where = file.place(f"{table}.{_SHARED[message.code]}") if file is not None else "settings"
+                problems.append(message(file=where, table=table, first=first))
     return problems
 
 
@@ -212,6 +226,9 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
     for key in [key for key in given if key.startswith("vtns.")]:
         value, source = given.pop(key)
         _, name, *rest = key.split(".", 2)
+        if not rest and value == {} and _VTN_NAME.fullmatch(name):
+            tables.setdefault(name, {})
+            continue
         if not rest or not _VTN_NAME.fullmatch(name):
             problems.append(cfg.VTN_TABLE(source=source, key=key))
             continue
@@ -227,9 +244,11 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
     }
 
 
-def _checked(given: _Given, file: Path | None, problems: list[str], *, table: str = "") -> Settings:
-    """Give the settings as far as they are right; what is wrong goes into `problems`."""
-    where = f"{file or 'settings'}{table}"
+def _checked(given: _Given, file: _File | None, problems: list[str], *, name: str = "") -> Settings:
+    """Give the settings as far as they are right; what is wrong goes into `problems`.
+
+    `name` is that of the further VTN that they are for.
+    """
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for key, (value, source) in given.items():
@@ -243,20 +262,23 @@ def _checked(given: _Given, file: Path | None, problems: list[str], *, table: st
             values[key], origin[key] = value, source
     for setting in SETTINGS:
         if setting.required and setting.key not in given:
+            table = f" [vtns.{name}]" if name else ""
+            place = f"vtns.{name}" if name else setting.key
+            where = f"{file.place(place) if file else 'settings'}{table}"
             problems.append(cfg.MISSING(source=where, key=setting.key, expected=EXPECTED[setting.kind]))
         values.setdefault(setting.key, setting.default)
         origin.setdefault(setting.key, "default")
     problems += _cross_checks(values, origin)
-    return Settings(values, origin, file.resolve().parent if file else Path.cwd())
+    return Settings(values, origin, file.path.resolve().parent if file else Path.cwd())
 
 
 def _given(
-    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+    file: _File | None, environment: Mapping[str, str], flags: Mapping[str, Any]
 ) -> dict[str, tuple[Any, str]]:
     """Gather what was written down, with where it was; later sources win."""
     given: dict[str, tuple[Any, str]] = {}
     if file is not None:
-        given.update((key, (value, str(file))) for key, value in _read_toml(file).items())
+        given.update((key, (value, file.place(key))) for key, value in file.values.items())
     for setting in SETTINGS:
         name = variable_of(setting.key)
         if name in environment:
@@ -265,17 +287,41 @@ def _given(
     return given
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+class _File:
+    """A settings file: its values by dotted key, and where each of them stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        text = _text_of(path)
+        try:
+            self.values = _flatten(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            where = f"{path}:{line_of_error(error, text)}"
+            raise ConfigError(cfg.NOT_TOML(problem=error), subject=where) from error
+        except RecursionError:
+            raise ConfigError(cfg.TOO_DEEP(), subject=str(path)) from None
+        self._lines: dict[str, int] = {}
+        for parts, line in lines_of(text).items():
+            self._lines.setdefault(".".join(map(str, parts)), line)
+
+    def place(self, key: str) -> str:
+        """Return "ven.toml:3" for a key, or for the table that it would stand in; else the file's name."""
+        while key and key not in self._lines:
+            key = key.rpartition(".")[0]
+        return f"{self.path}:{self._lines[key]}" if key else str(self.path)
+
+
+def _text_of(file: Path) -> str:
     try:
-        return _flatten(tomllib.loads(file.read_text(encoding="utf-8")))
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(cfg.NO_FILE(), subject=str(file)) from None
-    except (OSError, UnicodeDecodeError) as error:
+        missing = cfg.NO_FILE(folder=file.absolute().parent, path=shlex.quote(str(file)))
+        raise ConfigError(missing, subject=str(file)) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(cfg.UNREADABLE(problem=error), subject=f"{file}:{line}") from error
+    except OSError as error:
         raise ConfigError(cfg.UNREADABLE(problem=error), subject=str(file)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(cfg.NOT_TOML(problem=error), subject=str(file)) from error
-    except RecursionError:
-        raise ConfigError(cfg.TOO_DEEP(), subject=str(file)) from None
 
 
 def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[str]:
@@ -289,7 +335,8 @@ def _cross_checks(values: Mapping[str, Any], origin: Mapping[str, str]) -> list[
         hidden = re.sub(r"(://[^:@/]+:)[^@]+@", r"\1***@", place)
         problems.append(cfg.PASSWORD(source=origin["registry.database"], value=hidden))
     if bool(values.get("vtn.client_id")) != bool(values.get("vtn.client_secret")):
-        problems.append(cfg.TOGETHER())
+        one = "vtn.client_id" if values.get("vtn.client_id") else "vtn.client_secret"
+        problems.append(cfg.TOGETHER(source=origin[one]))
     if values.get("vtn.token") and values.get("vtn.client_id"):
         problems.append(cfg.ONE_LOGIN(source=origin["vtn.token"]))
     problems += _choice_checks({**VTN_CHOICES, **_CHOICES}, values, origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.cells import cell_len
@@ -112,14 +112,27 @@ def fault_lines(snapshot: Mapping[str, Any], *, limit: int = 8) -> list[str]:
     """Give why meters are not read, a sentence each."""
     faults = [row for row in snapshot["connections"] if row["state"] != "ok" and row["last_error"]]
     lines = [
-        row["last_error"]
-        if str(row["last_error"]).startswith(row["name"])
-        else f"{row['name']}: {row['last_error']}"
+        (
+            row["last_error"]
+            if str(row["last_error"]).startswith(row["name"])
+            else f"{row['name']}: {row['last_error']}"
+        )
+        + (f" ({gwy.FOR_SO_LONG(age=age_text(row['since'], snapshot['now']))})" if row.get("since") else "")
         for row in faults[:limit]
     ]
     if len(faults) > limit:
         lines.append(gwy.MORE_METERS(count=len(faults) - limit))
     return lines
+
+
+def note_lines(snapshot: Mapping[str, Any]) -> list[str]:
+    """Return the notes, each with the time since when it holds where the gateway gives it."""
+    notes = snapshot["notes"]
+    times = snapshot.get("notes_since") or [None] * len(notes)
+    return [
+        f"{datetime.fromisoformat(since).astimezone(UTC):%Y-%m-%d %H:%M} UTC  {note}" if since else note
+        for since, note in zip(times, notes, strict=True)
+    ]
 
 
 def telemetry_lines(snapshot: Mapping[str, Any]) -> list[str]:
@@ -252,7 +265,7 @@ def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
     )
     parts: list[RenderableType] = [head, vtn_view(snapshot), Text(), ConnectionsTable(snapshot)]
     # The faults have the reason of each connection that the note counts.
-    notes = [note for note in snapshot["notes"] if not note.endswith(f"[{gwy.NOT_OPENED.code}]")]
+    notes = [note for note in note_lines(snapshot) if not note.endswith(f"[{gwy.NOT_OPENED.code}]")]
     for lines, style in (
         (fault_lines(snapshot), "red"),
         (telemetry_lines(snapshot), "yellow"),

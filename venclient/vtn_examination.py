@@ -32,6 +32,7 @@ from venclient.reporting.obligations import agenda
 from venclient.reporting.standing import Standing, standing, wishes_of
 from venclient.reporting.targets import Reportable
 from venclient.settings import Settings
+from venclient.tls_failures import vtn_side
 from venclient.utils import chunks
 from venclient.vtn_link import account_of, webhook_of
 from venclient.vtn_side import TARGETS_AT_ONCE
@@ -159,13 +160,17 @@ class Examination:
         try:
             seen = await _seen(seen, host, port, account.tls_context())
         except ssl.SSLCertVerificationError as error:
-            seen = replaced(seen, refused=foreign(error.verify_message))
+            side = vtn_side(has_cert=account.cert_file is not None)
+            seen = replaced(seen, refused=side.text(error, self._clock.now()))
             # Looked at once more to tell whose it is; nothing is sent over this connection.
             unverified = ssl.create_default_context()
             unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
             with contextlib.suppress(OSError):
                 seen = await _seen(seen, host, port, unverified)
         except ssl.SSLError as error:
+            told = vtn_side(has_cert=account.cert_file is not None).text(error, self._clock.now())
+            if told is not None:
+                return finding("TLS", told.within(f"{seen.place}: "))
             reason = (error.reason or str(doc.NO_REASON())).lower().replace("_", " ")
             return finding("TLS", doc.TLS_VERSION(place=seen.place, problem=reason))
         except OSError as error:

@@ -42,6 +42,7 @@ log = logging.getLogger("venclient.gateway")
 LONGEST_REST_S = 60.0
 #: Kinds of failures that go on.
 WAITING, UNCORRECTED, UNSERVED = "reports", "corrections", "service"
+UNCOUNTED = "counts"
 #: How long after everything about a VTN broke down it is begun anew.
 BROKEN_REST_S = 60.0
 
@@ -68,7 +69,7 @@ class VtnLink:
         expecting: Expecting = none_expected,
     ) -> None:
         self.name = name
-        self.notes = Notes(f"VTN {name}: " if name else "")
+        self.notes = Notes(f"VTN {name}: " if name else "", clock)
         self.roster = roster
         self._settings = settings
         self._clock = clock
@@ -155,9 +156,7 @@ class VtnLink:
         known = isinstance(error, VenError)
         what = error if known else gwy.UNEXPECTED(kind=type(error).__name__)
         self.side.state, self.side.last_error = "refused", str(what)
-        self.notes.begin(
-            UNSERVED, gwy.UNSERVED(reason=what), cause=type(error).__name__, bug=None if known else error
-        )
+        self.notes.begin(UNSERVED, gwy.UNSERVED(reason=what), bug=None if known else error)
 
     async def _serve(self, ready: Callable[[], Awaitable[None]]) -> None:
         async with self.client, asyncio.TaskGroup() as group:
@@ -193,7 +192,7 @@ class VtnLink:
                 rest_s = STATE_RETRY_S
             except Exception as error:  # noqa: BLE001  a bug in reporting must not end the readings
                 said = gwy.REPORTS_WAIT(reason=gwy.UNEXPECTED(kind=type(error).__name__))
-                self.notes.begin(WAITING, said, cause=type(error).__name__, bug=error)
+                self.notes.begin(WAITING, said, bug=error)
                 rest_s = LONGEST_REST_S
             else:
                 self.notes.end(WAITING)
@@ -211,7 +210,9 @@ class VtnLink:
         try:
             reports.update(dict(self.outbox.counts().items()))
         except StoreError as error:
-            self.notes.add(str(error))
+            self.notes.show(UNCOUNTED, str(error))
+        else:
+            self.notes.end(UNCOUNTED)
         client = self.client.status
         return {
             "name": self.name,
@@ -267,7 +268,7 @@ class Latecomers:
             except Exception as error:  # noqa: BLE001  nor may a bug in reporting cost readings
                 what = gwy.UNEXPECTED(kind=type(error).__name__)
                 said = gwy.UNCORRECTED(reason=what).within(before)
-                self._notes.begin(kind, said, cause=type(error).__name__, bug=error)
+                self._notes.begin(kind, said, bug=error)
             else:
                 self._notes.end(kind)
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -30,11 +30,12 @@ from venclient.client.push import Push
 from venclient.clock import Clock, rest
 from venclient.errors import StoreError, VenError, VtnError, VtnProblem, WireError
 from venclient.messages import client as vtn
+from venclient.messages import code_of, with_code, within
 from venclient.messages import gateway as gwy
-from venclient.messages import with_code, within
 from venclient.messages.printable import foreign
 from venclient.model.resource import Resource
 from venclient.notes import Notes, log
+from venclient.openadr.codec import Refused
 from venclient.openadr.objects import Event, Program, Ven, VenResource
 from venclient.reporting.builder import Reportable
 from venclient.reporting.delivery import Reporter
@@ -81,6 +82,10 @@ TOLD_EACH = 500
 SKEWED, UNKEPT, REFUSED, BROKEN = "clocks of VTN", "events", "VTN refuses", "VTN broken"
 UNREGISTERED, UNTARGETED, NAMELESS = "unregistered", "untargeted", "nameless"
 PROGRAMS = "programs"
+REFUSED_RESOURCES, UNTELLABLE, DROPPED = "refused resources", "untellable", "dropped targets"
+UNREAD, THEIRS = "unread objects", "for others"
+#: So many names stand in one sentence.
+NAMED = 3
 
 
 class _Lister(Protocol[S]):
@@ -129,15 +134,14 @@ class VtnSide:
         self._changed = changed
         self._time_is_known = time_is_known
         self._rng = random.Random()  # noqa: S311  jitter, not a secret
-        #: Notes on resources: those that the VTN refuses, and those that it cannot be shown as they are.
-        self._refusal_notes: set[str] = set()
-        self._untellable: frozenset[str] = frozenset()
         self._looked_at_s: float | None = None
         self._look_again_s = REGISTER_AGAIN_S
         #: How often in a row registering has failed.
         self._tries = 0
-        #: By name: resources as the VTN refused them, and when.
-        self._refused: dict[str, tuple[Wanted, float]] = {}
+        #: By name: resources as the VTN refused them.
+        self._refused: dict[str, _Refusal] = {}
+        #: By name: targets that the VTN dropped when we updated a resource, and has not granted again.
+        self._dropped: dict[str, frozenset[str]] = {}
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
         #: Targets that the VTN granted to the object of each resource, by the resource's id.
@@ -230,7 +234,7 @@ class VtnSide:
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, VenError):
             said = gwy.UNSERVED(reason=gwy.UNEXPECTED(kind=type(error).__name__))
-            self._notes.begin(BROKEN, said, cause=type(error).__name__, bug=error)
+            self._notes.begin(BROKEN, said, bug=error)
             self.state, self.last_error = "refused", with_code(said)
             return
         # The client itself says once that a VTN has gone, and that it is back.
@@ -330,28 +334,22 @@ class VtnSide:
         unnamed: set[str] = set()
         await self._warn_of_dropped(ven.id, what, done.held)
         for id_, name in names.items():
-            kind = _kind(name)
             if name in done.held:
                 self._registered.add(id_)
-                self._notes.end(kind)
-                self._refusal_notes.discard(kind)
+                self._refused.pop(name, None)
                 if (object_id := done.held[name].id) is not None:
                     self._objects[id_] = object_id
                 continue
             self._registered.discard(id_)
-            if name in done.refused:
-                self._refusal_notes.add(kind)
-                # A VTN may refuse to rename: the next look creates an object.
-                if self._objects.pop(id_, None) is not None:
-                    unnamed.add(name)
-                self._notes.begin(kind, gwy.RESOURCE_REFUSED(name=name, reason=done.refused[name]))
-        wanted = {one.name: one for one in (*what.create, *(each.wanted for each in what.update))}
-        self._refused |= {
-            name: (wanted[name], self._clock.monotonic()) for name in done.refused.keys() - unnamed
-        }
+            # A VTN may refuse to rename: the next look creates an object.
+            if name in done.refused and self._objects.pop(id_, None) is not None:
+                unnamed.add(name)
+        self._take_refusals(what, {name: why for name, why in done.refused.items() if name not in unnamed})
         self.registering = None
         # What the VTN would not have changed keeps the targets that it was listed with.
-        self._take_grants(ven, {one.wanted.name: one.held for one in drift.update} | done.held)
+        held = {one.wanted.name: one.held for one in drift.update} | done.held
+        self._tell_dropped(held)
+        self._take_grants(ven, held)
         self._failing.pop(UNREGISTERED, None)
         self._tries = 0
         self._reporter.granted_at = self._clock.now()
@@ -374,10 +372,10 @@ class VtnSide:
     def _worth_asking(self, what: Difference) -> Difference:
         """Return a difference without what the VTN refused lately in the same words."""
         since_s = self._clock.monotonic() - REFUSED_AGAIN_S
-        self._refused = {name: one for name, one in self._refused.items() if one[1] > since_s}
+        self._refused = {name: one for name, one in self._refused.items() if one.at_s > since_s}
 
         def is_new(one: Wanted) -> bool:
-            return one.name not in self._refused or self._refused[one.name][0] != one
+            return one.name not in self._refused or self._refused[one.name].wanted != one
 
         return replace(
             what,
@@ -385,8 +383,33 @@ class VtnSide:
             update=tuple(one for one in what.update if is_new(one.wanted)),
         )
 
+    def _take_refusals(self, what: Difference, refused: Mapping[str, VenError]) -> None:
+        """Keep what the VTN has refused now."""
+        wanted = {one.name: one for one in (*what.create, *(each.wanted for each in what.update))}
+        now_s = self._clock.monotonic()
+        self._refused |= {name: _Refusal(wanted[name], now_s, error) for name, error in refused.items()}
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        """Note the resources that the VTN refuses: one sentence for all with the same kind of reason."""
+        names = set(self._roster.names.values())
+        self._refused = {name: one for name, one in self._refused.items() if name in names}
+        causes: dict[str, list[str]] = {}
+        for name in sorted(self._refused):
+            causes.setdefault(_cause_of(self._refused[name].error), []).append(name)
+        found = {}
+        for cause, some in causes.items():
+            reason = self._refused[some[0]].error
+            if len(some) == 1:
+                found[cause] = gwy.RESOURCE_REFUSED(name=some[0], reason=reason)
+            else:
+                shown, more = some[:NAMED], _more(some)
+                text = gwy.RESOURCES_REFUSED(count=len(some), names=shown, more=more, reason=reason)
+                found[cause] = text
+        self._notes.hold(REFUSED_RESOURCES, found)
+
     async def _warn_of_dropped(self, ven_id: str, what: Difference, held: dict[str, VenResource]) -> None:
-        """Warn of granted targets that an update of ours has removed."""
+        """Note granted targets that an update of ours has removed."""
         before = {
             one.wanted.name: frozenset(one.held.targets or ()) for one in what.update if one.held.targets
         }
@@ -396,10 +419,28 @@ class VtnSide:
         listed = {one.resource_name: one for one in (await self._client.resources(ven_id)).items}
         for name in before.keys() & held.keys() & listed.keys():
             held[name] = listed[name]
-            lost = sorted(before[name] - set(listed[name].targets or ()))
+            lost = before[name] - set(listed[name].targets or ())
             if lost:
-                said = gwy.GRANTS_DROPPED(name=foreign(name), targets=[foreign(one) for one in lost])
-                self._notes.begin(f"grants of {name}", said)
+                self._dropped[name] = lost
+
+    def _tell_dropped(self, held: Mapping[str, VenResource]) -> None:
+        """Note targets that the VTN dropped, in one sentence, as long as they are not granted again."""
+        known = set(self._roster.names.values())
+        self._dropped = {
+            name: lost
+            for name, lost in self._dropped.items()
+            if name in known and not (name in held and lost <= set(held[name].targets or ()))
+        }
+        if not self._dropped:
+            self._notes.end(DROPPED)
+            return
+        names = sorted(self._dropped)
+        targets = [foreign(one) for one in sorted(self._dropped[names[0]])[:NAMED]]
+        said = gwy.GRANTS_DROPPED(name=foreign(names[0]), targets=targets)
+        if len(names) > 1:
+            shown = [foreign(one) for one in names[:NAMED]]
+            said = gwy.GRANTS_DROPPED_MANY(count=len(names), names=shown, more=_more(names), targets=targets)
+        self._notes.begin(DROPPED, said, cause=said)
 
     def _tell_progress(self, progress: Progress) -> None:
         """Keep how far the registration is, and log it now and then when it takes long."""
@@ -413,11 +454,14 @@ class VtnSide:
         said: list[str] = []
         roster = self._roster
         wanted = wanted_resources(self._settings, roster.resources.values(), roster.names, said)
-        for sentence in self._untellable.difference(said):
-            self._notes.end(sentence)
+        kinds: dict[str, list[str]] = {}
         for sentence in said:
-            self._notes.begin(sentence, sentence)
-        self._untellable = frozenset(said)
+            kinds.setdefault(code_of(sentence), []).append(sentence)
+        found = {}
+        for code, some in kinds.items():
+            more = len(some) - 1
+            found[code] = within(some[0], after=gwy.UNTELLABLE_MORE(count=more)) if more else some[0]
+        self._notes.hold(UNTELLABLE, found)
         held = (await self._client.resources(ven_id)).items
         objects = {name: self._objects[id_] for id_, name in roster.names.items() if id_ in self._objects}
         return difference(wanted, held, ours=OURS, ven_id=ven_id, objects=objects)
@@ -426,9 +470,7 @@ class VtnSide:
         """Take up what the roster says now: report on those resources, and look at the registration soon."""
         names = self._roster.names
         self._registered.intersection_update(names)
-        for kind in self._refusal_notes.difference(_kind(name) for name in names.values()):
-            self._notes.end(kind)
-            self._refusal_notes.discard(kind)
+        self._tell_refused()
         self._own = self._own.union(names.values())
         self._report_on()
         self._looked_at_s = None
@@ -489,8 +531,7 @@ class VtnSide:
         if not self._time_is_known():
             # An event that starts "now" must not be given a wrong one. The answer told us the time, perhaps.
             return
-        for refused in (*programs.refused, *events.refused):
-            self._notes.add(within(refused.reason, f"{refused.place}: "))
+        self._note_unread([*programs.refused, *events.refused])
         wanted = set(self._settings["vtn.programs"])
         if not (await self._client.dialect()).grants_targets:
             programs, events = self._meant_for_us(programs, events)
@@ -521,6 +562,13 @@ class VtnSide:
                 created=len(changes.created), modified=len(changes.modified), gone=len(changes.gone)
             )
             log.info(said.within(self._notes.about))
+
+    def _note_unread(self, refused: Sequence[Refused]) -> None:
+        """Note objects that could not be understood, as long as they are listed; the client logs them."""
+        some = {f"{n}": within(one.reason, f"{one.place}: ") for n, one in enumerate(refused[:NAMED])}
+        if len(refused) > NAMED:
+            some["0"] = within(some["0"], after=_more(refused))
+        self._notes.hold(UNREAD, some, logged=True)
 
     async def _visible_programs(self) -> Listing[Program]:
         """Return the programs that the VTN shows us; those last known where it answers with an error."""
@@ -568,6 +616,7 @@ class VtnSide:
             for one in events.items
             if one.program_id in others or self._is_for_others(one.targets)
         }
+        said = None
         if theirs:
             some: list[str] = [
                 gwy.FOR_OTHERS_ONE(
@@ -578,7 +627,8 @@ class VtnSide:
             ]
             if len(theirs) > len(some):
                 some.append(gwy.MORE(count=len(theirs) - len(some)).strip())
-            self._notes.add(gwy.FOR_OTHERS(events="; ".join(some)))
+            said = gwy.FOR_OTHERS(events="; ".join(some))
+        self._notes.show(THEIRS, said)
         return _without(programs, others), _without(events, theirs)
 
     def _is_for_others(self, targets: Sequence[str] | None) -> bool:
@@ -602,9 +652,17 @@ class VtnSide:
         return listing
 
 
-def _kind(name: str) -> str:
-    """Return the kind of notes on a resource that the VTN refuses."""
-    return f"resource {name}"
+class _Refusal(NamedTuple):
+    """A resource as the VTN refused it, when, and why."""
+
+    wanted: Wanted
+    at_s: float
+    error: VenError
+
+
+def _more(some: Sequence[object]) -> str:
+    """Return how many are not among the first ones that are named; empty for none."""
+    return gwy.MORE(count=len(some) - NAMED) if len(some) > NAMED else ""
 
 
 def _cause_of(error: VenError) -> str:

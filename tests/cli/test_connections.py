@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.connectors.sites import make_resource
+from tests.connectors.test_sunspec import METER, common, device
 from tests.fakes.modbus import Behaviour, Memory, misbehaving_server, refusing, silent
 from venclient.cli import app
 from venclient.errors import ConfigError, ConnectFailed, VenError
+from venclient.model.resource import ConnectionType
+from venclient.registry.database import ResourceDatabase
 
 
 @contextmanager
@@ -284,3 +288,63 @@ def test_a_scan_that_finds_nothing_says_so(free_port: int) -> None:
 def test_units_are_checked(units: str) -> None:
     """Unit ids are 0 to 255."""
     assert isinstance(ven("scan", "127.0.0.1", "--units", units).exception, ConfigError)
+
+
+def connection_in(output: str) -> str:
+    """Return the first connection that a scan printed, as the TOML text of a file."""
+    lines = output[output.index('type = "MODBUSTCP"') :].splitlines()
+    return "\n".join(lines[: next(n for n, line in enumerate(lines) if line.startswith("to store"))])
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("unit", [device(common(), METER), Memory({0: 5})])
+def test_what_a_scan_concludes_can_be_used_as_it_is(unit: Behaviour, tmp_path: Path, free_port: int) -> None:
+    """The connection that it prints is tried with the command that it names; the options are valid."""
+    with serving(free_port, {3: unit}):
+        shown = ven("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-4", "--timeout", "0.2")
+        file = tmp_path / "unit-3.toml"
+        file.write_text(connection_in(shown.output))
+        tried = ven("test", "--file", str(file))
+
+    assert "`ven connections test --file unit-3.toml`" in shown.output
+    assert tried.exit_code == 0, tried.output
+    command = next(line for line in shown.output.splitlines() if "ven resources set" in line).partition("`")[
+        2
+    ]
+    words = shlex.split(command.rstrip("`"))
+    assert {"connection.host=127.0.0.1", f"connection.port={free_port}"} <= set(words)
+    with ResourceDatabase(str(tmp_path / "r.db")) as registry:
+        registry.upsert_resource(make_resource(name="NAME", kind=ConnectionType.FILEREADER, file="x.csv"))
+    stored = CliRunner().invoke(app, [*words[1:], "--db", str(tmp_path / "r.db")])
+    assert stored.exit_code == 0, stored.output
+    with serving(free_port, {3: unit}):
+        assert ven("test", "NAME", "--db", str(tmp_path / "r.db")).exit_code == 0
+
+
+@pytest.mark.peer
+def test_a_device_that_ignores_the_unit_id_is_one_device(free_port: int) -> None:
+    """Where all ids answer alike, one connection is proposed."""
+    with serving(free_port, {}, other=Memory({0: 1})):
+        shown = ven("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-6", "--timeout", "0.5")
+    assert "6 unit ids answer alike" in shown.output
+    assert shown.output.count('type = "MODBUSTCP"') == 1
+
+
+@pytest.mark.peer
+def test_a_gateway_without_a_device_is_no_device(free_port: int) -> None:
+    """Refusals of the gateway itself are told as such, with what to try next."""
+    with serving(free_port, {}, other=refusing(4)):
+        shown = ven("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-2", "--timeout", "0.5")
+    assert "VEN-CLM-283" in shown.output
+    assert f"`ven connections scan 127.0.0.1 --port {free_port} --units 0-255`" in shown.output
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("other", [silent, refusing(4), refusing(10), refusing(11)])
+def test_a_wrong_unit_id_is_what_is_looked_at_first(other: Behaviour, tmp_path: Path, free_port: int) -> None:
+    """Whatever a gateway answers for a unit that it does not have: the right one is found."""
+    with serving(free_port, {3: Memory({0: 1, 1: 1, 2: 0, 3: 0, 4: 5})}, other=other):
+        result = ven("test", "--file", connection(tmp_path, free_port, f"unit = 9\n{POWER}"))
+    assert result.exit_code == 1
+    assert "set unit to 3" in result.output
+    assert f"ven connections scan 127.0.0.1 --port {free_port}" in result.output

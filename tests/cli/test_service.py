@@ -137,3 +137,32 @@ def test_reload_with_mistakes_lists_them_and_says_that_nothing_changed(
 
     assert call(monkeypatch, "reload", "--json", "--config", str(file)) == 1
     assert "VEN-CLS-004" in json.loads(capsys.readouterr().out)["problem"]
+
+
+def test_config_show_without_a_file_says_where_it_looked_and_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the whole path and the command; after that command it shows the settings."""
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "config", "show") == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert said.startswith(f"ven.toml: no such file in {tmp_path}")
+    assert "`ven config template > ven.toml`" in said
+    assert "VEN-CFG-003" in said
+    assert call(monkeypatch, "config", "template") == 0
+    (tmp_path / "ven.toml").write_text(capsys.readouterr().out)
+    assert call(monkeypatch, "config", "show") == 0
+
+
+def test_config_show_needs_no_file_when_variables_say_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong variable is named beside the file that is missing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VEN_VEN_NAME", "x")
+    monkeypatch.setenv("VEN_VTN_URL", "https://vtn.example")
+    assert call(monkeypatch, "config", "show") == 0
+    monkeypatch.setenv("VEN_VTN_POLL_S", "often")
+    assert call(monkeypatch, "config", "show") == 2
+    assert ["VEN-CFG-003" in line for line in capsys.readouterr().err.splitlines()] == [True, False]

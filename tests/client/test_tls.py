@@ -134,7 +134,7 @@ async def test_row_04_an_unknown_certificate_is_refused_and_said(certificate: Ce
     async with server(PROGRAMS, server_tls(certificate)) as url:
         client = VenClient(VtnAccount(url=url), SwiftClock())
         async with client:
-            with pytest.raises(VtnUnreachable, match="VEN-VTN-024") as caught:
+            with pytest.raises(VtnUnreachable, match="VEN-TLS-282") as caught:
                 await client.programs()
 
             assert client.status.requests == 1

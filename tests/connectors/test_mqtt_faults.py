@@ -282,7 +282,7 @@ async def test_tls_with_our_own_authority_and_certificate(tmp_path: Path, free_p
         await reader.close()
 
         reader = open_mqtt_reader(meter(free_port, options=blind), make_site(tmp_path))
-        with pytest.raises(ConnectorError, match="VEN-MQT-044"):
+        with pytest.raises(ConnectorError, match="VEN-TLS-284"):
             await read(reader)
         await reader.close()
 

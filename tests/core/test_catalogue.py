@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
+import venclient
 from venclient.cli import app
 from venclient.messages import Message
 from venclient.messages.catalogue import areas, by_code
@@ -190,3 +197,89 @@ def test_every_setting_that_a_message_names_exists() -> None:
 def test_a_command_that_does_not_exist_is_found(words: str) -> None:
     """The check of commands finds a misspelt command or option, and a group without a command."""
     assert list(_mistakes(words.split()))
+
+
+#: Names in messages that are no option, setting or field: Python's, PostgreSQL's, and the columns of files.
+OTHER_NAMES = {
+    "capacities_json",
+    "connection_type",
+    "get_connections",
+    "insert_connection",
+    "local_url",
+    "location_json",
+    "max_connections",
+    "meter_point_id",
+    "meterpoint_id",
+    "pg_dump",
+    "pg_restore",
+    "power_kw",
+    "read_targets",
+    "resource_sub_type",
+    "update_resource",
+    "upsert_resource",
+    "write_vens",
+}
+_NAME = re.compile(r"(?<![\w.{/:-])([a-z]+(?:_[a-z0-9]+)+)(?![\w}.(:/!])")
+_PAGE = re.compile(r"docs/[\w/-]+(?:\.md(?:#[\w-]+)?)?")
+
+
+def _fields() -> set[str]:
+    """Return the names of all options, settings and fields of the program."""
+    found = {setting.key.partition(".")[2] for setting in SETTINGS}
+    for module in pkgutil.walk_packages(venclient.__path__, "venclient."):
+        if re.search(r"\.(simulation|registry\.migrations|__main__|registry_dropins)\b", module.name):
+            continue
+        for one in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(one) and issubclass(one, msgspec.Struct):
+                found |= {field.encode_name for field in msgspec.structs.fields(one)}
+            elif inspect.isclass(one) and dataclasses.is_dataclass(one):
+                found |= {field.name for field in dataclasses.fields(one)}
+    return found
+
+
+def test_every_option_of_a_connection_that_a_message_names_exists() -> None:
+    """A name such as transaction_ids in a message is an option, a setting or a field of some object."""
+    known = _fields() | OTHER_NAMES
+    wrong = {
+        f"{code}: {name}"
+        for code, message in by_code().items()
+        for name in _NAME.findall(_texts(message))
+        if name not in known
+    }
+    assert not wrong
+
+
+def _pages(root: Path) -> Iterator[str]:
+    """Yield the pages that messages and modules name."""
+    for message in by_code().values():
+        yield from _PAGE.findall(_texts(message))
+    for path in (root / "venclient").rglob("*.py"):
+        yield from re.findall(r'"(docs/[\w/-]+\.md(?:#[\w-]+)?)"', path.read_text(encoding="utf-8"))
+
+
+def test_every_page_that_a_message_names_exists(root: Path) -> None:
+    """Pages of the documentation are there, with the heading that an anchor means."""
+    for page in set(_pages(root)):
+        name, _, anchor = page.partition("#")
+        assert (root / name).exists(), page
+        if anchor:
+            text = (root / name).read_text(encoding="utf-8")
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings]
+            assert anchor in slugs, page
+
+
+def test_every_command_of_a_hint_can_be_asked_for_its_help() -> None:
+    """The words before the first value are a command: it prints its help."""
+    lines = {" ".join(words) for message in by_code().values() for words in _commands(_texts(message))}
+    commands = set()
+    for line in lines:
+        words = line.split()[1:]
+        stop = next((n for n, one in enumerate(words) if not re.fullmatch(r"[a-z-]+", one)), len(words))
+        commands.add(tuple(one for one in words[:stop] if not one.startswith("-"))[:2])
+    for named in commands:
+        shown = CliRunner().invoke(app, [*named, "--help"])
+        if shown.exit_code:  # the second word is part of the sentence
+            shown = CliRunner().invoke(app, [*named[:1], "--help"])
+        assert shown.exit_code == 0, named
+    assert len(commands) > 20

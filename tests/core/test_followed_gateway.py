@@ -343,3 +343,26 @@ async def test_edit_of_one_resource_makes_nothing_anew_for_the_others(
             "the edit is taken up",
         )
     assert sorted(made) == ["reportable a", "rules a"]
+
+
+async def test_state_files_of_all_vtns_are_never_meter_files(running: Running) -> None:
+    """Those of further VTNs are protected as well, also of one that a reload adds."""
+    operator = 'url = "http://127.0.0.1:9/op"\nallow_http = true\nven_name = "o"\nstate = "operator.db"\n'
+    with running.settings.open("a") as file:
+        file.write(f"[vtns.operator]\n{operator}")
+    assert (await running.gateway.reload())["problem"] is None
+    own = {path.name for path in running.gateway._own}
+    assert {"state.db", "operator.db", "readings.db", "resources.db", "resources.db.key"} <= own
+    assert set(running.gateway._own) == set(running.gateway._own_files())
+
+
+async def test_each_note_has_its_time(running: Running) -> None:
+    """The snapshot has the time since when each note holds, and since when a meter cannot be reached."""
+    running.settings.write_text("[ven")
+    assert (await running.gateway.reload())["problem"]
+    await running.until(lambda: running.connections["a"]["state"] == "dark", "a.csv is not there")
+    snapshot = running.gateway.snapshot()
+    assert snapshot["notes"]
+    assert len(snapshot["notes"]) == len(snapshot["notes_since"])
+    times = [*snapshot["notes_since"], running.connections["a"]["since"]]
+    assert all(snapshot["started"] <= since <= running.gateway.snapshot()["now"] for since in times)

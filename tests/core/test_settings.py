@@ -22,6 +22,11 @@ poll_s = 30
 """
 
 
+def line_of(text: str, start: str) -> int:
+    """Return the number of the first line that starts with some text."""
+    return next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith(start))
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Give a settings file that is right."""
@@ -40,7 +45,7 @@ def test_flags_win_over_variables_and_variables_over_the_file(file: Path) -> Non
     assert settings.origin["vtn.poll_s"] == "command line"
     assert settings["ven.name"] == "from-env"
     assert settings.origin["ven.name"] == "environment variable VEN_VEN_NAME"
-    assert settings.origin["vtn.url"] == str(file)
+    assert settings.origin["vtn.url"] == f"{file}:{line_of(GOOD, 'url')}"
     assert settings.origin["readings.commit_s"] == "default"
 
 
@@ -222,3 +227,39 @@ def test_a_webhook_that_cannot_be_served_is_told_with_all_other_mistakes(
         load_settings(file, environment={})
     assert len(caught.value.problems) == 2
     assert [one for one in caught.value.problems if said in one]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "code"),
+    [
+        ('[ven]\nname = "a"\n[vtn]\nurl = \n', 4, "VEN-CFG-005"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "ftp://x"\n', 4, "VEN-CFG-009"),
+        ('[ven]\nname = "a"\n\n[vtn]\nurl = "https://x"\n# no\npol_s = 5\n', 7, "VEN-CFG-006"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[zzz]\n', 5, "VEN-CFG-007"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[[resources]]\nname = "b"\n', 5, "VEN-CFG-006"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\npoll_s = "5"\n', 5, "VEN-CFG-009"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\nprograms = [\n "p",\n 5]\n', 5, "VEN-CFG-009"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\nclient_id = "c"\n', 5, "VEN-CFG-014"),
+        ('[ven]\nname = "a"\n[vtn]\npoll_s = 5\n', 3, "VEN-CFG-010"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[log]\n\nlevel = "LOUD"\n', 7, "VEN-CFG-011"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[vtns.b]\npol_s = 1\n', 6, "VEN-CFG-006"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[vtns.b]\n', 5, "VEN-CFG-010"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[vtns.B]\nurl = "https://y"\n', 6, "VEN-CFG-019"),
+        ('[ven]\nname = "a"\n[vtn]\nurl = "https://x"\n[vtns.b]\nurl = "https://x"\n', 5, "VEN-CFG-022"),
+    ],
+)
+def test_a_mistake_has_its_line(file: Path, text: str, line: int, code: str) -> None:
+    """Mistakes of syntax, keys, types, values and tables are named with file and line."""
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environment={})
+    mistakes = {code_of(one) or caught.value.code: str(one) for one in caught.value.problems}
+    assert mistakes.get(code, "").startswith(f"{file}:{line}")
+
+
+def test_bytes_that_are_no_text_have_their_line(file: Path) -> None:
+    """A file in another encoding is named with the line of the first such byte."""
+    file.write_bytes(b'[ven]\nname = "Bl\xe5b\xe6r"\n')
+    with pytest.raises(ConfigError, match="VEN-CFG-004") as caught:
+        load_settings(file, environment={})
+    assert caught.value.subject == f"{file}:2"

@@ -207,3 +207,17 @@ def test_connections_that_cannot_be_used_are_listed_once() -> None:
 
     assert text.count("no register map") == 1
     assert "unusable" in text
+
+
+def test_notes_have_their_time() -> None:
+    """Each note is shown with the time since when it holds."""
+    text = shown(snapshot(notes=["the disk is full"], notes_since=["2026-05-01T09:58:30+02:00"]))
+    assert "2026-05-01 07:58 UTC  the disk is full" in text
+
+
+def test_a_meter_that_cannot_be_read_has_its_time() -> None:
+    """The reason is shown with how long it has been so."""
+    given = snapshot()
+    dark = given["connections"][1] | {"since": given["started"]}
+    text = shown(given | {"connections": [given["connections"][0], dark]})
+    assert "no answer (for " in text

@@ -709,3 +709,27 @@ async def test_row_27_programs_are_followed_by_the_list_of_those_allowed(tmp_pat
         site.vtn.collections["programs"][1]["programName"] = "one"
         await site.run(120)
         assert set(site.book.events) == {"E2"}
+
+
+async def test_resources_that_a_vtn_refuses_for_one_reason_are_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """2,000 resources, each refused in its own words: one line and one note, which go when it takes them."""
+    names = [f"site {number}" for number in range(2_000)]
+    site = Site(tmp_path, *names)
+    refusing = [True]
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        if refusing[0]:
+            return problem(400, detail=f"no {site.vtn.body(request)['resourceName']}")
+        return site.vtn._collection(request, "resources")
+
+    site.vtn.handlers["POST", "resources"] = refuse
+    async with site.following():
+        await site.run(600)
+        assert [code_of(one.msg) for one in caplog.records].count("VEN-GWY-282") == 1
+        assert len(caplog.records) <= 5
+        assert len(list(site.notes)) == 1
+        refusing[0] = False
+        await site.run(3_600)
+        assert list(site.notes) == []

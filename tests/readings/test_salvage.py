@@ -147,6 +147,10 @@ async def test_full_disk_lets_old_history_go(file: Path) -> None:
 
     assert store.stats().pruned > 0
     assert "VEN-RDG-031" in store.stats().problems[0]
+    store._desk.tables.connection.execute("PRAGMA max_page_count=1000000")
+    await clock.advance(3_600)
+    await store.upkeep()
+    assert not store.stats().problems  # there is room for the reserve again
     assert len((await store.window("hotel", new[0].time, new[-1].time))[POWER_KW]) >= len(new)
     await store.close()
 

@@ -1,8 +1,6 @@
-"""Messages that differ only in their resource: one line for many, each on its own for a few."""
+"""Messages that differ only in resource and payload: one line for all."""
 
 from __future__ import annotations
-
-import pytest
 
 from venclient.messages import code_of
 from venclient.messages import reporting as rep
@@ -14,11 +12,23 @@ def no_usage(number: int, *, payload: str = "USAGE", count: int = 1) -> str:
     return rep.NO_DATA(event="E1", payload=payload, name=f"site {number}", count=count)
 
 
-@pytest.mark.parametrize("count", [1, NAMED])
-def test_few_resources_are_told_one_by_one(count: int) -> None:
-    """Each message stays as it is."""
-    sentences = [no_usage(number) for number in range(count)]
-    assert gathered(sentences) == sentences
+def test_one_resource_has_its_own_message() -> None:
+    """A message that stands alone stays as it is."""
+    assert gathered([no_usage(1)]) == [no_usage(1)]
+
+
+def test_a_few_resources_share_a_line_that_names_them_all() -> None:
+    """Up to five are all named."""
+    [said] = gathered(no_usage(number) for number in range(NAMED))
+    assert all(f"site {number}" in said for number in range(NAMED))
+
+
+def test_payloads_of_one_report_share_a_line() -> None:
+    """Resources without USAGE have no DEMAND either: one line names both."""
+    some = [no_usage(number, payload=payload) for number in range(3) for payload in ("USAGE", "DEMAND")]
+    [said] = gathered(some)
+    assert "USAGE, DEMAND" in said
+    assert said.count("site 1") == 1
 
 
 def test_many_resources_share_a_line_with_a_count() -> None:
@@ -33,11 +43,11 @@ def test_many_resources_share_a_line_with_a_count() -> None:
     assert "3 intervals" in said
 
 
-def test_other_messages_and_payloads_stay_apart_in_their_order() -> None:
-    """Only what differs in nothing but the resource is gathered."""
+def test_other_messages_stay_apart_in_their_order() -> None:
+    """Only what differs in nothing but resource and payload is gathered."""
     many = [no_usage(number) for number in range(NAMED + 1)]
     plain = "something else"
-    other = no_usage(1, payload="DEMAND")
+    other = rep.NO_DATA(event="E2", payload="USAGE", name="site 1", count=1)
     negative = rep.NEGATIVE(event="E1", payload="USAGE", name="site 1", count=1)
 
     said = gathered([many[0], plain, other, *many[1:], negative])

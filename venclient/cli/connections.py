@@ -10,7 +10,7 @@ import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption
 from venclient.messages import cli_meters as clm
-from venclient.messages import with_code
+from venclient.messages import in_full, with_code
 from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
@@ -113,12 +113,14 @@ def scan(
 ) -> None:
     """Find Modbus units behind a host.
 
-    Prints the kinds of registers that each unit has, and templates that fit.
+    Prints the kinds of registers that each unit has, templates that fit, which device that probably is,
+    and the connection and commands to use it.
 
     Exit status 1 when there is none.
     """
     import asyncio
 
+    from venclient.cli.scan_conclusion import conclusion, place_of
     from venclient.clock import SystemClock
     from venclient.connectors import modbus_survey
 
@@ -144,7 +146,11 @@ def scan(
 
         say_json(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
     elif not found:
-        say(with_code(clm.NO_UNIT(host=host, port=port, units=units)))
+        place = place_of(host, port, rtu=rtu)
+        say(in_full(clm.NO_UNIT(host=host, port=port, units=units, place=place)))
+    else:
+        for line in conclusion(found, host, port, rtu=rtu):
+            say(with_code(line))
     if not found:
         raise typer.Exit(1)
 
@@ -174,23 +180,36 @@ def _from_file(path: Path) -> Resource:
 
     from venclient.errors import ConfigError
     from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, enum_member
+    from venclient.toml_lines import line_of_error, lines_of
 
     subject = str(path)
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        given = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(clm.FILE_READ(error=error.strerror), subject=subject) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        where = f"{path}:{line_of_error(error, text)}"
+        raise ConfigError(clm.FILE_TOML(error=error), subject=where) from error
+    except UnicodeDecodeError as error:
         raise ConfigError(clm.FILE_TOML(error=error), subject=subject) from error
+    lines = lines_of(text)
     known = {"type", "host", "port", "topic", "file", "username", "password", "options"}
-    if unknown := sorted(given.keys() - known):
-        raise ConfigError(clm.FILE_UNKNOWN(names=unknown, known=known), subject=subject)
-    try:
-        kind = enum_member(ConnectionType, given.pop("type", "MODBUSTCP"))
-        forms: dict[str, Any] = {"port": int, "options": dict[str, Any]}
-        checked = {name: msgspec.convert(value, forms.get(name, str)) for name, value in given.items()}
-    except (ValueError, msgspec.ValidationError) as error:
-        raise ConfigError(clm.FILE_VALUE(error=error), subject=subject) from error
+    if unknown := sorted(given.keys() - known, key=lambda name: lines[name,]):
+        where = f"{path}:{lines[unknown[0],]}"
+        raise ConfigError(clm.FILE_UNKNOWN(names=unknown, known=known), subject=where)
+    forms: dict[str, Any] = {"port": int, "options": dict[str, Any]}
+    checked: dict[str, Any] = {}
+    kind = ConnectionType.MODBUSTCP
+    for name, value in given.items():
+        try:
+            if name == "type":
+                kind = enum_member(ConnectionType, value)
+            else:
+                checked[name] = msgspec.convert(value, forms.get(name, str))
+        except (ValueError, msgspec.ValidationError) as error:
+            where = f"{path}:{lines[name,]}: {name}"
+            raise ConfigError(clm.FILE_VALUE(error=error), subject=where) from error
     return Resource(
         resourceID=path.stem,
         resourceName=path.stem,

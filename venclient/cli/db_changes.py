@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, JsonOption, RegistryOption, open_registry, print_json
+from venclient.screen import say
 
 if TYPE_CHECKING:
     from venclient.registry.changes import Change
@@ -38,7 +39,7 @@ def changes(
     from venclient.cli.moments import moment_of
     from venclient.cli.resources_history import as_dict, differences
     from venclient.messages import cli_db as cld
-    from venclient.messages.printable import foreign, printable
+    from venclient.messages.printable import foreign
 
     first = moment_of("--since", since) if since else None
     last = moment_of("--until", until) if until else None
@@ -53,10 +54,10 @@ def changes(
     for change in found:
         subject = "" if change.kind == "registry" else f" {foreign(change.subject or '')}"
         moment = change.at.strftime("%Y-%m-%d %H:%M:%S")
-        typer.echo(f"{moment} UTC  {foreign(change.actor)}  {change.action} {change.kind}{subject}")
+        say(f"{moment} UTC  {foreign(change.actor)}  {change.action} {change.kind}{subject}")
         for line in differences(change):
-            typer.echo(f"    {printable(line)}")
-    typer.echo(cld.CHANGES_SHOWN(count=len(found)))
+            say(f"    {line}")
+    say(cld.CHANGES_SHOWN(count=len(found)))
 
 
 def _of_resource(

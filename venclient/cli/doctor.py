@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,6 +53,7 @@ def doctor(
                 devices_within_s=max(DEVICES_WITHIN_S, timeout_s + 5),
             )
         )
+    found = _with_whole_commands(found, config)
     failed = sum(one.state == "fail" for one in found)
     if as_json:
         import msgspec
@@ -65,6 +68,27 @@ def doctor(
         say(doc.SUMMARY(checks=len(found), failed=failed, warned=warned))
     if failed:
         raise typer.Exit(1)
+
+
+def _with_whole_commands(found: list[Finding], config: Path) -> list[Finding]:
+    """Return findings whose commands name the settings and the registry that were looked at."""
+    from msgspec.structs import replace
+
+    from venclient.cli.hints import completed
+    from venclient.errors import ConfigError
+    from venclient.registry.opening import is_url, shown
+    from venclient.settings import load_settings
+
+    options = {"--config": str(config)}
+    try:
+        place = load_settings(config).place("registry.database")
+        options["--db"] = shown(place) if is_url(place) else os.path.relpath(place)
+    except ConfigError:
+        pass  # the findings say so
+    return [
+        replace(one, what=completed(one.what, options), advice=completed(one.advice, options))
+        for one in found
+    ]
 
 
 @contextmanager

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
+from venclient import spreadsheet
 from venclient.cli.reports import Place
 from venclient.cli.reports_body import Rebuilder, compared, wire_of
 from venclient.cli.reports_table import console_of, table_of
 from venclient.errors import VenError
 from venclient.messages import cli_reports as clp
-from venclient.messages.printable import printable
+from venclient.messages.printable import json_escaped, printable
 from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report, Value
 from venclient.reporting.differences import Difference, Said
 from venclient.reporting.eventbook import stored_events
 from venclient.reporting.sent import Attempt, SentView
 from venclient.reporting.sent_codec import Sent
+from venclient.screen import cell
 
 COLUMNS = (
     "vtn",
@@ -48,8 +48,6 @@ COLUMNS = (
 #: Rows of values that `show` prints; beyond it only those that differ.
 MOST_SHOWN = 100
 _FIGURES = ("sent", "now", "difference")
-#: What a spreadsheet would run as a formula, in both widths.
-_FORMULA = re.compile("[=+\\-@|\t\r＝＋－＠｜]")
 
 
 def attempt_json(one: Attempt) -> dict[str, Any]:
@@ -86,20 +84,20 @@ def value_json(one: Difference) -> dict[str, Any]:
 def print_attempts(found: Sequence[Attempt], *, bodies: bool) -> None:
     """Print the attempts to send a report, each body once."""
     console = console_of()
-    console.print(Text(clp.ATTEMPTS(count=len(found)) if found else clp.NO_ATTEMPTS(), "bold"))
+    console.print(cell(clp.ATTEMPTS(count=len(found)) if found else clp.NO_ATTEMPTS(), "bold"))
     shown: Report | None = None
     for one in found:
         status = "-" if one.status is None else str(one.status)
         outcome = clp.ACCEPTED(id=one.report_id) if one.taken else one.answer
         line = f"  {one.at:%Y-%m-%d %H:%M:%S}  {one.number}  {one.verb} {status}  {outcome}"
-        console.print(Text(line), soft_wrap=True)
+        console.print(cell(line), soft_wrap=True)
         if one.sent is None:
-            console.print(Text(f"    {clp.BODY_NOT_KEPT()}", "yellow"), soft_wrap=True)
+            console.print(cell(f"    {clp.BODY_NOT_KEPT()}", "yellow"), soft_wrap=True)
         elif bodies and one.sent.report != shown:
             shown = one.sent.report
             _print_json(wire_of(shown))
         elif bodies:
-            console.print(f"    {clp.SAME_BODY()}")
+            console.print(cell(f"    {clp.SAME_BODY()}"))
 
 
 def print_values(held: Attempt | None, values: Sequence[Difference], *, known: bool) -> None:
@@ -110,17 +108,17 @@ def print_values(held: Attempt | None, values: Sequence[Difference], *, known: b
     title = clp.VALUES_UNSENT()
     if held is not None and held.sent is not None:
         title = clp.VALUES(time=f"{held.at:%Y-%m-%d %H:%M:%S}", number=held.number)
-    console.print(Text(title, "bold"))
+    console.print(cell(title, "bold"))
     by_interval: dict[str, list[Difference]] = {}
     for one in few:
         by_interval.setdefault(_interval(one), []).append(one)
     for interval, some in by_interval.items():
-        console.print(f"  {interval}", highlight=False)
+        console.print(cell(f"  {interval}"))
         console.print(_table_of(some, known=known))
     if len(values) > len(few):
-        console.print(clp.MORE_VALUES(count=len(values) - len(few)), highlight=False)
+        console.print(cell(clp.MORE_VALUES(count=len(values) - len(few))))
     if held is not None and held.sent is not None and known:
-        console.print(clp.DIFFER(count=len(differ), all=len(values)), highlight=False)
+        console.print(cell(clp.DIFFER(count=len(differ), all=len(values))))
 
 
 def _table_of(values: Iterable[Difference], *, known: bool) -> Table:
@@ -130,12 +128,12 @@ def _table_of(values: Iterable[Difference], *, known: bool) -> Table:
     for one in values:
         changed = known and not one.same
         table.add_row(
-            Text(printable(one.key.resource_name)),
-            Text(printable(one.key.payload_type)),
-            Text(_shown(one.sent)),
-            Text(_shown(one.now) if known else "?", "yellow" if changed else ""),
-            "" if one.difference is None else repr(one.difference),
-            Text(_qualities(one, known=known)),
+            cell(one.key.resource_name),
+            cell(one.key.payload_type),
+            cell(_shown(one.sent)),
+            cell(_shown(one.now) if known else "?", "yellow" if changed else ""),
+            cell("" if one.difference is None else repr(one.difference)),
+            cell(_qualities(one, known=known)),
         )
     return table
 
@@ -236,8 +234,7 @@ def _cell(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
-    text = printable(str(value))
-    return f"'{text}" if _FORMULA.match(text) else text
+    return spreadsheet.cell(str(value)) if value != "" else ""
 
 
 def _declared(sent: Sent) -> tuple[dict[str, str | None], dict[str, str | None]]:
@@ -294,4 +291,4 @@ def _print_json(body: object) -> None:
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(body), indent=2).decode()
-    console_of().print(text, markup=False, highlight=False, soft_wrap=True)
+    console_of().print(json_escaped(text), markup=False, highlight=False, soft_wrap=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from venclient.coded_log import CodedFormatter
 from venclient.errors import ConfigError
 from venclient.messages import cli_service as cls
+from venclient.messages import code_of, in_full, with_code
 from venclient.messages import gateway as gwy
-from venclient.messages import in_full, with_code
 from venclient.screen import say, say_json, write_out
+
+if TYPE_CHECKING:
+    from venclient.settings import Settings
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file.", envvar="VEN_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -141,7 +144,12 @@ def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
     """Show every setting with its value and where it came from; secrets stay references."""
     from venclient.settings import OF_VTN, SETTINGS, load_settings
 
-    settings = load_settings(config if config.exists() or config != DEFAULT_CONFIG else None)
+    try:
+        settings = load_settings(config)
+    except ConfigError as error:
+        if config.exists() or config != DEFAULT_CONFIG:
+            raise
+        settings = _from_environment(error)
     rows: list[dict[str, Any]] = [
         {"key": s.key, "value": settings[s.key], "origin": settings.origin[s.key], "help": s.help}
         for s in SETTINGS
@@ -164,6 +172,18 @@ def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
     width = max(len(row["key"]) for row in rows)
     for row in rows:
         say(f"{row['key']:<{width}}  {_value_text(row['value']):<28}  ({row['origin']})")
+
+
+def _from_environment(no_file: ConfigError) -> Settings:
+    """Return the settings if variables give all of them; else raise that there is no file, with mistakes."""
+    from venclient.messages import settings as cfg
+    from venclient.settings import load_settings
+
+    try:
+        return load_settings()
+    except ConfigError as error:
+        mistakes = [one for one in error.problems if code_of(one) != cfg.MISSING.code]
+        raise ConfigError(no_file.what, problems=(*no_file.problems, *mistakes)) from None
 
 
 @config_app.command("template")

@@ -29,6 +29,7 @@ from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 from venclient.openadr.codec import CODEC_31
 from venclient.openadr.objects import Problem
+from venclient.tls_failures import Side, tls_error, vtn_side
 from venclient.utils import backoff_s, is_web_page, page_title, redact
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,6 @@ _NOTHING_SENT = (
 
 #: Names that OpenSSL has for failures of a handshake.
 _VERSION_REASONS = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER", "HTTP_REQUEST")
-_IDENTITY_REASONS = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA")
 
 Params = Sequence[tuple[str, str]]
 
@@ -228,10 +228,16 @@ class Exchange:
         problem = foreign(self._clean(text_of(error) or type(error).__name__))
         if not isinstance(error, httpx2.ReadError | httpx2.RemoteProtocolError):
             return vtn.NO_CONNECTION(problem=problem)
-        if self._account.url.startswith("https:") and self._account.cert_file is None:
-            # With TLS 1.3 a server refuses only after the handshake, and may have closed by then.
-            return vtn.CUT_TLS(problem=problem)
-        return vtn.CUT(problem=problem)
+        if not self._account.url.startswith("https:"):
+            return vtn.CUT(problem=problem)
+        # With TLS 1.3 a server refuses only after the handshake, and may have closed by then.
+        if self._side.has_cert:
+            return self._side.lost(problem, self._clock.now())
+        return vtn.CUT_TLS(problem=problem)
+
+    @property
+    def _side(self) -> Side:
+        return vtn_side(has_cert=self._account.cert_file is not None)
 
     def of_page(self, answer: Answer, place: str) -> VtnUnreachable:
         """Return, and count, the error for a web page in place of an answer."""
@@ -243,7 +249,8 @@ class Exchange:
         return error
 
     def _unreachable(self, subject: str, what: Text, error: Exception) -> VtnUnreachable:
-        failure = VtnUnreachable(_tls_message(error) or what, subject=subject)
+        of_tls = _version_message(error) or self._side.text(error, self._clock.now())
+        failure = VtnUnreachable(of_tls or what, subject=subject)
         failure.ambiguous = not isinstance(error, _NOTHING_SENT)
         failure.__cause__ = error
         return failure
@@ -342,30 +349,17 @@ def _http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _tls_message(error: BaseException) -> Text | None:
-    """Return the message for a failure of TLS; None for other failures."""
-    refused = _tls_error(error)
-    if isinstance(refused, ssl.SSLCertVerificationError):
-        problem = getattr(refused, "verify_message", "") or str(refused)
-        return vtn.CERTIFICATE_REFUSED(problem=foreign(problem))
+def _version_message(error: BaseException) -> Text | None:
+    """Return the message for a server without a version of TLS that we take; None for other failures."""
+    refused = tls_error(error)
     reason = str(refused.reason or "") if refused is not None else ""
     if any(word in reason for word in _VERSION_REASONS):
         return vtn.TLS_VERSION(problem=reason.lower().replace("_", " "))
-    if any(word in reason for word in _IDENTITY_REASONS):
-        return vtn.TLS_HANDSHAKE(problem=reason.lower().replace("_", " "))
-    return None
-
-
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    for _ in range(10):
-        if error is None or isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__ or error.__context__
     return None
 
 
 def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    found = _tls_error(error)
+    found = tls_error(error)
     return found if isinstance(found, ssl.SSLCertVerificationError) else None
 
 

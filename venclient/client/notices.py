@@ -57,6 +57,11 @@ class Notices:
         """True where connections without TLS are switched on (`vtn.allow_http`)."""
         return self._talk.account.allow_http
 
+    @property
+    def has_cert(self) -> bool:
+        """True where the account has a client certificate."""
+        return self._talk.account.cert_file is not None
+
     def tls_context(self) -> ssl.SSLContext:
         """Return the account's TLS settings."""
         return self._talk.account.tls_context()

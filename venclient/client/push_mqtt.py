@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from venclient.client.notices import Notices, Topics
+from venclient.clock import SystemClock
 from venclient.errors import VtnUnreachable
 from venclient.messages import Text, text_of
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
 from venclient.openadr.objects import MqttNotifier, NotifierAuthentication
+from venclient.tls_failures import vtn_broker_side
 
 _TLS_SCHEMES = ("mqtts", "ssl", "tls")
 _PLAIN_SCHEMES = ("mqtt", "tcp")
@@ -113,7 +115,7 @@ class MqttChannel:
     async def _connect(self, client: Any, host: str, port: int) -> None:
         """Connect in a thread that nobody waits for once we have to go: a deaf broker takes its time."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[str | None] = loop.create_future()
+        done: asyncio.Future[Exception | None] = loop.create_future()
         properties = None
         if client.protocol == 5:
             from paho.mqtt.packettypes import PacketTypes
@@ -122,23 +124,26 @@ class MqttChannel:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = _LARGEST_MESSAGE
 
-        def tell(why: str | None) -> None:
+        def tell(why: Exception | None) -> None:
             if not done.done():
                 done.set_result(why)
 
         def work() -> None:
-            why: str | None = None
+            why: Exception | None = None
             try:
                 client.connect(host, port, _KEEPALIVE_S, properties=properties)
             except Exception as error:  # noqa: BLE001  told where it is waited for
-                why = text_of(error) or type(error).__name__
+                why = error
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(tell, why)
 
         threading.Thread(target=work, name="mqtt connect", daemon=True).start()
         # Given up meanwhile, the client closes its socket as it is thrown away.
         if (why := await done) is not None:
-            raise self._failure(vtn.MQTT_NO_CONNECTION(problem=foreign(why)))
+            side = vtn_broker_side(has_cert=self._notices.has_cert)
+            of_tls = side.text(why, SystemClock().now())
+            problem = foreign(text_of(why) or type(why).__name__)
+            raise self._failure(of_tls or vtn.MQTT_NO_CONNECTION(problem=problem))
 
     def _tls(self) -> ssl.SSLContext | None:
         try:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from venclient.client.notices import Notices
+from venclient.clock import SystemClock
 from venclient.errors import VtnUnreachable
 from venclient.messages import Text
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
+from venclient.tls_failures import vtn_side
 
 #: The library's debug messages would show the token.
 _QUIET = logging.getLogger("venclient.client.websocket")
@@ -78,7 +80,9 @@ class SocketChannel:
             reason = error.rcvd.reason if error.rcvd else ""
             raise self._failure(vtn.SOCKET_ENDED(reason=foreign(reason) or vtn.NO_REASON())) from None
         except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise self._failure(vtn.SOCKET_NO_CONNECTION(problem=type(error).__name__)) from error
+            of_tls = vtn_side(has_cert=self._notices.has_cert).text(error, SystemClock().now())
+            what = of_tls or vtn.SOCKET_NO_CONNECTION(problem=type(error).__name__)
+            raise self._failure(what) from error
         raise self._failure(vtn.SOCKET_CLOSED())
 
     def _failure(self, what: Text) -> VtnUnreachable:

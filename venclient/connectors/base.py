@@ -106,7 +106,7 @@ class Site:
     client_id: str = "venclient"
     one_shot: bool = False
     is_stored: Callable[[str, int], bool] = _is_never_stored
-    protected: tuple[Path, ...] = ()
+    protected: Sequence[Path] = ()
     roots: tuple[Path, ...] | None = None
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Access:
     `dropped` says that the last part of a name may not be a link.
     """
 
-    protected: tuple[Path, ...] = ()
+    protected: Sequence[Path] = ()
     roots: tuple[Path, ...] | None = None
     dropped: bool = False
 

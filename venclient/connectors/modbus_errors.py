@@ -37,13 +37,14 @@ class NotConnected(ConnectFailed):
     """Nobody is at the endpoint, or the connection is not to be had."""
 
 
-def refusal(question: Question, answer: Answer, subject: str) -> ConnectorError:
-    """Give the error for an answer that is an exception."""
+def refusal(question: Question, answer: Answer, subject: str, scan: str) -> ConnectorError:
+    """Return the error for an answer that is an exception; `scan` is host and port as the scan takes them."""
     code = answer.data[0]
     meaning = EXCEPTIONS.get(code, mod.EXCEPTION_OTHER)
     if question.writes:
         meaning = _OF_WRITING.get(code, meaning)
-    what = mod.EXCEPTION(exception=code, meaning=meaning.template, place=question.place, advice=meaning.hint)
+    advice = meaning(scan=scan).hint
+    what = mod.EXCEPTION(exception=code, meaning=meaning.template, place=question.place, advice=advice)
     if code == 11:
         return ReadTimeout(what, subject=subject)
     transient = code in _TRANSIENT_EXCEPTIONS

@@ -43,6 +43,8 @@ class ModbusLink:
         self._clock = clock
         self._framing = FRAMINGS[framer]
         self._endpoint = f"modbustcp {host}:{port}"
+        #: The endpoint as `ven connections scan` takes it.
+        self._scan = host if port == 502 else f"{host} --port {port}"
         #: Whether the transaction id of an answer says which request it belongs to.
         self.by_id = self._framing.tells_apart
         #: A transaction id that the only request in flight did not have, on an answer that fits it otherwise.
@@ -236,7 +238,7 @@ class ModbusLink:
                 took_s = self._clock.monotonic() - ask.since_s
                 ask.future.set_result((answer.data, self._clock.now() - timedelta(seconds=took_s / 2)))
         elif same and answer.function != question.function:
-            error = refusal(question, answer, self._subject(ask))
+            error = refusal(question, answer, self._subject(ask), self._scan)
             if isinstance(error, ReadTimeout):
                 ask.breaker.failed(error)
             elif isinstance(error, Undecodable):
@@ -297,7 +299,7 @@ class ModbusLink:
         self._go_on()
 
     def _broken(self, ask: Ask) -> ConnectFailed:
-        return ConnectFailed(mod.HUNG_UP(), subject=self._subject(ask))
+        return ConnectFailed(mod.HUNG_UP(scan=self._scan), subject=self._subject(ask))
 
     def _subject(self, ask: Ask) -> str:
         return f"{self._endpoint} unit {ask.question.unit}"
@@ -344,13 +346,13 @@ class ModbusLink:
         self._silences += 1
         partial = self._wire.framing.partial if self._wire is not None else 0
         if partial:
-            what = mod.PARTIAL(limit_s=ask.timeout_s)
+            what = mod.PARTIAL(limit_s=ask.timeout_s, scan=self._scan)
         elif self.foreign_id is not None:
             what = mod.OTHER_TRANSACTION(limit_s=ask.timeout_s, transaction=self.foreign_id)
         elif self._stray is not None:
-            what = mod.OTHER_UNIT(limit_s=ask.timeout_s, unit=self._stray)
+            what = mod.OTHER_UNIT(limit_s=ask.timeout_s, unit=self._stray, scan=self._scan)
         else:
-            what = mod.SILENT(limit_s=ask.timeout_s)
+            what = mod.SILENT(limit_s=ask.timeout_s, scan=self._scan)
         suspect = partial or self._silences >= SILENCES_BEFORE_RECONNECT
         if suspect or not self.by_id:
             self._drop()

@@ -27,6 +27,7 @@ from venclient.connectors.options import without_quality
 from venclient.connectors.recognition import recognise
 from venclient.connectors.registers import BIT_KINDS, Register, RegisterKind, text_in
 from venclient.errors import ConnectFailed, ConnectorError, ReadTimeout
+from venclient.messages import Text
 from venclient.messages import modbus as mod
 from venclient.model.reading import Reading
 from venclient.model.resource import Resource
@@ -35,6 +36,8 @@ from venclient.model.resource import Resource
 _USUAL_UNITS = (1, 0, 255, 2, 3, 247, 126)
 #: What people write for address 0: the manual's number, with and without its own first register being 1.
 _MANUAL_OFFSETS = (40001, 40000, 30001, 30000)
+#: Exceptions with which gateways answer for units that they cannot reach.
+_OF_GATEWAYS = (4, 10, 11)
 _KINDS: tuple[RegisterKind, ...] = ("holding", "input")
 _LARGEST_LIKELY = 1e7
 _SMALLEST_LIKELY = 1e-6
@@ -227,7 +230,7 @@ def _likely(value: float) -> bool:
 
 
 async def _failed(link: ModbusLink, options: ModbusOptions, block: Block, error: ConnectorError) -> Asked:
-    if isinstance(error, ReadTimeout | ConnectFailed):
+    if isinstance(error, ReadTimeout | ConnectFailed) or _is_of_gateway(error):
         advice = await _other_units(link, options, block)
     else:
         advice = await _elsewhere(link, options, block)
@@ -288,9 +291,15 @@ async def _answers(
         await link.read(unit, kind, address, count, timeout_s=timeout_s)
     except (ReadTimeout, ConnectFailed):
         return False
-    except ConnectorError:
-        return refusals
+    except ConnectorError as error:
+        return refusals and not _is_of_gateway(error)
     return True
+
+
+def _is_of_gateway(error: ConnectorError) -> bool:
+    """Return whether a refusal may come from a gateway that has no such unit."""
+    params = error.what.params if isinstance(error.what, Text) else {}
+    return params.get("exception") in _OF_GATEWAYS
 
 
 async def scan(

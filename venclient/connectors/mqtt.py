@@ -257,6 +257,7 @@ def open_mqtt_reader(resource: Resource, site: Site) -> MqttReader:
             clock=site.clock,
             context=context,
             keep_session=not site.one_shot,
+            has_cert=options.cert_file is not None,
             **secrets,
         ),
         close=MqttLink.close,

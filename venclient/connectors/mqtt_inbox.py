@@ -21,6 +21,7 @@ from venclient.messages import Text, text_of
 from venclient.messages import mqtt as mqt
 from venclient.messages.printable import foreign
 from venclient.model.marks import mark_of
+from venclient.tls_failures import broker_side
 
 #: Messages of QoS 0 that wait for a slow store beyond this are dropped: nobody else bounds them.
 MOST_WAITING = 10_000
@@ -219,15 +220,22 @@ def _why(reason: ReasonCode) -> str:
     return "" if reason.value == _UNSPECIFIED else f" ({reason})"
 
 
-def unanswered(reason: ReasonCode) -> Fault:
-    """Say that something hung up before it let us in, as what is no broker does."""
-    return Fault("away", mqt.UNANSWERED(reason=_why(reason)))
+def unanswered(reason: ReasonCode, now: datetime, *, has_cert: bool | None = None) -> Fault:
+    """Say that something hung up before it let us in, as what is no broker does.
+
+    `has_cert` says whether a client certificate was shown, None for a connection without TLS. With TLS 1.3 a
+    broker that refuses it hangs up after the handshake.
+    """
+    if has_cert:
+        return Fault("away", broker_side(has_cert=True).lost(str(reason), now))
+    message = mqt.UNANSWERED if has_cert is None else mqt.UNANSWERED_TLS
+    return Fault("away", message(reason=_why(reason)))
 
 
-def unreachable(error: BaseException | None) -> Fault:
-    """Say why a broker could not be reached."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Fault("refused", mqt.CERTIFICATE(reason=foreign(error.verify_message)))
+def unreachable(error: BaseException | None, now: datetime, *, has_cert: bool = False) -> Fault:
+    """Say why a broker could not be reached; `has_cert` says that a client certificate was shown to it."""
+    if (of_tls := broker_side(has_cert=has_cert).text(error, now)) is not None:
+        return Fault("refused", of_tls)
     if isinstance(error, ssl.SSLError):
         return Fault("away", mqt.TLS_FAILED(reason=foreign(error.reason or str(error))))
     reason = foreign(text_of(error)) if error is not None and str(error) else mqt.NOTHING_SAID()

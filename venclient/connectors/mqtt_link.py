@@ -70,8 +70,11 @@ class MqttLink:
         password: str | None = None,
         context: ssl.SSLContext | None = None,
         keep_session: bool = True,
+        has_cert: bool = False,
     ) -> None:
         self._endpoint = endpoint
+        #: How TLS is used: not at all, or with a client certificate or without one.
+        self._has_cert = None if context is None else has_cert
         self._clock = clock
         self._keep_session = keep_session
         self._v5 = endpoint.protocol == "5"
@@ -352,7 +355,7 @@ class MqttLink:
         self._now_connected(session=flags.session_present)
 
     def _on_connect_fail(self, error: BaseException) -> None:
-        self._now_faulty(unreachable(error))
+        self._now_faulty(unreachable(error, self._clock.now(), has_cert=bool(self._has_cert)))
 
     def _on_disconnect(
         self,
@@ -369,7 +372,7 @@ class MqttLink:
         if was_connected:
             self._now_faulty(lost(reason))
         elif self._greeted != self._over:
-            self._now_faulty(unanswered(reason))
+            self._now_faulty(unanswered(reason, self._clock.now(), has_cert=self._has_cert))
 
     def _on_subscribe(
         self, _client: Client, _data: Any, number: int, reasons: list[ReasonCode], _more: Properties | None

@@ -23,9 +23,10 @@ import msgspec
 
 from venclient.clock import Clock
 from venclient.connectors.base import Batch, Reader
+from venclient.connectors.outages import SILENT, UNREACHABLE, UNSTORED, Voice, spell
 from venclient.connectors.silence import Silence
 from venclient.errors import ReadTimeout, VenError
-from venclient.messages import Message, Text, with_code
+from venclient.messages import Message, Text, code_of, with_code
 from venclient.messages import connectors as con
 from venclient.messages.printable import foreign, without_name
 from venclient.model.reading import Reject
@@ -84,6 +85,7 @@ class Poller:
     return earlier. `phase_s` shifts the slots of polled readers. `name` is what people call the resource.
     `counted` is the health of the poller that read the same resource before: its counts go on.
     `silence_s` is the limit of silence in its options, `last_value` the time of the newest stored value.
+    `voice` logs its failures, together with those of other resources.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Poller:
         counted: Health | None = None,
         silence_s: float | None = None,
         last_value: datetime | None = None,
+        voice: Voice | None = None,
     ) -> None:
+        self._voice = voice or Voice(name, "")
         self._silence = Silence(silence_s, reader.interval_s, last_value, clock.monotonic())
         self._is_silent = False
         self._watching: asyncio.Task[None] | None = None
@@ -175,6 +179,7 @@ class Poller:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._reader.close()
+            self._voice.close()
 
     def stop(self) -> None:
         """End `run` once all that was read is handed over: another poller goes on with the resource.
@@ -278,12 +283,14 @@ class Poller:
             self._state = "dark"
             self._dark_since = self._clock.now()
             self._dark_since_s = self._clock.monotonic()
-            logger.warning(con.UNREACHABLE(name=self._name, reason=without_name(reason, self._name)))
+            why = without_name(reason, self._name)
+            self._voice.begin(UNREACHABLE, con.UNREACHABLE(name=self._name, reason=why), why)
 
     def _succeeded(self) -> None:
         if self._state == "dark":
             gone_s = self._clock.monotonic() - self._dark_since_s
-            logger.info(con.BACK(name=self._name, time=_spell(gone_s), count=self._failures))
+            back = con.BACK(name=self._name, time=spell(gone_s), count=self._failures)
+            self._voice.end(UNREACHABLE, back)
         self._state = "ok"
         self._dark_since = None
         self._failures = 0
@@ -298,7 +305,7 @@ class Poller:
     def _silent_text(self) -> Text:
         age_s = self._silence.age_s(self._clock.monotonic(), self._clock.now())
         limit_s = self._silence.limit_s or 0.0
-        return con.SILENT(name=self._name, age=_spell(age_s), limit=_spell(limit_s))
+        return con.SILENT(name=self._name, age=spell(age_s), limit=spell(limit_s))
 
     async def _watch(self) -> None:
         """Log when the source falls silent and when it speaks again."""
@@ -307,10 +314,11 @@ class Poller:
             await self._clock.sleep(WATCH_S)
             if silent_s is None and self._silent_now():
                 silent_s = self._clock.monotonic()
-                logger.warning(self._silent_text())
+                said = self._silent_text()
+                self._voice.begin(SILENT, said, said)
             elif silent_s is not None and self._state != "dark" and not self._silent_now():
-                age = _spell(self._clock.monotonic() - silent_s)
-                logger.info(con.SPEAKS(name=self._name, age=age))
+                age = spell(self._clock.monotonic() - silent_s)
+                self._voice.end(SILENT, con.SPEAKS(name=self._name, age=age))
                 silent_s = None
 
     def _note_rejects(self, batch: Batch) -> None:
@@ -321,13 +329,18 @@ class Poller:
                 continue
             self._reasons.add(reject.reason)
             place, reason = foreign(reject.place), with_code(reject.reason)
-            logger.warning(con.SKIPPED(name=self._name, place=place, reason=reason))
+            skipped = con.SKIPPED(name=self._name, place=place, reason=reason)
+            line = self._voice.thinned(f"skipped {code_of(reject.reason)}", skipped)
+            if line is not None:
+                logger.warning(line)
 
     def _bug(self, message: Message, error: Exception) -> None:
         text = message(name=self._name, kind=type(error).__name__)
         if text not in self._bugs:
             self._bugs.add(text)
-            logger.error(text, exc_info=error)
+            line = self._voice.thinned(f"{message.code} {type(error).__name__}", text)
+            if line is not None:
+                logger.error(line, exc_info=error)
 
     # Handing over
 
@@ -379,11 +392,12 @@ class Poller:
                 self._readings += len(batch.readings)
                 if self._unstored:
                     self._unstored = False
-                    logger.info(con.STORED_AGAIN(name=self._name))
+                    self._voice.end(UNSTORED, con.STORED_AGAIN(name=self._name))
                 return
             if not self._unstored:
                 self._unstored = True
-                logger.warning(con.NOT_STORED(name=self._name, reason=reason))
+                why = without_name(reason, self._name)
+                self._voice.begin(UNSTORED, con.NOT_STORED(name=self._name, reason=reason), why)
             attempts += 1
             self._last_error = reason
             if not batch.replayable:
@@ -431,15 +445,3 @@ class Poller:
             # The process, or the machine, stood still: this is a later slot's reading.
             self._missed += min(now - self._slot, int(overslept_s / interval_s))
             self._slot = now
-
-
-def _spell(seconds: float) -> str:
-    """Say a duration in its two largest units: 45 s, 2 min 5 s, 3 h 0 min, 2 d 4 h."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

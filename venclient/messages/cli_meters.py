@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from venclient.messages import error, info
+from venclient.messages import error, info, warning
 
 # ven connections
 
@@ -11,7 +11,12 @@ ONE_OF_BOTH = error(
     "expected either a resource or a file",
     hint="ven connections test ID, or --file PATH",
 )
-NO_UNIT = error("VEN-CLM-002", "{host}:{port} accepts connections, but none of the units {units} answers")
+NO_UNIT = error(
+    "VEN-CLM-002",
+    "{host}:{port} accepts connections, but none of the units {units} answers",
+    hint="try all unit ids and wait longer: `ven connections scan {place} --units 0-255 --timeout 3`; --rtu "
+    "is for a converter that passes RTU frames on; another port may be the one of Modbus",
+)
 UNITS = error(
     "VEN-CLM-003", "invalid unit id or range {units}: must be within 0 to 255", hint="for example 1-16"
 )
@@ -84,3 +89,31 @@ COMPUTED = info("VEN-CLM-066", "{quantity}: {operation} of {quantities}")
 NOT_FOUND_SIMILAR = error(
     "VEN-CLM-067", "no resource has this id or name; similar: {names}", hint="use the whole name, or the id"
 )
+
+# ven connections scan: what it concludes
+
+SCAN_DEVICE = info(
+    "VEN-CLM-280", "unit {unit} is probably a {device}: template {template} fits ({evidence}){others}"
+)
+SCAN_ALSO = info("VEN-CLM-281", "; so do {names}")
+SCAN_UNKNOWN = info(
+    "VEN-CLM-282",
+    "unit {unit} answers, but no template fits: describe its registers as its manual lists them "
+    "(docs/connectors/modbus.md); `ven templates list` shows the known devices",
+)
+SCAN_NOBODY = warning(
+    "VEN-CLM-283",
+    "a gateway answers for {count:unit id|unit ids}, but it reaches no device there: {units}{more}",
+)
+SCAN_ALIKE = info("VEN-CLM-284", "{count} unit ids answer alike: the device ignores the id; {unit} is used")
+SCAN_FILE = info(
+    "VEN-CLM-285",
+    "connection of unit {unit}; save it as {file} and try it: `ven connections test --file {file}`",
+)
+SCAN_STORE = info(
+    "VEN-CLM-286",
+    "to store it for the resource with this name: `ven resources set --text NAME connection.type=MODBUSTCP "
+    "connection.host={host} connection.port={port} 'connection.options={options}'`",
+)
+SCAN_OTHERS = info("VEN-CLM-287", "to try all unit ids: `ven connections scan {place} --units 0-255`")
+SCAN_MORE = info("VEN-CLM-288", " and {count} more")

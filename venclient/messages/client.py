@@ -91,20 +91,10 @@ CUT_TLS = error(
     hint="check the network and vtn.url, and whether the VTN requires a client certificate (vtn.cert_file)",
 )
 NO_CONNECTION = error("VEN-VTN-023", "cannot connect: {problem}", hint="check the network and vtn.url")
-CERTIFICATE_REFUSED = error(
-    "VEN-VTN-024",
-    "the VTN's certificate is not trusted ({problem})",
-    hint="set vtn.ca_file to the VTN's certificate authority, or have the certificate renewed",
-)
 TLS_VERSION = error(
     "VEN-VTN-025",
     "the server does not support TLS 1.2 or newer ({problem})",
     hint="check host and port of vtn.url; older TLS versions are rejected",
-)
-TLS_HANDSHAKE = error(
-    "VEN-VTN-026",
-    "the server aborted the TLS handshake ({problem})",
-    hint="it may require a client certificate: set vtn.cert_file and vtn.key_file",
 )
 RETRY_LATER = error(
     "VEN-VTN-027",

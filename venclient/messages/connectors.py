@@ -178,3 +178,32 @@ TIME_UNIT = error(
     "time {time} is in another unit than the options say",
     hint="set the format of the time (time.format) to {form}, or to auto",
 )
+
+# Many resources with one cause
+
+ENDPOINTS = info("VEN-CON-280", "{count} endpoints")
+MORE = info("VEN-CON-281", " and {count} more")
+STORE = info("VEN-CON-282", "the store of readings")
+MANY_UNREACHABLE = warning(
+    "VEN-CON-283",
+    "{place}: {count} of {of} resources are unreachable ({names}{more}); the first: {reason}",
+    hint="`ven status` shows each of them",
+)
+MANY_BACK = info("VEN-CON-284", "{place}: {count} of {of} resources are back after {time}{rest}")
+STILL_UNREACHABLE = info("VEN-CON-285", "; still unreachable: {names}{more}")
+MANY_SILENT = warning(
+    "VEN-CON-286",
+    "{place}: {count} of {of} resources are silent ({names}{more}); the first: {reason}",
+    hint="check what sends their values: a gateway, or the program that writes the files",
+)
+MANY_SPEAK = info("VEN-CON-287", "{place}: {count} of {of} resources send values again after {time}{rest}")
+STILL_SILENT = info("VEN-CON-288", "; still silent: {names}{more}")
+MANY_NOT_STORED = warning(
+    "VEN-CON-289",
+    "readings of {count} of {of} resources are not stored ({names}{more}): {reason}",
+    hint="`ven doctor` checks the disk and the file of readings",
+)
+MANY_STORED_AGAIN = info(
+    "VEN-CON-290", "readings of {count} of {of} resources are stored again after {time}{rest}"
+)
+STILL_NOT_STORED = info("VEN-CON-291", "; still not stored: {names}{more}")

@@ -43,7 +43,9 @@ WEAR_HIGH = warning(
 DISK_UNREADABLE = error("VEN-DOC-011", "cannot read the free space ({problem})", hint="check readings.path")
 SETTINGS = info("VEN-DOC-012", "{config} is valid, {count:VTN|VTNs}")
 SETTINGS_WRONG = error(
-    "VEN-DOC-013", "{problem}", hint="fix it; `ven config show` prints the settings in effect"
+    "VEN-DOC-013",
+    "{problem}",
+    hint="correct it; `ven config template` prints all settings with their meaning",
 )
 
 # ---- files and the gateway
@@ -230,7 +232,7 @@ REGISTERED_DIFFERS = warning(
     "VEN {ven} is registered, {fitting} of {count:resource|resources} up to date; {missing} missing, "
     "{different} different",
     hint="run `ven vtn diff{option}` for details and `ven vtn register{option}` to update; "
-    "the gateway updates hourly",
+    "a running gateway updates them within minutes",
 )
 EXTRA = warning(
     "VEN-DOC-078",
@@ -262,7 +264,7 @@ DEVICE_READ = info("VEN-DOC-089", "{endpoint}: read {age} ago by the gateway")
 DEVICE_STARTING = warning(
     "VEN-DOC-090", "{endpoint}: no value received by the gateway yet", hint="run `ven doctor` again later"
 )
-DEVICE_FAILED = error("VEN-DOC-091", "{problem}", hint="run `ven connections test`")
+DEVICE_FAILED = error("VEN-DOC-091", "{problem}", hint="run `ven connections test {id}` for details")
 DEVICE_SILENT = warning(
     "VEN-DOC-092",
     "{endpoint}: the device answers, but has no value now",

@@ -221,3 +221,25 @@ UNUSABLE_VALUES = warning(
     "{name}: values arrive, but none could be used for {age}: they or their times are impossible",
     hint="the notes of `ven status` and the log say what is wrong with them",
 )
+
+# How long something has been so
+
+FOR_SO_LONG = info("VEN-GWY-280", "for {age}")
+
+# Many resources with one cause
+
+ROWS_LEFT_OUT = error(
+    "VEN-GWY-281",
+    "{count:row|rows} of the registry cannot be read; the first: {first}",
+    hint="`ven db check` lists all problems",
+)
+RESOURCES_REFUSED = error(
+    "VEN-GWY-282", "{count:resource|resources} not registered ({names}{more}); the first: {reason}"
+)
+UNTELLABLE_MORE = info("VEN-GWY-283", " ({count:more resource has|more resources have} the same problem)")
+GRANTS_DROPPED_MANY = warning(
+    "VEN-GWY-284",
+    "the VTN dropped targets of {count:resource|resources} when we updated them ({names}{more}); those of "
+    "the first: {targets}",
+    hint="ask the operator of the VTN to grant them again",
+)

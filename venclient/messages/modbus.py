@@ -119,19 +119,28 @@ EXCEPTION_3 = error(
     "illegal data value",
     hint="lower max_registers: the device does not return this number of registers at once",
 )
-EXCEPTION_4 = error("VEN-MOD-094", "device failure", hint="check the device for faults")
+EXCEPTION_4 = error(
+    "VEN-MOD-094",
+    "device failure",
+    hint="check the unit id (`ven connections scan {scan}` lists the units that answer), then the device for "
+    "faults",
+)
 EXCEPTION_5 = error(
     "VEN-MOD-095", "acknowledge, still working", hint="the device needs longer: read it less often"
 )
 EXCEPTION_6 = error("VEN-MOD-096", "device busy", hint="read it less often")
 EXCEPTION_8 = error("VEN-MOD-097", "memory parity error", hint="check the device: its memory is damaged")
 EXCEPTION_10 = error(
-    "VEN-MOD-098", "gateway path unavailable", hint="check the serial line settings of the gateway"
+    "VEN-MOD-098",
+    "gateway path unavailable",
+    hint="check the unit id (`ven connections scan {scan}` lists the units that answer), and the serial line "
+    "settings of the gateway",
 )
 EXCEPTION_11 = error(
     "VEN-MOD-099",
     "no answer from the unit behind the gateway",
-    hint="check the unit id, its wiring and baud rate",
+    hint="check the unit id (`ven connections scan {scan}` lists the units that answer), its wiring and baud "
+    "rate",
 )
 EXCEPTION_OTHER = error("VEN-MOD-100", "not in the standard", hint="see the manual of the device")
 WRITE_EXCEPTION_1 = error(
@@ -180,22 +189,26 @@ NOT_MODBUS = error(
 HUNG_UP = error(
     "VEN-MOD-121",
     "the device closed the connection during a request",
-    hint="check that it allows another connection, and that it has this unit id",
+    hint="check that it allows another connection, and that it has this unit id "
+    "(`ven connections scan {scan}` lists the units that answer)",
 )
 SILENT = error(
     "VEN-MOD-122",
     "no answer within {limit_s:g} s",
-    hint="check unit id and wiring, or raise timeout_s",
+    hint="check the unit id (`ven connections scan {scan}` lists the units that answer) and wiring, or raise "
+    "timeout_s",
 )
 OTHER_UNIT = error(
     "VEN-MOD-123",
     "no answer within {limit_s:g} s, but one from unit {unit}",
-    hint="check unit id and wiring, or raise timeout_s",
+    hint="check the unit id (`ven connections scan {scan}` lists the units that answer) and wiring, or raise "
+    "timeout_s",
 )
 PARTIAL = error(
     "VEN-MOD-124",
     "received only part of an answer within {limit_s:g} s",
-    hint="check unit id and wiring, or raise timeout_s",
+    hint="check the unit id (`ven connections scan {scan}` lists the units that answer) and wiring, or raise "
+    "timeout_s",
 )
 
 OTHER_TRANSACTION = error(

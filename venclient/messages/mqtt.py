@@ -110,11 +110,6 @@ UNANSWERED = error(
     "the connection was closed before the broker accepted it{reason}",
     hint="check port, tls and protocol: another service may listen there",
 )
-CERTIFICATE = error(
-    "VEN-MQT-044",
-    "the certificate of the broker is not trusted: {reason}",
-    hint="set ca_file to the authority that signed it, or correct the host",
-)
 TLS_FAILED = error(
     "VEN-MQT-045",
     "TLS failed ({reason})",
@@ -171,4 +166,13 @@ NO_NUMBER = error(
     "VEN-MQT-068",
     "no value received within {limit_s:g} s, but JSON on {topic} with the keys {keys}, none of them a number",
     hint="check the topic: this message has no measurement, or only states (set boolean to true for these)",
+)
+
+# TLS
+
+UNANSWERED_TLS = error(
+    "VEN-MQT-280",
+    "the connection was closed before the broker accepted it{reason}",
+    hint="check port, tls and protocol; the broker may require a client certificate: set cert_file and "
+    "key_file in the options of the connection",
 )

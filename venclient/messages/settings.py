@@ -8,13 +8,13 @@ NOT_SET = error("VEN-CFG-001", "is not set", hint="expected {expected}")
 MISTAKES = error("VEN-CFG-002", "{count:mistake|mistakes} in the settings")
 NO_FILE = error(
     "VEN-CFG-003",
-    "no such file",
-    hint="name one with --config, or make one: ven config template > ven.toml",
+    "no such file in {folder}",
+    hint="name another with --config (or VEN_CONFIG), or make it: `ven config template > {path}`",
 )
 UNREADABLE = error("VEN-CFG-004", "cannot be read ({problem})", hint="check the path and its permissions")
 NOT_TOML = error("VEN-CFG-005", "is not valid TOML: {problem}", hint="correct that line")
 NO_SETTING = error("VEN-CFG-006", "{source}: unknown setting {key}; did you mean {near}?")
-UNKNOWN = error("VEN-CFG-007", "{source}: unknown setting {key}; see `ven config show` for the known names")
+UNKNOWN = error("VEN-CFG-007", "{source}: unknown setting {key}; `ven config template` prints all settings")
 OBSOLETE = error("VEN-CFG-008", "{source}: {key}: {instead}")
 VALUE = error("VEN-CFG-009", "{source}: {key} = {shown}: expected {expected}")
 MISSING = error("VEN-CFG-010", "{source}: {key} is missing: expected {expected}")
@@ -29,7 +29,7 @@ PASSWORD = error(
     " (env:NAME or file:PATH)",
 )
 TOGETHER = error(
-    "VEN-CFG-014", "settings: vtn.client_id and vtn.client_secret belong together: set both or neither"
+    "VEN-CFG-014", "{source}: vtn.client_id and vtn.client_secret belong together: set both or neither"
 )
 KEY_WITHOUT_CERT = error("VEN-CFG-015", "{source}: {key} belongs to {other}: set both")
 LISTEN = error("VEN-CFG-016", '{source}: {key} = {value!r}: expected host and port, as in "0.0.0.0:8443"')

@@ -21,6 +21,7 @@ from venclient.readings.due import PLACE
 from venclient.readings.influx_answers import Verdict
 from venclient.readings.line_protocol import QUALITY_SUFFIX, Line, body
 from venclient.readings.series import from_ms, named, to_ms
+from venclient.thinned import Thinned
 
 MOST_KINDS = 1000
 #: How long, in seconds, readings as old as those that were too old are not sent: its retention may grow.
@@ -89,6 +90,7 @@ class Delivery:
         self._clock = clock
         self._batch = batch
         self._said: set[tuple[str, str]] = set()
+        self._thinned = Thinned(clock.monotonic)
         self._too_old: TooOld | None = None
         self._said_old = False
         #: Whether the last send met readings that are too old for the bucket, and left the others unsent.
@@ -243,7 +245,10 @@ class Delivery:
         kind = (named(reading), kind_of(reason))
         if kind not in self._said and len(self._said) < MOST_KINDS:
             self._said.add(kind)
-            log.warning(inf.REJECTED(place=foreign(place), name=self.name, reason=reason))
+            said = inf.REJECTED(place=foreign(place), name=self.name, reason=reason)
+            line = self._thinned.line(kind[1], said)
+            if line is not None:
+                log.warning(line)
 
 
 def _halves(some: Sequence[Line]) -> list[Sequence[Line]]:

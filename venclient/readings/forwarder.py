@@ -27,8 +27,8 @@ from typing import Any
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import code_of, with_code
 from venclient.messages import influx as inf
-from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings import line_protocol
@@ -41,6 +41,7 @@ from venclient.readings.line_protocol import Tags
 from venclient.readings.places import Place
 from venclient.readings.series import from_ms, refusal, to_ms
 from venclient.readings.store import ReadingStore
+from venclient.thinned import Thinned
 from venclient.utils import backoff_s
 
 #: Positions are written to the card that often: each time would cost as much as the readings do.
@@ -95,6 +96,7 @@ class Forwarder:
         self._last_ok: datetime | None = None
         self._unwritable: deque[Reject] = deque(maxlen=10)
         self._skipped: set[str] = set()
+        self._thinned = Thinned(clock.monotonic)
 
     # ---- on the way into the journal
 
@@ -281,7 +283,10 @@ class Forwarder:
         if name not in self._skipped:
             self._skipped.add(name)
             self._unwritable.append(Reject(name, str(one.reason)))
-            log.warning(inf.NOT_SENT(name=foreign(name), reason=with_code(one.reason)))
+            said = inf.NOT_SENT(name=foreign(name), reason=with_code(one.reason))
+            line = self._thinned.line(code_of(one.reason), said)
+            if line is not None:
+                log.warning(line)
 
     def _note_aside(self) -> None:
         """Give what InfluxDB will never take to the journal's next commit."""

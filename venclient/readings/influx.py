@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 import httpx2
 import msgspec
 
+from venclient.clock import SystemClock
 from venclient.errors import ConfigError, StoreError
 from venclient.messages import influx as inf
 from venclient.messages import text_of
@@ -46,6 +47,7 @@ from venclient.readings.influx_query import (
     quoted_name,
     windows_of,
 )
+from venclient.tls_failures import influx_side
 from venclient.utils import is_web_page, redact
 
 GZIP_LEVEL = 4
@@ -242,11 +244,9 @@ class InfluxServer:
                 inf.NO_ANSWER(limit_s=self.account.timeout_s), subject=self.subject, transient=True
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise StoreError(
-                inf.CANNOT_ASK(reason=redact(short(text_of(error)) or type(error).__name__, self._secrets)),
-                subject=self.subject,
-                transient=True,
-            ) from error
+            reason = redact(short(text_of(error)) or type(error).__name__, self._secrets)
+            what = influx_side().text(error, SystemClock().now()) or inf.CANNOT_ASK(reason=reason)
+            raise StoreError(what, subject=self.subject, transient=True) from error
         if history and len(found) > MOST_HISTORY:
             raise StoreError(inf.HISTORY_LARGE(most=MOST_HISTORY // 2**20), subject=self.subject)
         return Answer(answer.status_code, answer.headers, found)

@@ -27,8 +27,8 @@ import apsw
 
 from venclient.clock import Clock
 from venclient.errors import StoreError
+from venclient.messages import Message, code_of, with_code
 from venclient.messages import readings as rdg
-from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.readings.aside import Aside
@@ -41,6 +41,7 @@ from venclient.readings.series import named, refusal, to_millisecond, to_ms
 from venclient.readings.stats import Counts, StoreStats
 from venclient.readings.tables import Tables
 from venclient.readings.upkeep import Upkeep
+from venclient.thinned import Thinned
 
 T = TypeVar("T")
 
@@ -97,6 +98,7 @@ class SqliteReadings:
         self._retry_wait_s = RETRY_FIRST_S
         self._last_error: str | None = None
         self._said: set[str] = set()
+        self._thinned = Thinned(clock.monotonic)
         self._wake = asyncio.Event()
         self._committing = asyncio.Lock()
         self._counts = Counts()
@@ -108,6 +110,7 @@ class SqliteReadings:
             retention=None if retention_days is None else timedelta(days=retention_days),
             max_bytes=max_bytes,
         )
+        self._upkeep.room_again = self._room_again
 
     def _file_opened(self, tables: Tables) -> None:
         """Take over what is in a file that could not be opened at the start."""
@@ -169,7 +172,10 @@ class SqliteReadings:
         self._counts.last_refused.append(Reject(named(reading), str(reason)))
         if named(reading) not in self._said:
             self._said.add(named(reading))
-            log.warning(rdg.SKIPPED(name=foreign(named(reading)), reason=reason))
+            said = rdg.SKIPPED(name=foreign(named(reading)), reason=reason)
+            line = self._thinned.line(code_of(reason), said)
+            if line is not None:
+                log.warning(line)
         return True
 
     def _note_latest(self, reading: Reading) -> None:
@@ -288,6 +294,15 @@ class SqliteReadings:
             tell = self._desk.say if freed else self._desk.problems.extend  # the log has the failure itself
             tell([with_code(message(path=self.path))])
 
+    def _room_again(self) -> None:
+        self._take_back(rdg.FULL_RESERVE)
+        self._take_back(rdg.FULL_PRUNED)
+
+    def _take_back(self, message: Message) -> None:
+        """Take a problem back whose cause is gone; it is reported again when it comes again."""
+        self._said.discard(message.code)
+        self._desk.problems[:] = [one for one in self._desk.problems if f"[{message.code}]" not in one]
+
     async def upkeep(self) -> None:
         """Do all that is due to keep the file in shape, which `run()` does by and by."""
         while await self._upkeep.step():
@@ -309,6 +324,7 @@ class SqliteReadings:
         if self._last_error is not None:
             log.info(rdg.COMMITS_AGAIN(path=self.path))
             self._last_error = None
+            self._take_back(rdg.FULL_RESERVE)
         self._retry_at_s = None
         self._retry_wait_s = RETRY_FIRST_S
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import apsw
@@ -36,6 +37,8 @@ REST_S = 60.0
 SHORT_REST_S = 1.0
 PRUNE_PERIOD = timedelta(minutes=10)
 WEAR_PERIOD = timedelta(hours=1)
+#: How often room for the reserve is looked for after the disk was full.
+RESERVE_AGAIN = timedelta(minutes=5)
 SEGMENTS_AT_ONCE = 64
 EACH_AT_ONCE = 4
 #: A limit of bytes does not reach readings that are younger than this, nor does a full disk.
@@ -67,6 +70,8 @@ class Upkeep:
         self._next_prune: datetime | None = None
         self._next_wear = clock.now() + WEAR_PERIOD
         self._reserve = Reserve(desk.path)
+        #: Called when the disk has room for the reserve (again).
+        self.room_again: Callable[[], None] = lambda: None
         self._next_reserve = clock.now()
         #: What the file may hold since the disk was full, until there is room for the reserve again.
         self._cap: int | None = None
@@ -149,7 +154,7 @@ class Upkeep:
 
     async def survive_full_disk(self) -> int:
         """Let old readings go where a commit found no room; give how many went."""
-        self._next_reserve = self._clock.now() + WEAR_PERIOD
+        self._next_reserve = self._clock.now() + RESERVE_AGAIN
         await asyncio.to_thread(self._reserve.give)
         freed = await self.make_room()
         # What was freed and what waits in the log change places, so that the next commits find room.
@@ -161,9 +166,10 @@ class Upkeep:
     async def _hold_reserve(self) -> None:
         now = self._clock.now()
         if now >= self._next_reserve:
-            self._next_reserve = now + WEAR_PERIOD
+            self._next_reserve = now + (WEAR_PERIOD if self._cap is None else RESERVE_AGAIN)
             if await asyncio.to_thread(self._reserve.hold):
                 self._cap = None
+                self.room_again()
 
     def _say_crowded(self, used: int, freed: int) -> None:
         if not self._crowded and not freed:

@@ -17,8 +17,8 @@ from sqlalchemy import func, select
 
 from venclient.clock import Clock, SystemClock
 from venclient.errors import InvalidRecord
+from venclient.messages import code_of, text_of, with_code
 from venclient.messages import registry as reg
-from venclient.messages import text_of, with_code
 from venclient.model.reading import Reject
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.registry import rows
@@ -37,6 +37,7 @@ from venclient.registry.sealing import Sealer
 from venclient.registry.statements import Bound, matching, resource_rows
 from venclient.registry.validation import CheckOptions
 from venclient.registry.writing import Outcome, Progress, UpsertCounts, Writing
+from venclient.thinned import Thinned
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +90,8 @@ class ResourceDatabase(LifeCycle):
         self._check_options = check_options or installed_checks
         self._writing = Writing(self._link, self._sql, self._sealer, self._log, self._check_options)
         self._rejects: dict[str, Reject] = {}
+        self._expected: dict[str, str] = {}
+        self._thinned = Thinned(self._clock.monotonic)
 
     def __enter__(self) -> Self:
         return self
@@ -113,6 +116,10 @@ class ResourceDatabase(LifeCycle):
         what was done so far and are part of it.
         """
         return self._link.borrowed()
+
+    def expect_rejects(self, known: Iterable[Reject]) -> None:
+        """Log these rejects only when they are found with another reason: they were logged before."""
+        self._expected = {one.place: one.reason for one in known}
 
     @property
     def rejects(self) -> list[Reject]:
@@ -351,7 +358,12 @@ class ResourceDatabase(LifeCycle):
         if known is not None and known.reason == reason:
             return
         self._rejects[place] = Reject(place, reason)
-        _log.warning(reg.ROW_LEFT_OUT(database=self.db_path, place=place, problem=reason))
+        if self._expected.get(place) == reason:
+            return
+        said = reg.ROW_LEFT_OUT(database=self.db_path, place=place, problem=reason)
+        line = self._thinned.line(code_of(reason), said)
+        if line is not None:
+            _log.warning(line)
 
 
 def _ven(resource: Resource, ven: str | None) -> str | None:

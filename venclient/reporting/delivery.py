@@ -161,7 +161,7 @@ class Reporter:
 
     async def step(self) -> StepResult:
         """Plan what has fallen due, send what waits, correct what was late; StoreError: the outbox fails."""
-        result = StepResult()
+        result = StepResult(thinned=self._means.thinned)
         kept = self._outbox.sent_reports
         kept.room = self.options.sent_room
         while kept.problems:

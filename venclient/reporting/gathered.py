@@ -1,4 +1,4 @@
-"""Gathers messages that differ only in the resource that they are about: 400 meters give one line."""
+"""Gathers messages that differ in the resource and payload that they are about: 400 meters give one line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from venclient.messages import reporting as rep
 
 #: So many resources are named in one message.
 NAMED = 5
-_OWN = ("name", "count")
+_OWN = ("name", "count", "payload")
 
 
 def gathered(sentences: Iterable[str]) -> list[str]:
-    """Return `sentences` with those of one message about more than `NAMED` resources made into one.
+    """Return `sentences` with those of one message about several resources or payloads made into one.
 
-    It names the first of them and says how many more there are; its count is the highest of theirs.
+    It names the first resources and says how many more there are; its count is the highest of theirs.
     """
     groups: dict[object, list[Text]] = {}
     found: list[str | list[Text]] = []
@@ -34,13 +34,19 @@ def gathered(sentences: Iterable[str]) -> list[str]:
         if isinstance(one, str):
             lines.append(one)
         else:
-            lines.extend(one if len(one) <= NAMED else [_together(one)])
+            lines.append(one[0] if len(one) == 1 else _together(one))
     return lines
 
 
 def _together(group: list[Text]) -> Text:
-    names = [str(one.params["name"]) for one in group]
-    params = {**group[0].params, "name": rep.AND_MORE(names=names[:NAMED], count=len(names) - NAMED)}
+    names = list(dict.fromkeys(str(one.params["name"]) for one in group))
+    more = len(names) - NAMED
+    params = {
+        **group[0].params,
+        "name": rep.AND_MORE(names=names[:NAMED], count=more) if more > 0 else ", ".join(names),
+    }
+    if "payload" in params:
+        params["payload"] = ", ".join(dict.fromkeys(str(one.params["payload"]) for one in group))
     if "count" in params:
         params["count"] = max(one.params["count"] for one in group)
     return group[0].message(**params)

@@ -16,9 +16,9 @@ from msgspec.structs import replace as msgspec_replace
 
 from venclient.clock import Clock
 from venclient.errors import VenError, VtnProblem
+from venclient.messages import code_of, with_code
 from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
-from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.enumerations import AGGREGATED_REPORT
@@ -36,6 +36,7 @@ from venclient.reporting.sent_codec import Sent
 from venclient.reporting.targets import Asked, Reportable
 from venclient.reporting.windows import WindowRules
 from venclient.settings import Settings
+from venclient.thinned import Thinned
 from venclient.utils import backoff_s
 
 log = logging.getLogger("venclient.reporting")
@@ -164,6 +165,8 @@ class StepResult:
     held: bool = False
     not_found: bool = False
     notes: list[str] = field(default_factory=list)
+    #: Of the lines of one kind in many steps only some are logged.
+    thinned: Thinned = field(default_factory=Thinned)
     _told: dict[str, ReportingStatus] = field(default_factory=dict)
 
     @property
@@ -178,9 +181,11 @@ class StepResult:
 
     def say(self, sentence: str) -> None:
         """Log a message with its code, and keep it in `notes`."""
-        said = with_code(sentence)
-        log.warning(said)
-        self.notes.append(said)
+        line = self.thinned.line(code_of(sentence), sentence)
+        if line is not None:
+            said = with_code(line)
+            log.warning(said)
+            self.notes.append(said)
 
 
 class Pause:
@@ -232,6 +237,7 @@ class Means:
     reported: datetime | None = None
     #: When the targets granted to us were last read from the VTN; None while this process has not read them.
     granted_at: datetime | None = None
+    thinned: Thinned = field(init=False)
     #: When this process began to report: what was due before, an earlier one may have sent.
     started: datetime = field(init=False)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "outbox"))
@@ -243,6 +249,7 @@ class Means:
 
     def __post_init__(self) -> None:
         self.started = self.clock.now()
+        self.thinned = Thinned(self.clock.monotonic)
 
     async def write(self, work: Callable[[], T]) -> T:
         """Do work on the outbox beside the event loop, one after the other: a commit waits for the card."""

@@ -513,7 +513,10 @@ class Posting:
             partial(means.outbox.retry_later, row.key, str(error), until, now, ambiguous=ambiguous)
         )
         if alone and attempts == HOLD_ATTEMPTS:
-            log.warning(rep.KEEPS_FAILING(report=row.key, problem=error))
+            said = rep.KEEPS_FAILING(report=row.key, problem=error)
+            line = means.thinned.line(said.code, said)
+            if line is not None:
+                log.warning(line)
         return alone
 
     def _tell_omissions(self, row: Row, omissions: Sequence[str], result: StepResult) -> None:
