@@ -142,6 +142,8 @@ PAGE = b"<!doctype html><html><body>Accept the terms of this network</body></htm
 PORTALS = {
     "a page": response("200 OK", PAGE, "Content-Type: text/html"),
     "a page as JSON": response("200 OK", PAGE, "Content-Type: application/json"),
+    "nothing": response("200 OK"),
+    "no content": response("204 No Content"),
     "elsewhere": response("302 Found", b"", "Location: http://127.0.0.1:9/login"),
     "511": response("511 Network Authentication Required", PAGE, "Content-Type: text/html"),
 }
@@ -182,8 +184,8 @@ async def test_what_has_not_changed_is_not_read_again(gateway: Gateway, business
     await gateway.start()
     await gateway.knows(1)
     polls = len(tap.requests("GET", "/events"))
-    await until(lambda: len(tap.requests("GET", "/events")) >= polls + 4, "polled", log=lambda: gateway.log)
-    statuses = {one.status for one in tap.requests("GET", "/events")[polls + 1 : polls + 4]}
+    await until(lambda: len(tap.answered("GET", "/events")) >= polls + 4, "polled", log=lambda: gateway.log)
+    statuses = {one.status for one in tap.answered("GET", "/events")[polls + 1 : polls + 4]}
     business.add_event(program, intervalPeriod=period(soon(60), 5), intervals=intervals(1))
     await gateway.knows(2)
 
