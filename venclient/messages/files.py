@@ -154,3 +154,7 @@ NO_POWER = error(
     "VEN-FIL-243",
     "no column with power; other units: {columns}. Set values to the columns and their quantities",
 )
+TIME_IN_TWO = error(
+    "VEN-FIL-244",
+    "{date} has no time of day, which is in another column: set time.columns to {columns}",
+)
