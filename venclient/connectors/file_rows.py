@@ -247,7 +247,7 @@ def _is_header(cells: Sequence[str], header: Sequence[str]) -> bool:
     return all(cell.strip() == name for cell, name in zip(cells, header, strict=True))
 
 
-#: A date without its time of day has at most so many characters; a time of day stands in its own cell.
+#: The maximum length of a date without its time of day; a time of day stands in its own cell.
 _LONGEST_DATE = 10
 _HOUR = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?", re.ASCII)
 #: Columns that make the time together, casefolded: English, Danish, German, Dutch, French.

@@ -66,7 +66,7 @@ HANGS = error(
     "no answer from the file system of {path}: reading was abandoned",
     hint="check the mount; the file is read again once the file system answers",
 )
-UNREADABLE_ROW = error("VEN-FIL-035", "the row cannot be read; its text is not shown")
+UNREADABLE_ROW = error("VEN-FIL-035", "the row cannot be read; `ven connections test` shows its text")
 
 # Rows
 
