@@ -182,3 +182,31 @@ async def test_a_large_file_without_evidence_is_not_read_again_for_each_row(
     with path.open("a") as file:
         file.write(row * 100 + "2026-06-01T12:01:00Z;0,5\n")
     assert [one.value for one in (await read_all(reader)).readings][-2:] == [1234.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "header", ["Date;Time;kW", "Dato;Tid;kW", "Datum;Uhrzeit;Leistung (kW)", "Datum;Tijd;P"]
+)
+def test_date_and_time_in_two_columns_are_joined(header: str) -> None:
+    """Without the second column all rows would be of midnight."""
+    raw = f"{header}\n2026-06-01;12:15;1,5\n2026-06-01;24:00;2,5\n".encode()
+    batch = read(raw, time={"zone": "Europe/Copenhagen"})
+    assert [(one.value, f"{one.time:%d %H:%M}") for one in batch.readings] == [
+        (1.5, "01 10:15"),
+        (2.5, "01 22:00"),
+    ]
+
+
+@pytest.mark.parametrize("header", ["", "dag;klok;P (kW)\n"])
+def test_a_time_of_day_in_an_unknown_column_is_named(header: str) -> None:
+    """The date alone would be taken for midnight: the rows are rejected, and the option is named."""
+    raw = f"{header}2026-06-01;12:15;1,5\n2026-06-01;12:30;2,5\n".encode()
+    batch = read(raw, time={"zone": "Europe/Copenhagen"})
+    assert not batch.readings
+    assert [code_of(one.reason) for one in batch.rejects] == ["VEN-FIL-244"] * 2
+
+
+def test_a_date_alone_is_the_start_of_its_day() -> None:
+    """Daily values have no time of day anywhere."""
+    batch = read(b"time;energy_kwh\n2026-06-01;1000,5\n", time={"zone": "Europe/Copenhagen"})
+    assert [one.time.isoformat() for one in batch.readings] == ["2026-05-31T22:00:00+00:00"]

@@ -67,6 +67,44 @@ def test_a_value_that_cannot_be_read_makes_no_smaller_sum(line: str, missing: st
     assert rejects == ["VEN-FIL-241"]
 
 
+SUMS = {
+    "power_kw": ["1-0:1.7.0(01.510*kW)", "1-0:2.7.0(00.500*kW)"],
+    "energy_kwh": ["1-0:1.8.1(00608.400*kWh)", "1-0:1.8.2(00490.342*kWh)"],
+    "energy_export_kwh": ["1-0:2.8.1(00001.000*kWh)", "1-0:2.8.2(00002.000*kWh)"],
+}
+
+
+@given(st.sampled_from([(name, n) for name in SUMS for n in (0, 1)]))
+def test_a_line_that_is_lost_makes_no_smaller_sum(lost: tuple[str, int]) -> None:
+    """A serial port drops bytes, perhaps a whole line: without a checksum the earlier telegrams show it."""
+    lines = [line for parts in SUMS.values() for line in parts]
+    left = [line for line in lines if line != SUMS[lost[0]][lost[1]]]
+    batch = read(telegram(*lines) + telegram(*left) + telegram(*lines))
+    counts = {name: len([one for one in batch.readings if one.quantity == name]) for name in SUMS}
+    assert counts == {name: 2 if name == lost[0] else 3 for name in SUMS}
+    assert len({one.value for one in batch.readings}) == 3
+    assert [code_of(one.reason) for one in batch.rejects] == ["VEN-FIL-241"]
+
+
+def test_long_and_short_telegrams_in_turn_are_read() -> None:
+    """A telegram without any part of a sum is not a damaged one."""
+    long, short = SUMS["power_kw"] + SUMS["energy_kwh"], SUMS["power_kw"]
+    batch = read((telegram(*long) + telegram(*short)) * 3)
+    assert [one.quantity for one in batch.readings].count("power_kw") == 6
+    assert [one.value for one in batch.readings if one.quantity == "energy_kwh"] == pytest.approx(
+        [1098.742] * 3
+    )
+    assert not batch.rejects
+
+
+def test_a_meter_that_no_longer_sends_a_tariff_is_read_again() -> None:
+    """After ten telegrams without it the second tariff is believed to be gone."""
+    both, one = SUMS["energy_kwh"], SUMS["energy_kwh"][:1]
+    batch = read(telegram(*both) + telegram(*one) * 12)
+    assert [reading.value for reading in batch.readings] == pytest.approx([1098.742, 608.4, 608.4])
+    assert len(batch.rejects) == 10
+
+
 def test_an_empty_value_is_none() -> None:
     """Empty brackets are what a meter sends for a value that it does not have."""
     values, rejects = found(telegram("1-0:1.7.0(01.510*kW)", "1-0:32.7.0()"))

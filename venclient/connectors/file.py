@@ -180,7 +180,7 @@ def open_file_reader(resource: Resource, site: Site) -> Reader:
 def _is_still(refused: tuple[int, int, int] | None, state: tuple[int, int, int]) -> bool:
     """Return whether a file is as it was when it could not be understood.
 
-    Looking for what a large file shows means reading all of it: a few more rows are no reason for that.
+    A large file is read whole to see what it shows: a few more rows do not justify that.
     """
     if refused is None or refused == state:
         return refused is not None

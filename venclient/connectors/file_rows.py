@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +88,7 @@ class CsvRows:
             return -1
 
         columns = options.time.columns or _time_columns(self._header, layout.time)
+        self._may_lack_hour = not options.time.columns and len(columns) == 1
         self._time = [position(name) for name in columns]
         self._filter = [(position(name), str(text)) for name, text in options.filter.items()]
         self._delimiter = layout.delimiter
@@ -144,7 +146,10 @@ class CsvRows:
             raise ValueError(fil.ROW_SHORT(count=len(cells), needed=self._needed))
         if any(cells[place].strip() != text for place, text in self._filter):
             return None
-        instants = self._read_time(" ".join(cells[place].strip() for place in self._time))
+        time = " ".join(cells[place].strip() for place in self._time)
+        if self._may_lack_hour and ":" not in time and len(time) <= _LONGEST_DATE:
+            self._check_hour(cells, time)
+        instants = self._read_time(time)
         values: list[tuple[str, float]] = []
         reasons: list[str] = []
         for value, terms, scaling in self._values:
@@ -160,6 +165,14 @@ class CsvRows:
             except ValueError as error:
                 reasons.append(text_of(error))
         return Row(values, instants, reasons)
+
+    def _check_hour(self, cells: Sequence[str], date: str) -> None:
+        """Raise ValueError for a date whose time of day is in another column, instead of reading midnight."""
+        for place, cell in enumerate(cells):
+            if place not in self._time and _HOUR.fullmatch(cell.strip()):
+                names = self._header or [str(n + 1) for n in range(len(cells))]
+                columns = [foreign(names[self._time[0]]), foreign(names[place])]
+                raise ValueError(fil.TIME_IN_TWO(date=shown(date), columns=columns))
 
 
 class JsonRows:
@@ -234,12 +247,22 @@ def _is_header(cells: Sequence[str], header: Sequence[str]) -> bool:
     return all(cell.strip() == name for cell, name in zip(cells, header, strict=True))
 
 
+#: The maximum length of a date without its time of day; a time of day stands in its own cell.
+_LONGEST_DATE = 10
+_HOUR = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?", re.ASCII)
+#: Columns that make the time together, casefolded: English, Danish, German, Dutch, French.
+_DATES = ("date", "dato", "datum")
+_HOURS = ("time", "tid", "klokkeslæt", "uhrzeit", "zeit", "tijd", "heure")
+
+
 def _time_columns(header: Sequence[str] | None, place: int) -> tuple[str, ...]:
     if header is None:
         return (str(place),)
     by_name: Mapping[str, str] = {name.casefold(): name for name in header}
-    if "date" in by_name and "time" in by_name:
-        return by_name["date"], by_name["time"]
+    dates = [by_name[name] for name in _DATES if name in by_name]
+    hours = [by_name[name] for name in _HOURS if name in by_name]
+    if dates and hours:
+        return dates[0], hours[0]
     known = [by_name[name] for name in TIME_NAMES if name in by_name]
     return ((known or list(header) or ["time"])[0],)
 

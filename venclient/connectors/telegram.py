@@ -50,13 +50,15 @@ _CHECKSUM = re.compile(rb"!([0-9A-Fa-f]{1,4})\s*")
 class Telegram:
     """What one telegram says: its time in DSMR form ("" when it has none), numbers with units by code.
 
-    `unreadable` has the text of codes without a number, `cut` says that an unfinished telegram came before.
+    `unreadable` has the text of codes without a number, `cut` says that an unfinished telegram came before,
+    `checked` that its checksum is right: then no line is missing.
     """
 
     time: str
     values: Mapping[str, tuple[float, str]]
     unreadable: Mapping[str, str]
     cut: bool = False
+    checked: bool = False
 
 
 def crc16(data: bytes) -> int:
@@ -75,7 +77,7 @@ def parse_telegram(lines: Sequence[bytes]) -> Telegram:
     if not lines[-1].startswith(b"!"):
         raise ValueError(fil.TELEGRAM_END())
     lines, cut = _last_begun(lines)
-    _check(lines)
+    checked = _check(lines)
     times: dict[str, str] = {}
     values: dict[str, tuple[float, str]] = {}
     unreadable: dict[str, str] = {}
@@ -100,6 +102,7 @@ def parse_telegram(lines: Sequence[bytes]) -> Telegram:
         values,
         unreadable,
         cut,
+        checked,
     )
 
 
@@ -151,13 +154,14 @@ def _value(groups: Sequence[str]) -> tuple[float, str] | None:
     return None
 
 
-def _check(lines: Sequence[bytes]) -> None:
+def _check(lines: Sequence[bytes]) -> bool:
+    """Return whether there is a checksum, which is right; ValueError for a damaged telegram."""
     end = lines[-1].rstrip()
     if end == b"!":  # DSMR before 4.0 has no checksum
         damaged = next((line for line in lines if not line.isascii()), None)
         if damaged is not None:
             raise ValueError(fil.TELEGRAM_DAMAGED(line=shown(damaged.decode("ascii", "replace"))))
-        return
+        return False
     told = _CHECKSUM.fullmatch(end)
     if told is None:
         raise ValueError(fil.TELEGRAM_LAST(end=shown(end[:20])))
@@ -165,10 +169,11 @@ def _check(lines: Sequence[bytes]) -> None:
     body = [*lines[:-1], b"!"]
     sent, kept = (crc16(end_of_line.join(body)) for end_of_line in (b"\r\n", b"\n"))
     if wanted in (sent, kept):
-        return
+        return True
     tidy = [lines[0], b"", *(line.rstrip(b"\r") for line in body[1:] if line.strip())]
     if wanted != crc16(b"\r\n".join(tidy)):
         raise ValueError(fil.TELEGRAM_CHECKSUM(stated=wanted, computed=sent))
+    return True
 
 
 def _crc_table() -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from venclient.connectors.file_options import FileOptions
@@ -42,6 +43,15 @@ _Wanted = tuple[str, Sequence[str], Sequence[str], str, float, float]
 #: A register's total (tariff 0), or the sum of its tariffs.
 _REGISTERS = ((ENERGY_KWH, "1.8"), (ENERGY_EXPORT_KWH, "2.8"))
 
+#: The codes of each sum.
+_SUMS = (
+    *(frozenset([f"1-0:{code}", f"1-0:{back}"]) for _, code, back in _NET),
+    *(frozenset(f"1-0:{stem}.{n}" for n in range(5)) for _, stem in _REGISTERS),
+)
+_PARTS = frozenset[str]().union(*_SUMS)
+#: The number of telegrams in a row without a part after which the meter is believed not to send it.
+_LACKING_TELEGRAMS = 10
+
 
 class TelegramRows:
     """Reads telegrams: all that a meter tells of electricity, or the `values` of the options by OBIS code."""
@@ -49,12 +59,15 @@ class TelegramRows:
     def __init__(self, options: FileOptions) -> None:
         self._values = options.values
         self._read_time = time_reader(options.time.form, options.time.zone)
+        #: The parts of sums that a meter without checksums sends, and how many telegrams in a row lack one.
+        self._parts: set[str] = set()
+        self._lacking = 0
 
     def read_lines(self, lines: Sequence[bytes]) -> Row | None:
         """Give what the lines of a telegram say, None for empty ones; ValueError says what is wrong."""
         if not any(line.strip() for line in lines):
             return None
-        telegram = parse_telegram(lines)
+        telegram = self._whole(parse_telegram(lines))
         instants = self._read_time(telegram.time) if telegram.time else None
         values: list[tuple[str, float]] = []
         reasons: list[str] = [fil.TELEGRAM_CUT()] if telegram.cut else []
@@ -66,6 +79,19 @@ class TelegramRows:
             except ValueError as error:
                 reasons.append(placed(quantity, text_of(error)))
         return Row(values, instants, reasons)
+
+    def _whole(self, telegram: Telegram) -> Telegram:
+        """Return a telegram in which a part of a sum that was lost with its line counts as unreadable."""
+        if telegram.checked or self._values:
+            return telegram
+        sent = {*telegram.values, *telegram.unreadable} & _PARTS
+        # A sum of which nothing is there is not in this telegram: some meters send long and short ones.
+        lost = {code for one in _SUMS if one & sent for code in one & self._parts - sent}
+        self._lacking = self._lacking + 1 if lost else 0
+        if not lost or self._lacking > _LACKING_TELEGRAMS:  # a meter may be set up anew
+            self._parts = sent if lost else self._parts | sent
+            return telegram
+        return replace(telegram, unreadable={**telegram.unreadable, **dict.fromkeys(lost, "")})
 
     def _wanted(self, telegram: Telegram) -> Sequence[_Wanted]:
         if self._values:

@@ -66,7 +66,7 @@ HANGS = error(
     "no answer from the file system of {path}: reading was abandoned",
     hint="check the mount; the file is read again once the file system answers",
 )
-UNREADABLE_ROW = error("VEN-FIL-035", "the row cannot be read; its text is not shown")
+UNREADABLE_ROW = error("VEN-FIL-035", "the row cannot be read; `ven connections test` shows its text")
 
 # Rows
 
@@ -153,4 +153,8 @@ TELEGRAM_CUT = error("VEN-FIL-242", "a telegram before it was cut off within a l
 NO_POWER = error(
     "VEN-FIL-243",
     "no column with power; other units: {columns}. Set values to the columns and their quantities",
+)
+TIME_IN_TWO = error(
+    "VEN-FIL-244",
+    "{date} has no time of day, which is in another column: set time.columns to {columns}",
 )
