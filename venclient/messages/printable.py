@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import accumulate
 
 #: Characters of one foreign value (a name, a payload, a problem text) that a message, log or status shows.
 FOREIGN_LIMIT = 200
@@ -13,12 +14,17 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def printable(text: str, limit: int = LIMIT) -> str:
-    r"""Return `text` with unsafe characters escaped (\n, \x1b, \u202e) and cut after `limit` characters."""
+    r"""Return `text` with unsafe characters escaped (\n, \x1b, \u202e), cut to `limit` characters."""
     cut = len(text) > limit
     if cut:
         text = text[: limit - 1]
     if not text.isprintable():
-        text = "".join(char if _is_safe(char) else _escaped(char) for char in text)
+        escaped = [char if _is_safe(char) else _escaped(char) for char in text]
+        if sum(map(len, escaped)) > limit - cut:  # escapes take more room
+            cut = True
+            ends = accumulate(map(len, escaped))
+            escaped = [one for one, end in zip(escaped, ends, strict=True) if end < limit]
+        text = "".join(escaped)
     return text + "…" if cut else text
 
 
