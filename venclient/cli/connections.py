@@ -81,6 +81,9 @@ def try_connection(
         typer.echo(
             f"  {quantity}  {_with_unit(quantity, reading.value)}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
         )
+    from venclient.cli.read import show_doubts
+
+    show_doubts(chosen, newest.values())
 
 
 @app.command("scan")

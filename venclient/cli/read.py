@@ -10,11 +10,13 @@ import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry
 from venclient.messages import cli_meters as clm
-from venclient.messages import with_code
+from venclient.messages import in_full, with_code
 from venclient.messages.printable import foreign
 
 if TYPE_CHECKING:
-    from venclient.model.reading import Reject
+    from collections.abc import Iterable
+
+    from venclient.model.reading import Reading, Reject
     from venclient.model.resource import Resource
 
 SHOWN_REJECTS = 5
@@ -62,6 +64,7 @@ def read(
             f"  {quantity:<{width}}  {reading.value:>12.6g}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
             + ("" if reading.quality == "good" else f"  {reading.quality}")
         )
+    show_doubts(chosen, newest.values())
     if not newest:
         typer.echo(f"  {clm.NO_VALUE_NOW()}")
     for one in rejects[:SHOWN_REJECTS]:
@@ -69,6 +72,15 @@ def read(
         typer.echo(f"  {line}")
     if len(rejects) > SHOWN_REJECTS:
         typer.echo(f"  {clm.NOT_READ_MORE(count=len(rejects) - SHOWN_REJECTS)}")
+
+
+def show_doubts(chosen: Resource, newest: Iterable[Reading]) -> None:
+    """Print what is wrong with values that were read once, value by value."""
+    from venclient.clock import SystemClock
+    from venclient.read_once import doubts_of
+
+    for one in doubts_of(chosen, newest, SystemClock().now()):
+        typer.echo(f"  {in_full(one)}")
 
 
 def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:
