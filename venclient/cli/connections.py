@@ -14,6 +14,7 @@ from venclient.messages import with_code
 
 if TYPE_CHECKING:
     from venclient.connectors.modbus_survey import Asked, Examination, UnitFound
+    from venclient.model.reading import Reading
     from venclient.model.resource import Resource
 
 app = typer.Typer(no_args_is_help=True, help="Try connections to devices, and find devices.")
@@ -42,6 +43,7 @@ def try_connection(
     Exit status 1 when something could not be read. A device that allows a single connection cannot be
     tried while the gateway holds it.
     """
+    from venclient.cli.read import show_doubts
     from venclient.connectors.modbus_survey import examine
     from venclient.connectors.snapshot import one_shot_site, run_to_end, take_snapshot
     from venclient.errors import ConfigError
@@ -65,6 +67,7 @@ def try_connection(
         else:
             typer.echo(f"{chosen.resourceName}  {chosen.connection.endpoint}  unit {found.unit}")
             _show(found)
+            show_doubts(chosen, _readings_of(chosen, found))
         if not found.ok:
             raise typer.Exit(1)
         return
@@ -81,8 +84,6 @@ def try_connection(
         typer.echo(
             f"  {quantity}  {_with_unit(quantity, reading.value)}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
         )
-    from venclient.cli.read import show_doubts
-
     show_doubts(chosen, newest.values())
 
 
@@ -187,6 +188,19 @@ def _from_file(path: Path) -> Resource:
         capacities={},
         location={},
     )
+
+
+def _readings_of(chosen: Resource, found: Examination) -> list[Reading]:
+    """Return the values that an examination found, as read now."""
+    from venclient.clock import SystemClock
+    from venclient.model.reading import Reading
+
+    now = SystemClock().now()
+    seen = [one for asked in found.asked for one in asked.seen if one.value is not None]
+    return [
+        *(Reading(chosen.resourceID, one.quantity, one.value or 0.0, now) for one in seen),
+        *found.readings,
+    ]
 
 
 def _show(found: Examination) -> None:
