@@ -31,6 +31,7 @@ from venclient.messages import registry_files as dbf
 from venclient.messages import with_code
 from venclient.messages.printable import foreign
 from venclient.model.resource import ConnectionType, Resource
+from venclient.read_once import doubts_of
 from venclient.read_only import note_of, write_refusal
 from venclient.readings.inspection import WEAR_DAYS
 from venclient.readings.peaks import power_peaks
@@ -302,8 +303,10 @@ class _Doctor:
             return finding(check, doc.DEVICE_SILENT(endpoint=place, id=resource.resourceID))
         newest = max(one.time for found in readings.values() for one in found)
         old = checkup.of_old_values(resource, newest, self._clock.now())
-        values = finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))
-        return [values, old] if old else values
+        lines = [finding(check, doc.DEVICE_VALUES(endpoint=place, values=_values(readings)))]
+        read = [one for found in readings.values() for one in found[-1:]]
+        lines += [finding(check, one) for one in doubts_of(resource, read, self._clock.now())]
+        return [*lines, old] if old else lines
 
 
 def _read_only(settings: Settings) -> list[Finding]:

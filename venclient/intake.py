@@ -355,11 +355,10 @@ class Intake:
 
     def _note_use(self, resource_id: str, found: Judged) -> None:
         """Note since when none of a resource's values can be used."""
-        qualities = {one.quality for one in found.readings}
-        if not qualities.isdisjoint(_USABLE):
+        if any(one.quality in _USABLE for one in found.readings):  # nearly always the first
             if self._unusable_since:
                 self._unusable_since.pop(resource_id, None)
-        elif found.misplaced or Quality.OUT_OF_RANGE in qualities:
+        elif found.misplaced or any(one.quality is Quality.OUT_OF_RANGE for one in found.readings):
             self._unusable_since.setdefault(resource_id, self._time.monotonic())
 
     def unusable(self, resource: Resource, limit_s: float | None) -> Text | None:

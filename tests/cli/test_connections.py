@@ -84,6 +84,16 @@ def test_words_numbers_and_values_are_shown(tmp_path: Path, free_port: int) -> N
 
 
 @pytest.mark.peer
+def test_an_impossible_value_of_a_register_is_named(tmp_path: Path, free_port: int) -> None:
+    """A state of charge of 6553 % is shown, and that it would not be used."""
+    with serving(free_port, {1: Memory({0: 0x4366, 1: 0x8000, 2: 0, 3: 0, 4: 6553})}):
+        result = ven("test", "--file", connection(tmp_path, free_port, POWER))
+
+    assert result.exit_code == 0, result.output
+    assert result.output.count("VEN-RDG-054") == 1
+
+
+@pytest.mark.peer
 def test_a_wrong_word_order_is_guessed(tmp_path: Path, free_port: int) -> None:
     """When the value is absurd and the other order's is not, the change is named."""
     with serving(free_port, {1: Memory({0: 0x8000, 1: 0x4366, 2: 0, 3: 0, 4: 50})}):

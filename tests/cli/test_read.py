@@ -105,3 +105,15 @@ def test_what_is_not_read_by_requests_has_no_plan(tmp_path: Path) -> None:
     db = registry(tmp_path, ConnectionType.MQTT, topic="a/b")
     with pytest.raises(ConfigError, match="VEN-CLM-023"):
         raise read(db, "--plan").exception or AssertionError
+
+
+@pytest.mark.parametrize("command", [["read"], ["connections", "test"]])
+def test_an_impossible_value_is_named(tmp_path: Path, command: list[str]) -> None:
+    """The value is printed as the meter says it, and that it would not be used."""
+    (tmp_path / "meter.csv").write_text("time,power_kw\n2026-03-01T12:00:00Z,2147483.647\n", encoding="utf-8")
+    with ResourceDatabase(str(tmp_path / "resources.db")) as opened:
+        opened.upsert_resource(make_resource(ConnectionType.FILEREADER, file="meter.csv"))
+    done = CliRunner().invoke(app, [*command, "Hotel Ærø", "--db", str(tmp_path / "resources.db")])
+
+    assert done.exit_code == 0, done.output
+    assert "VEN-RDG-054" in done.output

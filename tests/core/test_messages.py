@@ -74,9 +74,11 @@ def test_no_parameter_brings_a_control_character(foreign_text: str) -> None:
 
 @given(st.text(max_size=1_000))
 def test_foreign_text_is_bounded(text: str) -> None:
-    """A foreign value is cut after 200 characters before it is escaped."""
-    assert len(foreign(text)) <= 10 * FOREIGN_LIMIT
-    assert len(printable(text.encode("ascii", "ignore").decode().replace("\n", ""), 10)) <= 40
+    """What is shown of a foreign value has at most 200 characters, escapes included."""
+    for one in (text, f"{text}\U000e0001" * 99, text.encode("ascii", "ignore").decode()):
+        assert len(foreign(one)) <= FOREIGN_LIMIT
+        assert len(printable(one, 10)) <= 10
+        assert foreign(one).isprintable() == printable(one).isprintable()
 
 
 def test_codes_are_unique_and_belong_to_their_area() -> None:

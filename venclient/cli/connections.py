@@ -16,7 +16,7 @@ from venclient.screen import say, say_json
 if TYPE_CHECKING:
     from venclient.connectors.base import Site
     from venclient.connectors.modbus_survey import Asked, Examination, UnitFound
-    from venclient.model.reading import Reject
+    from venclient.model.reading import Reading, Reject
     from venclient.model.resource import Resource
 
 app = typer.Typer(no_args_is_help=True, help="Try connections to devices, and find devices.")
@@ -45,6 +45,7 @@ def try_connection(
     Exit status 1 when a request failed, or no value came. A device that allows a single connection cannot be
     tried while the gateway holds it.
     """
+    from venclient.cli.read import show_doubts
     from venclient.connectors.modbus_survey import examine
     from venclient.connectors.snapshot import one_shot_site, run_to_end
     from venclient.errors import ConfigError
@@ -68,6 +69,7 @@ def try_connection(
         else:
             say(f"{chosen.resourceName}  {chosen.connection.endpoint}  unit {found.unit}")
             _show(found)
+            show_doubts(chosen, _readings_of(chosen, found))
         if not found.ok:
             raise typer.Exit(1)
         return
@@ -77,7 +79,7 @@ def try_connection(
 
 def _snapshot(chosen: Resource, site: Site, timeout_s: float, *, as_json: bool) -> bool:
     """Print what a connection without requests has now, and return whether that is anything."""
-    from venclient.cli.read import show_rejects
+    from venclient.cli.read import show_doubts, show_rejects
     from venclient.connectors.snapshot import run_to_end, take_snapshot
 
     notes: list[str] = []
@@ -97,6 +99,7 @@ def _snapshot(chosen: Resource, site: Site, timeout_s: float, *, as_json: bool) 
         if not newest:
             say(f"  {clm.NO_VALUE_NOW()}")
         show_rejects(rejects)
+        show_doubts(chosen, newest.values())
     return bool(newest)
 
 
@@ -220,6 +223,19 @@ def _from_file(path: Path) -> Resource:
         capacities={},
         location={},
     )
+
+
+def _readings_of(chosen: Resource, found: Examination) -> list[Reading]:
+    """Return the values that an examination found, as read now."""
+    from venclient.clock import SystemClock
+    from venclient.model.reading import Reading
+
+    now = SystemClock().now()
+    seen = [one for asked in found.asked for one in asked.seen if one.value is not None]
+    return [
+        *(Reading(chosen.resourceID, one.quantity, one.value or 0.0, now) for one in seen),
+        *found.readings,
+    ]
 
 
 def _show(found: Examination) -> None:

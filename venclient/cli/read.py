@@ -11,12 +11,14 @@ import typer
 
 from venclient.cli.resources import DEFAULT_REGISTRY, RegistryOption, open_registry
 from venclient.messages import cli_meters as clm
-from venclient.messages import with_code
+from venclient.messages import in_full, with_code
 from venclient.messages.printable import foreign
 from venclient.screen import say, say_json
 
 if TYPE_CHECKING:
-    from venclient.model.reading import Reject
+    from collections.abc import Iterable
+
+    from venclient.model.reading import Reading, Reject
     from venclient.model.resource import Resource
 
 SHOWN_REJECTS = 5
@@ -64,6 +66,7 @@ def read(
             f"  {quantity:<{width}}  {reading.value:>12.6g}  {reading.time:%Y-%m-%d %H:%M:%S} UTC"
             + ("" if reading.quality == "good" else f"  {reading.quality}")
         )
+    show_doubts(chosen, newest.values())
     if not newest:
         say(f"  {clm.NO_VALUE_NOW()}")
     show_rejects(rejects)
@@ -76,6 +79,15 @@ def show_rejects(rejects: Sequence[Reject]) -> None:
         say(f"  {line}")
     if len(rejects) > SHOWN_REJECTS:
         say(f"  {clm.NOT_READ_MORE(count=len(rejects) - SHOWN_REJECTS)}")
+
+
+def show_doubts(chosen: Resource, newest: Iterable[Reading]) -> None:
+    """Print what is wrong with values that were read once, value by value."""
+    from venclient.clock import SystemClock
+    from venclient.read_once import doubts_of
+
+    for one in doubts_of(chosen, newest, SystemClock().now()):
+        say(f"  {in_full(one)}")
 
 
 def _show_plan(chosen: Resource, folder: Path, *, as_json: bool) -> None:

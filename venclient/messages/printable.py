@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 #: Characters of one foreign value (a name, a payload, a problem text) that a message, log or status shows.
@@ -30,14 +31,17 @@ WIDEST_PLAIN = 1e9
 
 
 def printable(text: str, limit: int = LIMIT) -> str:
-    r"""Return `text` with unsafe characters escaped (\n, \x1b, \u202e), at most `limit` characters long."""
+    r"""Return `text` with unsafe characters escaped (\n, \x1b, \u202e), cut to `limit` characters."""
     cut = len(text) > limit
     if cut:
         text = text[: limit - 1]
     if not text.isprintable() or not (text.isascii() or _INVISIBLE.isdisjoint(text)):
-        text = "".join(char if _is_safe(char) else _escaped(char) for char in text)
-        cut = cut or len(text) > limit
-        text = text[: limit - 1] if cut else text
+        escaped = [char if _is_safe(char) else _escaped(char) for char in text]
+        if sum(map(len, escaped)) > limit - cut:  # escapes take more room
+            cut = True
+            ends = accumulate(map(len, escaped))
+            escaped = [one for one, end in zip(escaped, ends, strict=True) if end < limit]
+        text = "".join(escaped)
     return text + "…" if cut else text
 
 

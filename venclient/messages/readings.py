@@ -167,8 +167,8 @@ CAPACITY_ASSUMED = warning(
     "VEN-RDG-070",
     "the capacity of {name} is the default of its kind ({assumed:g} kW) and taken for assumed; measured: "
     "{low:g} to {high:g} kW; power up to {limit:g} kW is believed",
-    hint="if that is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}; if it "
-    "really is {assumed:g} kW, set options.quality.power_kw.range of its connection",
+    hint="if it really is {assumed:g} kW, set options.quality.power_kw.range of its connection; if what was "
+    "measured is right (--dry-run shows the sites): ven resources set --text {name!r} {changes}",
 )
 CAPACITY_MISSING = warning(
     "VEN-RDG-071",

@@ -259,7 +259,7 @@ class Judge:
             first = wrong[0][1]
             said += self._once("", first.code, to_ms(wrong[0][0].time) if now_ms is None else now_ms, first)
         elif now_ms is not None and self._window is not None and readings:
-            said += self._lag([to_ms(one.time) for one in readings], now_ms)
+            said += self._lag(to_ms(max(one.time for one in readings)), now_ms)
         return Judged([one for one in judged if one is not None], said, wrong)
 
     def quality_now(self, reading: Reading, now: datetime | None) -> Quality:
@@ -345,13 +345,12 @@ class Judge:
             **about
         )
 
-    def _lag(self, times_ms: Sequence[int], now_ms: int) -> list[Text]:
+    def _lag(self, newest_ms: int, now_ms: int) -> list[Text]:
         """Return a message where times are steadily off, or where those of a file go back."""
         window, before_ms = self._window, self._newest_ms
-        newest_ms = max(times_ms)
         self._newest_ms = newest_ms if before_ms is None else max(newest_ms, before_ms)
         if window is not None and window.ordered:
-            back_ms = 0 if before_ms is None else goes_back_ms(times_ms, before_ms)
+            back_ms = 0 if before_ms is None else goes_back_ms(newest_ms, before_ms)
             if back_ms:
                 at = _spelt(from_ms(newest_ms))
                 text = rdg.TIME_BACK(name=self._name, time=at, offset=_length(back_ms / 1000))

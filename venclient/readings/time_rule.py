@@ -110,7 +110,7 @@ def steady_lag_ms(times_ms: Sequence[int], arrivals_ms: Sequence[int]) -> int | 
     return whole if whole and abs(lags[-1] - whole) <= STEADY_MS else None
 
 
-def goes_back_ms(times_ms: Sequence[int], before_ms: int) -> int:
-    """Return by how much the rows of a file lie before the row that came before them; 0 within a day."""
-    back_ms = before_ms - max(times_ms)
+def goes_back_ms(newest_ms: int, before_ms: int) -> int:
+    """Return by how much the newest of some rows lies before those that came before them; 0 within a day."""
+    back_ms = before_ms - newest_ms
     return back_ms if back_ms > STRAY_MS else 0

@@ -112,6 +112,8 @@ class _Builder:
         #: Intervals that carry their own periods may tell of one time twice, a payload each.
         self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
         self.shapes: dict[float, Shape] = {}
+        #: What `_counted` found, by the id of its columns.
+        self.kinds: dict[int, tuple[Sequence[Column], frozenset[str]]] = {}
         #: Ids of resources that have a value in the report.
         self.valued: set[str] = set()
 
@@ -253,15 +255,24 @@ class _Builder:
                 self._single(name, place, single, single.sample(seen), told)
             else:
                 self._several(name, place, [(made, made.sample(seen)) for made in columns], told, span.id)
-        counted = _counted(columns)
+        counted = self._counted(columns)
         if any(payload.type in counted for _, payloads in told for payload in payloads):
             self.valued.add(resource_id)
         return shape.resource(name, told) if told else None
 
+    def _counted(self, columns: Sequence[Column]) -> frozenset[str]:
+        """Return the payload types whose values show that a resource is heard: measured ones if asked for."""
+        known = self.kinds.get(id(columns))
+        if known is None:
+            measured = frozenset(made.kind for made in columns if is_measured(made.descriptor))
+            known = columns, measured or frozenset(made.kind for made in columns)
+            self.kinds[id(columns)] = known  # with the columns: another list must not get their id
+        return known[1]
+
     def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
         """Return what is told of several resources together."""
         shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
-        counted, silent = _counted(columns), {one.resource_id for one in over}
+        counted, silent = self._counted(columns), {one.resource_id for one in over}
         told: list[Told] = []
         for place, span in enumerate(shape.cells):
             seen = [
@@ -337,12 +348,6 @@ class _Builder:
             return sample._replace(value=0.0)
         self.leave_out(rep.NEGATIVE, payload=made.kind, name=name)
         return MISSING
-
-
-def _counted(columns: Sequence[Column]) -> frozenset[str]:
-    """Return the payload types whose values show that a resource is heard: measured ones where asked for."""
-    measured = frozenset(made.kind for made in columns if is_measured(made.descriptor))
-    return measured or frozenset(made.kind for made in columns)
 
 
 def _value(made: Column, sample: Sample) -> Value:
