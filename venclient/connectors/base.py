@@ -20,6 +20,7 @@ from venclient.connectors.leases import Leases
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
 from venclient.model.setpoint import Receipt, Setpoint
+from venclient.thinned import Thinned
 
 
 def _nothing_to_acknowledge() -> None:
@@ -89,7 +90,7 @@ class Site:
     as it is; `leases` holds the links that several readers share. `one_shot` says that this is a single
     look: nothing may be left behind at the source (a broker keeps no session). `protected` are files that are
     never meter files; `roots` are the folders that files of new connections must lie in, beside `folder`;
-    None: they may lie anywhere.
+    None: they may lie anywhere. `thinned` decides which of the lines are logged that many readers have alike.
     """
 
     clock: Clock
@@ -101,6 +102,7 @@ class Site:
     one_shot: bool = False
     protected: Sequence[Path] = ()
     roots: tuple[Path, ...] | None = None
+    thinned: Thinned = field(default_factory=Thinned)
 
 
 OpenReader = Callable[[Resource, Site], Reader]
