@@ -90,7 +90,7 @@ class Site:
     as it is; `leases` holds the links that several readers share. `one_shot` says that this is a single
     look: nothing may be left behind at the source (a broker keeps no session). `protected` are files that are
     never meter files; `roots` are the folders that files of new connections must lie in, beside `folder`;
-    None: they may lie anywhere. `thinned` decides which of the lines are logged that many readers have alike.
+    None: they may lie anywhere. `thinned` chooses which lines of one kind are logged.
     """
 
     clock: Clock
