@@ -100,7 +100,7 @@ class Recorded:
         self._starts: list[int] = []
         self._size = 0
         self._single: dict[str, Cells] = {}
-        #: Number of each resource's place, counted through all blocks; made when somebody asks.
+        #: Number of each resource's place, counted through all blocks; made when it is needed.
         self._numbers: dict[str, int] | None = None
         for block in _decoded(values):
             self.add(block)
