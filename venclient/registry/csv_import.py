@@ -352,10 +352,10 @@ class _Store:
 
     def _meter_of(self, site: Site, stored: Stored) -> str:
         """Return the meter point id that a site has after the import."""
-        told, resource_id = site.resource.meterPointId, site.resource.resourceID
+        meter, resource_id = site.resource.meterPointId, site.resource.resourceID
         row = stored.rows.get(resource_id)
-        if row is None or row[METER_AT] == told or (known := stored.get(resource_id)) is None:
-            return told
+        if row is None or row[METER_AT] == meter or (known := stored.get(resource_id)) is None:
+            return meter
         return self._merged(known, site).resource.meterPointId
 
     def _merged(self, stored: Resource, site: Site) -> Merged:
