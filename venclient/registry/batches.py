@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource, ResourceType
-from venclient.model.slips import UNCLEAN, value_findings
+from venclient.model.slips import UNCLEAN, is_printable, value_findings
 from venclient.registry.option_checks import installed_checks
 from venclient.registry.rows import Seal, encoded
 from venclient.registry.validation import (
@@ -254,7 +254,7 @@ def _are_links(links: tuple[Column, ...]) -> bool:
 def _are_clean(*columns: Iterable[Any]) -> bool:
     """Return whether texts have printable, visible characters only."""
     text = "".join(map("".join, columns))
-    return text.isprintable() and (text.isascii() or not any(one in text for one in UNCLEAN))
+    return is_printable(text) and (text.isascii() or not any(one in text for one in UNCLEAN))
 
 
 def _are_addresses(texts: list[str]) -> bool:

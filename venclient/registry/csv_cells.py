@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from venclient.messages import importing as imp
 from venclient.messages.printable import foreign
+from venclient.model.slips import is_printable
 
 _NULLS = {"", "not found", "n/a", "na", "-", "--", "null", "none", "nan", "?"}
 _LONGEST_NULL = max(map(len, _NULLS))
@@ -46,7 +47,7 @@ def _is_tidy(cells: Sequence[str]) -> bool:
     """True when no cell has more than single spaces between words, or anything that may not stand in one."""
     whole = f"|{'|'.join(cells)}|"
     return (
-        whole.isprintable()  # of all white space only the plain space is
+        is_printable(whole)  # of all white space only the plain space is
         and not any(sign in whole for sign in ("  ", " |", "| "))
         and max(map(len, cells), default=0) <= _MAX_TEXT
     )

@@ -21,6 +21,7 @@ from venclient.messages.printable import foreign
 from venclient.model.resource import Resource
 from venclient.registry import columns, csv_mapping
 from venclient.registry.assumptions import Assumptions
+from venclient.registry.batches import Batch
 from venclient.registry.collector import collector_paused
 from venclient.registry.csv_mapping import CsvMapping
 from venclient.registry.csv_rejects import RejectsFile
@@ -269,9 +270,7 @@ class _Store:
                 batch = self._target.plain_batch(new)
                 if batch is not None and not batch.has_login(REDACTED):
                     self._counts.created += len(new)
-                    if any(given is None or "connection" in given for given in {one.given for one in chunk}):
-                        self._doubt_connections((site, site.resource) for site in chunk)
-                    self.assumed.count(chunk)
+                    self._tell_of_batch(chunk, batch)
                     if self.writes:
                         self.imported.put_batch(batch, chunk[0].given)
                         yield from new
@@ -282,6 +281,18 @@ class _Store:
                     yield resource
             if self.writes and changed:
                 self._target.replace(changed)
+
+    def _tell_of_batch(self, sites: Sequence[Site], batch: Batch) -> None:
+        """Count what is assumed of new plain sites, and note which connections cannot be read yet."""
+        given = [site.given for site in sites]
+        kinds, options = batch.links[0], batch.links[-1]
+        if None in given:  # rows of our own export
+            self.assumed.count(sites)
+        else:
+            self.assumed.count_columns(given, batch.types, kinds, batch.capacities)
+        alike = not any(options) and kinds.count(kinds[0]) == len(kinds)
+        if not alike or lacking(sites[0].resource.connection):
+            self._doubt_connections((site, site.resource) for site in sites)
 
     def _settled(self, site: Site, found: Stored, changed: list[Resource]) -> Resource | None:
         """Return the resource to create for a site; one to replace goes into `changed`."""
@@ -341,10 +352,10 @@ class _Store:
 
     def _meter_of(self, site: Site, stored: Stored) -> str:
         """Return the meter point id that a site has after the import."""
-        told, resource_id = site.resource.meterPointId, site.resource.resourceID
+        meter, resource_id = site.resource.meterPointId, site.resource.resourceID
         row = stored.rows.get(resource_id)
-        if row is None or row[METER_AT] == told or (known := stored.get(resource_id)) is None:
-            return told
+        if row is None or row[METER_AT] == meter or (known := stored.get(resource_id)) is None:
+            return meter
         return self._merged(known, site).resource.meterPointId
 
     def _merged(self, stored: Resource, site: Site) -> Merged:

@@ -26,7 +26,7 @@ _SMALL = 100
 class Block(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The cells of some resources: `same` holds the values that all share, `each` a column for the others.
 
-    In the text `count` may stand for that many ids, which are the next of those stored beside it.
+    In the text `count` may stand in place of the ids, which are the next of those stored beside it.
     """
 
     ids: list[str]
@@ -100,7 +100,7 @@ class Recorded:
         self._starts: list[int] = []
         self._size = 0
         self._single: dict[str, Cells] = {}
-        #: Number of each resource's place, counted through all blocks; made when somebody asks.
+        #: Number of each resource's place, counted through all blocks; made when it is needed.
         self._numbers: dict[str, int] | None = None
         for block in _decoded(values):
             self.add(block)

@@ -196,7 +196,7 @@ def as_stored(resource: Resource, ven: str | None) -> Resource:
 
 
 def as_row(resource: Resource, ven: str | None) -> Row:
-    """Give the row of `statements.resource_rows` that a resource would have, with 0 for each row id."""
+    """Return the row of `statements.resource_rows` that a resource would have, with 0 for each row id."""
     reader = (0, *encode_connection(resource.connection))
     control = resource.control_connection
     writer = (None,) * len(reader) if control is None else (0, *encode_connection(control))
@@ -260,7 +260,7 @@ def json_object(text: Any, place: str) -> dict[str, Any]:
 
 
 def json_objects(texts: Sequence[Any], place: str) -> list[Any]:
-    """Give `json_object` of each cell, None for None, and the same object for the same texts: to be read."""
+    """Return `json_object` of each cell, None for None; equal texts may share one object."""
     distinct = [text for text in {*texts} if text is not None]
     if len(distinct) * 2 > len(texts):  # nearly all differ
         distinct = [text for text in texts if text is not None]
@@ -272,7 +272,7 @@ def json_objects(texts: Sequence[Any], place: str) -> list[Any]:
 
 
 def _by_line(texts: Sequence[Any]) -> list[dict[str, Any]] | None:
-    """Give the objects of short texts, read in one go; None says nothing of them."""
+    """Return the objects of short texts, read in one go; None says nothing of them."""
     try:
         if not texts or max(map(len, texts)) > _SHORT or not all(texts):
             return None
@@ -283,7 +283,7 @@ def _by_line(texts: Sequence[Any]) -> list[dict[str, Any]] | None:
 
 
 def words(kind: type[Any], column: Sequence[Any], place: str) -> Sequence[str]:
-    """Give the names of the members that the cells of a column name or value; BadRow names the column."""
+    """Return the names of the members that the cells of a column name or value; BadRow names the column."""
     try:
         return list(map(_WORDS[kind].__getitem__, column))
     except (KeyError, TypeError):
@@ -291,7 +291,7 @@ def words(kind: type[Any], column: Sequence[Any], place: str) -> Sequence[str]:
 
 
 def _is_bounded(text: object) -> bool:
-    """True when JSON is neither too long nor nested too deeply; what is no text at all is no JSON either."""
+    """True when JSON is neither too long nor nested too deeply; anything else is left to the reader."""
     if not isinstance(text, str | bytes):
         return True
     if len(text) > MOST_CELL:
