@@ -1,6 +1,6 @@
 """Which lines of one kind are logged when one cause concerns very many resources: 3, the 30th, 300th ...
 
-Each line after the first says how many were left out before it. After a quiet time a kind begins anew.
+Each line after the first says how many were left out before it. After a quiet time a kind begins again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from venclient.messages import within
 
 #: So many lines of a kind are logged before any is left out; one digit.
 FIRST = 3
-#: A kind that was quiet for so long begins anew.
+#: A kind that was quiet for so long begins again.
 QUIET_S = 3600.0
 #: More kinds than this at once share one count.
 MOST_KINDS = 1_000

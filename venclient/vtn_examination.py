@@ -168,9 +168,9 @@ class Examination:
             with contextlib.suppress(OSError):
                 seen = await _seen(seen, host, port, unverified)
         except ssl.SSLError as error:
-            told = vtn_side(has_cert=account.cert_file is not None).text(error, self._clock.now())
-            if told is not None:
-                return finding("TLS", told.within(f"{seen.place}: "))
+            refused = vtn_side(has_cert=account.cert_file is not None).text(error, self._clock.now())
+            if refused is not None:
+                return finding("TLS", refused.within(f"{seen.place}: "))
             reason = (error.reason or str(doc.NO_REASON())).lower().replace("_", " ")
             return finding("TLS", doc.TLS_VERSION(place=seen.place, problem=reason))
         except OSError as error:

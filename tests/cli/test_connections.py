@@ -332,7 +332,7 @@ def test_a_device_that_ignores_the_unit_id_is_one_device(free_port: int) -> None
 
 @pytest.mark.peer
 def test_a_gateway_without_a_device_is_no_device(free_port: int) -> None:
-    """Refusals of the gateway itself are told as such, with what to try next."""
+    """Refusals of the gateway itself are reported as that, with what to try next."""
     with serving(free_port, {}, other=refusing(4)):
         shown = ven("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-2", "--timeout", "0.5")
     assert "VEN-CLM-283" in shown.output

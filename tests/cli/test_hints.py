@@ -23,15 +23,15 @@ SETTINGS = '[ven]\nname = "v"\n[vtn]\nurl = "http://127.0.0.1:9"\nallow_http = t
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder of its own: its exit status, and all that it prints."""
+    """Return `ven` in an empty folder: its exit status, and all that it prints."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["ven", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out + told.err
+        shown = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, shown.out + shown.err
 
     return call
 
@@ -120,5 +120,5 @@ def test_commands_of_hints_run_where_they_are_shown(ven: Ven, state: Callable[[]
     found = [words for words in commands(said) if words[:1] not in ENDLESS and words[0] != "doctor"]
     assert found or state in (no_settings, no_registry, no_meter_file)
     for words in found:
-        status, told = ven(*words)
-        assert status != 2, (words, told)  # no such option, file or registry
+        status, output = ven(*words)
+        assert status != 2, (words, output)  # no such option, file or registry

@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 def issued(
     folder: Path, name: str, by: Pair | None = None, *, begins: datetime = NOW - DAY, days: int = 2
 ) -> Pair:
-    """Make a certificate for a host; it signs itself where nobody signs it."""
+    """Make a certificate for a host; self-signed without `by`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     host = x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)

@@ -94,7 +94,7 @@ async def test_one_resource_alone_has_its_own_lines(around: Around) -> None:
 
 
 async def test_those_that_stay_away_are_named_and_have_their_own_end(around: Around) -> None:
-    """One unit stays dead when the gateway is back: the line of the end names it, and its return is told."""
+    """One unit stays dead when the gateway is back: the last line names it; its return is logged."""
     voices = around.voices(5)
     async with around.running():
         for voice in voices:
@@ -219,7 +219,7 @@ def test_the_work_grows_with_the_number_of_resources() -> None:
 
 
 def test_of_lines_of_one_kind_few_are_logged() -> None:
-    """The first three, the 30th, 300th ... are, with what was left out; after an hour it begins anew."""
+    """The first three, the 30th, 300th ... are, with what was left out; after an hour it begins again."""
     seconds = [0.0]
     thinned = Thinned(lambda: seconds[0])
     lines = [line for n in range(MANY) if (line := thinned.line("bad row", f"row {n}")) is not None]

@@ -199,7 +199,7 @@ def test_a_command_that_does_not_exist_is_found(words: str) -> None:
     assert list(_mistakes(words.split()))
 
 
-#: Names in messages that are no option, setting or field: Python's, PostgreSQL's, and the columns of files.
+#: Names in messages that are neither option, setting nor field: of Python, PostgreSQL, and columns of files.
 OTHER_NAMES = {
     "capacities_json",
     "connection_type",

@@ -34,7 +34,7 @@ async def test_a_failure_has_the_time_when_it_began(notes: Notes, clock: ManualC
 
 
 async def test_another_cause_has_its_own_time(notes: Notes, clock: ManualClock) -> None:
-    """A failure of the same kind for another reason begins anew."""
+    """A failure of the same kind for another reason begins again."""
     notes.begin("pump", BROKEN(what="pump"), cause="water")
     await clock.advance(60)
     notes.begin("pump", BROKEN(what="fuse"), cause="power")

@@ -1,4 +1,4 @@
-"""Commands that a hint names, completed so that they can be typed as they are shown."""
+"""Commands in hints, completed with the options that they need."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ def conclusion(found: Sequence[UnitFound], host: str, port: int, *, rtu: bool) -
     """Yield lines on what answered, the connection of each device, and the commands to use it."""
     devices = [one for one in found if not _is_nobody(one)]
     yield ""
-    nobody = [one.unit for one in found if _is_nobody(one)]
-    if nobody:
-        more = clm.SCAN_MORE(count=len(nobody) - _NAMED) if len(nobody) > _NAMED else ""
-        yield clm.SCAN_NOBODY(count=len(nobody), units=nobody[:_NAMED], more=more)
+    empty = [one.unit for one in found if _is_nobody(one)]
+    if empty:
+        more = clm.SCAN_MORE(count=len(empty) - _NAMED) if len(empty) > _NAMED else ""
+        yield clm.SCAN_NOBODY(count=len(empty), units=empty[:_NAMED], more=more)
     first = devices[0] if devices else None
     if first is not None and len(devices) >= _ALIKE and all(_same(one, first) for one in devices):
         yield clm.SCAN_ALIKE(count=len(devices), unit=first.unit)
@@ -89,9 +89,9 @@ def _connected(one: UnitFound, host: str, port: int, rtu: bool) -> Iterator[str]
     for key, value in options.items():
         if key == "registers":
             yield "[[options.registers]]"
-            yield from (f"{name} = {json.dumps(told)}" for name, told in value[0].items())
+            yield from (f"{name} = {json.dumps(item)}" for name, item in value[0].items())
         elif isinstance(value, dict):
-            yield f"{key} = {{ {', '.join(f'{name} = {json.dumps(told)}' for name, told in value.items())} }}"
+            yield f"{key} = {{ {', '.join(f'{name} = {json.dumps(item)}' for name, item in value.items())} }}"
         else:
             yield f"{key} = {json.dumps(value)}"
     yield clm.SCAN_STORE(host=host, port=port, options=json.dumps(options))

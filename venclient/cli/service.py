@@ -175,7 +175,7 @@ def config_show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
 
 
 def _from_environment(no_file: ConfigError) -> Settings:
-    """Return the settings if variables give all of them; else raise that there is no file, with mistakes."""
+    """Return the settings of variables; ConfigError that the file is missing when they do not suffice."""
     from venclient.messages import settings as cfg
     from venclient.settings import load_settings
 

@@ -27,13 +27,13 @@ GATHER_S, GATHER_AT_MOST_S = 5.0, 30.0
 TOGETHER = 3
 #: How long after the last one others join an outage that was logged.
 JOIN_S = 120.0
-#: An outage that has grown to so many times its size is logged again.
+#: An outage that has grown to this many times its size is logged again.
 GROWTH = 10
 #: How long after the first is back the others are waited for, at first and then.
 BACK_S, BACK_FACTOR = 90.0, 10.0
 #: How often it is looked at while something is to be gathered.
 LOOK_S = 1.0
-#: So many names stand in one line.
+#: How many names stand in one line.
 NAMED = 3
 
 
