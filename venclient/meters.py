@@ -132,7 +132,9 @@ class Meter:
         except Exception as error:  # noqa: BLE001  a bug in one connector must not end the others
             bug = gwy.CONNECTOR_BUG(name=resource.resourceName, kind=type(error).__name__)
             self.refusal = with_code(bug)
-            self._notes.begin(self._bug, bug, bug=error)
+            # One mistake in a connector may concern all that it reads.
+            line = bug if self._outages is None else self._outages.thinned.line(type(error).__name__, bug)
+            self._notes.begin(self._bug, bug, bug=error, logged=line is None)
             return
         self._notes.end(self._bug)
         self._retries = 0

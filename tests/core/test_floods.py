@@ -12,8 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.connectors.sites import make_site
+from tests.peers import mosquitto
 from venclient.clock import ManualClock, SystemClock
 from venclient.connectors import outages
 from venclient.connectors.base import Batch
@@ -34,6 +37,7 @@ from venclient.registry.database import ResourceDatabase
 
 MANY = 2_000
 LINES = 5
+BROKER = ("allow_anonymous true", "max_queued_messages 0")
 
 
 def resource(number: int, connection: Connection) -> Resource:
@@ -242,3 +246,55 @@ async def test_values_that_make_no_sense_are_few_lines(caplog: pytest.LogCapture
     await asyncio.gather(*work, return_exceptions=True)
     assert sum(one.health.rejects for one in pollers) >= MANY
     assert 1 <= lines(caplog).total() <= LINES
+
+
+@pytest.mark.peer
+async def test_a_broker_that_stops_and_starts_again_is_two_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, free_port: int, quick: None
+) -> None:
+    """2,000 meters behind one mosquitto: its end and its return are a line each, with their number."""
+    caplog.set_level(logging.INFO)
+
+    async def keep(_: str, __: Batch) -> None:
+        """Take it."""
+
+    meters = Meters(make_site(tmp_path), keep, SystemClock(), Notes())
+    meters.serve({f"m{number}": resource(number, mqtt(number, free_port)) for number in range(MANY)})
+    work = asyncio.create_task(meters.run())
+
+    def count(state: str) -> int:
+        return sum(one.poller is not None and one.poller.health.state == state for one in meters)
+
+    try:
+        with mosquitto(tmp_path / "broker", free_port, *BROKER):
+            await send(free_port)
+            await until(lambda: count("ok") == MANY)
+        await until(lambda: count("dark") == MANY and lines(caplog).total() > 0)
+        before = lines(caplog)
+        with mosquitto(tmp_path / "broker", free_port, *BROKER):
+            await until(lambda: count("dark") == 0)
+            await until(lambda: lines(caplog) != before)
+            after = lines(caplog)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    assert before == {"VEN-CON-283": 1}
+    assert after == {"VEN-CON-283": 1, "VEN-CON-284": 1}
+    some = [one for one in caplog.records if code_of(one.msg)]
+    assert all(f"{MANY} of {MANY}" in one.getMessage() for one in some[:2])
+
+
+async def send(port: int) -> None:
+    """Send a retained value to each meter: it comes again with each connection."""
+
+    def work() -> None:
+        client = Client(CallbackAPIVersion.VERSION2)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        sent = [client.publish(f"site/{number}", "1.5", qos=1, retain=True) for number in range(MANY)]
+        for one in sent:
+            one.wait_for_publish(120)
+        client.disconnect()
+        client.loop_stop()
+
+    await asyncio.to_thread(work)

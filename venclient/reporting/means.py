@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace as msgspec_replace
 
 from venclient.clock import Clock
-from venclient.errors import VenError, VtnProblem
+from venclient.errors import VenError, VtnProblem, VtnUnreachable
 from venclient.messages import code_of, with_code
 from venclient.messages import readings as rdg
 from venclient.messages import reporting as rep
@@ -195,14 +195,19 @@ class Pause:
         self._clock = clock
         self._until_s = 0.0
         self.failures = 0
+        self._logged = False
 
     def left_s(self) -> float:
         """Return the seconds that are left; 0 for none."""
         return max(0.0, self._until_s - self._clock.monotonic())
 
     def begin(self, wait_s: float, error: VenError) -> None:
-        """Wait for so long; the first failure of a row of them is logged."""
-        if not self.failures:
+        """Wait for so long; the first failure of a row of them is logged.
+
+        One that the VTN did not answer is not: the client logs that the VTN is away, and that it is back.
+        """
+        if not self._logged and not isinstance(error, VtnUnreachable):
+            self._logged = True
             log.warning(rep.DELAYED(problem=error))
         self.failures += 1
         self._until_s = self._clock.monotonic() + wait_s
@@ -213,9 +218,9 @@ class Pause:
 
     def end(self) -> None:
         """Note that the VTN has taken a report."""
-        if self.failures:
+        if self._logged:
             log.info(rep.DELIVERED_AGAIN())
-        self.failures, self._until_s = 0, 0.0
+        self.failures, self._until_s, self._logged = 0, 0.0, False
 
 
 @dataclass

@@ -30,6 +30,7 @@ from venclient.reporting.eventbook import EventBook, Known
 from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, ToldTime, agenda_steps
 from venclient.reporting.outbox import Bookmark, Outbox
 from venclient.reporting.windows import USUAL_RULES, WindowRules
+from venclient.thinned import Thinned
 
 log = logging.getLogger("venclient.reporting")
 
@@ -121,6 +122,7 @@ class Planner:
         self._rules = rules
         self._adhoc_s = adhoc_s
         self._followed: dict[str, _Followed] = {}
+        self._thinned = Thinned()
         self._marks = outbox.planned()
         #: Of the event book, as it was when all of it was last looked through.
         self._revision: int | None = None
@@ -177,7 +179,7 @@ class Planner:
                 raise
             except Exception as error:  # noqa: BLE001  an event that we stumble over stops no other
                 del self._followed[id_]
-                round_.problems.append(_stumbled(id_, error))
+                round_.problems.append(_stumbled(id_, error, self._thinned))
             yield from round_.written()
         if due and self._changes:
             self._forget_changes()
@@ -199,7 +201,7 @@ class Planner:
                 self._followed.pop(id_, None)  # it is looked at again
                 if not isinstance(error, Exception) or isinstance(error, VenError):
                     raise
-                round_.problems.append(_stumbled(id_, error))
+                round_.problems.append(_stumbled(id_, error, self._thinned))
             yield from round_.written()
 
     def _take_changes(self) -> Work[None]:
@@ -397,8 +399,11 @@ class Planner:
         self._changes = [] if oldest is None else [one for one in self._changes if one > oldest]
 
 
-def _stumbled(id_: str, error: Exception) -> str:
+def _stumbled(id_: str, error: Exception, thinned: Thinned) -> str:
     """Log an unexpected error, and return its message."""
     said = rep.CANNOT_PLAN(event=foreign(id_), error=type(error).__name__)
-    log.error(said, exc_info=error)
+    kind = type(error).__name__
+    line = thinned.line(kind, said)
+    if line is not None:
+        log.error(line, exc_info=error)
     return said
