@@ -160,11 +160,16 @@ class VtnLink:
 
     async def _serve(self, ready: Callable[[], Awaitable[None]]) -> None:
         async with self.client, asyncio.TaskGroup() as group:
-            self.notes.end(UNSERVED)
+            group.create_task(self._mended(), name=f"note on {self}")
             group.create_task(self.side.follow(), name=f"follow {self}")
             group.create_task(self._report(ready), name=f"report to {self}")
             if self.push is not None:
                 group.create_task(self._be_told(self.push), name=f"be told by {self}")
+
+    async def _mended(self) -> None:
+        """Let the note of a breakdown go once all runs for longer than it was waited for."""
+        await self._clock.sleep(BROKEN_REST_S)
+        self.notes.end(UNSERVED)
 
     async def _be_told(self, push: Push) -> None:
         """Let the VTN tell us of changes, once it knows our VEN."""

@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.connectors.sites import make_site
 from tests.peers import mosquitto
 from venclient.clock import ManualClock, SystemClock
-from venclient.connectors import outages
+from venclient.connectors import open_reader, outages
 from venclient.connectors.base import Batch
 from venclient.connectors.poller import Poller
 from venclient.errors import StoreError
@@ -298,3 +298,16 @@ async def send(port: int) -> None:
         client.loop_stop()
 
     await asyncio.to_thread(work)
+
+
+async def test_files_of_one_layout_are_few_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """How a file is read is logged for the first of many files that are alike."""
+    caplog.set_level(logging.INFO)
+    site = make_site(tmp_path)
+    (tmp_path / "share0").mkdir()
+    for number in range(500):
+        (tmp_path / f"share0/m{number}.csv").write_text("time,power_kw\n2026-01-01T00:00:00Z,1.5\n")
+        reader = open_reader(resource(number, file(number, 0)), site)
+        assert len((await reader.read()).readings) == 1
+        await reader.close()
+    assert 1 <= lines(caplog).total() <= LINES

@@ -76,6 +76,31 @@ async def test_row_72_what_breaks_about_a_vtn_is_told_and_begun_anew(
     link.close()
 
 
+async def test_a_breakdown_that_comes_again_with_each_try_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The note stays while it breaks at once each time, and goes when all runs for longer than the pause."""
+    clock = ManualClock()
+    link = a_link(tmp_path, clock)
+    broken = [True]
+
+    async def follow() -> None:
+        if broken[0]:
+            raise RuntimeError("out of order")
+        await clock.sleep(100_000)
+
+    monkeypatch.setattr(link.side, "follow", follow)
+    task = asyncio.create_task(link.run(lambda: clock.sleep(100_000)))
+    await clock.advance(10 * BROKEN_REST_S, settle=30)
+    assert [code_of(one.msg) for one in caplog.records].count("VEN-GWY-060") == 1
+    broken[0] = False
+    await clock.advance(3 * BROKEN_REST_S, settle=30)
+    assert not [note for note in link.notes if "VEN-GWY-060" in note]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    link.close()
+
+
 async def _fails(error: Exception) -> None:
     raise error
 

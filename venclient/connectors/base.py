@@ -20,6 +20,7 @@ from venclient.connectors.leases import Leases
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
 from venclient.model.setpoint import Receipt, Setpoint
+from venclient.thinned import Thinned
 
 
 def _is_never_stored(_resource_id: str, _mark: int) -> bool:
@@ -95,7 +96,7 @@ class Site:
     look: nothing may be left behind at the source (a broker keeps no session). `is_stored` says whether a
     resource's message of that mark (`Reading.mark`) is committed. `protected` are files that are
     never meter files; `roots` are the folders that files of new connections must lie in, beside `folder`;
-    None: they may lie anywhere.
+    None: they may lie anywhere. `thinned` decides which of the lines are logged that many readers have alike.
     """
 
     clock: Clock
@@ -108,6 +109,7 @@ class Site:
     is_stored: Callable[[str, int], bool] = _is_never_stored
     protected: Sequence[Path] = ()
     roots: tuple[Path, ...] | None = None
+    thinned: Thinned = field(default_factory=Thinned)
 
 
 OpenReader = Callable[[Resource, Site], Reader]

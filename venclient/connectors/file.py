@@ -50,7 +50,7 @@ class FileReader:
         self._name = resource.connection.file or ""
         self._path = site.folder / self._name
         self._complete = options.is_complete
-        self._content = Content(resource, options, quotes=site.one_shot)
+        self._content = Content(resource, options, quotes=site.one_shot, thinned=site.thinned)
         self._key = f"file {resource.resourceID} {self._name}"
         self._bookmark = site.bookmark
         self._access = access_of(site, self._key)

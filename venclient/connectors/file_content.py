@@ -28,6 +28,7 @@ from venclient.messages import files as fil
 from venclient.messages.printable import foreign
 from venclient.model.reading import Reading, Reject
 from venclient.model.resource import Resource
+from venclient.thinned import Thinned
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,15 @@ class Content:
     it: it may be any file, and what is rejected is shown, logged and stored.
     """
 
-    def __init__(self, resource: Resource, options: FileOptions, *, quotes: bool = True) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        options: FileOptions,
+        *,
+        quotes: bool = True,
+        thinned: Thinned | None = None,
+    ) -> None:
+        self._thinned = thinned or Thinned()
         self._quotes = quotes
         self._resource_id = resource.resourceID
         self._point = resource.meterPointId
@@ -194,7 +203,9 @@ class Content:
         said = fil.FOUND_LAYOUT(name=foreign(name), layout=layout, columns=rows)
         if said != self.said:
             self.said = said
-            log.info(said)
+            line = self._thinned.line(f"layout {layout} {rows}", said)
+            if line is not None:
+                log.info(line)
 
     def _take(
         self,

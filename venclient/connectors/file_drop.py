@@ -193,7 +193,7 @@ class DropReader:
         self._subject = subject_of(resource)
         self._clock = site.clock
         self._once = site.one_shot
-        self._content = Content(resource, options, quotes=site.one_shot)
+        self._content = Content(resource, options, quotes=site.one_shot, thinned=site.thinned)
         self._place, self._pattern = _place_and_pattern(site.folder, resource.connection.file or "")
         self._key = f"drop {self._id} {resource.connection.file}"
         self._bookmark = site.bookmark

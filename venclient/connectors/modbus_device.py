@@ -24,6 +24,7 @@ from venclient.connectors.sunspec_models import POINTS
 from venclient.errors import ConnectorError, Undecodable
 from venclient.messages import modbus as mod
 from venclient.model.resource import Resource
+from venclient.thinned import Thinned
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _open(resource: Resource, site: Site) -> ModbusReader | SunSpecReader:
     if not expansion.template.discovered:
         return open_modbus_reader(_expanded(resource, expansion), site)
     link, endpoint = acquire_link(site, host, port, checked, holder=resource.resourceID)
-    return SunSpecReader(resource, expansion, checked, link, site.leases, endpoint)
+    return SunSpecReader(resource, expansion, checked, link, site.leases, endpoint, site.thinned)
 
 
 def _checked(expansion: Expansion) -> tuple[ModbusOptions | None, list[str]]:
@@ -121,7 +122,9 @@ class SunSpecReader:
         link: ModbusLink,
         leases: Leases,
         endpoint: str,
+        thinned: Thinned,
     ) -> None:
+        self._thinned = thinned
         self.interval_s: float | None = options.interval_s
         # The walk takes a request for each model of the device, some dozens.
         self.timeout_s = 2 * QUEUE_ALLOWANCE_S + options.timeout_s * 10 * (1 + options.retries)
@@ -181,7 +184,9 @@ class SunSpecReader:
             self._said = said
             message = mod.SUNSPEC_BROKEN if chain.complaint else mod.SUNSPEC_FOUND
             level = logging.WARNING if chain.complaint else logging.INFO
-            log.log(level, message(subject=subject_of(self._resource), chain=said))
+            line = self._thinned.line(said, message(subject=subject_of(self._resource), chain=said))
+            if line is not None:
+                log.log(level, line)
 
     def _fits(self, register: Register) -> bool:
         count = register.last - register.first + 1
