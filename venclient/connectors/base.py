@@ -96,7 +96,7 @@ class Site:
     look: nothing may be left behind at the source (a broker keeps no session). `is_stored` says whether a
     resource's message of that mark (`Reading.mark`) is committed. `protected` are files that are
     never meter files; `roots` are the folders that files of new connections must lie in, beside `folder`;
-    None: they may lie anywhere. `thinned` decides which of the lines are logged that many readers have alike.
+    None: they may lie anywhere. `thinned` chooses which lines of one kind are logged.
     """
 
     clock: Clock
