@@ -57,9 +57,10 @@ class Side:
         if failed is None:
             return None
         if isinstance(failed, ssl.SSLCertVerificationError):
-            problem = foreign(failed.verify_message or str(failed))
-            return self._text(_BY_RESULT.get(failed.verify_code, tls.NOT_TRUSTED), problem, now)
-        reason = failed.reason or ""
+            problem = foreign(getattr(failed, "verify_message", "") or str(failed))
+            code = int(getattr(failed, "verify_code", 0))
+            return self._text(_BY_RESULT.get(code, tls.NOT_TRUSTED), problem, now)
+        reason = str(getattr(failed, "reason", "") or "")
         problem = foreign(reason.lower().replace("_", " "))
         if any(word in reason for word in _REQUIRES):
             return self._text(tls.CLIENT_REQUIRED, problem, now)

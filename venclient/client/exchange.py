@@ -352,7 +352,7 @@ def _http_date(text: str) -> datetime | None:
 def _version_message(error: BaseException) -> Text | None:
     """Return the message for a server without a version of TLS that we take; None for other failures."""
     refused = tls_error(error)
-    reason = str(refused.reason or "") if refused is not None else ""
+    reason = str(getattr(refused, "reason", "") or "")
     if any(word in reason for word in _VERSION_REASONS):
         return vtn.TLS_VERSION(problem=reason.lower().replace("_", " "))
     return None
