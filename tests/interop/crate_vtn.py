@@ -106,6 +106,6 @@ def find_crate() -> Path:
     if not made.path.is_file():
         lacking = made.missing_tools()
         if lacking is not None:
-            missing(f"{made.title} {made.version} cannot be built here ({lacking})")
+            missing(f"the VTN of the crate openadr {made.version} cannot be built here ({lacking})")
         missing(f"{made.title} {made.version} is not installed (make interop)")
     return made.path

@@ -138,7 +138,7 @@ def test_full_disk_keeps_what_was_stored(tmp_path: Path) -> None:
 
 
 def test_full_disk_lets_no_upgrade_begin(tmp_path: Path) -> None:
-    """An old file whose copy finds no room stays old, with every row, and no half copy is left."""
+    """An old file whose copy finds no room is read as it is, with every row, and no half copy is left."""
     with small_disk(tmp_path / "disk", 400) as disk:
         path = disk / "old.db"
         make_old_file(path)
@@ -146,8 +146,10 @@ def test_full_disk_lets_no_upgrade_begin(tmp_path: Path) -> None:
             old.execute("UPDATE resources SET address = ?", ("z" * 70_000,))
             old.commit()
 
-        with pytest.raises(RegistryError, match="VEN-DBF-043"):
-            ResourceDatabase(path)
+        with ResourceDatabase(path) as db:
+            assert db.count() == 3
+            with pytest.raises(RegistryError, match="VEN-DBF-"):
+                db.update_resource(db.get_all_resources()[0].resourceID, ven="Ikast")
 
         assert not list(disk.glob("*.bak"))
         assert not list(disk.glob(".*.part"))
