@@ -19,7 +19,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from venclient.model.quality import MOST_KW, Counter
+from venclient.model.quality import CAPACITY_MARGIN, MOST_KW, Counter
 from venclient.readings.glitches import STOOD_S, Point, without_glitches
 
 USUAL_COUNTER = Counter()
@@ -75,12 +75,14 @@ class Limit:
         self.most_kw = _most_kw(usual_kw, most_kw) if counter.max_kw is None else counter.max_kw
         #: Twice the fastest step: the bound for a restart of a register of which nothing else is known.
         self.seen_kw = 2 * max(rates_kw, default=0.0)
-        #: The bound for a restart of a register whose capacity is known.
-        self.usual_kw = self.most_kw if usual_kw is None else min(self.most_kw, USUAL_MARGIN * usual_kw)
+        usually_kw = self.most_kw if usual_kw is None else min(self.most_kw, USUAL_MARGIN * usual_kw)
+        stated_kw = counter.max_kw or (most_kw or 0.0) / CAPACITY_MARGIN
+        #: The bound for a restart of a register whose capacity is known: usual steps, or the capacity.
+        self.restart_kw = min(self.most_kw, max(usually_kw, stated_kw))
         #: The bound for a rollover that no option names: a restart is as likely.
         self._rollover_kw = self.most_kw if usual_kw is None else min(self.most_kw, WIDE_MARGIN * usual_kw)
         #: The bound for a step from exactly zero, which is also what a failing meter shows.
-        self._from_zero_kw = self.usual_kw
+        self._from_zero_kw = usually_kw
         if usual_kw is None and not self.known:
             self._from_zero_kw = UNSEEN_METER_KW
         #: What is allowed however short the time was.
@@ -204,7 +206,7 @@ def counted_between(
             likely = around <= ROLLOVER_SHARE * rollover_kwh and limit.allows_around(around, span_s)
         if before.value < rollover_kwh and likely:
             return around, True, False
-    most_kw = limit.usual_kw if limit.known else min(limit.most_kw, limit.seen_kw)
+    most_kw = limit.restart_kw if limit.known else min(limit.most_kw, limit.seen_kw)
     near_zero = 0 <= after.value <= min(RESTART_SHARE * before.value, most_kw * span_s / 3600)
     if counter.reset and near_zero:
         return after.value, True, False
