@@ -67,14 +67,14 @@ class Completing:
         """
         found: dict[str, datetime] = {}
         for id_ in resource_ids:
-            spacing = self._spacing(id_)
-            if spacing is None or not self._is_read(id_):
-                continue
             newest = self._newest_of(id_)
             if newest is None or newest >= end or end - newest > LONGEST:
                 continue
+            spacing = self._spacing(id_)
+            if spacing is None:
+                continue
             coming = newest + spacing
-            if now <= coming + max(LATE_LEAST, spacing * LATE_SHARE):
+            if now <= coming + max(LATE_LEAST, spacing * LATE_SHARE) and self._is_read(id_):
                 found[id_] = max(coming, end)
         return found
 
