@@ -15,7 +15,9 @@ from tests.reporting.samples import EACH, at, event, measured
 from venclient.errors import VtnProblem
 from venclient.model.reading import Measure
 from venclient.reporting.delivery import ReportOptions
+from venclient.reporting.differences import Key, Said, said_by
 from venclient.reporting.outbox import Outbox
+from venclient.reporting.sent import SentView, report_of
 
 pytestmark = pytest.mark.disk
 
@@ -140,6 +142,15 @@ class Journey:
             for one in self.bench.vtn.stored
         }
 
+    def held(self) -> dict[str, dict[Key, Said]]:
+        """Return the values of each report at the VTN."""
+        return {str(one.report_name): said_by(one) for one in self.bench.vtn.stored}
+
+    def kept(self) -> dict[str, dict[Key, Said]]:
+        """Return the same of what is kept as evidence."""
+        view = SentView(self.bench.outbox.view.db)
+        return {one.key: said_by(report_of(one)) for one in view.held()}
+
 
 @pytest.mark.parametrize("share", range(SHARES))
 async def test_row_61_kill_at_any_point_of_the_outbox_loses_and_doubles_nothing(
@@ -167,4 +178,5 @@ async def test_row_61_kill_at_any_point_of_the_outbox_loses_and_doubles_nothing(
         assert {state: n for state, n in counts.items() if n} == {"sent": 8}, points.passed[deadly]
         rows = journey.bench.outbox.of_event("E1")
         assert sum(row.corrections for row in rows) == 1, points.passed[deadly]
+        assert journey.kept() == journey.held(), points.passed[deadly]
         journey.bench.close()
