@@ -306,3 +306,36 @@ async def test_the_newest_stored_reading_counts_after_a_restart() -> None:
         store.add([reading])
         end = T0 + (second + 5) * SECOND
         assert known.expected(["r1"], end, end) == expected
+
+
+@pytest.mark.parametrize("count", [1, 4])
+async def test_what_is_waited_for_is_asked_once_for_all_reports_of_a_moment(site: Site, count: int) -> None:
+    """Many events on the same resources ask the meters as often as one does while they wait."""
+    site.serve(Meter(10.0, 4.6))
+    site.list_events(*(event(1, EACH, duration="PT15M", id_=f"E{n}") for n in range(count)))
+    await site.live(15)
+    asked = 0
+    expected = site.completing.expected
+
+    def counted(ids: Sequence[str], end: datetime, now: datetime) -> dict[str, datetime]:
+        nonlocal asked
+        asked += 1
+        return expected(ids, end, now)
+
+    site.reporter._means.expecting = counted
+    while not site.vtn.stored:
+        asked = 0
+        await site.live((site.clock.now() - T0 + SECOND).total_seconds() / 60)
+        if not site.vtn.stored:
+            assert asked <= 2
+
+
+async def test_a_forecast_is_not_waited_for(site: Site) -> None:
+    """What is not measured in the interval leaves at once, beside a report that waits."""
+    site.serve(Meter(10.0, 4.6))
+    static = {"payloadType": "STORAGE_MAX_CHARGE_POWER", **EACH}
+    site.list_events(event(1, EACH, duration="PT15M"), event(1, static, duration="PT15M", id_="E2"))
+    await site.live(15 + 3 / 60)
+
+    states = {id_: [row.state for row in site.outbox.of_event(id_)] for id_ in ("E1", "E2")}
+    assert states["E2"] != states["E1"]

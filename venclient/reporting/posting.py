@@ -28,6 +28,7 @@ from venclient.reporting.bodies import digest_of, gaps_of, told_with
 from venclient.reporting.builder import Built
 from venclient.reporting.gathered import gathered
 from venclient.reporting.means import HOLD_ATTEMPTS, SLACK, Means, ReportListing, StepResult, log
+from venclient.reporting.needs import is_measured
 from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
 from venclient.reporting.targets import Reportable, known_targets
@@ -40,7 +41,7 @@ Changes = list[Callable[[], None]]
 
 NOTHING_INCOMPLETE: Mapping[str, datetime] = MappingProxyType({})
 #: More reports than this do not wait for readings at a time.
-_MOST_HELD = 1_000
+_MOST_HELD = 500
 #: So many reports share a commit before they are sent and one after, but no more intervals than these,
 #: which are held in memory.
 GROUP = 64
@@ -90,11 +91,17 @@ class Posting:
         means = self._means
         grace = timedelta(seconds=means.options.grace_s)
         held: dict[str, datetime] = {}
+        #: The windows of an event share a set of resources, and often their end.
+        first: dict[tuple[int, datetime, bool], datetime | None] = {}
         for row in means.outbox.view.fresh(now - grace, now, _MOST_HELD) if grace else ():
             asked = row.obligation
             last = asked.spans[-1]
             until = row.due + min(grace, last.end - last.start)
-            if until > now and any(at <= until for at in means.incomplete(row, now).values()):
+            known = id(row.resources), asked.end, is_measured(asked)
+            if known not in first and asked.end <= row.due:
+                first[known] = min(means.incomplete(row, now).values(), default=None)
+            coming = first.get(known)
+            if asked.end <= row.due and until > now and coming is not None and coming <= until:
                 held[row.key] = until
         return held
 
@@ -106,10 +113,9 @@ class Posting:
         """Send at most `most` reports; False when everything has to wait."""
         means = self._means
         self._gone = set()
+        self._held = self._hold(means.clock.now())
         while most > 0:
-            now = means.clock.now()
-            self._held = self._hold(now)
-            take = partial(self._take, self._taken(), now, min(most, GROUP), tuple(self._held))
+            take = partial(self._take, self._taken(), means.clock.now(), min(most, GROUP), tuple(self._held))
             rows = await means.write(take)
             if not rows:
                 return True
