@@ -164,3 +164,5 @@ def test_a_quality_that_a_report_has_no_room_for_is_kept_beside_it() -> None:
         Unsaid("hotel", "DEMAND", 0, "ESTIMATED"),
     )
     assert {one.quality for one in said_by(built.report, built.unsaid).values()} == {"ESTIMATED"}
+    unknown = said_by(built.report, None).values()
+    assert {one.quality for one in unknown} == {""}

@@ -14,6 +14,7 @@ from tests.reporting.bench import Bench, lost
 from tests.reporting.samples import EACH, at, event, measured
 from venclient.errors import VtnProblem, VtnUnreachable
 from venclient.model.reading import Measure
+from venclient.openadr.objects import Report, ValuesMap
 from venclient.reporting import sent as sent_module
 from venclient.reporting.bodies import digest_of
 from venclient.reporting.sent import Attempt, Room, SentView, held_by_vtn, report_of
@@ -258,3 +259,43 @@ async def test_attempts_of_years_ago_are_deleted_by_the_hourly_pass(bench: Bench
 
     held = list(SentView(bench.outbox.view.db).held())
     assert min(one.at for one in held) > bench.clock.now() - timedelta(hours=2.5)
+
+
+async def test_a_copy_of_the_vtn_with_other_values_is_what_counts(bench: Bench) -> None:
+    """A VTN that changes a value when it stores it: both are kept, and the VTN's is what it holds."""
+    create = bench.vtn.create_report
+
+    async def rounding(report: Report) -> Report:
+        kept = await create(report)
+        [part] = kept.resources
+        payloads = [ValuesMap(type="USAGE", values=[2.5])]
+        interval = replace(part.intervals[0], payloads=payloads)
+        changed = replace(kept, resources=[replace(part, intervals=[interval])])
+        bench.vtn.stored[-1] = changed
+        return changed
+
+    bench.vtn.create_report = rounding  # type: ignore[method-assign]
+    await bench.run_to(1.5)
+    first, second = attempts(bench)
+
+    assert [(one.verb, one.taken) for one in (first, second)] == [("POST", True), ("GET", True)]
+    assert report_of(held_by_vtn([first, second])) == bench.vtn.stored[0]
+
+
+@pytest.mark.parametrize("resources", [[], None])
+async def test_a_vtn_that_returns_no_values_has_what_was_sent(
+    bench: Bench, resources: list[object] | None
+) -> None:
+    """An answer without resources says nothing about them; its time is kept."""
+    create = bench.vtn.create_report
+
+    async def terse(report: Report) -> Report:
+        kept = await create(report)
+        returned = kept.resources if resources is None else []
+        return replace(kept, resources=returned, created_date_time="2026-01-01T01:00:02Z")
+
+    bench.vtn.create_report = terse  # type: ignore[method-assign]
+    await bench.run_to(1.5)
+    [one] = attempts(bench)
+
+    assert (one.verb, one.answer) == ("POST", "2026-01-01T01:00:02Z")

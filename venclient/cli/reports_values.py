@@ -88,7 +88,7 @@ def print_attempts(found: Sequence[Attempt], *, bodies: bool) -> None:
     shown: Report | None = None
     for one in found:
         status = "-" if one.status is None else str(one.status)
-        outcome = clp.ACCEPTED(id=one.report_id) if one.taken else one.answer
+        outcome = _accepted(one) if one.taken else one.answer
         line = f"  {one.at:%Y-%m-%d %H:%M:%S}  {one.number}  {one.verb} {status}  {outcome}"
         console.print(cell(line), soft_wrap=True)
         if one.sent is None:
@@ -98,6 +98,12 @@ def print_attempts(found: Sequence[Attempt], *, bodies: bool) -> None:
             _print_json(wire_of(shown))
         elif bodies:
             console.print(cell(f"    {clp.SAME_BODY()}"))
+
+
+def _accepted(one: Attempt) -> str:
+    if not one.answer:
+        return clp.ACCEPTED(id=one.report_id)
+    return clp.ACCEPTED_AT(id=one.report_id, time=one.answer)
 
 
 def print_values(held: Attempt | None, values: Sequence[Difference], *, known: bool) -> None:

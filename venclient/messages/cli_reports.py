@@ -91,6 +91,7 @@ NOTE_LINE = info("VEN-CLP-049", "note      {note}")
 
 ATTEMPTS = info("VEN-CLP-260", "{count:attempt|attempts} to send it")
 ACCEPTED = info("VEN-CLP-261", "accepted, as {id}")
+ACCEPTED_AT = info("VEN-CLP-273", "accepted, as {id}, by the VTN's clock at {time}")
 BODY_NOT_KEPT = info(
     "VEN-CLP-262", "its body is not stored (see reporting.sent_day_mb and reporting.sent_mb)"
 )

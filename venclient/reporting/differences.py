@@ -69,13 +69,18 @@ class Difference:
         return _alike(self.sent.value, self.now.value) and self.sent.quality == self.now.quality
 
 
-def said_by(report: Report | None, unsaid: Iterable[Unsaid] = (), *, missing: str = "") -> dict[Key, Said]:
+def said_by(
+    report: Report | None, unsaid: Iterable[Unsaid] | None = (), *, missing: str = ""
+) -> dict[Key, Said]:
     """Return all values of a report, in its order; `unsaid` are qualities that it had no room for.
 
-    A quality without a value is about the payload type `missing`.
+    Where they are unknown (None), so is the quality of several values in one interval. A quality without a
+    value is about the payload type `missing`.
     """
     found: dict[Key, Said] = {}
-    omitted = {(one.resource_name, one.payload_type, one.interval): one.quality for one in unsaid}
+    omitted = None
+    if unsaid is not None:
+        omitted = {(one.resource_name, one.payload_type, one.interval): one.quality for one in unsaid}
     for part in report.resources if report is not None else ():
         for interval, start, end in intervals_of(part):
             values = _values_of(interval, part.resource_name, omitted, missing)
@@ -113,7 +118,7 @@ def _after(begin: datetime | None, lasts: timedelta | None) -> datetime | None:
 
 
 def _values_of(
-    interval: Interval, name: str, omitted: Mapping[tuple[str, str, int], str], missing: str
+    interval: Interval, name: str, omitted: Mapping[tuple[str, str, int], str] | None, missing: str
 ) -> Iterator[tuple[str, Said]]:
     """Yield the payload types and values of one interval of a resource."""
     flags = [payload for payload in interval.payloads if payload.type == QUALITY]
@@ -122,7 +127,8 @@ def _values_of(
     if not others and flag:
         yield missing, Said(None, flag)
     for payload in others:
-        quality = omitted.get((name, payload.type, interval.id), SOUND)
+        quality = SOUND if omitted is not None or len(others) == 1 else ""
+        quality = (omitted or {}).get((name, payload.type, interval.id), quality)
         if len(others) == 1 and flag:
             quality = flag
         for value in payload.values:

@@ -23,6 +23,7 @@ from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.enumerations import AGGREGATED_REPORT
 from venclient.openadr.objects import Report
+from venclient.reporting.bodies import says_the_same
 from venclient.reporting.builder import Built, build_report
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.needs import Measuring, gathered, is_measured
@@ -280,7 +281,7 @@ class Means:
                 report=made.report,
                 obligation=asked,
                 methods=made.methods,
-                unsaid=made.unsaid,
+                unsaid=made.unsaid if isinstance(built, Built) else None,
                 program="" if event is None else event.event.program_id,
                 percent_of_full=options.percent_of_full,
                 ven_targets=tuple(sorted(options.ven_targets)),
@@ -293,7 +294,7 @@ class Means:
                 verb=verb,
                 taken=taken,
                 status=status,
-                answer="" if isinstance(answer, Report) else foreign(str(answer)),
+                answer=_said_by_vtn(answer),
                 event_id=asked.event_id,
                 start=asked.start,
                 until=asked.end,
@@ -302,6 +303,9 @@ class Means:
                 sent=sent,
             )
         )
+        if isinstance(answer, Report) and verb != "GET" and made.report and differs(made.report, answer):
+            # What counts is what the VTN has.
+            self.note_attempt(row, "GET", answer, answer=answer)
 
     @property
     def by_id(self) -> Mapping[str, Reportable]:
@@ -397,6 +401,18 @@ class Means:
             return now + timedelta(seconds=wait_s), True
         self.pause.begin(wait_s, error)
         return now, False
+
+
+def differs(ours: Report, theirs: Report) -> bool:
+    """Return whether the copy that the VTN returned has other values; one without any says nothing."""
+    return bool(theirs.resources) and theirs.resources != ours.resources and not says_the_same(ours, theirs)
+
+
+def _said_by_vtn(answer: VenError | Report) -> str:
+    """Return an error, or when the VTN stored a report by its own clock."""
+    if isinstance(answer, Report):
+        return foreign(answer.modification_date_time or answer.created_date_time or "")
+    return foreign(str(answer))
 
 
 def report_options(settings: Settings) -> ReportOptions:

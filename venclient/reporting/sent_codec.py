@@ -53,13 +53,14 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A report as it was sent, and what it was built from besides readings and resources.
 
     `obligation` says what was asked for. `methods` are how values that were not measured were computed,
-    `program` is the id of the event's program.
+    `program` is the id of the event's program. `unsaid` is None where it is not known
+    what a report had no room for: it was read from the VTN.
     """
 
     report: Report
     obligation: Obligation | None = None
     methods: tuple[str, ...] = ()
-    unsaid: tuple[Unsaid, ...] = ()
+    unsaid: tuple[Unsaid, ...] | None = None
     program: str = ""
     percent_of_full: float = 1.0
     ven_targets: tuple[str, ...] = ()
