@@ -30,7 +30,7 @@ def changes(
     limit: Annotated[int, typer.Option(help="Maximum number of changes, the newest ones.", min=1)] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List changes of the registry by time, with the user who made them.
+    """List changes of the registry by time and user.
 
     Each has a line with its time (UTC), user and subject, and a line for each value that
     changed. Changes that other programs made in the tables are not recorded. Passwords are

@@ -236,7 +236,7 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export the coverage of all stored days, or with --values all values sent.
+    """Export the daily coverage, or with --values what was sent.
 
     With --values there is one row for each resource, interval and payload that the VTN holds.
     """
