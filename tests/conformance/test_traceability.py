@@ -61,3 +61,29 @@ def test_a_failure_shows_in_its_row(tool: ModuleType) -> None:
     (second,) = [line for line in lines if line.startswith("| 2 |")]
     assert first.endswith("| 1 passed | 0 passed, 1 FAILED | - | - | **failed** |")
     assert second.endswith("| - | - | - | - | **not proved** |")
+
+
+def test_a_row_that_only_the_other_vtn_proves_is_a_gap(
+    tool: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is marked for a VTN needs a test that runs against that one."""
+    row = {"capability": "x", "spec": "-", "openleadr": True, "openadr": True}
+    test = "tests/interop/test_events.py::test_row_01_x"
+    monkeypatch.setattr(tool, "rows", lambda: {1: row})
+    monkeypatch.setattr(tool, "known_tests", lambda: {test})
+    monkeypatch.setattr(tool, "clauses", list)
+    monkeypatch.setattr(tool, "vtns_of_tests", lambda: {test: ("openleadr",)})
+
+    assert tool.gaps() == ["row 1: no test against the crate openadr carries its number"]
+
+
+def test_the_marks_of_tests_are_the_kinds_that_they_run_against(tool: ModuleType) -> None:
+    """Without a mark a test runs against all; a mark of the module counts like one of the test."""
+    found = tool.vtns_of_tests()
+    both = ("openleadr", "openadr")
+
+    assert set(found.values()) == {both, ("openleadr",), ("openadr",)}
+    assert found["tests/interop/test_delivery.py::test_row_60_a_lost_answer_makes_no_second_report"] == both
+    assert {
+        kinds for name, kinds in found.items() if name.startswith("tests/interop/test_openadr_crate.py")
+    } == {("openadr",)}

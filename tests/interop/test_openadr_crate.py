@@ -69,10 +69,10 @@ def asked(business: Business, count: int = 1, **more: object) -> Object:
 # ---- who may come
 
 
-async def test_a_public_vtn_is_followed_though_it_registers_nobody(
+async def test_row_13_a_public_vtn_is_followed_though_it_registers_no_ven(
     make_vtn: MakeVtn, site: Site, tmp_path: Path
 ) -> None:
-    """Without a login POST /vens is refused, and events are known all the same; that is logged once."""
+    """Without a login no token is sent, POST /vens is refused once in the log, and events are known."""
     vtn = make_vtn("--anonymous", "--bl-token", GIVEN, own_logins=False)
     gateway = Gateway(tmp_path, vtn.url)
     for key in ("client_id", "client_secret"):
@@ -96,6 +96,8 @@ async def test_a_public_vtn_is_followed_though_it_registers_nobody(
                 assert "VEN-DOC-12" in printed
 
             assert business.vens() == business.reports(event) == []
+            assert [one for one in tap.passed if "authorization" in one.headers] == []
+            assert tap.requests("POST", "/auth/token") == []
         assert gateway.log.count("VEN-VTN-109") == 1
 
 
@@ -115,7 +117,7 @@ async def test_a_given_token_registers_and_reports(make_vtn: MakeVtn, site: Site
         assert len(business.vens()) == 1
 
 
-async def test_tokens_of_seconds_are_renewed_before_they_end(
+async def test_row_10_tokens_of_seconds_are_renewed_before_they_end(
     make_vtn: MakeVtn, site: Site, tmp_path: Path
 ) -> None:
     """With tokens that last ten seconds no request is ever refused."""
@@ -240,7 +242,7 @@ async def ready(gateway: Gateway) -> None:
     await gateway.until(lambda s: "webhook" in str(s["vtn"].get("push")), "webhook in use")
 
 
-async def test_events_are_known_by_webhook(calling: tuple[Vtn, Business], called: Gateway) -> None:
+async def test_row_69_events_are_known_by_webhook(calling: tuple[Vtn, Business], called: Gateway) -> None:
     """New, deleted and asking events wake the gateway; it subscribes once, however often it starts."""
     business = calling[1]
     for _ in range(3):
@@ -261,7 +263,9 @@ async def test_events_are_known_by_webhook(calling: tuple[Vtn, Business], called
     assert business.say("GET", "/subscriptions") == []
 
 
-async def test_a_vtn_that_lost_its_store_calls_again(calling: tuple[Vtn, Business], called: Gateway) -> None:
+async def test_row_69_a_vtn_that_lost_its_store_calls_again(
+    calling: tuple[Vtn, Business], called: Gateway
+) -> None:
     """After the VTN has come back empty, VEN, resources and subscription are there again, and events wake."""
     vtn, business = calling
     called.settings["vtn"] |= {"poll_s": 0.5, "push_poll_s": 0.5}
