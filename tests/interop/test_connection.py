@@ -142,6 +142,8 @@ PAGE = b"<!doctype html><html><body>Accept the terms of this network</body></htm
 PORTALS = {
     "a page": response("200 OK", PAGE, "Content-Type: text/html"),
     "a page as JSON": response("200 OK", PAGE, "Content-Type: application/json"),
+    "nothing": response("200 OK"),
+    "no content": response("204 No Content"),
     "elsewhere": response("302 Found", b"", "Location: http://127.0.0.1:9/login"),
     "511": response("511 Network Authentication Required", PAGE, "Content-Type: text/html"),
 }
