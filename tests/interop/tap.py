@@ -72,6 +72,10 @@ class Tap:
         """Give what went by so far, of one method and path."""
         return [one for one in self.passed if (one.method, one.path) == (method, path)]
 
+    def answered(self, method: str, path: str) -> list[Passed]:
+        """Return what the VTN has answered so far, of one method and path."""
+        return [one for one in self.requests(method, path) if one.status]
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(_NO_BODY)

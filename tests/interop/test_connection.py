@@ -184,8 +184,8 @@ async def test_what_has_not_changed_is_not_read_again(gateway: Gateway, business
     await gateway.start()
     await gateway.knows(1)
     polls = len(tap.requests("GET", "/events"))
-    await until(lambda: len(tap.requests("GET", "/events")) >= polls + 4, "polled", log=lambda: gateway.log)
-    statuses = {one.status for one in tap.requests("GET", "/events")[polls + 1 : polls + 4]}
+    await until(lambda: len(tap.answered("GET", "/events")) >= polls + 4, "polled", log=lambda: gateway.log)
+    statuses = {one.status for one in tap.answered("GET", "/events")[polls + 1 : polls + 4]}
     business.add_event(program, intervalPeriod=period(soon(60), 5), intervals=intervals(1))
     await gateway.knows(2)
 

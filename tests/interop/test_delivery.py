@@ -100,12 +100,12 @@ async def test_a_report_on_an_event_that_is_gone_is_not_refused(
     await gateway.knows(1)
 
     def listing_before_the_report(passed: Passed) -> int | None:
-        return 500 if passed.path == "/events" and not tap.requests("POST", "/reports") else None
+        return 500 if passed.path == "/events" and not tap.answered("POST", "/reports") else None
 
     tap.spoils = listing_before_the_report
     business.delete_event(event)
     await gateway.until(lambda s: s["events"]["known"] == 0, "listing without it")
     status = gateway.status["reports"]
 
-    assert {one.status for one in tap.requests("POST", "/reports")} <= {400, 404, 409, 422}
+    assert {one.status for one in tap.answered("POST", "/reports")} <= {400, 404, 409, 422}
     assert (status.get("refused", 0), status["sent"], status["owed"]) == (0, 0, 0)

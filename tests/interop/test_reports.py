@@ -325,7 +325,8 @@ async def test_row_64_whole_numbers_leave_as_floats(
     gateway.settings["vtn"]["url"] = tap.url
     await gateway.start()
     await accepted(gateway, business, event, 1)
-    (sent,) = tap.requests("POST", "/reports")
+    await until(lambda: tap.answered("POST", "/reports"), "answer passed on", log=lambda: gateway.log)
+    (sent,) = tap.answered("POST", "/reports")
 
     assert b'"values":[36.0]' in sent.body.replace(b" ", b"")
     assert sent.status == 201
