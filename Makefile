@@ -21,7 +21,7 @@ unit:  ## The tests of code alone, without peers, databases and commands (under 
 	@tools/bootstrap.sh dev
 	@$(VENV)/python -m pytest -m "not peer and not disk and not interop" -n auto -q
 
-interop:  ## Against two VTNs of others (OpenLEADR, the crate openadr) and InfluxDB 2, built the first time (40 minutes)
+interop:  ## Against two VTNs of others (OpenLEADR, the crate openadr) and InfluxDB 2, built the first time (a quarter of an hour)
 	@tools/bootstrap.sh dev
 	@tools/peers.sh
 	@$(VENV)/python -m tools.openleadr

@@ -2,8 +2,8 @@
 
     python -m tools.openleadr     install what is missing, and print where it is
 
-Both stay in the cache folder of tools/peer_builds.py. The VTN is built from its crate with cargo, which takes
-a quarter of an hour on a small machine; where no Rust is new enough, Debian's is installed when that is
+Both stay in the cache folder of tools/peer_builds.py. The VTN is built from its crate with cargo, in
+some minutes on two cores; where no Rust is new enough, Debian's is installed when that is
 allowed (root, or sudo without a password). Its migrations need PostgreSQL 16: Debian's where it is new
 enough, else the one inside the wheel of pgserver.
 """

@@ -132,7 +132,7 @@ class Crate(NamedTuple):
         cargo = self._cargo()
         assert cargo is not None
         built = self._root / "target"
-        say(f"building {self.title} {self.version} in {self._root} (a quarter of an hour on two cores, once)")
+        say(f"building {self.title} {self.version} in {self._root} (some minutes on two cores, once)")
         # A separate target folder: a build that was interrupted continues there. A Rust that is too old may
         # be the first in PATH.
         command = [cargo, "install", self.name, "--version", self.version, "--features", self.features]
