@@ -21,6 +21,10 @@ from venclient.registry.database import ResourceDatabase
 from venclient.status import ask
 
 LIMIT_S = 400.0
+#: How often a gateway that is notified asks: what it knows before the deadline was in a notification.
+RARELY_S = 3600
+#: Within this time registration is not read again unasked: what it knows of a grant was in a notification.
+UNASKED_S = 240.0
 #: How often a meter writes while the test runs.
 STEP_S = 0.5
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

@@ -20,7 +20,7 @@ from tests.interop.business import EACH, Business, Object, intervals, period, re
 from tests.interop.certificates import Authority, Certificate
 from tests.interop.conftest import MakeVtn
 from tests.interop.crate_vtn import find_crate
-from tests.interop.site import LIMIT_S, Gateway, Meter, Site, running, soon, until
+from tests.interop.site import RARELY_S, UNASKED_S, Gateway, Meter, Site, running, soon, until
 from tests.interop.tap import Tap
 from tests.interop.vtn import SECRET, Vtn
 from tests.peers import pick_port
@@ -225,12 +225,10 @@ def calling(make_vtn: MakeVtn) -> Iterator[tuple[Vtn, Business]]:
 
 @pytest.fixture
 def called(calling: tuple[Vtn, Business], site: Site, tmp_path: Path) -> Gateway:
-    """Return a gateway that can be called, and asks every five minutes only."""
+    """Return a gateway that can be called, and asks every hour only."""
     made = Gateway(tmp_path, calling[0].url)
     port = pick_port()
-    # What is known before the deadline of `knows` was notified by the VTN: the next poll comes after it.
-    assert LIMIT_S < 300
-    made.settings["vtn"] |= {"poll_s": 300, "push_poll_s": 300}
+    made.settings["vtn"] |= {"poll_s": RARELY_S, "push_poll_s": RARELY_S}
     made.settings["vtn"] |= {"webhook_url": f"http://127.0.0.1:{port}/hook/1"}
     made.settings["vtn"] |= {"webhook_listen": f"127.0.0.1:{port}"}
     return made
@@ -299,7 +297,12 @@ async def test_row_25_a_target_granted_while_it_runs_is_known_by_webhook(
         asked(business, targets=["zone-a"])
         asked(business, targets=["zone-b"])
         business.grant(business.vens()[0], "zone-a")
-        await called.knows(1)
+        await until(
+            lambda: (s := called.status) and s["events"]["known"] == 1,
+            "the event of the granted target known",
+            within_s=UNASKED_S,
+            log=lambda: called.log,
+        )
 
 
 async def test_row_26_an_event_for_one_resource_is_reported_for_it_alone_as_soon_as_it_is_granted(
