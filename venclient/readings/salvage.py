@@ -63,6 +63,7 @@ def _sound(tables: Tables) -> Tables:
     try:
         tables.latest()
         tables.bookmarks()
+        tables.marks()
     except BaseException:
         tables.connection.close()
         raise
