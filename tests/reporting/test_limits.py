@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -334,4 +335,43 @@ def test_any_event_of_64_kib_is_planned_in_slices(
     finally:
         tracemalloc.stop()
     assert longest < 2 * SLICE
+    assert most < 64 * 2**20
+
+
+@settings(
+    max_examples=6 if full_count(1) == 1 else 600,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(events, st.sampled_from(["reportDescriptors", "intervals"]), st.sampled_from([0, 20_000, 65_000]))
+def test_any_event_of_64_kib_reaches_the_outbox_in_slices(
+    tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any], part: str, more: int
+) -> None:
+    """Planning into the state file: the loop's slices, each commit and the memory stay bounded."""
+    bench = Bench(tmp_path_factory.mktemp("outbox"))
+    bench.list_events(decoded(filled(raw, part, more)))
+    planner = Planner(bench.outbox, bench.book, client_name="ven-1")
+    work = planner.steps(Round(), bench.clock.now(), bench.clock.now())
+    slices, commits = [0], [0]
+    tracemalloc.start()
+    try:
+        while True:
+            found: list[Any] = []
+
+            def go(into: list[Any] = found) -> None:
+                into.append(next(work, StopIteration))
+
+            slices.append(steps(go))
+            changes = found[0]
+            if changes is StopIteration:
+                break
+            if changes:
+                commits.append(steps(partial(bench.outbox.apply, changes)))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        bench.close()
+    assert max(slices) < 2 * SLICE
+    assert max(commits) < 2 * SLICE
     assert most < 64 * 2**20

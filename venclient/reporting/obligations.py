@@ -21,10 +21,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -54,7 +55,8 @@ from venclient.utils import to_the_end
 EVER = datetime.min.replace(tzinfo=UTC)
 
 #: Windows hold up to a hundred thousand spans: these are read without a step of ours for each.
-_START, _END = attrgetter("start"), attrgetter("end")
+_START: Callable[[Any], datetime] = attrgetter("start")
+_END: Callable[[Any], datetime] = attrgetter("end")
 
 #: How often reports at will are made, unless something else is said.
 ADHOC_S = 900.0
