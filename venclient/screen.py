@@ -15,7 +15,7 @@ from venclient.messages.printable import json_escaped, printable
 if TYPE_CHECKING:
     from rich.text import Text
 
-#: Characters of one line: lists of our own names may be long, a line of many megabytes is nobody's.
+#: Characters of one line: lists of our own names may be long, a line of many megabytes is foreign text.
 LONGEST_LINE = 100_000
 
 

@@ -34,7 +34,7 @@ def cell(text: str) -> str:
 
 
 def guarded(text: str) -> str:
-    """Return a line of a file, line ends and quotes included, so that no spreadsheet runs it as a formula.
+    """Return a line of a file, line ends and quotes included, that no spreadsheet runs as a formula.
 
     One that it would run has an apostrophe before it; nothing else changes.
     """

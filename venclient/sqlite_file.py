@@ -38,7 +38,7 @@ def open_sqlite(path: Path | str, *, read_only: bool = False) -> apsw.Connection
         else:
             connection = connect_to_read(path)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        # Our files have no triggers: one that somebody else left there does not run.
+        # Our files have no triggers: one that another program left there does not run.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         if not read_only:

@@ -63,7 +63,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_command_prints_escapes_or_forged_lines(file: Path, command: list[str]) -> None:
-    """Whatever a row holds, the output has printable characters and no line of its own."""
+    """Whatever a row holds, the output has printable characters and no forged line."""
     done = CliRunner().invoke(app, [*command, "--db", str(file)])
     shown = done.output + (str(done.exception) if done.exception else "")
     assert "No such command" not in shown

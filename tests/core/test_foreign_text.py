@@ -41,7 +41,7 @@ awkward = st.text(st.sampled_from(HOSTILE + "'\"=+-@|%\t ;,æ\U000e0041\U0001f60
 
 
 def is_harmless(text: str) -> bool:
-    """Return whether a text has no character that a terminal obeys or that nobody sees."""
+    """Return whether a text has no character that a terminal obeys or that is invisible."""
     return not any(unicodedata.category(one) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for one in text)
 
 

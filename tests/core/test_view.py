@@ -226,9 +226,9 @@ def test_a_meter_that_cannot_be_read_has_its_time() -> None:
 @pytest.mark.parametrize("value", [-1e308, 1e308, 1e-300, 123_456_789.0, 9e15, -0.004])
 def test_a_value_of_any_size_leaves_the_table_legible(value: float) -> None:
     """The columns beside an enormous value keep their place, and the value takes few characters."""
-    told = snapshot()
-    told["connections"][0]["latest"]["power_kw"]["value"] = value
-    (row,) = [line for line in shown(told, 80).splitlines() if line.startswith("Hotel")]
+    data = snapshot()
+    data["connections"][0]["latest"]["power_kw"]["value"] = value
+    (row,) = [line for line in shown(data, 80).splitlines() if line.startswith("Hotel")]
     assert "MODBUSTCP" in row
     assert "ok" in row
     assert len(row) <= 80
@@ -237,13 +237,13 @@ def test_a_value_of_any_size_leaves_the_table_legible(value: float) -> None:
 def test_text_of_others_cannot_write_to_the_terminal() -> None:
     """Names, errors and notes with escapes, line ends, markup and changes of direction are shown as text."""
     hostile = "x\x1b[2J\r\nERROR forged\u2028\u202e[red]y[/red]\x9b"
-    told = snapshot(notes=[hostile])
-    told["vtn"] |= {"last_error": hostile, "url": hostile, "state": hostile}
-    told["ven"]["name"] = hostile
-    for row in told["connections"]:
+    data = snapshot(notes=[hostile])
+    data["vtn"] |= {"last_error": hostile, "url": hostile, "state": hostile}
+    data["ven"]["name"] = hostile
+    for row in data["connections"]:
         row |= {"name": hostile, "type": hostile, "connection": hostile, "last_error": hostile}
         row["latest"] = {hostile: {"value": 1.0, "time": NOW, "quality": hostile}}
-    lines = shown(told, width=200).split("\n")
+    lines = shown(data, width=200).split("\n")
     assert all(line.isprintable() for line in lines)
     assert not any(line.lstrip().startswith("ERROR forged") for line in lines)
     assert any("[red]y[/red]" in line for line in lines)

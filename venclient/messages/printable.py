@@ -63,12 +63,12 @@ def json_escaped(text: str) -> str:
 
 
 def is_unsafe(text: str) -> bool:
-    """Return whether text has characters that a terminal obeys or nobody sees; not counting C0 controls."""
+    """Return whether text has characters that a terminal obeys or hides; not counting C0 controls."""
     return (not text.isascii() and _UNSAFE_IN_JSON.search(text) is not None) or "\x7f" in text
 
 
 def is_huge(value: object) -> bool:
-    """Return whether a number has so many digits that Python refuses to write it."""
+    """Return whether Python refuses to write a number, as it has thousands of digits."""
     return isinstance(value, int) and value.bit_length() > MOST_BITS
 
 

@@ -1,4 +1,4 @@
-"""Marks of messages: what tells one message of a broker from others once its readings are rows.
+"""Marks of messages: how one message of a broker is recognised once its readings are rows.
 
 mark    packet number << 16 | checksum of topic and payload, less 2**31: four bytes in a file
 """

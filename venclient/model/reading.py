@@ -66,8 +66,7 @@ UNUSED = frozenset({Quality.MISSING, Quality.OUT_OF_RANGE})
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value of one quantity of one resource at one moment (aware UTC).
 
-    `mark` tells the message that it came in from others of its source, where it has no time of its own;
-    0: none.
+    `mark` identifies the message that it came in, where the message has no time (`model/marks.py`); 0: none.
     """
 
     resource_id: str
