@@ -52,6 +52,7 @@ async def reported(folder: Path) -> Bench:
     return bench
 
 
+@pytest.mark.timeout(3000 if full_count(1) > 1 else 300)
 async def test_a_damaged_state_file_stops_nothing(tmp_path: Path) -> None:
     """Whatever is damaged, both open, plan and send; nothing that the VTN has is sent once more."""
     made = tmp_path / "made"
@@ -92,6 +93,23 @@ async def test_a_damaged_file_is_kept_and_told(tmp_path: Path) -> None:
     assert len(list(made.glob("state.db.corrupt-*"))) >= 1
 
 
+async def test_readings_before_the_lost_end_of_a_file_are_kept(tmp_path: Path) -> None:
+    """Of a file without its last pages, which SQLite refuses as a whole, most rows are taken over."""
+    path = tmp_path / "readings.db"
+    clock = ManualClock(T0)
+    store = SqliteReadings(path, clock)
+    count = 5_000
+    store.add([Reading("r1", "power_kw", 1.0, T0 + timedelta(seconds=n)) for n in range(count)])
+    await store.close()
+    raw = path.read_bytes()
+    path.write_bytes(raw[: len(raw) - 10 * 1024])
+    opened = SqliteReadings(path, clock)
+    found = await opened.window("r1", T0, T0 + timedelta(seconds=count))
+    await opened.close()
+    assert len(found["power_kw"]) > count * 0.8
+
+
+@pytest.mark.timeout(3000 if full_count(1) > 1 else 300)
 async def test_damaged_readings_stop_nothing(tmp_path: Path) -> None:
     """Whatever is damaged, the store opens and takes readings."""
     made = tmp_path / "made"

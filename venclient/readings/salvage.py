@@ -100,6 +100,7 @@ def _take_over(aside: Path, path: Path) -> str:
         closing(apsw.Connection(str(aside), flags=apsw.SQLITE_OPEN_READONLY)) as old,
         closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as fresh,
     ):
+        old.execute("PRAGMA writable_schema=ON")  # a file that lost its end is read as far as it goes
         series = {row[0]: row for row in _rows(old, "series", "id") if _holds(_is_series, row)}
         _store(fresh, "series", 4, series.values())
         read = (row for row in _rows(old, "reading", "k") if _holds(_is_reading, row, series))

@@ -230,6 +230,7 @@ def _take_over(aside: Path, outbox: Outbox, now: datetime) -> dict[str, int]:
         outbox.doubt(now)
     try:
         old = apsw.Connection(str(aside), flags=apsw.SQLITE_OPEN_READONLY)
+        old.execute("PRAGMA writable_schema=ON")  # a file that lost its end is read as far as it goes
     except apsw.Error:
         return kept
     with closing(old), outbox.change():
