@@ -25,6 +25,8 @@ from venclient.reporting.obligations import agenda, agenda_steps
 from venclient.reporting.planner import Planner, Round
 from venclient.utils import to_the_end
 
+#: In `make proof` these take hours.
+UNHURRIED = pytest.mark.timeout(300 if full_count(1) == 1 else 0)
 #: Steps of the interpreter between two pauses: some tens of milliseconds on a Pi.
 SLICE = 400_000
 
@@ -287,6 +289,7 @@ def filled(raw: dict[str, Any], part: str, more: int) -> dict[str, Any]:
     return one
 
 
+@UNHURRIED
 @settings(
     max_examples=15 if full_count(1) == 1 else 10_000,
     deadline=None,
@@ -338,6 +341,7 @@ def test_any_event_of_64_kib_is_planned_in_slices(
     assert most < 64 * 2**20
 
 
+@UNHURRIED
 @settings(
     max_examples=6 if full_count(1) == 1 else 600,
     deadline=None,
