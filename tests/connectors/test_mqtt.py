@@ -344,6 +344,43 @@ async def test_a_message_for_two_is_acknowledged_by_both(tmp_path: Path, free_po
 
 
 @pytest.mark.peer
+async def test_only_a_resource_that_lacks_a_message_gets_it_again(tmp_path: Path, free_port: int) -> None:
+    """One of two resources had stored a message when the gateway was killed: it comes to the other alone."""
+    stored: set[tuple[str, int]] = set()
+
+    def two() -> tuple[MqttReader, MqttReader]:
+        site = make_site(tmp_path, is_stored=lambda *message: message in stored)
+        first, second = (meter(free_port, name=name, topic="site/+/power") for name in ("A", "B"))
+        return open_mqtt_reader(first, site), open_mqtt_reader(second, site)
+
+    with mosquitto(tmp_path / "broker", free_port):
+        for has_stored in ((), ("A",), ("A", "B")):
+            readers = two()
+            await connected(readers[0], free_port)
+            await drained(readers[1])
+            await publish(free_port, (TOPIC, "1000"))
+            batches = [await read(reader) for reader in readers]
+            for batch in batches:
+                one = batch.readings[0]
+                if one.resource_id.removeprefix("id-of-") in has_stored:
+                    stored.add((one.resource_id, one.mark))
+            for reader in readers:
+                await reader.close()  # neither has acknowledged
+
+            first, second = two()
+            # What comes again, and a message that is new for both.
+            await publish(free_port, (TOPIC, "2000"))
+            expected = [[2.0] if name in has_stored else [1.0, 2.0] for name in ("A", "B")]
+            found = [
+                values(*await drained(reader, least=len(least)))
+                for reader, least in zip((first, second), expected, strict=True)
+            ]
+            await first.close()
+            await second.close()
+            assert found == expected
+
+
+@pytest.mark.peer
 async def test_a_closed_resource_does_not_block_the_others(tmp_path: Path, free_port: int) -> None:
     """What a closed resource left unacknowledged is let go after a while when its link lives on."""
     clock = ManualClock(datetime(2026, 6, 1, tzinfo=UTC))
