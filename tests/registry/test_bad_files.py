@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import missing
-from tests.registry.objects import make_old_file, make_resource
+from tests.registry.objects import make_connection, make_old_file, make_resource
 from venclient.errors import ConfigError, RegistryError
 from venclient.messages import code_of
 from venclient.registry.backup import back_up
@@ -138,7 +138,10 @@ def test_full_disk_keeps_what_was_stored(tmp_path: Path) -> None:
 
 
 def test_full_disk_lets_no_upgrade_begin(tmp_path: Path) -> None:
-    """An old file whose copy finds no room is read as it is, with every row, and no half copy is left."""
+    """An old file whose copy finds no room stays old, with every row, and no half copy is left.
+
+    Its rows can be read, and a write says that the disk is full.
+    """
     with small_disk(tmp_path / "disk", 400) as disk:
         path = disk / "old.db"
         make_old_file(path)
@@ -148,8 +151,8 @@ def test_full_disk_lets_no_upgrade_begin(tmp_path: Path) -> None:
 
         with ResourceDatabase(path) as db:
             assert db.count() == 3
-            with pytest.raises(RegistryError, match="VEN-DBF-"):
-                db.update_resource(db.get_all_resources()[0].resourceID, ven="Ikast")
+            with pytest.raises(RegistryError, match="VEN-DBF-043"):
+                db.insert_connection(make_connection())
 
         assert not list(disk.glob("*.bak"))
         assert not list(disk.glob(".*.part"))

@@ -137,8 +137,10 @@ def _rows(connection: apsw.Connection, table: str, key: str) -> Iterator[Row]:
     while True:
         try:
             for row in connection.execute(select, (good, LAST_KEY)):
+                if not isinstance(row[0], int) or row[0] <= good:
+                    raise apsw.CorruptError  # damage that leads back to rows that were read
                 yield row
-                good, leap = int(row[0]), 1
+                good, leap = row[0], 1
             return
         except apsw.SQLError:
             return  # an older layout has no such table
@@ -152,7 +154,12 @@ def _rows(connection: apsw.Connection, table: str, key: str) -> Iterator[Row]:
                 return
             continue
         with suppress(apsw.Error):
-            yield from connection.execute(f"{select} DESC", (good, beyond))
+            last = beyond + 1
+            for row in connection.execute(f"{select} DESC", (good, beyond)):
+                if not isinstance(row[0], int) or not good < row[0] < last:
+                    break
+                yield row
+                last = row[0]
         good = beyond
 
 

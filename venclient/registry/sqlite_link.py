@@ -24,6 +24,7 @@ from venclient.registry.foreign_objects import guard
 from venclient.registry.link import BUSY_TIMEOUT_MS, PerThread, unfit
 from venclient.registry.sqlite_functions import register
 from venclient.registry.sqlite_inserts import insert_columns
+from venclient.sqlite_file import has_room
 
 T = TypeVar("T")
 
@@ -260,7 +261,8 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         Inside another one it is a savepoint of that. What SQLite refuses becomes an error of ours.
         """
         if self.found is not None and not self._rehearses:
-            raise RegistryError(dbf.CANNOT_WRITE(), subject=self.name)
+            refused = dbf.CANNOT_WRITE() if has_room(self.path) else dbf.DISK_FULL()
+            raise RegistryError(refused, subject=self.name)
         try:
             with self._scope() as driver:
                 yield driver

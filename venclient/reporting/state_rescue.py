@@ -272,7 +272,11 @@ def _rows(old: apsw.Connection, table: str, key: str) -> Iterator[dict[str, Any]
         try:
             cursor = old.execute(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608  our own names
             names: list[str] | None = None
+            seen: set[int] = set()
             for row in cursor:
+                if hash(row) in seen:
+                    raise apsw.CorruptError  # damage that leads back to rows that were read
+                seen.add(hash(row))
                 if names is None:
                     names = [one[0] for one in cursor.get_description()]
                 yield dict(zip(names, row, strict=True))
