@@ -318,10 +318,13 @@ class SqliteReadings:
         self._counts.commits += 1
         self._counts.readings += sum(rows.values())
         self._counts.rows.update(rows)
+        self._marks.add(
+            (one.resource_id, one.mark, to_ms(one.time))
+            for added in batch
+            for one in added.readings
+            if one.mark
+        )
         for added in batch:
-            self._marks.add(
-                (one.resource_id, one.mark, to_ms(one.time)) for one in added.readings if one.mark
-            )
             if not added.future.done():
                 added.future.set_result(None)
         if self._last_error is not None:
