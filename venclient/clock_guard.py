@@ -25,6 +25,7 @@ import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -54,6 +55,7 @@ GRACE_S = 5.0
 SLOWEST = 0.5
 MOST_HELD = 100_000
 
+_TIME = attrgetter("time")
 _UNKNOWN = gwy.CLOCK_UNKNOWN()
 _SETTLING = gwy.CLOCK_SETTLING()
 _TIME_ERROR = 5
@@ -312,7 +314,7 @@ class ClockGuard:
 
     def is_provisional(self, readings: Sequence[Reading]) -> bool:
         """Give whether any of the readings has a stamp that is no time of day."""
-        return any(reading.time < PROVISIONAL_UNTIL for reading in readings)
+        return bool(readings) and min(map(_TIME, readings)) < PROVISIONAL_UNTIL
 
     def hold(self, readings: Sequence[Reading]) -> None:
         """Keep readings until the clock is believed; beyond a bound the oldest give way, and are counted."""

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -56,6 +57,9 @@ UNSTORED, UNNOTED = "held readings", "clock notes"
 #: Bookmarks under which the last believed values of doubted registers are, by resource.
 LEVELS = "levels:"
 _USABLE = (Quality.GOOD, Quality.ESTIMATED)
+_NO_LEVELS: dict[str, tuple[int, float]] = {}
+_RESOURCE = attrgetter("resource_id")
+_QUALITY = attrgetter("quality")
 
 
 def window_of(connection: Connection) -> Window:
@@ -63,6 +67,13 @@ def window_of(connection: Connection) -> Window:
     if connection.type is ConnectionType.FILEREADER:
         return HISTORY
     return BACKFILL if backfills(connection.options) else LIVE
+
+
+def _by_resource(readings: Sequence[Reading]) -> Iterable[tuple[str, Sequence[Reading]]]:
+    """Return the readings by resource, in their order; a batch of a connector is of one."""
+    if len(readings) == 1 or len(set(map(_RESOURCE, readings))) == 1:
+        return ((readings[0].resource_id, readings),)
+    return [(resource_id, list(some)) for resource_id, some in groupby(readings, key=_RESOURCE)]
 
 
 class JournalStore(ReadingStore, Protocol):
@@ -206,12 +217,16 @@ class Intake:
             finally:
                 self._waiting -= len(readings)
             readings = self.clock.restamped(readings)
-        await self._store_held()
-        readings = await self._told_apart(readings, batch.arrivals)
+        if self.clock.held:
+            await self._store_held()
+        if batch.arrivals:
+            readings = await self._told_apart(readings, batch.arrivals)
         judged = self._judged(readings, waited=waited)
         if self._before is not None:
             await self._before(judged)
-        bookmarks = {**batch.bookmarks, **self._changed_levels(readings)}
+        bookmarks = batch.bookmarks
+        if changed := self._changed_levels(readings):
+            bookmarks = {**bookmarks, **changed}
         stored = self._store.add(judged, bookmarks=bookmarks, urgent=batch.replayable)
         if batch.replayable:
             await stored
@@ -221,28 +236,35 @@ class Intake:
 
         When these would run too far ahead of the clock, it is waited for: the source holds the rest back.
         """
-        if max(arrivals, default=-1) < 0:
+        arrived: dict[int, int] = {}
+        for number, one in zip(arrivals, readings, strict=True):
+            if number >= 0 and number not in arrived:
+                arrived[number] = to_ms(one.time)
+        if not arrived:
             return readings
-        first: dict[int, int] = {}
-        for place, number in enumerate(arrivals):
-            if number >= 0:
-                first.setdefault(number, place)
-        numbers = sorted(first)
-        id_ = readings[0].resource_id
-        times = self._arrivals.get(id_)
-        if times is None:
-            now_ms = to_ms(self._time.now()) + SET_BACK_MS
-            stored = [to_ms(one.time) for one in self._store.newest(id_).values()]
-            newest_ms = max((ms for ms in stored if ms <= now_ms), default=None)
-            times = self._arrivals[id_] = ArrivalTimes(newest_ms)
-        stamps = times.stamp([to_ms(readings[first[number]].time) for number in numbers])
-        by_number = dict(zip(numbers, map(from_ms, stamps), strict=True))
+        numbers = sorted(arrived)
+        arrivals_ms = [arrived[number] for number in numbers]
+        times = self._arrivals.get(readings[0].resource_id) or self._arrivals_of(readings[0].resource_id)
+        stamps = times.stamp(arrivals_ms)
+        if stamps == arrivals_ms:  # nearly always
+            return readings
+        moved = {
+            number: from_ms(ms) for number, ms in zip(numbers, stamps, strict=True) if ms != arrived[number]
+        }
         if (lead_s := times.lead_s(to_ms(self._time.now()))) > 0:
             await self._time.sleep(lead_s)
         return [
-            one if number < 0 else msgspec.structs.replace(one, time=by_number[number])
+            msgspec.structs.replace(one, time=moved[number]) if number in moved else one
             for one, number in zip(readings, arrivals, strict=True)
         ]
+
+    def _arrivals_of(self, resource_id: str) -> ArrivalTimes:
+        """Begin to give times to the messages of a resource."""
+        now_ms = to_ms(self._time.now()) + SET_BACK_MS
+        stored = [to_ms(one.time) for one in self._store.newest(resource_id).values()]
+        newest_ms = max((ms for ms in stored if ms <= now_ms), default=None)
+        times = self._arrivals[resource_id] = ArrivalTimes(newest_ms)
+        return times
 
     def quality_now(self, reading: Reading) -> str:
         """Give the quality that a newest reading has now: it grows stale when no newer one comes."""
@@ -335,17 +357,17 @@ class Intake:
         """
         judged: list[Reading] = []
         now = self._now()
-        for resource_id, group in groupby(readings, key=lambda reading: reading.resource_id):
-            some = list(group)
+        for resource_id, some in _by_resource(readings):
             judge = self._judges.get(resource_id)
             if judge is None:
                 judged += some
                 continue
-            for part in [[one] for one in some] if waited else [some]:
+            for part in [[one] for one in some] if waited else (some,):
                 found = judge.judge(part, part[0].time if waited else now)
                 judged += found.readings
                 self._note_use(resource_id, found)
-                self._quarantine(found.misplaced)
+                if found.misplaced:
+                    self._quarantine(found.misplaced)
                 for text in found.said:
                     line = self._thinned.line(text.code, text)
                     if line is not None:
@@ -379,13 +401,12 @@ class Intake:
         return self._time.now() if self.clock.believed else None
 
     def _quarantine(self, misplaced: Sequence[tuple[Reading, Text]]) -> None:
-        if misplaced:
-            self._store.set_aside(
-                [
-                    Aside("time", one.resource_id, one.quantity, str(why), 1, ((to_ms(one.time), one.value),))
-                    for one, why in misplaced
-                ]
-            )
+        self._store.set_aside(
+            [
+                Aside("time", one.resource_id, one.quantity, str(why), 1, ((to_ms(one.time), one.value),))
+                for one, why in misplaced
+            ]
+        )
 
     def _levels_of(self, resource_id: str) -> Mapping[str, tuple[int, float]]:
         """Return what the registers of a resource showed before they were doubted."""
@@ -398,9 +419,10 @@ class Intake:
     def _changed_levels(self, readings: Sequence[Reading]) -> dict[str, str]:
         """Return the bookmarks of what registers showed before they were doubted, where that is new."""
         changed = {}
-        for resource_id in {reading.resource_id for reading in readings}:
-            levels = self._judges[resource_id].levels() if resource_id in self._judges else {}
-            if levels != self._levels.get(resource_id, {}):
+        for resource_id, _ in _by_resource(readings):
+            judge = self._judges.get(resource_id)
+            levels = _NO_LEVELS if judge is None else judge.levels()
+            if levels != self._levels.get(resource_id, _NO_LEVELS):
                 self._levels[resource_id] = levels
                 changed[LEVELS + resource_id] = msgspec.json.encode(levels).decode()
         return changed

@@ -26,6 +26,7 @@ __all__ = ["MqttOptions", "MqttReader", "open_mqtt_reader"]
 
 PAGE = "docs/connectors/mqtt.md"
 MOST_MESSAGES = 1000
+_GOOD = Quality.GOOD
 
 
 class MqttReader:
@@ -167,50 +168,59 @@ class MqttReader:
     def _take(self) -> Batch:
         inbox = self._inbox
         messages = [inbox.messages.popleft() for _ in range(min(len(inbox.messages), MOST_MESSAGES))]
-        readings: list[Reading] = []
-        arrivals: list[int] = []
-        valueless: Message | None = None
         rejects, self._unsaid = self._unsaid, []
-        for number, message in enumerate(messages):
-            if message.oversize:
-                reason = mqt.OVERSIZE(size=message.oversize, limit=MOST_BYTES)
-                rejects.append(Reject(foreign(message.topic), reason))
-                continue
-            decoded = self._decoder.decode(message.payload, message.arrival)
-            # A retained message without a time of its own may be from any time.
-            quality = Quality.STALE if message.retained and decoded.time is None else Quality.GOOD
-            time = decoded.time or message.arrival
-            mark = message.mark() if message.qos == 1 and decoded.time is None else 0
-            before = len(readings)
-            readings += [
-                Reading(self._resource_id, quantity, value, time, quality, mark)
-                for quantity, value in decoded.values
-            ]
-            if decoded.time is None:
-                arrivals += [-1] * (before - len(arrivals)) + [number] * (len(readings) - before)
-            rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
-            if not decoded.values:
-                valueless = message
+        readings, arrivals = self._decoded(messages, rejects)
         if inbox.dropped:
             reason = mqt.DROPPED(count=inbox.dropped, limit=MOST_WAITING)
             rejects.append(Reject(inbox.topic, reason))
             inbox.dropped = 0
-        self._valueless = not any(one.quality is Quality.GOOD for one in readings)
         if not self._valueless:
             inbox.heard(self._clock.monotonic())
             self._silence = None
             if self._is_silent:
                 self._told = None
-        elif valueless is not None:
-            inbox.valueless = valueless
         return Batch(
             readings,
             rejects,
             acknowledge=_Acknowledgement(self._link, inbox, messages),
             replayable=True,
             silent=self._is_silent,
-            arrivals=arrivals and arrivals + [-1] * (len(readings) - len(arrivals)),
+            arrivals=arrivals,
         )
+
+    def _decoded(self, messages: list[Message], rejects: list[Reject]) -> tuple[list[Reading], list[int]]:
+        """Return the readings of messages and their numbers as in `Batch.arrivals`; note what is wrong."""
+        decode, resource_id = self._decoder.decode, self._resource_id
+        readings: list[Reading] = []
+        arrivals: list[int] = []
+        valueless: Message | None = None
+        self._valueless = True
+        for number, message in enumerate(messages):
+            if message.oversize:
+                reason = mqt.OVERSIZE(size=message.oversize, limit=MOST_BYTES)
+                rejects.append(Reject(foreign(message.topic), reason))
+                continue
+            decoded = decode(message.payload, message.arrival)
+            values, time, quality, mark = decoded.values, decoded.time, _GOOD, 0
+            if time is None:
+                time = message.arrival
+                mark = message.mark() if message.qos == 1 else 0
+                if message.retained:  # without a time of its own it may be from any time
+                    quality = Quality.STALE
+                arrivals += [-1] * (len(readings) - len(arrivals)) + [number] * len(values)
+            for quantity, value in values:
+                readings.append(Reading(resource_id, quantity, value, time, quality, mark))
+            if decoded.reasons:
+                rejects += [Reject(foreign(message.topic), reason) for reason in decoded.reasons]
+            if not values:
+                valueless = message
+            elif quality is _GOOD:
+                self._valueless = False
+        if self._valueless and valueless is not None:
+            self._inbox.valueless = valueless
+        if arrivals:
+            arrivals += [-1] * (len(readings) - len(arrivals))
+        return readings, arrivals
 
 
 class _Acknowledgement:

@@ -399,8 +399,9 @@ class MqttLink:
             oversize=size if size > MOST_BYTES else 0,
         )
         if message.qos > 0:
-            if message.dup and self._is_known(taken):
-                return
-            if not message.dup and not self._again.is_settled:
+            if message.dup:
+                if self._is_known(taken):
+                    return
+            elif not self._again.is_settled:
                 self._again.is_new(taken)
         self._route(taken, again=message.dup)

@@ -40,6 +40,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBERS = (int, float)
 #: Words for states, and the numbers that stand for them.
 STATES = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
 _STEP = re.compile(
@@ -236,6 +237,8 @@ def number_of(value: object, states: bool = False) -> float | None:
 
     With `states` on and true are 1, off and false 0; StateError otherwise.
     """
+    if type(value) is float and -math.inf < value < math.inf:
+        return value
     if value is None:
         return None
     if isinstance(value, str):
@@ -249,7 +252,7 @@ def number_of(value: object, states: bool = False) -> float | None:
         if not _NUMBER.fullmatch(text):
             raise ValueError(con.NOT_A_NUMBER(value=_short(text)))
         number = float(text)
-    elif isinstance(value, int | float):
+    elif isinstance(value, _NUMBERS):
         if isinstance(value, bool) and not states:
             raise StateError(value)
         try:

@@ -76,7 +76,7 @@ class Silence:
         times = [reading.time for reading in batch.readings if reading.quality in _VALUES]
         if not times or batch.silent:
             return
-        newest = max(times)
+        newest = times[0] if len(times) == 1 else max(times)
         if self.last_value is None or newest > self.last_value:
             self.last_value = newest
         if self._has_value and not batch.more and not had_more:

@@ -38,12 +38,18 @@ class ArrivalTimes:
         last_ms = self._last_ms
         if last_ms is None or last_ms > arrived_ms[-1] + SET_BACK_MS:
             last_ms = self._floor_ms = -1
-        stamps = list(arrived_ms)
-        for place in range(len(stamps) - 2, -1, -1):
-            stamps[place] = min(stamps[place], stamps[place + 1] - 1)
-        for place, ms in enumerate(stamps):
-            stamps[place] = last_ms = max(ms, last_ms + 1)
-        self._last_ms = last_ms
+        stamps = []
+        next_ms = arrived_ms[-1] + 1
+        for ms in reversed(arrived_ms):
+            next_ms = ms if ms < next_ms else next_ms - 1
+            stamps.append(next_ms)
+        stamps.reverse()
+        if next_ms <= last_ms:
+            for place, ms in enumerate(stamps):
+                if ms > last_ms:
+                    break
+                stamps[place] = last_ms = last_ms + 1
+        self._last_ms = stamps[-1]
         return stamps
 
     def lead_s(self, now_ms: int) -> float:

@@ -53,6 +53,7 @@ __all__ = [
     "counted_steps",
     "hourly_points",
     "rates_kw",
+    "surely_kwh",
 ]
 
 
@@ -105,8 +106,17 @@ def _most_kw(usual_kw: float | None, most_kw: float | None) -> float:
     if usual_kw is None:
         return MOST_KW if most_kw is None else most_kw
     margin = WIDE_MARGIN if most_kw is None else USUAL_MARGIN
-    least_kw = SMALL_METER_KW if most_kw is None else most_kw
-    return max(least_kw, min(MOST_KW, margin * usual_kw))
+    return max(_least_kw(most_kw), min(MOST_KW, margin * usual_kw))
+
+
+def _least_kw(most_kw: float | None) -> float:
+    return SMALL_METER_KW if most_kw is None else most_kw
+
+
+def surely_kwh(counter: Counter, most_kw: float | None) -> float:
+    """Return the energy that each limit of a meter allows at once, whatever the rates of its steps."""
+    least_kw = _least_kw(most_kw) if counter.max_kw is None else counter.max_kw
+    return least_kw * LEAST_SPAN_S / 3600
 
 
 def rates_kw(points: Sequence[Point]) -> list[float]:

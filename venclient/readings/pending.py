@@ -14,7 +14,7 @@ from venclient.readings.aside import Aside
 T = TypeVar("T")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Added:
     """One `add`, until its commit."""
 
@@ -28,7 +28,9 @@ class Added:
 
 def messages(readings: Sequence[Reading]) -> int:
     """Give how many messages these readings came in: one has one time for all its quantities."""
-    return max(1, len({(reading.resource_id, reading.time) for reading in readings}))
+    if len(readings) < 2:
+        return 1
+    return len({(reading.resource_id, reading.time) for reading in readings})
 
 
 async def to_the_end(work: asyncio.Future[T]) -> T:
@@ -41,12 +43,10 @@ async def to_the_end(work: asyncio.Future[T]) -> T:
 
 
 def fail(future: asyncio.Future[None], error: StoreError) -> None:
-    """Tell whoever waits, if anybody still does."""
+    """Pass an error to the caller of an `add` that still waits for its commit.
+
+    Few callers wait for a polled reading: the store itself counts and reports the failure.
+    """
     if not future.done():
         future.set_exception(error)
-
-
-def retrieved(future: asyncio.Future[None]) -> None:
-    """Not everybody waits for a polled reading; a failure is counted and said by the store itself."""
-    if not future.cancelled():
-        future.exception()
+        future.exception()  # else asyncio would report an error that was never asked for

@@ -12,6 +12,7 @@ a device that is off shows it.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -51,9 +52,13 @@ _LEAST_SPAN_MS = 900_000
 _MOST_SPAN_MS = 86_400_000
 
 _EXTREMES = (2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
-_LEAST_EXTREME = 2**31 - 1
 #: Type extremes are scaled by up to this power of ten.
 _DIGITS = 5
+#: All of them, scaled, in order.
+_SCALED = sorted({extreme / 10**digits for extreme in _EXTREMES for digits in range(_DIGITS + 1)})
+#: How near to one of them, in parts of it, a value is taken for it; and from where on it surely is not.
+_SAME = 1e-12
+_APART = 1e-10
 #: The largest float32, and what exceeds it.
 _FLOAT_EXTREME = 3.4e38
 
@@ -110,13 +115,27 @@ def is_extreme(value: float) -> bool:
     size = abs(value)
     if size >= _FLOAT_EXTREME:
         return True
-    if size * 10**_DIGITS < _LEAST_EXTREME:
-        return False
-    for digits in range(_DIGITS + 1):
-        whole = size * 10**digits
-        if any(abs(whole - extreme) <= extreme * 1e-12 for extreme in _EXTREMES):
-            return True
-    return False
+    at = bisect_left(_SCALED, size)
+    nearest = _SCALED[max(at - 1, 0) : at + 1]
+    return any(abs(size - extreme) <= extreme * _SAME for extreme in nearest)
+
+
+def clear_ends(span: Possible, value: float) -> tuple[float, float]:
+    """Return the ends, included, of a range around a value in which all values are possible.
+
+    For energies of intervals it has those that are possible however short the interval was.
+    """
+    size = abs(value)
+    at = bisect_left(_SCALED, size)
+    above = _SCALED[at] * (1 - _APART) if at < len(_SCALED) else _FLOAT_EXTREME * (1 - _APART)
+    below = _SCALED[at - 1] * (1 + _APART) if at else -above
+    if not below <= size <= above:
+        return math.inf, -math.inf
+    low, high = (below, above) if value >= 0 else (-above, -below)
+    if span.kind == "interval":
+        most_kwh = span.limit_kw * (_LEAST_SPAN_MS / 3_600_000)
+        low, high = max(low, -most_kwh), min(high, most_kwh)
+    return max(low, span.low), min(high, span.high)
 
 
 def impossible(

@@ -1,4 +1,4 @@
-"""The values of a register that are not used until it goes on from there; pure, over one series' columns.
+"""The values of a register that are not used until it goes on from there; pure, value by value.
 
     1000   1001   9999   1003             9999 is out of range: a leap that is contradicted
     1000   1001   5000   5001  5002       believed from 5002 on: three values go on from each other
@@ -13,12 +13,12 @@ both use the same limits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from venclient.model.quality import MOST_KW, Counter
-from venclient.readings.counters import STOOD_S, Limit, Point, counted_between
+from venclient.readings.counters import STOOD_S, Limit, Point, counted_between, surely_kwh
 from venclient.readings.glitches import SLIP_SHARE
 
 #: Values in a row that go on from each other, rising at least once, are believed, whatever came before.
@@ -31,9 +31,8 @@ Event = Literal["leap", "restart", "slip", "zero"]
 
 
 class Change(NamedTuple):
-    """What a register did at one place of its columns: from `before` to `after` within `seconds`."""
+    """What a register did: from `before` to `after` within `seconds`."""
 
-    place: int
     event: Event
     before: float
     after: float
@@ -41,8 +40,20 @@ class Change(NamedTuple):
     kwh: float
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterMemory:
+class Counting(NamedTuple):
+    """What limits the steps of a register; `surely_kwh` may be counted at once, whatever came before."""
+
+    counter: Counter
+    most_kw: float | None
+    surely_kwh: float
+
+    @classmethod
+    def of(cls, counter: Counter, most_kw: float | None) -> Counting:
+        """Return the limits of a register of a meter that can be believed up to `most_kw`."""
+        return cls(counter, most_kw, surely_kwh(counter, most_kw))
+
+
+class RegisterMemory(msgspec.Struct, frozen=True, gc=False):
     """What is known of a register before the next value.
 
     `level` was believed last, at `level_ms`; it stands since `since_ms`, or for longer when `stood`.
@@ -68,59 +79,49 @@ def remembered(level: float, ms: int) -> RegisterMemory:
 
 
 def judge_register(
-    times_ms: Sequence[int],
-    values: Sequence[float],
-    memory: RegisterMemory | None,
-    counter: Counter,
-    most_kw: float | None,
-) -> tuple[list[bool], list[Change], RegisterMemory | None]:
-    """Return for each value whether it is believed, what the register did, and the memory after them.
+    ms: int, value: float, memory: RegisterMemory | None, counting: Counting
+) -> tuple[bool, Change | None, RegisterMemory]:
+    """Return whether a value is believed, what the register did, and the memory after it.
 
-    Times are in order and later than those of `memory`.
+    Its time is later than those of `memory`.
     """
-    believed: list[bool] = []
-    changes: list[Change] = []
-    for place, (ms, value) in enumerate(zip(times_ms, values, strict=True)):
-        if memory is None:
-            memory = RegisterMemory(value, ms, ms, ms)
-            believed.append(True)
-            continue
-        is_believed, event, kwh, after = _judge(ms, value, memory, counter, most_kw)
-        if event is not None:
-            seconds = (ms - memory.level_ms) / _MS
-            changes.append(Change(place, event, memory.level, value, seconds, kwh))
-        believed.append(is_believed)
-        memory = after
-    return believed, changes, memory
-
-
-def _judge(
-    ms: int, value: float, memory: RegisterMemory, counter: Counter, most_kw: float | None
-) -> tuple[bool, Event | None, float, RegisterMemory]:
-    """Return whether a value is believed, what happened, the energy counted, and the memory after it."""
-    if value == memory.level:
+    if memory is None:
+        return True, None, RegisterMemory(value, ms, ms, ms)
+    level = memory.level
+    if value == level:
         stood = memory.stood or memory.since_ms == memory.first_ms
-        standing = replace(memory, level_ms=ms, stood=stood)
-        if value != 0:  # zero contradicts nothing
-            standing = replace(standing, doubted=None, agreeing=0, doubted_kw=())
-        return True, None, 0.0, standing
-    limit = Limit(memory.rates_kw, counter, most_kw)
-    before = Point(memory.level_ms / _MS, memory.level, False)
-    after = Point(ms / _MS, value, False)
+        after = msgspec.structs.replace(memory, level_ms=ms, stood=stood)
+        if value != 0 and memory.agreeing:  # zero contradicts nothing
+            after = msgspec.structs.replace(after, doubted=None, agreeing=0, doubted_kw=())
+        return True, None, after
+    kwh = value - level
+    if 0 < kwh <= counting.surely_kwh and level != 0:  # nearly always
+        return True, None, _went_on(ms, value, kwh, memory)
+    limit = Limit(memory.rates_kw, counting.counter, counting.most_kw)
+    before = Point(memory.level_ms / _MS, level, False)
     span_s = (ms - memory.since_ms) / _MS + (STOOD_S if memory.stood else 0.0)
-    kwh, interrupted, unknown = counted_between(before, after, span_s, counter, limit)
-    if not unknown and not (value == 0 < memory.level):
-        return True, "restart" if interrupted else None, kwh, _went_on(ms, value, kwh, memory)
+    kwh, interrupted, unknown = counted_between(
+        before, Point(ms / _MS, value, False), span_s, counting.counter, limit
+    )
+    if not unknown and not (value == 0 < level):
+        change = _change("restart", ms, value, memory, kwh) if interrupted else None
+        return True, change, _went_on(ms, value, kwh, memory)
     agreeing = 1
     rates: tuple[float, ...] = ()
     if _goes_on(ms, value, memory):
         agreeing, rates = memory.agreeing + 1, _rates(ms, value, memory)
     if agreeing >= AGREEING and rates:
         believing = (*memory.rates_kw, *rates)[-RATES:]
-        return True, None, 0.0, RegisterMemory(value, ms, ms, memory.first_ms, rates_kw=believing)
-    event = None if memory.agreeing else _event(value, memory.level)
-    doubting = replace(memory, doubted=value, doubted_ms=ms, agreeing=agreeing, doubted_kw=rates)
-    return False, event, 0.0, doubting
+        return True, None, RegisterMemory(value, ms, ms, memory.first_ms, rates_kw=believing)
+    doubting = msgspec.structs.replace(
+        memory, doubted=value, doubted_ms=ms, agreeing=agreeing, doubted_kw=rates
+    )
+    change = None if memory.agreeing else _change(_event(value, level), ms, value, memory, 0.0)
+    return False, change, doubting
+
+
+def _change(event: Event, ms: int, value: float, memory: RegisterMemory, kwh: float) -> Change:
+    return Change(event, memory.level, value, (ms - memory.level_ms) / _MS, kwh)
 
 
 def _event(value: float, level: float) -> Event:

@@ -41,7 +41,9 @@ def refusal(reading: Reading) -> str | None:
     """
     if not reading.resource_id or not reading.quantity:
         return rdg.NO_NAME()
-    if not _is_text(reading.resource_id) or not _is_text(reading.quantity):
+    if not (reading.resource_id.isascii() and reading.quantity.isascii()) and not (
+        _is_text(reading.resource_id) and _is_text(reading.quantity)
+    ):
         return rdg.NOT_UNICODE()
     if not math.isfinite(reading.value):
         return rdg.NOT_FINITE(value=reading.value)
@@ -67,9 +69,8 @@ def named(reading: Reading) -> str:
 
 def to_millisecond(reading: Reading) -> Reading:
     """Give the reading as exact as stores keep its time."""
-    spare = timedelta(microseconds=reading.time.microsecond) % MILLISECOND
-    if not spare:
+    spare_us = reading.time.microsecond % 1000
+    if not spare_us:
         return reading
-    return Reading(
-        reading.resource_id, reading.quantity, reading.value, reading.time - spare, reading.quality
-    )
+    time = reading.time - timedelta(microseconds=spare_us)
+    return Reading(reading.resource_id, reading.quantity, reading.value, time, reading.quality)

@@ -35,7 +35,7 @@ from venclient.readings.aside import Aside
 from venclient.readings.desk import Desk
 from venclient.readings.layout import unusable
 from venclient.readings.look import Found, FoundTracks
-from venclient.readings.pending import Added, fail, messages, retrieved
+from venclient.readings.pending import Added, fail, messages
 from venclient.readings.quarters import Quarter
 from venclient.readings.series import named, refusal, to_millisecond, to_ms
 from venclient.readings.stats import Counts, StoreStats
@@ -132,19 +132,20 @@ class SqliteReadings:
         if self._closed:
             raise StoreError(rdg.CLOSED(), subject=str(self.path))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(retrieved)
-        for text in (*(bookmarks or {}).keys(), *(bookmarks or {}).values()):
-            text.encode()  # a text that cannot be stored is its giver's mistake, not a failing disk
+        if bookmarks:
+            for text in (*bookmarks.keys(), *bookmarks.values()):
+                text.encode()  # a text that cannot be stored is its giver's mistake, not a failing disk
         good = [reading for reading in readings if not self._refuses(reading)]
         if not good and not bookmarks:
             future.set_result(None)
             return future
         for reading in good:
             self._note_latest(reading)
-        self._bookmarks.update(bookmarks or {})
+        bookmarks = dict(bookmarks or {})
+        self._bookmarks.update(bookmarks)
         now_s = self._clock.monotonic()
         lonely_before = self._urgent_waiting < 2
-        self._waiting.append(Added(good, dict(bookmarks or {}), urgent, now_s, future))
+        self._waiting.append(Added(good, bookmarks, urgent, now_s, future))
         self._waiting_rows += len(good)
         if urgent:
             self._urgent_waiting += messages(good)
@@ -160,7 +161,6 @@ class SqliteReadings:
         """Keep, with the next commit, what will never be taken by somebody, to be looked at."""
         if found and not self._closed:
             future = asyncio.get_running_loop().create_future()
-            future.add_done_callback(retrieved)
             self._waiting.append(Added((), {}, False, self._clock.monotonic(), future, found))
             self._wake.set()
 
@@ -179,10 +179,13 @@ class SqliteReadings:
         return True
 
     def _note_latest(self, reading: Reading) -> None:
-        newest = self._latest.setdefault(reading.resource_id, {})
+        newest = self._latest.get(reading.resource_id)
+        if newest is None:
+            newest = self._latest[reading.resource_id] = {}
         known = newest.get(reading.quantity)
-        if known is None or known.time <= reading.time:
-            newest[reading.quantity] = to_millisecond(reading)
+        # Of one millisecond the later given is stored.
+        if known is None or known.time <= reading.time or to_millisecond(known).time <= reading.time:
+            newest[reading.quantity] = reading
 
     def _keep_bound(self) -> None:
         """Let the oldest readings go when a failing disk has let too many gather; urgent ones last."""
@@ -315,10 +318,13 @@ class SqliteReadings:
         self._counts.commits += 1
         self._counts.readings += sum(rows.values())
         self._counts.rows.update(rows)
+        self._marks.add(
+            (one.resource_id, one.mark, to_ms(one.time))
+            for added in batch
+            for one in added.readings
+            if one.mark
+        )
         for added in batch:
-            self._marks.add(
-                (one.resource_id, one.mark, to_ms(one.time)) for one in added.readings if one.mark
-            )
             if not added.future.done():
                 added.future.set_result(None)
         if self._last_error is not None:
@@ -369,7 +375,8 @@ class SqliteReadings:
 
     def newest(self, resource_id: str) -> dict[str, Reading]:
         """Give what `latest` gives, without waiting: it is held in memory."""
-        return dict(self._latest.get(resource_id, {}))
+        found = self._latest.get(resource_id, {})
+        return {quantity: to_millisecond(reading) for quantity, reading in found.items()}
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
         """Give one resource's committed readings by quantity, with their neighbours."""

@@ -6,9 +6,11 @@ these tables behind the event loop; nothing here waits or knows asyncio.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 import apsw
@@ -136,27 +138,28 @@ class Tables(Look):
         has more than before.
         """
         added: dict[Series, int] = {}
-        connection = self.connection
+        connection, ids = self.connection, self._ids
         connection.execute("BEGIN IMMEDIATE")
         try:
             rows = [
                 (
-                    to_ms(reading.time) << SERIES_BITS | self._number(reading, added),
+                    to_ms(reading.time) << SERIES_BITS
+                    | (ids.get((reading.resource_id, reading.quantity)) or self._number(reading, added)),
                     reading.value,
                     QUALITY_NUMBERS[reading.quality],
                     reading.mark or None,
                 )
                 for reading in readings
             ]
-            rows.sort(key=lambda row: row[0])
-            new = self._new_rows([row[0] for row in rows])
+            rows.sort(key=itemgetter(0))
+            keys = [row[0] for row in rows]
+            new = self._new_rows(keys)
             connection.executemany("INSERT OR REPLACE INTO reading(k, v, q, m) VALUES(?, ?, ?, ?)", rows)
-            moved_key = self.moved_ms << SERIES_BITS
-            late = [row[:1] for row in rows if row[0] < moved_key]
-            connection.executemany("INSERT OR IGNORE INTO late VALUES(?)", late)
+            late = bisect_left(keys, self.moved_ms << SERIES_BITS)
+            connection.executemany("INSERT OR IGNORE INTO late VALUES(?)", [(key,) for key in keys[:late]])
             connection.executemany("INSERT OR REPLACE INTO bookmark VALUES(?, ?)", list(bookmarks.items()))
             self.aside.keep(aside, to_ms(now))
-            touched = {key & SERIES_MASK: key for key, *_ in rows}
+            touched = {key & SERIES_MASK: key for key in keys}
             moved = {number: key for number, key in touched.items() if key > self.newest.get(number, -1)}
             horizon_ms = self._save_newest(moved, to_ms(now))
             connection.execute("COMMIT")
@@ -171,8 +174,8 @@ class Tables(Look):
         if horizon_ms != self._horizon_ms:
             self._horizon_ms = horizon_ms
             self._moved.clear()
-        if len(late) < len(rows):
-            self.lowest_ms = min(self.lowest_ms, rows[len(late)][0] >> SERIES_BITS)
+        if late < len(keys):
+            self.lowest_ms = min(self.lowest_ms, keys[late] >> SERIES_BITS)
         counted: dict[str, int] = {}
         for number, count in new.items():
             resource_id = self._names[number][0]
@@ -194,7 +197,7 @@ class Tables(Look):
     def _new_rows(self, keys: Sequence[int]) -> dict[int, int]:
         """Return by series how many of some keys, in their order, the file does not have."""
         keys = list(dict.fromkeys(keys))
-        numbers = [key & SERIES_MASK for key in keys]
+        numbers = list(map(SERIES_MASK.__and__, keys))
         new: dict[int, int] = Counter(numbers)
         firsts = dict(zip(reversed(numbers), reversed(keys), strict=True))
         behind: dict[int, list[int]] = {
