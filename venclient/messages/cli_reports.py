@@ -91,7 +91,6 @@ NOTE_LINE = info("VEN-CLP-049", "note      {note}")
 
 ATTEMPTS = info("VEN-CLP-260", "{count:attempt|attempts} to send it")
 ACCEPTED = info("VEN-CLP-261", "accepted, as {id}")
-ACCEPTED_AT = info("VEN-CLP-273", "accepted, as {id}, by the VTN's clock at {time}")
 BODY_NOT_KEPT = info(
     "VEN-CLP-262", "its body is not stored (see reporting.sent_day_mb and reporting.sent_mb)"
 )
@@ -111,3 +110,4 @@ VALUES_EXPORTED = info(
 NO_ATTEMPTS = info("VEN-CLP-270", "no attempt to send it is stored")
 ONLY_VALUES = error("VEN-CLP-271", "only available with --values", hint="add --values, or omit the option")
 REPORT_GONE = info("VEN-CLP-272", "{report}: no longer in the list of reports; what was sent is still stored")
+ACCEPTED_AT = info("VEN-CLP-273", "accepted, as {id}, by the VTN's clock at {time}")
