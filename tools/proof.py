@@ -64,9 +64,9 @@ def proofs() -> list[Proof]:
     found += [Proof(f"kills/{Path(path).stem}", "10 times the kills", (path,)) for path in KILLS]
     for turn in (1, 2):
         for part, marks in (("unit", UNIT), ("peer", PEER)):
-            more = ("-n", "auto") if part == "unit" else ()
             what = f"beside {BUSY_LOOPS} busy loops, turn {turn}"
-            found.append(Proof(f"busy-{turn}/{part}", what, ("-m", marks, *more), full=False, busy=True))
+            arguments = ("-m", marks, "-n", "auto")
+            found.append(Proof(f"busy-{turn}/{part}", what, arguments, full=False, busy=True))
     return found
 
 
