@@ -389,8 +389,11 @@ async def test_a_closed_resource_does_not_block_the_others(tmp_path: Path, free_
         gone = open_mqtt_reader(meter(free_port, name="gone", topic="gone"), site)
         stays = open_mqtt_reader(meter(free_port, name="stays"), site)
         await connected(stays, free_port)
+        await connected(gone, free_port, topic="gone")
         await publish(free_port, ("gone", "1"), ("gone", "2"))
-        await read(gone)
+        unacknowledged = 0
+        while unacknowledged < 2:
+            unacknowledged += len((await read(gone)).readings)
         await gone.close()
         await publish(free_port, (TOPIC, "7000"))
         assert await drained(stays) == []  # the broker's window is full
