@@ -1,12 +1,12 @@
-"""What a resource could do, what it is told to do, and how it does: from its limits and its newest state.
+"""Capacities, setpoint and operating state of a resource, from its limits and its newest state.
 
     power, kW      P_min                   now                  P_max
                      |--- up regulation ---|-- down regulation --|
                      (more generation,       (more consumption,
                       less consumption)       less generation)
 
-Power counts from the grid's side. A storage cannot keep up what would empty or fill it before the
-interval is over; the sun gives a photovoltaic site no more than it gives.
+Power counts from the grid's side. A battery cannot keep up a power that would empty or fill it before
+the interval ends. A PV site cannot produce more than the sun allows.
 """
 
 from __future__ import annotations

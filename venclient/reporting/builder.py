@@ -1,9 +1,9 @@
-"""From an obligation and what was measured to the report: pure.
+"""Build the report of an obligation from what was measured. This module does no I/O.
 
-A value that is not known is left out, never written as zero. DATA_QUALITY stands beside a value that is
-not sound wherever the standard lets it: next to a single payload (User Guide 7.8). Where a report holds
-several payload types, an interval of which only one is known has it too; parts of intervals (and open
-ones) are told apart, so that each unsound value has its own. Whatever is left out is said.
+An unknown value is left out, never written as zero. DATA_QUALITY stands beside a value that is not GOOD
+wherever the standard allows it: next to a single payload (User Guide 7.8). In a report with several
+payload types, an interval with only one known value has it too. Sub-intervals and open intervals are
+repeated for each value that is not GOOD, with its DATA_QUALITY. `Built.omissions` names what is left out.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ _NO_SETPOINTS: Setpoints = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Built:
-    """A report, None when nothing can be said, and one sentence for each thing that was left out.
+    """A report (None when it would be empty) and one sentence for each omission.
 
-    `methods` say how values that nobody measured were made, a sentence each. `unsaid` are qualities of values
-    that the report has no room for. `valueless` are the ids of resources that were asked for and have no
-    value in it; where measured values are asked for, values that need no meter (capacities, baselines) do not
-    count. Of a sum, those are named that add nothing to it.
+    `methods` say how values that were not measured were computed, a sentence each. `unsaid` are qualities of
+    values that the report has no room for. `valueless` are the ids of resources that were asked for and
+    have no value in it; where measured values are asked for, values that need no meter (capacities,
+    baselines) do not count. For a sum, these are the resources that add nothing to it.
     """
 
     report: Report | None
@@ -87,7 +87,7 @@ def build_report(
     options: BuildOptions,
     setpoints: Setpoints = _NO_SETPOINTS,
 ) -> Built:
-    """Return the report that `obligation` asks for on `resources`, as far as `measures` tell.
+    """Return the report that `obligation` asks for on `resources`, with the values that `measures` have.
 
     `measures` are by (resource_id, start, end), as `needs` asks for them; absent means unknown.
     `setpoints` are those that were in force, by resource id; absent means unknown.
@@ -109,7 +109,7 @@ class _Builder:
         self.flagged = False
         self.unsaid: list[Unsaid] = []
         self.asked_quality = any(d.payload_type == DATA_QUALITY for d in obligation.descriptors)
-        #: Intervals that carry their own periods may tell of one time twice, a payload each.
+        #: Intervals with their own periods may cover the same time twice, with one payload each.
         self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
         self.shapes: dict[float, Shape] = {}
         #: What `_counted` found, by the id of its columns.
@@ -270,7 +270,7 @@ class _Builder:
         return known[1]
 
     def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
-        """Return what is told of several resources together."""
+        """Return the sums over several resources, None when there are none."""
         shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
         counted, silent = self._counted(columns), {one.resource_id for one in over}
         told: list[Told] = []
@@ -295,7 +295,7 @@ class _Builder:
         return shape.resource(AGGREGATED_REPORT, told) if told else None
 
     def _single(self, name: str, place: int, made: Column, found: Sample, told: list[Told]) -> None:
-        """Tell one payload type of an interval, with its quality beside it where it is not sound."""
+        """Add one payload of an interval, with its quality beside it when it is not GOOD."""
         sample = self._allowed(name, made, found)
         payloads = []
         if sample.value is not None:
@@ -313,7 +313,7 @@ class _Builder:
         told: list[Told],
         interval: int,
     ) -> None:
-        """Tell several payload types of an interval of that id."""
+        """Add several payloads of an interval; `interval` is its id."""
         allowed = [(made, self._allowed(name, made, found)) for made, found in samples]
         known = [(made, sample) for made, sample in allowed if sample.value is not None]
         if len(known) == 1:

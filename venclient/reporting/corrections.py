@@ -24,9 +24,9 @@ from venclient.reporting.rows import Row
 
 Changes = list[Callable[[], None]]
 
-#: So many corrections share a commit before they are sent, and one after.
+#: Corrections that share a commit before they are sent, and one after.
 _GROUP = 16
-#: Late readings are waited for no longer than so many times `correct_settle_s`.
+#: A correction waits for more late readings at most this number of times `correct_settle_s`.
 _LONGEST_SETTLE = 10
 
 

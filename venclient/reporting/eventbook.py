@@ -93,7 +93,7 @@ def stored_events(path: Path | str) -> StoredEvents:
 class EventBook:
     """Events and programs in `path`, all of them in memory as well; only changes are written.
 
-    `problems` names rows that could not be read; they are fetched anew from the VTN. `listed` is when
+    `problems` names rows that could not be read; they are fetched again from the VTN. `listed` is when
     the events were last listed completely by this process, None before that. `revision` is another number
     whenever something has changed that reports may depend on.
     """
@@ -259,7 +259,7 @@ class EventBook:
             try:
                 self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
             except _UNREADABLE as error:
-                # When it was seen is kept all the same, so that nothing is reported twice.
+                # When it was first seen is kept, to report nothing twice.
                 self._seen_before[id_] = seen
                 self._unreadable("event", id_, error)
         for id_, raw in programs:

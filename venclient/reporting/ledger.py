@@ -1,15 +1,15 @@
-"""What became of each resource's intervals, per day: what a settlement is defended with.
+"""What became of the intervals of each resource, per day: the evidence for a settlement.
 
-Counted are intervals of reports, by the UTC day on which they begin:
+Counts intervals of reports, by the UTC day on which they begin:
 
-    owed       a report on it is, or was, owed
+    owed       a report on it is or was due
     sent       the VTN has a value for it
-    missing    its time has come without a value: nothing was known, the VTN refused, it was given up
+    missing    it has no value at the VTN: nothing was known, the VTN refused it, or it was given up
     corrected  of those sent or missing: its report was corrected for this resource
 
-`owed` - `sent` - `missing` still waits. While rows are kept the figures are made of them when asked for;
-rows that are pruned leave theirs in `coverage`, in the commit that removes them, so that no crash counts
-one twice or never. That costs the card nothing per report.
+`owed` - `sent` - `missing` still waits. The counts of stored rows are computed when they are asked for.
+The counts of pruned rows go into `coverage` in the commit that removes the rows: no crash counts an
+interval twice or loses it, and a report causes no extra write.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from venclient.reporting.layout import day, positions, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import WAITING, OutboxView, Rows
 
-#: Reports of which is not told yet which resources they are about.
+#: Reports whose resources are not known yet.
 EVERY = "*"
 
 _EPOCH_DAY = date(1970, 1, 1)
@@ -77,7 +77,7 @@ def coverage(view: OutboxView, since: date | None = None, until: date | None = N
 
 
 def fold(db: apsw.Connection, rows: Rows, before_us: int, forget_before: datetime | None) -> int:
-    """Remove rows done with before a time, and keep what they tell of each day; give how many went."""
+    """Remove rows done with before a time, keep their daily counts, and return how many were removed."""
     found = db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE {_FOLDED}", (before_us,))  # noqa: S608
     for (number, resource_id), told in _counted(rows, found).items():
         db.execute("INSERT OR IGNORE INTO coverage_names (resource_id) VALUES (?)", (resource_id,))

@@ -239,7 +239,7 @@ class Means:
     pause: Pause
     pace: Pace
     expecting: Expecting
-    #: Until when reports have told; None while none has.
+    #: The end of the time that reports cover; None while no report does.
     reported: datetime | None = None
     #: When the targets granted to us were last read from the VTN; None while this process has not read them.
     granted_at: datetime | None = None
@@ -382,14 +382,14 @@ class Means:
             self.note_sent(row, found, (), result)
 
     def told(self, row: Row) -> None:
-        """Remember until when reports have told, by a row that is done with."""
+        """Extend `reported` to the end of a row that is done with."""
         if row.obligation.end <= row.due and (self.reported is None or row.obligation.end > self.reported):
             self.reported = row.obligation.end
 
     def put_off(self, attempts: int, error: VenError) -> tuple[datetime, bool]:
         """Return until when a report waits after a failed attempt, and whether it waits alone.
 
-        All wait with it, so that order is kept, unless the fault may be its own.
+        To keep the order, all reports wait with it, unless the fault may be in this one.
         """
         alone = isinstance(error, VtnProblem) and error.status not in (404, 429, 503)
         alone = alone and attempts >= HOLD_ATTEMPTS

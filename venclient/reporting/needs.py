@@ -17,7 +17,7 @@ from venclient.reporting.targets import Asked, Reportable
 Grid = Sequence[tuple[datetime, datetime]]
 Measuring = Callable[[Sequence[str], Grid], Awaitable[Mapping[tuple[str, datetime, datetime], Measure]]]
 
-#: What a resource does now is what it did in so much time before.
+#: The state of a resource now is what was measured in this time before.
 NOW = timedelta(minutes=15)
 
 #: Payload types that say nothing about measured time.
@@ -42,7 +42,7 @@ class Need:
 
 
 def cells_of(obligation: Obligation, together: Sequence[Reportable], options: BuildOptions) -> Sequence[Span]:
-    """Return the intervals that a report tells of resources, one alone or several in a sum."""
+    """Return the intervals of a report on resources, one alone or several in a sum."""
     kind = obligation.descriptors[0].report_intervals
     return cells(obligation.spans, kind, cadence_s(together, options.sub_interval_s))
 
@@ -106,7 +106,7 @@ async def gathered(
 def _together(
     obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions
 ) -> list[list[Reportable]]:
-    """Return the resources that are told on the same intervals: by their cadence, and those of each sum."""
+    """Group the resources that are reported on the same intervals: by cadence, and those of each sum."""
     plain = [one.targets for one in obligation.descriptors if not one.aggregate]
     groups: dict[float | None, list[Reportable]] = {}
     asked = Asked(obligation.event_targets, resources, options.ven_targets)

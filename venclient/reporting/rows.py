@@ -34,10 +34,10 @@ _MOST_SETS = 32
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One report, owed or done with; `changed` is when it came to its state.
+    """One report, pending or done with; `changed` is when it came to its state.
 
     `owed_key` is the obligation's key: the row's own, unless the obligation was split. `resources` is
-    None while it is not told which ones the report is about. `late` are ids of resources with readings
+    None while it is not known which ones the report is about. `late` are ids of resources with readings
     that came after the report was made; `digest` is of the body that the VTN has, as far as is known,
     `gaps` the intervals (by their place in the obligation) without a value, by resource id.
     """
@@ -144,7 +144,7 @@ class Rows:
         return self._sets[number]
 
     def forget_sets(self) -> None:
-        """Read resource sets anew when they are next asked for."""
+        """Read resource sets again when they are next asked for."""
         self._sets.clear()
 
     def _row(self, raw: tuple[Any, ...]) -> Row | None:
@@ -249,7 +249,7 @@ class OutboxView:
             )
 
     def reported(self) -> datetime | None:
-        """Return until when reports have told what was; None when none has."""
+        """Return the end of the past time that reports cover; None when no report does."""
         with self.reading():
             found = self.db.execute(
                 "SELECT max(until) FROM outbox WHERE state IN ('sent', 'unmet') AND until <= due"
@@ -267,7 +267,7 @@ class OutboxView:
             return {str(key) for (key,) in found}
 
     def has_untold(self) -> bool:
-        """True when a row waits of which is not told yet which resources it is about."""
+        """Return whether a row waits whose resources are not known yet."""
         with self.reading():
             found = self.db.execute("SELECT 1 FROM outbox WHERE state = 'owed' AND resources IS NULL LIMIT 1")
             return found.fetchone() is not None

@@ -1,8 +1,8 @@
-"""Standing telemetry: which of the resources' reporting configurations an event of the VTN asks for. Pure.
+"""Standing telemetry: which of the resources' reporting configurations an event of the VTN asks for.
 
 A report is always on an event (User Guide 7.5): what a resource is configured to report goes to the VTN only
-when some event has a descriptor for it. What no event carries is told, with what to ask the VTN's
-operator for.
+when some event has a descriptor for it. What no event asks for is reported, with what to ask
+the VTN's operator for. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def wishes_of(
 ) -> tuple[list[Wish], list[str]]:
     """Return what resources are configured to report, and a sentence for each configuration that is wrong.
 
-    Only what somebody wrote down counts as a wish. `reportables` are by resource id.
+    Only explicit configuration counts as a wish, not defaults. `reportables` are by resource id.
     """
     wishes: list[Wish] = []
     problems: list[str] = []
@@ -264,7 +264,7 @@ def _difference(wish: Wish, one: _Asked) -> str | None:
 
 
 def _descriptors(agenda: Agenda) -> list[tuple[ReportDescriptor, bool]]:
-    """Return an event's descriptors, and whether each tells all of its time."""
+    """Return an event's descriptors, and whether each covers all of its time."""
     planned = [(one, windows.tell_all) for group, windows in agenda.plans for one in group.descriptors]
     return [*planned, *((one, True) for group, _ in agenda.at_will for one in group.descriptors)]
 
