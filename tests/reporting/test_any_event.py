@@ -1,4 +1,4 @@
-"""Whatever an event says, it is planned, told and written, or named: nothing crashes and no body is wrong."""
+"""Any event is planned, reported and written, or named: nothing crashes and no body is wrong."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ events = st.fixed_dictionaries(
 
 
 def owed_by(one: Event, seen: datetime) -> list[Obligation]:
-    """Return some of what an event owes, by time and at will."""
+    """Return some of the reports of an event, both scheduled and unscheduled."""
     plan = agenda(one, None, anchor=seen, client_name="ven-1")
     found = list(islice(plan.falling_due(first_seen=seen, after=None, until=at(1000)), 8))
     assert all(a.due <= b.due for a, b in pairwise(found))
@@ -158,7 +158,7 @@ def test_row_18_any_event_is_planned_and_told_as_the_standard_writes_it(
 
 @pytest.mark.parametrize("cadence_s", [None, 86_400.0])
 def test_row_52_reports_at_will_end_with_the_calendar(cadence_s: float | None) -> None:
-    """An event in the last hour that can be written owes what fits, and breaks nothing."""
+    """An event in the last hour that can be written has the reports that fit, and breaks nothing."""
     life = AtWill(DAYS_END, cadence_s=cadence_s)
     late = [DAYS_END + timedelta(minutes=59, seconds=55)]
 
@@ -170,7 +170,7 @@ def test_row_52_reports_at_will_end_with_the_calendar(cadence_s: float | None) -
 async def test_an_event_that_we_stumble_over_stops_no_other(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug met with one event is told and logged; the reports of the others are sent."""
+    """A bug met with one event is reported and logged; the reports of the others are sent."""
 
     def made(one: Event, *rest: Any, **more: Any) -> Any:
         if one.id == "bad":

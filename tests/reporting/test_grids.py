@@ -25,7 +25,7 @@ SUB, OPEN = "SUB_INTERVALS", "OPEN_INTERVALS"
 
 
 def obligation(count: int, *descriptors: dict[str, Any], **members: Any) -> Obligation:
-    """Give the report at the end of an event of `count` hours."""
+    """Return the report at the end of an event of `count` hours."""
     (found,) = owed(event(count, *descriptors, **members), anchor=T0, first_seen=T0, after=None, until=at(99))
     return found
 
@@ -47,7 +47,7 @@ async def built(one: Obligation, *resources: Reportable, options: BuildOptions =
 
 
 def rows(part: ReportResource) -> list[tuple[int, str | None, str | None, object]]:
-    """Give (id, own start, own duration, first value) of each interval."""
+    """Return (id, own start, own duration, first value) of each interval."""
     found: list[tuple[int, str | None, str | None, object]] = []
     for one in part.intervals:
         period = one.interval_period
@@ -57,13 +57,13 @@ def rows(part: ReportResource) -> list[tuple[int, str | None, str | None, object
 
 
 def report_of(one: Built) -> Report:
-    """Give the report, which there must be."""
+    """Return the report, which must exist."""
     assert one.report is not None
     return one.report
 
 
 async def test_row_53_sub_intervals_share_the_events_id() -> None:
-    """A quarter-hour meter under one-hour intervals tells four values per id, each with its own period."""
+    """A quarter-hour meter under one-hour intervals reports four values per id, each with its own period."""
     one = obligation(2, {"reportIntervals": SUB}, first_id=7)
     (part,) = report_of(await built(one, *reportables("hotel"))).resources
 
@@ -104,7 +104,7 @@ async def test_row_53_open_intervals_have_ids_of_their_own() -> None:
 
 
 async def test_row_53_a_sum_takes_the_slowest_cadence() -> None:
-    """An aggregate's parts are as long as the longest of its resources', so that all can tell them."""
+    """An aggregate's parts are as long as the longest of its resources', which all of them can report."""
     fast, slow = Reportable("r1", "fast", interval_s=300), Reportable("r2", "slow", interval_s=1800)
     one = obligation(1, {"reportIntervals": SUB, "aggregate": True})
     (part,) = report_of(await built(one, fast, slow)).resources
@@ -125,7 +125,7 @@ def test_row_53_only_what_is_asked_for_is_measured() -> None:
 
 
 def test_gap_between_event_intervals_stays_a_gap() -> None:
-    """Open intervals begin anew after a gap, and the last is as long as what is left."""
+    """Open intervals begin again after a gap, and the last is as long as what is left."""
     spans = [Span(0, at(0), at(1)), Span(1, at(2), at(2.5))]
 
     told = [(one.id, one.start, one.end) for one in cells(spans, OPEN, 2400)]
@@ -190,7 +190,7 @@ def test_row_58_quality_that_cannot_be_told_is_said() -> None:
     kind=st.sampled_from([SUB, OPEN]),
 )
 def test_row_53_parts_cover_exactly_the_window(hours: list[float], every_s: float, kind: str) -> None:
-    """Whatever the lengths, the parts follow one another without gap or overlap, as many as were counted."""
+    """Whatever the lengths, the parts follow one another without gap or overlap, in the counted number."""
     edges = [T0]
     for one in hours:
         edges.append(at((edges[-1] - T0).total_seconds() / 3600 + one))
