@@ -51,9 +51,9 @@ def test_row_52_flickering_state_does_not_flood_the_vtn() -> None:
     """Changes in quick succession are reported together."""
     changes = [1 + n / 3600 for n in range(30)]
 
-    told = cuts(AtWill(at(0)), 2, *changes)
-    assert len(told) == 4
-    assert all((end - start) * 3600 >= LEAST_S - 1e-6 for start, end in told)
+    spans = cuts(AtWill(at(0)), 2, *changes)
+    assert len(spans) == 4
+    assert all((end - start) * 3600 >= LEAST_S - 1e-6 for start, end in spans)
 
 
 @pytest.mark.parametrize(("seen", "first"), [(-1, 0), (0.1, 0), (0.9, 0.5), (9, 1.75)])
@@ -99,8 +99,8 @@ async def test_row_52_reports_at_will_are_sent_once(bench: Bench) -> None:
     bench.restart()
     await bench.run_to(1.05)
 
-    told = [report.resources[0].intervals[0] for report in bench.vtn.stored]
-    starts = [one.interval_period.start for one in told if one.interval_period]
+    intervals = [report.resources[0].intervals[0] for report in bench.vtn.stored]
+    starts = [one.interval_period.start for one in intervals if one.interval_period]
     assert starts == [f"2026-01-01T00:{minute}:00Z" for minute in ("00", "15", "30", "45")]
     assert len({report.report_name for report in bench.vtn.stored}) == 4
 

@@ -121,10 +121,10 @@ def test_row_18_any_event_is_planned_and_told_as_the_standard_writes_it(
     line = operating(one, anchor=at(seen), ven="ven-1")
     assert all(slot is None or slot.holds(at(hours)) for hours in (0, 3) if [slot := active(line, at(hours))])
     named: dict[str, Obligation] = {}
-    for owed in owed_by(one, at(seen)):
-        assert named.setdefault(owed.report_name, owed).spans == owed.spans
-        assert len(owed.report_name) <= 128
-        if (owed.end - owed.start) > timedelta(days=2) or len(owed.spans) > 100:
+    for due in owed_by(one, at(seen)):
+        assert named.setdefault(due.report_name, due).spans == due.spans
+        assert len(due.report_name) <= 128
+        if (due.end - due.start) > timedelta(days=2) or len(due.spans) > 100:
             continue
         measures = {
             (id_, a, b): measured(
@@ -135,15 +135,15 @@ def test_row_18_any_event_is_planned_and_told_as_the_standard_writes_it(
                 quality=dice.choice(list(Quality)),
                 coverage=dice.random(),
             )
-            for need in needs(owed, RESOURCES, OPTIONS)
+            for need in needs(due, RESOURCES, OPTIONS)
             for id_ in need.resource_ids
             for a, b in need.grid
             if dice.random() < 0.8
         }
-        report = build_report(owed, RESOURCES, measures, OPTIONS).report
+        report = build_report(due, RESOURCES, measures, OPTIONS).report
         if report is None:
             continue
-        gaps_of(report, owed, RESOURCES)
+        gaps_of(report, due, RESOURCES)
         body = json.loads(CODEC_31.report_request(report))
         assert contract.schema_errors("reportRequest", body) == []
         declared = [said["payloadType"] for said in body["payloadDescriptors"]]

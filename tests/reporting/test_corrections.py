@@ -71,7 +71,7 @@ async def test_row_63_late_reading_corrects_its_report_by_put_once(meters: Meter
     assert (meters.vtn.puts, result.corrected) == (1, 1)
     row = meters.outbox.of_event("E1")[1]
     assert (row.state, row.corrections, row.late) == ("sent", 1, ())
-    assert [told.what for told in meters.outbox.view.story(row.key)][-3:] == [
+    assert [entry.what for entry in meters.outbox.view.story(row.key)][-3:] == [
         rep.STORY_LATE(count=1),
         rep.STORY_TO_CORRECT(),
         rep.STORY_CORRECTED(),

@@ -334,10 +334,10 @@ def test_windows_are_finite_in_place_and_never_the_same(one: Event) -> None:
 def test_windows_as_long_as_their_frequency_tell_each_interval_once(count: int, n: int, start: int) -> None:
     """Without overlap by design no interval is reported twice, and none after the first is left out."""
     one = event(count, {"startInterval": start, "numIntervals": n, "frequency": n, "repeat": -1})
-    told = [span.id for obligation in all_of(one) for span in obligation.spans]
+    ids = [span.id for obligation in all_of(one) for span in obligation.spans]
 
-    assert told == sorted(set(told))
-    assert told == list(range(told[0], count)) if told else start >= count
+    assert ids == sorted(set(ids))
+    assert ids == list(range(ids[0], count)) if ids else start >= count
 
 
 def test_next_due_tells_when_to_look_again() -> None:
@@ -436,8 +436,8 @@ def test_reported_time_of_many_reports_is_searched_in_proportion_to_their_number
         assert len(hours) == count
 
         def work() -> None:
-            told = ToldTime(hours)
-            assert all(told.covers(one) for one in hours)
+            covered = ToldTime(hours)
+            assert all(covered.covers(one) for one in hours)
 
         return work
 

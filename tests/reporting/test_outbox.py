@@ -78,7 +78,7 @@ def test_all_that_is_about_to_be_sent_is_noted(outbox: Outbox) -> None:
     rows = outbox.of_event("E1")
     assert [(row.state, row.attempts) for row in rows] == [("sending", 1)] * 2 + [("owed", 0)] * 2
     assert outbox.due(at(2)) == []
-    assert [told.what for told in outbox.view.story(ALL[0].key)][-1] == "to be sent"
+    assert [entry.what for entry in outbox.view.story(ALL[0].key)][-1] == "to be sent"
 
 
 def test_row_put_off_waits_for_its_time(outbox: Outbox) -> None:

@@ -117,8 +117,8 @@ async def test_large_report_goes_in_parts_with_their_resources(bench: Bench) -> 
     options(bench, most_values=2)
     await bench.run_to(2.5)
 
-    told = [[part.resource_name for part in one.resources] for one in bench.vtn.stored]
-    assert told == [["hotel", "school"], ["pool"]] * 2
+    names = [[part.resource_name for part in one.resources] for one in bench.vtn.stored]
+    assert names == [["hotel", "school"], ["pool"]] * 2
     rows = bench.outbox.of_event("E1")
     assert [[one.resource_id for one in row.resources or ()] for row in rows] == [["r1", "r2"], ["r3"]] * 2
     assert len({row.owed_key for row in rows}) == 2

@@ -46,8 +46,8 @@ def test_few_resources_are_cut_by_time() -> None:
 def test_many_resources_are_cut_within_each_interval() -> None:
     """Where one interval is too much, its resources are shared out before the next interval."""
     parts = split(obligation(2, {}), reportables("a", "b", "c"), most_values=2)
-    told = [([span.id for span in part.obligation.spans], part.resource_ids) for part in parts]
-    assert told == [([0], ("r1", "r2")), ([0], ("r3",)), ([1], ("r1", "r2")), ([1], ("r3",))]
+    found = [([span.id for span in part.obligation.spans], part.resource_ids) for part in parts]
+    assert found == [([0], ("r1", "r2")), ([0], ("r3",)), ([1], ("r1", "r2")), ([1], ("r3",))]
 
 
 def test_each_payload_type_counts() -> None:
@@ -117,11 +117,11 @@ def test_every_value_is_in_exactly_one_part(hours: int, resources: int, most: in
     """Nothing is lost or reported twice, and no part is larger than it must be."""
     descriptors = [{"payloadType": kind} for kind in ("USAGE", "DEMAND", "READING")[:kinds]]
     parts = split(obligation(hours, *descriptors), reportables(*map(str, range(resources))), most_values=most)
-    told = [
+    pairs = [
         (span.start, id_) for part in parts for span in part.obligation.spans for id_ in part.resource_ids
     ]
-    assert len(told) == len(set(told)) == hours * resources
-    assert [start for start, _ in told if told] == [start for start, _ in sorted(told, key=lambda o: o[0])]
+    assert len(pairs) == len(set(pairs)) == hours * resources
+    assert [start for start, _ in pairs if pairs] == [start for start, _ in sorted(pairs, key=lambda o: o[0])]
     for part in parts:
         size = kinds * len(part.obligation.spans) * len(part.resource_ids)
         assert size <= max(most, kinds)
@@ -153,8 +153,8 @@ async def test_what_is_owed_at_once_goes_out_in_small_bodies_by_time(bench: Benc
         ]
         for report in bench.vtn.stored
     ]
-    told = [one for body in bodies for one in body]
+    values = [one for body in bodies for one in body]
     firsts = [min(id_ for _, id_ in body) for body in bodies]
     assert max(map(len, bodies)) <= 10
-    assert sorted(told) == sorted((name, hour) for name in bench.names for hour in range(24))
+    assert sorted(values) == sorted((name, hour) for name in bench.names for hour in range(24))
     assert firsts == sorted(firsts)

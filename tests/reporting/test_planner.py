@@ -61,8 +61,8 @@ async def test_row_54_sums_over_different_targets_are_reports_of_their_own(bench
     )
     await bench.run_to(2)
 
-    told = [one.resources[0].intervals[0].payloads[0].values for one in bench.vtn.stored]
-    assert sorted(told) == [[2.0], [4.0]]
+    values = [one.resources[0].intervals[0].payloads[0].values for one in bench.vtn.stored]
+    assert sorted(values) == [[2.0], [4.0]]
     assert len({one.report_name for one in bench.vtn.stored}) == 2
 
 
@@ -96,8 +96,8 @@ async def test_many_windows_of_one_event_are_owed_in_batches(
     for _ in range(6):
         await bench.reporter.step()
 
-    told: Sequence[list[int]] = bench.vtn.told()
-    assert told == [[n] for n in range(10)]
+    reported: Sequence[list[int]] = bench.vtn.told()
+    assert reported == [[n] for n in range(10)]
 
 
 async def test_changed_readings_of_the_standard_replan(bench: Bench) -> None:

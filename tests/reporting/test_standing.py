@@ -103,8 +103,8 @@ def test_why_an_event_does_not_carry_a_wish(
     reporting: dict[str, Any], members: dict[str, Any], why: str
 ) -> None:
     """Each reason why a descriptor does not fit is reported."""
-    told = {"payload_types": ["USAGE"], **reporting}
-    (one,) = stand(resource("hotel", **told), agendas=[asking({**EACH, **members})]).uncarried
+    config = {"payload_types": ["USAGE"], **reporting}
+    (one,) = stand(resource("hotel", **config), agendas=[asking({**EACH, **members})]).uncarried
 
     assert why == one.why
 

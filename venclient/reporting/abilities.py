@@ -151,9 +151,9 @@ def _regulation(
         room = _room(seen, measure, kw.value, up=up)
         return MISSING if room is None else Sample(max(0.0, room), kw.quality)
 
-    told = ("MEAN" if descriptor.historical else "FORECAST") if wanted == "DIRECT_READ" else wanted
+    reading = ("MEAN" if descriptor.historical else "FORECAST") if wanted == "DIRECT_READ" else wanted
     units = declared(KW, descriptor.units)
-    return made(descriptor, units, told, sample, signed=False, summable=True)
+    return made(descriptor, units, reading, sample, signed=False, summable=True)
 
 
 def _room(seen: Seen, measure: Measure, kw: float, *, up: bool) -> float | None:

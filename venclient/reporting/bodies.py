@@ -34,9 +34,9 @@ def gaps_of(
     seen: dict[str, datetime | None] = {}
     #: Most resources have the same intervals, so the place of each is worked out once.
     place_of: dict[datetime, int | None] = {}
-    told: dict[str, set[int]] = {}
+    valued: dict[str, set[int]] = {}
     for part in report.resources if report else ():
-        places = told.setdefault(part.resource_name, set())
+        places = valued.setdefault(part.resource_name, set())
         for start in _told_starts(part, seen):
             if start not in place_of:
                 at = bisect_right(starts, start) - 1
@@ -44,17 +44,17 @@ def gaps_of(
             place = place_of[start]
             if place is not None:
                 places.add(place)
-    if all(len(places) == len(spans) for places in told.values()) and (
-        told.keys() >= {one.resource_name for one in resources}
+    if all(len(places) == len(spans) for places in valued.values()) and (
+        valued.keys() >= {one.resource_name for one in resources}
     ):
         return {}
-    summed = told.get(AGGREGATED_REPORT, set())
+    summed = valued.get(AGGREGATED_REPORT, set())
     gaps = {}
     for number, one in enumerate(resources):
         missing = [
             index
             for index in range(len(spans))
-            if index not in summed and index not in told.get(one.resource_name, ())
+            if index not in summed and index not in valued.get(one.resource_name, ())
         ]
         if missing:
             gaps[number] = missing

@@ -58,7 +58,7 @@ _QUALITY = {
     Quality.OUT_OF_RANGE: "BAD",
     Quality.MISSING: "MISSING",
 }
-_FLAGS = {quality: ValuesMap(type=DATA_QUALITY, values=[told]) for quality, told in _QUALITY.items()}
+_FLAGS = {quality: ValuesMap(type=DATA_QUALITY, values=[name]) for quality, name in _QUALITY.items()}
 
 _NO_SETPOINTS: Setpoints = MappingProxyType({})
 
@@ -154,9 +154,9 @@ class _Builder:
         for made, asked in sums:
             over.setdefault(tuple(one.resource_id for one in asked), ([], asked))[0].append(made)
         parts.extend(self._sum(_once(same), asked) for same, asked in over.values())
-        told = [part for part in parts if part is not None]
+        reported = [part for part in parts if part is not None]
         columns = [made for made, _ in answered]
-        report = self._report(columns, told) if told else None
+        report = self._report(columns, reported) if reported else None
         computed = ", ".join(one.kind for one in _once(columns) if of_other_days(one.descriptor))
         methods = (f"{computed}: {METHOD}",) if computed and report else ()
         asked_for = {one.resource_id for _, of in wanted for one in of}
@@ -248,17 +248,17 @@ class _Builder:
         facts, measures = self.facts, self.measures
         name, resource_id = one.resource_name, one.resource_id
         single = columns[0] if len(columns) == 1 else None
-        told: list[Told] = []
+        filled: list[Told] = []
         for place, span in enumerate(shape.cells):
             seen = Seen(one, span, measures.get((resource_id, span.start, span.end)), facts)
             if single is not None:
-                self._single(name, place, single, single.sample(seen), told)
+                self._single(name, place, single, single.sample(seen), filled)
             else:
-                self._several(name, place, [(made, made.sample(seen)) for made in columns], told, span.id)
+                self._several(name, place, [(made, made.sample(seen)) for made in columns], filled, span.id)
         counted = self._counted(columns)
-        if any(payload.type in counted for _, payloads in told for payload in payloads):
+        if any(payload.type in counted for _, payloads in filled for payload in payloads):
             self.valued.add(resource_id)
-        return shape.resource(name, told) if told else None
+        return shape.resource(name, filled) if filled else None
 
     def _counted(self, columns: Sequence[Column]) -> frozenset[str]:
         """Return the payload types whose values show that a resource is heard: measured ones if asked for."""
@@ -273,7 +273,7 @@ class _Builder:
         """Return the sums over several resources, None when there are none."""
         shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
         counted, silent = self._counted(columns), {one.resource_id for one in over}
-        told: list[Told] = []
+        filled: list[Told] = []
         for place, span in enumerate(shape.cells):
             seen = [
                 Seen(one, span, self.measures.get((one.resource_id, span.start, span.end)), self.facts)
@@ -288,11 +288,11 @@ class _Builder:
                     silent.difference_update(known)
             samples = [(made, _added(some)) for made, some in each]
             if len(samples) == 1:
-                self._single(AGGREGATED_REPORT, place, *samples[0], told)
+                self._single(AGGREGATED_REPORT, place, *samples[0], filled)
             else:
-                self._several(AGGREGATED_REPORT, place, samples, told, shape.cells[place].id)
+                self._several(AGGREGATED_REPORT, place, samples, filled, shape.cells[place].id)
         self.valued.update(one.resource_id for one in over if one.resource_id not in silent)
-        return shape.resource(AGGREGATED_REPORT, told) if told else None
+        return shape.resource(AGGREGATED_REPORT, filled) if filled else None
 
     def _single(self, name: str, place: int, made: Column, found: Sample, told: list[Told]) -> None:
         """Add one payload of an interval, with its quality beside it when it is not GOOD."""

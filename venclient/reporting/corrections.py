@@ -197,8 +197,8 @@ class Corrections:
     ) -> None:
         gaps = gaps_of(report, row.obligation, row.resources or ())
         now = self._means.clock.now()
-        told = told_with(rep.STORY_CORRECTED(), built.methods)
-        changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, told))
+        entry = told_with(rep.STORY_CORRECTED(), built.methods)
+        changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, entry))
         self._failed.pop(row.key, None)
         result.corrected += 1
         self._means.note_corrected(row, built.valueless, result)

@@ -278,10 +278,10 @@ def _losses(lost: Sequence[Row], days: float) -> list[str]:
     by_event: dict[str, list[Row]] = {}
     for row in lost:
         by_event.setdefault(row.obligation.event_id, []).append(row)
-    told: list[str] = []
+    sentences: list[str] = []
     for event_id, rows in by_event.items():
         first = min(row.obligation.start for row in rows)
         last = max(row.obligation.end for row in rows)
         event = foreign(event_id)
-        told.append(rep.LOST(event=event, count=len(rows), start=first, end=last, days=days))
-    return told
+        sentences.append(rep.LOST(event=event, count=len(rows), start=first, end=last, days=days))
+    return sentences

@@ -132,10 +132,10 @@ class LateBook:
                     again += 1
                     continue
                 merged = bits({*positions(old), *places})
-                told = str(rep.STORY_LATE(count=len(places)))
+                entry = str(rep.STORY_LATE(count=len(places)))
                 # `changed` stays when the row came to its state: late readings are not a state.
                 db.execute("UPDATE outbox SET late = ? WHERE key = ?", (merged, key))
-                self._outbox.tell(key, now, told)
+                self._outbox.tell(key, now, entry)
                 marked += 1
             db.executemany(
                 "DELETE FROM late WHERE resource_id = ? AND start >= ? AND until <= ?",
@@ -205,8 +205,8 @@ class LateBook:
     def refused(self, key: str, reason: str, now: datetime) -> None:
         """Note that the VTN rejected the correction; it keeps the report that it has."""
         change = "late = NULL, putting = 0, last_error = ?"
-        told = str(rep.STORY_CORRECTION_REFUSED(reason=reason))
-        self._outbox.tell(key, now, told, change, told)
+        entry = str(rep.STORY_CORRECTION_REFUSED(reason=reason))
+        self._outbox.tell(key, now, entry, change, entry)
 
     def later(self, key: str, reason: str, not_before: datetime, now: datetime, *, ambiguous: bool) -> None:
         """Note a failed attempt; `ambiguous`: the VTN may have it all the same."""

@@ -179,13 +179,13 @@ def prepare(db: apsw.Connection) -> None:
 
 
 def _fill(db: apsw.Connection) -> None:
-    """Return rows of an earlier version what their obligation says; what cannot be read is found later."""
+    """Set the window of rows of an earlier version from their obligations; bad ones are found later."""
     found: list[tuple[Any, ...]]
     found = db.execute("SELECT key, obligation FROM outbox WHERE owed_key = ''").fetchall()
     for key, raw in found:
         try:
-            owed = msgspec.json.decode(raw, type=Obligation)
-            window = us(owed.start), us(owed.end), len(owed.spans)
+            obligation = msgspec.json.decode(raw, type=Obligation)
+            window = us(obligation.start), us(obligation.end), len(obligation.spans)
         except (msgspec.MsgspecError, ValueError):
             window = 0, 0, 0
         db.execute(

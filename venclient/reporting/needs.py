@@ -80,10 +80,10 @@ def needs(obligation: Obligation, resources: Sequence[Reportable], options: Buil
     for together in _together(obligation, resources, options):
         every_s = cadence_s(together, options.sub_interval_s)
         if every_s not in grids:
-            told = cells_of(obligation, together, options)
-            grid = [(one.start, one.end) for one in told] if measured else []
+            intervals = cells_of(obligation, together, options)
+            grid = [(one.start, one.end) for one in intervals] if measured else []
             grid += [now] if now else []
-            grid += usual.grid(told) if usual else []
+            grid += usual.grid(intervals) if usual else []
             grids[every_s] = tuple(dict.fromkeys(grid))
         if grids[every_s]:
             found.setdefault(grids[every_s], {}).update((one.resource_id, None) for one in together)

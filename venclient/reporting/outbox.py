@@ -192,8 +192,8 @@ class Outbox(StateFile):
                 ids = tuple(each.resource_id for each in resources)
                 if ids not in numbers:
                     numbers[ids] = self._set_number(resources)
-                told = str(rep.STORY_PART(number=number, count=len(parts)))
-                self._insert(one, row.owed_key, number, numbers[ids], now, told, us(row.since))
+                entry = str(rep.STORY_PART(number=number, count=len(parts)))
+                self._insert(one, row.owed_key, number, numbers[ids], now, entry, us(row.since))
 
     def _set_number(self, resources: Sequence[Reportable]) -> int:
         content = self._encode(list(resources))
@@ -354,8 +354,8 @@ class Outbox(StateFile):
         """Note a failed attempt; `ambiguous` keeps the row `sending`, as the VTN may have the report."""
         state = "sending" if ambiguous else "owed"
         change = "state = ?, last_error = ?, not_before = max(due, ?)"
-        told = rep.STORY_FAILED if ambiguous else rep.STORY_FAILED_BEFORE
-        self.set(key, now, told(reason=reason), change, state, reason, us(not_before))
+        entry = rep.STORY_FAILED if ambiguous else rep.STORY_FAILED_BEFORE
+        self.set(key, now, entry(reason=reason), change, state, reason, us(not_before))
 
     def give_up(self, before: datetime, now: datetime, reason: str, limit: int = 1000) -> list[Row]:
         """Mark rows pending since before `before` as lost, at most `limit` of them, and return them."""

@@ -78,9 +78,9 @@ def split(
 
 def part_name(report_name: str, number: int) -> str:
     """Return the name of a part, counted from 1: at most 128 characters, different for each."""
-    told = f"{report_name}-p{number}"
-    if len(told) <= LONGEST_NAME:
-        return told
+    name = f"{report_name}-p{number}"
+    if len(name) <= LONGEST_NAME:
+        return name
     return f"{hashlib.sha256(report_name.encode()).hexdigest()[:40]}-p{number}"
 
 

@@ -222,8 +222,8 @@ def demand(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> 
         measure = seen.measure
         return MISSING if measure is None else covered(measure, measure.mean_kw, options)
 
-    told = "MEAN" if wanted == "DIRECT_READ" else wanted
-    return made(descriptor, units, told, mean, signed=False, summable=True)
+    reading_type = "MEAN" if wanted == "DIRECT_READ" else wanted
+    return made(descriptor, units, reading_type, mean, signed=False, summable=True)
 
 
 def reading(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:

@@ -272,15 +272,15 @@ class Planner:
 
     def _recall(self, id_: str, followed: _Followed, mark: Bookmark | None) -> None:
         """Restore `told_until` of unscheduled reports from the rows of the outbox."""
-        told: dict[str, datetime] = {}
+        ends: dict[str, datetime] = {}
         for row in self._outbox.of_event(id_, after=mark.until - self._look_back if mark else None):
             if row.state != "superseded":
                 one = row.obligation
-                told[one.group] = max(told.get(one.group, one.due), one.due)
+                ends[one.group] = max(ends.get(one.group, one.due), one.due)
         for group, plan in followed.agenda.at_will:
             # Rows are forgotten one day; the bookmark is not.
             first = plan.last_cut(mark.until) if mark else plan.first_untold(followed.known.first_seen)
-            followed.told_until[group.digest] = max(first, told.get(group.digest, first))
+            followed.told_until[group.digest] = max(first, ends.get(group.digest, first))
 
     def _reconcile(self, id_: str, followed: _Followed, round_: Round, now: datetime) -> Work[None]:
         """Adapt the rows of an event to what it asks for since it was modified.
@@ -318,13 +318,13 @@ class Planner:
                 replanned.add(row.owed_key)
         # Read before the changes above are made: none of them concerns time that was reported.
         given_up = {row.key for row in waiting if row.owed_key not in wanted and row.state == "owed"}
-        told = [
+        reported = [
             row
             for row in self._outbox.of_event(id_, after=since)
             if row.state != "superseded" and (row.key not in given_up or row.obligation.group in at_will)
         ]
-        keys = {row.owed_key for row in told}
-        told_time = ToldTime(wanted.get(row.owed_key, row.obligation) for row in told)
+        keys = {row.owed_key for row in reported}
+        told_time = ToldTime(wanted.get(row.owed_key, row.obligation) for row in reported)
         missing = [one for key, one in wanted.items() if key not in keys and not told_time.covers(one)]
         yield from self._write(id_, followed, missing, mark.until, round_, now)
 
@@ -350,14 +350,14 @@ class Planner:
         if mark is not None:
             # Never back: a change of state may be reported while later windows are stored already.
             reached = max(reached, mark.until)
-        told = dict(followed.told_until)
+        ends = dict(followed.told_until)
         for group, life in plan.at_will:
-            due = adhoc_due(life, told_until=told[group.digest], changes=self._changes, until=until)
+            due = adhoc_due(life, told_until=ends[group.digest], changes=self._changes, until=until)
             for start, end in islice(due, BATCH):
                 some.append(plan.told_at_will(group, start, end))
-                told[group.digest] = end
+                ends[group.digest] = end
             yield None
-        followed.told_until = told
+        followed.told_until = ends
         yield from self._write(id_, followed, some, reached, round_, now)
 
     def _write(
@@ -394,8 +394,8 @@ class Planner:
 
     def _forget_changes(self) -> None:
         """Forget changes that all unscheduled reports have covered."""
-        told = [moment for one in self._followed.values() for moment in one.told_until.values()]
-        oldest = min(told, default=None)
+        ends = [moment for one in self._followed.values() for moment in one.told_until.values()]
+        oldest = min(ends, default=None)
         self._changes = [] if oldest is None else [one for one in self._changes if one > oldest]
 
 

@@ -478,7 +478,7 @@ class Posting:
         ours = None if built is None else built.report
         if ours is None:
             means.note_attempt(row, "GET", stored, answer=stored)
-        told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
+        entry = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
         gaps = gaps_of(ours or stored, row.obligation, row.resources or ())
         self._changes.append(
             partial(
@@ -489,7 +489,7 @@ class Posting:
                 # The readings behind the VTN's copy are not known: late readings are always reported.
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps,
-                told=told_with(told, built.methods if built else ()),
+                told=told_with(entry, built.methods if built else ()),
                 late=[
                     place for place, one in enumerate(row.resources or ()) if one.resource_id in incomplete
                 ],

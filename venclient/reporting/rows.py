@@ -151,7 +151,7 @@ class Rows:
         key, obligation, due, not_before, state, attempts, report_id, error, changed = raw[:9]
         owed_key, number, sent_at, digest, gaps, late, putting, corrections, since = raw[9:]
         try:
-            owed = self._decode(obligation)
+            decoded = self._decode(obligation)
             resources = self.set_of(number)
         except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             # Whatever wrote it: one bad row must not hold up the others.
@@ -159,7 +159,7 @@ class Rows:
             return None
         ids = [one.resource_id for one in resources or ()]
         return Row(
-            obligation=owed,
+            obligation=decoded,
             due=moment(due),
             not_before=moment(not_before),
             state=state,
@@ -234,11 +234,11 @@ class OutboxView:
         """Return the ids of resources of this id, or of this name at the VTN; empty for none."""
         with self.reading():
             numbers = [one for (one,) in self.db.execute("SELECT id FROM resource_sets")]
-            told = [one for number in numbers for one in self._rows.set_of(number) or ()]
+            reported = [one for number in numbers for one in self._rows.set_of(number) or ()]
             known = self.db.execute(
                 "SELECT resource_id FROM coverage_names WHERE resource_id = ?", (named,)
             ).fetchall()
-        found = {one.resource_id for one in told if named in (one.resource_id, one.resource_name)}
+        found = {one.resource_id for one in reported if named in (one.resource_id, one.resource_name)}
         return frozenset(found | {str(one) for (one,) in known})
 
     def corrections(self) -> int:
@@ -332,8 +332,8 @@ class OutboxView:
         count = 0
         with self.reading():
             for row in self._rows.each(f"{where} {line}", *values):
-                told = {one.resource_id for one in row.resources or ()}
-                if wanted.resource_ids and told and not told & wanted.resource_ids:
+                ids = {one.resource_id for one in row.resources or ()}
+                if wanted.resource_ids and ids and not ids & wanted.resource_ids:
                     continue
                 yield row
                 count += 1
@@ -372,7 +372,7 @@ def _conditions(wanted: Selection) -> tuple[list[str], list[str | int]]:
 def _gaps(raw: str, ids: list[str]) -> dict[str, tuple[int, ...]]:
     found: dict[str, str] = msgspec.json.decode(raw)
     return {
-        ids[int(place)]: tuple(positions(bytes.fromhex(told)))
-        for place, told in found.items()
+        ids[int(place)]: tuple(positions(bytes.fromhex(raw_bits)))
+        for place, raw_bits in found.items()
         if int(place) < len(ids)
     }

@@ -179,7 +179,7 @@ def standing(
 
 def descriptor_for(wish: Wish) -> str:
     """Return the report descriptor that a wish needs, as JSON: one report at the end of each interval."""
-    told = {
+    descriptor = {
         "payloadType": wish.payload_type,
         **({} if wish.reading_type == "DIRECT_READ" else {"readingType": wish.reading_type}),
         **({"units": wish.units} if wish.units else {}),
@@ -188,7 +188,7 @@ def descriptor_for(wish: Wish) -> str:
         "frequency": 1,
         "repeat": -1,
     }
-    return json.dumps(told)
+    return json.dumps(descriptor)
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -236,9 +236,9 @@ class _Carriers:
 
 def _reading_asked(descriptor: ReportDescriptor) -> str:
     """Return what is asked for: ahead of time energy and power are forecasts, whatever they are called."""
-    told = (descriptor.reading_type or "DIRECT_READ").upper()
+    reading = (descriptor.reading_type or "DIRECT_READ").upper()
     ahead = not descriptor.historical and descriptor.payload_type in ("USAGE", "DEMAND")
-    return "FORECAST" if ahead and told in (*_MEANS, "SUMMED", "ESTIMATED") else told
+    return "FORECAST" if ahead and reading in (*_MEANS, "SUMMED", "ESTIMATED") else reading
 
 
 def _same_reading(wanted: str, told: str) -> bool:
