@@ -50,26 +50,26 @@ def usable_capacity(descriptor: ReportDescriptor, wanted: str, _options: BuildOp
 
 
 def max_charge_power(descriptor: ReportDescriptor, wanted: str, _options: BuildOptions) -> Column | None:
-    """Most power in kW that a storage draws."""
+    """Maximum charge power of a storage in kW."""
     return _static(
         descriptor, wanted, KW, lambda limits: None if limits.p_max_kw is None else max(0.0, limits.p_max_kw)
     )
 
 
 def max_discharge_power(descriptor: ReportDescriptor, wanted: str, _options: BuildOptions) -> Column | None:
-    """Most power in kW that a storage gives, as a positive number."""
+    """Maximum discharge power of a storage in kW, as a positive number."""
     return _static(
         descriptor, wanted, KW, lambda limits: None if limits.p_min_kw is None else max(0.0, -limits.p_min_kw)
     )
 
 
 def up_regulation(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
-    """Power in kW by which a resource could draw less, or give more."""
+    """Power in kW by which a resource could draw less, or feed in more."""
     return _regulation(descriptor, wanted, options, up=True)
 
 
 def down_regulation(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
-    """Power in kW by which a resource could draw more, or give less."""
+    """Power in kW by which a resource could draw more, or feed in less."""
     return _regulation(descriptor, wanted, options, up=False)
 
 

@@ -55,7 +55,7 @@ LOOK_AGAIN = timedelta(seconds=0.5)
 _PRUNE_EVERY_S = 3600.0
 #: Other tasks run after this number of pauses of the planner.
 PAUSES = 4
-#: So many rows are given up in one commit.
+#: Rows that one commit gives up at most.
 _GIVEN_UP = 500
 
 

@@ -335,7 +335,7 @@ class _Together:
         self.took(first)
 
     def took(self, one: _Served) -> bool:
-        """Take a descriptor in and give True, unless it would be mixed up with another."""
+        """Add a descriptor and return True, unless it would be mixed up with another."""
         wanted = one.descriptor
         said = (wanted.units, wanted.reading_type)
         over = frozenset(wanted.targets or ()) if wanted.aggregate else self._summed

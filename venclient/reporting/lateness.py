@@ -27,7 +27,7 @@ Span = tuple[datetime, datetime]
 
 #: A reading after a longer silence than this also changes the values of the time between.
 SILENCE = timedelta(minutes=5)
-#: So far from a reading its neighbours are looked for: a register may be brought up to date once an hour.
+#: Neighbours of a reading are searched this far from it: a register may be updated once an hour.
 _REACH = timedelta(hours=1)
 #: Longer silences than this are not bridged by any meter's reading.
 _LONGEST_REACH = timedelta(days=1)

@@ -91,11 +91,11 @@ class ReportPort(Protocol):
         ...
 
     async def create_report(self, report: Report) -> Report:
-        """Send a report and give it as the VTN stored it."""
+        """Send a report, and return it as the VTN stored it."""
         ...
 
     async def update_report(self, report_id: str, report: Report) -> Report:
-        """Replace a report and give it as the VTN stored it."""
+        """Replace a report, and return it as the VTN stored it."""
         ...
 
     async def has_event(self, event_id: str) -> bool:
@@ -203,9 +203,9 @@ class Pause:
         return max(0.0, self._until_s - self._clock.monotonic())
 
     def begin(self, wait_s: float, error: VenError) -> None:
-        """Wait for so long; the first failure of a row of them is logged.
+        """Wait for `wait_s`; the first of several failures in a row is logged.
 
-        One that the VTN did not answer is not: the client logs that the VTN is away, and that it is back.
+        A failure to reach the VTN is not: the client logs when the VTN is unreachable, and when it is back.
         """
         if not self._logged and not isinstance(error, VtnUnreachable):
             self._logged = True
@@ -214,7 +214,7 @@ class Pause:
         self._until_s = self._clock.monotonic() + wait_s
 
     def prolong(self, wait_s: float) -> None:
-        """Wait for so long at least."""
+        """Wait for at least `wait_s`."""
         self._until_s = max(self._until_s, self._clock.monotonic() + wait_s)
 
     def end(self) -> None:

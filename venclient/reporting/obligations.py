@@ -245,7 +245,7 @@ def agenda(
     adhoc_s: float | None = ADHOC_S,
     cancelled: bool = False,
 ) -> Agenda:
-    """Return what `agenda_steps` gives, without a pause."""
+    """Return the result of `agenda_steps`, without a pause."""
     return to_the_end(
         agenda_steps(
             *(event, program),

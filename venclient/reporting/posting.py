@@ -42,8 +42,8 @@ Changes = list[Callable[[], None]]
 NOTHING_INCOMPLETE: Mapping[str, datetime] = MappingProxyType({})
 #: More reports than this do not wait for readings at a time.
 _MOST_HELD = 500
-#: So many reports share a commit before they are sent and one after, but no more intervals than these,
-#: which are held in memory.
+#: The most reports that share a commit before they are sent and one after, and the most intervals of
+#: these, which are held in memory.
 GROUP = 64
 _SPANS = 5000
 #: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
@@ -198,7 +198,7 @@ class Posting:
         return True
 
     async def _asked(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> list[Row] | None:
-        """Ask for the rows whose fate is open, and give those to be sent; None when all must wait."""
+        """Ask the VTN for the rows that may have arrived; return those to send, None when all must wait."""
         ready = []
         for row in rows:
             if not self._to_be_asked(row):

@@ -342,7 +342,7 @@ class OutboxView:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Return what SQLite complains of as StoreError."""
+        """Raise errors of SQLite as StoreError."""
         try:
             yield
         except apsw.Error as error:

@@ -32,7 +32,7 @@ class Shape:
         )
 
     def resource(self, name: str, told: Sequence[Told]) -> ReportResource:
-        """Return a resource's part of a report; `told` is in the order of the cells, some repeated."""
+        """Return a resource's part of a report, from intervals in the order of the cells, some repeated."""
         first = told[0][0]
         # Cells follow one another as long as none is left out or repeated.
         alike = self._alike and (len(told) == 1 or self._one_by_one(told))

@@ -27,7 +27,7 @@ from venclient.reporting.obligations import Agenda
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.targets import Asked, Reportable
 
-#: So many resources are named in a sentence; the rest is counted.
+#: The most resources that a sentence names; the rest is counted.
 NAMED = 3
 
 #: Readings of power that come to the same.
@@ -200,7 +200,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class _Carriers:
-    """The descriptors that may carry wishes alike, best first, worked out once for all of their resources."""
+    """The descriptors that may carry equal wishes, best first, computed once for all of their resources."""
 
     def __init__(self, wish: Wish, asked: Sequence[_Asked]) -> None:
         self._why = str(rep.NOT_REQUESTED())
