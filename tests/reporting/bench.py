@@ -97,7 +97,7 @@ class FakeVtn:
         return Listed([one for one in self.stored if one.event_id == event_id], self.complete, self.refused)
 
     def told(self) -> list[list[int]]:
-        """Give the interval ids of each stored report, in the order of arrival."""
+        """Return the interval ids of each stored report, in the order of arrival."""
         return [[interval.id for interval in report.resources[0].intervals] for report in self.stored]
 
 
@@ -109,7 +109,7 @@ async def steady(
 
 
 def lost(after: bool = True) -> tuple[str, VenError]:
-    """Give an answer that was lost, after or before the VTN stored the report."""
+    """Return an answer that was lost, after or before the VTN stored the report."""
     error = VtnUnreachable("connection cut", subject="POST /reports")
     error.ambiguous = True
     return ("after" if after else "before", error)
@@ -153,7 +153,7 @@ class Bench:
         self.book.close()
 
     def restart(self) -> None:
-        """Start anew on the same files, without telling the VTN anything."""
+        """Start again on the same files, without a word to the VTN."""
         self.close()
         self._open()
 
@@ -162,7 +162,7 @@ class Bench:
         self.book.apply(self.listed, complete=complete, now=self.clock.now())
 
     async def run_to(self, hours: float, step_s: float = 900.0) -> StepResult:
-        """Step until that many hours after the event's start; give the sum of what happened."""
+        """Step until `hours` after the event's start; return the sum of what happened."""
         total = StepResult()
         while True:
             result = await self.reporter.step()

@@ -13,7 +13,7 @@ from tests.reporting.samples import EACH, event
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Give a bench whose VTN lists an event that asks for a report on each of four hours."""
+    """Return a bench whose VTN lists an event that asks for a report on each of four hours."""
     one = Bench(tmp_path)
     one.list_events(event(4, EACH))
     yield one

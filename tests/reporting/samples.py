@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 
 def at(hours: float) -> datetime:
-    """Give the time that many hours after T0."""
+    """Return the time `hours` after T0."""
     return T0 + timedelta(hours=hours)
 
 
@@ -31,7 +31,7 @@ def event(
     first_id: int = 0,
     **members: Any,
 ) -> Event:
-    """Give an event of `count` equal intervals that asks for `descriptors` (USAGE where they say nothing)."""
+    """Return an event of `count` equal intervals that asks for `descriptors` (USAGE by default)."""
     raw: dict[str, Any] = {
         "id": id_,
         "programID": "P1",
@@ -49,12 +49,12 @@ EACH = {"startInterval": 0, "numIntervals": 1, "frequency": 1, "repeat": -1}
 
 
 def windows(obligations: Iterable[Obligation]) -> list[tuple[list[int], float]]:
-    """Give the ids of each window, and its due time in hours after T0."""
+    """Return the ids of each window, and its due time in hours after T0."""
     return [([span.id for span in one.spans], (one.due - T0) / HOUR) for one in obligations]
 
 
 def measured(resource_id: str, start: datetime, end: datetime, kw: float, **members: Any) -> Measure:
-    """Give the measure of a steady power, fully covered."""
+    """Return the measure of a steady power, fully covered."""
     known: dict[str, Any] = {
         "energy_kwh": kw * ((end - start) / HOUR),
         "mean_kw": kw,
@@ -67,19 +67,19 @@ def measured(resource_id: str, start: datetime, end: datetime, kw: float, **memb
 
 
 def last(quantity: str, value: float, time: datetime, resource_id: str = "r1") -> dict[str, Reading]:
-    """Give what a measure holds as its last reading."""
+    """Return the last readings of a measure."""
     return {quantity: Reading(resource_id, quantity, value, time)}
 
 
 def reportables(*names: str) -> list[Reportable]:
-    """Give resources r1, r2, ... of these names."""
+    """Return resources r1, r2, ... of these names."""
     return [Reportable(f"r{n}", name) for n, name in enumerate(names, 1)]
 
 
 def measures_of(
     obligation: Obligation, kw: Mapping[str, float], **members: Any
 ) -> dict[tuple[str, datetime, datetime], Measure]:
-    """Give a measure for each resource (id -> kW) and span of an obligation."""
+    """Return a measure for each resource (id -> kW) and span of an obligation."""
     return {
         (id_, span.start, span.end): measured(id_, span.start, span.end, power, **members)
         for id_, power in kw.items()
@@ -88,5 +88,5 @@ def measures_of(
 
 
 def names_of(measures: Sequence[Obligation]) -> list[str]:
-    """Give the report names."""
+    """Return the report names."""
     return [one.report_name for one in measures]

@@ -1,4 +1,4 @@
-"""What resources could do and are told to do: limits, regulation, setpoints, states (row 56)."""
+"""Capacities and commands of resources: limits, regulation, setpoints, states (row 56)."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def build(
 
 
 def obligation(asked: Mapping[str, Any]) -> Obligation:
-    """Give the report on one hour."""
+    """Return the report on one hour."""
     (found,) = owed(event(1, asked), anchor=T0, first_seen=T0 - HOUR, after=None, until=at(9))
     return found
 
 
 def value(built: Built) -> object:
-    """Give the first value that was told, None for a report without any."""
+    """Return the first reported value, None for a report without any."""
     assert built.report is not None
     payload = built.report.resources[0].intervals[0].payloads[0]
     return None if payload.type == "DATA_QUALITY" else payload.values[0]
@@ -63,12 +63,12 @@ def value(built: Built) -> object:
     ],
 )
 def test_row_56_limits_of_a_storage(kind: str, units: str | None, expected: float, historical: bool) -> None:
-    """What the registry says of a storage is told, in the unit that is asked for."""
+    """The registry's data on a storage is reported in the unit that is asked for."""
     assert value(build(BATTERY, kind, units=units, historical=historical)) == expected
 
 
 def test_row_58_limit_that_nobody_wrote_down_is_missing() -> None:
-    """Without a capacity there is no value."""
+    """Without a capacity, the report has no value."""
     assert value(build(Reportable("r1", "x"), "STORAGE_MAX_CHARGE_POWER")) is None
 
 
@@ -106,7 +106,7 @@ def test_row_58_storage_of_unknown_charge_offers_nothing() -> None:
 
 
 def test_row_56_setpoint_is_the_one_in_force() -> None:
-    """The newest setpoint of the interval is told, in the unit that is asked for."""
+    """The newest setpoint of the interval is reported, in the unit that is asked for."""
     held = {"r1": [InForce(3.0, at(-1), at(0.5), "KW"), InForce(2.5, at(0.5), None, "KW")]}
 
     assert value(build(BATTERY, "SETPOINT", setpoints=held, units="W")) == 2500.0
@@ -115,7 +115,7 @@ def test_row_56_setpoint_is_the_one_in_force() -> None:
 
 
 def test_row_58_setpoint_is_unknown_without_any() -> None:
-    """Where nothing was told to a resource, its setpoint is unknown."""
+    """The setpoint of a resource that received none is unknown."""
     over = {"r1": [InForce(3.0, at(-2), at(-1))]}
 
     assert value(build(BATTERY, "SETPOINT")) is None
@@ -139,14 +139,14 @@ def test_row_58_setpoint_is_unknown_without_any() -> None:
     ],
 )
 def test_row_56_operating_state(kw: float, effect: Any, expected: str) -> None:
-    """Whether a resource runs or idles, and what it is told, make its state."""
+    """The state of a resource follows from whether it runs or idles, and from its setpoint."""
     held: Setpoints = {"r1": [InForce(1.0, at(0), effect=effect)]} if effect else {}
 
     assert value(build(HEATER, "OPERATING_STATE", kw, setpoints=held)) == expected
 
 
 def test_row_56_resource_that_is_not_heard_is_in_error() -> None:
-    """Without a reading in the interval the state is ERROR, for nobody can address the resource."""
+    """Without a reading in the interval the state is ERROR, because the resource cannot be addressed."""
     one = obligation({"payloadType": "OPERATING_STATE"})
     silent = Measure(resource_id="r1", start=at(0), end=at(1), last=last("power_kw", 2.0, at(-1)))
     built = build_report(one, [HEATER], {("r1", at(0), at(1)): silent}, OPTIONS)

@@ -1,4 +1,4 @@
-"""Reports at will: on change of state and by a cadence of our own (row 52)."""
+"""Unscheduled reports: on change of state and by a local cadence (row 52)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUARTER = 900.0
 
 
 def cuts(plan: AtWill, until: float, *changes: float, told_until: datetime = T0) -> list[tuple[float, float]]:
-    """Give the spans that are due, in hours after T0."""
+    """Return the spans that are due, in hours after T0."""
     due = adhoc_due(plan, told_until=told_until, changes=[at(one) for one in changes], until=at(until))
     return [((start - T0) / timedelta(hours=1), (end - T0) / timedelta(hours=1)) for start, end in due]
 
@@ -48,17 +48,17 @@ def test_row_52_without_a_cadence_only_changes_are_told() -> None:
 
 
 def test_row_52_flickering_state_does_not_flood_the_vtn() -> None:
-    """Changes that follow one another at once are told together."""
+    """Changes in quick succession are reported together."""
     changes = [1 + n / 3600 for n in range(30)]
 
-    told = cuts(AtWill(at(0)), 2, *changes)
-    assert len(told) == 4
-    assert all((end - start) * 3600 >= LEAST_S - 1e-6 for start, end in told)
+    spans = cuts(AtWill(at(0)), 2, *changes)
+    assert len(spans) == 4
+    assert all((end - start) * 3600 >= LEAST_S - 1e-6 for start, end in spans)
 
 
 @pytest.mark.parametrize(("seen", "first"), [(-1, 0), (0.1, 0), (0.9, 0.5), (9, 1.75)])
 def test_row_59_late_join_tells_the_newest_step_only(seen: float, first: float) -> None:
-    """What was over when the event was first seen is told from the newest whole step on."""
+    """Of the time before the event was first seen, reports cover the newest whole step."""
     assert AtWill(at(0), at(2), QUARTER).first_untold(at(seen)) == at(first)
 
 
@@ -71,7 +71,7 @@ def test_row_59_late_join_tells_the_newest_step_only(seen: float, first: float) 
 def test_row_52_spans_follow_one_another_whenever_one_looks(
     changes: list[float], cadence: float | None, stops: list[float]
 ) -> None:
-    """Looking more often, or resuming from what was told, gives the same spans without gap or overlap."""
+    """Looking more often, or resuming from what was reported, gives the same spans without gap or overlap."""
     plan = AtWill(at(0), at(4), cadence)
     moments = [at(one) for one in changes]
     whole = list(adhoc_due(plan, told_until=T0, changes=moments, until=at(6)))
@@ -85,7 +85,7 @@ def test_row_52_spans_follow_one_another_whenever_one_looks(
 
 
 def test_row_52_event_without_a_grid_is_reported_at_will() -> None:
-    """A report-only event has no intervals: from its receipt on it is reported at will."""
+    """A report-only event has no intervals: its reports are unscheduled, from its receipt on."""
     one = event(0, {"payloadType": "DEMAND"}, intervals=None, intervalPeriod=None)
 
     ((_, life),) = agenda(one, None, anchor=at(3)).at_will
@@ -99,14 +99,14 @@ async def test_row_52_reports_at_will_are_sent_once(bench: Bench) -> None:
     bench.restart()
     await bench.run_to(1.05)
 
-    told = [report.resources[0].intervals[0] for report in bench.vtn.stored]
-    starts = [one.interval_period.start for one in told if one.interval_period]
+    intervals = [report.resources[0].intervals[0] for report in bench.vtn.stored]
+    starts = [one.interval_period.start for one in intervals if one.interval_period]
     assert starts == [f"2026-01-01T00:{minute}:00Z" for minute in ("00", "15", "30", "45")]
     assert len({report.report_name for report in bench.vtn.stored}) == 4
 
 
 async def test_row_52_change_of_state_makes_one_report(bench: Bench) -> None:
-    """A change is told as soon as it has settled, as a span of its own; windows go on beside it."""
+    """A change is reported as soon as it has settled, as a separate span; windows continue as planned."""
     bench.list_events(event(4, {"frequency": 0}, EACH))
     await bench.run_to(0.3)
     before = len(bench.vtn.stored)
@@ -120,7 +120,7 @@ async def test_row_52_change_of_state_makes_one_report(bench: Bench) -> None:
 
 
 async def test_row_52_ad_hoc_survives_a_full_card(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be written down is owed again with the next round."""
+    """Reports that could not be stored are added again in the next round."""
     bench.list_events(event(1, {"frequency": 0}, id_="E9"))
     await bench.run_to(0.1)
     kept = bench.outbox.owe

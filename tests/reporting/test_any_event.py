@@ -1,4 +1,4 @@
-"""Whatever an event says, it is planned, told and written, or named: nothing crashes and no body is wrong."""
+"""Any event is planned, reported and written, or named: nothing crashes and no body is wrong."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ events = st.fixed_dictionaries(
 
 
 def owed_by(one: Event, seen: datetime) -> list[Obligation]:
-    """Return some of what an event owes, by time and at will."""
+    """Return some of the reports of an event, both scheduled and unscheduled."""
     plan = agenda(one, None, anchor=seen, client_name="ven-1")
     found = list(islice(plan.falling_due(first_seen=seen, after=None, until=at(1000)), 8))
     assert all(a.due <= b.due for a, b in pairwise(found))
@@ -121,10 +121,10 @@ def test_row_18_any_event_is_planned_and_told_as_the_standard_writes_it(
     line = operating(one, anchor=at(seen), ven="ven-1")
     assert all(slot is None or slot.holds(at(hours)) for hours in (0, 3) if [slot := active(line, at(hours))])
     named: dict[str, Obligation] = {}
-    for owed in owed_by(one, at(seen)):
-        assert named.setdefault(owed.report_name, owed).spans == owed.spans
-        assert len(owed.report_name) <= 128
-        if (owed.end - owed.start) > timedelta(days=2) or len(owed.spans) > 100:
+    for due in owed_by(one, at(seen)):
+        assert named.setdefault(due.report_name, due).spans == due.spans
+        assert len(due.report_name) <= 128
+        if (due.end - due.start) > timedelta(days=2) or len(due.spans) > 100:
             continue
         measures = {
             (id_, a, b): measured(
@@ -135,15 +135,15 @@ def test_row_18_any_event_is_planned_and_told_as_the_standard_writes_it(
                 quality=dice.choice(list(Quality)),
                 coverage=dice.random(),
             )
-            for need in needs(owed, RESOURCES, OPTIONS)
+            for need in needs(due, RESOURCES, OPTIONS)
             for id_ in need.resource_ids
             for a, b in need.grid
             if dice.random() < 0.8
         }
-        report = build_report(owed, RESOURCES, measures, OPTIONS).report
+        report = build_report(due, RESOURCES, measures, OPTIONS).report
         if report is None:
             continue
-        gaps_of(report, owed, RESOURCES)
+        gaps_of(report, due, RESOURCES)
         body = json.loads(CODEC_31.report_request(report))
         assert contract.schema_errors("reportRequest", body) == []
         declared = [said["payloadType"] for said in body["payloadDescriptors"]]
@@ -158,7 +158,7 @@ def test_row_18_any_event_is_planned_and_told_as_the_standard_writes_it(
 
 @pytest.mark.parametrize("cadence_s", [None, 86_400.0])
 def test_row_52_reports_at_will_end_with_the_calendar(cadence_s: float | None) -> None:
-    """An event in the last hour that can be written owes what fits, and breaks nothing."""
+    """An event in the last hour that can be written has the reports that fit, and breaks nothing."""
     life = AtWill(DAYS_END, cadence_s=cadence_s)
     late = [DAYS_END + timedelta(minutes=59, seconds=55)]
 
@@ -170,7 +170,7 @@ def test_row_52_reports_at_will_end_with_the_calendar(cadence_s: float | None) -
 async def test_an_event_that_we_stumble_over_stops_no_other(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug met with one event is told and logged; the reports of the others are sent."""
+    """A bug met with one event is reported and logged; the reports of the others are sent."""
 
     def made(one: Event, *rest: Any, **more: Any) -> Any:
         if one.id == "bad":

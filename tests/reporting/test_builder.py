@@ -38,7 +38,7 @@ def obligation(*descriptors: Mapping[str, Any], count: int = 2, **members: Any) 
 
 
 def told(report: Report | None) -> dict[str, list[dict[str, Any]]]:
-    """Give, per resource, each interval's values by payload type."""
+    """Return, per resource, each interval's values by payload type."""
     assert report is not None
     return {
         part.resource_name: [{one.type: one.values[0] for one in i.payloads} for i in part.intervals]
@@ -145,7 +145,7 @@ def test_row_56_demand_is_mean_or_peak(reading_type: str | None, value: float, s
     ],
 )
 def test_what_cannot_be_made_is_left_out_and_said(asked: dict[str, Any]) -> None:
-    """A payload type that we cannot make is named; with nothing else there is no report."""
+    """An unsupported payload type is named; with nothing else, no report is made."""
     one = obligation(asked)
     built = build(one, measures_of(one, {"r1": 3.0}))
 
@@ -187,7 +187,7 @@ def test_charge_level_follows_the_scale_setting(full: float, expected: float) ->
 
 
 def test_reading_from_before_the_interval_is_missing() -> None:
-    """What was read before an interval began is not told as its reading."""
+    """A reading from before an interval is not reported as the interval's."""
     one = obligation({"payloadType": "READING"}, count=1)
     built = build(one, measures_of(one, {"r1": 3.0}, last=last("energy_kwh", 9.0, at(-1))))
 
@@ -222,7 +222,7 @@ def test_row_58_estimated_is_flagged_and_good_only_on_request() -> None:
 
 
 def test_row_58_no_quality_beside_two_payload_types() -> None:
-    """With several payload types quality would be nobody's: missing values are only left out, and said."""
+    """With several payload types a quality would be ambiguous: missing values are left out, and named."""
     one = obligation({}, {"payloadType": "DEMAND"})
     measures = measures_of(one, {"r1": 3.0})
     del measures["r1", at(0), at(1)]
@@ -266,7 +266,7 @@ def test_nothing_known_gives_no_report() -> None:
 
 
 def test_little_coverage_counts_as_missing() -> None:
-    """Energy that readings vouch for in less than the set share of the interval is not told."""
+    """Energy is not reported when readings cover less than the set share of the interval."""
     one = obligation({}, count=1)
     little = measures_of(one, {"r1": 3.0}, coverage=0.3, quality=Quality.ESTIMATED)
 
@@ -288,7 +288,7 @@ def test_feed_in_is_sent_only_when_allowed(allowed: bool) -> None:
 
 
 def test_noise_below_zero_is_zero() -> None:
-    """A rounding error below zero is told as 0.0, not left out, and never as -0.0."""
+    """A rounding error below zero is reported as 0.0, not left out, and never as -0.0."""
     one = obligation({}, count=1)
     value = told(build(one, measures_of(one, {"r1": -1e-12})).report)["hotel"][0]["USAGE"]
 
@@ -305,7 +305,7 @@ def test_row_54_aggregate_is_the_sum_under_its_reserved_name() -> None:
 
 
 def test_row_54_sum_that_lacks_a_part_is_flagged_or_left_out() -> None:
-    """A sum without one of its meters is ESTIMATED where quality can be told, else not sent."""
+    """A sum without one of its meters is ESTIMATED where the report can state quality, else not sent."""
     alone = obligation({"aggregate": True}, count=1)
     both = obligation({"aggregate": True}, {"payloadType": "DEMAND", "aggregate": True}, count=1)
 
@@ -318,7 +318,7 @@ def test_row_54_sum_that_lacks_a_part_is_flagged_or_left_out() -> None:
 
 
 def test_row_54_peaks_are_not_summed() -> None:
-    """Peaks of several resources fall at different moments, so that their sum is refused."""
+    """Peaks of several resources fall at different moments: their sum is refused."""
     one = obligation({"payloadType": "DEMAND", "readingType": "PEAK", "aggregate": True})
     built = build(one, measures_of(one, {"r1": 1.0}))
 
@@ -327,7 +327,7 @@ def test_row_54_peaks_are_not_summed() -> None:
 
 
 def test_row_26_descriptor_targets_restrict_the_resources() -> None:
-    """Each payload type is told of the resources that its targets name."""
+    """Each payload type is reported for the resources that its targets name."""
     one = obligation({"targets": ["zone-a"]}, {"payloadType": "DEMAND"}, count=1)
     sites = [Reportable("r1", "hotel", frozenset({"zone-a"})), Reportable("r2", "school")]
     built = build_report(one, sites, measures_of(one, {"r1": 1.0, "r2": 2.0}), OPTIONS)
@@ -378,7 +378,7 @@ def test_units_know_their_relatives() -> None:
 
 
 def test_row_55_one_report_has_one_unit_for_a_payload_type() -> None:
-    """Resources of two descriptors that want other units are told in the unit that is declared."""
+    """Resources of two descriptors that have different units are reported in the declared unit."""
     one = obligation({"targets": ["a"]}, {"targets": ["b"]}, count=1)
     resources = [
         Reportable("r1", "a", units={"USAGE": "KWH"}),

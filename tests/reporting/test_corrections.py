@@ -71,7 +71,7 @@ async def test_row_63_late_reading_corrects_its_report_by_put_once(meters: Meter
     assert (meters.vtn.puts, result.corrected) == (1, 1)
     row = meters.outbox.of_event("E1")[1]
     assert (row.state, row.corrections, row.late) == ("sent", 1, ())
-    assert [told.what for told in meters.outbox.view.story(row.key)][-3:] == [
+    assert [entry.what for entry in meters.outbox.view.story(row.key)][-3:] == [
         rep.STORY_LATE(count=1),
         rep.STORY_TO_CORRECT(),
         rep.STORY_CORRECTED(),
@@ -89,7 +89,7 @@ async def test_row_63_late_readings_that_change_nothing_send_nothing(meters: Met
 
 
 async def test_row_63_many_late_readings_make_one_correction(meters: Meters) -> None:
-    """A backlog that keeps coming is waited for, and told in one report."""
+    """A correction waits for a backlog that keeps arriving, and sends it in one report."""
     await meters.run_to(3.1)
     for kw in (3.0, 4.0, 5.0):
         await meters.comes_late(at(1), kw)
@@ -165,7 +165,7 @@ async def test_reports_are_not_corrected_for_ever(meters: Meters) -> None:
 
 
 async def test_what_could_not_be_told_is_sent_when_readings_come(meters: Meters) -> None:
-    """A report that had nothing to say is owed again once there is something."""
+    """An unmet report becomes pending again once it has a value."""
     descriptor = {"payloadType": "USAGE", **EACH}
     meters.list_events(event(4, descriptor, {**descriptor, "payloadType": "DEMAND"}))
     meters.kw[("r1", at(1))] = None
@@ -178,7 +178,7 @@ async def test_what_could_not_be_told_is_sent_when_readings_come(meters: Meters)
 
 
 async def test_ledger_counts_what_was_corrected(meters: Meters) -> None:
-    """The day's coverage tells the missing interval, and after the correction that it was corrected."""
+    """The day's coverage shows the missing interval, and later that it was corrected."""
     meters.kw["r1", at(1)] = None
     await meters.run_to(3.1)
     assert [one[2:] for one in coverage(meters.outbox.view)] == [(3, 2, 1, 0)]
@@ -189,7 +189,7 @@ async def test_ledger_counts_what_was_corrected(meters: Meters) -> None:
 
 
 def reading(minutes: float, quantity: str = "power_kw") -> Reading:
-    """Return a reading that many minutes after the start."""
+    """Return a reading `minutes` after the start."""
     return Reading("r1", quantity, 1.0, at(0) + minutes * MINUTE)
 
 
@@ -202,7 +202,7 @@ def test_live_readings_are_not_late() -> None:
 
 
 def test_backlog_is_late_and_reaches_to_the_reading_before() -> None:
-    """Readings of a time that was told, in order after an outage, and the first one after a silence."""
+    """Readings of time that was reported, in order after an outage, and the first one after a silence."""
     watch = LateWatch(lambda: at(2), lambda _: [reading(30)])
 
     assert watch.look([reading(90)]) == {"r1": (at(0.5), at(1.5))}

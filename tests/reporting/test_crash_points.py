@@ -21,7 +21,7 @@ from venclient.reporting.sent import SentView, report_of
 
 pytestmark = pytest.mark.disk
 
-#: The points are shared out among so many tests, which run beside each other.
+#: The number of tests that share the points, and run in parallel.
 SHARES = 4
 
 
@@ -77,7 +77,7 @@ def fault_points(monkeypatch: pytest.MonkeyPatch, bench: Bench, points: Points) 
 
 
 def pointed(call: Callable[..., Any], name: str, points: Points) -> Callable[..., Any]:
-    """Give a request with a point on either side of the VTN's work."""
+    """Return a request with a point on either side of the VTN's work."""
 
     async def request(*args: Any, **members: Any) -> Any:
         points(f"before {name}")
@@ -130,7 +130,7 @@ class Journey:
                 self.bench.list_events(*self.bench.listed)
 
     def told(self) -> dict[str, list[float]]:
-        """Give what the VTN holds, by report: the values in order; each name must be there once."""
+        """Return what the VTN holds, by report: the values in order; each name must be there once."""
         names = [str(one.report_name) for one in self.bench.vtn.stored]
         assert len(names) == len(set(names))
         return {

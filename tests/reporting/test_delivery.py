@@ -37,7 +37,7 @@ async def test_row_50_each_window_is_sent_when_it_has_settled(bench: Bench) -> N
 async def test_fates_are_on_the_card_before_the_next_reports_leave(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reports go in groups: each is `sending` before the first of its group leaves, and told right after."""
+    """Reports go in groups: each is `sending` before its group is sent, and stored as sent right after."""
     monkeypatch.setattr(posting, "GROUP", 2)
     seen: list[list[str]] = []
     create = bench.vtn.create_report
@@ -58,7 +58,7 @@ async def test_fates_are_on_the_card_before_the_next_reports_leave(
 
 
 async def test_row_59_late_join_sends_newest_only(bench: Bench) -> None:
-    """An event found three windows late owes the newest of them at once, and the later ones in time."""
+    """Of an event found three windows late, the newest is due at once, and the later ones in time."""
     bench.list_events()
     await bench.run_to(3.2)
     bench.list_events(event(4, EACH))
@@ -90,7 +90,7 @@ async def test_row_60_lost_request_is_sent_again(bench: Bench) -> None:
 
 @pytest.mark.parametrize("trouble", ["unreachable", "incomplete"])
 async def test_row_60_nothing_is_sent_while_the_fate_is_open(bench: Bench, trouble: str) -> None:
-    """As long as the VTN cannot tell whether it has the report, it is not sent again."""
+    """While it is unknown whether the VTN has the report, it is not sent again."""
     bench.vtn.faults = [lost(after=False)]
     if trouble == "unreachable":
         bench.vtn.listing_fault = VtnUnreachable("no answer")
@@ -106,7 +106,7 @@ async def test_row_60_nothing_is_sent_while_the_fate_is_open(bench: Bench, troub
 
 
 async def test_row_60_report_among_unreadable_ones_is_not_sent_twice(bench: Bench) -> None:
-    """While the VTN's list holds what nobody understands, the report of open fate waits, and no other."""
+    """While the VTN's list is unreadable, only a report that may have arrived waits."""
     bench.vtn.faults = [lost(after=False)]
     bench.vtn.refused = ["a report without a name"]
     result = await bench.run_to(2.5)

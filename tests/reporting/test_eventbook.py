@@ -33,7 +33,7 @@ def book(path: Path) -> Iterator[EventBook]:
 
 
 def test_listing_creates_modifies_and_removes(book: EventBook) -> None:
-    """A complete listing tells what is new, changed and gone; an equal one tells nothing."""
+    """A complete listing shows what is new, changed and gone; an equal one shows no change."""
     a, b = event(1, id_="A"), event(1, id_="B")
     a2 = event(1, id_="A", modificationDateTime="2026-01-01T09:00:00Z", priority=1)
 

@@ -21,7 +21,7 @@ from venclient.reporting.obligations import agenda
 
 
 def plan(one: Event) -> list[str]:
-    """Plan an event, look at what it owes first, and give its problems."""
+    """Plan an event, compute its first reports, and return its problems."""
     made = agenda(one, None, anchor=T0)
     until = at(24 * 400)
     for first_seen in (T0 - timedelta(days=9999), T0, until):

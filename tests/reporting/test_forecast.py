@@ -65,7 +65,7 @@ def by_age(moment: datetime) -> float:
 
 
 def test_row_48_usage_ahead_is_the_mean_of_ten_like_days() -> None:
-    """A forecast is due at the start, tells the baseline, and is declared as a forecast."""
+    """A forecast is due at the start, has the values of the baseline, and is declared as a forecast."""
     one = obligation({"historical": False})
     built = build(one, by_age)
 
@@ -121,7 +121,7 @@ def test_row_56_forecasts_under_their_other_names(asked: dict[str, Any]) -> None
 
 
 def test_row_56_baseline_is_what_would_have_been() -> None:
-    """BASELINE looks back from before the event: its own hours do not count, and the method is told."""
+    """BASELINE looks back from before the event: its own hours do not count, and the method is logged."""
     built = build(obligation({"payloadType": "BASELINE"}), before(4.0, 4.4))
 
     assert told(built.report)[0] == {"BASELINE": pytest.approx(4.4)}
@@ -199,7 +199,7 @@ def test_quality_of_like_days_is_that_of_the_worst() -> None:
 
 
 async def test_row_48_how_a_forecast_was_made_is_in_the_reports_story(bench: Bench) -> None:
-    """What nobody measured is told with its method, where the report's fate is told."""
+    """The story of a report has the method of values that were not measured."""
     bench.list_events(event(1, {"historical": False}, {"payloadType": "DEMAND", "historical": False}))
     await bench.run_to(0.1)
     (row,) = bench.outbox.newest()
@@ -210,7 +210,7 @@ async def test_row_48_how_a_forecast_was_made_is_in_the_reports_story(bench: Ben
 
 
 async def test_what_was_measured_has_no_method(bench: Bench) -> None:
-    """A report of measurements is told without any."""
+    """The story of a report of measurements has no method."""
     bench.list_events(event(1, {}))
     await bench.run_to(1.1)
     (row,) = bench.outbox.newest()

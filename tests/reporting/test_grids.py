@@ -25,7 +25,7 @@ SUB, OPEN = "SUB_INTERVALS", "OPEN_INTERVALS"
 
 
 def obligation(count: int, *descriptors: dict[str, Any], **members: Any) -> Obligation:
-    """Give the report at the end of an event of `count` hours."""
+    """Return the report at the end of an event of `count` hours."""
     (found,) = owed(event(count, *descriptors, **members), anchor=T0, first_seen=T0, after=None, until=at(99))
     return found
 
@@ -47,7 +47,7 @@ async def built(one: Obligation, *resources: Reportable, options: BuildOptions =
 
 
 def rows(part: ReportResource) -> list[tuple[int, str | None, str | None, object]]:
-    """Give (id, own start, own duration, first value) of each interval."""
+    """Return (id, own start, own duration, first value) of each interval."""
     found: list[tuple[int, str | None, str | None, object]] = []
     for one in part.intervals:
         period = one.interval_period
@@ -57,20 +57,20 @@ def rows(part: ReportResource) -> list[tuple[int, str | None, str | None, object
 
 
 def report_of(one: Built) -> Report:
-    """Give the report, which there must be."""
+    """Return the report, which must exist."""
     assert one.report is not None
     return one.report
 
 
 async def test_row_53_sub_intervals_share_the_events_id() -> None:
-    """A quarter-hour meter under one-hour intervals tells four values per id, each with its own period."""
+    """A quarter-hour meter under one-hour intervals reports four values per id, each with its own period."""
     one = obligation(2, {"reportIntervals": SUB}, first_id=7)
     (part,) = report_of(await built(one, *reportables("hotel"))).resources
 
-    told = rows(part)
-    assert [id_ for id_, *_ in told] == [7] * 4 + [8] * 4
-    assert told[1] == (7, "2026-01-01T00:15:00Z", "PT15M", 0.25)
-    assert told[4] == (8, "2026-01-01T01:00:00Z", "PT15M", 0.5)
+    found = rows(part)
+    assert [id_ for id_, *_ in found] == [7] * 4 + [8] * 4
+    assert found[1] == (7, "2026-01-01T00:15:00Z", "PT15M", 0.25)
+    assert found[4] == (8, "2026-01-01T01:00:00Z", "PT15M", 0.5)
 
 
 async def test_row_53_each_resource_has_its_own_cadence() -> None:
@@ -104,7 +104,7 @@ async def test_row_53_open_intervals_have_ids_of_their_own() -> None:
 
 
 async def test_row_53_a_sum_takes_the_slowest_cadence() -> None:
-    """An aggregate's parts are as long as the longest of its resources', so that all can tell them."""
+    """An aggregate's parts are as long as the longest of its resources', which all of them can report."""
     fast, slow = Reportable("r1", "fast", interval_s=300), Reportable("r2", "slow", interval_s=1800)
     one = obligation(1, {"reportIntervals": SUB, "aggregate": True})
     (part,) = report_of(await built(one, fast, slow)).resources
@@ -120,16 +120,16 @@ def test_row_53_only_what_is_asked_for_is_measured() -> None:
     one = obligation(1, {"reportIntervals": SUB, "targets": ["a", "b"]})
     resources = [Reportable("r1", "a"), Reportable("r2", "b", interval_s=300), Reportable("r3", "c")]
 
-    told = {need.resource_ids: len(need.grid) for need in needs(one, resources, OPTIONS)}
-    assert told == {("r1",): 4, ("r2",): 12}
+    counts = {need.resource_ids: len(need.grid) for need in needs(one, resources, OPTIONS)}
+    assert counts == {("r1",): 4, ("r2",): 12}
 
 
 def test_gap_between_event_intervals_stays_a_gap() -> None:
-    """Open intervals begin anew after a gap, and the last is as long as what is left."""
+    """Open intervals begin again after a gap, and the last is as long as what is left."""
     spans = [Span(0, at(0), at(1)), Span(1, at(2), at(2.5))]
 
-    told = [(one.id, one.start, one.end) for one in cells(spans, OPEN, 2400)]
-    assert told == [(0, at(0), at(2 / 3)), (1, at(2 / 3), at(1)), (2, at(2), at(2.5))]
+    found = [(one.id, one.start, one.end) for one in cells(spans, OPEN, 2400)]
+    assert found == [(0, at(0), at(2 / 3)), (1, at(2 / 3), at(1)), (2, at(2), at(2.5))]
 
 
 def test_a_slip_in_the_configuration_cuts_nothing() -> None:
@@ -149,9 +149,9 @@ async def test_row_58_unsound_values_are_told_apart(kind: str) -> None:
     }
     (part,) = report_of(build_report(one, reportables("hotel"), measures, OPTIONS)).resources
 
-    told = [[(one.type, one.values[0]) for one in interval.payloads] for interval in part.intervals]
+    found = [[(one.type, one.values[0]) for one in interval.payloads] for interval in part.intervals]
     sound = [("USAGE", 1.0), ("DEMAND", 4.0)]
-    assert told == [
+    assert found == [
         sound,
         [("USAGE", 1.0), ("DATA_QUALITY", "ESTIMATED")],
         [("DEMAND", 4.0), ("DATA_QUALITY", "ESTIMATED")],
@@ -169,8 +169,8 @@ def test_row_58_the_only_known_payload_of_an_interval_has_its_quality() -> None:
     measures = {("r1", at(0), at(1)): measured("r1", at(0), at(1), 4.0, quality=Quality.ESTIMATED)}
     (part,) = report_of(build_report(one, reportables("hotel"), measures, OPTIONS)).resources
 
-    told = [(one.type, one.values[0]) for one in part.intervals[0].payloads]
-    assert told == [("USAGE", 4.0), ("DATA_QUALITY", "ESTIMATED")]
+    found = [(one.type, one.values[0]) for one in part.intervals[0].payloads]
+    assert found == [("USAGE", 4.0), ("DATA_QUALITY", "ESTIMATED")]
 
 
 def test_row_58_quality_that_cannot_be_told_is_said() -> None:
@@ -190,16 +190,16 @@ def test_row_58_quality_that_cannot_be_told_is_said() -> None:
     kind=st.sampled_from([SUB, OPEN]),
 )
 def test_row_53_parts_cover_exactly_the_window(hours: list[float], every_s: float, kind: str) -> None:
-    """Whatever the lengths, the parts follow one another without gap or overlap, as many as were counted."""
+    """Whatever the lengths, the parts follow one another without gap or overlap, in the counted number."""
     edges = [T0]
     for one in hours:
         edges.append(at((edges[-1] - T0).total_seconds() / 3600 + one))
     spans = [Span(n, edges[n], edges[n + 1]) for n in range(len(hours))]
-    told = cells(spans, kind, every_s)
+    found = cells(spans, kind, every_s)
 
-    assert told[0].start == edges[0]
-    assert told[-1].end == edges[-1]
-    assert [one.start for one in told[1:]] == [one.end for one in told[:-1]]
+    assert found[0].start == edges[0]
+    assert found[-1].end == edges[-1]
+    assert [one.start for one in found[1:]] == [one.end for one in found[:-1]]
     if kind == SUB:
         whole = Obligation(
             event_id="E",
@@ -209,4 +209,4 @@ def test_row_53_parts_cover_exactly_the_window(hours: list[float], every_s: floa
             spans=tuple(spans),
             due=edges[-1],
         )
-        assert sum(cell_counts(whole, [Reportable("r", "n")], every_s)) == len(told)
+        assert sum(cell_counts(whole, [Reportable("r", "n")], every_s)) == len(found)

@@ -25,7 +25,7 @@ DAY1, DAY2 = date(2026, 1, 1), date(2026, 1, 2)
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    """Return an outbox that owed thirty hourly reports on two resources: most were sent, some had gaps."""
+    """Return an outbox of thirty hourly reports on two resources: most were sent, some had gaps."""
     box = Outbox(tmp_path / "state.db")
     box.owe(ALL, at(0))
     two = reportables("hotel", "school")
@@ -62,7 +62,7 @@ def test_days_of_resources_are_counted(outbox: Outbox) -> None:
 
 
 def test_pruning_keeps_the_figures(outbox: Outbox) -> None:
-    """Rows go, in parts even, and the ledger tells the same as before."""
+    """Rows are pruned, even in parts, and the ledger shows the same as before."""
     outbox.prune(at(10))
     assert told(outbox.view) == EXPECTED
     outbox.prune(at(99))

@@ -1,4 +1,4 @@
-"""Which reports are owed, and when: the diagrams of User Guide 7.5 as tables (rows 47 to 53, 59)."""
+"""Which reports are due, and when: the diagrams of User Guide 7.5 as tables (rows 47 to 53, 59)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LATER = T0 + timedelta(days=400)
 
 
 def all_of(one: Event, *, first_seen: datetime = BEFORE, until: datetime = LATER) -> list[Obligation]:
-    """Return all that an event owes until far beyond its end."""
+    """Return all reports of an event until far beyond its end."""
     return owed(one, anchor=T0, first_seen=first_seen, after=None, until=until)
 
 
@@ -92,7 +92,7 @@ def test_row_49_windows_of_the_user_guides_diagrams(
 
 
 def test_row_50_implied_intervals_are_forecast_hourly_for_three_days() -> None:
-    """Without intervals and end, 48-hour windows are owed at each hour, for as long as one looks."""
+    """Without intervals and end, a 48-hour window is due at each hour, without limit."""
     one = event(
         0,
         {"startInterval": 0, "numIntervals": 48, "historical": False, "frequency": 1, "repeat": -1},
@@ -122,7 +122,7 @@ def test_row_50_all_of_an_endless_grid_means_one_frequency(
 
 
 def test_row_51_index_goes_on_over_loops() -> None:
-    """A looping event owes windows across its loops, with the ids of the written intervals."""
+    """A looping event has windows across its loops, with the ids of the written intervals."""
     one = event(2, {"numIntervals": 3, "repeat": -1})
     looped = msgspec.structs.replace(one, duration="PT6H")
 
@@ -140,7 +140,7 @@ def test_row_51_endless_loop_of_a_tariff_is_planned_at_once_years_on() -> None:
 
 
 def test_row_59_late_join_owes_the_newest_window_at_once() -> None:
-    """Of windows that were over when the event was first seen only the newest is owed, at that moment."""
+    """Of windows that ended before the event was first seen only the newest is due, at that moment."""
     found = windows(all_of(event(6, EACH), first_seen=at(3.25)))
 
     assert found == [([2], 3.25), ([3], 4), ([4], 5), ([5], 6)]
@@ -154,19 +154,19 @@ def test_row_59_late_join_is_per_group_of_descriptors() -> None:
 
 
 def test_row_59_event_that_is_over_owes_its_last_report() -> None:
-    """An event that was over when first seen still owes one report."""
+    """An event that was over when first seen still gets one report."""
     assert windows(all_of(event(3, {}), first_seen=at(30))) == [([0, 1, 2], 30)]
 
 
 def test_row_30_windows_of_a_now_event_follow_its_anchor() -> None:
-    """An event that starts now owes its windows from its anchor on."""
+    """The windows of an event that starts now begin at its anchor."""
     one = event(2, EACH, start="0001-01-01T00:00:00Z")
 
     assert windows(all_of(one)) == [([0], 1), ([1], 2)]
 
 
 def test_row_32_cancelled_intervals_owe_nothing() -> None:
-    """Intervals of no length are told nothing about."""
+    """Intervals of no length are not reported."""
     assert all_of(event(3, {}, EACH, duration="PT0S")) == []
 
 
@@ -195,7 +195,7 @@ def test_overlapping_intervals_are_due_when_the_last_of_a_window_ends() -> None:
 
 
 def test_row_47_equal_timing_shares_one_report() -> None:
-    """Payload types of equal timing are owed together; other timings apart."""
+    """Payload types of equal timing share a report; other timings have separate ones."""
     found = all_of(event(2, {}, {"payloadType": "DEMAND"}, {"payloadType": "READING", "numIntervals": 1}))
     asked = [[one.payload_type for one in obligation.descriptors] for obligation in found]
 
@@ -204,7 +204,7 @@ def test_row_47_equal_timing_shares_one_report() -> None:
 
 
 def test_one_payload_type_in_several_units_is_told_apart() -> None:
-    """Readings of voltage, power and reactive power are owed in reports of their own."""
+    """Readings of voltage, power and reactive power are due in separate reports."""
     units = ({"payloadType": "READING", "units": unit} for unit in ("VOLTS", "KW", "KVAR"))
     found = all_of(event(2, *units))
 
@@ -265,7 +265,7 @@ def test_obligation_survives_json() -> None:
 
 
 def test_told_time_looks_at_every_interval() -> None:
-    """A window is told when reports tell all of its time, however they cut it."""
+    """A window is covered when reports cover all of its time, however they cut it."""
     whole = all_of(event(4, {}))[0]
     singles = all_of(event(4, EACH))
 
@@ -316,7 +316,7 @@ def test_parts_in_time_make_up_the_whole(one: Event, seen: int, cuts: list[int])
 @settings(max_examples=150, deadline=None)
 @given(events)
 def test_windows_are_finite_in_place_and_never_the_same(one: Event) -> None:
-    """A finite event owes finitely many windows, none twice, each within the event, due at its edge."""
+    """A finite event has finitely many windows, none twice, each within the event, due at its edge."""
     found = all_of(one)
     end = agenda(one, None, anchor=T0).timeline.end
 
@@ -332,12 +332,12 @@ def test_windows_are_finite_in_place_and_never_the_same(one: Event) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(0, 3))
 def test_windows_as_long_as_their_frequency_tell_each_interval_once(count: int, n: int, start: int) -> None:
-    """Without overlap by design no interval is told twice, and none after the first is passed over."""
+    """Without overlap by design no interval is reported twice, and none after the first is left out."""
     one = event(count, {"startInterval": start, "numIntervals": n, "frequency": n, "repeat": -1})
-    told = [span.id for obligation in all_of(one) for span in obligation.spans]
+    ids = [span.id for obligation in all_of(one) for span in obligation.spans]
 
-    assert told == sorted(set(told))
-    assert told == list(range(told[0], count)) if told else start >= count
+    assert ids == sorted(set(ids))
+    assert ids == list(range(ids[0], count)) if ids else start >= count
 
 
 def test_next_due_tells_when_to_look_again() -> None:
@@ -394,7 +394,7 @@ def test_row_32_a_grid_that_is_called_off_owes_nothing(
 
 
 def test_row_32_a_dated_period_of_no_length_is_named() -> None:
-    """PT0S at a date may be a slip of whoever made the event: it is said; a proper cancellation is not."""
+    """PT0S at a date may be a mistake in the event, and is reported; a proper cancellation is not."""
     slip = event(0, EACH, intervals=None, duration="PT0S")
     proper = event(0, EACH, intervals=None, duration="PT0S", start="0001-01-01")
 
@@ -436,8 +436,8 @@ def test_reported_time_of_many_reports_is_searched_in_proportion_to_their_number
         assert len(hours) == count
 
         def work() -> None:
-            told = ToldTime(hours)
-            assert all(told.covers(one) for one in hours)
+            covered = ToldTime(hours)
+            assert all(covered.covers(one) for one in hours)
 
         return work
 

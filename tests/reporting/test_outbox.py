@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def outbox(path: Path) -> Iterator[Outbox]:
-    """Return an outbox that owes four hourly reports."""
+    """Return an outbox with four pending hourly reports."""
     box = Outbox(path)
     box.owe(ALL, at(0))
     yield box
@@ -42,7 +42,7 @@ def keys(*obligations: Obligation) -> list[str]:
 
 
 def test_owing_again_changes_nothing(outbox: Outbox) -> None:
-    """What is owed already, or was sent, is not owed anew."""
+    """A report that is pending already, or was sent, is not added again."""
     outbox.sending(ALL[0].key, at(1))
     outbox.sent(ALL[0].key, "R", at(1))
 
@@ -78,7 +78,7 @@ def test_all_that_is_about_to_be_sent_is_noted(outbox: Outbox) -> None:
     rows = outbox.of_event("E1")
     assert [(row.state, row.attempts) for row in rows] == [("sending", 1)] * 2 + [("owed", 0)] * 2
     assert outbox.due(at(2)) == []
-    assert [told.what for told in outbox.view.story(ALL[0].key)][-1] == "to be sent"
+    assert [entry.what for entry in outbox.view.story(ALL[0].key)][-1] == "to be sent"
 
 
 def test_row_put_off_waits_for_its_time(outbox: Outbox) -> None:
@@ -178,7 +178,7 @@ def test_owing_is_all_or_nothing(outbox: Outbox) -> None:
 
 
 def test_row_that_cannot_be_read_stops_nothing(outbox: Outbox, path: Path) -> None:
-    """A damaged row is set aside as refused and named; the others are sent."""
+    """A damaged row is marked refused and named; the others are sent."""
     db = open_sqlite(path)
     db.execute("UPDATE outbox SET obligation = ? WHERE key = ?", (b"{", ALL[0].key))
     db.close()
@@ -195,7 +195,7 @@ def test_unknown_key_is_an_error(outbox: Outbox) -> None:
 
 
 def test_file_of_another_kind_is_named(tmp_path: Path) -> None:
-    """A file that is no database is refused with its name."""
+    """A file that is not a database is refused with its name."""
     bad = tmp_path / "state.db"
     bad.write_bytes(b"not a database at all" * 100)
 

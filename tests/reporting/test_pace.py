@@ -19,7 +19,7 @@ DOWN = ("before", VtnUnreachable("down"))
 
 
 def options(bench: Bench, **told: object) -> None:
-    """Start the bench anew with other options."""
+    """Start the bench again with other options."""
     bench.options = ReportOptions(client_name="ven-1", **told)  # type: ignore[arg-type]
     bench.restart()
     bench.list_events(event(4, EACH))
@@ -112,20 +112,20 @@ async def test_lost_report_is_sent_when_it_is_owed_again_by_hand(bench: Bench) -
 
 
 async def test_large_report_goes_in_parts_with_their_resources(bench: Bench) -> None:
-    """A report that is too large is owed in parts, sent in order, each with the resources it is about."""
+    """A report that is too large is split into parts, sent in order, each with the resources it is about."""
     bench.names = ("hotel", "school", "pool")
     options(bench, most_values=2)
     await bench.run_to(2.5)
 
-    told = [[part.resource_name for part in one.resources] for one in bench.vtn.stored]
-    assert told == [["hotel", "school"], ["pool"]] * 2
+    names = [[part.resource_name for part in one.resources] for one in bench.vtn.stored]
+    assert names == [["hotel", "school"], ["pool"]] * 2
     rows = bench.outbox.of_event("E1")
     assert [[one.resource_id for one in row.resources or ()] for row in rows] == [["r1", "r2"], ["r3"]] * 2
     assert len({row.owed_key for row in rows}) == 2
 
 
 async def test_parts_that_wait_are_replanned_with_their_event(bench: Bench) -> None:
-    """When the event is modified before a part went out, the report is planned and split anew."""
+    """When the event is modified before a part went out, the report is planned and split again."""
     bench.names = ("hotel", "school", "pool")
     options(bench, most_values=2)
     bench.vtn.faults = [DOWN] * 1000
@@ -141,7 +141,7 @@ async def test_parts_that_wait_are_replanned_with_their_event(bench: Bench) -> N
 
 @pytest.mark.disk
 async def test_row_62_memory_does_not_grow_with_the_backlog(tmp_path: Path) -> None:
-    """Thousands of owed reports are read a few at a time: what is held does not depend on how many wait."""
+    """Thousands of pending reports are read a few at a time: memory does not depend on how many wait."""
     bench = Bench(tmp_path)
     bench.list_events(event(1500, EACH, duration="PT1M"))
     await bench.clock.advance(30 * 3600, settle=0)

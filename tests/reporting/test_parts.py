@@ -16,7 +16,7 @@ from venclient.reporting.targets import Reportable
 
 
 def obligation(count: int, *descriptors: dict[str, Any], **members: Any) -> Obligation:
-    """Give the one report that an event of `count` hours asks for at its end."""
+    """Return the one report that an event of `count` hours asks for at its end."""
     found = owed(
         event(count, *descriptors, **members),
         anchor=T0,
@@ -46,8 +46,8 @@ def test_few_resources_are_cut_by_time() -> None:
 def test_many_resources_are_cut_within_each_interval() -> None:
     """Where one interval is too much, its resources are shared out before the next interval."""
     parts = split(obligation(2, {}), reportables("a", "b", "c"), most_values=2)
-    told = [([span.id for span in part.obligation.spans], part.resource_ids) for part in parts]
-    assert told == [([0], ("r1", "r2")), ([0], ("r3",)), ([1], ("r1", "r2")), ([1], ("r3",))]
+    found = [([span.id for span in part.obligation.spans], part.resource_ids) for part in parts]
+    assert found == [([0], ("r1", "r2")), ([0], ("r3",)), ([1], ("r1", "r2")), ([1], ("r3",))]
 
 
 def test_each_payload_type_counts() -> None:
@@ -63,7 +63,7 @@ def test_a_sum_is_never_cut_by_resource() -> None:
 
 
 def test_sums_and_single_values_part_ways() -> None:
-    """When both do not fit, each is told in parts of its own, in the order of time."""
+    """When both do not fit, each is reported in separate parts, in the order of time."""
     one = obligation(2, {"payloadType": "DEMAND", "aggregate": True}, {})
     parts = split(one, reportables("a", "b"), most_values=2)
     kinds = [[d.payload_type for d in part.obligation.descriptors] for part in parts]
@@ -71,13 +71,13 @@ def test_sums_and_single_values_part_ways() -> None:
 
 
 def test_only_resources_that_are_asked_for_are_in_a_part() -> None:
-    """A descriptor's targets restrict who is counted and told."""
+    """A descriptor's targets restrict which resources are counted and reported."""
     parts = split(obligation(2, {"targets": ["b"]}), reportables("a", "b"), most_values=1)
     assert [part.resource_ids for part in parts] == [("r2",), ("r2",)]
 
 
 def test_when_nobody_is_asked_for_one_part_remains() -> None:
-    """A wish that fits no resource is still an obligation, so that it can be said."""
+    """A descriptor that fits no resource is still an obligation, to report that."""
     (part,) = split(obligation(2, {"targets": ["x"]}), reportables("a"), most_values=1)
     assert part.resource_ids == ()
 
@@ -114,14 +114,14 @@ def test_parts_are_the_same_each_time() -> None:
     kinds=st.integers(1, 3),
 )
 def test_every_value_is_in_exactly_one_part(hours: int, resources: int, most: int, kinds: int) -> None:
-    """Nothing is lost or told twice, and no part is larger than it must be."""
+    """Nothing is lost or reported twice, and no part is larger than it must be."""
     descriptors = [{"payloadType": kind} for kind in ("USAGE", "DEMAND", "READING")[:kinds]]
     parts = split(obligation(hours, *descriptors), reportables(*map(str, range(resources))), most_values=most)
-    told = [
+    pairs = [
         (span.start, id_) for part in parts for span in part.obligation.spans for id_ in part.resource_ids
     ]
-    assert len(told) == len(set(told)) == hours * resources
-    assert [start for start, _ in told if told] == [start for start, _ in sorted(told, key=lambda o: o[0])]
+    assert len(pairs) == len(set(pairs)) == hours * resources
+    assert [start for start, _ in pairs if pairs] == [start for start, _ in sorted(pairs, key=lambda o: o[0])]
     for part in parts:
         size = kinds * len(part.obligation.spans) * len(part.resource_ids)
         assert size <= max(most, kinds)
@@ -137,7 +137,7 @@ def test_ten_thousand_intervals_of_five_thousand_resources_take_little() -> None
 
 
 async def test_what_is_owed_at_once_goes_out_in_small_bodies_by_time(bench: Bench) -> None:
-    """A day of many resources is sent in parts of the set size, in order, and every value is told once."""
+    """A day of many resources is sent in parts of the set size, in order, with every value once."""
     bench.options = replace(bench.options, most_values=10)
     bench.names = tuple(f"n{n}" for n in range(7))
     bench.restart()
@@ -153,8 +153,8 @@ async def test_what_is_owed_at_once_goes_out_in_small_bodies_by_time(bench: Benc
         ]
         for report in bench.vtn.stored
     ]
-    told = [one for body in bodies for one in body]
+    values = [one for body in bodies for one in body]
     firsts = [min(id_ for _, id_ in body) for body in bodies]
     assert max(map(len, bodies)) <= 10
-    assert sorted(told) == sorted((name, hour) for name in bench.names for hour in range(24))
+    assert sorted(values) == sorted((name, hour) for name in bench.names for hour in range(24))
     assert firsts == sorted(firsts)

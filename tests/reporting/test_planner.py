@@ -18,13 +18,13 @@ from venclient.reporting.windows import WindowRules
 
 
 def declaring(units: str) -> Program:
-    """Give a program whose reports of USAGE are in some unit."""
+    """Return a program whose reports of USAGE are in some unit."""
     declared = PayloadDescriptor(object_type="REPORT_PAYLOAD_DESCRIPTOR", payload_type="USAGE", units=units)
     return Program(id="P1", program_name="p", payload_descriptors=[declared])
 
 
 def units(bench: Bench) -> list[str | None]:
-    """Give the units of each stored report."""
+    """Return the units of each stored report."""
     return [(one.payload_descriptors or [])[0].units for one in bench.vtn.stored]
 
 
@@ -39,7 +39,7 @@ async def test_row_27_changed_unit_of_the_program_is_used_from_then_on(bench: Be
 
 
 async def test_row_27_changed_unit_reaches_what_waits(bench: Bench) -> None:
-    """A report that is owed already and waits for the VTN is told in the new unit."""
+    """A pending report that waits for the VTN is sent in the new unit."""
     bench.book.apply_programs([declaring("WH")], complete=True)
     bench.vtn.faults = [("before", VtnUnreachable("down"))] * 100
     await bench.run_to(2.1)
@@ -52,7 +52,7 @@ async def test_row_27_changed_unit_reaches_what_waits(bench: Bench) -> None:
 
 
 async def test_row_54_sums_over_different_targets_are_reports_of_their_own(bench: Bench) -> None:
-    """Each aggregate is told, under a name of its own."""
+    """Each aggregate is reported, under a separate name."""
     bench.close()
     bench.names = ("a", "b", "c")
     bench.restart()
@@ -61,8 +61,8 @@ async def test_row_54_sums_over_different_targets_are_reports_of_their_own(bench
     )
     await bench.run_to(2)
 
-    told = [one.resources[0].intervals[0].payloads[0].values for one in bench.vtn.stored]
-    assert sorted(told) == [[2.0], [4.0]]
+    values = [one.resources[0].intervals[0].payloads[0].values for one in bench.vtn.stored]
+    assert sorted(values) == [[2.0], [4.0]]
     assert len({one.report_name for one in bench.vtn.stored}) == 2
 
 
@@ -96,12 +96,12 @@ async def test_many_windows_of_one_event_are_owed_in_batches(
     for _ in range(6):
         await bench.reporter.step()
 
-    told: Sequence[list[int]] = bench.vtn.told()
-    assert told == [[n] for n in range(10)]
+    reported: Sequence[list[int]] = bench.vtn.told()
+    assert reported == [[n] for n in range(10)]
 
 
 async def test_changed_readings_of_the_standard_replan(bench: Bench) -> None:
-    """With another reading chosen, what is owed from then on is as that reading has it; nothing twice."""
+    """With another reading chosen, later reports follow that reading; nothing is sent twice."""
     asked = {"startInterval": 1, "numIntervals": 2, "frequency": 2, "repeat": -1}
     bench.list_events(event(6, asked))
     await bench.run_to(2.5)

@@ -21,7 +21,7 @@ Series = Sequence[tuple[float, float]]
 
 
 def reported(series: Series, rules: MeterRules | None = None, units: str = "KWH") -> Built:
-    """Give the report on two hours of what an import register showed, by hours after T0."""
+    """Return the report on two hours of what an import register showed, by hours after T0."""
     (one,) = owed(event(2, {"units": units}), anchor=T0, first_seen=T0, after=None, until=at(9))
     readings = [Reading("r1", "energy_kwh", value, at(hour)) for hour, value in series]
     grid = [(span.start, span.end) for span in one.spans]
@@ -31,7 +31,7 @@ def reported(series: Series, rules: MeterRules | None = None, units: str = "KWH"
 
 
 def told(built: Built) -> list[dict[str, object]]:
-    """Give each interval's values by payload type."""
+    """Return each interval's values by payload type."""
     assert built.report is not None
     return [
         {one.type: one.values[0] for one in each.payloads} for each in built.report.resources[0].intervals
@@ -39,7 +39,7 @@ def told(built: Built) -> list[dict[str, object]]:
 
 
 def quarters(*values: float) -> list[tuple[float, float]]:
-    """Give one value per quarter of an hour."""
+    """Return one value per quarter of an hour."""
     return [(n / 4, value) for n, value in enumerate(values)]
 
 
@@ -68,7 +68,7 @@ def test_row_57_reset_is_never_negative_and_flagged() -> None:
 
 
 def test_row_57_gap_within_an_interval_is_known_as_a_whole() -> None:
-    """A register that falls silent within an interval still tells its energy; nothing else is made up."""
+    """A register that falls silent within an interval still gives its energy; nothing else is made up."""
     series = [*quarters(100, 100.5)[:2], (0.75, 101.5), (1.0, 102)]
     first, second = told(reported(series))
 

@@ -53,7 +53,7 @@ def test_row_23_location_order_is_a_setting() -> None:
 
 
 def test_bad_numbers_are_named_and_left_out() -> None:
-    """A capacity or coordinate that is no number is named; the rest is kept."""
+    """A capacity or coordinate that is not a number is named; the rest is kept."""
     problems: list[str] = []
     bad = site("a", "Hotel", capacities={"P_max_kw": "much"}, location={"latitude": 95, "longitude": 1})
     found = values(resource_attributes(bad, problems=problems))

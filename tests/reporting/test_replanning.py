@@ -154,7 +154,7 @@ async def test_row_38_modified_event_replans_what_waits_and_keeps_what_was_sent(
 
 
 async def test_row_38_other_descriptors_do_not_tell_the_same_time_again(bench: Bench) -> None:
-    """When only the rhythm of reports changes, time that was told already is not told again."""
+    """When only the timing of reports changes, time that was reported already is not reported again."""
     await bench.run_to(2.5)
     two = {"startInterval": 1, "numIntervals": 2, "frequency": 2, "repeat": -1}
     bench.list_events(event(4, two, modificationDateTime="2026-01-01T02:00:00Z"))
@@ -164,7 +164,7 @@ async def test_row_38_other_descriptors_do_not_tell_the_same_time_again(bench: B
 
 
 async def test_row_38_modification_while_stopped_is_noticed(bench: Bench) -> None:
-    """An event that changed while the gateway was off is planned anew, without repeating reports."""
+    """An event that changed while the gateway was off is planned again, without repeating reports."""
     await bench.run_to(1.5)
     bench.restart()
     bench.list_events(event(4, EACH, modificationDateTime="2026-01-01T02:00:00Z", priority=3))

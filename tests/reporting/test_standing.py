@@ -102,9 +102,9 @@ def test_wish_that_nobody_asks_for_says_what_to_ask_the_operator() -> None:
 def test_why_an_event_does_not_carry_a_wish(
     reporting: dict[str, Any], members: dict[str, Any], why: str
 ) -> None:
-    """Each reason why a descriptor does not fit is told."""
-    told = {"payload_types": ["USAGE"], **reporting}
-    (one,) = stand(resource("hotel", **told), agendas=[asking({**EACH, **members})]).uncarried
+    """Each reason why a descriptor does not fit is reported."""
+    config = {"payload_types": ["USAGE"], **reporting}
+    (one,) = stand(resource("hotel", **config), agendas=[asking({**EACH, **members})]).uncarried
 
     assert why == one.why
 
@@ -118,7 +118,7 @@ def test_differences_of_what_is_carried_are_noted() -> None:
 
 
 def test_parts_of_intervals_follow_the_resource() -> None:
-    """SUB_INTERVALS are as long as the resource says, so that nothing differs."""
+    """SUB_INTERVALS are as long as the resource says: nothing differs."""
     made = resource("hotel", payload_types=["USAGE"], interval="PT5M")
     (one,) = stand(made, agendas=[asking({**EACH, "reportIntervals": "SUB_INTERVALS"})]).carried
 
@@ -135,7 +135,7 @@ def test_event_that_is_over_carries_nothing() -> None:
 
 
 def test_only_what_somebody_wrote_down_is_a_wish() -> None:
-    """A resource without a reporting configuration nags nobody; a wrong one is named."""
+    """A resource without a reporting configuration is not mentioned; a wrong one is named."""
     silent = resource("silent")
     wrong = resource("wrong", interval="soon")
     found = stand(silent, wrong)
@@ -156,7 +156,7 @@ def test_configuration_of_a_resource_fills_what_a_descriptor_leaves_open() -> No
 
 @pytest.mark.parametrize("payload_type", ["USAGE", "DEMAND"])
 def test_a_forecast_carries_nobodys_measurements(payload_type: str) -> None:
-    """What is asked for ahead of time is a forecast: what was is still told to nobody."""
+    """A descriptor of the time ahead asks for a forecast: measured values remain unreported."""
     ahead = asking({**EACH, "payloadType": payload_type, "historical": False})
     (measured,) = stand(resource("hotel", payload_types=[payload_type]), agendas=[ahead]).uncarried
     wished = resource("hotel", payload_types=[payload_type], reading_type="FORECAST")
@@ -166,7 +166,7 @@ def test_a_forecast_carries_nobodys_measurements(payload_type: str) -> None:
 
 
 def test_sum_over_resources_is_noted() -> None:
-    """What is told only as a sum is carried, and said to be one."""
+    """A value reported only as a sum is carried, and listed as a sum."""
     (one,) = stand(
         resource("hotel", payload_types=["USAGE"]), agendas=[asking({**EACH, "aggregate": True})]
     ).carried
@@ -187,7 +187,7 @@ def test_sum_over_resources_is_noted() -> None:
     ],
 )
 def test_what_leaves_intervals_untold_is_noted(descriptor: dict[str, Any], note: str | None) -> None:
-    """A descriptor that asks for a part of an event's time is no standing telemetry, and that is said."""
+    """A descriptor for only a part of an event's time is carried with a note."""
     (one,) = stand(resource("hotel", payload_types=["USAGE"]), agendas=[asking(descriptor)]).carried
 
     assert one.note == note

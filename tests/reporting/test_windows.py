@@ -21,7 +21,7 @@ BEFORE = at(-24)
 
 
 def told(one: Event, until: float = 100, **rules: Any) -> list[tuple[list[int], float]]:
-    """Give the windows that an event owes under some rules, with their due times in hours."""
+    """Return the windows of an event under some rules, with their due times in hours."""
     found = owed(one, anchor=T0, first_seen=BEFORE, after=None, until=at(until), rules=WindowRules(**rules))
     return windows(found)
 
@@ -45,12 +45,12 @@ SUBSET = {"startInterval": 1, "numIntervals": 3}
 def test_row_49_start_interval_is_read_as_chosen(
     reading: str, descriptor: dict[str, Any], expected: list[tuple[list[int], float]]
 ) -> None:
-    """startInterval is where a report is made, the first interval it tells, or what fits the diagrams."""
+    """startInterval is where a report is made, its first interval, or what fits the diagrams."""
     assert expected == told(event(6, descriptor), window=reading)
 
 
 def test_row_49_all_intervals_again_is_a_choice() -> None:
-    """numIntervals -1 with a frequency tells what came since the last report, or all, which fires once."""
+    """numIntervals -1 with a frequency covers what came since the last report, or all, which fires once."""
     one = event(4, {"frequency": 1, "repeat": -1})
 
     assert told(one) == [([0], 1), ([1], 2), ([2], 3), ([3], 4)]
@@ -92,7 +92,7 @@ def test_row_49_cadence_finer_than_the_intervals_is_at_will() -> None:
 
 @pytest.mark.parametrize("frequency", ["often", "PT0S", "-PT1H", "P1M", "P9999Y"])
 def test_row_49_frequency_that_is_no_cadence_is_named(frequency: str) -> None:
-    """A text that is no duration, or one without a length, is said and not served."""
+    """An invalid duration, or one without a length, is reported and not served."""
     plan = agenda(event(4, {"frequency": frequency}), None, anchor=T0)
 
     assert f"frequency {frequency!r}" in plan.problems[0]

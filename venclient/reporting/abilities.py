@@ -1,12 +1,12 @@
-"""What a resource could do, what it is told to do, and how it does: from its limits and its newest state.
+"""Capacities, setpoint and operating state of a resource, from its limits and its newest state.
 
     power, kW      P_min                   now                  P_max
                      |--- up regulation ---|-- down regulation --|
                      (more generation,       (more consumption,
                       less consumption)       less generation)
 
-Power counts from the grid's side. A storage cannot keep up what would empty or fill it before the
-interval is over; the sun gives a photovoltaic site no more than it gives.
+Power counts from the grid's side. A battery cannot keep up a power that would empty or fill it before
+the interval ends. A PV site cannot produce more than the sun allows.
 """
 
 from __future__ import annotations
@@ -50,26 +50,26 @@ def usable_capacity(descriptor: ReportDescriptor, wanted: str, _options: BuildOp
 
 
 def max_charge_power(descriptor: ReportDescriptor, wanted: str, _options: BuildOptions) -> Column | None:
-    """Most power in kW that a storage draws."""
+    """Maximum charge power of a storage in kW."""
     return _static(
         descriptor, wanted, KW, lambda limits: None if limits.p_max_kw is None else max(0.0, limits.p_max_kw)
     )
 
 
 def max_discharge_power(descriptor: ReportDescriptor, wanted: str, _options: BuildOptions) -> Column | None:
-    """Most power in kW that a storage gives, as a positive number."""
+    """Maximum discharge power of a storage in kW, as a positive number."""
     return _static(
         descriptor, wanted, KW, lambda limits: None if limits.p_min_kw is None else max(0.0, -limits.p_min_kw)
     )
 
 
 def up_regulation(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
-    """Power in kW by which a resource could draw less, or give more."""
+    """Power in kW by which a resource could draw less, or feed in more."""
     return _regulation(descriptor, wanted, options, up=True)
 
 
 def down_regulation(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:
-    """Power in kW by which a resource could draw more, or give less."""
+    """Power in kW by which a resource could draw more, or feed in less."""
     return _regulation(descriptor, wanted, options, up=False)
 
 
@@ -151,9 +151,9 @@ def _regulation(
         room = _room(seen, measure, kw.value, up=up)
         return MISSING if room is None else Sample(max(0.0, room), kw.quality)
 
-    told = ("MEAN" if descriptor.historical else "FORECAST") if wanted == "DIRECT_READ" else wanted
+    reading = ("MEAN" if descriptor.historical else "FORECAST") if wanted == "DIRECT_READ" else wanted
     units = declared(KW, descriptor.units)
-    return made(descriptor, units, told, sample, signed=False, summable=True)
+    return made(descriptor, units, reading, sample, signed=False, summable=True)
 
 
 def _room(seen: Seen, measure: Measure, kw: float, *, up: bool) -> float | None:

@@ -1,11 +1,11 @@
-"""Reports at will (frequency 0, or an event without a grid): when one is due, and about which time: pure.
+"""Unscheduled reports (frequency 0, or an event without a grid): when each is due and what time it covers.
 
     state             off          on                    off
     cadence      |-----------|-----------|-----------|-----------|
     reports      [-----------][][--------][-----------][-][--------]
 
-The event's time is cut at each step of the local cadence and at each change of state; what lies between
-two cuts is one report, due at its end, on open intervals.
+The event's time is cut at each step of the local cadence and at each change of state. The time between
+two cuts is one report, due at its end, on open intervals. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import msgspec
 
 from venclient.openadr.timeline import NEVER
 
-#: A report at will tells at least so much time: a state that flickers does not flood the VTN.
+#: The shortest time that an unscheduled report covers: a flickering state does not flood the VTN.
 LEAST_S = 10.0
 
 
 class AtWill(msgspec.Struct, frozen=True):
-    """The time [begin, end) that reports at will are about; `cadence_s` None for changes of state only."""
+    """The time [begin, end) of unscheduled reports; `cadence_s` is None for changes of state only."""
 
     begin: datetime
     end: datetime = NEVER
@@ -38,16 +38,16 @@ class AtWill(msgspec.Struct, frozen=True):
         return self.begin + (moment - self.begin) // step * step
 
     def first_untold(self, first_seen: datetime) -> datetime:
-        """Return from when on is told: late, the newest whole step of the cadence, else what comes."""
+        """Return where the first report begins: at the last whole step of the cadence before `first_seen`."""
         cut = self.last_cut(first_seen)
         if self.cadence_s is None:
             return cut
         return max(self.begin, cut - timedelta(seconds=self.cadence_s))
 
     def next_cut(self, told_until: datetime, changes: Sequence[datetime] = ()) -> datetime | None:
-        """Return the next cut that is in sight after `told_until`; None when only a change can make one.
+        """Return the next known cut after `told_until`; None when only a change can make one.
 
-        A change that comes too soon after a cut is told a little later.
+        A change within `LEAST_S` of the last cut is reported when that time is over.
         """
         if told_until >= self.end:
             return None
@@ -66,10 +66,10 @@ class AtWill(msgspec.Struct, frozen=True):
 def adhoc_due(
     plan: AtWill, *, told_until: datetime, changes: Sequence[datetime], until: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Return the spans of time that are owed and over by `until`, in order.
+    """Return the spans of time whose reports are due by `until`, in order.
 
-    `told_until` is the end of what was told last (or `AtWill.first_untold`), `changes` when the state of
-    what is reported changed, in any order.
+    `told_until` is the end of the last report (or `AtWill.first_untold`). `changes` are the times of state
+    changes, in any order.
     """
     while (cut := plan.next_cut(told_until, changes)) is not None and cut <= until:
         yield told_until, cut

@@ -101,7 +101,7 @@ class LikeDays:
             known = 1.0
             if measured is not None and usual:
                 known = measured / usual
-                # Of opposite signs: the day is unlike the others in a way that no ratio tells.
+                # Opposite signs: no ratio can describe how the day differs from the others.
                 known = min(max(known, LEAST_RATIO), MOST_RATIO) if known >= 0 else 1.0
             self._ratios[resource_id] = known
         return known

@@ -1,4 +1,4 @@
-"""Bodies of reports looked at: what tells them apart, and which intervals they have no value for: pure."""
+"""Compare bodies of reports, and find the intervals without a value. This module does no I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from venclient.openadr.times import known_time
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.targets import Reportable
 
-#: A payload that says how good another is, and is no value itself.
+#: A payload with the quality of another payload; not a value itself.
 _QUALITY = "DATA_QUALITY"
 
 
@@ -26,7 +26,7 @@ def gaps_of(
 ) -> dict[int, list[int]]:
     """Return the places of intervals without a value, by the resource's place; without gaps it is absent.
 
-    A sum over resources tells of all of them. None is a report that says nothing.
+    A sum over resources counts as a value of each. A report of None has no values.
     """
     spans = obligation.spans
     order = sorted(range(len(spans)), key=lambda index: spans[index].start)
@@ -34,9 +34,9 @@ def gaps_of(
     seen: dict[str, datetime | None] = {}
     #: Most resources have the same intervals, so the place of each is worked out once.
     place_of: dict[datetime, int | None] = {}
-    told: dict[str, set[int]] = {}
+    valued: dict[str, set[int]] = {}
     for part in report.resources if report else ():
-        places = told.setdefault(part.resource_name, set())
+        places = valued.setdefault(part.resource_name, set())
         for start in _told_starts(part, seen):
             if start not in place_of:
                 at = bisect_right(starts, start) - 1
@@ -44,17 +44,17 @@ def gaps_of(
             place = place_of[start]
             if place is not None:
                 places.add(place)
-    if all(len(places) == len(spans) for places in told.values()) and (
-        told.keys() >= {one.resource_name for one in resources}
+    if all(len(places) == len(spans) for places in valued.values()) and (
+        valued.keys() >= {one.resource_name for one in resources}
     ):
         return {}
-    summed = told.get(AGGREGATED_REPORT, set())
+    summed = valued.get(AGGREGATED_REPORT, set())
     gaps = {}
     for number, one in enumerate(resources):
         missing = [
             index
             for index in range(len(spans))
-            if index not in summed and index not in told.get(one.resource_name, ())
+            if index not in summed and index not in valued.get(one.resource_name, ())
         ]
         if missing:
             gaps[number] = missing
@@ -95,17 +95,17 @@ def _length(text: str) -> timedelta | None:
 
 
 def digest_of(report: Report) -> bytes:
-    """Return what tells bodies apart."""
+    """Return a digest of the body of a report."""
     return hashlib.sha256(msgspec.json.encode(report, order="deterministic")).digest()[:16]
 
 
 def told_with(what: str, methods: Sequence[str]) -> str:
-    """Return what a row's story tells of a report, with how values in it were made that nobody measured."""
+    """Return an entry of a row's story: `what`, with how the values that were not measured were computed."""
     return f"{what} ({'; '.join(methods)})" if methods else what
 
 
 def says_the_same(ours: Report, theirs: Report) -> bool:
-    """True when the VTN's copy tells the same values; whatever else it adds."""
+    """Return whether the VTN's copy has the same values, ignoring what else it adds."""
     return _values(ours) == _values(theirs)
 
 

@@ -1,9 +1,9 @@
-"""From an obligation and what was measured to the report: pure.
+"""Build the report of an obligation from what was measured. This module does no I/O.
 
-A value that is not known is left out, never written as zero. DATA_QUALITY stands beside a value that is
-not sound wherever the standard lets it: next to a single payload (User Guide 7.8). Where a report holds
-several payload types, an interval of which only one is known has it too; parts of intervals (and open
-ones) are told apart, so that each unsound value has its own. Whatever is left out is said.
+An unknown value is left out, never written as zero. DATA_QUALITY stands beside a value that is not GOOD
+wherever the standard allows it: next to a single payload (User Guide 7.8). In a report with several
+payload types, an interval with only one known value has it too. Sub-intervals and open intervals are
+repeated for each value that is not GOOD, with its DATA_QUALITY. `Built.omissions` names what is left out.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ _QUALITY = {
     Quality.OUT_OF_RANGE: "BAD",
     Quality.MISSING: "MISSING",
 }
-_FLAGS = {quality: ValuesMap(type=DATA_QUALITY, values=[told]) for quality, told in _QUALITY.items()}
+_FLAGS = {quality: ValuesMap(type=DATA_QUALITY, values=[name]) for quality, name in _QUALITY.items()}
 
 _NO_SETPOINTS: Setpoints = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Built:
-    """A report, None when nothing can be said, and one sentence for each thing that was left out.
+    """A report (None when it would be empty) and one sentence for each omission.
 
-    `methods` say how values that nobody measured were made, a sentence each. `unsaid` are qualities of values
-    that the report has no room for. `valueless` are the ids of resources that were asked for and have no
-    value in it; where measured values are asked for, values that need no meter (capacities, baselines) do not
-    count. Of a sum, those are named that add nothing to it.
+    `methods` say how values that were not measured were computed, a sentence each. `unsaid` are qualities of
+    values that the report has no room for. `valueless` are the ids of resources that were asked for and
+    have no value in it; where measured values are asked for, values that need no meter (capacities,
+    baselines) do not count. For a sum, these are the resources that add nothing to it.
     """
 
     report: Report | None
@@ -87,7 +87,7 @@ def build_report(
     options: BuildOptions,
     setpoints: Setpoints = _NO_SETPOINTS,
 ) -> Built:
-    """Return the report that `obligation` asks for on `resources`, as far as `measures` tell.
+    """Return the report that `obligation` asks for on `resources`, with the values that `measures` have.
 
     `measures` are by (resource_id, start, end), as `needs` asks for them; absent means unknown.
     `setpoints` are those that were in force, by resource id; absent means unknown.
@@ -109,7 +109,7 @@ class _Builder:
         self.flagged = False
         self.unsaid: list[Unsaid] = []
         self.asked_quality = any(d.payload_type == DATA_QUALITY for d in obligation.descriptors)
-        #: Intervals that carry their own periods may tell of one time twice, a payload each.
+        #: Intervals with their own periods may cover the same time twice, with one payload each.
         self.apart = obligation.descriptors[0].report_intervals in (SUB_INTERVALS, OPEN_INTERVALS)
         self.shapes: dict[float, Shape] = {}
         #: What `_counted` found, by the id of its columns.
@@ -154,9 +154,9 @@ class _Builder:
         for made, asked in sums:
             over.setdefault(tuple(one.resource_id for one in asked), ([], asked))[0].append(made)
         parts.extend(self._sum(_once(same), asked) for same, asked in over.values())
-        told = [part for part in parts if part is not None]
+        reported = [part for part in parts if part is not None]
         columns = [made for made, _ in answered]
-        report = self._report(columns, told) if told else None
+        report = self._report(columns, reported) if reported else None
         computed = ", ".join(one.kind for one in _once(columns) if of_other_days(one.descriptor))
         methods = (f"{computed}: {METHOD}",) if computed and report else ()
         asked_for = {one.resource_id for _, of in wanted for one in of}
@@ -248,17 +248,17 @@ class _Builder:
         facts, measures = self.facts, self.measures
         name, resource_id = one.resource_name, one.resource_id
         single = columns[0] if len(columns) == 1 else None
-        told: list[Told] = []
+        filled: list[Told] = []
         for place, span in enumerate(shape.cells):
             seen = Seen(one, span, measures.get((resource_id, span.start, span.end)), facts)
             if single is not None:
-                self._single(name, place, single, single.sample(seen), told)
+                self._single(name, place, single, single.sample(seen), filled)
             else:
-                self._several(name, place, [(made, made.sample(seen)) for made in columns], told, span.id)
+                self._several(name, place, [(made, made.sample(seen)) for made in columns], filled, span.id)
         counted = self._counted(columns)
-        if any(payload.type in counted for _, payloads in told for payload in payloads):
+        if any(payload.type in counted for _, payloads in filled for payload in payloads):
             self.valued.add(resource_id)
-        return shape.resource(name, told) if told else None
+        return shape.resource(name, filled) if filled else None
 
     def _counted(self, columns: Sequence[Column]) -> frozenset[str]:
         """Return the payload types whose values show that a resource is heard: measured ones if asked for."""
@@ -270,10 +270,10 @@ class _Builder:
         return known[1]
 
     def _sum(self, columns: Sequence[Column], over: Sequence[Reportable]) -> ReportResource | None:
-        """Return what is told of several resources together."""
+        """Return the sums over several resources, None when there are none."""
         shape = self._shape(over, cadence_s(over, self.options.sub_interval_s))
         counted, silent = self._counted(columns), {one.resource_id for one in over}
-        told: list[Told] = []
+        filled: list[Told] = []
         for place, span in enumerate(shape.cells):
             seen = [
                 Seen(one, span, self.measures.get((one.resource_id, span.start, span.end)), self.facts)
@@ -288,14 +288,14 @@ class _Builder:
                     silent.difference_update(known)
             samples = [(made, _added(some)) for made, some in each]
             if len(samples) == 1:
-                self._single(AGGREGATED_REPORT, place, *samples[0], told)
+                self._single(AGGREGATED_REPORT, place, *samples[0], filled)
             else:
-                self._several(AGGREGATED_REPORT, place, samples, told, shape.cells[place].id)
+                self._several(AGGREGATED_REPORT, place, samples, filled, shape.cells[place].id)
         self.valued.update(one.resource_id for one in over if one.resource_id not in silent)
-        return shape.resource(AGGREGATED_REPORT, told) if told else None
+        return shape.resource(AGGREGATED_REPORT, filled) if filled else None
 
     def _single(self, name: str, place: int, made: Column, found: Sample, told: list[Told]) -> None:
-        """Tell one payload type of an interval, with its quality beside it where it is not sound."""
+        """Add one payload of an interval, with its quality beside it when it is not GOOD."""
         sample = self._allowed(name, made, found)
         payloads = []
         if sample.value is not None:
@@ -313,7 +313,7 @@ class _Builder:
         told: list[Told],
         interval: int,
     ) -> None:
-        """Tell several payload types of an interval of that id."""
+        """Add several payloads of an interval; `interval` is its id."""
         allowed = [(made, self._allowed(name, made, found)) for made, found in samples]
         known = [(made, sample) for made, sample in allowed if sample.value is not None]
         if len(known) == 1:

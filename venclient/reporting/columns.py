@@ -29,7 +29,7 @@ _PAST: Mapping[str, Maker] = {
     "USAGE_FORECAST": forecast.usage_ahead,
 }
 
-#: What can be told ahead.
+#: Payload types that can be reported ahead of time.
 _AHEAD: Mapping[str, Maker] = {
     "USAGE": forecast.usage_ahead,
     "DEMAND": forecast.demand_ahead,

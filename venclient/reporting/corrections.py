@@ -24,9 +24,9 @@ from venclient.reporting.rows import Row
 
 Changes = list[Callable[[], None]]
 
-#: So many corrections share a commit before they are sent, and one after.
+#: Corrections that share a commit before they are sent, and one after.
 _GROUP = 16
-#: Late readings are waited for no longer than so many times `correct_settle_s`.
+#: A correction waits for more late readings at most this number of times `correct_settle_s`.
 _LONGEST_SETTLE = 10
 
 
@@ -197,8 +197,8 @@ class Corrections:
     ) -> None:
         gaps = gaps_of(report, row.obligation, row.resources or ())
         now = self._means.clock.now()
-        told = told_with(rep.STORY_CORRECTED(), built.methods)
-        changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, told))
+        entry = told_with(rep.STORY_CORRECTED(), built.methods)
+        changes.append(partial(self._book.done, row, report_id, digest_of(report), gaps, now, entry))
         self._failed.pop(row.key, None)
         result.corrected += 1
         self._means.note_corrected(row, built.valueless, result)

@@ -1,6 +1,6 @@
-"""Brings what is owed to the VTN: in order, each report once, through outages and crashes.
+"""Deliver pending reports to the VTN: in order, each report once, through outages and crashes.
 
-One `step` plans what has fallen due, sends what waits and corrects what was told too early; the gateway
+One `step` plans what has fallen due, sends what waits and corrects what was reported too early; the gateway
 calls it, and asks `next_due` when to call again. `posting.py` sends, `corrections.py` corrects.
 """
 
@@ -55,7 +55,7 @@ LOOK_AGAIN = timedelta(seconds=0.5)
 _PRUNE_EVERY_S = 3600.0
 #: Other tasks run after this number of pauses of the planner.
 PAUSES = 4
-#: So many rows are given up in one commit.
+#: Rows that one commit gives up at most.
 _GIVEN_UP = 500
 
 
@@ -99,12 +99,12 @@ class Reporter:
         self._posting = Posting(self._means)
         self._corrections = Corrections(self._means)
         self._spread = timedelta(seconds=spread_s(options.client_name, options.jitter_s))
-        #: Held by whoever begins a commit on the event loop and ends it beside it.
+        #: Held by a task that begins a commit on the event loop and ends it in a thread.
         self._writing = asyncio.Lock()
         self._pruned_at: float | None = None
         asked = outbox.view.last_ask()
         if asked is not None:
-            # What an earlier process left on its way is asked for first, so that order is kept.
+            # To keep the order, the VTN is first asked for what an earlier process was sending.
             left_s = (asked - clock.now()).total_seconds()
             self._means.pause.prolong(min(left_s, options.ask_after_s))
 
@@ -120,7 +120,7 @@ class Reporter:
         )
 
     def note_change(self, at: datetime) -> None:
-        """Note that the state of something that is reported changed: reports at will fall due."""
+        """Note that a reported state changed at `at`: unscheduled reports fall due."""
         self._planner.note_change(at)
 
     def agendas(self) -> list[tuple[Agenda, Program | None]] | None:
@@ -156,7 +156,7 @@ class Reporter:
 
     @property
     def reported(self) -> datetime | None:
-        """Return until when reports have told what was; None while none has."""
+        """Return the end of the past time that reports cover; None while no report does."""
         return self._means.reported
 
     async def step(self) -> StepResult:
@@ -187,9 +187,9 @@ class Reporter:
         return result
 
     async def late(self, late: Mapping[str, Span]) -> None:
-        """Take note of readings that came for a time that was told already, by resource id.
+        """Note readings of a time that was reported already, by resource id.
 
-        When this returns they are not forgotten, whatever happens; StoreError when they may be.
+        When this returns they survive a crash. Raises StoreError when they may not.
         """
         await self._corrections.note(late, self._writing)
 
@@ -278,10 +278,10 @@ def _losses(lost: Sequence[Row], days: float) -> list[str]:
     by_event: dict[str, list[Row]] = {}
     for row in lost:
         by_event.setdefault(row.obligation.event_id, []).append(row)
-    told: list[str] = []
+    sentences: list[str] = []
     for event_id, rows in by_event.items():
         first = min(row.obligation.start for row in rows)
         last = max(row.obligation.end for row in rows)
         event = foreign(event_id)
-        told.append(rep.LOST(event=event, count=len(rows), start=first, end=last, days=days))
-    return told
+        sentences.append(rep.LOST(event=event, count=len(rows), start=first, end=last, days=days))
+    return sentences

@@ -47,7 +47,7 @@ OPEN_INTERVALS = "OPEN_INTERVALS"
 class Group:
     """Descriptors that one report answers together (equal timing, no payload type twice).
 
-    `timing` is None for reports at will, whose cadence is `cadence_s`.
+    `timing` is None for unscheduled reports, whose cadence is `cadence_s`.
     """
 
     descriptors: tuple[ReportDescriptor, ...]
@@ -101,7 +101,7 @@ def some_of(problems: Sequence[str]) -> list[str]:
 
 
 def life_of(event: Event, timeline: Timeline, begin: datetime, cadence_s: float | None) -> AtWill:
-    """Return the time that an event's reports at will are about."""
+    """Return the time that an event's unscheduled reports cover."""
     end = timeline.end if timeline.count else None
     if not timeline.count and timeline.count is not None and event.duration:
         try:
@@ -116,7 +116,7 @@ def has_no_length(event: Event) -> bool:
     """True for an event whose period, and each of whose intervals, is a start and PT0S.
 
     A known event that is changed to this is cancelled (User Guide 7.9). One that arrives like this and
-    asks for reports is a request for reports (8.6). An event without a period is one for reports at will.
+    asks for reports is a request for reports (8.6). An event without a period asks for unscheduled reports.
     """
     period = event.interval_period
     if period is None or not period.start:
@@ -239,7 +239,7 @@ def _cadence(frequency: int | str, place: str) -> int | timedelta | str:
 
 
 def _intervals_in(cadence: timedelta, facts: LineFacts) -> int:
-    """Return how many intervals a cadence is; 0 when it is no whole number of equal ones."""
+    """Return how many intervals a cadence has; 0 when that is not a whole number of equal ones."""
     if facts.pattern > MOST_INTERVALS or facts.length is None:
         return 0
     counted, left = divmod(cadence, facts.length)
@@ -306,7 +306,7 @@ class _Groups:
 
 
 def _told(one: _Served) -> ReportDescriptor:
-    """Return the descriptor of a report; at will the intervals are ours, whatever was asked for."""
+    """Return the descriptor of a report; unscheduled reports always have open intervals."""
     return one.descriptor if one.timing else replace(one.descriptor, report_intervals=OPEN_INTERVALS)
 
 
@@ -322,9 +322,9 @@ def _timing(descriptor: ReportDescriptor) -> tuple[object, ...]:
 
 
 class _Together:
-    """Descriptors that one report can tell apart: each type in one unit and reading, sums over the same.
+    """Descriptors that can share a report: one unit and reading type per payload type, sums over the same.
 
-    Sums share one name, so that those over different resources cannot be in one report.
+    Sums share one name: sums over different resources cannot be in one report.
     """
 
     def __init__(self, first: _Served) -> None:
@@ -335,7 +335,7 @@ class _Together:
         self.took(first)
 
     def took(self, one: _Served) -> bool:
-        """Take a descriptor in and give True, unless it would be mixed up with another."""
+        """Add a descriptor and return True, unless it would be mixed up with another."""
         wanted = one.descriptor
         said = (wanted.units, wanted.reading_type)
         over = frozenset(wanted.targets or ()) if wanted.aggregate else self._summed

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS programs (id TEXT PRIMARY KEY, program BLOB NOT NULL)
 """
 
 
-#: So many events of a listing are taken over at once, in one commit.
+#: Events of a listing that one commit stores at most.
 AT_ONCE = 100
 
 
@@ -93,7 +93,7 @@ def stored_events(path: Path | str) -> StoredEvents:
 class EventBook:
     """Events and programs in `path`, all of them in memory as well; only changes are written.
 
-    `problems` names rows that could not be read; they are fetched anew from the VTN. `listed` is when
+    `problems` names rows that could not be read; they are fetched again from the VTN. `listed` is when
     the events were last listed completely by this process, None before that. `revision` is another number
     whenever something has changed that reports may depend on.
     """
@@ -161,7 +161,7 @@ class EventBook:
         now: datetime,
         also_listed: Collection[str] = (),
     ) -> Changes:
-        """Take over a listing of events and give what it changed.
+        """Store a listing of events, and return what it changed.
 
         Only a `complete` one makes events go. `also_listed` are ids that the VTN listed although their
         objects could not be understood: those have not gone, and stay as last known.
@@ -205,7 +205,7 @@ class EventBook:
     def apply_programs(
         self, listed: Sequence[Program], *, complete: bool, also_listed: Collection[str] = ()
     ) -> bool:
-        """Take over a listing of programs, and give whether it changed anything."""
+        """Store a listing of programs, and return whether it changed anything."""
         fresh = {one.id: one for one in listed if one.id and self._programs.get(one.id) != one}
         present = {one.id for one in listed} | set(also_listed)
         gone = [id_ for id_ in self._programs if id_ not in present] if complete else []
@@ -259,7 +259,7 @@ class EventBook:
             try:
                 self._events[id_] = Known(msgspec.json.decode(raw, type=Event), *seen)
             except _UNREADABLE as error:
-                # When it was seen is kept all the same, so that nothing is reported twice.
+                # When it was first seen is kept, to report nothing twice.
                 self._seen_before[id_] = seen
                 self._unreadable("event", id_, error)
         for id_, raw in programs:

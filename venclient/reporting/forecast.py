@@ -38,8 +38,8 @@ def baseline(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -
         return _of_baseline(descriptor, options, KW, "PEAK", _peak_kw)
     if wanted not in _FORECAST:
         return None
-    told = "ESTIMATED" if wanted in ("DIRECT_READ", "SUMMED") else wanted
-    return _of_baseline(descriptor, options, base, told)
+    reading = "ESTIMATED" if wanted in ("DIRECT_READ", "SUMMED") else wanted
+    return _of_baseline(descriptor, options, base, reading)
 
 
 def delta_usage(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:

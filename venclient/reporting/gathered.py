@@ -1,4 +1,4 @@
-"""Gathers messages that differ in the resource and payload that they are about: 400 meters give one line."""
+"""Merge messages that differ only in resource and payload: 400 meters result in one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from venclient.messages import Text
 from venclient.messages import reporting as rep
 
-#: So many resources are named in one message.
+#: The most resources that one message names.
 NAMED = 5
 _OWN = ("name", "count", "payload")
 

@@ -22,7 +22,7 @@ from venclient.reporting.targets import Reportable
 
 SUB_INTERVAL_S = 900.0
 
-#: Baselines and forecasts are made of so many days, and of what was before: what each value costs.
+#: The cost of a value of a baseline or forecast: the days, and the time before, that it is computed from.
 DAYS_COST = 12
 
 INTERVALS = "INTERVALS"
@@ -32,7 +32,7 @@ OPEN_INTERVALS = "OPEN_INTERVALS"
 #: Payload types that are made of other days, whatever they are asked about.
 OF_OTHER_DAYS = frozenset({"BASELINE", "DELTA_USAGE", "USAGE_FORECAST"})
 
-#: An interval cut into more than this is a slip in somebody's configuration.
+#: An interval cut into more than this is a configuration mistake.
 MOST_CELLS = 10_000
 
 
@@ -55,9 +55,9 @@ def cadence_s(resources: Sequence[Reportable], sub_interval_s: float = SUB_INTER
 
 
 def cells(spans: Sequence[Span], kind: str, every_s: float) -> Sequence[Span]:
-    """Return the intervals that a report tells on spans, by the descriptor's `reportIntervals`.
+    """Return the intervals of a report on `spans`; `kind` is the descriptor's `reportIntervals`.
 
-    A kind that nobody knows is as INTERVALS.
+    An unknown kind is treated as INTERVALS.
     """
     if kind == SUB_INTERVALS:
         return [cell for span in spans for cell in _cut(span, every_s)]
@@ -68,7 +68,7 @@ def cells(spans: Sequence[Span], kind: str, every_s: float) -> Sequence[Span]:
 
 
 def cell_counts(obligation: Obligation, resources: Sequence[Reportable], sub_interval_s: float) -> list[int]:
-    """Return how many intervals are told of all resources together on each span of an obligation."""
+    """Return the number of intervals, of all resources together, on each span of an obligation."""
     kind = obligation.descriptors[0].report_intervals
     if kind not in (SUB_INTERVALS, OPEN_INTERVALS):
         return [len(resources)] * len(obligation.spans)

@@ -1,10 +1,10 @@
-"""What was read after it was reported: noticed, and kept until the reports are corrected.
+"""Notice readings of a time that was reported already, and keep them until the reports are corrected.
 
     readings ---> `LateWatch.look` ---> late marks ---> rows marked `late` ---> PUT of what has changed
                a comparison each      on the card        once no more come       (`corrections.py`)
 
-A mark is on the card before the readings are, so that no crash loses a correction; a mark without a
-change leads to nothing, for the body is compared with the one that the VTN has.
+A mark is stored before the readings are: no crash loses a correction. A mark without a change has no
+effect, because the body is compared with the one that the VTN has.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _CORRECTED = str(rep.STORY_CORRECTED())
 
 Span = tuple[datetime, datetime]
 
-#: A reading after a longer silence than this tells about the time between, too.
+#: A reading after a longer silence than this also changes the values of the time between.
 SILENCE = timedelta(minutes=5)
-#: So far from a reading its neighbours are looked for: a register may be brought up to date once an hour.
+#: Neighbours of a reading are searched this far from it: a register may be updated once an hour.
 _REACH = timedelta(hours=1)
 #: Longer silences than this are not bridged by any meter's reading.
 _LONGEST_REACH = timedelta(days=1)
@@ -37,8 +37,8 @@ _HOUR_US = 3_600_000_000
 class LateWatch:
     """Notices readings that change what was reported: one comparison per reading, of those that do not.
 
-    `reported` gives until when reports have told (None: nothing yet), `newest` the readings last stored
-    of a resource; it is asked when the first readings of a resource come.
+    `reported` returns the end of the reported time (None: nothing yet). `newest` returns the readings last
+    stored of a resource; it is called when the first readings of a resource arrive.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LateWatch:
         self._last: dict[tuple[str, str], datetime] = {}
 
     def look(self, readings: Sequence[Reading]) -> dict[str, Span]:
-        """Give, by resource id, the time within which reports may have told something else."""
+        """Return, by resource id, the time in which reports may have had other values."""
         until = self._reported()
         late: dict[str, Span] = {}
         for one in readings:
@@ -103,8 +103,8 @@ class LateBook:
     ) -> tuple[int, int]:
         """Mark the rows whose windows `late` touches, and take what was `noted` off the card.
 
-        Reports sent before `since` stay as they are. What could not tell anything is owed again. Gives
-        how many rows are to be corrected, and how many are owed again.
+        Reports sent before `since` stay as they are. Unmet reports become pending again. Returns how many
+        rows are to be corrected, and how many are pending again.
         """
         marked = again = 0
         found: list[tuple[Any, ...]]
@@ -132,10 +132,10 @@ class LateBook:
                     again += 1
                     continue
                 merged = bits({*positions(old), *places})
-                told = str(rep.STORY_LATE(count=len(places)))
+                entry = str(rep.STORY_LATE(count=len(places)))
                 # `changed` stays when the row came to its state: late readings are not a state.
                 db.execute("UPDATE outbox SET late = ? WHERE key = ?", (merged, key))
-                self._outbox.tell(key, now, told)
+                self._outbox.tell(key, now, entry)
                 marked += 1
             db.executemany(
                 "DELETE FROM late WHERE resource_id = ? AND start >= ? AND until <= ?",
@@ -199,14 +199,14 @@ class LateBook:
             )
 
     def unchanged(self, key: str, now: datetime) -> None:
-        """Note that what came late changes nothing that was told."""
+        """Note that the late readings change no reported value."""
         self._outbox.tell(key, now, rep.STORY_UNCHANGED(), "late = NULL, putting = 0")
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
-        """Note that the VTN will not have the correction; what it has stays."""
+        """Note that the VTN rejected the correction; it keeps the report that it has."""
         change = "late = NULL, putting = 0, last_error = ?"
-        told = str(rep.STORY_CORRECTION_REFUSED(reason=reason))
-        self._outbox.tell(key, now, told, change, told)
+        entry = str(rep.STORY_CORRECTION_REFUSED(reason=reason))
+        self._outbox.tell(key, now, entry, change, entry)
 
     def later(self, key: str, reason: str, not_before: datetime, now: datetime, *, ambiguous: bool) -> None:
         """Note a failed attempt; `ambiguous`: the VTN may have it all the same."""

@@ -87,12 +87,12 @@ _LATER = {
     "start": "INTEGER NOT NULL DEFAULT 0",  # of its window
     "until": "INTEGER NOT NULL DEFAULT 0",
     "spans": "INTEGER NOT NULL DEFAULT 0",  # how many intervals it has
-    "since": "INTEGER NOT NULL DEFAULT 0",  # when it came to be owed
-    "resources": "INTEGER",  # a resource set; NULL while it is not told which
+    "since": "INTEGER NOT NULL DEFAULT 0",  # when it became pending
+    "resources": "INTEGER",  # a resource set; NULL while it is not known which
     "sent_at": "INTEGER",  # for the first time
     "digest": "BLOB",  # of the body that the VTN has
     "gaps": "TEXT",  # JSON: position in the set -> hexadecimal bits of the intervals without a value
-    "late": "BLOB",  # bits of the positions whose late readings wait to be told
+    "late": "BLOB",  # bits of the positions whose late readings are not sent yet
     "putting": "INTEGER NOT NULL DEFAULT 0",  # a corrected body is on its way, or may have arrived
     "corrections": "INTEGER NOT NULL DEFAULT 0",
     "corrected": "BLOB",  # bits of the positions that corrections were about
@@ -112,7 +112,7 @@ CREATE INDEX IF NOT EXISTS outbox_state ON outbox (state, changed);
 """
 
 
-#: A longer story loses its middle: what came first, and the last, tell most.
+#: A longer story loses its middle: its beginning and its end matter most.
 _STORY = 24
 _KEPT_FIRST = 8
 _LONGEST_TOLD = 300
@@ -179,13 +179,13 @@ def prepare(db: apsw.Connection) -> None:
 
 
 def _fill(db: apsw.Connection) -> None:
-    """Return rows of an earlier version what their obligation says; what cannot be read is found later."""
+    """Set the window of rows of an earlier version from their obligations; bad ones are found later."""
     found: list[tuple[Any, ...]]
     found = db.execute("SELECT key, obligation FROM outbox WHERE owed_key = ''").fetchall()
     for key, raw in found:
         try:
-            owed = msgspec.json.decode(raw, type=Obligation)
-            window = us(owed.start), us(owed.end), len(owed.spans)
+            obligation = msgspec.json.decode(raw, type=Obligation)
+            window = us(obligation.start), us(obligation.end), len(obligation.spans)
         except (msgspec.MsgspecError, ValueError):
             window = 0, 0, 0
         db.execute(

@@ -1,15 +1,15 @@
-"""What became of each resource's intervals, per day: what a settlement is defended with.
+"""What became of the intervals of each resource, per day: the evidence for a settlement.
 
-Counted are intervals of reports, by the UTC day on which they begin:
+Counts intervals of reports, by the UTC day on which they begin:
 
-    owed       a report on it is, or was, owed
+    owed       a report on it is or was due
     sent       the VTN has a value for it
-    missing    its time has come without a value: nothing was known, the VTN refused, it was given up
+    missing    it has no value at the VTN: nothing was known, the VTN refused it, or it was given up
     corrected  of those sent or missing: its report was corrected for this resource
 
-`owed` - `sent` - `missing` still waits. While rows are kept the figures are made of them when asked for;
-rows that are pruned leave theirs in `coverage`, in the commit that removes them, so that no crash counts
-one twice or never. That costs the card nothing per report.
+`owed` - `sent` - `missing` still waits. The counts of stored rows are computed when they are asked for.
+The counts of pruned rows go into `coverage` in the commit that removes the rows: no crash counts an
+interval twice or loses it, and a report causes no extra write.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from venclient.reporting.layout import day, positions, us
 from venclient.reporting.obligations import Obligation
 from venclient.reporting.rows import WAITING, OutboxView, Rows
 
-#: Reports of which is not told yet which resources they are about.
+#: Reports whose resources are not known yet.
 EVERY = "*"
 
 _EPOCH_DAY = date(1970, 1, 1)
@@ -70,23 +70,23 @@ def coverage(view: OutboxView, since: date | None = None, until: date | None = N
     for number, resource_id, *old in folded:
         _add(counts, number, resource_id, (old[0], old[1], old[2], old[3]))
     return [
-        Coverage(_EPOCH_DAY + timedelta(days=number), resource_id, *told)
-        for (number, resource_id), told in sorted(counts.items())
+        Coverage(_EPOCH_DAY + timedelta(days=number), resource_id, *figures)
+        for (number, resource_id), figures in sorted(counts.items())
         if first <= number <= last
     ]
 
 
 def fold(db: apsw.Connection, rows: Rows, before_us: int, forget_before: datetime | None) -> int:
-    """Remove rows done with before a time, and keep what they tell of each day; give how many went."""
+    """Remove rows done with before a time, keep their daily counts, and return how many were removed."""
     found = db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE {_FOLDED}", (before_us,))  # noqa: S608
-    for (number, resource_id), told in _counted(rows, found).items():
+    for (number, resource_id), figures in _counted(rows, found).items():
         db.execute("INSERT OR IGNORE INTO coverage_names (resource_id) VALUES (?)", (resource_id,))
         db.execute(
             "INSERT INTO coverage SELECT ?, id, ?, ?, ?, ? FROM coverage_names WHERE resource_id = ? "
             "ON CONFLICT (day, resource) DO UPDATE SET owed = owed + excluded.owed, "
             "sent = sent + excluded.sent, missing = missing + excluded.missing, "
             "corrected = corrected + excluded.corrected",
-            (number, *told, resource_id),
+            (number, *figures, resource_id),
         )
     db.execute(f"DELETE FROM outbox WHERE changed < ? AND NOT {WAITING}", (before_us,))  # noqa: S608
     gone = db.changes()
@@ -129,13 +129,13 @@ def _counted(rows: Rows, found: Iterable[tuple[Any, ...]]) -> _Counts:
             for one in days:
                 plain[number, one, state] += 1
             continue
-        missing = {int(place): told for place, told in msgspec.json.decode(gaps or "{}").items()}
+        missing = {int(place): raw_bits for place, raw_bits in msgspec.json.decode(gaps or "{}").items()}
         again = set(positions(corrected))
         for place, resource_id in enumerate(_ids(rows, number)):
             without = set(positions(bytes.fromhex(missing.get(place, ""))))
             for index, one in enumerate(days):
-                told = (1, int(index not in without), int(index in without), int(place in again))
-                _add(counts, one, resource_id, told if state == "sent" else (1, 0, 1, told[3]))
+                figures = (1, int(index not in without), int(index in without), int(place in again))
+                _add(counts, one, resource_id, figures if state == "sent" else (1, 0, 1, figures[3]))
     for (number, one, state), count in plain.items():
         sent = count if state == "sent" else 0
         missing_ = count if state in ("refused", "unmet", "lost") else 0

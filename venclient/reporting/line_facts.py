@@ -1,4 +1,4 @@
-"""What windows ask about a timeline again and again, worked out once for all descriptors. Pure."""
+"""Facts about a timeline that all windows use, computed once for all descriptors. Does no I/O."""
 
 from __future__ import annotations
 

@@ -91,11 +91,11 @@ class ReportPort(Protocol):
         ...
 
     async def create_report(self, report: Report) -> Report:
-        """Send a report and give it as the VTN stored it."""
+        """Send a report, and return it as the VTN stored it."""
         ...
 
     async def update_report(self, report_id: str, report: Report) -> Report:
-        """Replace a report and give it as the VTN stored it."""
+        """Replace a report, and return it as the VTN stored it."""
         ...
 
     async def has_event(self, event_id: str) -> bool:
@@ -203,9 +203,9 @@ class Pause:
         return max(0.0, self._until_s - self._clock.monotonic())
 
     def begin(self, wait_s: float, error: VenError) -> None:
-        """Wait for so long; the first failure of a row of them is logged.
+        """Wait for `wait_s`; the first of several failures in a row is logged.
 
-        One that the VTN did not answer is not: the client logs that the VTN is away, and that it is back.
+        A failure to reach the VTN is not: the client logs when the VTN is unreachable, and when it is back.
         """
         if not self._logged and not isinstance(error, VtnUnreachable):
             self._logged = True
@@ -214,7 +214,7 @@ class Pause:
         self._until_s = self._clock.monotonic() + wait_s
 
     def prolong(self, wait_s: float) -> None:
-        """Wait for so long at least."""
+        """Wait for at least `wait_s`."""
         self._until_s = max(self._until_s, self._clock.monotonic() + wait_s)
 
     def end(self) -> None:
@@ -239,7 +239,7 @@ class Means:
     pause: Pause
     pace: Pace
     expecting: Expecting
-    #: Until when reports have told; None while none has.
+    #: The end of the time that reports cover; None while no report does.
     reported: datetime | None = None
     #: When the targets granted to us were last read from the VTN; None while this process has not read them.
     granted_at: datetime | None = None
@@ -382,14 +382,14 @@ class Means:
             self.note_sent(row, found, (), result)
 
     def told(self, row: Row) -> None:
-        """Remember until when reports have told, by a row that is done with."""
+        """Extend `reported` to the end of a row that is done with."""
         if row.obligation.end <= row.due and (self.reported is None or row.obligation.end > self.reported):
             self.reported = row.obligation.end
 
     def put_off(self, attempts: int, error: VenError) -> tuple[datetime, bool]:
         """Return until when a report waits after a failed attempt, and whether it waits alone.
 
-        All wait with it, so that order is kept, unless the fault may be its own.
+        To keep the order, all reports wait with it, unless the fault may be in this one.
         """
         alone = isinstance(error, VtnProblem) and error.status not in (404, 429, 503)
         alone = alone and attempts >= HOLD_ATTEMPTS

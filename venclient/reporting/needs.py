@@ -17,7 +17,7 @@ from venclient.reporting.targets import Asked, Reportable
 Grid = Sequence[tuple[datetime, datetime]]
 Measuring = Callable[[Sequence[str], Grid], Awaitable[Mapping[tuple[str, datetime, datetime], Measure]]]
 
-#: What a resource does now is what it did in so much time before.
+#: The state of a resource now is what was measured in this time before.
 NOW = timedelta(minutes=15)
 
 #: Payload types that say nothing about measured time.
@@ -42,7 +42,7 @@ class Need:
 
 
 def cells_of(obligation: Obligation, together: Sequence[Reportable], options: BuildOptions) -> Sequence[Span]:
-    """Return the intervals that a report tells of resources, one alone or several in a sum."""
+    """Return the intervals of a report on resources, one alone or several in a sum."""
     kind = obligation.descriptors[0].report_intervals
     return cells(obligation.spans, kind, cadence_s(together, options.sub_interval_s))
 
@@ -80,10 +80,10 @@ def needs(obligation: Obligation, resources: Sequence[Reportable], options: Buil
     for together in _together(obligation, resources, options):
         every_s = cadence_s(together, options.sub_interval_s)
         if every_s not in grids:
-            told = cells_of(obligation, together, options)
-            grid = [(one.start, one.end) for one in told] if measured else []
+            intervals = cells_of(obligation, together, options)
+            grid = [(one.start, one.end) for one in intervals] if measured else []
             grid += [now] if now else []
-            grid += usual.grid(told) if usual else []
+            grid += usual.grid(intervals) if usual else []
             grids[every_s] = tuple(dict.fromkeys(grid))
         if grids[every_s]:
             found.setdefault(grids[every_s], {}).update((one.resource_id, None) for one in together)
@@ -106,7 +106,7 @@ async def gathered(
 def _together(
     obligation: Obligation, resources: Sequence[Reportable], options: BuildOptions
 ) -> list[list[Reportable]]:
-    """Return the resources that are told on the same intervals: by their cadence, and those of each sum."""
+    """Group the resources that are reported on the same intervals: by cadence, and those of each sum."""
     plain = [one.targets for one in obligation.descriptors if not one.aggregate]
     groups: dict[float | None, list[Reportable]] = {}
     asked = Asked(obligation.event_targets, resources, options.ven_targets)

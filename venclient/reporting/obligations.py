@@ -58,7 +58,7 @@ EVER = datetime.min.replace(tzinfo=UTC)
 _START: Callable[[Any], datetime] = attrgetter("start")
 _END: Callable[[Any], datetime] = attrgetter("end")
 
-#: How often reports at will are made, unless something else is said.
+#: Default cadence of unscheduled reports, in seconds.
 ADHOC_S = 900.0
 
 #: Work pauses after this number of intervals.
@@ -77,7 +77,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Obligation(msgspec.Struct, frozen=True, kw_only=True):
-    """One report that is owed: on which event, about what, over which intervals, and from when on.
+    """One report that an event asks for: its descriptors, its intervals, and when it is due.
 
     `report_name` is the same each time it is worked out, differs between windows, descriptors and
     clients, and is the key under which the outbox remembers the report. `group` is the same for all
@@ -120,10 +120,10 @@ class Due:
 
 @dataclass(frozen=True)
 class Agenda:
-    """Everything an event will ever owe, worked out as far as it is looked at.
+    """All reports that an event asks for, computed as they are iterated.
 
     `problems` names what of the event cannot be served. `at_will` are the reports that fall due by
-    cadence and change (`adhoc.py`), which `falling_due` knows nothing of.
+    cadence and change (`adhoc.py`), which `falling_due` does not return.
     """
 
     event: Event
@@ -138,8 +138,8 @@ class Agenda:
     ) -> Iterator[Obligation]:
         """Return what falls due in (after, until], by due time; `after` None means from the beginning.
 
-        Of the windows of a group that were over when the event was first seen only the newest is owed,
-        and is due at that moment.
+        Of the windows of a group that ended before the event was first seen, only the newest is due, at
+        the moment when the event was first seen.
         """
         for coming in self.coming(first_seen=first_seen, after=after):
             if coming is not None:
@@ -210,12 +210,12 @@ class Agenda:
                 spans.append(Span(slot.id, slot.start, slot.end))
             if not number % BREATH:
                 yield
-        # Where intervals overlap, the time alone does not tell one window from another.
+        # Where intervals overlap, the time alone does not identify a window.
         place = "" if self.timeline.apart else f"-i{window.first}"
         return self._named(due.group, tuple(spans), due.at, place)
 
     def told_at_will(self, group: Group, start: datetime, end: datetime) -> Obligation:
-        """Return the report at will on [start, end), due at its end; a forecast is of as long after that."""
+        """Return the unscheduled report on [start, end), due at its end; a forecast is as long, after it."""
         if not group.descriptors[0].historical:
             return self._named(group, (Span(0, end, end + min(end - start, NEVER - end)),), end)
         return self._named(group, (Span(0, start, end),), end)
@@ -245,7 +245,7 @@ def agenda(
     adhoc_s: float | None = ADHOC_S,
     cancelled: bool = False,
 ) -> Agenda:
-    """Return what `agenda_steps` gives, without a pause."""
+    """Return the result of `agenda_steps`, without a pause."""
     return to_the_end(
         agenda_steps(
             *(event, program),
@@ -269,12 +269,12 @@ def agenda_steps(
     cancelled: bool = False,
     resources: int = 1,
 ) -> Generator[None, None, Agenda]:
-    """Return all that an event owes; the program's report payload descriptors supply missing units.
+    """Return all reports of an event; the program's report payload descriptors supply missing units.
 
-    `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs. Reports
-    at will are made every `adhoc_s` (None: only when a state changes). `cancelled` says that an event
-    without length had one before. `resources` is how many are reported on at most: a descriptor that would
-    come to too many values is refused. Yields wherever others may work.
+    `anchor` stands for "now" in the event. `client_name` makes report names differ between VENs.
+    Unscheduled reports are due every `adhoc_s` (None: only when a state changes). `cancelled` says that an
+    event without length had one before. `resources` is the most resources that are reported on: a
+    descriptor that would come to too many values is refused. Yields where other tasks may run.
     """
     request = is_request(event) and not cancelled
     # Intervals of no length hold no values: a request has none.
@@ -350,7 +350,7 @@ def _name(event_id: str, digest: str, start: datetime, end: datetime) -> str:
 
 
 class ToldTime:
-    """The time that obligations tell: its gapless runs, worked out once."""
+    """The time that obligations cover, as runs without gaps, computed once."""
 
     def __init__(self, obligations: Iterable[Obligation]) -> None:
         self._starts: list[datetime] = []

@@ -1,4 +1,4 @@
-"""What is owed to the VTN, as rows that outlive the process: written before anything is sent.
+"""Reports for the VTN, as rows that outlive the process: written before anything is sent.
 
     owed ----> sending ----> sent            the VTN has it, under report_id
       ^           |--------> refused         the VTN said no, and why
@@ -10,8 +10,7 @@
 A row in state `sending` may or may not have reached the VTN: after a crash or a lost answer the VTN
 is asked for the report's name before it is sent again. The key of a row is the report's name.
 
-What came late for a row that is `sent` is kept in `corrections.py`, what rows that are pruned tell of
-each day in `ledger.py`.
+`corrections.py` handles late readings of rows that are `sent`, `ledger.py` the daily counts of pruned rows.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ __all__ = ["STATES", "Bookmark", "Outbox", "Row", "State"]
 
 
 class Bookmark(NamedTuple):
-    """Up to when everything that an event owes is in the outbox, and the digest of the event then."""
+    """The time up to which all reports of an event are in the outbox, and the event's digest then."""
 
     until: datetime
     digest: str
@@ -58,7 +57,7 @@ class Outbox(StateFile):
     """The rows in `path`; one process sends them. Every method may raise StoreError, and any thread call it.
 
     Each change is on the card when the method returns, or when the outermost `together` ends. `problems`
-    names rows that could not be read. `view` looks on without waiting for whoever writes.
+    names rows that could not be read. `view` reads without waiting for a writer.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -109,7 +108,7 @@ class Outbox(StateFile):
         except (ValueError, TypeError, OverflowError) as error:  # rows that are damaged
             raise StoreError(rep.STATE_UNUSABLE(problem=error), subject=self.path) from error
 
-    # What is owed
+    # Pending reports
 
     def owe(
         self,
@@ -118,11 +117,11 @@ class Outbox(StateFile):
         *,
         planned: Mapping[str, Bookmark] | None = None,
     ) -> int:
-        """Write down what is owed, and give how many were new; known keys stay as they are,
-        but for superseded ones, which are owed again.
+        """Add reports, and return how many were new. Known keys stay as they are; superseded ones become
+        pending again.
 
-        `planned` tells per event up to when everything due has been handed over; it is kept in the same
-        transaction, so that a crash neither loses a report nor doubles one.
+        `planned` has, per event, the time up to which all reports were added. It is stored in the same
+        transaction: a crash neither loses nor doubles a report.
         """
         new = 0
         with self.change():
@@ -136,7 +135,7 @@ class Outbox(StateFile):
         return new
 
     def doubt(self, until: datetime) -> None:
-        """Take every report that falls due up to `until` and is new for one that may have been sent."""
+        """Treat every new report that falls due up to `until` as one that may have been sent."""
         with self.change():
             self.db.execute("INSERT INTO doubt VALUES (?)", (us(until),))
         self._doubted = us(until)
@@ -193,8 +192,8 @@ class Outbox(StateFile):
                 ids = tuple(each.resource_id for each in resources)
                 if ids not in numbers:
                     numbers[ids] = self._set_number(resources)
-                told = str(rep.STORY_PART(number=number, count=len(parts)))
-                self._insert(one, row.owed_key, number, numbers[ids], now, told, us(row.since))
+                entry = str(rep.STORY_PART(number=number, count=len(parts)))
+                self._insert(one, row.owed_key, number, numbers[ids], now, entry, us(row.since))
 
     def _set_number(self, resources: Sequence[Reportable]) -> int:
         content = self._encode(list(resources))
@@ -203,7 +202,7 @@ class Outbox(StateFile):
         return found
 
     def planned(self) -> dict[str, Bookmark]:
-        """Give, per event, up to when everything that fell due is in the outbox."""
+        """Return, per event, the time up to which all due reports are in the outbox."""
         found: list[tuple[Any, ...]]
         with self.reading():
             found = self.db.execute("SELECT event_id, until, digest FROM planned").fetchall()
@@ -230,11 +229,11 @@ class Outbox(StateFile):
         most_spans: int | None = None,
         held: Collection[str] = (),
     ) -> list[Row]:
-        """Return rows that are due and not waiting for a later attempt, oldest first if nothing else is said.
+        """Return rows that are due and not waiting for a later attempt, oldest first by default.
 
-        The parts of one obligation come in their order either way; with `told_apart` only rows come of
-        which is known which resources they are about, or that may have been sent; with `most_spans` no more
-        than have so many intervals together, and one. Rows of the names `held` are left out.
+        The parts of one obligation are in their order either way. With `told_apart`, only rows whose
+        resources are known, or that may have been sent. With `most_spans`, only as many rows as have at most
+        that number of intervals together, but at least one. Rows named in `held` are left out.
         """
         order = "due DESC" if newest_first else "due"
         known = "AND (resources IS NOT NULL OR state = 'sending')" if told_apart else ""
@@ -254,7 +253,7 @@ class Outbox(StateFile):
             return self.rows.some(limit, most_spans, rest, skip=skip)
 
     def about(self, key: str, resources: Sequence[Reportable]) -> None:
-        """Write down which resources a row is about."""
+        """Store which resources a row is about."""
         with self.change():
             number = self._set_number(resources)
             self.db.execute("UPDATE outbox SET resources = ? WHERE key = ?", (number, key))
@@ -336,11 +335,11 @@ class Outbox(StateFile):
         self.set(key, now, rep.STORY_AWAITS(), change, STATES[0], us(until))
 
     def refused(self, key: str, reason: str, now: datetime) -> None:
-        """Note that the VTN will not have the report; it stays in the list, with the reason."""
+        """Note that the VTN rejected the report; it stays in the list, with the reason."""
         self.set(key, now, rep.STORY_REFUSED(reason=reason), "state = 'refused', last_error = ?", reason)
 
     def superseded(self, key: str, reason: str, now: datetime) -> None:
-        """Note that nobody wants the report any more, and why."""
+        """Note that the report is no longer wanted, and why."""
         self.set(
             key, now, rep.STORY_SUPERSEDED(reason=reason), "state = 'superseded', last_error = ?", reason
         )
@@ -355,11 +354,11 @@ class Outbox(StateFile):
         """Note a failed attempt; `ambiguous` keeps the row `sending`, as the VTN may have the report."""
         state = "sending" if ambiguous else "owed"
         change = "state = ?, last_error = ?, not_before = max(due, ?)"
-        told = rep.STORY_FAILED if ambiguous else rep.STORY_FAILED_BEFORE
-        self.set(key, now, told(reason=reason), change, state, reason, us(not_before))
+        entry = rep.STORY_FAILED if ambiguous else rep.STORY_FAILED_BEFORE
+        self.set(key, now, entry(reason=reason), change, state, reason, us(not_before))
 
     def give_up(self, before: datetime, now: datetime, reason: str, limit: int = 1000) -> list[Row]:
-        """Return up what has been owed since before `before`, at most `limit` rows, and give these rows."""
+        """Mark rows pending since before `before` as lost, at most `limit` of them, and return them."""
         with self.change():
             old = self.rows.select(
                 f"WHERE {WAITING} AND due < ? AND since < ? ORDER BY due, owed_key, part LIMIT ?",
@@ -372,7 +371,7 @@ class Outbox(StateFile):
         return old
 
     def retry(self, key: str, now: datetime) -> bool:
-        """Owe a report again that was refused, unmet or lost; False when it is none of these."""
+        """Queue a refused, unmet or lost report again; return False when it is none of these."""
         with self.change():
             row = self.get(key)
             if row is None or row.state not in ("refused", "unmet", "lost"):
@@ -386,7 +385,7 @@ class Outbox(StateFile):
         return True
 
     def replan(self, obligation: Obligation, now: datetime) -> None:
-        """Put what is owed now in the place of what was owed under the same key, if it still waits."""
+        """Replace the obligation of a row that is still pending with `obligation`, which has the same key."""
         with self.change():
             parts = self._states_of_parts(obligation.key)
             if parts and all(state == "owed" for state in parts):
@@ -404,7 +403,7 @@ class Outbox(StateFile):
             )
 
     def drop_event(self, event_id: str, reason: str, now: datetime) -> int:
-        """Supersede all that waits on an event that has gone, and forget its bookmark; give how many."""
+        """Supersede all waiting rows of an event that has gone, forget its bookmark, and return how many."""
         with self.change():
             self.db.execute(
                 f"UPDATE outbox SET state = 'superseded', last_error = ?, changed = ?, {TOLD} "  # noqa: S608
@@ -416,9 +415,9 @@ class Outbox(StateFile):
         return dropped
 
     def prune(self, before: datetime, *, coverage_before: datetime | None = None) -> int:
-        """Forget rows that were done with before `before`; what is owed stays. Give how many went.
+        """Delete rows that were done with before `before`, and return how many. Pending rows stay.
 
-        What they tell of each day goes into the ledger, which forgets days before `coverage_before`.
+        Their daily counts go into the ledger, which forgets days before `coverage_before`.
         """
         with self.change():
             return ledger.fold(self.db, self.rows, us(before), coverage_before)
@@ -435,7 +434,7 @@ class Outbox(StateFile):
                 raise
             self.sent_reports.failed(error.__cause__)
 
-    # What can be told without waiting for a commit
+    # What can be read without waiting for a commit
 
     def counts(self) -> dict[State, int]:
         """Return how many rows are in each state."""

@@ -1,4 +1,4 @@
-"""An obligation that is too large for one report, in parts: pure.
+"""Split an obligation that is too large for one report into parts. This module does no I/O.
 
     intervals    0 1 2 3 4 5 6 7 8        few resources: cut by time
     all          [ 1 ] [ 2 ] [ 3 ]
@@ -7,8 +7,8 @@
     r1..r500     [1]   [3]   [5]
     r501..r900   [2]   [4]   [6]
 
-The order of the parts is that of time, then of the resources, so that they can be sent one after the
-other. A sum over resources is never cut by resource. A part's name follows from the obligation's.
+Parts are ordered by time, then by resource, to be sent one after the other. A sum over resources is
+never cut by resource. A part's name follows from the obligation's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def split(
     A value is one payload type of one resource over one interval; forecasts and baselines count for the
     days that they are made of. One interval of one resource (of all, in a sum) is the least that a part
     holds. Resources that no descriptor asks for are in no part; when none is asked for, one part without
-    resources remains, so that it can be said. `ven_targets` are those granted to the VEN as a whole.
+    resources remains, to report that. `ven_targets` are those granted to the VEN as a whole.
     """
     asked = _asked(obligation, obligation.descriptors, resources, ven_targets)
     values = cost_of(obligation.descriptors) * sum(cell_counts(obligation, asked, sub_interval_s))
@@ -78,9 +78,9 @@ def split(
 
 def part_name(report_name: str, number: int) -> str:
     """Return the name of a part, counted from 1: at most 128 characters, different for each."""
-    told = f"{report_name}-p{number}"
-    if len(told) <= LONGEST_NAME:
-        return told
+    name = f"{report_name}-p{number}"
+    if len(name) <= LONGEST_NAME:
+        return name
     return f"{hashlib.sha256(report_name.encode()).hexdigest()[:40]}-p{number}"
 
 

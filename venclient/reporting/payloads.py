@@ -1,7 +1,7 @@
-"""What each report payload type says of an interval: where its values come from, in which unit.
+"""Report payload types: the source and the unit of their values for an interval.
 
-This module has what meters tell; `abilities.py` has what a resource could do and is told to do,
-`forecast.py` what it would do.
+This module has the types that meters measure, `abilities.py` capacities, setpoints and states, and
+`forecast.py` baselines and forecasts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BuildOptions:
     Energy is taken as known when readings vouch for `min_coverage` of an interval. `percent_of_full` is
     what a full battery is in PERCENT: 1.0 as in OpenADR 3.1, or 100.0 as in 3.0. `ven_targets` are those
     granted to the VEN as a whole. Parts of intervals are `sub_interval_s` long unless a resource says
-    otherwise; reports at will are made every `adhoc_s`, None for changes only. Days are those of `zone`,
+    otherwise; unscheduled reports are made every `adhoc_s`, None for changes only. Days are those of `zone`,
     None for the machine's own. `rules` say how descriptors are read.
     """
 
@@ -174,7 +174,7 @@ def covered(measure: Measure, value: float | None, options: BuildOptions) -> Sam
 
 
 def last_of(measure: Measure | None, quantity: str) -> Reading | None:
-    """Return the newest reading of an interval; what was read before it began tells nothing about its end."""
+    """Return the newest reading within an interval; an earlier one does not show the value at its end."""
     reading = measure.last.get(quantity) if measure is not None else None
     if reading is None or measure is None or reading.time < measure.start:
         return None
@@ -213,7 +213,7 @@ def demand(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> 
             measure = seen.measure
             return MISSING if measure is None else covered(measure, measure.peak_kw, options)
 
-        # The peaks of several resources fall at different moments, so their sum is nobody's peak.
+        # The peaks of several resources fall at different moments: their sum is not a peak.
         return made(descriptor, units, "PEAK", peak, signed=False, summable=False)
     if wanted not in ("DIRECT_READ", "MEAN", "AVERAGE", "ESTIMATED", "SUMMED"):
         return None
@@ -222,8 +222,8 @@ def demand(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> 
         measure = seen.measure
         return MISSING if measure is None else covered(measure, measure.mean_kw, options)
 
-    told = "MEAN" if wanted == "DIRECT_READ" else wanted
-    return made(descriptor, units, told, mean, signed=False, summable=True)
+    reading_type = "MEAN" if wanted == "DIRECT_READ" else wanted
+    return made(descriptor, units, reading_type, mean, signed=False, summable=True)
 
 
 def reading(descriptor: ReportDescriptor, wanted: str, options: BuildOptions) -> Column | None:

@@ -1,4 +1,4 @@
-"""Keeps the outbox filled: what the known events owe is written down as it falls due.
+"""Keep the outbox filled: add the reports of the known events as they fall due.
 
 A round is a generator, and the caller lets other tasks run in between: `None` stands for a pause, anything
 else is changes of the outbox to be made in one commit before the round goes on.
@@ -49,7 +49,7 @@ T = TypeVar("T")
 #: Work that may pause (None), or has changes written.
 Work = Generator[Changes | None, None, T]
 
-#: So many changes of state are remembered until they are told.
+#: Changes of state that are remembered until they are reported.
 MOST_CHANGES = 1000
 
 _MOMENT = timedelta(microseconds=1)
@@ -62,7 +62,7 @@ class _Followed:
     agenda: Agenda
     digest: str
     next_due: datetime | None = None
-    #: By group: up to where reports at will have told.
+    #: By group: the time up to which unscheduled reports have been made.
     told_until: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -99,8 +99,8 @@ class Round:
 class Planner:
     """Follows the event book into the outbox. Does nothing, and writes nothing, while nothing falls due.
 
-    `rules` say how descriptors are read, `resources` how many are reported on; reports at will are made
-    every `adhoc_s` and at each change that `note_change` tells.
+    `rules` say how descriptors are read, `resources` how many are reported on. Unscheduled reports are made
+    every `adhoc_s` and at each change passed to `note_change`.
     """
 
     def __init__(
@@ -154,11 +154,11 @@ class Planner:
         return [(one.agenda, one.program) for one in self._followed.values()]
 
     def note_change(self, at: datetime) -> None:
-        """Note that the state of something that is reported changed at `at`: reports at will fall due."""
+        """Note that a reported state changed at `at`: unscheduled reports fall due."""
         self._noted.append(at)
 
     def steps(self, round_: Round, until: datetime, now: datetime) -> Work[None]:
-        """Owe all that falls due up to `until`, and drop what belongs to events that have gone.
+        """Add all reports that fall due up to `until`, and drop those of events that have gone.
 
         After an error the planner is of no use any more: make another one.
         """
@@ -271,22 +271,22 @@ class Planner:
         return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]
 
     def _recall(self, id_: str, followed: _Followed, mark: Bookmark | None) -> None:
-        """Find out up to where reports at will have told, from what was written down."""
-        told: dict[str, datetime] = {}
+        """Restore `told_until` of unscheduled reports from the rows of the outbox."""
+        ends: dict[str, datetime] = {}
         for row in self._outbox.of_event(id_, after=mark.until - self._look_back if mark else None):
             if row.state != "superseded":
                 one = row.obligation
-                told[one.group] = max(told.get(one.group, one.due), one.due)
+                ends[one.group] = max(ends.get(one.group, one.due), one.due)
         for group, plan in followed.agenda.at_will:
             # Rows are forgotten one day; the bookmark is not.
             first = plan.last_cut(mark.until) if mark else plan.first_untold(followed.known.first_seen)
-            followed.told_until[group.digest] = max(first, told.get(group.digest, first))
+            followed.told_until[group.digest] = max(first, ends.get(group.digest, first))
 
     def _reconcile(self, id_: str, followed: _Followed, round_: Round, now: datetime) -> Work[None]:
-        """Fit what was written down for an event to what it asks for since it was modified.
+        """Adapt the rows of an event to what it asks for since it was modified.
 
-        What was sent stays. What still waits is replaced or given up; windows that lie in the past now
-        are owed where no report tells that time already. Parts of a report stand for the whole of it.
+        Sent reports stay. Waiting ones are replaced or superseded. Windows that lie in the past now are
+        added where no report covers their time already. Parts of a report count as the whole report.
         """
         mark = self._marks.get(id_)
         if mark is None or mark.digest == followed.digest:
@@ -309,22 +309,22 @@ class Planner:
             if row.state != "owed":
                 continue  # the VTN may have it: it is settled first
             if row.obligation.group in at_will and row.owed_key not in wanted:
-                continue  # what was told at will was true of its time
+                continue  # an unscheduled report stays true of its time
             if row.owed_key not in wanted:
                 round_.change(partial(self._outbox.superseded, row.key, str(rep.MODIFIED()), now))
                 round_.superseded += 1
             elif wanted[row.owed_key] != row.obligation and row.owed_key not in replanned:
                 round_.change(partial(self._outbox.replan, wanted[row.owed_key], now))
                 replanned.add(row.owed_key)
-        # Read before the changes above are made, which are not looked at here: none concerns what was told.
+        # Read before the changes above are made: none of them concerns time that was reported.
         given_up = {row.key for row in waiting if row.owed_key not in wanted and row.state == "owed"}
-        told = [
+        reported = [
             row
             for row in self._outbox.of_event(id_, after=since)
             if row.state != "superseded" and (row.key not in given_up or row.obligation.group in at_will)
         ]
-        keys = {row.owed_key for row in told}
-        told_time = ToldTime(wanted.get(row.owed_key, row.obligation) for row in told)
+        keys = {row.owed_key for row in reported}
+        told_time = ToldTime(wanted.get(row.owed_key, row.obligation) for row in reported)
         missing = [one for key, one in wanted.items() if key not in keys and not told_time.covers(one)]
         yield from self._write(id_, followed, missing, mark.until, round_, now)
 
@@ -348,16 +348,16 @@ class Planner:
             some.append((yield from plan.expanded(coming)))
             spans += len(some[-1].spans)
         if mark is not None:
-            # Never back: a change of state may be told while windows ahead are written down already.
+            # Never back: a change of state may be reported while later windows are stored already.
             reached = max(reached, mark.until)
-        told = dict(followed.told_until)
+        ends = dict(followed.told_until)
         for group, life in plan.at_will:
-            due = adhoc_due(life, told_until=told[group.digest], changes=self._changes, until=until)
+            due = adhoc_due(life, told_until=ends[group.digest], changes=self._changes, until=until)
             for start, end in islice(due, BATCH):
                 some.append(plan.told_at_will(group, start, end))
-                told[group.digest] = end
+                ends[group.digest] = end
             yield None
-        followed.told_until = told
+        followed.told_until = ends
         yield from self._write(id_, followed, some, reached, round_, now)
 
     def _write(
@@ -393,9 +393,9 @@ class Planner:
             heapq.heappush(self._coming, (due, id_))
 
     def _forget_changes(self) -> None:
-        """Let go of changes that every report at will has told."""
-        told = [moment for one in self._followed.values() for moment in one.told_until.values()]
-        oldest = min(told, default=None)
+        """Forget changes that all unscheduled reports have covered."""
+        ends = [moment for one in self._followed.values() for moment in one.told_until.values()]
+        oldest = min(ends, default=None)
         self._changes = [] if oldest is None else [one for one in self._changes if one > oldest]
 
 

@@ -1,9 +1,9 @@
-"""Sends what is owed (POST), in order; what may have arrived already is asked for at the VTN, by its name.
+"""Send pending reports (POST), in order; ask the VTN for those that may have arrived already, by name.
 
     due rows, marked `sending` ---> POST, POST, POST ... ---> the VTN's answers
     '---- in one commit -----'                              '-- in one commit with the next rows' marks
 
-One after the other, so that they arrive in order. After a crash between two commits the VTN is asked for
+One at a time, to arrive in order. After a crash between two commits the VTN is asked for
 each report of the group. A row that is `sending` already is asked for before anything of its group is sent.
 """
 
@@ -33,7 +33,7 @@ from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
 from venclient.reporting.targets import Reportable, known_targets
 
-#: Gives the VTN's copy of a row's report, None when it has none; VtnError when it cannot tell.
+#: Returns the VTN's copy of a row's report, None when it has none. Raises VtnError when that is unknown.
 Ask = Callable[[Row], Awaitable[Report | None]]
 #: The VTN's reports by event, as listed in this step.
 Listings = dict[str, ReportListing]
@@ -42,8 +42,8 @@ Changes = list[Callable[[], None]]
 NOTHING_INCOMPLETE: Mapping[str, datetime] = MappingProxyType({})
 #: More reports than this do not wait for readings at a time.
 _MOST_HELD = 500
-#: So many reports share a commit before they are sent and one after, but no more intervals than these,
-#: which are held in memory.
+#: The most reports that share a commit before they are sent and one after, and the most intervals of
+#: these, which are held in memory.
 GROUP = 64
 _SPANS = 5000
 #: What something between us and the VTN says (a captive portal, a proxy), not the VTN of a report.
@@ -54,7 +54,7 @@ _OF_EVENTS = (400, 409, 422)
 #: How long an event that the VTN does not have may return, and how often that is looked at.
 _MAY_RETURN = timedelta(minutes=5)
 _LOOK_AGAIN = timedelta(minutes=1)
-#: So many rows are told apart in one commit, and no more intervals than these.
+#: The most rows, and intervals, that are assigned to resources in one commit.
 _AT_ONCE = 500
 _SPANS_AT_ONCE = 20_000
 #: How long a report on resources that are known waits for a target that is not.
@@ -68,7 +68,7 @@ class Unreadable(VtnError):
 
 
 class Posting:
-    """Sends what is owed; one `send` runs at a time."""
+    """Send pending reports; one `send` runs at a time."""
 
     def __init__(self, means: Means) -> None:
         self._means = means
@@ -157,7 +157,7 @@ class Posting:
         self._means.outbox.all_sending([row.key for row in rows], now, ask_at=ask_at)
 
     async def find(self, row: Row, listings: Listings) -> Report | None:
-        """Ask the VTN for its copy of a row's report; VtnError when it cannot tell."""
+        """Return the VTN's copy of a row's report. Raises VtnError when it is unknown whether it has one."""
         event_id = row.obligation.event_id
         if event_id not in listings:
             # Very many may be there: no more is held in memory than what is looked for.
@@ -198,7 +198,7 @@ class Posting:
         return True
 
     async def _asked(self, rows: Sequence[Row], listings: Listings, result: StepResult) -> list[Row] | None:
-        """Ask for the rows whose fate is open, and give those to be sent; None when all must wait."""
+        """Ask the VTN for the rows that may have arrived; return those to send, None when all must wait."""
         ready = []
         for row in rows:
             if not self._to_be_asked(row):
@@ -241,10 +241,10 @@ class Posting:
             result.say(rep.ANOTHER_GATEWAY(report=row.key, ven=self._means.options.client_name))
 
     async def tell_apart(self) -> None:
-        """Write down which resources the reports that are owed are about, and split those that are too large.
+        """Store which resources the pending reports are about, and split those that are too large.
 
-        Where targets choose among them, that waits for the first listing, and where they match no
-        resource, or are new, for the granted targets to be read again.
+        Where targets select resources, this waits for the first listing; where they match no resource, or
+        are new, it waits until the granted targets are read again.
         """
         waiting, more = 0, bool(self._means.resources)
         while more:
@@ -422,7 +422,7 @@ class Posting:
             self._gone.add(event_id)
             result.say(rep.EVENT_DROPPED(event=foreign(event_id), reason=reason))
             return True
-        # The event has gone, or the address is wrong for the moment: a whole listing will tell.
+        # The event has gone, or the address is wrong for the moment: a whole listing will show which.
         since = self._not_found_since.setdefault(row.key, means.clock.now())
         if listed is not None and listed > since:
             return self._refuse(row, problem, result)
@@ -443,7 +443,7 @@ class Posting:
         return True
 
     def _wait_alone(self, row: Row, error: Unreadable, result: StepResult) -> None:
-        """Put off a report whose fate the VTN's list does not tell; it is not sent a second time."""
+        """Put off a report that may be in the VTN's unreadable list; it is not sent a second time."""
         now = self._means.clock.now()
         until = now + timedelta(seconds=_BUG_WAIT_S)
         later = partial(self._means.outbox.retry_later, row.key, str(error), until, now, ambiguous=True)
@@ -478,7 +478,7 @@ class Posting:
         ours = None if built is None else built.report
         if ours is None:
             means.note_attempt(row, "GET", stored, answer=stored)
-        told = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
+        entry = rep.STORY_STORED() if ours is not None else rep.STORY_STORED_BEFORE()
         gaps = gaps_of(ours or stored, row.obligation, row.resources or ())
         self._changes.append(
             partial(
@@ -486,10 +486,10 @@ class Posting:
                 row.key,
                 stored.id,
                 now,
-                # What the VTN's copy was made of, is not known: late readings are told in any case.
+                # The readings behind the VTN's copy are not known: late readings are always reported.
                 digest=None if ours is None else digest_of(ours),
                 gaps=gaps,
-                told=told_with(told, built.methods if built else ()),
+                told=told_with(entry, built.methods if built else ()),
                 late=[
                     place for place, one in enumerate(row.resources or ()) if one.resource_id in incomplete
                 ],
@@ -553,7 +553,7 @@ def _kind(sentence: str) -> str:
 
 
 def _is_away(error: VenError) -> bool:
-    """Return whether the VTN did not answer, or is busy; what it cannot tell it may tell later."""
+    """Return whether the VTN did not answer or is busy, and may answer later."""
     return isinstance(error, VtnUnreachable) or (isinstance(error, VtnProblem) and retried_soon(error))
 
 

@@ -33,8 +33,8 @@ OURS = frozenset({LOCATION, MAX_POWER_CONSUMPTION, MAX_POWER_EXPORT, DESCRIPTION
 def resource_names(resources: Sequence[Resource], known: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return each resource's name at the VTN, by resource id: unique, of 1 to 128 characters.
 
-    A name that several resources have gets the beginning of the resource's id behind it, for all of
-    them, so that neither the order nor the rest of the list matters. `known` names (by resource id)
+    A name that several resources have gets the beginning of the resource's id appended, for all of
+    them: neither the order nor the rest of the list matters. `known` names (by resource id)
     are kept as they are.
     """
     names: dict[str, str] = {}
@@ -74,7 +74,7 @@ def resource_attributes(
 ) -> tuple[ValuesMap, ...]:
     """Return LOCATION (degrees), MAX_POWER_CONSUMPTION and _EXPORT (kW) and DESCRIPTION, as far as known.
 
-    What is no number is left out, and named in `problems`.
+    Values that are not numbers are left out, and named in `problems`.
     """
     said = problems if problems is not None else []
     attributes = []

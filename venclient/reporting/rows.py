@@ -34,10 +34,10 @@ _MOST_SETS = 32
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One report, owed or done with; `changed` is when it came to its state.
+    """One report, pending or done with; `changed` is when it came to its state.
 
     `owed_key` is the obligation's key: the row's own, unless the obligation was split. `resources` is
-    None while it is not told which ones the report is about. `late` are ids of resources with readings
+    None while it is not known which ones the report is about. `late` are ids of resources with readings
     that came after the report was made; `digest` is of the body that the VTN has, as far as is known,
     `gaps` the intervals (by their place in the obligation) without a value, by resource id.
     """
@@ -144,14 +144,14 @@ class Rows:
         return self._sets[number]
 
     def forget_sets(self) -> None:
-        """Read resource sets anew when they are next asked for."""
+        """Read resource sets again when they are next asked for."""
         self._sets.clear()
 
     def _row(self, raw: tuple[Any, ...]) -> Row | None:
         key, obligation, due, not_before, state, attempts, report_id, error, changed = raw[:9]
         owed_key, number, sent_at, digest, gaps, late, putting, corrections, since = raw[9:]
         try:
-            owed = self._decode(obligation)
+            decoded = self._decode(obligation)
             resources = self.set_of(number)
         except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             # Whatever wrote it: one bad row must not hold up the others.
@@ -159,7 +159,7 @@ class Rows:
             return None
         ids = [one.resource_id for one in resources or ()]
         return Row(
-            obligation=owed,
+            obligation=decoded,
             due=moment(due),
             not_before=moment(not_before),
             state=state,
@@ -234,11 +234,11 @@ class OutboxView:
         """Return the ids of resources of this id, or of this name at the VTN; empty for none."""
         with self.reading():
             numbers = [one for (one,) in self.db.execute("SELECT id FROM resource_sets")]
-            told = [one for number in numbers for one in self._rows.set_of(number) or ()]
+            reported = [one for number in numbers for one in self._rows.set_of(number) or ()]
             known = self.db.execute(
                 "SELECT resource_id FROM coverage_names WHERE resource_id = ?", (named,)
             ).fetchall()
-        found = {one.resource_id for one in told if named in (one.resource_id, one.resource_name)}
+        found = {one.resource_id for one in reported if named in (one.resource_id, one.resource_name)}
         return frozenset(found | {str(one) for (one,) in known})
 
     def corrections(self) -> int:
@@ -249,7 +249,7 @@ class OutboxView:
             )
 
     def reported(self) -> datetime | None:
-        """Return until when reports have told what was; None when none has."""
+        """Return the end of the past time that reports cover; None when no report does."""
         with self.reading():
             found = self.db.execute(
                 "SELECT max(until) FROM outbox WHERE state IN ('sent', 'unmet') AND until <= due"
@@ -267,7 +267,7 @@ class OutboxView:
             return {str(key) for (key,) in found}
 
     def has_untold(self) -> bool:
-        """True when a row waits of which is not told yet which resources it is about."""
+        """Return whether a row waits whose resources are not known yet."""
         with self.reading():
             found = self.db.execute("SELECT 1 FROM outbox WHERE state = 'owed' AND resources IS NULL LIMIT 1")
             return found.fetchone() is not None
@@ -332,8 +332,8 @@ class OutboxView:
         count = 0
         with self.reading():
             for row in self._rows.each(f"{where} {line}", *values):
-                told = {one.resource_id for one in row.resources or ()}
-                if wanted.resource_ids and told and not told & wanted.resource_ids:
+                ids = {one.resource_id for one in row.resources or ()}
+                if wanted.resource_ids and ids and not ids & wanted.resource_ids:
                     continue
                 yield row
                 count += 1
@@ -342,7 +342,7 @@ class OutboxView:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Return what SQLite complains of as StoreError."""
+        """Raise errors of SQLite as StoreError."""
         try:
             yield
         except apsw.Error as error:
@@ -372,7 +372,7 @@ def _conditions(wanted: Selection) -> tuple[list[str], list[str | int]]:
 def _gaps(raw: str, ids: list[str]) -> dict[str, tuple[int, ...]]:
     found: dict[str, str] = msgspec.json.decode(raw)
     return {
-        ids[int(place)]: tuple(positions(bytes.fromhex(told)))
-        for place, told in found.items()
+        ids[int(place)]: tuple(positions(bytes.fromhex(raw_bits)))
+        for place, raw_bits in found.items()
         if int(place) < len(ids)
     }

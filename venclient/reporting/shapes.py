@@ -13,7 +13,7 @@ from venclient.openadr.times import format_time
 from venclient.reporting.grids import OPEN_INTERVALS, SUB_INTERVALS
 from venclient.reporting.obligations import Span
 
-#: An interval of a resource by its place among the cells, and what it tells.
+#: An interval of a resource, by its place among the cells, and its payloads.
 Told = tuple[int, list[ValuesMap]]
 
 
@@ -32,9 +32,9 @@ class Shape:
         )
 
     def resource(self, name: str, told: Sequence[Told]) -> ReportResource:
-        """Return a resource's part of a report; `told` is in the order of the cells, some perhaps twice."""
+        """Return a resource's part of a report, from intervals in the order of the cells, some repeated."""
         first = told[0][0]
-        # Cells follow one another as long as none is left out or told twice.
+        # Cells follow one another as long as none is left out or repeated.
         alike = self._alike and (len(told) == 1 or self._one_by_one(told))
         each = self._own_periods or not alike
         cells = self.cells

@@ -1,8 +1,8 @@
-"""Standing telemetry: which of the resources' reporting configurations an event of the VTN asks for. Pure.
+"""Standing telemetry: which of the resources' reporting configurations an event of the VTN asks for.
 
 A report is always on an event (User Guide 7.5): what a resource is configured to report goes to the VTN only
-when some event has a descriptor for it. What no event carries is told, with what to ask the VTN's
-operator for.
+when some event has a descriptor for it. What no event asks for is reported, with what to ask
+the VTN's operator for. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from venclient.reporting.obligations import Agenda
 from venclient.reporting.payloads import BuildOptions
 from venclient.reporting.targets import Asked, Reportable
 
-#: So many resources are named in a sentence; the rest is counted.
+#: The most resources that a sentence names; the rest is counted.
 NAMED = 3
 
 #: Readings of power that come to the same.
@@ -98,7 +98,7 @@ def wishes_of(
 ) -> tuple[list[Wish], list[str]]:
     """Return what resources are configured to report, and a sentence for each configuration that is wrong.
 
-    Only what somebody wrote down counts as a wish. `reportables` are by resource id.
+    Only explicit configuration counts as a wish, not defaults. `reportables` are by resource id.
     """
     wishes: list[Wish] = []
     problems: list[str] = []
@@ -179,7 +179,7 @@ def standing(
 
 def descriptor_for(wish: Wish) -> str:
     """Return the report descriptor that a wish needs, as JSON: one report at the end of each interval."""
-    told = {
+    descriptor = {
         "payloadType": wish.payload_type,
         **({} if wish.reading_type == "DIRECT_READ" else {"readingType": wish.reading_type}),
         **({"units": wish.units} if wish.units else {}),
@@ -188,7 +188,7 @@ def descriptor_for(wish: Wish) -> str:
         "frequency": 1,
         "repeat": -1,
     }
-    return json.dumps(told)
+    return json.dumps(descriptor)
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -200,7 +200,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class _Carriers:
-    """The descriptors that may carry wishes alike, best first, worked out once for all of their resources."""
+    """The descriptors that may carry equal wishes, best first, computed once for all of their resources."""
 
     def __init__(self, wish: Wish, asked: Sequence[_Asked]) -> None:
         self._why = str(rep.NOT_REQUESTED())
@@ -236,9 +236,9 @@ class _Carriers:
 
 def _reading_asked(descriptor: ReportDescriptor) -> str:
     """Return what is asked for: ahead of time energy and power are forecasts, whatever they are called."""
-    told = (descriptor.reading_type or "DIRECT_READ").upper()
+    reading = (descriptor.reading_type or "DIRECT_READ").upper()
     ahead = not descriptor.historical and descriptor.payload_type in ("USAGE", "DEMAND")
-    return "FORECAST" if ahead and told in (*_MEANS, "SUMMED", "ESTIMATED") else told
+    return "FORECAST" if ahead and reading in (*_MEANS, "SUMMED", "ESTIMATED") else reading
 
 
 def _same_reading(wanted: str, told: str) -> bool:
@@ -264,7 +264,7 @@ def _difference(wish: Wish, one: _Asked) -> str | None:
 
 
 def _descriptors(agenda: Agenda) -> list[tuple[ReportDescriptor, bool]]:
-    """Return an event's descriptors, and whether each tells all of its time."""
+    """Return an event's descriptors, and whether each covers all of its time."""
     planned = [(one, windows.tell_all) for group, windows in agenda.plans for one in group.descriptors]
     return [*planned, *((one, True) for group, _ in agenda.at_will for one in group.descriptors)]
 

@@ -65,7 +65,7 @@ class StateFile:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Keep other threads out, and give what SQLite complains of as StoreError."""
+        """Keep other threads out, and raise errors of SQLite as StoreError."""
         try:
             with self._lock:
                 yield

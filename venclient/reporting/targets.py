@@ -28,8 +28,8 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def of(cls, capacities: Mapping[str, Any] | None) -> Limits:
         """Return what `Resource.capacities` says, as far as they are numbers."""
-        told = capacities or {}
-        return cls(*(_number(told.get(name)) for name in ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")))
+        given = capacities or {}
+        return cls(*(_number(given.get(name)) for name in ("P_max_kw", "P_min_kw", "E_max_kwh", "E_min_kwh")))
 
 
 _NO_LIMITS = Limits()
@@ -59,21 +59,21 @@ class Reportable(msgspec.Struct, frozen=True):
         Only what `reporting` itself says counts here, not the defaults of the resource's type; where it is
         wrong nothing of it does (`standing.wishes_of` says what).
         """
-        told = resource.reporting or {}
+        given = resource.reporting or {}
         kind: str | None
         try:
             config = ReportingConfig.of(resource)
             kind = enum_member(ResourceType, resource.resourceType).name
         except (InvalidRecord, ValueError):
-            told, config, kind = {}, ReportingConfig(), None
+            given, config, kind = {}, ReportingConfig(), None
         return cls(
             resource.resourceID,
             name,
             frozenset(targets),
             resource_type=kind,
-            interval_s=Duration.parse(config.interval).seconds if told.get("interval") else None,
-            units=dict(config.units) if told.get("units") else {},
-            reading_type=config.reading_type if told.get("reading_type") else None,
+            interval_s=Duration.parse(config.interval).seconds if given.get("interval") else None,
+            units=dict(config.units) if given.get("units") else {},
+            reading_type=config.reading_type if given.get("reading_type") else None,
             limits=Limits.of(resource.capacities),
         )
 

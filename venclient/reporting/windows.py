@@ -4,7 +4,7 @@ The User Guide (7.5) can be read in two ways in three places; `WindowRules` choo
 
     intervals              0     1     2     3     4     5
     s=1 n=2 f=2 r=3      [---------] [---------] [---------]        generation-point: made at s, looking back
-                               [---------] [---------] [---]        first-covered: s is the first told
+                               [---------] [---------] [---]        first-covered: s is the first covered
     automatic            generation-point, but first-covered where fewer than n come before s
 """
 
@@ -30,8 +30,8 @@ ForecastAt = Literal["start", "end"]
 class WindowRules(msgspec.Struct, frozen=True):
     """How report descriptors are read where the standard leaves it open.
 
-    `window` says what startInterval is; `all_intervals` what numIntervals -1 with a frequency and
-    repetitions tells each time; `forecast` when in its window a forecast is due.
+    `window` says what startInterval means; `all_intervals` what numIntervals -1 with a frequency and
+    repetitions covers each time; `forecast` when in its window a forecast is due.
     """
 
     window: WindowReading = "automatic"
@@ -137,7 +137,7 @@ class Windows:
             return None if repeat == -1 else repeat
         if self._first >= total:
             return 0
-        # The window that reaches the end is the last; a later one would only tell a part of it again.
+        # The window that reaches the end is the last; a later one would only repeat a part of it.
         beyond = max(0, total - self._n - self._first)
         fitting = 1 + -(-beyond // self._f)
         starting = 1 + (total - 1 - self._first) // self._f
@@ -193,7 +193,7 @@ class Windows:
         last = first + self._n - 1
         if self._line.count is not None:
             last = min(last, self._line.count - 1)
-        return max(first, 0), last  # one that would begin before the event tells what there is of it
+        return max(first, 0), last  # a window that would begin before the event is cut off
 
     def _ending(self) -> list[Window]:
         """Return windows over intervals in any order: each is due when its last interval has ended."""
