@@ -48,19 +48,19 @@ class Proof(NamedTuple):
 
 
 def rows() -> Mapping[int, Mapping[str, Any]]:
-    """Give the rows by number."""
+    """Return the rows by number."""
     told = tomllib.loads((DATA / "rows.toml").read_text(encoding="utf-8"))["rows"]
     return {int(number): row for number, row in told.items()}
 
 
 def clauses() -> list[dict[str, Any]]:
-    """Give the clauses of the Definition."""
+    """Return the clauses of the Definition."""
     told: list[dict[str, Any]] = tomllib.loads((DATA / "clauses.toml").read_text(encoding="utf-8"))["clause"]
     return told
 
 
 def records() -> dict[str, dict[str, str]]:
-    """Give the outcomes by place and test; places that did not run are missing."""
+    """Return the outcomes by place and test; places that did not run are missing."""
     return {
         place: json.loads((RECORDS / f"{place}.json").read_text(encoding="utf-8"))
         for place in PLACES
@@ -69,7 +69,7 @@ def records() -> dict[str, dict[str, str]]:
 
 
 def known_tests() -> set[str]:
-    """Give the name of every test function of the suite, as pytest calls it."""
+    """Return the name of every test function of the suite, as pytest calls it."""
     found = set()
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         where = file.relative_to(ROOT).as_posix()
@@ -95,7 +95,7 @@ def vtns_of_tests() -> dict[str, tuple[str, ...]]:
 
 
 def tests_of(number: int, tests: Mapping[str, str] | set[str]) -> list[str]:
-    """Give the tests that carry a row's number."""
+    """Return the tests that carry a row's number."""
     return [name for name in tests if (found := _ROW.search(name)) and int(found[1]) == number]
 
 
@@ -106,7 +106,7 @@ def proof(names: list[str], outcomes: Mapping[str, str]) -> Proof:
 
 
 def resolved(clause: Mapping[str, Any], tests: set[str]) -> tuple[list[str], list[str]]:
-    """Give the tests that a clause names, and what it names that does not exist."""
+    """Return the tests that a clause names, and what it names that does not exist."""
     found, missing = [], []
     for name in clause.get("tests", ()):
         named = tests_of(int(name.removeprefix("row ")), tests) if name.startswith("row ") else [name]
@@ -116,7 +116,7 @@ def resolved(clause: Mapping[str, Any], tests: set[str]) -> tuple[list[str], lis
 
 
 def gaps() -> list[str]:
-    """Give what is neither proved by a test that exists nor explained."""
+    """Return what is neither proved by a test that exists nor explained."""
     tests = known_tests()
     about = vtns_of_tests()
     said = []
