@@ -68,12 +68,12 @@ def write(folder: Path, text: str | bytes, mode: str = "w") -> None:
 
 
 def values(batch: Batch) -> list[float]:
-    """Give the values of a batch in order."""
+    """Return the values of a batch in order."""
     return [reading.value for reading in batch.readings]
 
 
 def row(minute: int, cell: object) -> str:
-    """Give a row of a minute."""
+    """Build the row of a minute."""
     return f"2026-06-01T12:{minute:02}:00Z,{cell}\n"
 
 
@@ -139,7 +139,7 @@ async def test_without_options_known_columns_are_read(tmp_path: Path) -> None:
 
 
 async def test_json_lines(tmp_path: Path) -> None:
-    """Each line is a document; values and time are paths, null is no sample, other meters are left out."""
+    """Each line is a document; values and time are paths, null is not a sample, other meters are left out."""
     lines = [
         {"t": 1632499152, "m": 7, "v": {"w": 1200}},
         {"t": 1632499153, "m": 8, "v": {"w": 9}},

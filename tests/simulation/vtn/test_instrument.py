@@ -19,7 +19,7 @@ CLIENTS = [{"id": "ven-1", "secret": "s", "role": "ven"}]
 
 @asynccontextmanager
 async def ask(vtn: LocalVtn) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give an authorised client of the VTN."""
+    """Return an authorised client of the VTN."""
     form = {"grant_type": "client_credentials", "client_id": "ven-1", "client_secret": "s"}
     async with httpx2.AsyncClient(trust_env=False) as http:
         token = (await http.post(f"{vtn.url}/auth/token", data=form)).json()["access_token"]
@@ -28,7 +28,7 @@ async def ask(vtn: LocalVtn) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def plant(vtn: LocalVtn, names: int) -> list[dict[str, Any]]:
-    """Store a program and so many events."""
+    """Store a program and `names` events."""
     program = vtn.add_program({"programName": "p"})
     return [vtn.add_event({"programID": program["id"], "eventName": f"e{n}"}) for n in range(names)]
 

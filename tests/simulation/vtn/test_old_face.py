@@ -24,7 +24,7 @@ YAML = SHARED / "openadr" / "3.0.1" / "openadr3.yaml"
 
 @asynccontextmanager
 async def old(version: str = "3.0.1") -> AsyncIterator[tuple[LocalVtn, VenClient]]:
-    """Give a local VTN of 3.0.1 and our client of it."""
+    """Run a local VTN of 3.0.1 and our client of it."""
     async with LocalVtn(clients=CLIENTS, version="3.0.1") as vtn:
         account = VtnAccount(
             url=vtn.url, client_id="ven-1", client_secret="s", allow_http=True, version=version
@@ -84,7 +84,7 @@ async def test_row_71_answers_are_what_the_yaml_of_3_0_1_says() -> None:
 
 
 def a_report(event_id: str) -> Report:
-    """Give a report of one value."""
+    """Build a report of one value."""
     values = [ValuesMap(type="USAGE", values=[1.0])]
     interval = Interval(id=0, payloads=values)
     part = ReportResource(resource_name="meter", intervals=[interval])

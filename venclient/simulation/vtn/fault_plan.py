@@ -8,7 +8,7 @@
     cut = "after"                # or: status, latency_s, act
 
 `act` is something that happens just before a request is served: "drift" moves the oldest object of each
-kind to the end of its listing, and pages shift between two requests; "expire_tokens" makes every
+kind to the end of its listing, which shifts the pages between two requests; "expire_tokens" makes every
 token bad.
 """
 
