@@ -49,14 +49,14 @@ class Proof(NamedTuple):
 
 def rows() -> Mapping[int, Mapping[str, Any]]:
     """Return the rows by number."""
-    told = tomllib.loads((DATA / "rows.toml").read_text(encoding="utf-8"))["rows"]
-    return {int(number): row for number, row in told.items()}
+    table = tomllib.loads((DATA / "rows.toml").read_text(encoding="utf-8"))["rows"]
+    return {int(number): row for number, row in table.items()}
 
 
 def clauses() -> list[dict[str, Any]]:
     """Return the clauses of the Definition."""
-    told: list[dict[str, Any]] = tomllib.loads((DATA / "clauses.toml").read_text(encoding="utf-8"))["clause"]
-    return told
+    found: list[dict[str, Any]] = tomllib.loads((DATA / "clauses.toml").read_text(encoding="utf-8"))["clause"]
+    return found
 
 
 def records() -> dict[str, dict[str, str]]:
@@ -154,10 +154,10 @@ def _proofs(number: int, found: Mapping[str, Mapping[str, str]]) -> dict[str, Pr
 
 def _head(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     all_rows = rows()
-    told = {number: _proofs(number, found) for number in all_rows}
+    proofs_of = {number: _proofs(number, found) for number in all_rows}
     proved = [
         number
-        for number, proofs in told.items()
+        for number, proofs in proofs_of.items()
         if any(one.passed for one in proofs.values()) and not any(one.failed for one in proofs.values())
     ]
     yield "# Conformance to OpenADR 3"
@@ -166,7 +166,7 @@ def _head(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield ""
     yield f"- {len(proved)} of {len(all_rows)} rows pass, by code alone or against the local VTN with faults."
     for kind, vtn in VTNS.items():
-        against = [number for number in proved if told[number][kind].passed]
+        against = [number for number in proved if proofs_of[number][kind].passed]
         marked = [number for number, row in all_rows.items() if row.get(kind)]
         yield (
             f"- {len(against)} of the {len(marked)} rows that can be proved there pass against {vtn.name} "
@@ -184,20 +184,20 @@ def _table_of_rows(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield f"| row | capability | of | {' | '.join(PLACES.values())} | |"
     yield f"|{'---|' * (4 + len(PLACES))}"
     for number, row in rows().items():
-        told = _proofs(number, found)
-        if any(one.failed for one in told.values()):
+        outcomes = _proofs(number, found)
+        if any(one.failed for one in outcomes.values()):
             verdict = "**failed**"
-        elif any(one.passed for one in told.values()):
+        elif any(one.passed for one in outcomes.values()):
             verdict = "passed"
         else:
             verdict = f"with {row['later']}" if row.get("later") else "**not proved**"
-        cells = " | ".join(str(told[place]) for place in PLACES)
+        cells = " | ".join(str(outcomes[place]) for place in PLACES)
         yield f"| {number} | {row['capability']} | {row['spec']} | {cells} | {verdict} |"
     yield ""
 
 
 def _table_of_clauses(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    outcomes = {name: result for told in found.values() for name, result in told.items()}
+    outcomes = {name: result for results in found.values() for name, result in results.items()}
     tests = known_tests()
     yield "## What the Definition demands"
     yield ""
@@ -207,10 +207,10 @@ def _table_of_clauses(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for clause in clauses():
         names, _ = resolved(clause, tests)
-        told = proof(names, outcomes)
+        proved = proof(names, outcomes)
         shown = ", ".join(name.split("::")[-1] if "::" in name else name for name in clause.get("tests", ()))
         by = " ".join(part for part in (clause.get("why", ""), f"Tests: {shown}." if shown else "") if part)
-        verdict = "**failed**" if told.failed else "passed" if told.passed else "-"
+        verdict = "**failed**" if proved.failed else "passed" if proved.passed else "-"
         yield f"| {clause['section']} | {clause['says']} | {by} | {verdict} |"
 
 

@@ -248,6 +248,6 @@ async def test_ven_read_prints_what_the_meter_says(tmp_path: Path, free_port: in
         printed, _ = await process.communicate()
 
     assert process.returncode == 0
-    told = json.loads(printed)
-    assert told["resource_name"] == "Hotel Ærø"
-    assert told["readings"]["power_kw"]["value"] == pytest.approx(2.5)
+    shown = json.loads(printed)
+    assert shown["resource_name"] == "Hotel Ærø"
+    assert shown["readings"]["power_kw"]["value"] == pytest.approx(2.5)

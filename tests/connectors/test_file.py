@@ -367,10 +367,10 @@ async def test_a_backlog_says_that_more_waits_until_it_is_read(tmp_path: Path) -
     moments = [datetime.fromtimestamp(1_800_000_000 + minute * 60, UTC) for minute in range(14_000)]
     write(tmp_path, HEAD + "".join(f"{moment.isoformat()},1.5\n" for moment in moments))
     reader = reader_of(tmp_path)
-    told = []
+    looks = []
     for _ in range(4):
         batch = await reader.read()
-        told.append((len(batch.readings), batch.more))
+        looks.append((len(batch.readings), batch.more))
 
     # The first line is the header.
-    assert told == [(4999, True), (5000, True), (4001, False), (0, False)]
+    assert looks == [(4999, True), (5000, True), (4001, False), (0, False)]

@@ -119,10 +119,10 @@ def test_every_mistake_of_a_connection_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError) as caught:
         open_mqtt_reader(resource, make_site(tmp_path))
-    told = str(caught.value)
+    message = str(caught.value)
     for word in ("host: missing", "port:", "wildcard", "VEN-MQT-012", "ca_file", "cert_file"):
-        assert word in told
-    assert "secret" not in told
+        assert word in message
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize(

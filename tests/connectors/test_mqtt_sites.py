@@ -164,8 +164,8 @@ def test_a_time_of_any_usual_form_is_read() -> None:
         [ValueOptions(quantity="power_kw", path="w")],
         TimeOptions(path="t", format="auto", zone="Europe/Paris"),
     )
-    told = (1717236000, "1717236000", 1717236000000, "2024-06-01T12:00:00", "240601120000S")
-    for time in told:
+    times = (1717236000, "1717236000", 1717236000000, "2024-06-01T12:00:00", "240601120000S")
+    for time in times:
         found = decoder.decode(json.dumps({"w": 1, "t": time}).encode(), NOON)
         assert found.time == datetime(2024, 6, 1, 10, tzinfo=UTC), time
 

@@ -183,9 +183,9 @@ def test_every_template_is_sound(template: Template) -> None:
             assert set(values) <= set(template.parameters[key].choices)
     for use in uses(template):
         options = options_of(template.name, parameters=use)
-        told = [one.quantity for one in options.registers if not one.hidden]
-        told += [one.quantity for one in options.computed if not one.hidden]
-        assert "power_kw" in told
+        quantities = [one.quantity for one in options.registers if not one.hidden]
+        quantities += [one.quantity for one in options.computed if not one.hidden]
+        assert "power_kw" in quantities
     for parameter in template.all_parameters.values():
         assert parameter.mistake(parameter.default) == ""
     if template.reversible:

@@ -149,10 +149,10 @@ def test_demo_without_a_database(shared: Path, root: Path, tmp_path: Path) -> No
         pytest.skip("demo_db_usage.py belongs to a checkout, and this is none")
     shutil.copy(root / "demo_db_usage.py", tmp_path)
 
-    told = shell(f"{snippet(shared, 'demo').strip()} 2>&1 || true", tmp_path)
+    printed = shell(f"{snippet(shared, 'demo').strip()} 2>&1 || true", tmp_path)
 
-    assert "python prepare_samples.py" in told
-    assert "Traceback" not in told
+    assert "python prepare_samples.py" in printed
+    assert "Traceback" not in printed
 
 
 def test_queries(shared: Path, site: Path, capsys: pytest.CaptureFixture[str]) -> None:

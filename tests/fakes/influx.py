@@ -50,11 +50,11 @@ def parse(line: str) -> Point:
     """Return measurement, tags, fields and milliseconds of a line, by the rules of the line protocol."""
     head, fields, ms = split(line, " ")
     measurement, *tags = split(head, ",")
-    told: dict[str, float | str] = {}
+    found: dict[str, float | str] = {}
     for one in split(fields, ","):
         name, value = split(one, "=")
-        told[plain(name)] = value[1:-1] if value.startswith('"') else float(value)
-    return plain(measurement), {plain(k): plain(v) for k, v in (split(t, "=") for t in tags)}, told, int(ms)
+        found[plain(name)] = value[1:-1] if value.startswith('"') else float(value)
+    return plain(measurement), {plain(k): plain(v) for k, v in (split(t, "=") for t in tags)}, found, int(ms)
 
 
 def retention_error(old: list[Point], bound: datetime) -> bytes:

@@ -205,7 +205,7 @@ def read_meter(
     gives the last row. Where a meter reports only the energy of intervals, it is the mean power of the
     last one. Relative files start at `folder`, by default the current one, else its `config/`. May be
     called inside a running event loop, which then stands still meanwhile. Raises a ConnectorError or
-    ConfigError with the reason when there is no value.
+    ConfigError with the reason when the meter has none.
     """
     from venclient.connectors.snapshot import read_power_now
 

@@ -116,11 +116,11 @@ class DropFolder:
             while _is_taken(free.name, target):
                 number += 1
                 free = path.with_name(f"{path.stem}.{number}{path.suffix}")
-            told = "".join(
+            report = "".join(
                 self._told(self._names.get(reader, reader), progress) for reader, progress in verdicts.items()
             )
             if not good or any(progress.rejects for progress in verdicts.values()):
-                _write(f"{free.name}{REASON}", told, target)
+                _write(f"{free.name}{REASON}", report, target)
             os.rename(name, free.name, src_dir_fd=source, dst_dir_fd=target)
 
     @staticmethod
@@ -360,12 +360,12 @@ class DropReader:
         except ValueError as error:
             return self._hopeless(name, text_of(error), found, piece.mark)
         rejects = found.rejects[others:]
-        told = [f"{reject.place}: {with_code(reject.reason)}" for reject in rejects]
+        reasons = [f"{reject.place}: {with_code(reject.reason)}" for reject in rejects]
         return Progress(
             mark=mark or piece.mark,
             readings=before.readings + len(found.readings),
             rejects=before.rejects + len(rejects),
-            reasons=(*before.reasons, *told)[:MOST_REASONS],
+            reasons=(*before.reasons, *reasons)[:MOST_REASONS],
             done=last,
         )
 

@@ -57,8 +57,8 @@ class HomeWizardRows:
         data = inner if isinstance(inner, dict) else document
         if any(str(data.get(name, document.get(name))) != text for name, text in self._filter.items()):
             return None
-        told = {**data, **{name: document[name] for name in self._names if name in document}}
-        time = next((told[name] for name in self._names if told.get(name) is not None), None)
+        merged = {**data, **{name: document[name] for name in self._names if name in document}}
+        time = next((merged[name] for name in self._names if merged.get(name) is not None), None)
         if time is None:
             raise ValueError(fil.NO_TIME_NAMES(names=self._names))
         instants = self._read_time(time)

@@ -212,11 +212,11 @@ def _hint(block: Block, register: Register, data: bytes, value: float | None) ->
         other = msgspec.structs.replace(
             register, word_order=word_order, byte_order=byte_order, scale_register=None
         )
-        told = Block([other]).decode(alone)
-        if told and told[0][1] and _likely(told[0][1]):
+        decoded = Block([other]).decode(alone)
+        if decoded and decoded[0][1] and _likely(decoded[0][1]):
             change = [f'{name} "{order}"' for name, order in _changes(register, word_order, byte_order)]
             kind = mod.FOUND_NONE() if value is None else mod.FOUND_UNLIKELY()
-            return str(mod.ORDER_GIVES(found=kind, changes=" and ".join(change), value=told[0][1]))
+            return str(mod.ORDER_GIVES(found=kind, changes=" and ".join(change), value=decoded[0][1]))
     return ""
 
 

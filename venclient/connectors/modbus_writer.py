@@ -92,26 +92,26 @@ class ModbusWriter:
     ) -> Receipt:
         read_back: float | None = None
         ok, detail = True, ""
-        told = setpoint.value if written is None else written
+        sent = setpoint.value if written is None else written
         if register.read_back:
             data, time = await self._ask(self._read_question(register))
             read_back = self._value_in(register, data, exponent)
             step = abs(register.scale) * 10.0**exponent
             tolerance = register.tolerance
             if tolerance is None:
-                tolerance = abs(told) * _WHOLE if register.type.startswith("float") else step / 2
-            ok = read_back is not None and abs(read_back - told) <= tolerance
+                tolerance = abs(sent) * _WHOLE if register.type.startswith("float") else step / 2
+            ok = read_back is not None and abs(read_back - sent) <= tolerance
             if not ok:
                 detail = with_code(
-                    mod.READ_BACK_NONE(written=told)
+                    mod.READ_BACK_NONE(written=sent)
                     if read_back is None
-                    else mod.READ_BACK(written=told, read_back=read_back)
+                    else mod.READ_BACK(written=sent, read_back=read_back)
                 )
         return Receipt(
             resource_id=self._resource.resourceID,
             quantity=setpoint.quantity,
             asked=setpoint.value,
-            written=told,
+            written=sent,
             read_back=read_back,
             ok=ok,
             time=time,

@@ -108,14 +108,14 @@ def filter_of(resource: Resource, match: str | None, level: int | None) -> tuple
 
 
 def _text_of(resource: Resource, match: str) -> str:
-    told: Mapping[str, str] = {
+    words: Mapping[str, str] = {
         "name": resource.resourceName,
         "id": resource.resourceID,
         "meter_point_id": resource.meterPointId,
     }
-    if match in told:
-        return told[match]
-    return _PLACEHOLDER.sub(lambda found: told.get(found[1], found[0]), match)
+    if match in words:
+        return words[match]
+    return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), match)
 
 
 def _folded(text: str) -> str:

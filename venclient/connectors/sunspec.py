@@ -84,10 +84,10 @@ class Chain:
 
     def __str__(self) -> str:
         ids = ", ".join(str(model.id) for model in self.models) or "none"
-        told = foreign(
+        name = foreign(
             " ".join(self.identity[key] for key in ("manufacturer", "model") if self.identity.get(key))
         )
-        text = f"{told}: models {ids} from {self.base}" if told else f"models {ids} from {self.base}"
+        text = f"{name}: models {ids} from {self.base}" if name else f"models {ids} from {self.base}"
         return f"{text}; {self.complaint}" if self.complaint else text
 
 

@@ -162,10 +162,10 @@ def _check(lines: Sequence[bytes]) -> bool:
         if damaged is not None:
             raise ValueError(fil.TELEGRAM_DAMAGED(line=shown(damaged.decode("ascii", "replace"))))
         return False
-    told = _CHECKSUM.fullmatch(end)
-    if told is None:
+    checksum = _CHECKSUM.fullmatch(end)
+    if checksum is None:
         raise ValueError(fil.TELEGRAM_LAST(end=shown(end[:20])))
-    wanted = int(told[1], 16)
+    wanted = int(checksum[1], 16)
     body = [*lines[:-1], b"!"]
     sent, kept = (crc16(end_of_line.join(body)) for end_of_line in (b"\r\n", b"\n"))
     if wanted in (sent, kept):

@@ -87,8 +87,8 @@ async def test_topics_are_told_for_our_ven_and_refused_for_others(free_port: int
         ven_id = (await http.post(f"{vtn.url}/vens", json=ven)).json()["id"]
         vtn.notifier.push = Push(mqtt_uri=f"mqtt://127.0.0.1:{free_port}")  # type: ignore[union-attr]
         base = f"{vtn.url}/notifiers/mqtt/topics"
-        told = await http.get(f"{base}/vens/{ven_id}/events")
-        assert told.json()["topics"] == {
+        response = await http.get(f"{base}/vens/{ven_id}/events")
+        assert response.json()["topics"] == {
             "CREATE": f"openadr3/vens/{ven_id}/events/create",
             "UPDATE": f"openadr3/vens/{ven_id}/events/update",
             "DELETE": f"openadr3/vens/{ven_id}/events/delete",

@@ -76,8 +76,8 @@ async def test_row_71_answers_are_what_the_yaml_of_3_0_1_says() -> None:
             (f"/vens/{ven.id}/resources", "resource"),
             ("/reports", "report"),
         ):
-            (told,) = (await ask(vtn, path)).json()
-            errors = contract.schema_errors(schema, told, "answer")
+            (found,) = (await ask(vtn, path)).json()
+            errors = contract.schema_errors(schema, found, "answer")
             # The older text names this for "now", and its own schema does not take it.
             assert [one for one in errors if one != "'0000-00-00' is not a 'date-time'"] == [], path
         assert resource.ven_id == ven.id

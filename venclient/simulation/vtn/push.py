@@ -91,25 +91,25 @@ class Notifier:
 
     def described(self) -> dict[str, Any]:
         """Return the answer to GET /notifiers."""
-        told: dict[str, Any] = {"WEBHOOK": self.push.webhook}
+        answer: dict[str, Any] = {"WEBHOOK": self.push.webhook}
         if self.push.mqtt_uri:
-            told["MQTT"] = {
+            answer["MQTT"] = {
                 "URIS": [self.push.mqtt_uri],
                 "serialization": "JSON",
                 "authentication": dict(self.push.authentication),
             }
         if self.push.websocket:
-            told["WEBSOCKET"] = {"URL": "/notifiers/ws"}
-        return told
+            answer["WEBSOCKET"] = {"URL": "/notifiers/ws"}
+        return answer
 
     def topics(self, path: str) -> dict[str, str]:
         """Return the topics of a path below /notifiers/mqtt/topics."""
         base = f"{self.push.prefix}/{path}"
-        told = {name: f"{base}/{name.lower()}" for name in ("UPDATE", "DELETE")}
+        found = {name: f"{base}/{name.lower()}" for name in ("UPDATE", "DELETE")}
         # What has an id exists already: its creation can no longer be announced.
         if path.rsplit("/", maxsplit=1)[-1] in WHOLE:
-            told["CREATE"] = f"{base}/create"
-        return {**told, "ALL": f"{base}/+"}
+            found["CREATE"] = f"{base}/create"
+        return {**found, "ALL": f"{base}/+"}
 
     async def run(self) -> None:
         """Work off what was announced, until cancelled; a receiver that hangs delays only other webhooks."""

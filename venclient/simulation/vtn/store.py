@@ -63,17 +63,17 @@ class Record(msgspec.Struct, kw_only=True):
 
     def wire(self, shown_targets: Iterable[str] | None = None) -> dict[str, Any]:
         """Return the object as answered; with `shown_targets`, only those of its targets are in it."""
-        told = {
+        answer = {
             "id": self.id,
             "createdDateTime": wire_time(self.created),
             "modificationDateTime": wire_time(self.modified),
             **self.content,
             "objectType": self.kind.upper(),
         }
-        if shown_targets is not None and told.get("targets"):
+        if shown_targets is not None and answer.get("targets"):
             shown = frozenset(shown_targets)
-            told["targets"] = [target for target in self.targets if target in shown]
-        return told
+            answer["targets"] = [target for target in self.targets if target in shown]
+        return answer
 
 
 class Store:
