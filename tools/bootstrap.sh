@@ -4,7 +4,7 @@
 #   tools/bootstrap.sh demo     what `make demo` needs
 #   tools/bootstrap.sh dev      that and the tools of `make check test bench`
 #
-# Needs Python 3.11 or later. Where Debian keeps venv in a package of its own (python3-venv), it is installed
+# Needs Python 3.11 or later. Where Debian keeps venv in a separate package (python3-venv), it is installed
 # when we may (root, or sudo without a password); otherwise the command to type is printed.
 # Nothing is done when .venv already matches the requirements file.
 set -eu

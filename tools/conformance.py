@@ -48,19 +48,19 @@ class Proof(NamedTuple):
 
 
 def rows() -> Mapping[int, Mapping[str, Any]]:
-    """Give the rows by number."""
-    told = tomllib.loads((DATA / "rows.toml").read_text(encoding="utf-8"))["rows"]
-    return {int(number): row for number, row in told.items()}
+    """Return the rows by number."""
+    table = tomllib.loads((DATA / "rows.toml").read_text(encoding="utf-8"))["rows"]
+    return {int(number): row for number, row in table.items()}
 
 
 def clauses() -> list[dict[str, Any]]:
-    """Give the clauses of the Definition."""
-    told: list[dict[str, Any]] = tomllib.loads((DATA / "clauses.toml").read_text(encoding="utf-8"))["clause"]
-    return told
+    """Return the clauses of the Definition."""
+    found: list[dict[str, Any]] = tomllib.loads((DATA / "clauses.toml").read_text(encoding="utf-8"))["clause"]
+    return found
 
 
 def records() -> dict[str, dict[str, str]]:
-    """Give the outcomes by place and test; places that did not run are missing."""
+    """Return the outcomes by place and test; places that did not run are missing."""
     return {
         place: json.loads((RECORDS / f"{place}.json").read_text(encoding="utf-8"))
         for place in PLACES
@@ -69,7 +69,7 @@ def records() -> dict[str, dict[str, str]]:
 
 
 def known_tests() -> set[str]:
-    """Give the name of every test function of the suite, as pytest calls it."""
+    """Return the name of every test function of the suite, as pytest calls it."""
     found = set()
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         where = file.relative_to(ROOT).as_posix()
@@ -95,7 +95,7 @@ def vtns_of_tests() -> dict[str, tuple[str, ...]]:
 
 
 def tests_of(number: int, tests: Mapping[str, str] | set[str]) -> list[str]:
-    """Give the tests that carry a row's number."""
+    """Return the tests that carry a row's number."""
     return [name for name in tests if (found := _ROW.search(name)) and int(found[1]) == number]
 
 
@@ -106,7 +106,7 @@ def proof(names: list[str], outcomes: Mapping[str, str]) -> Proof:
 
 
 def resolved(clause: Mapping[str, Any], tests: set[str]) -> tuple[list[str], list[str]]:
-    """Give the tests that a clause names, and what it names that does not exist."""
+    """Return the tests that a clause names, and what it names that does not exist."""
     found, missing = [], []
     for name in clause.get("tests", ()):
         named = tests_of(int(name.removeprefix("row ")), tests) if name.startswith("row ") else [name]
@@ -116,7 +116,7 @@ def resolved(clause: Mapping[str, Any], tests: set[str]) -> tuple[list[str], lis
 
 
 def gaps() -> list[str]:
-    """Give what is neither proved by a test that exists nor explained."""
+    """Return what is neither proved by a test that exists nor explained."""
     tests = known_tests()
     about = vtns_of_tests()
     said = []
@@ -154,10 +154,10 @@ def _proofs(number: int, found: Mapping[str, Mapping[str, str]]) -> dict[str, Pr
 
 def _head(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     all_rows = rows()
-    told = {number: _proofs(number, found) for number in all_rows}
+    proofs_of = {number: _proofs(number, found) for number in all_rows}
     proved = [
         number
-        for number, proofs in told.items()
+        for number, proofs in proofs_of.items()
         if any(one.passed for one in proofs.values()) and not any(one.failed for one in proofs.values())
     ]
     yield "# Conformance to OpenADR 3"
@@ -166,7 +166,7 @@ def _head(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield ""
     yield f"- {len(proved)} of {len(all_rows)} rows pass, by code alone or against the local VTN with faults."
     for kind, vtn in VTNS.items():
-        against = [number for number in proved if told[number][kind].passed]
+        against = [number for number in proved if proofs_of[number][kind].passed]
         marked = [number for number, row in all_rows.items() if row.get(kind)]
         yield (
             f"- {len(against)} of the {len(marked)} rows that can be proved there pass against {vtn.name} "
@@ -184,20 +184,20 @@ def _table_of_rows(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield f"| row | capability | of | {' | '.join(PLACES.values())} | |"
     yield f"|{'---|' * (4 + len(PLACES))}"
     for number, row in rows().items():
-        told = _proofs(number, found)
-        if any(one.failed for one in told.values()):
+        outcomes = _proofs(number, found)
+        if any(one.failed for one in outcomes.values()):
             verdict = "**failed**"
-        elif any(one.passed for one in told.values()):
+        elif any(one.passed for one in outcomes.values()):
             verdict = "passed"
         else:
             verdict = f"with {row['later']}" if row.get("later") else "**not proved**"
-        cells = " | ".join(str(told[place]) for place in PLACES)
+        cells = " | ".join(str(outcomes[place]) for place in PLACES)
         yield f"| {number} | {row['capability']} | {row['spec']} | {cells} | {verdict} |"
     yield ""
 
 
 def _table_of_clauses(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    outcomes = {name: result for told in found.values() for name, result in told.items()}
+    outcomes = {name: result for results in found.values() for name, result in results.items()}
     tests = known_tests()
     yield "## What the Definition demands"
     yield ""
@@ -207,10 +207,10 @@ def _table_of_clauses(found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for clause in clauses():
         names, _ = resolved(clause, tests)
-        told = proof(names, outcomes)
+        proved = proof(names, outcomes)
         shown = ", ".join(name.split("::")[-1] if "::" in name else name for name in clause.get("tests", ()))
         by = " ".join(part for part in (clause.get("why", ""), f"Tests: {shown}." if shown else "") if part)
-        verdict = "**failed**" if told.failed else "passed" if told.passed else "-"
+        verdict = "**failed**" if proved.failed else "passed" if proved.passed else "-"
         yield f"| {clause['section']} | {clause['says']} | {by} | {verdict} |"
 
 

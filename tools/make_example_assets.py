@@ -133,7 +133,7 @@ Town = tuple[str, str, float, float]
 
 
 def make_rows(kind: str) -> list[dict[str, str]]:
-    """Give the rows of one kind's file, in the order of the towns."""
+    """Return the rows of one kind's file, in the order of the towns."""
     rng = random.Random(f"{SEED}/{kind}")
     patterns, category = KINDS[kind]
     names = [first + last for first in FIRST_PARTS for last in LAST_PARTS]

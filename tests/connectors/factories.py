@@ -27,7 +27,7 @@ from venclient.model.resource import ConnectionType, Resource
 
 
 class Peer(Protocol):
-    """A device that a test commands; its power is shown as told, 1.25 kW to begin with where it can be."""
+    """A device that a test commands; its power is what the test sets, 1.25 kW at first where it can be."""
 
     resource: Resource
 
@@ -36,7 +36,7 @@ class Peer(Protocol):
         ...
 
     async def show_nonsense(self) -> None:
-        """Make it show something that is no value: a mark for "none", or what cannot be understood."""
+        """Make it show something that is not a value: a mark for "none", or what cannot be understood."""
         ...
 
     async def stop(self) -> None:

@@ -18,7 +18,7 @@ def make_site(
     bookmarks: dict[str, str] | None = None,
     is_stored: Callable[[str, int], bool] = lambda _id, _mark: False,
 ) -> Site:
-    """Give a site that keeps its bookmarks in a dict and takes secrets as they are."""
+    """Build a site that keeps its bookmarks in a dict and takes secrets as they are."""
     return Site(
         clock=clock or SystemClock(),
         folder=folder,
@@ -32,7 +32,7 @@ def make_site(
 def make_resource(
     kind: ConnectionType = ConnectionType.MODBUSTCP, *, name: str = "Hotel Ærø", **connection: Any
 ) -> Resource:
-    """Give a resource whose connection has the given members."""
+    """Build a resource whose connection has the given members."""
     return Resource(
         resourceID=f"id-of-{name}",
         resourceName=name,

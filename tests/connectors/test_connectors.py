@@ -39,7 +39,7 @@ class Scripted:
     closed: list[bool] = field(default_factory=list)
 
     async def read(self) -> Batch:
-        """Give the next batch."""
+        """Return the next batch."""
         if self.batches:
             return self.batches.pop(0)
         if self.interval_s is None:
@@ -52,7 +52,7 @@ class Scripted:
 
 
 def reading(value: float, *, quantity: str = "power_kw", minutes: float = 0) -> Reading:
-    """Give a reading some minutes after midnight."""
+    """Build a reading some minutes after midnight."""
     return Reading("id", quantity, value, NOW + timedelta(minutes=minutes))
 
 
@@ -93,7 +93,7 @@ def test_an_unknown_connector_is_told_with_those_that_exist(tmp_path: Path) -> N
 
 
 def installed(value: str) -> EntryPoint:
-    """Give an entry point as an installed package declares it."""
+    """Build an entry point as an installed package declares it."""
     return EntryPoint("blueprint", value, connectors.ENTRY_POINTS)
 
 
@@ -117,7 +117,7 @@ def test_an_installed_package_can_bring_a_connector(tmp_path: Path, monkeypatch:
 def test_an_installed_connector_that_cannot_be_loaded_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A broken package is told as such, not as a wrong connection."""
+    """A broken package is reported as such, not as a wrong connection."""
     offer(monkeypatch, installed("no_such_module:open_it"))
     resource = make_resource(host="127.0.0.1", options={"connector": "blueprint"})
     with pytest.raises(ConfigError, match=r"no_such_module.*VEN-CON-002"):
@@ -248,6 +248,6 @@ async def test_ven_read_prints_what_the_meter_says(tmp_path: Path, free_port: in
         printed, _ = await process.communicate()
 
     assert process.returncode == 0
-    told = json.loads(printed)
-    assert told["resource_name"] == "Hotel Ærø"
-    assert told["readings"]["power_kw"]["value"] == pytest.approx(2.5)
+    shown = json.loads(printed)
+    assert shown["resource_name"] == "Hotel Ærø"
+    assert shown["readings"]["power_kw"]["value"] == pytest.approx(2.5)

@@ -61,7 +61,7 @@ async def read_on(reader: Reader) -> None:
 
 
 def powers(batches: list[Batch]) -> list[Reading]:
-    """Give all power readings of some batches."""
+    """Return all power readings of some batches."""
     return [r for batch in batches for r in batch.readings if r.quantity == "power_kw"]
 
 
@@ -192,7 +192,7 @@ async def test_no_secret_is_ever_shown(factory: Factory, tmp_path: Path, free_po
 async def test_nothing_is_touched_before_the_first_read(
     factory: Factory, tmp_path: Path, free_port: int
 ) -> None:
-    """Opening needs neither the device nor a running loop of its own."""
+    """Opening needs neither the device nor a running loop."""
     async with factory.start(tmp_path, free_port) as peer:
         await peer.stop()
 

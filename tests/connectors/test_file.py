@@ -68,12 +68,12 @@ def write(folder: Path, text: str | bytes, mode: str = "w") -> None:
 
 
 def values(batch: Batch) -> list[float]:
-    """Give the values of a batch in order."""
+    """Return the values of a batch in order."""
     return [reading.value for reading in batch.readings]
 
 
 def row(minute: int, cell: object) -> str:
-    """Give a row of a minute."""
+    """Build the row of a minute."""
     return f"2026-06-01T12:{minute:02}:00Z,{cell}\n"
 
 
@@ -139,7 +139,7 @@ async def test_without_options_known_columns_are_read(tmp_path: Path) -> None:
 
 
 async def test_json_lines(tmp_path: Path) -> None:
-    """Each line is a document; values and time are paths, null is no sample, other meters are left out."""
+    """Each line is a document; values and time are paths, null is not a sample, other meters are left out."""
     lines = [
         {"t": 1632499152, "m": 7, "v": {"w": 1200}},
         {"t": 1632499153, "m": 8, "v": {"w": 9}},
@@ -367,10 +367,10 @@ async def test_a_backlog_says_that_more_waits_until_it_is_read(tmp_path: Path) -
     moments = [datetime.fromtimestamp(1_800_000_000 + minute * 60, UTC) for minute in range(14_000)]
     write(tmp_path, HEAD + "".join(f"{moment.isoformat()},1.5\n" for moment in moments))
     reader = reader_of(tmp_path)
-    told = []
+    looks = []
     for _ in range(4):
         batch = await reader.read()
-        told.append((len(batch.readings), batch.more))
+        looks.append((len(batch.readings), batch.more))
 
     # The first line is the header.
-    assert told == [(4999, True), (5000, True), (4001, False), (0, False)]
+    assert looks == [(4999, True), (5000, True), (4001, False), (0, False)]

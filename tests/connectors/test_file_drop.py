@@ -20,7 +20,7 @@ OLD_S = 1_600_000_000
 
 
 def resource_of(file: str = "in", name: str = "Hotel Ærø", **options: Any) -> Resource:
-    """Give a resource that reads a drop folder."""
+    """Build a resource that reads a drop folder."""
     return make_resource(ConnectionType.FILEREADER, name=name, file=file, options={"drop": True, **options})
 
 
@@ -34,7 +34,7 @@ def drop(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 def tree(folder: Path) -> list[str]:
-    """Give the names of all files in the folder and below."""
+    """Return the names of all files in the folder and below."""
     root = folder / "in"
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
@@ -54,12 +54,12 @@ async def read_all(reader: Reader, marks: dict[str, str] | None = None, *, keep:
 
 
 def values(batches: list[Batch]) -> list[float]:
-    """Give all values in order."""
+    """Return all values in order."""
     return [reading.value for batch in batches for reading in batch.readings]
 
 
 def reasons(batches: list[Batch]) -> list[str]:
-    """Give all rejects as text."""
+    """Return all rejects as text."""
     return [f"{reject.place}: {reject.reason}" for batch in batches for reject in batch.rejects]
 
 
@@ -113,7 +113,7 @@ async def test_a_file_of_nothing_good_fails_with_its_reason(tmp_path: Path) -> N
 
 
 async def test_a_file_with_some_bad_rows_is_done_and_says_which(tmp_path: Path) -> None:
-    """Good rows count; the bad ones are told beside the file."""
+    """Good rows count; the bad ones are reported beside the file."""
     drop(tmp_path, "a.csv", HEAD + row(1, 1) + "oops,2\n")
     reader = open_file_reader(resource_of(), make_site(tmp_path))
     batches = await read_all(reader)
@@ -261,7 +261,7 @@ async def test_a_folder_shared_by_two_resources(tmp_path: Path) -> None:
 
 
 async def test_options_that_were_wrong_read_a_waiting_file_again(tmp_path: Path) -> None:
-    """Other options are another meaning: what is still in the folder is read anew."""
+    """Other options are another meaning: what is still in the folder is read again."""
     marks: dict[str, str] = {}
     drop(tmp_path, "a.csv", HEAD + row(1, 1))
     reader = open_file_reader(resource_of(), make_site(tmp_path, bookmarks=marks))

@@ -43,12 +43,12 @@ async def export(folder: Path, text: str, **options: Any) -> Batch:
 
 
 def line(since: str, until: str, amount: str, *, point: str = OTHER, rest: str = "KWH;Målt;Tidsserie") -> str:
-    """Give a line of an export."""
+    """Build a line of an export."""
     return f"{point};{since};{until};{amount};{rest}\n"
 
 
 def told(batch: Batch) -> list[tuple[str, str, float]]:
-    """Give quantity, time and value of each reading."""
+    """Return quantity, time and value of each reading."""
     return [(one.quantity, f"{one.time:%m-%d %H:%M}", one.value) for one in batch.readings]
 
 
@@ -178,12 +178,12 @@ async def test_one_series_of_a_meter_point_is_read(tmp_path: Path) -> None:
 
 
 def days(moment: datetime, count: int) -> list[tuple[datetime, datetime]]:
-    """Give hours from a moment on as (start, end), in UTC."""
+    """Return hours from a moment on as (start, end), in UTC."""
     return [(moment + timedelta(hours=n), moment + timedelta(hours=n + 1)) for n in range(count)]
 
 
 def stamped(moment: datetime) -> str:
-    """Give a moment as the clock in Copenhagen shows it."""
+    """Format a moment as local time in Copenhagen."""
     return f"{moment.astimezone(COPENHAGEN):%d-%m-%Y %H:%M:%S}"
 
 
@@ -222,7 +222,7 @@ async def test_quarters_of_an_hour_through_the_autumn_change(tmp_path: Path) -> 
 
 
 async def test_something_else_is_no_export(tmp_path: Path) -> None:
-    """A file without the columns is told with those there are."""
+    """A file without the columns is reported with those that it has."""
     with pytest.raises(Undecodable, match=r"'time', 'power_kw'.*VEN-FIL-060"):
         await export(tmp_path, HEAD + row(1, 5))
 

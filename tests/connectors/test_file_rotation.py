@@ -1,4 +1,4 @@
-"""Files that are rotated in every usual way while they are followed, and while nobody looks."""
+"""Files that are rotated in every usual way while they are followed, and between two looks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def grow(folder: Path, *numbers: int, anew: bool = False) -> None:
 
 
 async def look(folder: Path, marks: dict[str, str]) -> list[float]:
-    """Give what a reader that was just started reads."""
+    """Return what a reader that was just started reads."""
     batch: Batch = await read_all(reader_of(folder, marks=marks), marks)
     assert batch.rejects == []
     return values(batch)

@@ -30,12 +30,12 @@ SOC = {"quantity": "soc_percent", "address": 6, "type": "uint16"}
 
 
 def modbus(port: int | None = None, *, name: str = "Hotel Ærø", **options: Any) -> Resource:
-    """Give a resource with a MODBUSTCP connection on loopback."""
+    """Build a resource with a MODBUSTCP connection on loopback."""
     return make_resource(name=name, host="127.0.0.1", port=port, options={"registers": [POWER]} | options)
 
 
 def opened(tmp_path: Path, resource: Resource) -> ModbusReader:
-    """Open a reader at a site of its own."""
+    """Open a reader at its own site."""
     return open_modbus_reader(resource, make_site(tmp_path))
 
 
@@ -74,7 +74,7 @@ def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
 def test_a_wrong_option_is_named_with_what_was_expected(
     tmp_path: Path, options: dict[str, Any], mistake: str
 ) -> None:
-    """Each mistake is told by its place in the options and what is possible there."""
+    """Each mistake is reported by its place in the options and what is possible there."""
     with pytest.raises(ConfigError) as caught:
         opened(tmp_path, modbus(**options))
 
@@ -100,7 +100,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_connection_without_options_says_what_is_missing(tmp_path: Path) -> None:
-    """A connection as the first generation stored it has no registers, and is told so."""
+    """A connection as the first generation stored it has no registers; the error says so."""
     with pytest.raises(ConfigError, match=r"options\.registers: .*VEN-CON-013.*modbus\.md"):
         opened(tmp_path, make_resource(host="127.0.0.1"))
 
@@ -296,7 +296,7 @@ def test_two_readers_of_one_resource_hold_the_link_twice(tmp_path: Path, free_po
 
 
 async def requests_of(peer: Misbehaving, reader: ModbusReader) -> list[tuple[int, int]]:
-    """Give address and count of the requests of one round."""
+    """Return address and count of the requests of one round."""
     peer.requests.clear()
     await reader.read()
     return [(request.address, request.count) for request in peer.requests]

@@ -19,7 +19,7 @@ RANGES |= {"int8": (-128, 127), "uint8": (0, 255), "mod10k48": (-(10**12) + 1, 1
 
 
 def spans(registers: list[Register], **limits: Any) -> list[tuple[str, int, int]]:
-    """Give the plan as (kind, address, count)."""
+    """Return the plan as (kind, address, count)."""
     return [(block.kind, block.address, block.count) for block in plan_blocks(registers, Limits(**limits))]
 
 

@@ -1,4 +1,4 @@
-"""Frames as they are on the wire, byte by byte: requests, answers, and what is no frame."""
+"""Frames as they are on the wire, byte by byte: requests, answers, and what is not a frame."""
 
 from __future__ import annotations
 

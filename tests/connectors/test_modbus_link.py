@@ -32,20 +32,20 @@ LONG_S = 10.0
 
 @pytest.fixture
 async def peer(free_port: int) -> AsyncIterator[Misbehaving]:
-    """Give a running server that answers well until told otherwise."""
+    """Run a server that answers well by default."""
     async with misbehaving_server(free_port) as running:
         yield running
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Give a clock that stands still."""
+    """Return a clock that stands still."""
     return ManualClock()
 
 
 @pytest.fixture
 async def link(peer: Misbehaving, free_port: int, clock: ManualClock) -> AsyncIterator[ModbusLink]:
-    """Give a link to the server."""
+    """Return a link to the server."""
     link = ModbusLink("127.0.0.1", free_port, clock)
     yield link
     await link.close()
@@ -54,13 +54,13 @@ async def link(peer: Misbehaving, free_port: int, clock: ManualClock) -> AsyncIt
 async def read(
     link: ModbusLink, unit: int, address: int = 0, count: int = 2, timeout_s: float = LONG_S
 ) -> list[int]:
-    """Give the words of one read of holding registers."""
+    """Return the words of one read of holding registers."""
     data, _ = await link.read(unit, "holding", address, count, timeout_s=timeout_s)
     return list(struct.unpack(f">{len(data) // 2}H", data))
 
 
 def right(unit: int, address: int = 0, count: int = 2) -> list[int]:
-    """Give what the server's units hold."""
+    """Return what the server's units hold."""
     return [unit * 1000 + address + offset for offset in range(count)]
 
 
@@ -163,7 +163,7 @@ async def test_an_answer_without_transaction_is_refused(link: ModbusLink, peer: 
 
 
 async def test_an_answer_of_another_unit_is_refused_and_named(link: ModbusLink, peer: Misbehaving) -> None:
-    """An answer that carries another unit id is no answer, and the error says which came."""
+    """An answer that carries another unit id does not count, and the error says which came."""
     peer.units[5] = sending(lambda request: request.answer(unit=6))
     with pytest.raises(ReadTimeout, match=r"unit 6.*VEN-MOD-123"):
         await read(link, 5, timeout_s=SHORT_S)
@@ -173,7 +173,7 @@ async def test_an_answer_of_another_unit_is_refused_and_named(link: ModbusLink, 
 async def test_an_answer_of_another_length_is_refused(
     link: ModbusLink, peer: Misbehaving, words: list[int]
 ) -> None:
-    """Fewer or more registers than asked for are no answer."""
+    """Fewer or more registers than asked for do not count as an answer."""
     peer.units[5] = sending(lambda request: request.answer(words))
     with pytest.raises(Undecodable, match="VEN-MOD-119"):
         await read(link, 5)
@@ -246,7 +246,7 @@ async def test_bytes_that_came_for_nobody_are_not_the_start_of_an_answer(
     peer.units[5] = remember
     assert await read(link, 5) == right(5)
     writers[0].write(stray)
-    while link._wire is not None and link._wire.clean:  # noqa: ASYNC110 (nobody is told that bytes came)
+    while link._wire is not None and link._wire.clean:  # noqa: ASYNC110 (no event says that bytes came)
         await asyncio.sleep(0)
 
     assert await read(link, 1) == right(1)

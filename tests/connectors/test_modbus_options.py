@@ -128,7 +128,7 @@ async def test_a_total_without_one_of_its_parts_is_no_reading(tmp_path: Path, fr
 def test_what_cannot_be_done_is_refused_with_its_reason(
     tmp_path: Path, options: dict[str, Any], mistake: str
 ) -> None:
-    """Options that contradict each other are told when the connection is opened."""
+    """Options that contradict each other are reported when the connection is opened."""
     with pytest.raises(ConfigError) as caught:
         opened(tmp_path, modbus(**options))
     assert mistake in str(caught.value)

@@ -26,20 +26,20 @@ Held = list[tuple[Request, asyncio.StreamWriter]]
 
 @pytest.fixture
 async def peer(free_port: int) -> AsyncIterator[Misbehaving]:
-    """Give a running server that answers well until told otherwise."""
+    """Run a server that answers well by default."""
     async with misbehaving_server(free_port) as running:
         yield running
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Give a clock that stands still."""
+    """Return a clock that stands still."""
     return ManualClock()
 
 
 @pytest.fixture
 async def link(peer: Misbehaving, free_port: int, clock: ManualClock) -> AsyncIterator[ModbusLink]:
-    """Give a link to the server with four requests in flight."""
+    """Return a link to the server with four requests in flight."""
     link = ModbusLink("127.0.0.1", free_port, clock)
     link.pace(depth=4, pause_s=0, connect_delay_s=0)
     yield link
@@ -60,7 +60,7 @@ def holding(peer: Misbehaving, *units: int) -> tuple[Held, asyncio.Event]:
 
 
 async def until(held: Held, arrived: asyncio.Event, count: int) -> None:
-    """Return once so many requests are held."""
+    """Return once `count` requests are held."""
     while len(held) < count:
         arrived.clear()
         await arrived.wait()
@@ -109,7 +109,7 @@ async def test_a_wait_begins_when_those_before_are_over(link: ModbusLink, peer: 
 async def test_what_others_asked_on_a_broken_connection_is_asked_again(
     link: ModbusLink, peer: Misbehaving, fault: str
 ) -> None:
-    """Garbage or a reset in answer to one unit is no error for those whose requests were in flight too."""
+    """Garbage or a reset in answer to one unit does not fail the requests of others in flight."""
 
     def break_it(request: Request, writer: asyncio.StreamWriter) -> None:
         if fault == "garbage":
@@ -128,7 +128,7 @@ async def test_what_others_asked_on_a_broken_connection_is_asked_again(
 async def test_a_host_that_accepts_and_stays_silent_is_replaced_and_left_alone(
     link: ModbusLink, peer: Misbehaving, clock: ManualClock
 ) -> None:
-    """When nobody behind a connection answers, each unit costs one time-out, and the connection is new."""
+    """When no unit behind a connection answers, each costs one time-out, and the connection is new."""
     peer.units |= dict.fromkeys(range(1, 5), silent)
     found = await asyncio.gather(
         *(read(link, unit, timeout_s=SHORT_S) for unit in range(1, 5)), return_exceptions=True
@@ -155,7 +155,7 @@ async def test_a_device_that_speaks_first_is_refused_without_a_storm(
     link = ModbusLink("127.0.0.1", free_port, clock)
     link.pace(depth=1, pause_s=0, connect_delay_s=1)
     task = asyncio.create_task(read(link, 1))
-    while not greeted:  # noqa: ASYNC110 (the server tells nobody)
+    while not greeted:  # noqa: ASYNC110 (the server sends no signal)
         await asyncio.sleep(0)
     while not task.done():
         await clock.advance(0.1)
@@ -284,7 +284,7 @@ def _with_checksum(body: bytes) -> bytes:
 
 @pytest.fixture
 async def serial(free_port: int) -> AsyncIterator[RtuServer]:
-    """Give a running serial server."""
+    """Run a serial server."""
     running = RtuServer()
     server = await asyncio.start_server(running.serve, "127.0.0.1", free_port)
     yield running
@@ -296,7 +296,7 @@ async def serial(free_port: int) -> AsyncIterator[RtuServer]:
 
 @pytest.fixture
 async def rtu(serial: RtuServer, free_port: int, clock: ManualClock) -> AsyncIterator[ModbusLink]:
-    """Give a link to the serial server."""
+    """Return a link to the serial server."""
     link = ModbusLink("127.0.0.1", free_port, clock, framer="rtu")
     link.pace(depth=4, pause_s=0, connect_delay_s=0)
     yield link
@@ -306,7 +306,7 @@ async def rtu(serial: RtuServer, free_port: int, clock: ManualClock) -> AsyncIte
 async def test_units_behind_a_serial_server_are_read_one_after_the_other(
     rtu: ModbusLink, serial: RtuServer
 ) -> None:
-    """RTU frames carry no transaction, so that one request is in flight whatever the pipelining."""
+    """RTU frames carry no transaction: one request is in flight whatever the pipelining."""
     found = await asyncio.gather(*(read(rtu, unit) for unit in (1, 2, 3)))
 
     assert found == [right(1), right(2), right(3)]
@@ -333,13 +333,13 @@ async def test_a_noisy_line_gives_no_reading(rtu: ModbusLink, serial: RtuServer)
 
 
 def options(port: int, *, name: str = "Hotel Ærø", **more: Any) -> Any:
-    """Give a resource with one register."""
+    """Build a resource with one register."""
     registers = [{"quantity": "power_kw", "address": 0, "type": "uint16"}]
     return make_resource(name=name, host="127.0.0.1", port=port, options={"registers": registers} | more)
 
 
 async def test_one_endpoint_has_one_framer(tmp_path: Path, serial: RtuServer, free_port: int) -> None:
-    """Two resources that disagree about the frames of their endpoint are told so."""
+    """Two resources that disagree about the frames of their endpoint get an error."""
     site = make_site(tmp_path)
     reader = open_modbus_reader(options(free_port, framer="rtu"), site)
     assert (await reader.read()).readings[0].value == 1000
@@ -352,7 +352,7 @@ async def test_one_endpoint_has_one_framer(tmp_path: Path, serial: RtuServer, fr
 
 
 async def round_trips(reader: ModbusReader, rounds: int) -> None:
-    """Read so many times."""
+    """Read `rounds` times."""
     for _ in range(rounds):
         assert (await reader.read()).readings
 

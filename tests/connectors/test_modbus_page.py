@@ -26,12 +26,12 @@ SECTIONS: list[tuple[str, Any, Any]] = [
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> str:
-    """Give the page."""
+    """Return the page."""
     return (root / "docs/connectors/modbus.md").read_text(encoding="utf-8")
 
 
 def names(form: Any) -> dict[str, msgspec.structs.FieldInfo]:
-    """Give the options of a form."""
+    """Return the options of a form."""
     return {} if form is None else {field.encode_name: field for field in msgspec.structs.fields(form)}
 
 

@@ -21,17 +21,17 @@ from venclient.messages import text_of, with_code
 
 
 def packed(words: list[int]) -> bytes:
-    """Give the payload of an answer with these registers."""
+    """Return the payload of an answer with these registers."""
     return b"".join(word.to_bytes(2, "big") for word in words)
 
 
 def register(**members: Any) -> Register:
-    """Give a register from options as a connection has them."""
+    """Build a register from options as a connection has them."""
     return msgspec.convert({"quantity": "power_kw", "address": 0, "type": "int16"} | members, Register)
 
 
 def decode(words: list[int], **members: Any) -> float | None:
-    """Give the one value that the registers hold."""
+    """Return the one value that the registers hold."""
     found = Block([register(**members)]).decode(packed(words))
     return found[0][1] if found else None
 
@@ -241,7 +241,7 @@ def test_what_a_register_cannot_hold_is_not_written(
 
 
 def options_of(row: dict[str, str]) -> dict[str, Any]:
-    """Give the options for a row of the collected facts of real devices."""
+    """Return the options for a row of the collected facts of real devices."""
     kind = {"int32 mod10k(False)": "mod10k32"}.get(row["decode"], row["base"])
     said: dict[str, Any] = {
         "quantity": "power_kw",

@@ -31,7 +31,7 @@ LIMIT = {"quantity": "power_kw", "address": 10, "type": "int16", "scale": 0.1, "
 
 
 def resource(port: int, *registers: dict[str, Any], **options: Any) -> Resource:
-    """Give a resource whose control connection writes the registers."""
+    """Build a resource whose control connection writes the registers."""
     connection = Connection(
         ConnectionType.MODBUSTCP,
         ActorType.WRITER,
@@ -43,19 +43,19 @@ def resource(port: int, *registers: dict[str, Any], **options: Any) -> Resource:
 
 
 def wanted(value: float, quantity: str = "power_kw") -> Setpoint:
-    """Give a setpoint for the resource."""
+    """Build a setpoint for the resource."""
     return Setpoint("id-of-Hotel Ærø", quantity, value)
 
 
 @pytest.fixture
 async def peer(free_port: int) -> AsyncIterator[Misbehaving]:
-    """Give a running server."""
+    """Run a server."""
     async with misbehaving_server(free_port) as running:
         yield running
 
 
 def opened(tmp_path: Path, given: Resource) -> ModbusWriter:
-    """Open a writer at a site of its own."""
+    """Open a writer at its own site."""
     return open_modbus_writer(given, make_site(tmp_path))
 
 
@@ -203,7 +203,7 @@ async def test_a_write_is_never_sent_twice(tmp_path: Path, free_port: int, peer:
 async def test_a_write_on_a_connection_that_breaks_is_not_sent_again(
     tmp_path: Path, free_port: int, peer: Misbehaving
 ) -> None:
-    """A read would be asked again on a new connection; what may have been done is told instead."""
+    """A read would be asked again on a new connection; what a write may have done is reported instead."""
     unit = peer.units[3] = Memory({10: 0})
     writer = opened(tmp_path, resource(free_port, retries=3))
     await writer.write(wanted(1))
@@ -250,14 +250,14 @@ async def test_a_scale_factor_that_is_none_stops_the_write(
 def test_impossible_writers_are_refused(
     tmp_path: Path, free_port: int, register: dict[str, Any], mistake: str
 ) -> None:
-    """Each mistake is told when the connection is opened."""
+    """Each mistake is reported when the connection is opened."""
     with pytest.raises(ConfigError) as caught:
         opened(tmp_path, resource(free_port, LIMIT | register))
     assert mistake in str(caught.value)
 
 
 def test_a_reading_connection_is_not_written_to(tmp_path: Path) -> None:
-    """A resource without a connection of actor type WRITER cannot be told anything."""
+    """A resource without a connection of actor type WRITER cannot be commanded."""
     with pytest.raises(ConfigError, match="VEN-MOD-137"):
         opened(tmp_path, make_resource(host="127.0.0.1"))
 

@@ -37,7 +37,7 @@ def meter(
     username: str | None = None,
     password: str | None = None,
 ) -> Resource:
-    """Give a resource that is read from a topic of the local broker, in plain watts unless told otherwise."""
+    """Build a resource that is read from a topic of the local broker, in plain watts by default."""
     return make_resource(
         ConnectionType.MQTT,
         name=name,
@@ -96,12 +96,12 @@ async def drained(reader: MqttReader, *, least: int = 0) -> list[Batch]:
 
 
 async def read(reader: MqttReader) -> Batch:
-    """Give the next batch, which must come soon."""
+    """Return the next batch, which must come soon."""
     return await asyncio.wait_for(reader.read(), 60)
 
 
 def values(*batches: Batch) -> list[float]:
-    """Give the values of some batches in order."""
+    """Return the values of some batches in order."""
     return [reading.value for batch in batches for reading in batch.readings]
 
 
@@ -119,10 +119,10 @@ def test_every_mistake_of_a_connection_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError) as caught:
         open_mqtt_reader(resource, make_site(tmp_path))
-    told = str(caught.value)
+    message = str(caught.value)
     for word in ("host: missing", "port:", "wildcard", "VEN-MQT-012", "ca_file", "cert_file"):
-        assert word in told
-    assert "secret" not in told
+        assert word in message
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ async def test_resources_of_one_broker_share_one_link(tmp_path: Path) -> None:
 
 
 async def test_one_login_cannot_have_two_passwords(tmp_path: Path) -> None:
-    """Different settings for the same broker and login are a mistake, told without the password."""
+    """Different settings for the same broker and login are a mistake, reported without the password."""
     site = make_site(tmp_path)
     first = open_mqtt_reader(meter(1883, name="A", username="u", password="geheim"), site)
     with pytest.raises(ConfigError) as caught:

@@ -40,7 +40,7 @@ async def test_a_broker_that_is_away_at_first_is_dark_once_and_then_read(
 
 @pytest.mark.peer
 async def test_a_broker_that_goes_and_comes_back(tmp_path: Path, free_port: int) -> None:
-    """A lost connection is told once; the reader resumes by itself, on a broker that forgot it, too."""
+    """A lost connection is reported once; the reader resumes by itself, on a broker that forgot it, too."""
     with mosquitto(tmp_path / "one", free_port):
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
         await connected(reader, free_port)
@@ -74,7 +74,7 @@ def guarded(folder: Path, port: int, *lines: str) -> Iterator[None]:
 async def test_a_refused_login_says_so_and_hides_the_password(
     tmp_path: Path, free_port: int, protocol: str
 ) -> None:
-    """A wrong password is told as what it is, and the right one lets in."""
+    """A wrong password is reported as what it is, and the right one lets in."""
     options = {**PLAIN_W, "protocol": protocol}
     login = {"username": "meter", "password": "geheim"}
     with guarded(tmp_path / "broker", free_port):
@@ -93,7 +93,7 @@ async def test_a_refused_login_says_so_and_hides_the_password(
 
 @pytest.mark.peer
 async def test_a_refused_topic_says_so(tmp_path: Path, free_port: int) -> None:
-    """A broker that refuses a subscription is told apart from one that is away; others go on."""
+    """A broker that refuses a subscription is distinguished from one that is away; others go on."""
     async with scripted_broker(free_port, refuse={TOPIC}):
         site = make_site(tmp_path)
         refused = open_mqtt_reader(meter(free_port, name="A"), site)
@@ -123,7 +123,7 @@ async def test_a_broker_that_talks_garbage_is_only_a_lost_connection(tmp_path: P
 async def test_what_hangs_up_before_it_lets_us_in_is_told(
     tmp_path: Path, free_port: int, said: bytes
 ) -> None:
-    """A server that is no broker, or wants another version of MQTT, is named with what to check."""
+    """A server that is not a broker, or wants another version of MQTT, is named with what to check."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(14)
@@ -140,7 +140,7 @@ async def test_what_hangs_up_before_it_lets_us_in_is_told(
 
 @pytest.mark.peer
 async def test_an_answer_that_no_broker_gives_costs_one_connection(tmp_path: Path, free_port: int) -> None:
-    """A subscription that is answered with nonsense is told as a lost connection, and read on after it."""
+    """A subscription that is answered with nonsense is reported as a lost connection, then read again."""
     codes = [0x4D, 0x00]
     over = asyncio.Event()
 
@@ -177,7 +177,7 @@ async def test_an_answer_that_no_broker_gives_costs_one_connection(tmp_path: Pat
 async def test_a_packet_that_the_library_chokes_on_costs_one_connection(
     tmp_path: Path, free_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged and the connection begun anew; what was not acknowledged comes again."""
+    """It is logged and the connection is opened again; what was not acknowledged comes again."""
     with mosquitto(tmp_path / "broker", free_port):
         reader = open_mqtt_reader(meter(free_port), make_site(tmp_path))
         await connected(reader, free_port)
@@ -201,7 +201,7 @@ async def test_a_packet_that_the_library_chokes_on_costs_one_connection(
 
 @pytest.mark.peer
 async def test_a_server_that_stays_silent_does_not_hold_up_the_end(tmp_path: Path, free_port: int) -> None:
-    """A host that takes the connection and says nothing is told, and closing does not wait for it."""
+    """A host that takes the connection and says nothing is reported, and closing does not wait for it."""
 
     over = asyncio.Event()
 
@@ -234,7 +234,7 @@ async def test_a_link_can_be_closed_while_it_connects(tmp_path: Path) -> None:
 
 @contextmanager
 def certified(folder: Path, port: int) -> Iterator[None]:
-    """Run a broker with TLS for localhost that wants a certificate of its own authority from clients."""
+    """Run a broker with TLS for localhost that wants client certificates of a separate CA."""
     folder.mkdir(parents=True)
 
     def openssl(*words: str) -> None:

@@ -53,13 +53,13 @@ STATED = {
 
 
 def samples(shared: Path) -> list[dict[str, Any]]:
-    """Give the lines of the file of real payloads."""
+    """Return the lines of the file of real payloads."""
     text = (shared / "data/meterdata/mqtt-samples.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
 def options_of(sample: dict[str, Any]) -> dict[str, Any]:
-    """Give the options that describe a line: its path, unit and quantity, and the time of its family."""
+    """Build the options that describe a line: its path, unit and quantity, and the time of its family."""
     value = {"path": sample["path"], "quantity": QUANTITIES[sample["quantity"]], "unit": sample["unit"]}
     options: dict[str, Any] = {"values": [value]}
     if sample["family"] in TIMES:
@@ -75,12 +75,12 @@ def options_of(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def expected_of(sample: dict[str, Any]) -> float:
-    """Give the value that a line must become, in the unit of its quantity."""
+    """Return the value that a line must become, in the unit of its quantity."""
     return float(sample["expected"]) / (1000 if sample["unit"] == "W" else 1)
 
 
 def stated_time(sample: dict[str, Any]) -> str | None:
-    """Give the time that a payload states and the options read, in UTC."""
+    """Return the time that a payload states and the options read, in UTC."""
     found = [utc for text, utc in STATED.items() if text in sample["payload"]]
     return found[0] if found else None
 

@@ -134,7 +134,7 @@ async def reload(broker: Popen[bytes], folder: Path) -> None:
 
 @pytest.mark.peer
 async def test_a_revoked_password_is_a_refusal(tmp_path: Path, free_port: int) -> None:
-    """After a restart with another password the broker's refusal is told, not only that it was away."""
+    """After a restart with another password the broker's refusal is reported, not only that it was away."""
     login = {"username": "meter", "password": "geheim"}
     with guarded(tmp_path / "one", free_port):
         reader = open_mqtt_reader(meter(free_port, options=PLAIN_W, **login), make_site(tmp_path))
@@ -170,7 +170,7 @@ async def test_a_topic_is_refused_after_a_restart_too(tmp_path: Path, free_port:
 async def test_a_silent_connection_is_kept_alive_and_a_dead_one_is_noticed(
     tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker is told that we are still there; when it does not answer that, the connection is lost."""
+    """We send keep-alives to the broker; when it does not answer them, the connection is lost."""
     monkeypatch.setattr(mqtt_link, "KEEPALIVE_S", 1)
     monkeypatch.setattr(mqtt_traffic, "LOOK_S", 0.05)
     pinged, over = asyncio.Event(), asyncio.Event()

@@ -33,7 +33,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 @contextmanager
 def listener(port: int, *topics: str) -> Iterator[list[tuple[str, str, bool]]]:
-    """Give the (topic, payload, retained) of all messages of some topics, as they come."""
+    """Collect the (topic, payload, retained) of all messages of some topics, as they come."""
     heard: list[tuple[str, str, bool]] = []
     client = Client(CallbackAPIVersion.VERSION2, client_id="listener")
 
@@ -128,13 +128,13 @@ def test_a_match_without_a_wildcard_is_refused(tmp_path: Path) -> None:
 
 
 def decode(payload: str, *values: ValueOptions) -> tuple[Any, Any]:
-    """Give the values and reasons of a payload."""
+    """Return the values and reasons of a payload."""
     found = PayloadDecoder(values, TimeOptions()).decode(payload.encode(), NOON)
     return found.values, found.reasons
 
 
 def test_values_may_be_sums_and_differences_of_paths() -> None:
-    """Tariffs add up, what is fed in is taken off, and a part that is not told makes no sample."""
+    """Tariffs add up, what is fed in is taken off, and a missing part makes no sample."""
     tariffs = ValueOptions(quantity="energy_kwh", paths=("t1", "t2"))
     net = ValueOptions(quantity="power_kw", unit="W", path="in", minus=("out",))
 
@@ -164,15 +164,15 @@ def test_a_time_of_any_usual_form_is_read() -> None:
         [ValueOptions(quantity="power_kw", path="w")],
         TimeOptions(path="t", format="auto", zone="Europe/Paris"),
     )
-    told = (1717236000, "1717236000", 1717236000000, "2024-06-01T12:00:00", "240601120000S")
-    for time in told:
+    times = (1717236000, "1717236000", 1717236000000, "2024-06-01T12:00:00", "240601120000S")
+    for time in times:
         found = decoder.decode(json.dumps({"w": 1, "t": time}).encode(), NOON)
         assert found.time == datetime(2024, 6, 1, 10, tzinfo=UTC), time
 
 
 @pytest.mark.peer
 async def test_payloads_beyond_all_bounds_stop_nothing(tmp_path: Path, free_port: int) -> None:
-    """Megabytes, deep nesting, NaN, 1e400 and bytes that are no text are named; the next value is read."""
+    """Megabytes, deep nesting, NaN, 1e400 and bytes that are not text are named; the next value is read."""
     options = {"values": [{"path": "P", "quantity": "power_kw", "unit": "W"}], "time": {"path": "t"}}
     topic = "big"
     bad: list[tuple[str, str | bytes]] = [

@@ -70,7 +70,7 @@ def test_any_text_is_a_filter_or_a_mistake(text: str) -> None:
 
 
 def resource(topic: str = "shellies/+/emeter/0/power", name: str = "Hotel Ærø") -> Resource:
-    """Give a resource of a topic."""
+    """Build a resource of a topic."""
     return make_resource(ConnectionType.MQTT, name=name, host="broker", topic=topic)
 
 
@@ -131,7 +131,7 @@ def test_a_match_that_cannot_be_is_named(topic: str, match: str | None, level: i
 
 
 def test_words_that_match_does_not_know_are_named() -> None:
-    """A misspelt placeholder is told with those that are known."""
+    """A misspelt placeholder is reported with those that are known."""
     assert "{meter_point_id}" in match_mistakes("em-{meterpoint}")[0]
     assert match_mistakes("em-{id}") == match_mistakes("plain") == []
     assert match_mistakes("")

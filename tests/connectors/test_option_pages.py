@@ -25,12 +25,12 @@ FORMS: dict[str, tuple[type[msgspec.Struct], dict[str, type[msgspec.Struct]]]] =
 
 
 def fields(form: type[msgspec.Struct]) -> set[str]:
-    """Give the names of a form's options."""
+    """Return the names of a form's options."""
     return {field.encode_name for field in msgspec.structs.fields(form)}
 
 
 def shown(page: str) -> set[str]:
-    """Give the options in the first column of a page's table of options.
+    """Return the options in the first column of a page's table of options.
 
     A name without a prefix, behind one that has it in the same cell, has the same.
     """

@@ -60,7 +60,7 @@ def test_mistakes_of_each_connector(
 def test_a_writer_is_held_against_what_commanding_takes(
     kind: ConnectionType, options: dict[str, Any], told: list[str]
 ) -> None:
-    """Only MODBUSTCP can be commanded: of others nobody knows what they want."""
+    """Only MODBUSTCP can be commanded: what others want is not known."""
     link = Connection(kind, ActorType.WRITER, host="192.0.2.1", options=options)
 
     found = option_problems(Resource("r", "R", "DSR", None, "7", link, {}, {}))

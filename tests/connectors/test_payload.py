@@ -50,7 +50,7 @@ def decode(payload: bytes | str, *values: ValueOptions, time: TimeOptions | None
 
 
 def leaves(document: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Any]]:
-    """Give every node of a document with its path."""
+    """Return every node of a document with its path."""
     found = [(path, document)]
     if isinstance(document, dict):
         found += [leaf for key, value in document.items() for leaf in leaves(value, (*path, key))]
@@ -171,7 +171,7 @@ def test_nothing_said_is_no_sample_and_no_complaint(payload: str) -> None:
     ],
 )
 def test_a_plain_payload_that_is_no_number_is_named(payload: bytes, reason: str) -> None:
-    """What is no number is refused with the reason."""
+    """What is not a number is refused with the reason."""
     found = decode(payload)
     assert not found.values
     assert reason in with_code(found.reasons[0])
@@ -199,7 +199,7 @@ def test_a_json_payload_that_is_wrong_is_named(payload: bytes, reason: str) -> N
 
 
 def test_one_wrong_value_leaves_the_others() -> None:
-    """A value that is no number is named; its neighbours in the same payload are read."""
+    """A value that is not a number is named; its neighbours in the same payload are read."""
     found = decode('{"P": "x", "V": 230.5}', POWER, ValueOptions(quantity="voltage_v", path="V"))
     assert found.values == (("voltage_v", 230.5),)
     assert found.reasons == ("power_kw: 'x' is not a number",)
@@ -329,7 +329,7 @@ def test_scale_and_offset_come_before_the_unit() -> None:
     ],
 )
 def test_a_wrong_description_of_a_value_is_named(quantity: str, unit: str, scale: float, word: str) -> None:
-    """Wrong units, names and scales are told in words."""
+    """Wrong units, names and scales are reported in words."""
     assert word in "; ".join(map(with_code, value_mistakes(quantity, unit, scale, 0.0)))
 
 
@@ -388,7 +388,7 @@ def test_times_in_every_form(form: str, zone: str | None, raw: object, instant: 
     ],
 )
 def test_a_time_that_is_none_is_named(form: str, raw: object, reason: str) -> None:
-    """A text that is no time is refused with the reason, also one that only an unset clock tells."""
+    """A text that is not a time is refused with the reason, also one that only an unset clock sends."""
     with pytest.raises(ValueError, match=reason):
         at(form, raw)
 

@@ -44,7 +44,7 @@ class Meter:
         self.acknowledged += 1
 
     async def read(self) -> Batch:
-        """Give one reading of now, or raise."""
+        """Return one reading of now, or raise."""
         self.reads.append(self.clock.now())
         if self.gate is not None:
             await self.gate.wait()
@@ -67,20 +67,20 @@ class Meter:
         self.closed += 1
 
     def seconds(self) -> list[float]:
-        """Give when it was read, in seconds since noon."""
+        """Return when it was read, in seconds since noon."""
         noon = START.replace(second=0)
         return [(moment - noon).total_seconds() for moment in self.reads]
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Give a clock at seven seconds past noon."""
+    """Return a clock at seven seconds past noon."""
     return ManualClock(START)
 
 
 @pytest.fixture
 def meter(clock: ManualClock) -> Meter:
-    """Give a meter that is polled every 10 s."""
+    """Return a meter that is polled every 10 s."""
     return Meter(clock)
 
 
@@ -104,7 +104,7 @@ class Store:
 
 @pytest.fixture
 def store() -> Store:
-    """Give a store that takes everything."""
+    """Return a store that takes everything."""
     return Store()
 
 
@@ -122,7 +122,7 @@ async def polling(meter: Meter, store: Store, *, phase_s: float = 0.0) -> AsyncI
 
 
 def state_of(poller: Poller) -> str:
-    """Give the state as it is now."""
+    """Return the state as it is now."""
     return poller.health.state
 
 
@@ -216,7 +216,7 @@ async def test_slots_in_which_the_process_stood_still_are_missed(meter: Meter, s
     """Stopped between two reads, as by SIGSTOP, it counts what passed and goes on in the current slot."""
     async with polling(meter, store) as poller:
         await meter.clock.advance(4)
-        meter.clock._elapsed_s += 61  # nobody was woken in its time
+        meter.clock._elapsed_s += 61  # no task was woken in its time
         await meter.clock.advance(0)
         assert meter.seconds() == [7, 10, 72]
         assert poller.health.missed == 5
@@ -281,7 +281,7 @@ async def test_a_dark_meter_is_tried_ever_less_often(meter: Meter, store: Store)
 
 
 async def test_after_its_return_a_meter_is_on_its_slots_again(meter: Meter, store: Store) -> None:
-    """Back-off ends where the schedule goes on, and its attempts are no missed slots."""
+    """Back-off ends where the schedule goes on, and its attempts are not missed slots."""
     meter.error = ConnectFailed("refused")
     async with polling(meter, store) as poller:
         await meter.clock.advance(20)
@@ -479,7 +479,7 @@ async def test_batches_of_a_failed_commit_are_offered_again_in_their_order(
 async def test_a_source_has_caught_up_when_no_more_waits_or_it_is_dark(
     clock: ManualClock, store: Store
 ) -> None:
-    """Reports may rely on a meter once its backlog was read; one that does not answer holds nobody up."""
+    """Reports may rely on a meter once its backlog was read; one that does not answer delays no other."""
     backlog, dark = Meter(clock), Meter(clock)
     backlog.backlog = 1000
     dark.error = ConnectFailed("no answer", subject="meter")

@@ -21,7 +21,7 @@ MODBUS = {"registers": [{"quantity": "power_kw", "address": 0, "type": "float32"
 
 
 def resource_with(quality: object, **options: Any) -> Any:
-    """Give a Modbus meter with rules."""
+    """Build a Modbus meter with rules."""
     return make_resource(host="127.0.0.1", options=MODBUS | options | {"quality": quality})
 
 
@@ -60,7 +60,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [5, [], "good", {"power_kw": 5}, {"power_kw": None}])
 def test_rules_of_another_shape_are_refused(wrong: object) -> None:
-    """What is no object by quantity is named, with what is expected."""
+    """What is not an object by quantity is named, with what is expected."""
     problems = quality_problems({"quality": wrong})
 
     assert len(problems) == 1
@@ -79,7 +79,7 @@ def test_rules_of_another_shape_are_refused(wrong: object) -> None:
     ],
 )
 def test_rules_of_a_quantity_that_is_not_there_are_refused(tmp_path: Path, name: str, told: str) -> None:
-    """A misspelt name checks nothing, so it is a mistake, told with the names that there are."""
+    """A misspelt name checks nothing; this is a mistake, reported with the names that there are."""
     resource = resource_with({name: {"range": {"max": 5}}})
 
     [problem] = option_problems(resource)

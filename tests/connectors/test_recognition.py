@@ -24,13 +24,13 @@ from venclient.connectors.recognition import recognise
 
 
 def texts(*objects: bytes) -> bytes:
-    """Give the data of an identification answer."""
+    """Return the data of an identification answer."""
     head = bytes([14, 1, 1, 0, 0, len(objects)])
     return head + b"".join(bytes([n, len(text)]) + text for n, text in enumerate(objects))
 
 
 def naming(memory: Memory, *objects: bytes) -> Behaviour:
-    """Give a unit that has a memory and tells what it is."""
+    """Build a unit that has a memory and reports what it is."""
 
     def act(request: Request, writer: asyncio.StreamWriter) -> None:
         if request.function != 43:
@@ -43,17 +43,17 @@ def naming(memory: Memory, *objects: bytes) -> Behaviour:
 
 
 def memory(address: int, *words: int) -> Memory:
-    """Give a unit with a few registers."""
+    """Build a unit with a few registers."""
     return Memory({address + n: word for n, word in enumerate(words)})
 
 
 def text(address: int, said: bytes, length: int) -> Memory:
-    """Give a unit with a text."""
+    """Build a unit with a text."""
     return memory(address, *struct.unpack(f">{length}H", said.ljust(2 * length, b"\0")))
 
 
 async def recognised(port: int, behaviour: Behaviour) -> list[tuple[str, str]]:
-    """Give what a unit is taken for."""
+    """Return what a unit is taken for."""
     async with misbehaving_server(port) as peer:
         peer.units[3] = behaviour
         link = ModbusLink("127.0.0.1", port, SystemClock())
@@ -86,13 +86,13 @@ async def recognised(port: int, behaviour: Behaviour) -> list[tuple[str, str]]:
     ],
 )
 async def test_devices_are_recognised(behaviour: Behaviour, name: str, evidence: str, free_port: int) -> None:
-    """Each mark leads to its template, and the evidence is told."""
+    """Each mark leads to its template, and the evidence is reported."""
     assert await recognised(free_port, behaviour) == [(name, evidence)]
 
 
 @pytest.mark.peer
 async def test_a_sunspec_map_is_recognised(free_port: int) -> None:
-    """The maker and the models are told."""
+    """The maker and the models are reported."""
     [(name, evidence)] = await recognised(free_port, device(common(), METER))
     assert name == "sunspec"
     assert evidence == "Fronius Primo GEN24 4.0: models 1, 203 from 40000"

@@ -29,13 +29,13 @@ LENGTHS = {
 
 
 def words(letters: str, *values: float | bytes) -> list[int]:
-    """Give registers with values, big-endian."""
+    """Return registers with values, big-endian."""
     data = struct.pack(f">{letters}", *values)
     return list(struct.unpack(f">{len(data) // 2}H", data))
 
 
 def model(number: int, points: Mapping[int, list[int]] | None = None, *, fill: int = 0xFFFF) -> list[int]:
-    """Give a model's registers, header first; points are by offset, all else is `fill`."""
+    """Return a model's registers, header first; points are by offset, all else is `fill`."""
     found = [number, LENGTHS[number]] + [fill] * LENGTHS[number]
     for offset, value in (points or {}).items():
         found[offset : offset + len(value)] = value
@@ -43,12 +43,12 @@ def model(number: int, points: Mapping[int, list[int]] | None = None, *, fill: i
 
 
 def common(maker: bytes = b"Fronius", name: bytes = b"Primo GEN24 4.0") -> list[int]:
-    """Give model 1."""
+    """Return model 1."""
     return model(1, {2: words("32s", maker), 18: words("32s", name)}, fill=0)
 
 
 def device(*models: list[int], base: int = 40000, end: bool = True) -> Memory:
-    """Give a device with a chain of models."""
+    """Build a device with a chain of models."""
     held = [0x5375, 0x6E53, *(word for one in models for word in one), *([0xFFFF, 0] if end else [])]
     return Memory({base + n: word for n, word in enumerate(held)})
 
@@ -157,7 +157,7 @@ async def test_the_second_of_its_kind(tmp_path: Path, free_port: int) -> None:
 
 @pytest.mark.peer
 async def test_float_models(tmp_path: Path, free_port: int) -> None:
-    """The models in floats have no scale factors; NaN is no value."""
+    """The models in floats have no scale factors; NaN is not a value."""
     nan = float("nan")
     inverter = model(113, {22: words("5f", 5000, 50.01, nan, 100, nan), 32: words("f", 7_000_000)})
     meter = model(213, {28: words("f", -800), 60: words("f", 1000), 68: words("f", 2000)})
@@ -173,7 +173,7 @@ async def test_float_models(tmp_path: Path, free_port: int) -> None:
 
 @pytest.mark.peer
 async def test_a_battery_inverter_of_the_newer_models(tmp_path: Path, free_port: int) -> None:
-    """Model 701 comes before 103; 713 tells the state of charge; limits come when asked for."""
+    """Model 701 comes before 103; 713 has the state of charge; limits come when asked for."""
     der = model(
         701,
         {
@@ -255,7 +255,7 @@ async def test_the_device_is_asked_once(tmp_path: Path, free_port: int) -> None:
 
 
 async def failure(behaviour: Any, tmp_path: Path, port: int, **parameters: Any) -> ConnectorError:
-    """Give the error of reading a device."""
+    """Return the error of reading a device."""
     options = {"template": "sunspec", "parameters": parameters, "timeout_s": 0.05}
     async with misbehaving_server(port) as peer:
         peer.units[1] = behaviour
@@ -325,7 +325,7 @@ async def test_a_model_that_is_cut_short(tmp_path: Path, free_port: int) -> None
 
 @pytest.mark.peer
 async def test_options_that_do_not_fit_the_device(tmp_path: Path, free_port: int) -> None:
-    """A value and its scale factor that cannot come with one answer are told when the device is known."""
+    """A value and its scale factor that cannot come with one answer are reported once the device is known."""
     options = {"template": "sunspec", "max_registers": 4}
     async with misbehaving_server(free_port) as peer:
         peer.units[1] = device(METER)
@@ -336,7 +336,7 @@ async def test_options_that_do_not_fit_the_device(tmp_path: Path, free_port: int
 
 @pytest.mark.peer
 async def test_trying_a_connection_shows_what_was_found(tmp_path: Path, free_port: int) -> None:
-    """`ven connections test` works for devices that tell their registers themselves."""
+    """`ven connections test` works for devices that report their own registers."""
     async with misbehaving_server(free_port) as peer:
         peer.units[7] = device(common(), METER)
         options = {"template": "sunspec", "parameters": {"unit": 7}}

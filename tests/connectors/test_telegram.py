@@ -25,13 +25,13 @@ from venclient.model.resource import ConnectionType
 
 
 def telegram(*lines: str, end: str = "\r\n") -> bytes:
-    """Give a telegram with its checksum, as a meter sends it."""
+    """Build a telegram with its checksum, as a meter sends it."""
     body = "\r\n".join(["/ISK5\\2M550T-1012", "", *lines, "!"]).encode()
     return body.replace(b"\r\n", end.encode()) + f"{crc16(body):04X}{end}".encode()
 
 
 def measured(second: int = 0, power: str = "01.193", back: str = "00.000") -> bytes:
-    """Give a telegram of a three-phase meter at a second after noon, summer time."""
+    """Build a telegram of a three-phase meter at a second after noon, summer time."""
     return telegram(
         "1-3:0.2.8(50)",
         f"0-0:1.0.0(2506011200{second:02}S)",
@@ -99,7 +99,7 @@ async def test_a_telegram_becomes_power_energy_voltage_and_current(tmp_path: Pat
 
 
 async def test_a_total_register_counts_before_its_tariffs(tmp_path: Path) -> None:
-    """Meters outside of the Netherlands tell one total, in Wh perhaps; it is not added to its tariffs."""
+    """Meters outside of the Netherlands send one total, in Wh perhaps; it is not added to its tariffs."""
     raw = telegram(
         "0-0:1.0.0(250101120000W)",
         "1-0:1.8.0(00003000*Wh)",
@@ -220,7 +220,7 @@ def test_any_pieces_give_the_same_telegrams(count: int, cuts: list[int], unix: b
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_damaged_telegram_says_nothing(data: st.DataObject) -> None:
-    """Whichever byte is changed, no telegram comes out with other values than the meter told."""
+    """Whichever byte is changed, no telegram comes out with other values than the meter sent."""
     raw = measured()
     place = data.draw(st.integers(0, len(raw) - 1))
     damaged = bytearray(raw)

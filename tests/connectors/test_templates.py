@@ -57,7 +57,7 @@ class Golden:
 
 
 def read_golden(path: Path) -> Iterator[Golden]:
-    """Give what a file holds."""
+    """Yield the records of a file."""
     for part in path.read_text().strip().split("\n\n"):
         head, *lines = part.splitlines()
         pairs = [pair.split("=") for pair in head.strip("[]").split()]
@@ -78,13 +78,13 @@ GOLDENS = [one for path in sorted(GOLDEN.glob("*.txt")) for one in read_golden(p
 
 
 def uses(template: Template) -> list[dict[str, Any]]:
-    """Give every choice that a template leaves."""
+    """Return every choice that a template leaves."""
     choices = {key: one.choices for key, one in template.parameters.items() if one.choices}
     return [dict(zip(choices, one, strict=True)) for one in itertools.product(*choices.values())]
 
 
 def options_of(name: str, **options: Any) -> ModbusOptions:
-    """Give the options that a template stands for."""
+    """Return the options that a template stands for."""
     expansion, problems = expand_template({"template": name, **options})
     assert expansion is not None, problems
     checked, problems = check_options(expansion.options, ModbusOptions)
@@ -172,7 +172,7 @@ def test_every_use_of_every_template_has_golden_frames(template: Template) -> No
 
 @pytest.mark.parametrize("template", LISTED, ids=lambda template: template.name)
 def test_every_template_is_sound(template: Template) -> None:
-    """It says where it is from, tells power in each use, and means by its parameters what it says."""
+    """It says where it is from, has power in each use, and means by its parameters what it says."""
     assert len(template.source) > 20
     assert template.kinds
     if "usage" in template.parameters:
@@ -183,9 +183,9 @@ def test_every_template_is_sound(template: Template) -> None:
             assert set(values) <= set(template.parameters[key].choices)
     for use in uses(template):
         options = options_of(template.name, parameters=use)
-        told = [one.quantity for one in options.registers if not one.hidden]
-        told += [one.quantity for one in options.computed if not one.hidden]
-        assert "power_kw" in told
+        quantities = [one.quantity for one in options.registers if not one.hidden]
+        quantities += [one.quantity for one in options.computed if not one.hidden]
+        assert "power_kw" in quantities
     for parameter in template.all_parameters.values():
         assert parameter.mistake(parameter.default) == ""
     if template.reversible:
@@ -244,7 +244,7 @@ def test_registers_are_those_of_the_gathered_facts(device: str, name: str, share
 
 
 def test_what_the_connection_says_comes_first() -> None:
-    """Options beside the template replace the template's, and registers of its own are added or replace."""
+    """Options beside the template replace the template's; its own registers are added or replace."""
     own = [
         {"quantity": "power_kw", "address": 7, "type": "int16"},
         {"quantity": "door_open", "address": 8, "type": "bool"},
@@ -371,7 +371,7 @@ def test_parameters_move_addresses() -> None:
 
 @pytest.fixture(scope="module")
 def page(root: Path) -> str:
-    """Give the page about templates."""
+    """Return the page about templates."""
     return (root / "docs/connectors/templates.md").read_text(encoding="utf-8")
 
 

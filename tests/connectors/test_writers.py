@@ -31,7 +31,7 @@ LIMIT = {"quantity": "power_kw", "address": 10, "type": "int16", "scale": 0.1, "
 
 
 def commanded(port: int | None, **options: Any) -> Resource:
-    """Give a resource with a control connection of these options."""
+    """Build a resource with a control connection of these options."""
     connection = Connection(
         ConnectionType.MODBUSTCP, ActorType.WRITER, host="127.0.0.1", port=port, options=options
     )
@@ -39,7 +39,7 @@ def commanded(port: int | None, **options: Any) -> Resource:
 
 
 def wanted(value: float, quantity: str = "power_kw") -> Setpoint:
-    """Give a setpoint for the resource."""
+    """Build a setpoint for the resource."""
     return Setpoint("id-of-Hotel Ærø", quantity, value)
 
 
@@ -48,7 +48,7 @@ def wanted(value: float, quantity: str = "power_kw") -> Setpoint:
 
 @pytest.mark.parametrize("kind", list(ConnectionType))
 def test_each_kind_of_connection_has_a_writer_or_a_sentence(kind: ConnectionType) -> None:
-    """Whoever dispatches gets what opens the writer, or is told which connections can command."""
+    """A caller gets the function that opens the writer, or an error with the connections that can command."""
     connection = Connection(kind, ActorType.WRITER, host="192.0.2.1", topic="t", file="f")
     if kind.value in WRITERS:
         assert writer_for(connection) is WRITERS[kind.value]
@@ -71,7 +71,7 @@ def test_an_installed_package_can_bring_a_writer(tmp_path: Path, monkeypatch: py
 
 @dataclass
 class Relay:
-    """A writer of somebody else."""
+    """A writer of another package."""
 
     resource: Resource
 
@@ -84,7 +84,7 @@ class Relay:
 
 
 def open_relay(resource: Resource, _site: Site) -> Writer:
-    """Give the relay's writer."""
+    """Return the relay's writer."""
     return Relay(resource)
 
 
@@ -97,7 +97,7 @@ async def test_a_writer_tells_the_device_and_says_what_it_holds(
     name: str, tmp_path: Path, free_port: int
 ) -> None:
     """The value arrives in the device's own form, and the receipt has what it says then."""
-    assert name == ConnectionType.MODBUSTCP.value  # another kind needs a peer of its own here
+    assert name == ConnectionType.MODBUSTCP.value  # another kind needs its own peer here
     async with misbehaving_server(free_port) as peer:
         unit = peer.units[3] = Memory({10: 0})
         writer = open_writer(commanded(free_port, registers=[LIMIT], unit=3), make_site(tmp_path))
@@ -128,7 +128,7 @@ async def test_a_writer_touches_nothing_until_it_writes(name: str, tmp_path: Pat
 
 
 def test_a_writer_names_all_mistakes_at_once(tmp_path: Path) -> None:
-    """Wrong options are told where the connection is checked, and again where it is opened."""
+    """Wrong options are reported where the connection is checked, and again where it is opened."""
     given = commanded(70_000, registers=[{**LIMIT, "min": 9, "max": 1}], unti=3)
     with pytest.raises(ConfigError) as caught:
         open_writer(given, make_site(tmp_path))
@@ -156,7 +156,7 @@ class Command:
 
 
 def read_commands(path: Path) -> Iterator[Command]:
-    """Give what a file holds: "[parameters] quantity=value", then requests and answers."""
+    """Yield the records of a file: "[parameters] quantity=value", then requests and answers."""
     for part in path.read_text().strip().split("\n\n"):
         head, *lines = part.splitlines()
         match = re.fullmatch(r"\[(.*)\] (\w+)=(.+)", head)
@@ -196,7 +196,7 @@ async def test_a_template_writes_just_the_recorded_frames(
 
 @pytest.mark.parametrize("template", WRITABLE, ids=lambda template: template.name)
 def test_every_register_to_write_is_recorded_and_has_a_source(template: Any) -> None:
-    """Nothing is written to a device whose document is not named, or whose frames nobody has looked at."""
+    """Nothing is written to a device whose document is not named, or whose frames were not checked."""
     recorded = {one.quantity for one in COMMANDS if one.frames.template == template.name}
 
     assert {one["quantity"] for one in template.write} == recorded
@@ -243,7 +243,7 @@ def test_a_template_without_anything_to_write_says_which_have(options: Any, tmp_
 
 @pytest.mark.peer
 async def test_a_template_gives_the_port_as_well(tmp_path: Path, free_port: int) -> None:
-    """What the device has unless told otherwise holds for commanding, too; here it is told."""
+    """The default port of the template's device holds for commanding, too; here it is set."""
     async with pymodbus_server(free_port, {255: {261: [160]}}):
         writer = open_writer(commanded(free_port, template="amperfied-wallbox"), make_site(tmp_path))
         receipt = await writer.write(wanted(6, "current_limit_a"))

@@ -11,7 +11,7 @@ import pytest
 
 _FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 
-#: What tells each snippet from the others, by the name that the tests use.
+#: What identifies each snippet, by the name that the tests use.
 MARKS = {
     "connections": "CREATE TABLE connections",
     "resources": "CREATE TABLE resources",
@@ -36,7 +36,7 @@ class Snippet(NamedTuple):
 
 
 def specification(shared: Path) -> str:
-    """Give the specification's text, or skip."""
+    """Return the specification's text, or skip."""
     path = shared / "specification.md"
     if not path.is_file():
         pytest.skip("the specification is not in ../shared")
@@ -44,12 +44,12 @@ def specification(shared: Path) -> str:
 
 
 def snippets(shared: Path) -> list[Snippet]:
-    """Give every fenced block."""
+    """Return every fenced block."""
     found = _FENCED.findall(specification(shared))
     return [Snippet(language, dedent(text)) for language, text in found]
 
 
 def snippet(shared: Path, name: str) -> str:
-    """Give the text of the one snippet that a name of MARKS stands for."""
+    """Return the text of the one snippet that a name of MARKS stands for."""
     (found,) = [one.text for one in snippets(shared) if one.language and MARKS[name] in one.text]
     return found

@@ -89,10 +89,10 @@ def test_signatures_of_the_api_reference(shared: Path) -> None:
     listed = re.findall(r"^#### `(\w+)\((.*?)\)", specification(shared), re.MULTILINE)
     assert len(listed) == 9
 
-    for name, told in listed:
-        wanted = [one.partition(":")[0].strip() for one in told.split(",") if one.strip()]
+    for name, args in listed:
+        wanted = [one.partition(":")[0].strip() for one in args.split(",") if one.strip()]
         method = inspect.signature(getattr(ResourceDatabase, name))
         parameters = [one for one in method.parameters.values() if one.name != "self"]
         assert [one.name for one in parameters[: len(wanted)]] == wanted, name
         optional = [one.name for one in parameters if one.default is not inspect.Parameter.empty]
-        assert {one.partition(":")[0].strip() for one in told.split(",") if "=" in one} <= set(optional), name
+        assert {one.partition(":")[0].strip() for one in args.split(",") if "=" in one} <= set(optional), name

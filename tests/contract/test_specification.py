@@ -27,7 +27,7 @@ DATABASE = Path("config/resources.db")
 
 
 def make_resource(resource_id: str, kind: str, ven: str) -> Resource:
-    """Give a resource that reads the last row of a file."""
+    """Build a resource that reads the last row of a file."""
     connection = Connection(ConnectionType.FILEREADER, ActorType.READER, file="meter.csv")
     connection.options = {
         "format": "csv",
@@ -63,7 +63,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shell(text: str, folder: Path, stdin: str | None = None) -> str:
-    """Give what a shell prints for `text`, with this Python first in its path."""
+    """Return what a shell prints for `text`, with this Python first in its path."""
     package = str(Path(venclient.__file__).resolve().parents[1])
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -149,10 +149,10 @@ def test_demo_without_a_database(shared: Path, root: Path, tmp_path: Path) -> No
         pytest.skip("demo_db_usage.py belongs to a checkout, and this is none")
     shutil.copy(root / "demo_db_usage.py", tmp_path)
 
-    told = shell(f"{snippet(shared, 'demo').strip()} 2>&1 || true", tmp_path)
+    printed = shell(f"{snippet(shared, 'demo').strip()} 2>&1 || true", tmp_path)
 
-    assert "python prepare_samples.py" in told
-    assert "Traceback" not in told
+    assert "python prepare_samples.py" in printed
+    assert "Traceback" not in printed
 
 
 def test_queries(shared: Path, site: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,7 +233,7 @@ def test_reset(shared: Path, site: Path) -> None:
 
 @pytest.fixture
 def influx() -> Iterator[tuple[str, list[str]]]:
-    """Give the address of a server that takes InfluxDB's line protocol, and the list of what it was sent."""
+    """Run a server that takes InfluxDB's line protocol; return its address and the lines that it was sent."""
     lines: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

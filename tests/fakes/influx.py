@@ -1,4 +1,4 @@
-"""Stand-ins for InfluxDB: in memory, with a reading of lines of its own, and of recorded answers."""
+"""Stand-ins for InfluxDB: in memory, with its own line parser, and of recorded answers."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def plain(text: str) -> str:
 
 
 def parse(line: str) -> Point:
-    """Give measurement, tags, fields and milliseconds of a line, by the rules of the line protocol."""
+    """Return measurement, tags, fields and milliseconds of a line, by the rules of the line protocol."""
     head, fields, ms = split(line, " ")
     measurement, *tags = split(head, ",")
-    told: dict[str, float | str] = {}
+    found: dict[str, float | str] = {}
     for one in split(fields, ","):
         name, value = split(one, "=")
-        told[plain(name)] = value[1:-1] if value.startswith('"') else float(value)
-    return plain(measurement), {plain(k): plain(v) for k, v in (split(t, "=") for t in tags)}, told, int(ms)
+        found[plain(name)] = value[1:-1] if value.startswith('"') else float(value)
+    return plain(measurement), {plain(k): plain(v) for k, v in (split(t, "=") for t in tags)}, found, int(ms)
 
 
 def retention_error(old: list[Point], bound: datetime) -> bytes:
@@ -102,7 +102,7 @@ class MemoryInflux:
         self.asked = 0
 
     async def write(self, lines: bytes, *, now: datetime) -> Verdict:
-        """Store lines, unless told otherwise."""
+        """Store lines, by default."""
         self.attempts += 1
         if self.down is not None:
             return self.down
@@ -133,12 +133,12 @@ class MemoryInflux:
         return None
 
     async def windows(self, window: Window) -> dict[str, dict[str, list[Any]]]:
-        """Give a window of what is stored."""
+        """Return a window of what is stored."""
         self.asked += 1
         return windows_of(self.points, window)
 
     def values(self, resource_id: str, quantity: str = "power_kw") -> list[float]:
-        """Give the values of one series in time order."""
+        """Return the values of one series in time order."""
         return [
             fields[quantity]
             for (id_, _), fields in sorted(self.points.items())
@@ -146,7 +146,7 @@ class MemoryInflux:
         ]
 
     def at(self, resource_id: str, time: datetime) -> dict[str, Any]:
-        """Give the fields of one point."""
+        """Return the fields of one point."""
         return self.points[resource_id, to_ms(time)]
 
 

@@ -16,9 +16,9 @@ BANK_SIZE = 200
 
 
 def encode(value: float, register: Register) -> list[int]:
-    """Give the raw registers in which a device holds the raw number `value` (before scale and offset).
+    """Return the raw registers in which a device holds the raw number `value` (before scale and offset).
 
-    Written apart from what venclient itself writes with, so that one does not repeat the other's mistakes.
+    Written apart from venclient's own encoder: one does not repeat the other's mistakes.
     """
     letter, words = TYPES[register.type]
     if register.type.startswith("mod10k"):
@@ -85,9 +85,9 @@ class Request:
     def answer(
         self, words: list[int] | None = None, *, unit: int | None = None, transaction: int | None = None
     ) -> bytes:
-        """Give the frame of a right answer, or of one that is wrong just as told.
+        """Return the frame of a right answer, or of one that is wrong as requested.
 
-        Without `words` each register holds unit x 1000 + its address, so that answers can be told apart.
+        Without `words` each register holds unit x 1000 + its address, to make answers distinguishable.
         """
         if words is None:
             words = [(self.unit * 1000 + self.address + offset) & 0xFFFF for offset in range(self.count)]
@@ -97,7 +97,7 @@ class Request:
         return struct.pack(">HHH", tid, 0, len(body)) + body
 
     def refuse(self, code: int) -> bytes:
-        """Give the frame of an exception answer."""
+        """Return the frame of an exception answer."""
         return struct.pack(">HHHBBB", self.transaction, 0, 3, self.unit, self.function | 0x80, code)
 
 
@@ -152,7 +152,7 @@ def sending(make: Callable[[Request], bytes]) -> Behaviour:
 
 
 class Misbehaving:
-    """A server whose units each have a behaviour; `requests` and `connections` tell what came in."""
+    """A server whose units each have a behaviour; `requests` and `connections` show what came in."""
 
     def __init__(self) -> None:
         self.units: dict[int, Behaviour] = {}
@@ -184,7 +184,7 @@ class Misbehaving:
 
 @asynccontextmanager
 async def misbehaving_server(port: int) -> AsyncIterator[Misbehaving]:
-    """Run a server on 127.0.0.1:port that answers well until told otherwise."""
+    """Run a server on 127.0.0.1:port that answers well by default."""
     peer = Misbehaving()
     server = await asyncio.start_server(peer.serve, "127.0.0.1", port)
     try:

@@ -1,8 +1,8 @@
-"""A Modbus server in a process of its own, which can be stopped, killed, or put into a network namespace.
+"""A Modbus server in a separate process, which can be stopped, killed, or put into a network namespace.
 
     python -m tests.fakes.modbus_process HOST PORT
 
-Every unit holds unit x 1000 + address in each register; unit 3 never answers, until SIGUSR1 mends it. It
+Every unit holds unit x 1000 + address in each register; unit 3 never answers, until SIGUSR1 repairs it. It
 prints "ready" once it listens.
 """
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class ScriptedBroker:
-    """Accepts everybody; refuses the topics of `refuse`; sends `garbage` to whoever connects first."""
+    """Accepts every client; refuses the topics of `refuse`; sends `garbage` to the first that connects."""
 
     def __init__(self, refuse: set[str], garbage: bytes, *, session: bool = False) -> None:
         self._session = session

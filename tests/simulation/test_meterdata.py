@@ -34,7 +34,7 @@ def run(*words: str, fails: bool = False) -> str:
 
 
 def mean_kw(rows: list[MeterRow], *, weekend: bool, hours: range) -> float:
-    """Give the mean power of the quarters that begin in these local hours."""
+    """Return the mean power of the quarters that begin in these local hours."""
     local = [(row, (row.time - timedelta(minutes=15)).astimezone(ZONE)) for row in rows]
     powers = [row.power_kw for row, at in local if (at.weekday() >= 5) == weekend and at.hour in hours]
     return sum(powers) / len(powers)

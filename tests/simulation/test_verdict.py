@@ -1,4 +1,4 @@
-"""The demo's verdict: it holds only if the VTN was told the truth, once."""
+"""The demo's verdict: it holds only if the VTN was sent the truth, once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ GRID = {n: (START + timedelta(seconds=10 * n), START + timedelta(seconds=10 * n 
 
 
 def report(interval: int, kwh: float) -> dict[str, Any]:
-    """Give a report of one interval for one resource."""
+    """Build a report of one interval for one resource."""
     payloads = [{"type": "USAGE", "values": [kwh]}, {"type": "DEMAND", "values": [kwh * 360]}]
     return {"resources": [{"resourceName": "m", "intervals": [{"id": interval, "payloads": payloads}]}]}
 
 
 def judge(*reports: dict[str, Any]) -> list[bool]:
-    """Give which checks hold for a load of 36 kW."""
+    """Return which checks hold for a load of 36 kW."""
     rows = energy_rows(
         reports, {"m": "id-m"}, GRID, lambda _, start, end: (end - start).total_seconds() * 36 / 3600
     )
@@ -42,5 +42,5 @@ def test_an_interval_told_twice_fails() -> None:
 
 
 def test_a_missing_interval_fails() -> None:
-    """What was never told cannot pass for told."""
+    """What was never reported cannot pass for reported."""
     assert judge(report(0, 0.1)) == [True, False, False]

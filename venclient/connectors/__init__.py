@@ -87,12 +87,12 @@ _FORMS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 def known_connectors() -> tuple[str, ...]:
-    """Give the names of all connectors, built in or installed, in order."""
+    """Return the names of all connectors, built in or installed, in order."""
     return tuple(sorted({*CONNECTORS, *_installed()}))
 
 
 def open_reader(resource: Resource, site: Site) -> Reader:
-    """Give the reader of a resource's connection; nothing is connected before its first `read()`.
+    """Build the reader of a resource's connection; nothing is connected before its first `read()`.
 
     ConfigError names an unknown connector, or everything that is wrong with the connection.
     """
@@ -114,7 +114,7 @@ def open_reader(resource: Resource, site: Site) -> Reader:
 
 
 def writer_for(connection: Connection) -> OpenWriter:
-    """Give what opens the writer of a connection that commands a device.
+    """Return the function that opens the writer of a connection that commands a device.
 
     ConfigError when there is none: it names those that there are. A package brings one as an entry point of
     the group `venclient.writers`, and a connection chooses it by `options["connector"]`.
@@ -132,7 +132,7 @@ def writer_for(connection: Connection) -> OpenWriter:
 
 
 def open_writer(resource: Resource, site: Site) -> Writer:
-    """Give the writer of a resource: that of its control connection, else of a connection that is a WRITER.
+    """Build the writer of a resource: of its control connection, else of a connection that is a WRITER.
 
     Nothing is connected before its first `write()`. ConfigError names everything that is wrong with it.
     """
@@ -143,7 +143,7 @@ def open_writer(resource: Resource, site: Site) -> Writer:
 
 
 def option_problems(resource: Resource) -> list[str]:
-    """Give one sentence for each mistake in the options of a resource's connection; nothing is opened.
+    """Return one sentence per mistake in the options of a resource's connection; nothing is opened.
 
     A WRITER is held against what commanding takes; MODBUSTCP is what can be commanded. What a connector of
     another package wants is known only to its opener, so nothing is said of those.
@@ -155,7 +155,7 @@ def option_problems(resource: Resource) -> list[str]:
 
 
 def _others(resource: Resource) -> list[str]:
-    """Give the mistakes in the connector's own options."""
+    """Return the mistakes in the connector's own options."""
     options = dict(without_quality(resource).connection.options or {})
     name = options.pop("connector", resource.connection.type.value)
     if name == ConnectionType.MODBUSTCP.value and "template" in options:
@@ -171,7 +171,7 @@ def _others(resource: Resource) -> list[str]:
 
 
 def _quantities(connection: Connection) -> set[str] | None:
-    """Give the quantities that a connection has beside those that its options name; None when not known."""
+    """Return the quantities that a connection has beside those that its options name; None if not known."""
     options = connection.options or {}
     name = options.get("connector", connection.type.value)
     if not isinstance(name, str) or name not in CONNECTORS:
@@ -199,13 +199,13 @@ def read_meter(
     timeout_s: float = 10.0,
     folder: Path | str | None = None,
 ) -> float:
-    """Give a meter's power now, in kW, by reading it once; returns when the value is there.
+    """Return a meter's power now, in kW, by reading it once; blocks until the value is there.
 
     MODBUSTCP asks the device; MQTT waits up to `timeout_s` for the retained or next message; FILEREADER
-    gives the last row. Where a meter tells only the energy of intervals, it is the mean power of the
+    gives the last row. Where a meter reports only the energy of intervals, it is the mean power of the
     last one. Relative files start at `folder`, by default the current one, else its `config/`. May be
     called inside a running event loop, which then stands still meanwhile. Raises a ConnectorError or
-    ConfigError that says why there is no value.
+    ConfigError with the reason when the meter has none.
     """
     from venclient.connectors.snapshot import read_power_now
 
@@ -213,7 +213,7 @@ def read_meter(
 
 
 def _secret_of(resource: Resource, secret: Callable[[str], str]) -> Callable[[str], str]:
-    """Give `secret` so that what cannot be resolved or opened is said of the connection it belongs to."""
+    """Wrap `secret` to name the connection in the error of a secret that cannot be resolved or opened."""
 
     def resolved(text: str) -> str:
         try:
@@ -239,7 +239,7 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def _without_choice(resource: Resource) -> Resource:
-    """Give the resource without the options that are not the connector's own."""
+    """Return the resource without the options that are not the connector's own."""
     limit_s = silence_limit_s(resource.connection.options)
     resource = without_quality(resource)
     options = resource.connection.options

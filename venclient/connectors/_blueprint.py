@@ -49,7 +49,7 @@ class BlueprintReader:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def read(self) -> Batch:
-        """Give the power now; ConnectorError when the device cannot be asked."""
+        """Return the power now; raise ConnectorError when the device cannot be asked."""
         try:
             line = await self._ask("power?")
         except (ConnectorError, asyncio.CancelledError):
@@ -110,7 +110,7 @@ class BlueprintReader:
 
 
 def open_blueprint_reader(resource: Resource, site: Site) -> Reader:
-    """Give the reader of a connection; ConfigError lists everything that is wrong with it."""
+    """Build the reader of a connection; ConfigError lists everything that is wrong with it."""
     options, problems = check_options(resource.connection.options, BlueprintOptions)
     if not resource.connection.host:
         problems.insert(0, con.HOST_MISSING(device="device"))

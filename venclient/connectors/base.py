@@ -1,7 +1,7 @@
 """What a connector is: the one interface behind polled, pushed and followed meters.
 
 A connector turns one resource's connection into a `Reader`. The poller owns schedule, time-outs,
-back-off and logging, so that a connector holds nothing but its protocol.
+back-off and logging; a connector holds nothing but its protocol.
 
     Modbus  read() asks now                    interval_s = polling period
     File    read() gives the rows new since    interval_s = how often to look
@@ -65,7 +65,7 @@ class Reader(Protocol):
     timeout_s: float
 
     async def read(self) -> Batch:
-        """Give the next readings; raise a ConnectorError when the device cannot be read."""
+        """Return the next readings; raise a ConnectorError when the device cannot be read."""
         ...
 
     async def close(self) -> None:
@@ -75,10 +75,10 @@ class Reader(Protocol):
 
 @runtime_checkable
 class Writer(Protocol):
-    """A resource's device, to be told what to do."""
+    """A resource's device that accepts commands."""
 
     async def write(self, setpoint: Setpoint) -> Receipt:
-        """Tell the device; WriteRefused when it says no or must not be told so, else a ConnectorError."""
+        """Send a setpoint; raise WriteRefused when it is refused or not allowed, else a ConnectorError."""
         ...
 
     async def close(self) -> None:

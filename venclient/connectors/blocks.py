@@ -76,7 +76,7 @@ class Block:
         self._pick: Callable[[bytes], Iterable[int]] | None = None
         pattern = _pattern_with_gaps(pieces, 2 * self.count)
         if pattern is None:
-            # Any word and byte order is a fixed choice of bytes, so that one struct decodes the whole block.
+            # Any word and byte order is a fixed choice of bytes: one struct decodes the whole block.
             chosen = [place for _, places in pieces for place in places]
             self._pick = (
                 itemgetter(*chosen) if len(chosen) > 1 else itemgetter(slice(chosen[0], chosen[0] + 1))
@@ -107,9 +107,9 @@ class Block:
         return f"{self.kind} {where}"
 
     def decode(self, data: bytes) -> list[tuple[str, float]]:
-        """Give (quantity, value) for each register that has a value now; `data` is an answer's payload.
+        """Return (quantity, value) for each register that has a value now; `data` is an answer's payload.
 
-        Left out are the device's "no value" marks, texts and digits that are no number, and what is not
+        Left out are the device's "no value" marks, texts and digits that are not a number, and what is not
         finite. ValueError when the length is not the block's.
         """
         raws = self.raw(data)
@@ -138,7 +138,7 @@ class Block:
         return found
 
     def raw(self, data: bytes) -> tuple[Any, ...]:
-        """Give each register's raw value, in the order of `registers`, then the scale factors."""
+        """Return each register's raw value, in the order of `registers`, then the scale factors."""
         if self.kind in BIT_KINDS:
             data = spread_bits(data, self.count)
         if len(data) != 2 * self.count:
@@ -148,7 +148,7 @@ class Block:
         return self._unpack(data)
 
     def split(self) -> tuple[Block, ...]:
-        """Give smaller blocks for the same registers: without gaps, else one for each; or just itself."""
+        """Return smaller blocks for the same registers: without gaps, else one for each; or just itself."""
         parts = plan_blocks(self.registers, Limits(max_gap=0, max_registers=self.count))
         if len(parts) == 1 and len(self.registers) > 1:
             parts = tuple(Block([register]) for register in self.registers)
@@ -173,7 +173,7 @@ def _plain(register: Register) -> _Plain | None:
 
 
 def _pattern_with_gaps(pieces: Sequence[tuple[str, list[int]]], size: int) -> str | None:
-    """Give a pattern that unpacks the payload as it is, or None where bytes must change places."""
+    """Return a pattern that unpacks the payload as it is, or None where bytes must change places."""
     pattern, at = ">", 0
     for letter, places in pieces:
         start = places[0]
@@ -185,14 +185,14 @@ def _pattern_with_gaps(pieces: Sequence[tuple[str, list[int]]], size: int) -> st
 
 
 def spread_bits(data: bytes, count: int) -> bytes:
-    """Give one register of 0 or 1 for each of `count` bits, the lowest bit of the first byte first."""
+    """Return one register of 0 or 1 for each of `count` bits, the lowest bit of the first byte first."""
     if len(data) != (count + 7) // 8:
         return b""
     return b"".join(b"\0\1" if data[n >> 3] >> (n & 7) & 1 else b"\0\0" for n in range(count))
 
 
 def plan_blocks(registers: Iterable[Register], limits: Limits) -> tuple[Block, ...]:
-    """Give the fewest blocks, in address order, that keep the limits.
+    """Return the fewest blocks, in address order, that keep the limits.
 
     Registers marked `single` are alone. A value and its scale factor are always in one block.
     """

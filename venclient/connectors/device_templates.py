@@ -1,4 +1,4 @@
-"""Device templates: the registers of a known device, so that a connection only has to name it.
+"""Device templates: the registers of known devices; a connection only has to name its template.
 
 {"template": "huawei-sun2000", "parameters": {"usage": "battery", "unit": 3}, "interval_s": 5}
 
@@ -60,7 +60,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def mistake(self, value: object) -> str:
         """Say what is wrong with a value; empty when nothing is."""
-        # False is 0 for Python, and not for whoever reads a connection.
+        # Python takes False for 0; in a connection's options they differ.
         right = type(value) is type(self.default) or (bool(self.choices) and not isinstance(value, bool))
         if right and self.choices:
             right = value in self.choices
@@ -71,7 +71,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What tells this device from others: a number or text in a register, or in its identification.
+    """What identifies this device: a number or text in a register, or in its identification.
 
     With `address`: the number is one of `values`, or within `low` and `high`, or the text has `contains`.
     Without: one of the objects of Modbus function 43 has `contains`.
@@ -146,24 +146,24 @@ def _folder() -> Traversable:
 
 
 def template_names() -> tuple[str, ...]:
-    """Give the names of all templates, in order."""
+    """Return the names of all templates, in order."""
     names = (file.name for file in _folder().iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
 def all_templates() -> Iterator[Template]:
-    """Give every template, by name."""
+    """Load every template, by name."""
     return map(load_template, template_names())
 
 
 @cache
 def load_template(name: str) -> Template:
-    """Give a template; ConfigError with near names when there is none of that name."""
+    """Return a template; raise ConfigError with near names when the name is unknown."""
     if name not in template_names():
         raise ConfigError(
             mod.NO_TEMPLATE(name=shown(name), suggestion=_near(name, template_names())), subject="template"
         )
-    # Read only where a template is used, so that all others start without a YAML library.
+    # Imported only where a template is used: all other programs start without a YAML library.
     import yaml
 
     text = (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
@@ -185,16 +185,16 @@ def _near(name: str, known: tuple[str, ...]) -> str:
 
 
 def expand_template(options: Mapping[str, Any]) -> tuple[Expansion | None, list[str]]:
-    """Give what options that name a `template` stand for, or None with one sentence for each mistake.
+    """Expand options that name a `template`; return None with one sentence per mistake if they are wrong.
 
-    What the connection says itself comes before what the template says; registers and computed quantities
-    of its own are added, or replace those of the same quantity.
+    What the connection says itself comes before what the template says; its own registers and computed
+    quantities are added, or replace those of the same quantity.
     """
     return _expanded(options, _applied)
 
 
 def expand_writing(options: Mapping[str, Any]) -> tuple[Expansion | None, list[str]]:
-    """Give what options of a connection that commands stand for, or None with a sentence for each mistake."""
+    """Expand options of a connection that commands; return None with one sentence per mistake if wrong."""
     return _expanded(options, _applied_to_writing)
 
 
@@ -295,7 +295,7 @@ def _register(
 
 
 def _computed(one: Mapping[str, Any], *, turned: bool) -> dict[str, Any]:
-    """Give a computed quantity; its parts have their new signs already, only energies change sides."""
+    """Return a computed quantity; its parts have their new signs already, only energies change sides."""
     found = _without_when(one)
     if turned:
         found["quantity"] = _OPPOSITE.get(found["quantity"], found["quantity"])
@@ -308,7 +308,7 @@ def _merged(known: list[dict[str, Any]], own: list[Mapping[str, Any]]) -> list[d
 
 
 def turned_round(registers: list[Register]) -> list[Register]:
-    """Give registers as a device has them that counts the other way round."""
+    """Return registers as a device has them that counts the other way round."""
     return [
         msgspec.convert(_register(msgspec.to_builtins(one), {}, turned=True), Register) for one in registers
     ]

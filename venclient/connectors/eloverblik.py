@@ -4,7 +4,7 @@
     MålepunktsID;Fra_dato;Til_dato;Mængde;Måleenhed;Kvalitet;Type;...      since; English names, too
 
 A row is the energy from one local time to another (Type "Tidsserie"), or what the meter's register showed
-(a reading, "Aflæsning"). A day has 23 or 25 hours when the clock changes; the earlier time tells which row of
+(a reading, "Aflæsning"). A day has 23 or 25 hours when the clock changes; the earlier time shows which row of
 the doubled hour is meant, and the later one must follow it.
 """
 
@@ -111,7 +111,7 @@ class EloverblikRows:
         self.note = f"{point} {code}"
 
     def read(self, line: str) -> Row | None:
-        """Give what a line says, None for one that is not for us; ValueError says what is wrong with it."""
+        """Parse a line; return None for one that is not for us; ValueError says what is wrong with it."""
         cells = [cell.strip() for cell in split_cells(line, self._delimiter)]
         if not any(cells) or cells[: len(self._header)] == self._header:
             return None
@@ -167,7 +167,7 @@ class EloverblikRows:
         raise ValueError(fil.ROW_TYPE(type=shown(kind)))
 
     def _time(self, text: str) -> tuple[Instants, datetime]:
-        """Give what a time can mean, and what the clock on the wall showed."""
+        """Return what a time can mean, and the local time as written."""
         reason: ValueError | None = None
         for place, (reader, plain) in enumerate(self._readers):
             try:
@@ -211,7 +211,7 @@ def _other_type(code: str, chosen: str) -> Text:
 
 
 def _end(start: datetime, until: Instants, length: timedelta) -> datetime:
-    """Give when an interval ends: the first moment after its start that its end can mean.
+    """Return when an interval ends: the first moment after its start that its end can mean.
 
     Through the autumn change 02:00-03:00 may be either hour, and some exports write 02:00-02:00.
     """

@@ -31,7 +31,7 @@ PAGE = "docs/connectors/file.md"
 TIMEOUT_S = 30.0
 #: The file system gets a little less: a poller that runs out of patience knows less of why.
 ANSWER_WITHIN_S = 28.0
-#: A file in which nothing is for us is read on at most so many pieces at once.
+#: Maximum number of pieces in one look at a file in which nothing is for us.
 MOST_PIECES = 50
 #: With more than this unread the next look comes at once: a backlog must not take an interval per piece.
 BACKLOG_BYTES = 64 * 1024
@@ -64,7 +64,7 @@ class FileReader:
         self._refused: tuple[tuple[int, int, int] | None, Undecodable] | None = None
 
     async def read(self) -> Batch:
-        """Give the new rows, none when there are none.
+        """Return the new rows, none when there are none.
 
         ConnectFailed when the file cannot be read, Undecodable when it has not the columns asked for.
         """
@@ -166,7 +166,7 @@ class FileReader:
 
 
 def open_file_reader(resource: Resource, site: Site) -> Reader:
-    """Give the reader of a FILEREADER connection; ConfigError lists all that is wrong with it."""
+    """Build the reader of a FILEREADER connection; ConfigError lists all that is wrong with it."""
     options, problems = check_options(resource.connection.options, FileOptions)
     if not resource.connection.file:
         problems.insert(0, fil.FILE_MISSING())

@@ -1,4 +1,4 @@
-"""From the lines of a meter file to readings and rejects, whoever reads the lines."""
+"""Turn the lines of a meter file into readings and rejects; independent of how the lines are read."""
 
 from __future__ import annotations
 
@@ -337,7 +337,7 @@ def _is_whole(raw: bytes) -> bool:
 
 
 def _form(options: FileOptions, point: str) -> str:
-    """Give a digest of all that decides what a row means: other options, and the file is read again."""
+    """Return a digest of all that decides what a row means: if it changes, the file is read again."""
     meaning = msgspec.structs.replace(options, follow=None, interval_s=1.0, drop=False)
     text = msgspec.json.encode(meaning, order="sorted")
     if options.format == "eloverblik":

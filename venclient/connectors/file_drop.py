@@ -77,16 +77,16 @@ class DropFolder:
         self._names: dict[str, str] = {}
 
     def join(self, reader: str, name: str, pattern: str) -> None:
-        """Add somebody who reads the files whose names fit `pattern`; `name` is for people."""
+        """Add a reader of the files whose names fit `pattern`; `name` is for people."""
         self._patterns[reader] = pattern
         self._names[reader] = name
 
     def leave(self, reader: str) -> None:
-        """Note that somebody reads no more; what waits for them waits for their return."""
+        """Remove a reader; what waits for it waits for its return."""
         self._names.pop(reader, None)
 
     def finish(self, reader: str, name: str, progress: Progress) -> bool:
-        """Note that somebody is through with a file; True when it was moved, OSError when it cannot be."""
+        """Note that a reader is through with a file; True when it was moved, OSError when it cannot be."""
         path = self.folder / name
         verdicts = self._verdicts.setdefault(name, {})
         verdicts[reader] = progress
@@ -116,11 +116,11 @@ class DropFolder:
             while _is_taken(free.name, target):
                 number += 1
                 free = path.with_name(f"{path.stem}.{number}{path.suffix}")
-            told = "".join(
+            report = "".join(
                 self._told(self._names.get(reader, reader), progress) for reader, progress in verdicts.items()
             )
             if not good or any(progress.rejects for progress in verdicts.values()):
-                _write(f"{free.name}{REASON}", told, target)
+                _write(f"{free.name}{REASON}", report, target)
             os.rename(name, free.name, src_dir_fd=source, dst_dir_fd=target)
 
     @staticmethod
@@ -220,7 +220,7 @@ class DropReader:
         self._unstored: set[str] = set()
 
     async def read(self) -> Batch:
-        """Give the next rows of the next file, none when there is no file that is finished.
+        """Return the next rows of the next file, none when no file is finished.
 
         ConnectFailed when the folder cannot be read.
         """
@@ -255,7 +255,7 @@ class DropReader:
             await self._leases.release(self._lease, holder=self._id)
 
     def committed(self, name: str) -> None:
-        """Move a file whose readings are stored, as soon as nobody else needs it."""
+        """Move a file whose readings are stored, as soon as no other reader needs it."""
         self._unstored.discard(name)
         self._unsaid += self._settle((name,))
 
@@ -306,7 +306,7 @@ class DropReader:
         return found, None, None, False
 
     def _finished(self, files: dict[str, Progress], found: Found) -> Iterator[str]:
-        """Give the names of files that are to be read and no longer change; links are rejects, once each."""
+        """Yield the names of files that are to be read and no longer change; links are rejects, once each."""
         seen: dict[str, tuple[int, int, int]] = {}
         with os.scandir(self._place) as entries:
             for entry in entries:
@@ -337,7 +337,7 @@ class DropReader:
         return True
 
     def _read_on(self, name: str, before: Progress | None, found: Found) -> Progress | None:
-        """Give how far a file is read now, None when it is not there any more."""
+        """Return how far a file is read now, None when it is no longer there."""
         path = self._place / name
         others = len(found.rejects)
         try:
@@ -360,12 +360,12 @@ class DropReader:
         except ValueError as error:
             return self._hopeless(name, text_of(error), found, piece.mark)
         rejects = found.rejects[others:]
-        told = [f"{reject.place}: {with_code(reject.reason)}" for reject in rejects]
+        reasons = [f"{reject.place}: {with_code(reject.reason)}" for reject in rejects]
         return Progress(
             mark=mark or piece.mark,
             readings=before.readings + len(found.readings),
             rejects=before.rejects + len(rejects),
-            reasons=(*before.reasons, *told)[:MOST_REASONS],
+            reasons=(*before.reasons, *reasons)[:MOST_REASONS],
             done=last,
         )
 
@@ -397,7 +397,7 @@ def _nothing() -> None:
 
 
 def _place_and_pattern(folder: Path, file: str) -> tuple[Path, str]:
-    """Give the folder that `file` names, and the pattern of the files in it that are meant."""
+    """Return the folder that `file` names, and the pattern of the files in it that are meant."""
     path = folder / file
     if _MAGIC & set(path.name):
         return path.parent, path.name

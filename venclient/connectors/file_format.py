@@ -20,12 +20,12 @@ class Rows(Protocol):
     """Reads rows that are text."""
 
     def read(self, line: str) -> Row | None:
-        """Give what a row says, None for one that is not for us; ValueError says what is wrong with it."""
+        """Parse a row; return None for one that is not for us; ValueError says what is wrong with it."""
         ...
 
 
 def grouping_of(options: FileOptions) -> Grouping | None:
-    """Give how lines are joined, None where each line is a row."""
+    """Return how lines are joined, None where each line is a row."""
     if options.format == "dsmr-p1":
         return telegrams
     return quoted_rows if options.joins_lines else None
@@ -34,7 +34,7 @@ def grouping_of(options: FileOptions) -> Grouping | None:
 def rows_of(
     options: FileOptions, header: str | None, point: str, note: str, layout: Layout | None
 ) -> Rows | TelegramRows:
-    """Give the reader of a file's rows; ValueError when its header has not what is needed.
+    """Build the reader of a file's rows; ValueError when its header lacks what is needed.
 
     `point` is the resource's meter point, `note` what a reader before has chosen in the same file, `layout`
     how a table is written.

@@ -22,9 +22,9 @@ TIME_NAMES = ("time", "timestamp", "datetime", "ts")
 
 
 class FileValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One value of a row: its column (csv) or path (others), what it is, and in which unit it is told.
+    """One value of a row: its column (csv) or path (others), its quantity and its unit.
 
-    With `columns` or `paths` it is their sum, less those of `minus`; without one of them there is no sample.
+    With `columns` or `paths` it is their sum, less those of `minus`; a missing part means no sample.
     With `boolean` on and true are 1, off and false 0, although the quantity has a unit.
     """
 
@@ -69,7 +69,7 @@ class FileValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class FileTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where a row tells its time and in which form; the cells of several columns are joined by a space.
+    """Where a row has its time and in which form; the cells of several columns are joined by a space.
 
     `format` is "iso" unless given. `fold` says which of the two equal hours in autumn is meant: by the order
     of the rows, or always the first or second.
@@ -201,7 +201,7 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.is_table and (self.is_complete if self.multiline is None else self.multiline)
 
     def completed(self) -> FileOptions:
-        """Give the options with what a ready-made format says added where nothing is given."""
+        """Return the options with what a ready-made format says added where nothing is given."""
         ready = _READY_TIMES.get(self.format)
         if ready is None:
             return self

@@ -1,7 +1,7 @@
 """Which lines of a file belong together: quoted cells that hold line ends, telegrams of many lines.
 
 A follower must know how many of the lines that are there make whole records; the rest is read again when
-more has come, so that nothing of a record needs to be kept between two looks.
+more has come. Nothing of a record needs to be kept between two looks.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def quoted_rows(lines: Sequence[Line], last: bool) -> tuple[list[Sequence[Line]]
 
 
 def telegrams(lines: Sequence[Line], last: bool) -> tuple[list[Sequence[Line]], int]:
-    """Join the lines of telegrams, from "/" to "!". What is cut off or in between is a record of its own."""
+    """Join the lines of telegrams, from "/" to "!". What is cut off or in between is a separate record."""
     records: list[Sequence[Line]] = []
     at = 0
     while at < len(lines):

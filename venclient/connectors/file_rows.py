@@ -1,6 +1,6 @@
 """What the rows of a meter file say: columns or JSON, decimal marks, units, times. Pure: no files.
 
-16/12/2006;17:24:00;4.216;?      columns Date and Time make the time; "?" and "" are no sample
+16/12/2006;17:24:00;4.216;?      columns Date and Time make the time; "?" and "" are not a sample
 {"ts": 1788820998, "w": 120}     paths into each line's JSON
 """
 
@@ -131,7 +131,7 @@ class CsvRows:
         return [(term.name, cells[term.place]) for _, terms, _ in self._values for term in terms]
 
     def read(self, line: str) -> Row | None:
-        """Give what a line says, None for one that is not for us; ValueError says what is wrong with it."""
+        """Parse a line; return None for one that is not for us; ValueError says what is wrong with it."""
         cells = split_cells(line, self._delimiter)
         if not any(cell.strip() for cell in cells):
             return None
@@ -195,7 +195,7 @@ class JsonRows:
         self._read_time = lenient_time_reader(options.time.form, options.time.zone)
 
     def read(self, line: str) -> Row | None:
-        """Give what a line says, None for one that is not for us; ValueError says what is wrong with it."""
+        """Parse a line; return None for one that is not for us; ValueError says what is wrong with it."""
         if not line.strip():
             return None
         document = json_of(line.encode())

@@ -40,9 +40,9 @@ _ROTATED = re.compile(r"[.-]\d[\d.:T_-]*")
 class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a file was read: everything before `offset`, which is `lines` lines.
 
-    `seen` tells this file from another: a digest of its first bytes and those before the offset.
+    `seen` identifies this file: a digest of its first bytes and those before the offset.
     `skipping` says that the offset lies within a line that is too long. `wide` (it is UTF-16), `form`,
-    `header`, `last` and `note` are for whoever understands the lines: the options, the header line, the
+    `header`, `last` and `note` are for the code that parses the lines: the options, the header line, the
     time of the last row (epoch s), what the rows were found to be.
     """
 
@@ -80,7 +80,7 @@ def next_piece(
     grouping: Grouping | None = None,
     access: Access = ANYWHERE,
 ) -> Piece:
-    """Give the lines that come after `mark` (None: from the start); OSError when the file cannot be read.
+    """Return the lines that come after `mark` (None: from the start); OSError when the file cannot be read.
 
     `complete` says that the file is finished: its last line counts without a line end. Of lines that
     `grouping` joins to records only whole records are given.
@@ -105,7 +105,7 @@ def next_piece(
 def piece_of(
     path: Path, mark: Mark | None, *, grouping: Grouping | None = None, access: Access = ANYWHERE
 ) -> tuple[Piece, bool]:
-    """Give the lines of a complete file after `mark`, and whether they are its last; OSError as above.
+    """Return the lines of a complete file after `mark`, and whether they are its last; OSError as above.
 
     A file that is not the marked one is read from its start.
     """
@@ -133,10 +133,10 @@ def is_read(path: Path, mark: Mark, access: Access = ANYWHERE) -> bool:
 def _rest_of_rotated(
     path: Path, mark: Mark, grouping: Grouping | None, access: Access, *, truncated: bool = False
 ) -> Piece | None:
-    """Give what was not yet read of files that were rotated away within the folder, None when that is all.
+    """Return the unread part of files that were rotated away within the folder, None when that is all.
 
     First comes the rest of the marked file, or of its copy where it was copied and truncated; then the files
-    that took its place and were rotated away in turn while nobody looked.
+    that took its place and were rotated away in turn between two looks.
     """
     access = replace(access, dropped=True)
     beside = sorted(_rotated(path), key=lambda one: one[1].st_mtime_ns)
@@ -162,7 +162,7 @@ def _rest_of_rotated(
 def _beside(
     name: Path, mark: Mark, grouping: Grouping | None, access: Access, *, copied: bool = False
 ) -> Piece | None:
-    """Give what a file that no longer grows has behind a mark, None when it is another or cannot be read."""
+    """Return the rest of a file that no longer grows after a mark, None if it is another or unreadable."""
     try:
         with access.open(name) as file:
             if mark.offset and not _goes_on(file, mark, copied=copied):
@@ -174,7 +174,7 @@ def _beside(
 
 
 def _rotated(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Give the other ordinary files of the folder."""
+    """Return the other ordinary files of the folder."""
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
             if entry.name != path.name and entry.is_file(follow_symlinks=False):
@@ -182,7 +182,7 @@ def _rotated(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _added(path: Path, other: Path) -> str:
-    """Give what the name of a rotated file has that the followed one has not, "" when they are unlike."""
+    """Return what the name of a rotated file adds to that of the followed one, "" when they are unlike."""
     name = other.name
     for start, end in ((path.name, ""), (path.stem, path.suffix)):
         if name.startswith(start) and name.endswith(end) and len(name) > len(start) + len(end):
@@ -291,7 +291,7 @@ def _read(
             offset += torn
             skipping = False
         elif skipping or (not parts and not at_end):
-            # One line fills the whole block: nobody will make sense of it.
+            # One line fills the whole block: it cannot be a record.
             if not skipping:
                 number += 1
                 take(None)

@@ -1,4 +1,4 @@
-"""HomeWizard JSON: what its P1, kWh and battery devices tell on the local network, one object per line.
+"""HomeWizard JSON: what its P1, kWh and battery devices report on the local network, one object per line.
 
 Version 1 of the interface has total_power_import_t1_kwh and active_power_w, version 2 energy_import_kwh and
 power_w. Neither makes a difference here: of each quantity the first name that is there counts.
@@ -46,7 +46,7 @@ class HomeWizardRows:
         self._scale = {quantity: scaling_for(quantity, unit, 1.0, 0.0) for quantity, unit in units}
 
     def read(self, line: str) -> Row | None:
-        """Give what a line says, None for an empty one; ValueError says what is wrong with it."""
+        """Parse a line; return None for an empty one; ValueError says what is wrong with it."""
         if not line.strip():
             return None
         document = json_of(line.encode())
@@ -57,8 +57,8 @@ class HomeWizardRows:
         data = inner if isinstance(inner, dict) else document
         if any(str(data.get(name, document.get(name))) != text for name, text in self._filter.items()):
             return None
-        told = {**data, **{name: document[name] for name in self._names if name in document}}
-        time = next((told[name] for name in self._names if told.get(name) is not None), None)
+        merged = {**data, **{name: document[name] for name in self._names if name in document}}
+        time = next((merged[name] for name in self._names if merged.get(name) is not None), None)
         if time is None:
             raise ValueError(fil.NO_TIME_NAMES(names=self._names))
         instants = self._read_time(time)

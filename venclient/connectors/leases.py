@@ -36,7 +36,7 @@ class Leases:
         make: Callable[[], T],
         close: Callable[[T], Awaitable[None]],
     ) -> T:
-        """Give the link to `endpoint`, made on first use.
+        """Return the link to `endpoint`, made on first use.
 
         ConfigError, naming the other holders, when they use other `settings`; these show in the
         message, so they must not hold a secret.
@@ -55,7 +55,7 @@ class Leases:
         return cast("T", held.link)
 
     async def release(self, endpoint: Hashable, *, holder: str) -> None:
-        """Give the link back; closes it behind the last holder. Unknown holders are ignored."""
+        """Release the link; closes it behind the last holder. Unknown holders are ignored."""
         held = self._held.get(endpoint)
         if held is None or holder not in held.holders:
             return
@@ -66,6 +66,6 @@ class Leases:
             await held.close(held.link)
 
     def holders(self, endpoint: Hashable) -> frozenset[str]:
-        """Give who uses the endpoint now."""
+        """Return the holders that use the endpoint now."""
         held = self._held.get(endpoint)
         return frozenset(held.holders) if held else frozenset()

@@ -82,7 +82,7 @@ class ModbusReader:
         return [_Step(b, read_question(unit, b.kind, b.address, b.count)) for b in blocks]
 
     async def read(self) -> Batch:
-        """Give a reading for each register that has a value now; registers that cannot be read are rejects.
+        """Return a reading for each register that has a value now; registers that cannot be read are rejects.
 
         Raises the first ConnectorError when no request succeeded.
         """
@@ -170,7 +170,7 @@ class ModbusReader:
         )
 
     async def close(self) -> None:
-        """Give the link back; the last reader of an endpoint closes it."""
+        """Release the link; the last reader of an endpoint closes it."""
         if self._open:
             self._open = False
             await self._leases.release(self._endpoint, holder=self._resource_id)
@@ -203,7 +203,7 @@ def _result(op: str, numbers: list[float]) -> float | None:
 
 
 def open_modbus_reader(resource: Resource, site: Site) -> ModbusReader:
-    """Give the reader of a MODBUSTCP connection; ConfigError lists all that is wrong with it."""
+    """Build the reader of a MODBUSTCP connection; ConfigError lists all that is wrong with it."""
     connection = resource.connection
     options, problems = check_options(connection.options, ModbusOptions)
     host, port = endpoint_of(connection, problems)

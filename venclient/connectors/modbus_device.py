@@ -28,7 +28,7 @@ from venclient.thinned import Thinned
 
 log = logging.getLogger(__name__)
 
-#: Stand where registers will be, while the other options of a device are checked that tells its own.
+#: Placeholder registers to check the other options of a device that reports its own registers.
 _LATER: list[dict[str, Any]] = [
     {"quantity": quantity, "address": 65535, "type": "uint16"}
     for quantity in sorted(
@@ -38,14 +38,14 @@ _LATER: list[dict[str, Any]] = [
 
 
 def open_modbus_device(resource: Resource, site: Site) -> Reader:
-    """Give the reader of a MODBUSTCP connection, with or without a template; ConfigError lists mistakes."""
+    """Build the reader of a MODBUSTCP connection, with or without a template; ConfigError lists mistakes."""
     return _open(resource, site)
 
 
 async def open_and_look(resource: Resource, site: Site) -> ModbusReader:
-    """Give the reader of a MODBUSTCP connection as it is once the device was asked what it has.
+    """Build the reader of a MODBUSTCP connection as it is once the device was asked what it has.
 
-    ConfigError when they are wrong, another ConnectorError when the device had to be asked and did not tell.
+    Raise ConfigError when they are wrong, another ConnectorError when a device that must be asked is silent.
     """
     opened = _open(resource, site)
     if not isinstance(opened, SunSpecReader):
@@ -58,7 +58,7 @@ async def open_and_look(resource: Resource, site: Site) -> ModbusReader:
 
 
 def template_problems(options: Mapping[str, Any]) -> list[str]:
-    """Give one sentence for each mistake in options that name a template."""
+    """Return one sentence per mistake in options that name a template."""
     expansion, problems = expand_template(options)
     if expansion is None:
         return problems
@@ -66,7 +66,7 @@ def template_problems(options: Mapping[str, Any]) -> list[str]:
 
 
 def template_quantities(options: Mapping[str, Any]) -> set[str] | None:
-    """Give the quantities of a device whose options name a template; None when that is not to be told."""
+    """Return the quantities of a device whose options name a template; None when they are not known."""
     expansion, _ = expand_template(options)
     if expansion is None:
         return None
@@ -140,7 +140,7 @@ class SunSpecReader:
         self._said = ""
 
     async def read(self) -> Batch:
-        """Give a reading for each register that has a value now.
+        """Return a reading for each register that has a value now.
 
         Undecodable when the device has no SunSpec map, or not the model that is wanted.
         """
@@ -207,7 +207,7 @@ class SunSpecReader:
             raise Undecodable(mod.SUNSPEC_OPTIONS(error=error), subject=subject_of(self._resource)) from error
 
     async def close(self) -> None:
-        """Give the link back; the last reader of an endpoint closes it."""
+        """Release the link; the last reader of an endpoint closes it."""
         if self._open:
             self._open = False
             await self._leases.release(self._endpoint, holder=self._resource.resourceID)

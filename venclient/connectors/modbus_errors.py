@@ -56,7 +56,7 @@ def refusal(question: Question, answer: Answer, subject: str, scan: str) -> Conn
 
 
 def again(error: ConnectorError, *, what: str = "") -> ConnectorError:
-    """Give a copy of an error for one more caller, which may be raised on its own."""
+    """Return a copy of an error for one more caller, which may be raised separately."""
     return type(error)(what or error.what, subject=error.subject, hint=error.hint, transient=error.transient)
 
 

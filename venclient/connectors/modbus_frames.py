@@ -1,6 +1,6 @@
 """Modbus frames, as TCP and as RTU over TCP carry them: requests to bytes, bytes to answers. No I/O.
 
-What a request says and the checksum are pymodbus's; how answers are told apart is ours, because the
+Building requests and the checksum are pymodbus's; matching answers to requests is ours, because the
 library's client allows one request in flight and takes transaction 0 for any.
 """
 
@@ -86,7 +86,7 @@ class Framing(Protocol):
     """Frames of one connection; keeps the part of an answer that has come."""
 
     tells_apart: bool
-    """Whether an answer says which request it belongs to, so that several may be in flight."""
+    """Whether an answer says which request it belongs to; only then several may be in flight."""
 
     @property
     def partial(self) -> int:
@@ -94,11 +94,11 @@ class Framing(Protocol):
         ...
 
     def frame(self, transaction: int, question: Question) -> bytes:
-        """Give the bytes to send."""
+        """Return the bytes to send."""
         ...
 
     def feed(self, data: bytes) -> list[Answer]:
-        """Give the answers that are complete now; Garbage when there can never be one."""
+        """Return the answers that are complete now; raise Garbage when there can never be one."""
         ...
 
 
@@ -133,7 +133,7 @@ def identification_question(unit: int) -> Question:
 
 
 def identification_texts(payload: bytes) -> list[str]:
-    """Give the texts in an answer to that: maker, product code, revision; what is cut off is left out."""
+    """Return the texts in an answer to that: maker, product code, revision; what is cut off is left out."""
     found, rest = [], payload[6:]
     while len(rest) >= 2 and len(rest) >= 2 + rest[1]:
         found.append(rest[2 : 2 + rest[1]].decode("utf-8", "replace").strip("\0 "))
@@ -160,12 +160,12 @@ class TcpFraming:
         return len(self._rest)
 
     def frame(self, transaction: int, question: Question) -> bytes:
-        """Give the bytes to send."""
+        """Return the bytes to send."""
         unit, function, pdu, _, _ = question
         return _HEADER.pack(transaction, 0, len(pdu) + 1, unit, function) + pdu[1:]
 
     def feed(self, data: bytes) -> list[Answer]:
-        """Give the answers that are complete now; Garbage when there can never be one."""
+        """Return the answers that are complete now; raise Garbage when there can never be one."""
         if self._rest:
             data = self._rest + data
         found = []
@@ -208,12 +208,12 @@ class RtuFraming:
         return len(self._rest)
 
     def frame(self, transaction: int, question: Question) -> bytes:
-        """Give the bytes to send."""
+        """Return the bytes to send."""
         message = bytes([question.unit]) + question.pdu
         return message + _checksum(message)
 
     def feed(self, data: bytes) -> list[Answer]:
-        """Give the answers that are complete now; Garbage when there can never be one."""
+        """Return the answers that are complete now; raise Garbage when there can never be one."""
         data = self._rest + data
         found = []
         while len(data) >= 3:

@@ -1,7 +1,7 @@
 """One Modbus connection to one endpoint, shared by all units behind it.
 
 units        1: a b     5: c      9: d e        each with its own queue, breaker and time-outs
-sent         a  c  d  b  e                       a turn for each; one in flight, unless told otherwise
+sent         a  c  d  b  e                       a turn for each; one in flight by default
 
 Its units do not harm each other: one that stays silent is left alone for a while (`Breaker`); an answer
 counts only with the transaction, unit, function and length that were asked for; a connection that carried
@@ -94,11 +94,11 @@ class ModbusLink:
     async def read(
         self, unit: int, kind: RegisterKind, address: int, count: int, *, timeout_s: float
     ) -> Found:
-        """Give the payload of `count` registers (or bits) and the moment it is from; see `exchange`."""
+        """Return the payload of `count` registers (or bits) and the moment it is from; see `exchange`."""
         return await self.exchange(read_question(unit, kind, address, count), timeout_s=timeout_s)
 
     async def exchange(self, question: Question, *, timeout_s: float, retries: int = 0) -> Found:
-        """Give the payload of the answer and its moment, half-way between asking and answer.
+        """Return the payload of the answer and its moment, half-way between asking and answer.
 
         Raises ConnectFailed, ReadTimeout, IllegalAddress, Undecodable, WriteRefused or another
         ConnectorError. A silent unit is asked `retries` more times at once, unless it was silent before.
@@ -121,7 +121,7 @@ class ModbusLink:
             raise
 
     def hang_up_if_idle(self) -> None:
-        """Close the connection unless somebody is using it; the next request opens it again."""
+        """Close the connection unless it is in use; the next request opens it again."""
         if not self._in_flight and not self._turns:
             self._drop()
 
@@ -342,7 +342,7 @@ class ModbusLink:
         self._go_on()
 
     def _silence(self, ask: Ask) -> ReadTimeout:
-        """Give the error for a request without an answer, and replace a connection that looks dead."""
+        """Return the error for a request without an answer, and replace a connection that looks dead."""
         self._silences += 1
         partial = self._wire.framing.partial if self._wire is not None else 0
         if partial:

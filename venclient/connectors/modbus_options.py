@@ -165,7 +165,7 @@ def _once(quantity: str, seen: set[str]) -> None:
 
 
 def endpoint_of(connection: Connection, problems: list[str]) -> tuple[str, int]:
-    """Give host and port; what is wrong with them goes first into `problems`."""
+    """Return host and port; what is wrong with them goes first into `problems`."""
     host = (connection.host or "").strip().lower()
     if not host:
         problems.insert(0, con.HOST_MISSING(device="device"))
@@ -178,7 +178,7 @@ def endpoint_of(connection: Connection, problems: list[str]) -> tuple[str, int]:
 def acquire_link(
     site: Site, host: str, port: int, options: LinkOptions, *, holder: str
 ) -> tuple[ModbusLink, str]:
-    """Give the link to an endpoint, shared with all others there, and the name to release it by."""
+    """Return the link to an endpoint, shared with all others there, and the name to release it by."""
     endpoint = f"modbustcp {host}:{port}"
     link = site.leases.acquire(
         endpoint,

@@ -1,4 +1,4 @@
-"""Looks at a Modbus device as whoever installs it does: what is asked, what comes, what to change.
+"""Looks at a Modbus device as its installer does: what is asked, what comes, what to change.
 
 `examine` reads one connection and shows each step from raw words to values; `scan` finds the units behind
 a host. Both ask only, and write nothing.
@@ -32,7 +32,7 @@ from venclient.messages import modbus as mod
 from venclient.model.reading import Reading
 from venclient.model.resource import Resource
 
-#: Unit ids that devices have when nobody has changed them.
+#: Unit ids that devices have unless they were changed.
 _USUAL_UNITS = (1, 0, 255, 2, 3, 247, 126)
 #: What people write for address 0: the manual's number, with and without its own first register being 1.
 _MANUAL_OFFSETS = (40001, 40000, 30001, 30000)
@@ -98,7 +98,7 @@ class UnitFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan_of(resource: Resource, site: Site) -> tuple[Planned, ...]:
-    """Give the requests of one read of a MODBUSTCP connection, in order; nothing is read.
+    """Return the requests of one read of a MODBUSTCP connection, in order; nothing is read.
 
     A device is asked only where it alone knows its registers (SunSpec). ConfigError when options are wrong.
     """
@@ -119,7 +119,7 @@ async def plan_of(resource: Resource, site: Site) -> tuple[Planned, ...]:
 async def examine(resource: Resource, site: Site) -> Examination:
     """Try a MODBUSTCP connection, with the advice that can be had by asking otherwise.
 
-    ConfigError when its options are wrong, ConnectFailed when nobody is there.
+    ConfigError when its options are wrong, ConnectFailed when no device is there.
     """
     resource = without_quality(resource)
     reader = await open_and_look(resource, site)
@@ -212,11 +212,11 @@ def _hint(block: Block, register: Register, data: bytes, value: float | None) ->
         other = msgspec.structs.replace(
             register, word_order=word_order, byte_order=byte_order, scale_register=None
         )
-        told = Block([other]).decode(alone)
-        if told and told[0][1] and _likely(told[0][1]):
+        decoded = Block([other]).decode(alone)
+        if decoded and decoded[0][1] and _likely(decoded[0][1]):
             change = [f'{name} "{order}"' for name, order in _changes(register, word_order, byte_order)]
             kind = mod.FOUND_NONE() if value is None else mod.FOUND_UNLIKELY()
-            return str(mod.ORDER_GIVES(found=kind, changes=" and ".join(change), value=told[0][1]))
+            return str(mod.ORDER_GIVES(found=kind, changes=" and ".join(change), value=decoded[0][1]))
     return ""
 
 
@@ -305,7 +305,7 @@ def _is_of_gateway(error: ConnectorError) -> bool:
 async def scan(
     host: str, port: int, units: Iterable[int], *, clock: Clock, timeout_s: float, framer: FramerName = "tcp"
 ) -> AsyncIterator[UnitFound]:
-    """Give each unit that answers, in order; ConnectFailed when nobody is at the endpoint.
+    """Yield each unit that answers, in order; ConnectFailed when no device is at the endpoint.
 
     A unit is asked for its first holding and input register, and then for what it says of itself.
     """

@@ -40,7 +40,7 @@ class Ask:
         self.since_s = 0.0
 
     def fail(self, error: ConnectorError) -> None:
-        """Give the caller, if there still is one, an error."""
+        """Pass an error to the caller, if there still is one."""
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -77,7 +77,7 @@ class Turns:
         self._line.appendleft(ask)
 
     def take(self) -> Ask:
-        """Give the next request, and its unit the last turn."""
+        """Return the next request, and move its unit to the end of the line."""
         ask = self._line.popleft()
         unit = ask.question.unit
         behind = self._behind.get(unit)
@@ -90,7 +90,7 @@ class Turns:
         return ask
 
     def take_all(self) -> list[Ask]:
-        """Give all requests; none waits any more."""
+        """Return all requests; none waits any more."""
         found = [*self._line, *(ask for behind in self._behind.values() for ask in behind)]
         self._line.clear()
         self._units.clear()

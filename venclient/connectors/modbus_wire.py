@@ -41,7 +41,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def clean(self) -> bool:
-        """Whether a question may be sent: bytes that came for nobody would be taken for its answer."""
+        """Whether a question may be sent: bytes that belong to no request would be taken for its answer."""
         return not self.framing.partial and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,7 +73,7 @@ class Wire(asyncio.Protocol):
 async def connect(
     host: str, port: int, listener: Listener, framing: Framing, *, clock: Clock, delay_s: float
 ) -> Wire:
-    """Give a connection that may be used, `delay_s` after it came about; NotConnected says why not."""
+    """Open a connection, ready to be used `delay_s` later; NotConnected says why not."""
     wire = Wire(listener, framing)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):

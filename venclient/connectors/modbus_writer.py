@@ -92,26 +92,26 @@ class ModbusWriter:
     ) -> Receipt:
         read_back: float | None = None
         ok, detail = True, ""
-        told = setpoint.value if written is None else written
+        sent = setpoint.value if written is None else written
         if register.read_back:
             data, time = await self._ask(self._read_question(register))
             read_back = self._value_in(register, data, exponent)
             step = abs(register.scale) * 10.0**exponent
             tolerance = register.tolerance
             if tolerance is None:
-                tolerance = abs(told) * _WHOLE if register.type.startswith("float") else step / 2
-            ok = read_back is not None and abs(read_back - told) <= tolerance
+                tolerance = abs(sent) * _WHOLE if register.type.startswith("float") else step / 2
+            ok = read_back is not None and abs(read_back - sent) <= tolerance
             if not ok:
                 detail = with_code(
-                    mod.READ_BACK_NONE(written=told)
+                    mod.READ_BACK_NONE(written=sent)
                     if read_back is None
-                    else mod.READ_BACK(written=told, read_back=read_back)
+                    else mod.READ_BACK(written=sent, read_back=read_back)
                 )
         return Receipt(
             resource_id=self._resource.resourceID,
             quantity=setpoint.quantity,
             asked=setpoint.value,
-            written=told,
+            written=sent,
             read_back=read_back,
             ok=ok,
             time=time,
@@ -119,7 +119,7 @@ class ModbusWriter:
         )
 
     async def _exponent(self, register: WritableRegister) -> int:
-        """Give the power of ten that the scale register holds now; 0 when there is none."""
+        """Return the power of ten that the scale register holds now; 0 when there is none."""
         if register.scale_register is None:
             return 0
         data, _ = await self._ask(
@@ -143,7 +143,7 @@ class ModbusWriter:
 
     @staticmethod
     def _value_in(register: WritableRegister, data: bytes, exponent: int) -> float | None:
-        """Give the value in a register's bytes, read with the same exponent as it was written with."""
+        """Return the value in a register's bytes, read with the same exponent as it was written with."""
         if register.kind == "coil":
             return (data[-1] & 1) * register.scale + register.offset
         [raw] = Block([_without_factor(register)]).decode(data) or [(register.quantity, math.nan)]
@@ -155,20 +155,20 @@ class ModbusWriter:
         return WriteRefused(what, subject=subject_of(self._resource))
 
     async def close(self) -> None:
-        """Give the link back; the last user of an endpoint closes it."""
+        """Release the link; the last user of an endpoint closes it."""
         if self._open:
             self._open = False
             await self._leases.release(self._endpoint, holder=self._resource.resourceID)
 
 
 def _without_factor(register: WritableRegister) -> WritableRegister:
-    """Give the register on its own, as it is without its scale register."""
+    """Return the register without its scale register."""
 
     return msgspec.structs.replace(register, scale_register=None)
 
 
 def writing_options(connection: Connection) -> tuple[ModbusWriterOptions | None, Connection, list[str]]:
-    """Give the options of a connection that commands, by a template or not, and what is wrong with them.
+    """Return the options of a connection that commands, by a template or not, and what is wrong with them.
 
     The connection comes back with the port that the template's device has, where it says none itself.
     """
@@ -190,7 +190,7 @@ def writing_options(connection: Connection) -> tuple[ModbusWriterOptions | None,
 
 
 def open_modbus_writer(resource: Resource, site: Site) -> ModbusWriter:
-    """Give the writer of a resource's MODBUSTCP connection of actor type WRITER.
+    """Build the writer of a resource's MODBUSTCP connection of actor type WRITER.
 
     ConfigError lists all that is wrong with it.
     """

@@ -51,7 +51,7 @@ class MqttReader:
         self._clock = site.clock
         self._endpoint = endpoint
         self._told: Fault | None = None
-        # The silence that was told last, while nothing has come since.
+        # The silence that was reported last, while nothing has come since.
         self._silence: Fault | None = None
         # Whether the last messages held no value.
         self._valueless = False
@@ -71,13 +71,13 @@ class MqttReader:
             link.beacon.keep(self._keep_alive)
 
     def announce(self, birth: Birth) -> None:
-        """Have the gateway tell the broker of itself; a second birth on one broker is rejected."""
+        """Announce the gateway at the broker; a second birth on one broker is rejected."""
         problem = self._link.beacon.announce(birth)
         if problem:
             self._unsaid.append(Reject("options.birth", problem))
 
     async def read(self) -> Batch:
-        """Give what has come, at the latest when the next message comes.
+        """Return what has come, at the latest when the next message comes.
 
         Raises ConnectFailed when the broker is away (at the start for longer than `timeout_s`), ReadTimeout
         when no value came for `silence_s`, another ConnectorError when the broker refuses the login or the
@@ -128,7 +128,7 @@ class MqttReader:
         return mqt.NO_VALUE_KEYS(limit_s=limit_s, topic=topic, keys=keys, example=example)
 
     async def close(self) -> None:
-        """Give the link back; the last reader closes it. What was not acknowledged comes again."""
+        """Release the link; the last reader closes it. What was not acknowledged comes again."""
         if self._open:
             self._open = False
             self._link.detach(self._inbox)
@@ -141,7 +141,7 @@ class MqttReader:
         return self._told is not None and self._told.kind == "silent"
 
     def _patience_s(self) -> float | None:
-        """Give how long the first connection may still take, None once that is settled."""
+        """Return how long the first connection may still take, None once that is settled."""
         if self._told is not None or self._link.was_connected:
             return None
         return self._link.started_s + self.timeout_s - self._clock.monotonic()
@@ -205,7 +205,7 @@ class MqttReader:
             if time is None:
                 time = message.arrival
                 mark = message.mark() if message.qos == 1 else 0
-                if message.retained:  # without a time of its own it may be from any time
+                if message.retained:  # without its own time it may be from any time
                     quality = Quality.STALE
                 arrivals += [-1] * (len(readings) - len(arrivals)) + [number] * len(values)
             for quantity, value in values:
@@ -236,7 +236,7 @@ class _Acknowledgement:
 
 
 def open_mqtt_reader(resource: Resource, site: Site) -> MqttReader:
-    """Give the reader of an MQTT connection; ConfigError lists all that is wrong with it."""
+    """Build the reader of an MQTT connection; ConfigError lists all that is wrong with it."""
     connection = resource.connection
     options, problems = check_options(connection.options, MqttOptions)
     problems[:0] = place_mistakes(connection)

@@ -1,7 +1,7 @@
 """What a gateway says to a broker: that it is there, and the requests that keep a device talking.
 
 birth         "online" when we connect, "offline" when we leave or (as the last will) when we are lost
-keep-alive    a message every so many seconds, and at once after connecting: some devices fall silent
+keep-alive    a message at a fixed interval, and at once after connecting: some devices fall silent
               without (Victron GX after 60 s)
 """
 
@@ -36,7 +36,7 @@ class KeepAlive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the gateway tells that it is connected, and in which words; retained."""
+    """Where the gateway publishes that it is connected, and in which words; retained."""
 
     topic: str
     online: str = "online"

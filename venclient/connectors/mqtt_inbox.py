@@ -23,10 +23,10 @@ from venclient.messages.printable import foreign
 from venclient.model.marks import mark_of
 from venclient.tls_failures import broker_side
 
-#: Messages of QoS 0 that wait for a slow store beyond this are dropped: nobody else bounds them.
+#: Limit of QoS 0 messages that wait for a slow store; later ones are dropped. Nothing else bounds them.
 MOST_WAITING = 10_000
 
-#: So many levels of other devices are kept, to be told where ours stays silent.
+#: Number of other devices' levels that are kept, to be shown where ours stays silent.
 _OTHERS_KEPT = 3
 
 _UNSPECIFIED = 128
@@ -58,7 +58,7 @@ class Fault:
     what: Text
 
     def error(self, subject: str) -> ConnectorError:
-        """Give the error that tells this fault of one resource."""
+        """Return the error that reports this fault of one resource."""
         forms = {"away": ConnectFailed, "silent": ReadTimeout}
         return forms.get(self.kind, ConnectorError)(self.what, subject=subject)
 
@@ -132,7 +132,7 @@ class Inbox:
             self._others.add(self.topics.said(topic))
 
     def quiet_until(self) -> float | None:
-        """Give until when (monotonic) silence is no fault, None for ever."""
+        """Return until when (monotonic) silence is allowed, None for ever."""
         return self.heard_s + self._silence_s if self._silence_s and self.granted else None
 
     def silence(self, now_s: float) -> Fault | None:
@@ -181,7 +181,7 @@ class Inbox:
         self.valueless = None
 
     def put(self, message: Message) -> bool:
-        """Take a message, unless too many wait and nobody keeps it for us."""
+        """Take a message, unless too many wait and the broker does not keep it for us."""
         self.changed.set()
         if message.qos == 0 and len(self.messages) >= MOST_WAITING:
             self.dropped += 1
@@ -204,7 +204,7 @@ def refusal(reason: ReasonCode) -> Fault:
 
 
 def lost(reason: ReasonCode) -> Fault:
-    """Say why a connection ended; only a broker of version 5 tells (MQTT 5 section 3.14.2.1)."""
+    """Say why a connection ended; only a broker of version 5 sends a reason (MQTT 5 section 3.14.2.1)."""
     messages = {
         135: mqt.LOST_LOGIN,
         139: mqt.LOST_SHUTDOWN,
@@ -216,12 +216,12 @@ def lost(reason: ReasonCode) -> Fault:
 
 
 def _why(reason: ReasonCode) -> str:
-    """Give the reason in brackets, nothing where there is none: before version 5 no broker tells."""
+    """Return the reason in brackets, "" where there is none: before version 5 no broker sends one."""
     return "" if reason.value == _UNSPECIFIED else f" ({reason})"
 
 
 def unanswered(reason: ReasonCode, now: datetime, *, has_cert: bool | None = None) -> Fault:
-    """Say that something hung up before it let us in, as what is no broker does.
+    """Say that the other side hung up before it let us in, as servers other than brokers do.
 
     `has_cert` says whether a client certificate was shown, None for a connection without TLS. With TLS 1.3 a
     broker that refuses it hangs up after the handshake.

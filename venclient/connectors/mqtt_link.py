@@ -124,7 +124,7 @@ class MqttLink:
         """Have messages of the inbox's topic put there.
 
         Attach every inbox before the first `start()`: what a broker kept for us comes at once, and what
-        nobody wants is let go.
+        no inbox wants is let go.
         """
         own = [box for box in self._left if box.resource_id == inbox.resource_id]
         if not any(box.topic == inbox.topic for box in own):
@@ -147,7 +147,7 @@ class MqttLink:
     def detach(self, inbox: Inbox) -> None:
         """Stop serving an inbox. What it has not committed stays unacknowledged: the broker keeps it.
 
-        The subscription stays as well, so that nothing is missed until the next start. When the link lives on
+        The subscription stays as well, and nothing is missed until the next start. When the link lives on
         for others, the inbox goes on collecting for a while: the next inbox of the same resource takes over
         what it holds. Without one its messages are let go, else they would block the others' window.
         """
@@ -367,7 +367,7 @@ class MqttLink:
     ) -> None:
         was_connected, self._connected = self._connected, False
         if self._closed or self._over == self._traffic.opened:
-            return  # paho may tell of one end twice
+            return  # paho may report one end twice
         self._over = self._traffic.opened
         if was_connected:
             self._now_faulty(lost(reason))
@@ -384,12 +384,12 @@ class MqttLink:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            topic = ""  # matches nobody: acknowledged and let go
+            topic = ""  # matches no inbox: acknowledged and let go
         self._traffic.took()
         size = len(message.payload)
         taken = Message(
             topic,
-            # What nobody will read must not fill the memory while it waits.
+            # What no inbox will read must not fill the memory while it waits.
             bytes(message.payload) if size <= MOST_BYTES else b"",
             self._clock.now(),
             message.retain,

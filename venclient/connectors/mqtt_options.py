@@ -73,7 +73,7 @@ class _TidySocket(ssl.SSLSocket):
 
 
 def place_mistakes(connection: Connection) -> list[str]:
-    """Give a sentence for each mistake in host, port, topic and login."""
+    """Return one sentence per mistake in host, port, topic and login."""
     problems: list[str] = []
     host = (connection.host or "").strip()
     if not host:
@@ -92,7 +92,7 @@ def place_mistakes(connection: Connection) -> list[str]:
 
 
 def endpoint_of(connection: Connection, options: MqttOptions) -> Endpoint:
-    """Give where the broker of a connection is."""
+    """Return where the broker of a connection is."""
     tls = (options.verify, options.ca_file, options.cert_file, options.key_file) if options.tls else None
     return Endpoint(
         host=(connection.host or "").strip().lower(),
@@ -105,7 +105,7 @@ def endpoint_of(connection: Connection, options: MqttOptions) -> Endpoint:
 
 
 def tls_context(options: MqttOptions, folder: Path) -> tuple[ssl.SSLContext | None, list[str]]:
-    """Give the TLS settings, and what is wrong with the files that they name (relative to `folder`)."""
+    """Return the TLS settings, and what is wrong with the files that they name (relative to `folder`)."""
     if not options.tls:
         return None, []
     context = ssl.create_default_context()
@@ -122,7 +122,7 @@ def tls_context(options: MqttOptions, folder: Path) -> tuple[ssl.SSLContext | No
     if options.cert_file is not None:
         key_file = None if options.key_file is None else folder / options.key_file
         try:
-            # An empty password, so that a locked key is an error and not a question on the terminal.
+            # The empty password makes a locked key an error and not a question on the terminal.
             context.load_cert_chain(folder / options.cert_file, key_file, password="")
         except (OSError, ssl.SSLError) as error:
             problems.append(mqt.CERT_FILE(path=folder / options.cert_file, error=error))

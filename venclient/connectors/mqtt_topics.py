@@ -48,13 +48,13 @@ class TopicFilter:
         return self.covers(topic) and (self._wanted is None or _folded(self.said(topic)) == self._wanted)
 
     def said(self, topic: str) -> str:
-        """Give the level of a topic that says whose it is, "" where it has none."""
+        """Return the level of a topic that says whose it is, "" where it has none."""
         levels = topic.split("/")
         return levels[self.level - 1] if self.level is not None and self.level <= len(levels) else ""
 
 
 def filter_mistakes(topic: str) -> list[str]:
-    """Give what is wrong with a topic or filter to subscribe to, as a list of no or one sentence."""
+    """Return what is wrong with a topic or filter to subscribe to, as a list of at most one sentence."""
     levels = topic.split("/")
     if not topic:
         return [mqt.TOPIC_MISSING()]
@@ -68,14 +68,14 @@ def filter_mistakes(topic: str) -> list[str]:
 
 
 def publishing_mistakes(topic: str) -> list[str]:
-    """Give what is wrong with a topic to publish to, as a list of no or one sentence."""
+    """Return what is wrong with a topic to publish to, as a list of at most one sentence."""
     if not topic or "+" in topic or "#" in topic or "\0" in topic or len(topic.encode()) > _LONGEST:
         return [mqt.TOPIC_PUBLISH(topic=shown(topic))]
     return []
 
 
 def match_mistakes(match: str) -> list[str]:
-    """Give what is wrong with the option `match`, as a list of no or one sentence."""
+    """Return what is wrong with the option `match`, as a list of at most one sentence."""
     unknown = [name for name in _PLACEHOLDER.findall(match) if name not in WORDS]
     if unknown or not match:
         known = [f"{{{word}}}" for word in WORDS]
@@ -84,7 +84,7 @@ def match_mistakes(match: str) -> list[str]:
 
 
 def filter_of(resource: Resource, match: str | None, level: int | None) -> tuple[TopicFilter, list[str]]:
-    """Give the filter of a resource's topic, and what is wrong with `match` and `level` for that topic.
+    """Build the filter of a resource's topic; return it with what is wrong with `match` and `level` there.
 
     `match` is what the level must be: a word of `WORDS`, or a text in which such words stand in braces.
     """
@@ -108,14 +108,14 @@ def filter_of(resource: Resource, match: str | None, level: int | None) -> tuple
 
 
 def _text_of(resource: Resource, match: str) -> str:
-    told: Mapping[str, str] = {
+    words: Mapping[str, str] = {
         "name": resource.resourceName,
         "id": resource.resourceID,
         "meter_point_id": resource.meterPointId,
     }
-    if match in told:
-        return told[match]
-    return _PLACEHOLDER.sub(lambda found: told.get(found[1], found[0]), match)
+    if match in words:
+        return words[match]
+    return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), match)
 
 
 def _folded(text: str) -> str:

@@ -1,6 +1,6 @@
 """Bytes between one client of paho and its broker, moved by the event loop itself.
 
-paho can be given a thread of its own. It then has to ask for the interpreter at every system call, three for
+paho can be given its own thread. It then has to ask for the interpreter at every system call, three for
 each message, while the loop is busy with those before. Here the loop watches paho's socket, takes many
 messages at once, and sends what gathered meanwhile in one go. Only connecting, which waits for names,
 handshakes and certificates, is done in a thread.
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-#: A connection that held so long ends by mishap, and is begun anew at once. One that comes and goes, as with
-#: two programs of one client id, is left alone for longer each time.
+#: A connection that lasted this long ended by accident and is opened again at once. One that comes and goes,
+#: as with two programs of one client id, is left alone for longer each time.
 HELD_S = 5.0
 #: How often paho looks whether it has to say that it is still there.
 LOOK_S = 5.0
@@ -36,9 +36,9 @@ MOST_AT_ONCE = 100
 
 
 class Traffic:
-    """Keeps a client connected until it is closed. `failed` is told why a connection was not possible.
+    """Keeps a client connected until it is closed. `failed` gets the reason why it could not connect.
 
-    The client's callbacks are called in the event loop. They count packets by calling `took`, and tell by
+    The client's callbacks are called in the event loop. They count packets by calling `took`, and note with
     `accepted` that a broker let us in: after a connection that held, the next pause is a short one.
     """
 
@@ -73,7 +73,7 @@ class Traffic:
         ]
 
     def took(self) -> None:
-        """Note that a packet was taken, so that the next one is looked for at once."""
+        """Note that a packet was taken: the next one is looked for at once."""
         self._taken += 1
 
     def accepted(self) -> None:
@@ -81,7 +81,7 @@ class Traffic:
         self._accepted_s = self._clock.monotonic()
 
     async def close(self, within_s: float) -> None:
-        """Send what waits and a farewell, for so many seconds at the most, then end the connection."""
+        """Send what waits and a farewell, within `within_s` seconds, then end the connection."""
         self._closed = True
         for task in self._tasks:
             task.cancel()
@@ -116,7 +116,7 @@ class Traffic:
             await self._clock.sleep(pause_s)
 
     async def _connect(self) -> BaseException | None:
-        """Give why there is no connection, None when there is one and the broker was greeted."""
+        """Connect; return why it failed, None when there is a connection and the broker was greeted."""
         loop = asyncio.get_running_loop()
         self._connecting = done = loop.create_future()
 
@@ -124,14 +124,14 @@ class Traffic:
             error: BaseException | None = None
             try:
                 self._client.reconnect()
-            except Exception as caught:  # noqa: BLE001 (whatever stands in the way is told)
+            except Exception as caught:  # noqa: BLE001 (every cause is reported)
                 error = caught
             if self._closed:
                 self._client.reinitialise()
-            with suppress(RuntimeError):  # the loop has ended; nobody needs the connection
+            with suppress(RuntimeError):  # the loop has ended; the connection is not needed
                 loop.call_soon_threadsafe(done.set_result, error)
 
-        # A thread that nobody has to join: a name server may take its time.
+        # A thread that is never joined: a name server may take its time.
         threading.Thread(target=connect, name=f"{self._name} connecting", daemon=True).start()
         error: BaseException | None = await asyncio.shield(done)
         self._connecting = None

@@ -28,7 +28,7 @@ def subject_of(resource: Resource) -> str:
 
 
 def check_options(raw: Mapping[str, Any] | None, form: type[S]) -> tuple[S | None, list[str]]:
-    """Give the options as `form`, or None with one sentence for each mistake."""
+    """Convert the options to `form`; return None with one sentence per mistake if they are wrong."""
     given: Mapping[str, Any] = {} if raw is None else raw
     problems = list(_mistakes("options", given, form))
     if problems:
@@ -73,7 +73,7 @@ def _rule_mistakes(place: str, name: str, rules: object, known: Collection[str] 
 
 
 def quantities_named(options: object) -> set[str]:
-    """Give the names of quantities in a connection's options, wherever they stand there."""
+    """Return the names of quantities in a connection's options, wherever they stand there."""
     if isinstance(options, Mapping):
         found = {options["quantity"]} if isinstance(options.get("quantity"), str) else set()
         return found.union(*map(quantities_named, options.values()))
@@ -94,7 +94,7 @@ def without_quality(resource: Resource) -> Resource:
 
 
 def refuse(resource: Resource, problems: Sequence[str], *, page: str) -> ConfigError:
-    """Give the error that lists all mistakes of one connection; `page` is the document to look in."""
+    """Build the error that lists all mistakes of one connection; `page` is the document to look in."""
     return ConfigError(
         con.MISTAKES(count=len(problems), problems="; ".join(map(with_code, problems)), page=page),
         subject=subject_of(resource),
@@ -120,7 +120,7 @@ def _mistakes(place: str, value: object, form: Any) -> list[str]:
 
 
 def _optional_struct(form: Any) -> type[msgspec.Struct] | None:
-    """Give the struct type of "a struct or None", else None."""
+    """Return the struct type of "a struct or None", else None."""
     if get_origin(form) not in (Union, types.UnionType):
         return None
     members = [member for member in get_args(form) if member is not types.NoneType]
@@ -129,7 +129,7 @@ def _optional_struct(form: Any) -> type[msgspec.Struct] | None:
 
 
 def _struct_items(form: Any) -> Any:
-    """Give the struct type of a list of structs, else None."""
+    """Return the struct type of a list of structs, else None."""
     if get_origin(form) in (Union, types.UnionType):
         found = [_struct_items(member) for member in get_args(form)]
         return next((item for item in found if item is not None), None)

@@ -25,7 +25,7 @@ from venclient.messages import connectors as con
 from venclient.messages import text_of
 from venclient.model.reading import POWER_KW
 
-#: Longer payloads are no meter's.
+#: No meter sends longer payloads.
 MOST_BYTES = 1024 * 1024
 
 Path = tuple[str | int, ...]
@@ -55,9 +55,9 @@ _STEP = re.compile(
 
 
 class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One value of a payload: where it is, what it is, and in which unit the device tells it.
+    """One value of a payload: where it is, its quantity, and the unit that the device sends.
 
-    With `paths` it is their sum, less the sum of those in `minus`; without one of them there is no sample.
+    With `paths` it is their sum, less the sum of those in `minus`; a missing part means no sample.
     With `boolean` on and true are 1, off and false 0, although the quantity has a unit.
     """
 
@@ -91,7 +91,7 @@ class ValueOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class TimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a payload tells its time, and in which form; without a path the time of arrival counts."""
+    """Where a payload has its time, and in which form; without a path the time of arrival counts."""
 
     path: str | None = None
     format: str = "iso"
@@ -110,7 +110,7 @@ class TimeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Decoded(msgspec.Struct, frozen=True):
     """What one payload said: (quantity, value) pairs, their time, and what was wrong with the rest.
 
-    `time` is None when the payload tells none.
+    `time` is None when the payload has none.
     """
 
     values: tuple[tuple[str, float], ...] = ()
@@ -119,7 +119,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 def parse_path(text: str) -> Path:
-    """Give the steps of a JSON pointer (/a/0), a dotted path (a["b:c"][0].d) or ""; else ValueError."""
+    """Return the steps of a JSON pointer (/a/0), a dotted path (a["b:c"][0].d) or ""; else ValueError."""
     if text.startswith("/"):
         steps = text[1:].split("/")
         for step in steps:
@@ -149,7 +149,7 @@ def parse_path(text: str) -> Path:
 
 
 def path_mistakes(text: str) -> list[str]:
-    """Give what is wrong with a path, as a list of no or one sentence."""
+    """Return what is wrong with a path, as a list of at most one sentence."""
     try:
         parse_path(text)
     except ValueError as error:
@@ -162,7 +162,7 @@ PLAIN_KW = ValueOptions(quantity=POWER_KW)
 
 
 def find(document: object, path: Path) -> object:
-    """Give what is at `path`, or ABSENT."""
+    """Return what is at `path`, or ABSENT."""
     for step in path:
         if isinstance(document, dict):
             document = document.get(step, ABSENT)
@@ -200,9 +200,9 @@ def samples(document: object, wanted: Iterable[Wanted]) -> tuple[list[tuple[str,
 
 
 def sample(document: object, terms: Terms, states: bool = False) -> float | None:
-    """Give the sum that `terms` name, None where a part of it is null, empty or absent.
+    """Return the sum that `terms` name, None where a part of it is null, empty or absent.
 
-    ValueError says which part is no number.
+    ValueError says which part is not a number.
     """
     plus, minus = terms
     if not minus and len(plus) == 1:  # nearly always
@@ -268,7 +268,7 @@ def number_of(value: object, states: bool = False) -> float | None:
 
 
 def json_of(payload: bytes) -> object:
-    """Give a JSON document; ValueError says why it is none."""
+    """Parse a JSON document; ValueError says why it is not one."""
     if len(payload) > MOST_BYTES:
         raise ValueError(con.PAYLOAD_LONG(size=len(payload), limit=MOST_BYTES))
     try:
@@ -309,7 +309,7 @@ class PayloadDecoder:
         self._read_time = time_reader(time.format, time.zone)
 
     def decode(self, payload: bytes, arrival: datetime) -> Decoded:
-        """Give what the payload says. `arrival` tells which of the two equal autumn hours is meant."""
+        """Decode a payload. `arrival` decides which of the two equal autumn hours is meant."""
         if payload[-1:] == b"\0":  # devices written in C send the end of their text, too
             payload = payload.rstrip(b"\0")
         if not payload.strip():
@@ -338,7 +338,7 @@ class PayloadDecoder:
 
 
 def _plain(payload: bytes) -> object:
-    """Give a payload that is one value: a bare number or word, or JSON."""
+    """Return a payload that is one value: a bare number or word, or JSON."""
     if payload.lstrip()[:1] in (b"{", b"[", b'"'):
         return json_of(payload)
     if len(payload) > 1000:

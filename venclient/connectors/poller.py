@@ -74,7 +74,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spread_phase(name: str, within_s: float) -> float:
-    """Give a phase in [0, within_s) that is always the same for a name, so that pollers spread out."""
+    """Return a phase in [0, within_s) that is always the same for a name, to spread pollers out."""
     return zlib.crc32(name.encode()) / 2**32 * within_s
 
 

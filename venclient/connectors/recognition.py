@@ -15,7 +15,7 @@ _WORDS = {"uint16": 1, "uint32": 2}
 
 
 async def recognise(link: ModbusLink, unit: int, *, timeout_s: float = 1.0) -> list[tuple[str, str]]:
-    """Give the names of the templates that fit a unit, each with what it was recognised by; often none.
+    """Return the names of the templates that fit a unit, each with what it was recognised by; often none.
 
     A SunSpec map, the marks of the templates, and the identification of Modbus function 43 are asked for.
     """

@@ -61,7 +61,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     swapped within each word. `nan` names raw values that mean "no value", beside those of the rule in
     `no_value`: true for those usual for the type, else numbers or "0x8000"; false for none at all. `mask`
     and `shift` pick bits out of an unsigned integer, `bit` one of a bool, `byte` the half of the register
-    that an 8-bit type is in. `single` is read with a request of its own; `hidden` gives no reading and is
+    that an 8-bit type is in. `single` is read with a separate request; `hidden` gives no reading and is
     there for computed quantities.
     """
 
@@ -150,7 +150,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(mod.MASK_NUMBER(mask=shown(self.mask))) from None
 
     def byte_places(self) -> list[int]:
-        """Give where the value's bytes are, the most significant first, from the start of `address`."""
+        """Return where the value's bytes are, the most significant first, from the start of `address`."""
         words = list(range(self.words))
         if self.word_order == "little" and self.type != "string":
             words.reverse()
@@ -164,7 +164,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def converter(register: Register) -> Callable[[Any], float | None] | None:
-    """Give what makes a number of a raw value (None when there is none in it), if anything is to be made."""
+    """Return the function that makes a number (or None) of a raw value; None where none is needed."""
     if register.type == "bool":
         bit = register.bit
         return lambda raw: raw >> bit & 1
@@ -179,7 +179,7 @@ def converter(register: Register) -> Callable[[Any], float | None] | None:
 
 
 def _from_mod10k(raw: bytes) -> int | None:
-    """Give the number whose words are its digits in base 10,000; a negative one has negative words."""
+    """Return the number whose words are its digits in base 10,000; a negative one has negative words."""
     total = 0
     for (digit,) in struct.iter_unpack(">h", raw):
         if not -9999 <= digit <= 9999:
@@ -189,12 +189,12 @@ def _from_mod10k(raw: bytes) -> int | None:
 
 
 def text_in(raw: bytes) -> str:
-    """Give the text of a string's bytes, without padding."""
+    """Return the text of a string's bytes, without padding."""
     return raw.partition(b"\0")[0].decode("utf-8", "replace").strip()
 
 
 def number_in(raw: bytes) -> float | None:
-    """Give the number that a string's text is, if it is one."""
+    """Return the number that a string's text is, if it is one."""
     try:
         return float(text_in(raw))
     except ValueError:
@@ -205,7 +205,7 @@ def number_in(raw: bytes) -> float | None:
 
 
 def encode(register: Register, value: float, *, exponent: int = 0) -> bytes:
-    """Give the register bytes that a device holds for `value`; bits outside of mask, bit and byte are zero.
+    """Return the register bytes that a device holds for `value`; bits outside of mask, bit and byte are zero.
 
     `exponent` is what the scale register holds. ValueError says why a value cannot be written so.
     """
@@ -220,7 +220,7 @@ def encode(register: Register, value: float, *, exponent: int = 0) -> bytes:
 
 
 def meant_bits(register: Register) -> bytes:
-    """Give the bits of its registers that belong to the value, as a mask over their bytes."""
+    """Return the bits of its registers that belong to the value, as a mask over their bytes."""
     number = (1 << bits_of(register)) - 1
     if register.type == "bool":
         number = 1 << register.bit

@@ -28,14 +28,14 @@ _NO_VALUE = {ConnectionType.MQTT: con.NO_VALUE_MQTT, ConnectionType.FILEREADER: 
 
 
 def one_shot_site(folder: Path, clock: Clock | None = None) -> Site:
-    """Give a site that remembers nothing and shares nothing: each look starts afresh."""
+    """Build a site that remembers nothing and shares nothing: each look starts afresh."""
     return Site(
         clock=clock or SystemClock(),
         folder=folder,
         bookmark=lambda _key: None,
         secret=lambda reference: resolve_secret(reference, folder=folder),
         leases=Leases(),
-        # A name of its own, so that the session of a gateway that runs meanwhile is not taken over.
+        # Its own name: the session of a running gateway is not taken over.
         client_id=f"venclient-once-{uuid.uuid4().hex[:12]}",
         one_shot=True,
     )
@@ -50,7 +50,7 @@ async def take_snapshot(
     rejects: list[Reject] | None = None,
     notes: list[str] | None = None,
 ) -> dict[str, list[Reading]]:
-    """Give the newest readings of a resource by quantity, the last two each, oldest first.
+    """Return the newest readings of a resource by quantity, the last two each, oldest first.
 
     A source with a backlog (a file) is read to its end. One that is pushed is waited for until `wanted`,
     or anything at all, has come; ReadTimeout after `timeout_s`, with the reason of the last reject. What
@@ -95,7 +95,7 @@ async def take_snapshot(
 
 
 def power_of(found: dict[str, list[Reading]], subject: str) -> float:
-    """Give the power in kW that the readings of a snapshot tell; ConnectorError when they tell none."""
+    """Return the power in kW from the readings of a snapshot; ConnectorError when they have none."""
     if found.get(POWER_KW):
         return found[POWER_KW][-1].value
     energies = found.get(INTERVAL_ENERGY_KWH, [])
@@ -108,7 +108,7 @@ def power_of(found: dict[str, list[Reading]], subject: str) -> float:
 def read_power_now(
     connection: Connection, meter_point_id: str, *, timeout_s: float, folder: Path | str | None
 ) -> float:
-    """Give a meter's power now, in kW; the body of `venclient.connectors.read_meter`."""
+    """Return a meter's power now, in kW; the body of `venclient.connectors.read_meter`."""
     resource = Resource(
         resourceID=meter_point_id,
         resourceName=meter_point_id,
@@ -138,7 +138,7 @@ def _folder_of(connection: Connection, folder: Path | str | None) -> Path:
     if folder is not None:
         return Path(folder)
     here = Path.cwd()
-    # The registry keeps file names relative to its own folder, which is config/ unless told otherwise.
+    # The registry keeps file names relative to its own folder, config/ by default.
     if connection.file and not (here / connection.file).exists() and (here / "config").is_dir():
         return here / "config"
     return here

@@ -48,16 +48,16 @@ from venclient.model.reading import POWER_KW
 
 BASES = (40000, 0, 50000)
 _MARK = b"SunS"
-#: No device has so many; one that seems to answers the same to every question.
+#: No device has this many; one that seems to answers the same to every question.
 _MOST_MODELS = 100
 #: As many inputs have their power and its scale factor within one request.
 _MOST_INPUTS = 6
 _NO_INPUTS = Inputs()
-#: What both an inverter and its battery tell; the inverter's own counts.
+#: What both an inverter and its battery report; the inverter's own counts.
 _OF_THE_INVERTER = frozenset({POWER_KW, "voltage_v", "current_a"})
 _COMMON_TEXTS = (("manufacturer", 2, 16), ("model", 18, 16), ("version", 42, 8), ("serial", 50, 16))
 
-#: Gives the payload of so many holding registers from an address, or raises a ConnectorError.
+#: Returns the payload of a number of holding registers from an address, or raises a ConnectorError.
 ReadRegisters = Callable[[int, int], Awaitable[bytes]]
 
 
@@ -73,7 +73,7 @@ class Model(NamedTuple):
 class Chain:
     """What a device has. `complaint` says how its chain is broken, if it is; what comes before holds.
 
-    `identity` has what model 1 tells: manufacturer, model, version, serial. `inputs` has those of model 160.
+    `identity` has model 1: manufacturer, model, version, serial. `inputs` has the inputs of model 160.
     """
 
     base: int
@@ -84,15 +84,15 @@ class Chain:
 
     def __str__(self) -> str:
         ids = ", ".join(str(model.id) for model in self.models) or "none"
-        told = foreign(
+        name = foreign(
             " ".join(self.identity[key] for key in ("manufacturer", "model") if self.identity.get(key))
         )
-        text = f"{told}: models {ids} from {self.base}" if told else f"models {ids} from {self.base}"
+        text = f"{name}: models {ids} from {self.base}" if name else f"models {ids} from {self.base}"
         return f"{text}; {self.complaint}" if self.complaint else text
 
 
 async def walk(read: ReadRegisters, bases: Iterable[int] = BASES) -> Chain:
-    """Give the chain of a device; Undecodable when it has none, ConnectorError when it does not answer."""
+    """Return the chain of a device; Undecodable when it has none, ConnectorError when it does not answer."""
     bases = tuple(bases)
     for base in bases:
         if await _try(read, base, 2) == _MARK:
@@ -108,7 +108,7 @@ def _listed(bases: tuple[int, ...]) -> str:
 
 
 async def _try(read: ReadRegisters, address: int, count: int) -> bytes | None:
-    """Give registers, or None where the device refuses them."""
+    """Read registers; return None where the device refuses them."""
     try:
         return await read(address, count)
     except IllegalAddress:
@@ -303,5 +303,5 @@ def _register(model: Model, point: Point) -> Register:
 
 
 def is_missing(error: ConnectorError) -> bool:
-    """Tell whether an error says that registers are not where they were, so that the device is asked anew."""
+    """Return whether an error says that registers have moved and the device must be asked again."""
     return isinstance(error, IllegalAddress)

@@ -1,4 +1,4 @@
-"""DSMR P1 telegrams: what a smart meter's customer port tells every few seconds. Pure: no files.
+"""DSMR P1 telegrams: what a smart meter's customer port sends every few seconds. Pure: no files.
 
     /ISK5\\2M550T-1012                   who, then an empty line
     0-0:1.0.0(250601120000S)            the time, with S(ummer) or W(inter)
@@ -62,7 +62,7 @@ class Telegram:
 
 
 def crc16(data: bytes) -> int:
-    """Give the CRC16 that P1 uses (polynomial x16 + x15 + x2 + 1, reflected, from 0)."""
+    """Return the CRC16 that P1 uses (polynomial x16 + x15 + x2 + 1, reflected, from 0)."""
     crc = 0
     for byte in data:
         crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
@@ -70,7 +70,7 @@ def crc16(data: bytes) -> int:
 
 
 def parse_telegram(lines: Sequence[bytes]) -> Telegram:
-    """Give what the lines of one telegram say, from "/" to "!"; ValueError when it is cut off or damaged."""
+    """Parse the lines of one telegram, from "/" to "!"; ValueError when it is cut off or damaged."""
     lines = _without_parity(lines)
     if not lines or not lines[0].startswith(b"/"):
         raise ValueError(fil.TELEGRAM_START())
@@ -162,10 +162,10 @@ def _check(lines: Sequence[bytes]) -> bool:
         if damaged is not None:
             raise ValueError(fil.TELEGRAM_DAMAGED(line=shown(damaged.decode("ascii", "replace"))))
         return False
-    told = _CHECKSUM.fullmatch(end)
-    if told is None:
+    checksum = _CHECKSUM.fullmatch(end)
+    if checksum is None:
         raise ValueError(fil.TELEGRAM_LAST(end=shown(end[:20])))
-    wanted = int(told[1], 16)
+    wanted = int(checksum[1], 16)
     body = [*lines[:-1], b"!"]
     sent, kept = (crc16(end_of_line.join(body)) for end_of_line in (b"\r\n", b"\n"))
     if wanted in (sent, kept):

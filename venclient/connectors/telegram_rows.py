@@ -54,7 +54,7 @@ _LACKING_TELEGRAMS = 10
 
 
 class TelegramRows:
-    """Reads telegrams: all that a meter tells of electricity, or the `values` of the options by OBIS code."""
+    """Reads telegrams: all that a meter sends about electricity, or the options' `values` by OBIS code."""
 
     def __init__(self, options: FileOptions) -> None:
         self._values = options.values
@@ -64,7 +64,7 @@ class TelegramRows:
         self._lacking = 0
 
     def read_lines(self, lines: Sequence[bytes]) -> Row | None:
-        """Give what the lines of a telegram say, None for empty ones; ValueError says what is wrong."""
+        """Parse the lines of a telegram; return None for empty ones; ValueError says what is wrong."""
         if not any(line.strip() for line in lines):
             return None
         telegram = self._whole(parse_telegram(lines))
@@ -88,7 +88,7 @@ class TelegramRows:
         # A sum of which nothing is there is not in this telegram: some meters send long and short ones.
         lost = {code for one in _SUMS if one & sent for code in one & self._parts - sent}
         self._lacking = self._lacking + 1 if lost else 0
-        if not lost or self._lacking > _LACKING_TELEGRAMS:  # a meter may be set up anew
+        if not lost or self._lacking > _LACKING_TELEGRAMS:  # a meter may be reconfigured
             self._parts = sent if lost else self._parts | sent
             return telegram
         return replace(telegram, unreadable={**telegram.unreadable, **dict.fromkeys(lost, "")})
@@ -126,7 +126,7 @@ def _sum(
     scale: float,
     offset: float,
 ) -> float | None:
-    """Give a sum in the unit of its quantity, None where a part is absent.
+    """Return a sum in the unit of its quantity, None where a part is absent.
 
     ValueError when a part cannot be read.
     """
@@ -140,6 +140,6 @@ def _sum(
     for sign, codes in ((1, plus), (-1, minus)):
         for code in codes:
             number, meter_unit = values[code]
-            # The meter tells its unit; another one is only for a meter that tells a wrong one.
+            # The meter sends its unit; `unit` is only for a meter that sends a wrong one.
             total += sign * scaling_for(quantity, unit or meter_unit, scale, 0.0).apply(number)
     return total + offset

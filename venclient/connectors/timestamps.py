@@ -36,7 +36,7 @@ _SAMPLE = datetime(2026, 11, 23, 13, 34, 56)  # noqa: DTZ001 (patterns are tried
 
 
 def zone_of(name: str) -> tzinfo:
-    """Give a zone by its IANA name, UTC, or a fixed offset such as +01:00; ValueError otherwise."""
+    """Return a zone by its IANA name, UTC, or a fixed offset such as +01:00; ValueError otherwise."""
     offset = _OFFSET.fullmatch(name)
     if name.upper() in ("UTC", "Z"):
         return UTC
@@ -50,7 +50,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def time_mistakes(form: str, zone: str | None) -> list[str]:
-    """Give a sentence for each mistake in the description of a time."""
+    """Return one sentence per mistake in the description of a time."""
     found: list[str] = []
     if zone is not None:
         try:
@@ -71,7 +71,7 @@ def time_mistakes(form: str, zone: str | None) -> list[str]:
 
 
 def time_reader(form: str, zone: str | None) -> Callable[[object], Instants]:
-    """Give the function that reads times in `form` (one of FORMS, or a pattern).
+    """Return the function that reads times in `form` (one of FORMS, or a pattern).
 
     "auto" takes a number as seconds, milliseconds, microseconds or nanoseconds since 1970, by its size, and
     text as DSMR or ISO.
@@ -93,12 +93,12 @@ def time_reader(form: str, zone: str | None) -> Callable[[object], Instants]:
 
 
 def nearest(instants: Instants, to: datetime) -> datetime:
-    """Give the instant that is nearest to `to`."""
+    """Return the instant that is nearest to `to`."""
     return min(instants, key=lambda one: abs(one - to))
 
 
 def in_order(instants: Instants, last: datetime | None) -> datetime:
-    """Give the instant that follows `last`, the row before: the second one once the first has passed.
+    """Return the instant that follows `last`, the row before: the second one once the first has passed.
 
     A row before that is far later says nothing: a file that jumps back starts with the first again.
     """

@@ -80,7 +80,7 @@ class Scaling:
     shift: float
 
     def apply(self, raw: float) -> float:
-        """Give the value in the quantity's unit; ValueError when it is too large for a number."""
+        """Return the value in the quantity's unit; ValueError when it is too large for a number."""
         value = (raw * self.scale + self.offset) * self.multiply / self.divide + self.shift
         if not math.isfinite(value):
             raise ValueError(con.OUT_OF_RANGE(value=shown(raw)))
@@ -106,7 +106,7 @@ def unit_named(column: str) -> str | None:
 
 
 def unit_of(quantity: str) -> str | None:
-    """Give the unit that a quantity's name ends with, if it is a known one: kW of power_kw."""
+    """Return the unit that a quantity's name ends with, if it is a known one: kW of power_kw."""
     return _SUFFIXES.get(quantity.rpartition("_")[2])
 
 
@@ -117,7 +117,7 @@ def is_unit_of(quantity: str, unit: str) -> bool:
 
 
 def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scaling:
-    """Give how numbers in `unit` ("" is the quantity's own) become `quantity`; ValueError says why not."""
+    """Return how numbers in `unit` ("" is the quantity's own) become `quantity`; ValueError says why not."""
     wanted = _SUFFIXES.get(quantity.rpartition("_")[2])
     if not unit:
         return Scaling(scale, offset, 1.0, 1.0, 0.0)
@@ -127,7 +127,7 @@ def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scalin
     known = _spelling(unit, row)
     if known is None:
         raise ValueError(con.UNIT(unit=shown(unit), quantity=quantity, units=list(row)))
-    # Fractions, so that 56 W is the same number as 0.056 kW.
+    # Fractions make 56 W the same number as 0.056 kW.
     factor, shift = map(Fraction, row[known])
     wanted_factor, wanted_shift = map(Fraction, row[wanted])
     ratio = factor / wanted_factor
@@ -141,7 +141,7 @@ def scaling_for(quantity: str, unit: str, scale: float, offset: float) -> Scalin
 
 
 def value_mistakes(quantity: str, unit: str, scale: float, offset: float) -> list[str]:
-    """Give a sentence for each mistake in the description of one value."""
+    """Return one sentence per mistake in the description of one value."""
     found: list[str] = []
     if not _NAME.fullmatch(quantity):
         found.append(con.QUANTITY_NAME(quantity=shown(quantity)))
@@ -157,7 +157,7 @@ def value_mistakes(quantity: str, unit: str, scale: float, offset: float) -> lis
 
 
 def repeated_quantities(quantities: list[str]) -> list[str]:
-    """Give a sentence for each quantity that is described more than once."""
+    """Return one sentence for each quantity that is described more than once."""
     twice = sorted({name for name in quantities if quantities.count(name) > 1})
     return [con.QUANTITY_TWICE(quantity=shown(name)) for name in twice]
 

@@ -2,7 +2,7 @@
 
 The gateway is `ven run` in another process, started from a ven.toml like any other. The demo adds the site
 and the VTN around it, watches it as `ven status` does, and checks it by what the VTN holds. It writes only
-into a folder of its own.
+into its own folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Power curves of virtual devices whose energy is known exactly, so that what was reported can be judged.
+"""Power curves of virtual devices with exactly known energy, to judge what was reported.
 
     kW
      |    .-.     .-.          power(t)  = mean + sum of a*sin(2*pi*t/period + phase)

@@ -125,7 +125,7 @@ def generate(
     Local days of a clock change have 92 or 100 rows. ValueError for a kind that is not in `KINDS`.
     """
     zone = zone or ZoneInfo("Europe/Copenhagen")
-    # each kind draws from its own stream, so that a new kind leaves the others as they were
+    # each kind draws from its own stream: a new kind leaves the others as they were
     rng = random.Random(f"{seed}/{kind}")
     first = datetime.combine(start, time(), zone).astimezone(UTC)
     last = datetime.combine(start + timedelta(days=days), time(), zone).astimezone(UTC)
@@ -141,7 +141,7 @@ def generate(
     register_wh = rng.randrange(10_000_000, 90_000_000)
     export_wh = rng.randrange(1_000_000, 9_000_000) if kind == "pv" else 0
     for begin, power_kw in zip(steps, powers, strict=True):
-        # whole watt-hours first, so that power and registers agree to the last digit
+        # whole watt-hours first: power and registers then agree to the last digit
         energy_wh = round(power_kw * _STEP_H * 1000)
         register_wh += max(energy_wh, 0)
         export_wh += max(-energy_wh, 0)

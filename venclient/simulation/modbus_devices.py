@@ -22,7 +22,7 @@ Registers = Mapping[int, int]
 
 
 def words(pattern: str, value: float, *, low_word_first: bool = False) -> list[int]:
-    """the 16-bit registers of one number ("h", "H", "I", "f"), high word first unless told otherwise."""
+    """the 16-bit registers of one number ("h", "H", "I", "f"), high word first by default."""
     number: int | float = value if pattern == "f" else round(value)
     data = struct.pack(f">{pattern}", number)
     found = [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2)]

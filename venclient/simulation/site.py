@@ -51,8 +51,8 @@ class SiteMeter:
 class VirtualSite:
     """The meters of some resources, served on loopback while the context is open.
 
-    `meters` is filled on entry: each has the resource with its connection, and the load that tells the
-    true energy. Sampling is once a second, so that an interval of ten seconds has something in it.
+    `meters` is filled on entry: each has the resource with its connection, and the load that knows the
+    true energy. Sampling is once a second: an interval of ten seconds then has something in it.
     """
 
     def __init__(self, resources: Sequence[Resource], folder: Path, clock: Clock, *, seed: int = 1) -> None:

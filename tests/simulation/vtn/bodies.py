@@ -191,7 +191,7 @@ BAD: list[tuple[str, Path, object]] = [
 
 
 def changed(kind: str, path: Path, value: object) -> dict[str, Any]:
-    """Give the good body of a kind with one member replaced, or left out for MISSING."""
+    """Return the good body of a kind with one member replaced, or left out for MISSING."""
     body = copy.deepcopy(GOOD[kind])
     *way, last = path
     place: Any = body

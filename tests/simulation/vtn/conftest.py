@@ -46,7 +46,7 @@ class Api:
         self._tokens: dict[str, str] = {}
 
     def token(self, client_id: str) -> str:
-        """Give a token of a client, got once."""
+        """Return a token of a client, requested once."""
         if client_id not in self._tokens:
             form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": "s"}
             self._tokens[client_id] = str(self.accounts.issue(urlencode(form).encode())["access_token"])
@@ -86,7 +86,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def contract() -> Contract:
-    """Give the official YAML, or skip."""
+    """Load the official YAML, or skip."""
     if not YAML.exists():
         pytest.skip("the official openadr3.yaml is not in ../shared")
     return load_contract(YAML)
@@ -97,7 +97,7 @@ _PARTS: list[Any] = []
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    """Give the API with nothing in it; clients bl, ven and other all have the secret "s"."""
+    """Return the API with nothing in it; clients bl, ven and other all have the secret "s"."""
     clock = ManualClock()
     if not _PARTS:  # building Litestar's routes takes longer than a test: done once
         _PARTS.extend(make_parts())
@@ -111,7 +111,7 @@ async def api() -> AsyncIterator[Api]:
 
 
 def make_parts() -> tuple[Any, Service, Accounts]:
-    """Give an application with its service and accounts."""
+    """Build an application with its service and accounts."""
     clock = ManualClock()
     service = Service(Store(clock.now), clock)
     clients = [make_client("bl", role="bl", secret="s")]

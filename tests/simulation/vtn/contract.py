@@ -36,14 +36,14 @@ class Contract:
         self._validators: dict[tuple[str, str], OAS30Validator] = {}
 
     def operations(self) -> list[tuple[str, str]]:
-        """Give every (method, path template)."""
+        """Return every (method, path template)."""
         verbs = ("get", "post", "put", "delete")
         return [
             (verb, path) for path, item in self._document["paths"].items() for verb in verbs if verb in item
         ]
 
     def schema_errors(self, name: str, value: object, side: str = "request") -> list[str]:
-        """Give what the named schema has against a value."""
+        """Return what the named schema has against a value."""
         return self._errors({"$ref": f"#/components/schemas/{name}"}, name, value, side)
 
     def check_answer(self, method: str, path: str, status: int, body: object) -> None:
@@ -91,7 +91,7 @@ class Contract:
 
 
 def _drop_discriminators(node: object) -> None:
-    # the YAML gives no mapping, and its objectType values are no schema names: anyOf says the same alone
+    # the YAML gives no mapping, and its objectType values are not schema names: anyOf says the same alone
     if isinstance(node, dict):
         node.pop("discriminator", None)
     for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
@@ -99,7 +99,7 @@ def _drop_discriminators(node: object) -> None:
 
 
 def answers_document(path: Path) -> dict[str, Any]:
-    """Give the document without what it says against itself of answers, for a tool that reads it whole."""
+    """Load the document without what it says against itself of answers, for a tool that reads it whole."""
     document: dict[str, Any] = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     _drop_discriminators(document)
     for name in ("ven", "resource"):
@@ -112,5 +112,5 @@ def answers_document(path: Path) -> dict[str, Any]:
 
 @cache
 def load_contract(path: Path) -> Contract:
-    """Give the contract of a YAML file, read once."""
+    """Load the contract of a YAML file, read once."""
     return Contract(path)

@@ -83,7 +83,7 @@ async def test_targets_are_granted_by_business_logic_and_kept(api: Api) -> None:
 
 
 async def granted(api: Api, *targets: str) -> None:
-    """Give the client "ven" a ven object with targets."""
+    """Create a ven object with targets for the client "ven"."""
     body = {"objectType": "BL_VEN_REQUEST", "clientID": "ven", "venName": "gateway", "targets": list(targets)}
     await api.make("bl", "/vens", body)
 
@@ -117,7 +117,7 @@ async def test_strict_listing_leaves_granted_events_to_a_query(api: Api) -> None
 
 
 async def test_targets_of_others_are_hidden(api: Api) -> None:
-    """A VEN is told only those of an event's targets that it was granted."""
+    """A VEN sees only those of an event's targets that it was granted."""
     await granted(api, "zone-a")
     await api.make_event(targets=["zone-a", "zone-b"])
     assert (await api.call("ven", "GET", "/events")).body[0]["targets"] == ["zone-a"]

@@ -1,4 +1,4 @@
-"""Every operation of the YAML, told right: status, body and metadata."""
+"""Every operation of the YAML, answered right: status, body and metadata."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_auth_server_names_the_token_endpoint(api: Api) -> None:
 
 
 async def test_notifiers_admit_that_nothing_is_pushed(api: Api) -> None:
-    """Business logic learns that there are no webhooks and no MQTT topics."""
+    """Business logic learns that webhooks and MQTT topics are missing."""
     assert (await api.call("bl", "GET", "/notifiers")).body == {"WEBHOOK": False}
     assert (await api.call("bl", "GET", "/notifiers/mqtt/topics/events")).status == 404
 

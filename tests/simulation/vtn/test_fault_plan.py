@@ -1,4 +1,4 @@
-"""A fault plan in the seed file: what it does, and every mistake in it told."""
+"""A fault plan in the seed file: what it does, and every mistake in it reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIENT = '[[clients]]\nid = "ven-1"\nsecret = "s"\n'
 
 
 def seed(folder: Path, *faults: str) -> Path:
-    """Give a seed file with a client and these faults."""
+    """Write a seed file with a client and these faults."""
     path = folder / "seed.toml"
     path.write_text(CLIENT + "".join(f"[[faults]]\n{one}\n" for one in faults))
     return path

@@ -26,7 +26,7 @@ CLIENT = make_client(
 
 
 def stocked_service() -> tuple[Service, dict[str, str]]:
-    """Give a service with one object of each kind that points to the others, and their ids."""
+    """Build a service with one object of each kind that points to the others; return it and their ids."""
     clock = ManualClock()
     service = Service(Store(clock.now), clock)
     ids: dict[str, str] = {}
@@ -63,7 +63,7 @@ def test_no_body_makes_the_vtn_fail(data: st.DataObject) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(KINDS), st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_no_bytes_make_the_parser_fail(kind: str, raw: bytes) -> None:
-    """Bytes that are no body are refused as a bad request."""
+    """Bytes that are not a body are refused as a bad request."""
     with contextlib.suppress(Refusal):
         read_body(kind, raw, is_bl=False)
 

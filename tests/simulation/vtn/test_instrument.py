@@ -19,7 +19,7 @@ CLIENTS = [{"id": "ven-1", "secret": "s", "role": "ven"}]
 
 @asynccontextmanager
 async def ask(vtn: LocalVtn) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give an authorised client of the VTN."""
+    """Return an authorised client of the VTN."""
     form = {"grant_type": "client_credentials", "client_id": "ven-1", "client_secret": "s"}
     async with httpx2.AsyncClient(trust_env=False) as http:
         token = (await http.post(f"{vtn.url}/auth/token", data=form)).json()["access_token"]
@@ -28,7 +28,7 @@ async def ask(vtn: LocalVtn) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def plant(vtn: LocalVtn, names: int) -> list[dict[str, Any]]:
-    """Store a program and so many events."""
+    """Store a program and `names` events."""
     program = vtn.add_program({"programName": "p"})
     return [vtn.add_event({"programID": program["id"], "eventName": f"e{n}"}) for n in range(names)]
 
@@ -87,8 +87,8 @@ async def test_topics_are_told_for_our_ven_and_refused_for_others(free_port: int
         ven_id = (await http.post(f"{vtn.url}/vens", json=ven)).json()["id"]
         vtn.notifier.push = Push(mqtt_uri=f"mqtt://127.0.0.1:{free_port}")  # type: ignore[union-attr]
         base = f"{vtn.url}/notifiers/mqtt/topics"
-        told = await http.get(f"{base}/vens/{ven_id}/events")
-        assert told.json()["topics"] == {
+        response = await http.get(f"{base}/vens/{ven_id}/events")
+        assert response.json()["topics"] == {
             "CREATE": f"openadr3/vens/{ven_id}/events/create",
             "UPDATE": f"openadr3/vens/{ven_id}/events/update",
             "DELETE": f"openadr3/vens/{ven_id}/events/delete",

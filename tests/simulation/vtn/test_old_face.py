@@ -24,7 +24,7 @@ YAML = SHARED / "openadr" / "3.0.1" / "openadr3.yaml"
 
 @asynccontextmanager
 async def old(version: str = "3.0.1") -> AsyncIterator[tuple[LocalVtn, VenClient]]:
-    """Give a local VTN of 3.0.1 and our client of it."""
+    """Run a local VTN of 3.0.1 and our client of it."""
     async with LocalVtn(clients=CLIENTS, version="3.0.1") as vtn:
         account = VtnAccount(
             url=vtn.url, client_id="ven-1", client_secret="s", allow_http=True, version=version
@@ -76,15 +76,15 @@ async def test_row_71_answers_are_what_the_yaml_of_3_0_1_says() -> None:
             (f"/vens/{ven.id}/resources", "resource"),
             ("/reports", "report"),
         ):
-            (told,) = (await ask(vtn, path)).json()
-            errors = contract.schema_errors(schema, told, "answer")
+            (found,) = (await ask(vtn, path)).json()
+            errors = contract.schema_errors(schema, found, "answer")
             # The older text names this for "now", and its own schema does not take it.
             assert [one for one in errors if one != "'0000-00-00' is not a 'date-time'"] == [], path
         assert resource.ven_id == ven.id
 
 
 def a_report(event_id: str) -> Report:
-    """Give a report of one value."""
+    """Build a report of one value."""
     values = [ValuesMap(type="USAGE", values=[1.0])]
     interval = Interval(id=0, payloads=values)
     part = ReportResource(resource_name="meter", intervals=[interval])

@@ -39,7 +39,7 @@ def test_refuses_what_the_yaml_forbids(kind: str, path: Path, value: object) -> 
 
 @pytest.mark.parametrize(("kind", "path", "value"), BAD, ids=IDS)
 def test_table_of_bad_bodies_is_the_yamls(contract: Contract, kind: str, path: Path, value: object) -> None:
-    """Every row of the table is forbidden by the YAML itself, so that we invent no rule."""
+    """Every row of the table is forbidden by the YAML itself: we invent no rule."""
     assert contract.schema_errors(SCHEMA[kind], changed(kind, path, value))
 
 
@@ -82,7 +82,7 @@ def test_date_times_that_are_ones(text: str) -> None:
      "٢٠٢٦-01-01T00:00:00Z"],
 )  # fmt: skip
 def test_date_times_that_are_none(text: str) -> None:
-    """What is no date-time is not taken for one."""
+    """What is not a date-time is not taken for one."""
     assert not is_date_time(text)
 
 
@@ -137,7 +137,7 @@ VALUES = st.recursive(
 
 
 def places(value: Any, way: Path = ()) -> list[Path]:
-    """Give the path of every member and element of a body."""
+    """Return the path of every member and element of a body."""
     found: list[Path] = []
     steps: Any = (
         value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

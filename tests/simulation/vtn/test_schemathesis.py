@@ -51,16 +51,16 @@ def vtn() -> Iterator[LocalVtn]:
 
 
 def token(vtn: LocalVtn, client_id: str) -> str:
-    """Give a token of a client."""
+    """Return a token of a client."""
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": "s"}
     return str(httpx2.post(f"{vtn.url}/auth/token", data=form, trust_env=False).json()["access_token"])
 
 
 def operations() -> list[tuple[str, str, str]]:
-    """Give every operation of the YAML with who asks; none where it is not at hand.
+    """Return every operation of the YAML with who asks; none where it is not there.
 
     Both roles ask where the answer depends on the role. Who may not write at all is refused before the
-    body is looked at, and the token service and the notifiers tell all the same.
+    body is looked at, and the token service and the notifiers answer all the same.
     """
     if not YAML.exists():
         return []
@@ -75,7 +75,7 @@ def operations() -> list[tuple[str, str, str]]:
 
 
 def asking(path: str, verb: str) -> tuple[str, ...]:
-    """Give who asks an operation."""
+    """Return who asks an operation."""
     kind = path.split("/")[1]
     if kind == "auth" or (kind == "notifiers" and "vens" not in path):
         return ("bl-1",)
@@ -86,7 +86,7 @@ def asking(path: str, verb: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """Give the YAML as schemathesis reads it, without what it says against itself."""
+    """Return the YAML as schemathesis reads it, without what it says against itself."""
     if not YAML.exists():
         pytest.skip("the official openadr3.yaml is not in ../shared")
     return schemathesis.openapi.from_dict(answers_document(YAML))

@@ -1,4 +1,4 @@
-"""Seeds: what they plant, relative starts, and mistakes told all at once."""
+"""Seeds: what they plant, relative starts, and mistakes reported all at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ reportDescriptors = [{ payloadType = "USAGE", units = "KWH" }]
 
 
 def make_service() -> Service:
-    """Give a service with an empty store and a clock at 2026-01-01T00:00:03Z."""
+    """Build a service with an empty store and a clock at 2026-01-01T00:00:03Z."""
     clock = ManualClock(datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC))
     return Service(Store(clock.now), clock)
 
@@ -74,7 +74,7 @@ def test_a_json_seed_is_read(tmp_path: Path) -> None:
 
 
 def test_without_a_seed_there_is_one_client_of_each_kind() -> None:
-    """Business logic and a VEN, each with a secret of its own."""
+    """Business logic and a VEN, each with its own secret."""
     bl, ven = read_seed(None).clients
     assert (bl.is_bl, ven.is_bl) == (True, False)
     assert bl.secret != ven.secret

@@ -26,21 +26,21 @@ VEN = {"objectType": "VEN_VEN_REQUEST", "venName": "gateway"}
 
 
 class WaitedClock(ManualClock):
-    """A clock that tells when somebody waits on it."""
+    """A clock that signals when a task waits on it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waited = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        """Return once the clock was turned by that many seconds."""
+        """Return once the clock was advanced by `seconds`."""
         self.waited.set()
         await super().sleep(seconds)
 
 
 @pytest.fixture
 async def vtn() -> AsyncIterator[LocalVtn]:
-    """Give a VTN that is up on a free port, with one VEN account and one program."""
+    """Run a VTN on a free port, with one VEN account and one program."""
     async with LocalVtn(clients=[{"id": "gw", "secret": "s"}]) as running:
         running.add_program({"programName": "flexibility"}, object_id="flex")
         yield running
@@ -48,7 +48,7 @@ async def vtn() -> AsyncIterator[LocalVtn]:
 
 @pytest.fixture
 async def http(vtn: LocalVtn) -> AsyncIterator[httpx2.AsyncClient]:
-    """Give a client of the VTN that sends a good token."""
+    """Return a client of the VTN that sends a good token."""
     async with httpx2.AsyncClient(base_url=vtn.url) as client:
         await sign_in(client)
         vtn.exchanges.clear()
@@ -117,7 +117,7 @@ async def test_fault_after_some_good_answers(vtn: LocalVtn, http: httpx2.AsyncCl
 
 
 async def test_latency_fault_waits_on_the_clock() -> None:
-    """Latency passes on the VTN's clock, so that a test turns it instead of waiting."""
+    """Latency passes on the VTN's clock: a test advances it instead of waiting."""
     clock = WaitedClock()
     async with LocalVtn(clock=clock, anonymous=True) as vtn, httpx2.AsyncClient(base_url=vtn.url) as http:
         vtn.faults.append(Fault(latency_s=30))
@@ -180,7 +180,7 @@ async def test_signals_stay_with_the_program(vtn: LocalVtn) -> None:
 
 
 async def test_a_taken_port_is_a_configuration_error(vtn: LocalVtn) -> None:
-    """A port that somebody listens on is named, with what to do."""
+    """A port that is in use is named, with what to do."""
     with pytest.raises(ConfigError, match=f"{vtn.port}.*VEN-SIM-058"):
         async with LocalVtn(vtn.port):
             pass

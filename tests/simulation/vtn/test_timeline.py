@@ -14,7 +14,7 @@ HOUR = {"start": "2026-01-01T00:00:00Z", "duration": "PT1H"}
 
 
 def interval(**period: str) -> dict[str, Any]:
-    """Give an interval with its own period, if any."""
+    """Build an interval with its own period, if any."""
     return {"id": 0, "payloads": [], **({"intervalPeriod": period} if period else {})}
 
 
@@ -45,7 +45,7 @@ def test_event_end(event: dict[str, Any], hours: float | None) -> None:
     "duration", ["P" + "9" * 5000 + "Y", "PT" + "9" * 400 + "S", "-P1Y", "P99999999999D", "PT1.5S"]
 )
 def test_event_end_survives_odd_times(start: str, duration: str) -> None:
-    """Times and durations beyond the calendar have no end, and are no failure."""
+    """Times and durations beyond the calendar have no end, and do not fail."""
     event = {"intervalPeriod": {"start": start, "duration": duration}, "intervals": [interval(), interval()]}
     end = event_end(event, MIDNIGHT)
     assert end is None or end != MIDNIGHT

@@ -1,7 +1,7 @@
 """A small, strict OpenADR 3.1 VTN of ours for the demo, tests and fault injection.
 
-Built from the official YAML alone; it may not import the client's side of OpenADR, so that the two
-do not share a misreading. `LocalVtn` runs it; `Fault` says what should go wrong.
+Built from the official YAML alone; it may not import the client's side of OpenADR, to avoid a shared
+misreading. `LocalVtn` runs it; `Fault` says what should go wrong.
 """
 
 from __future__ import annotations

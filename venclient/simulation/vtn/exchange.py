@@ -35,7 +35,7 @@ class Verbs:
         try:
             response = await self._answer(request)
         except ClientDisconnect:
-            return  # there is nobody to answer
+            return  # the client is gone
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:

@@ -3,12 +3,12 @@
     [[faults]]
     method = "POST"              # any method when not given
     path = "^/reports"           # a regular expression searched in the path below the base path
-    skip = 2                     # so many go well first
+    skip = 2                     # number of requests that go well first
     times = 3                    # -1 for ever; 1 when not given
     cut = "after"                # or: status, latency_s, act
 
 `act` is something that happens just before a request is served: "drift" moves the oldest object of each
-kind to the end of its listing, so that pages shift between two requests; "expire_tokens" makes every
+kind to the end of its listing, which shifts the pages between two requests; "expire_tokens" makes every
 token bad.
 """
 

@@ -1,6 +1,6 @@
 """Faults on request: what a network or an overloaded VTN does to a client, at a chosen moment.
 
-Faults sit outside the API as ASGI middleware, so that the API itself stays honest. A cut closes the
+Faults sit outside the API as ASGI middleware; the API itself stays honest. A cut closes the
 TCP connection without an answer: `before` the request is acted on, or `after` its effect is stored.
 """
 
@@ -130,7 +130,7 @@ class FaultyApp:
 
 
 async def _swallow(message: Message) -> None:
-    """Take an answer that nobody will see."""
+    """Take an answer without sending it."""
 
 
 async def _cut(scope: Scope, receive: Receive) -> None:
@@ -138,7 +138,7 @@ async def _cut(scope: Scope, receive: Receive) -> None:
     if transport is None:
         raise ConnectionAbortedError("the connection was cut by a fault")
     transport.abort()
-    # the server answers 500 for an application that returns before it noticed that nobody is there
+    # the server answers 500 for an application that returns before it noticed the disconnect
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""The routes about notifications: how this VTN tells of changes, and the WebSocket where it does."""
+"""The routes about notifications: how this VTN announces changes, and its WebSocket for them."""
 
 from __future__ import annotations
 

@@ -83,24 +83,24 @@ class OldFace:
     # ---- requests
 
     def _request(self, kind: str, content: dict[str, Any], nested: re.Match[str] | None) -> dict[str, Any]:
-        told = dict(content)
-        told.pop("objectType", None)
-        targets = told.pop("targets", None)
+        request = dict(content)
+        request.pop("objectType", None)
+        targets = request.pop("targets", None)
         if targets is not None and not all(set(one) == {"type", "values"} for one in targets):
             raise ValueError("targets are {type, values}")
         if kind == "reports":
-            event = self._service.store.get("event", told["eventID"])
-            if event is not None and event.content["programID"] != told["programID"]:
+            event = self._service.store.get("event", request["eventID"])
+            if event is not None and event.content["programID"] != request["programID"]:
                 raise ValueError("programID is not that of the event")
-            del told["programID"]
+            del request["programID"]
         elif kind == "vens":
-            told["objectType"] = "VEN_VEN_REQUEST"
-            told.pop("resources", None)
+            request["objectType"] = "VEN_VEN_REQUEST"
+            request.pop("resources", None)
         elif kind == "resources":
-            told["objectType"] = "VEN_RESOURCE_REQUEST"
+            request["objectType"] = "VEN_RESOURCE_REQUEST"
             if nested is not None:
-                told["venID"] = nested["ven"]
-        return told
+                request["venID"] = nested["ven"]
+        return request
 
     # ---- answers
 
@@ -132,11 +132,11 @@ class OldFace:
         change = _ANSWERS.get(content.get("objectType", ""))
         if change is None:
             return content
-        told = dict(content)
-        if "targets" in told:
-            told["targets"] = _targets(told["targets"])
-        change(self, told)
-        return told
+        changed = dict(content)
+        if "targets" in changed:
+            changed["targets"] = _targets(changed["targets"])
+        change(self, changed)
+        return changed
 
     def _program(self, told: dict[str, Any]) -> None:
         for one in told.pop("attributes", None) or ():
@@ -194,19 +194,19 @@ def _periods(told: MutableMapping[str, Any]) -> None:
 
 
 def _with_periods(interval: Mapping[str, Any]) -> dict[str, Any]:
-    told = dict(interval)
-    _periods(told)
-    return told
+    changed = dict(interval)
+    _periods(changed)
+    return changed
 
 
 def _query(raw: bytes) -> list[tuple[str, str]]:
-    told = []
+    pairs = []
     for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
         if name == "targetValues":
-            told.append(("targets", value))
+            pairs.append(("targets", value))
         elif name not in ("targetType", "active"):
-            told.append((name, value))
-    return told
+            pairs.append((name, value))
+    return pairs
 
 
 async def _read(receive: Receive) -> bytes:
@@ -221,13 +221,13 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _replay(body: bytes, then: Receive) -> Receive:
-    told = False
+    sent = False
 
     async def receive() -> Message:
-        nonlocal told
-        if told:
+        nonlocal sent
+        if sent:
             return await then()  # that the client has gone
-        told = True
+        sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive

@@ -1,7 +1,7 @@
-"""How the VTN tells of changes without being asked: MQTT topics, webhooks, a WebSocket.
+"""How the VTN announces changes without being asked: MQTT topics, webhooks, a WebSocket.
 
 Written from the Definition ("Notifications via Additional Protocols", "Webhooks") and the YAML's
-notifier schemas. What is told is what the receiver may see; it goes out after the change is stored.
+notifier schemas. Only what the receiver may see is sent; it goes out after the change is stored.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OF_VEN = ("events", "programs", "resources")
 class Push:
     """What a VTN offers: an MQTT broker by `mqtt_uri`, webhooks, a WebSocket; by default nothing.
 
-    `authentication` is told to clients as it is. The VTN itself logs in with `login` (name, password) and
+    `authentication` is sent to clients as it is. The VTN itself logs in with `login` (name, password) and
     `ca_file`. `webhook_ca` is the authority of the receivers of webhooks.
     """
 
@@ -91,25 +91,25 @@ class Notifier:
 
     def described(self) -> dict[str, Any]:
         """Return the answer to GET /notifiers."""
-        told: dict[str, Any] = {"WEBHOOK": self.push.webhook}
+        answer: dict[str, Any] = {"WEBHOOK": self.push.webhook}
         if self.push.mqtt_uri:
-            told["MQTT"] = {
+            answer["MQTT"] = {
                 "URIS": [self.push.mqtt_uri],
                 "serialization": "JSON",
                 "authentication": dict(self.push.authentication),
             }
         if self.push.websocket:
-            told["WEBSOCKET"] = {"URL": "/notifiers/ws"}
-        return told
+            answer["WEBSOCKET"] = {"URL": "/notifiers/ws"}
+        return answer
 
     def topics(self, path: str) -> dict[str, str]:
         """Return the topics of a path below /notifiers/mqtt/topics."""
         base = f"{self.push.prefix}/{path}"
-        told = {name: f"{base}/{name.lower()}" for name in ("UPDATE", "DELETE")}
-        # What has an id exists already: its creation can no longer be told.
+        found = {name: f"{base}/{name.lower()}" for name in ("UPDATE", "DELETE")}
+        # What has an id exists already: its creation can no longer be announced.
         if path.rsplit("/", maxsplit=1)[-1] in WHOLE:
-            told["CREATE"] = f"{base}/create"
-        return {**told, "ALL": f"{base}/+"}
+            found["CREATE"] = f"{base}/create"
+        return {**found, "ALL": f"{base}/+"}
 
     async def run(self) -> None:
         """Work off what was announced, until cancelled; a receiver that hangs delays only other webhooks."""
@@ -181,7 +181,7 @@ class Notifier:
 
     def _publish(self, client: mqtt.Client, operation: str, record: Record, body: bytes) -> None:
         for path in self._paths(record):
-            # An object that has an id is never told of as created under that id.
+            # An object that has an id is never announced as created under that id.
             if operation == "CREATE" and path.split("/")[-1] not in WHOLE:
                 continue
             client.publish(f"{self.push.prefix}/{path}/{operation.lower()}", body, qos=1)

@@ -1,6 +1,6 @@
 """What a client may send: the request objects of OpenADR 3.1 as this VTN understands them.
 
-Written from the official YAML alone and sharing nothing with venclient's own wire model, so that a
+Written from the official YAML alone and sharing nothing with venclient's own wire model: a
 misreading there is caught here. An absent optional member stays absent (UNSET); null is accepted
 only where the YAML says nullable; unknown members are dropped, as the Definition allows.
 """
@@ -85,7 +85,7 @@ class IntervalPeriod(_Wire):
     randomize_start: Duration | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Refuse a start that is no date-time (msgspec names the path)."""
+        """Refuse a start that is not a date-time (msgspec names the path)."""
         if self.start is not UNSET and not is_date_time(self.start):
             raise ValueError(f"start {self.start[:40]!r} is no RFC 3339 date-time")
 
@@ -110,7 +110,7 @@ class _ReportDescriptor(_Wire):
     confidence: Confidence | UnsetType | None = UNSET
 
 
-# a tagged struct that is not in a union may lack its tag, hence a pair of each
+# a tagged struct outside a union may lack its tag: a pair of each
 class EventPayloadDescriptor(_EventDescriptor, kw_only=True):
     object_type: Literal["EVENT_PAYLOAD_DESCRIPTOR"]
 
@@ -225,7 +225,7 @@ class VenResourceRequest(_Wire, tag_field="objectType", tag="VEN_RESOURCE_REQUES
     client_id: object = UNSET
 
 
-# one decoder a kind; a ven or resource is one of two forms, told apart by objectType
+# one decoder a kind; a ven or resource is one of two forms, distinguished by objectType
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "program": msgspec.json.Decoder(ProgramRequest),
     "event": msgspec.json.Decoder(EventRequest),

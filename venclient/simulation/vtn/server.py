@@ -1,4 +1,4 @@
-"""`LocalVtn`: the VTN on a real socket, inside the event loop of whoever uses it."""
+"""`LocalVtn`: the VTN on a real socket, inside the caller's event loop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LocalVtn:
     between runs, `anonymous` admits VENs without a token, `strict_targets` is the strict reading of
     listings without `targets=`, `newest_first` the order in which pages drift when objects come, and
     `unique_report_names` refuses a report name that is taken. `etags` answers 304 to who knows a listing
-    already; `push` says how changes are told. Raises ConfigError for a bad seed or a port that is taken.
+    already; `push` says how changes are announced. Raises ConfigError for a bad seed or a port that is taken.
     """
 
     def __init__(
@@ -276,7 +276,7 @@ class LocalVtn:
             return
         self._server = self._serving = None
         server.should_exit = True
-        server.force_exit = True  # waits for nobody: idle clients keep their connections for a minute
+        server.force_exit = True  # waits for no client: idle ones keep their connections for a minute
         for connection in list(server.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
@@ -318,6 +318,6 @@ class _Server(uvicorn.Server):
 
 class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Let the application reach the transport, so that a fault can cut it."""
+        """Let the application reach the transport, to allow a fault to cut it."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, TRANSPORT: transport}

@@ -86,9 +86,9 @@ class Service:
         """Forget an object, and with a program its events and with a ven its resources."""
         demand(client, WRITE_SCOPE[kind])
         record = self._require(client, kind, object_id)
-        told = self._tell(client, record)
+        answer = self._tell(client, record)
         self.forget(record)
-        return told
+        return answer
 
     def forget(self, record: Record) -> None:
         """Remove a record and what cannot be without it; reports outlive their event."""

@@ -1,7 +1,7 @@
 """What the VTN remembers: records of six kinds, found by id or by any indexed member.
 
 In memory; with a file, every change is also a JSON line there, replayed and compacted at the next
-start, so that 5,000 registrations cost 5,000 lines and not 5,000 copies of everything.
+start: 5,000 registrations cost 5,000 lines and not 5,000 copies of everything.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ class Record(msgspec.Struct, kw_only=True):
         return self.content.get(member)
 
     def wire(self, shown_targets: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return the object as answered; with `shown_targets`, only those of its targets are told."""
-        told = {
+        """Return the object as answered; with `shown_targets`, only those of its targets are in it."""
+        answer = {
             "id": self.id,
             "createdDateTime": wire_time(self.created),
             "modificationDateTime": wire_time(self.modified),
             **self.content,
             "objectType": self.kind.upper(),
         }
-        if shown_targets is not None and told.get("targets"):
+        if shown_targets is not None and answer.get("targets"):
             shown = frozenset(shown_targets)
-            told["targets"] = [target for target in self.targets if target in shown]
-        return told
+            answer["targets"] = [target for target in self.targets if target in shown]
+        return answer
 
 
 class Store:
