@@ -160,7 +160,7 @@ def test_a_clear_reading_costs_few_calls(quantity: str, most: int) -> None:
 
 
 def test_a_clock_that_was_set_back_has_the_memory_of_times_ahead_forgotten() -> None:
-    """A register that was read ahead of the clock is judged anew, also within the same minute."""
+    """A register that was read ahead of the clock is judged again, also within the same minute."""
     judge = Judge("Hotel", {}, METER, window=LIVE)
     ahead, back = NOON + timedelta(seconds=50), NOON + timedelta(seconds=10)
     judge.judge([Reading("m", ENERGY_KWH, 1000, NOON)], NOON)
