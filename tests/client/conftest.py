@@ -9,11 +9,11 @@ from tests.client.fake_vtn import FakeVtn, SwiftClock
 
 @pytest.fixture
 def clock() -> SwiftClock:
-    """Give a clock on which sleeping takes no time."""
+    """Return a clock on which sleeping takes no time."""
     return SwiftClock()
 
 
 @pytest.fixture
 def vtn(clock: SwiftClock) -> FakeVtn:
-    """Give an empty VTN that wants tokens from nobody and grants them to everybody."""
+    """Return an empty VTN that requires no tokens and grants them to every client."""
     return FakeVtn(clock)

@@ -64,7 +64,7 @@ class FakeVtn:
     # -- what tests look at -------------------------------------------------------------------
 
     def calls(self, method: str, place: str) -> list[httpx2.Request]:
-        """Give the requests of a method to a path below the base."""
+        """Return the requests of a method to a path below the base."""
         return [r for r in self.requests if r.method == method and r.url.path == f"{self.path}/{place}"]
 
     @staticmethod
@@ -116,8 +116,8 @@ class FakeVtn:
         token = f"token-{self.issued}"
         if self.valid_tokens is not None:
             self.valid_tokens.add(token)
-        told = {"access_token": token, "token_type": "Bearer"}
-        return httpx2.Response(200, json=told | ({"expires_in": self.expires_in} if self.expires_in else {}))
+        body = {"access_token": token, "token_type": "Bearer"}
+        return httpx2.Response(200, json=body | ({"expires_in": self.expires_in} if self.expires_in else {}))
 
     def _collection(self, request: httpx2.Request, place: str) -> httpx2.Response:
         name, _, id_ = place.partition("/")
@@ -162,7 +162,7 @@ class FakeVtn:
     # -- its client ---------------------------------------------------------------------------
 
     def client(self, **account: Any) -> VenClient:
-        """Give a client of this VTN; `account` members replace those of an account with credentials."""
+        """Return a client of this VTN; `account` members replace those of an account with credentials."""
         url = f"https://vtn.example{self.path}"
         members: dict[str, Any] = {"url": url, "client_id": "gw-1", "client_secret": SECRET, **account}
         return VenClient(
@@ -174,7 +174,7 @@ class FakeVtn:
 
 
 def page(held: list[dict[str, Any]], params: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Give the page that skip and limit ask for, of what the names in the query match."""
+    """Return the page that skip and limit ask for, of what the names in the query match."""
     chosen = [
         one
         for one in held
@@ -190,5 +190,5 @@ def page(held: list[dict[str, Any]], params: Mapping[str, str]) -> list[dict[str
 
 
 def problem(status: int, **members: Any) -> httpx2.Response:
-    """Give a problem document."""
+    """Return a problem document."""
     return httpx2.Response(status, json={"status": status, **members})

@@ -26,7 +26,7 @@ def test_trailing_slashes_do_not_matter() -> None:
 
 @pytest.mark.parametrize("url", ["http://vtn.example", "http://127.0.0.1:8080", "http://localhost"])
 def test_plain_http_needs_the_switch(url: str) -> None:
-    """Without TLS nothing is sent unless that was allowed in so many words, on loopback as well."""
+    """Without TLS nothing is sent unless that was explicitly allowed, on loopback as well."""
     with pytest.raises(ConfigError, match="allow_http"):
         VtnAccount(url=url)
 
@@ -47,7 +47,7 @@ def test_plain_http_needs_the_switch(url: str) -> None:
     ],
 )
 def test_a_wrong_address_is_named(url: str) -> None:
-    """What is no address, or hides credentials in one, is refused with the setting's name."""
+    """An invalid address, or one that hides credentials, is refused with the setting's name."""
     with pytest.raises(ConfigError, match=r"vtn\.url"):
         VtnAccount(url=url)
 

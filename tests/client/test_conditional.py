@@ -28,12 +28,12 @@ def events(count: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def vtn(clock: SwiftClock) -> FakeVtn:
-    """Give a VTN that tags its listings."""
+    """Return a VTN that tags its listings."""
     return FakeVtn(clock, etags=True)
 
 
 def statuses(vtn: FakeVtn) -> list[int]:
-    """Give the answers to the listings of events, from here on."""
+    """Return the answers to the listings of events, from here on."""
     answered: list[int] = []
     answer = vtn._listing
 
@@ -107,7 +107,7 @@ async def test_row_19_a_change_behind_pages_taken_as_unchanged_is_confirmed(vtn:
 
 
 async def test_row_39_a_listing_is_believed_when_all_pages_agree(vtn: FakeVtn) -> None:
-    """An insertion between a 304 and the next page starts the listing again, which then tells the whole."""
+    """An insertion between a 304 and the next page starts the listing again, which is then complete."""
     held = vtn.collections["events"] = events(120)
     async with vtn.client() as client:
         await client.events()
@@ -126,7 +126,7 @@ async def test_row_39_a_listing_is_believed_when_all_pages_agree(vtn: FakeVtn) -
 
 
 async def test_row_39_a_failed_page_after_unchanged_ones_gives_no_listing(vtn: FakeVtn) -> None:
-    """304, 304, 500 is no listing."""
+    """304, 304, 500 is not a listing."""
     vtn.collections["events"] = events(120)
     async with vtn.client(retries=0) as client:
         await client.events()

@@ -90,7 +90,7 @@ async def test_row_71_a_vtn_without_top_level_resources_is_of_3_0_1(clock: Swift
 async def test_row_71_shapes_decide_where_a_gateway_refuses_other_paths(
     clock: SwiftClock, events: list[Any], version: str
 ) -> None:
-    """Something in front of the VTN that answers 403 to unknown paths leaves the shapes to tell."""
+    """When something in front of the VTN answers 403 to unknown paths, the shapes decide."""
     vtn = FakeVtn(clock, path="/api")
     vtn.collections["events"] = events
     vtn.handlers["GET", "auth/server"] = lambda _: problem(403)
@@ -143,7 +143,7 @@ async def test_a_vtn_that_is_away_is_not_taken_for_any_version(
 
 
 def test_a_version_that_nobody_speaks_is_refused() -> None:
-    """A wrong word is told with the right ones."""
+    """A wrong word is reported with the right ones."""
     with pytest.raises(ConfigError, match="VEN-VTN-003"):
         VtnAccount(url="https://vtn.example", version="2.0b")
 
@@ -153,7 +153,7 @@ def test_a_version_that_nobody_speaks_is_refused() -> None:
 
 @pytest.fixture
 def old(clock: SwiftClock) -> FakeVtn:
-    """Give a VTN of 3.0.1."""
+    """Return a VTN of 3.0.1."""
     return FakeVtn(clock, path="/openadr3/3.0.1", old=True)
 
 

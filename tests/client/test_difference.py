@@ -100,7 +100,7 @@ maps = st.builds(
 )
 @settings(max_examples=80)
 def test_row_21_what_was_done_leaves_no_difference(wanted: list[Wanted], there: list[VenResource]) -> None:
-    """After creating and updating as told, nothing is left to do; each name and object counts once."""
+    """After creating and updating as listed, nothing is left to do; each name and object counts once."""
     what = difference(wanted, there, ours=OURS)
     after = [
         *what.adopt,

@@ -28,12 +28,12 @@ TXT = {
 
 def announced(host: str | None = "vtn-7.local.", /, **txt: str | None) -> FoundVtn:
     """Return what an announcement with other TXT members says; None leaves one out."""
-    told: dict[bytes, bytes | None] = dict(TXT)
+    entries: dict[bytes, bytes | None] = dict(TXT)
     for key, value in txt.items():
-        told.pop(key.encode())
+        entries.pop(key.encode())
         if value is not None:
-            told[key.encode()] = value.encode()
-    return read_announcement(f"Site VTN.{SERVICE}", host, 8443, ("192.0.2.7",), told)
+            entries[key.encode()] = value.encode()
+    return read_announcement(f"Site VTN.{SERVICE}", host, 8443, ("192.0.2.7",), entries)
 
 
 def proposed(found: FoundVtn) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Exchanges: repeated where that is safe, with pauses, and failures told in our words."""
+"""Exchanges: repeated where that is safe, with pauses, and failures reported in our words."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_row_16_retry_after_is_honoured(vtn: FakeVtn, clock: SwiftClock, s
 
 
 async def test_row_16_retry_after_as_a_date(vtn: FakeVtn, clock: SwiftClock) -> None:
-    """A date counts from the VTN's own Date, so that a wrong clock of ours does not matter."""
+    """A date counts from the VTN's own Date: a wrong clock of ours does not matter."""
     headers = {"Date": "Thu, 01 Jan 2026 06:00:00 GMT", "Retry-After": "Thu, 01 Jan 2026 06:00:20 GMT"}
     vtn.faults = [httpx2.Response(429, headers=headers)]
     async with vtn.client() as client:
@@ -223,7 +223,7 @@ async def test_a_refused_report_is_not_in_doubt(vtn: FakeVtn) -> None:
 
 
 async def test_a_stored_report_with_an_unreadable_answer_is_in_doubt(vtn: FakeVtn) -> None:
-    """201 with a body that is no report: ask before sending again."""
+    """201 with a body that is not a report: ask before sending again."""
     vtn.faults = [httpx2.Response(201, text="created")]
     async with vtn.client() as client:
         with pytest.raises(VtnUnreachable, match="VEN-VTN-012") as caught:
@@ -233,7 +233,7 @@ async def test_a_stored_report_with_an_unreadable_answer_is_in_doubt(vtn: FakeVt
 
 
 async def test_a_redirect_is_told_and_not_followed(vtn: FakeVtn) -> None:
-    """The token is not carried to an address that nobody confirmed."""
+    """The token is not carried to an unconfirmed address."""
     vtn.faults = [httpx2.Response(301, headers={"Location": "https://elsewhere.example/"})]
     async with vtn.client() as client:
         with pytest.raises(VtnProblem, match=r"elsewhere\.example"):
@@ -323,13 +323,13 @@ async def test_an_outage_is_said_at_its_edges(
 
 
 async def test_outside_its_context_a_client_says_so(vtn: FakeVtn) -> None:
-    """A client that was not entered raises a RuntimeError that tells how it is used."""
+    """A client that was not entered raises a RuntimeError that says how it is used."""
     with raises_code(RuntimeError, "VEN-VTN-013"):
         await vtn.client().events()
 
 
 def test_row_01_an_account_is_changed_by_making_another(vtn: FakeVtn) -> None:
-    """An account is frozen: a change of address or secret is a new account, checked anew."""
+    """An account is frozen: a change of address or secret is a new account, checked again."""
     client = vtn.client()
 
     with pytest.raises(AttributeError):

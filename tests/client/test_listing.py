@@ -209,7 +209,7 @@ async def test_one_mistake_in_every_object_is_one_line(
 
 
 async def test_a_bad_object_without_id_makes_absence_mean_nothing(vtn: FakeVtn) -> None:
-    """Something that cannot be told from what we miss leaves the listing incomplete."""
+    """An object that may be one that we miss leaves the listing incomplete."""
     vtn.collections["events"] = [*events(1), {"intervals": 3}]
     async with vtn.client() as client:
         listing = await client.events()

@@ -1,4 +1,4 @@
-"""Being told of changes: by MQTT, WebSocket and webhook, each proved against a server over real sockets."""
+"""Push notifications by MQTT, WebSocket and webhook, each proved against a server over real sockets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Told:
                 await asyncio.sleep(0.02)  # another process is at work: no clock of ours turns it
 
     async def up(self) -> None:
-        """Return once the VTN tells us of changes, and forget that this woke us."""
+        """Return once the VTN notifies us of changes, and forget that this woke us."""
         await self.until(lambda: self.push.working)
         self.woken.clear()
 
@@ -59,7 +59,7 @@ class Told:
 
 @asynccontextmanager
 async def told(vtn: LocalVtn, *, webhook: Webhook | None = None, **account: Any) -> AsyncIterator[Told]:
-    """Return a registered VEN that lets `vtn` tell it of changes."""
+    """Yield a registered VEN that `vtn` notifies of changes."""
     clock = SystemClock()
     base = {"url": vtn.url, "client_id": "ven-1", "client_secret": SECRET, "allow_http": True}
     async with VenClient(VtnAccount(**{**base, **account}), clock) as client:

@@ -109,7 +109,7 @@ async def test_a_body_is_read_up_to_a_limit_and_a_strangers_not_at_all() -> None
 
 
 async def test_row_69_the_receiver_speaks_no_tls_before_1_2(tmp_path: Path) -> None:
-    """Its context asks for TLS 1.2 or newer, whatever the system allows; a wrong key is told."""
+    """Its context asks for TLS 1.2 or newer, whatever the system allows; a wrong key is reported."""
     with certificates(tmp_path) as files:
         address = Webhook(
             url="https://localhost/",
@@ -133,7 +133,7 @@ async def test_row_69_the_receiver_speaks_no_tls_before_1_2(tmp_path: Path) -> N
 
 
 async def test_a_call_that_is_no_tls_ends_and_others_are_served(tmp_path: Path) -> None:
-    """Plain words to the TLS port cost nobody anything."""
+    """A plain-text call to the TLS port does no harm to others."""
     woken = Woken()
     with certificates(tmp_path) as files:
         async with receiver(woken, cert_file=files["server.pem"], key_file=files["server.key"]) as url:
@@ -148,7 +148,7 @@ async def test_a_call_that_is_no_tls_ends_and_others_are_served(tmp_path: Path) 
 
 
 def mqtt_channel(port: int) -> MqttChannel:
-    """Return a channel to a port of this machine, of a VTN that tells topics and allows plain connections."""
+    """Return a channel to a port of this machine, of a VTN that has topics and allows plain connections."""
 
     async def topics(_: str) -> Topics:
         return Topics(("e",), ("p",))
@@ -200,7 +200,7 @@ async def test_a_channel_is_left_at_once_while_it_connects(monkeypatch: pytest.M
 async def test_without_the_topics_of_events_it_does_not_count_as_told(
     refused: tuple[bool, bool], ended: str | None
 ) -> None:
-    """A broker that lets us hear of programs only would leave us polling rarely, for events nobody tells."""
+    """With a broker that allows only the programs topic, we would poll rarely and miss events."""
     up = Woken()
     client = SimpleNamespace()
     ear = _Ear(client, 5, Topics(("e",), ("p",)), up, Woken())
@@ -221,7 +221,7 @@ async def test_a_broker_that_hangs_up_on_version_5_is_asked_with_3_1_1() -> None
 
 
 async def test_a_websocket_follows_no_redirect() -> None:
-    """A redirect would carry the token to an address nobody confirmed."""
+    """A redirect would carry the token to an unconfirmed address."""
     asked: list[bytes] = []
 
     async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -22,7 +22,7 @@ TOPICS = "notifiers/mqtt/topics/vens/V1"
 
 
 class Flap:
-    """A channel that is up for so many seconds and then lost."""
+    """A channel that is up for some seconds and then lost."""
 
     kind = "flap"
 
@@ -139,7 +139,7 @@ async def test_only_a_few_of_many_brokers_are_tried(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_ven_with_another_id_is_listened_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A VTN that lost our VEN knows it by another id: the topics of the old one tell nothing any more."""
+    """A VTN that lost our VEN knows it by another id: the topics of the old one are silent from then on."""
     vtn = fake_vtn()
     ids = ["V1", "V2"]
     asked: list[str] = []
@@ -199,9 +199,9 @@ async def test_topics_are_taken_as_told_and_nonsense_is_left_out(
     vtn.handlers["GET", f"{TOPICS}/events"] = lambda _: httpx2.Response(200, json=answer)
     vtn.handlers["GET", f"{TOPICS}/programs"] = lambda _: httpx2.Response(200, json={"topics": {"ALL": "p"}})
     async with vtn.client(retries=0) as client:
-        told = await client.notices.topics("V1")
-    assert told.events == events
-    assert told.others == ("p",)
+        topics = await client.notices.topics("V1")
+    assert topics.events == events
+    assert topics.others == ("p",)
 
 
 async def test_without_a_ven_the_topics_of_all_events_are_used() -> None:

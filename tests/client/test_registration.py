@@ -67,7 +67,7 @@ async def test_our_own_ven_of_another_name_is_renamed(vtn: FakeVtn) -> None:
 
 
 async def test_a_name_that_another_client_holds_is_said(vtn: FakeVtn) -> None:
-    """A conflict that we cannot see the reason of names the name, and touches nobody else's VEN."""
+    """A conflict whose reason we cannot see names the name, and no other client's VEN is touched."""
     vtn.collections["vens"] = [{"id": "V1", "venName": "theirs", "clientID": "somebody"}]
     vtn.handlers["POST", "vens"] = lambda request: problem(409)
     async with vtn.client() as client:
@@ -97,7 +97,7 @@ async def test_a_lost_answer_registers_once(vtn: FakeVtn) -> None:
 
 
 async def test_another_conflict_free_refusal_passes(vtn: FakeVtn) -> None:
-    """A refusal that is no conflict is the caller's to see."""
+    """A refusal that is not a conflict is passed to the caller."""
     vtn.handlers["POST", "vens"] = lambda request: problem(400, detail="no")
     async with vtn.client() as client:
         with raises_code(VtnProblem, "VEN-VTN-017"):

@@ -95,7 +95,7 @@ async def server(body: bytes | None, tls: ssl.SSLContext | None = None) -> Async
 
 @contextmanager
 def strict_server(tls: ssl.SSLContext | None) -> Iterator[str]:
-    """Serve as `server` does, on plain sockets in a thread: they tell a client why its handshake failed."""
+    """Serve as `server` does, on plain sockets in a thread: a client then learns why its handshake failed."""
 
     def serve() -> None:
         while True:
@@ -181,7 +181,7 @@ async def test_row_05_a_vtn_that_asks_for_a_client_certificate_gets_ours(
 
 
 async def test_row_06_what_is_too_old_is_said(certificate: Certificate) -> None:
-    """A VTN without TLS at its address is told apart from one that is away."""
+    """A VTN without TLS at its address is distinguished from one that is away."""
     with strict_server(None) as url, pytest.raises(VtnUnreachable, match="VEN-VTN-025") as caught:
         await programs(VtnAccount(url=url, retries=0))
 
@@ -220,7 +220,7 @@ async def test_row_60_a_connection_that_breaks_after_the_request_leaves_doubt() 
 
 
 async def test_a_port_where_nobody_listens_leaves_none(free_port: int) -> None:
-    """A refused connection is repeated and then told, without doubt."""
+    """A refused connection is repeated and then reported, without doubt."""
     account = VtnAccount(url=f"http://127.0.0.1:{free_port}", allow_http=True)
     async with VenClient(account, SwiftClock()) as client:
         with pytest.raises(VtnUnreachable) as caught:

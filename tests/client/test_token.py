@@ -78,7 +78,7 @@ async def test_row_11_a_refused_token_is_renewed_once(vtn: FakeVtn, status: int)
 
 @pytest.mark.parametrize(("status", "hint"), [(401, "token_url"), (403, "scope")])
 async def test_row_11_a_lasting_refusal_is_a_clear_error(vtn: FakeVtn, status: int, hint: str) -> None:
-    """When a new token changes nothing, AuthRefused tells what the VTN said and what to do."""
+    """When a new token changes nothing, AuthRefused says what the VTN answered and what to do."""
     vtn.faults = [problem(status, detail="not you"), problem(status, detail="not you")]
     async with vtn.client() as client:
         with pytest.raises(AuthRefused, match=r"not you.*VEN-VTN-01[56]") as caught:
@@ -179,8 +179,8 @@ async def test_a_secret_never_goes_out_unencrypted_because_a_vtn_says_so(vtn: Fa
 @pytest.mark.parametrize("status", [400, 401])
 async def test_row_12_the_token_services_reason_is_shown(vtn: FakeVtn, status: int) -> None:
     """The error code of the token service is in the error and in the status."""
-    told = {"error": "invalid_client", "error_description": f"no such pair gw-1/{SECRET}"}
-    vtn.handlers["POST", "auth/token"] = lambda request: httpx2.Response(status, json=told)
+    refusal = {"error": "invalid_client", "error_description": f"no such pair gw-1/{SECRET}"}
+    vtn.handlers["POST", "auth/token"] = lambda request: httpx2.Response(status, json=refusal)
     async with vtn.client() as client:
         with pytest.raises(AuthRefused, match="invalid_client") as caught:
             await client.events()
@@ -203,7 +203,7 @@ async def test_callers_who_waited_share_one_refusal(vtn: FakeVtn) -> None:
 
 
 async def test_a_token_service_that_is_ill_is_asked_again(vtn: FakeVtn, clock: SwiftClock) -> None:
-    """503 from the token service is repeated like any transient failure, then told as a problem."""
+    """503 from the token service is repeated like any transient failure, then reported as a problem."""
     vtn.handlers["POST", "auth/token"] = lambda request: problem(503)
     async with vtn.client() as client:
         with pytest.raises(VtnProblem) as caught:
@@ -237,8 +237,8 @@ async def test_row_14_secrets_are_in_no_log_repr_or_error(
     async with vtn.client() as client:
         with pytest.raises(VtnProblem) as caught:
             await client.events()
-        told = f"{caught.value} {caught.value.detail}"
-        shown = f"{told} {client!r} {client._talk.tokens!r} {client.status} {client._account!r}"
+        error = f"{caught.value} {caught.value.detail}"
+        shown = f"{error} {client!r} {client._talk.tokens!r} {client.status} {client._account!r}"
 
     assert "***" in shown
     for secret in (SECRET, "token-1", "s3cret"):

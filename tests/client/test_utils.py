@@ -32,7 +32,7 @@ def test_chunks_hold_everything_in_order(items: list[int], size: int) -> None:
 
 
 def test_chunks_of_nothing_are_refused() -> None:
-    """A size below one is a mistake, told at once."""
+    """A size below one is a mistake, reported at once."""
     with raises_code(ValueError, "VEN-LIB-002"):
         chunks([1], 0)
 

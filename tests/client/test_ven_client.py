@@ -72,7 +72,7 @@ async def test_ids_stay_one_part_of_the_path(vtn: FakeVtn) -> None:
 
 
 async def test_row_22_resources_are_created_updated_and_deleted(vtn: FakeVtn) -> None:
-    """The three verbs reach the VTN; deleting what is gone already is no error."""
+    """The three verbs reach the VTN; deleting what is gone already is not an error."""
     async with vtn.client() as client:
         created = await client.create_resource(
             "V1", "main", [ValuesMap(type="MAX_POWER_CONSUMPTION", values=[11])]
@@ -110,7 +110,7 @@ async def test_updates_send_neither_targets_nor_client_id(vtn: FakeVtn) -> None:
     ],
 )
 async def test_row_68_without_notifiers_there_is_polling(vtn: FakeVtn, answer: httpx2.Response) -> None:
-    """A VTN that does not tell its notifiers, or not in words we know, has none."""
+    """A VTN that does not list its notifiers, or not in words we know, has none."""
     vtn.handlers["GET", "notifiers"] = lambda request: answer
     async with vtn.client() as client:
         assert await client.notifiers() is None
@@ -119,7 +119,7 @@ async def test_row_68_without_notifiers_there_is_polling(vtn: FakeVtn, answer: h
 
 async def test_notifiers_are_told(vtn: FakeVtn) -> None:
     """The MQTT binding is read, an authentication method of a private name as well."""
-    told = {
+    listed = {
         "WEBSOCKET": {"x": 1},
         "MQTT": {
             "URIS": ["mqtt://b"],
@@ -127,7 +127,7 @@ async def test_notifiers_are_told(vtn: FakeVtn) -> None:
             "authentication": {"method": "OAUTH2BEARERTOKEN"},
         },
     }
-    vtn.handlers["GET", "notifiers"] = lambda request: httpx2.Response(200, json=told)
+    vtn.handlers["GET", "notifiers"] = lambda request: httpx2.Response(200, json=listed)
     async with vtn.client() as client:
         notifiers = await client.notifiers()
 

@@ -53,7 +53,7 @@ def area(value: float) -> ValuesMap:
 
 
 def report(value: float) -> Report:
-    """Give a report on the event E."""
+    """Return a report on the event E."""
     return Report(
         event_id="E",
         client_name="ven-1",

@@ -265,10 +265,10 @@ def test_row_64_whole_numbers_of_a_report_leave_as_floats() -> None:
 
 def test_a_report_request_holds_nothing_that_the_vtn_adds() -> None:
     """Metadata and clientID are left out, and descriptors carry the objectType that 3.1 requires."""
-    told = json.loads(CODEC_31.report_request(report_of(ValuesMap(type="USAGE", values=[1.0]))))
+    request = json.loads(CODEC_31.report_request(report_of(ValuesMap(type="USAGE", values=[1.0]))))
 
-    assert set(told) == {"eventID", "clientName", "reportName", "payloadDescriptors", "resources"}
-    assert told["payloadDescriptors"] == [
+    assert set(request) == {"eventID", "clientName", "reportName", "payloadDescriptors", "resources"}
+    assert request["payloadDescriptors"] == [
         {"objectType": "REPORT_PAYLOAD_DESCRIPTOR", "payloadType": "USAGE", "units": "KWH"}
     ]
 

@@ -55,7 +55,7 @@ def test_odd_and_plain_spellings_are_read(text: str, seconds: float | None) -> N
     "text", ["", "P", "PT", "15M", "PT15", "P1H", "PTM", "P1.3M", "P" + "9" * 200 + "Y", "PT١M"]
 )
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
-    """A text that is no duration raises a WireError that quotes it."""
+    """A text that is not a duration raises a WireError that quotes it."""
     with pytest.raises(WireError) as caught:
         Duration.parse(text)
 

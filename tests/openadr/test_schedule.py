@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 def event(
     *payloads: list[dict[str, Any]], periods: dict[int, dict[str, Any]] | None = None, **members: Any
 ) -> Event:
-    """Give an event of one interval for each list of payloads; `periods` are those with their own."""
+    """Return an event of one interval for each list of payloads; `periods` are those with their own."""
     raw: dict[str, Any] = {"id": "E", "programID": "P"}
     raw["intervalPeriod"] = {"start": "2026-01-01T00:00:00Z", "duration": "PT3H"}
     raw["intervals"] = [
@@ -38,7 +38,7 @@ def price(*values: Any, kind: str = "PRICE") -> list[dict[str, Any]]:
 
 
 def shifted(randomize: str | None, ven: str = "ven", id_: str = "E", count: int = 3) -> list[timedelta]:
-    """Give by how much each interval was moved."""
+    """Return how far each interval was moved."""
     period = {"start": "2026-01-01T00:00:00Z", "duration": "PT1H", "randomizeStart": randomize}
     made = event(*[price(1.0)] * count, intervalPeriod=period, id=id_)
     line = operating(made, anchor=T0, ven=ven)
@@ -77,9 +77,9 @@ def test_row_34_types_with_different_counts_each_keep_their_own() -> None:
         event(both, intervalPeriod={"start": "2026-01-01T00:00:00Z", "duration": "PT6H"}), anchor=T0
     )
     assert slot is not None
-    told = [[one.values[0] for one in part.payloads] for part in split(slot)]
+    values = [[one.values[0] for one in part.payloads] for part in split(slot)]
 
-    assert told == [[1.0, 10.0, 7.0], [2.0, 10.0, 7.0], [2.0, 20.0, 7.0], [3.0, 20.0, 7.0]]
+    assert values == [[1.0, 10.0, 7.0], [2.0, 10.0, 7.0], [2.0, 20.0, 7.0], [3.0, 20.0, 7.0]]
 
 
 def test_row_34_of_an_endless_interval_the_first_value_counts() -> None:
@@ -139,7 +139,7 @@ def test_row_35_one_draw_moves_the_whole_event() -> None:
 
 
 def test_row_35_draws_are_uniform_over_vens_and_events() -> None:
-    """Over many VENs the shifts fill +-R evenly, so that not all loads start in one second."""
+    """Over many VENs the shifts fill +-R evenly: not all loads start in one second."""
     minutes = sorted(shifted("PT10M", ven=f"ven-{n}", count=1)[0] / timedelta(minutes=1) for n in range(800))
 
     # Kolmogorov-Smirnov against the uniform distribution; 0.057 is the 1 % bound for 800 draws.
@@ -168,7 +168,7 @@ def test_row_35_an_interval_may_carry_its_own() -> None:
 
 @pytest.mark.parametrize("wrong", ["P1M", "P9999Y", "soon"])
 def test_row_35_what_is_no_range_is_named_and_left_out(wrong: str) -> None:
-    """Months, infinity and words shift nothing and are told."""
+    """Months, infinity and words shift nothing and are reported."""
     period = {"start": "2026-01-01T00:00:00Z", "duration": "PT1H", "randomizeStart": wrong}
     line = operating(event(price(1.0), intervalPeriod=period), anchor=T0, ven="ven")
 

@@ -21,7 +21,7 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def late(number: int) -> Reading:
-    """Give late reading N: a moment in what is being compressed."""
+    """Return late reading N: a moment in what is being compressed."""
     return Reading("late", "power_kw", float(number), DAY + timedelta(seconds=10 * number + 3))
 
 

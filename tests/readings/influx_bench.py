@@ -21,7 +21,7 @@ TAGS = {"hotel": Tags("571", "Herning"), "bar": Tags("572", "Herning")}
 
 
 def at(seconds: float, value: float = 1.0, resource: str = "hotel", quantity: str = POWER_KW) -> Reading:
-    """Give a reading that many seconds after noon."""
+    """Return a reading `seconds` after noon."""
     return Reading(resource, quantity, value, NOON + timedelta(seconds=seconds))
 
 
@@ -36,7 +36,7 @@ class Bench:
         self.forwarder = self.make()
 
     def make(self, batch: int = 5000, days: float = 0.5) -> Forwarder:
-        """Give a forwarder on the journal."""
+        """Return a forwarder on the journal."""
         return Forwarder(
             self.journal,
             self.influx,
@@ -56,7 +56,7 @@ class Bench:
         await asyncio.sleep(0)  # the forwarder hears of it one turn of the event loop later
 
     async def turn(self, seconds: float) -> None:
-        """Let so much time pass, as `run` would: step, rest, step."""
+        """Let `seconds` pass, as `run` would: step, rest, step."""
         until_s = self.clock.monotonic() + seconds
         while self.clock.monotonic() < until_s:
             rest_s = await self.forwarder.step_or_say()

@@ -8,12 +8,12 @@ from typing import Any
 
 
 def client() -> Any:
-    """Give the module influxdb_client."""
+    """Return the module influxdb_client."""
     return import_module("influxdb_client")
 
 
 def point_line(resource_id: str, field: str, value: float, ms: int) -> str:
-    """Give the line that it writes."""
+    """Return the line that it writes."""
     point = client().Point("meter_reading").tag("resource_id", resource_id).field(field, value)
     return str(point.time(ms, client().WritePrecision.MS).to_line_protocol())
 

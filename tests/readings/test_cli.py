@@ -32,7 +32,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a readings file with old and recent readings of two resources."""
+    """Return a readings file with old and recent readings of two resources."""
     path = tmp_path / "readings.db"
     now = SystemClock().now()
     tables = open_tables(path)
@@ -179,7 +179,7 @@ def test_export_to_parquet_has_every_reading_exactly(file: Path, tmp_path: Path)
 
 
 def test_check_tells_sizes_and_wear(file: Path) -> None:
-    """A sound file is told with its sizes, what is compressed, and what was written each day."""
+    """A sound file is shown with its sizes, what is compressed, and what was written each day."""
     tables = open_tables(file)
     tables.history.note_wear(20_513, 130_000, 1_000)
     tables.close()
@@ -240,9 +240,9 @@ def test_check_of_the_database_tells_of_the_readings_too(
         return result.stdout
 
     assert "readings" not in check().replace("0 resources", "")
-    told = check("--readings", file)
-    assert f"{file}: " in told
-    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 bytes each)" in told
+    shown = check("--readings", file)
+    assert f"{file}: " in shown
+    assert "written on 2026-03-01: 130000 bytes for 1000 readings (130 bytes each)" in shown
     (tmp_path / "var").mkdir()
     file.rename(tmp_path / "var" / "readings.db")
     assert "written on 2026-03-01: 130000 bytes" in check()

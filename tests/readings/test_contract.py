@@ -29,25 +29,25 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def at(seconds: float, value: float = 1.0, *, resource: str = "hotel", quantity: str = POWER_KW) -> Reading:
-    """Give a reading that many seconds after noon."""
+    """Return a reading `seconds` after noon."""
     return Reading(resource, quantity, value, NOON + timedelta(seconds=seconds))
 
 
 def seconds(readings: Sequence[Reading]) -> list[float]:
-    """Give the readings' times as seconds after noon."""
+    """Return the readings' times as seconds after noon."""
     return [(reading.time - NOON).total_seconds() for reading in readings]
 
 
 @pytest.fixture(scope="module")
 def influx_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a real InfluxDB for all tests of this module."""
+    """Yield a real InfluxDB for all tests of this module."""
     with influxd(tmp_path_factory.mktemp("influxd"), pick_port()) as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "memory", pytest.param("influxdb", marks=pytest.mark.peer)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ReadingStore]:
-    """Give an open store of each kind; that of InfluxDB never falls back on its journal."""
+    """Yield an open store of each kind; that of InfluxDB never falls back on its journal."""
     if request.param == "memory":
         memory = MemoryReadings()
         yield memory

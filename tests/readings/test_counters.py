@@ -23,27 +23,27 @@ HOURLY = Counter(hourly=True)
 
 
 def about(value: float) -> Any:
-    """Give what compares equal to a value but for rounding."""
+    """Return an object that equals the value except for rounding."""
     return pytest.approx(value, abs=1e-6)
 
 
 def when(seconds: float) -> datetime:
-    """Give the time that many seconds after noon."""
+    """Return the time `seconds` after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def register(values: list[float], step: float = 10, quantity: str = ENERGY_KWH) -> dict[str, list[Reading]]:
-    """Give readings of a register at equal steps."""
+    """Return readings of a register at equal steps."""
     return {quantity: [Reading("m", quantity, value, when(step * n)) for n, value in enumerate(values)]}
 
 
 def over(values: list[float], rules: MeterRules, step: float = 10) -> Measure:
-    """Give the measure of all the time that the values take."""
+    """Return the measure of the whole time that the values cover."""
     return measure("m", register(values, step), when(0), when(step * (len(values) - 1)), rules=rules)
 
 
 def of_counter(**options: Any) -> MeterRules:
-    """Give the rules of a meter whose import register counts so, on a site of 40 kW."""
+    """Return the rules of a meter whose import register has these options, on a site of 40 kW."""
     return MeterRules({ENERGY_KWH: Counter(**options)}, CAPACITY_MARGIN * 40.0)
 
 
@@ -61,7 +61,7 @@ def test_exchanged_meter_that_shows_more_is_left_out_and_marked(rules: MeterRule
 
 
 def test_exchanged_meter_in_a_long_interval_is_marked() -> None:
-    """One step of an hour is less than a hundredth of it, and is told all the same."""
+    """One step of an hour is less than a hundredth of it, and is reported all the same."""
     values = [1000 + n / 10 for n in range(180)] + [5000 + n / 10 for n in range(181)]
 
     found = over(values, SITE)
@@ -177,13 +177,13 @@ def test_register_that_never_resets_is_not_believed_to() -> None:
 
 
 def hourly_values(kwh: list[float], per_hour: int = 60, start: float = 100.0) -> list[float]:
-    """Give what a register shows, minute by minute, that is brought up to date after each hour."""
+    """Return what a register shows, minute by minute, that is brought up to date after each hour."""
     levels = list(accumulate(kwh, initial=start))
     return [level for level in levels for _ in range(per_hour)]
 
 
 def hourly(kwh: list[float], start_s: float, end_s: float) -> Measure:
-    """Give the measure of an hourly register read each minute."""
+    """Return the measure of an hourly register read each minute."""
     rules = MeterRules({ENERGY_KWH: HOURLY}, 200.0)
     return measure("m", register(hourly_values(kwh), 60), when(start_s), when(end_s), rules=rules)
 
@@ -203,7 +203,7 @@ def test_part_of_an_hour_is_a_guess() -> None:
 
 
 def test_hour_without_consumption_is_zero_and_known() -> None:
-    """Values that repeat over an hour tell that nothing was counted, and the next step is of one hour."""
+    """Values that repeat over an hour mean that nothing was counted, and the next step is of one hour."""
     assert hourly([5, 0, 0, 8], 3600, 10_800).energy_kwh == about(0)
     assert hourly([5, 0, 0, 8], 10_800, 14_400).energy_kwh == about(8)
 
@@ -223,9 +223,9 @@ async def test_store_is_asked_for_enough_of_an_hourly_register() -> None:
     store.add(register(hourly_values([5, 12, 7]), 60)[ENERGY_KWH])
     quarter = (when(5000), when(5900))
 
-    told = await measures(store, ["m"], [quarter], rules={"m": MeterRules({ENERGY_KWH: HOURLY}, 200.0)})
+    found = await measures(store, ["m"], [quarter], rules={"m": MeterRules({ENERGY_KWH: HOURLY}, 200.0)})
 
-    assert told["m", *quarter].energy_kwh == about(3)
+    assert found["m", *quarter].energy_kwh == about(3)
 
 
 # ---- in general

@@ -1,4 +1,4 @@
-"""How many fresh readings there are, told without counting them all."""
+"""How many fresh readings there are, estimated without counting them all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.mark.parametrize("every_s", [1, 10, 60, 120])
 async def test_an_estimate_is_never_less_than_what_is_there(tmp_path: Path, every_s: int) -> None:
-    """Of steady readings it is what there is or somewhat more, so that memory is safe; of none it is 0."""
+    """Of steady readings it is what there is or somewhat more, to be safe with memory; of none it is 0."""
     store = SqliteReadings(tmp_path / "readings.db", ManualClock(START + 2 * HOUR))
     count = 3600 // every_s
     store.add([Reading("m", POWER_KW, 1.0, START + timedelta(seconds=every_s * n)) for n in range(count)])

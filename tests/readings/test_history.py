@@ -52,7 +52,7 @@ async def test_what_is_written_while_the_time_is_in_doubt_is_filed_under_no_day(
 
 
 def count(tables: Tables, table: str) -> int:
-    """Give how many rows a table has."""
+    """Return how many rows a table has."""
     ((number,),) = tables.connection.execute(f"SELECT count(*) FROM {table}").fetchall()
     assert isinstance(number, int)
     return number
@@ -122,7 +122,7 @@ def _by_time(rows: object) -> list[Reading]:
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Tables:
-    """Give tables with two days of two meters, a reading each minute."""
+    """Return tables with two days of two meters, a reading each minute."""
     made = open_tables(tmp_path / "readings.db")
     noise = random.Random(5)
     made.write(
@@ -237,7 +237,7 @@ def test_quarters_count_as_the_meter_does(tmp_path: Path) -> None:
 
 
 def test_quarters_of_an_hourly_counter_have_no_seams(tmp_path: Path) -> None:
-    """What a counter tells once an hour is known in each quarter, also where a slice ends within the hour."""
+    """The steps of an hourly counter are known in each quarter, also where a slice ends within the hour."""
     tables = open_tables(tmp_path / "readings.db")
     readings = [
         Reading("hotel", ENERGY_KWH, 100.0 + 4 * ((minute + 55) // 60), DAY + timedelta(minutes=minute))

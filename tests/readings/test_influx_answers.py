@@ -207,7 +207,7 @@ def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
 
 @pytest.fixture
 def influx() -> Iterator[RecordedInflux]:
-    """Give a server of recorded answers."""
+    """Yield a server of recorded answers."""
     with recorded_influx() as running:
         yield running
 
@@ -273,7 +273,7 @@ async def test_nobody_there_is_no_exception(free_port: int) -> None:
 
 
 def test_a_wrong_certificate_file_is_named(tmp_path: Path) -> None:
-    """It is a mistake in the settings, told at the start."""
+    """It is a mistake in the settings, reported at the start."""
     with pytest.raises(ConfigError, match=r"influx\.ca_file"):
         InfluxServer(InfluxAccount("https://influx.example.com", ca_file=tmp_path / "none.pem"))
 
@@ -386,7 +386,7 @@ def test_flux_answers_become_the_same_readings() -> None:
     ],
 )
 def test_a_flux_error_is_an_error(content: bytes) -> None:
-    """Flux tells errors in the table of a good answer."""
+    """Flux reports errors in the table of a good answer."""
     with pytest.raises(StoreError):
         flux_points(content)
 

@@ -19,7 +19,7 @@ from venclient.readings.tables import open_tables
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Give a bench with nothing in it."""
+    """Yield an empty bench."""
     made = Bench(tmp_path)
     yield made
     await made.journal.close()

@@ -19,7 +19,7 @@ from venclient.readings.line_protocol import Tags
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Give a bench with nothing in it."""
+    """Yield an empty bench."""
     made = Bench(tmp_path)
     yield made
     await made.journal.close()
@@ -173,7 +173,7 @@ async def test_after_a_crash_nothing_is_missing_and_nothing_doubled(bench: Bench
 
 
 async def test_a_late_reading_survives_a_crash_before_it_was_sent(bench: Bench) -> None:
-    """That it is owed is committed together with it."""
+    """That it is pending is committed together with it."""
     await bench.put(at(0, 1), at(10, 2), at(20, 3))
     await bench.forwarder.drain()
     bench.forwarder.save()

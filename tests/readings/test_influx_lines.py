@@ -90,7 +90,7 @@ def test_a_name_that_cannot_be_written_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("quantity", ["time", "resource_id", "ven", "meter_point_id"])
 def test_a_quantity_with_a_name_of_influxdb_is_refused(quantity: str) -> None:
-    """InfluxDB would drop it, or could not tell it from the tag."""
+    """InfluxDB would drop it, or could not distinguish it from the tag."""
     assert refusal(Reading("b", quantity, 1, NOON)) is not None
 
 

@@ -28,12 +28,12 @@ AWAY = Verdict("later", "connection refused")
 
 
 def at(seconds: float, value: float = 1.0, resource: str = "hotel") -> Reading:
-    """Give a reading that many seconds after noon."""
+    """Return a reading `seconds` after noon."""
     return Reading(resource, POWER_KW, value, NOON + timedelta(seconds=seconds))
 
 
 class MuteInflux(MemoryInflux):
-    """Takes readings and does not give them back, when told so."""
+    """Accepts readings and, while `mute`, does not return them."""
 
     mute = False
 
@@ -65,13 +65,13 @@ class Bench:
         self.store = InfluxReadings(self.journal, self.forwarder, self.influx)
 
     async def values(self, resource: str = "hotel") -> list[float]:
-        """Give the values of one resource's first minute."""
+        """Return the values of one resource's first minute."""
         window = await self.store.window(resource, NOON, NOON + timedelta(minutes=1))
         return [one.value for one in window.get(POWER_KW, [])]
 
 
 async def test_history_comes_from_influxdb() -> None:
-    """What somebody corrected there is what reports are made of."""
+    """Values that were corrected there are what reports are made of."""
     bench = Bench()
     bench.store.add([at(0, 1), at(10, 2)])
     await bench.store.flush()

@@ -46,11 +46,11 @@ class TurnedClock(SystemClock):
         self.turned = timedelta(hours=-HOURS - 1)
 
     def now(self) -> datetime:
-        """Give the time that it was turned to."""
+        """Return the time that it was turned to."""
         return super().now() + self.turned
 
     def monotonic(self) -> float:
-        """Give seconds that count the turns as well."""
+        """Return seconds that count the turns as well."""
         return super().monotonic() + self.turned.total_seconds()
 
 
@@ -66,7 +66,7 @@ class Meter:
         self.slots: list[int] = []
 
     async def read(self) -> Batch:
-        """Give what it shows."""
+        """Return the values it shows."""
         now = self._clock.now()
         self.slots.append(math.floor(now.timestamp() / POLL_S))
         return Batch([Reading(self._name, POWER_KW, 1.0, now)])
@@ -87,9 +87,9 @@ class Watched(InfluxServer):
 
 
 def starved_s() -> float:
-    """Give for how long the threads of this process were ready to run while others had the processors.
+    """Return how long the threads of this process were ready to run while others had the processors.
 
-    0 where the system does not tell.
+    0 where the system does not count it.
     """
     total_ns = 0
     for path in Path("/proc/self/task").glob("*/schedstat"):
@@ -99,7 +99,7 @@ def starved_s() -> float:
 
 
 def times_of_1(url: str) -> dict[str, list[int]]:
-    """Give the times of all points of an InfluxDB 1, by resource."""
+    """Return the times of all points of an InfluxDB 1, by resource."""
     text = "SELECT power_kw FROM meter_reading GROUP BY resource_id"
     with httpx2.Client(trust_env=False, timeout=60) as http:
         answer = http.post(f"{url}/query", params={"db": "meter_data", "epoch": "ms"}, data={"q": text})
@@ -110,7 +110,7 @@ def times_of_1(url: str) -> dict[str, list[int]]:
 
 
 def times_of_2(url: str) -> dict[str, list[int]]:
-    """Give the times of all points of a VictoriaMetrics, by resource."""
+    """Return the times of all points of a VictoriaMetrics, by resource."""
     with httpx2.Client(trust_env=False, timeout=60) as http:
         http.get(f"{url}/internal/force_flush")
         answer = http.get(f"{url}/api/v1/export", params={"match[]": "meter_reading_power_kw"})
@@ -196,7 +196,7 @@ async def test_two_days_away_are_caught_up_with_while_no_reading_is_late(
 
 
 def delivery_to(store: InfluxReadings) -> Deliver:
-    """Give what takes a poller's batches to the store."""
+    """Return the function that takes a poller's batches to the store."""
 
     async def deliver(batch: Batch) -> None:
         store.add(batch.readings)
@@ -205,7 +205,7 @@ def delivery_to(store: InfluxReadings) -> Deliver:
 
 
 def journal_times(path: Path) -> dict[str, list[int]]:
-    """Give the times of all that is in the journal, by resource."""
+    """Return the times of all readings in the journal, by resource."""
     tables = open_tables(path, read_only=True)
     try:
         return {
@@ -217,7 +217,7 @@ def journal_times(path: Path) -> dict[str, list[int]]:
 
 
 async def two_days_away(store: InfluxReadings, forwarder: Forwarder, clock: TurnedClock) -> int:
-    """Let two days pass in which meters are read and nobody listens; give how many readings each has."""
+    """Let two days pass in which meters are read without InfluxDB; return how many readings each has."""
     begun = to_ms(clock.now())
     step = 1000 * EACH_S
     for hour in range(HOURS):

@@ -41,7 +41,7 @@ TAGS = {"hotel": Tags("571", "Herning"), "bar": Tags("572", "Herning")}
 
 
 def at(seconds: float, value: float = 1.0, resource: str = "hotel", quantity: str = POWER_KW) -> Reading:
-    """Give a reading that many seconds after noon."""
+    """Return a reading `seconds` after noon."""
     return Reading(resource, quantity, value, NOON + timedelta(seconds=seconds))
 
 
@@ -55,21 +55,21 @@ def query(url: str, text: str, **more: str) -> Any:
 
 
 def stored(url: str, quantity: str = "power_kw") -> list[list[float]]:
-    """Give [milliseconds, value] of all points that InfluxDB 1 has of one quantity."""
+    """Return [milliseconds, value] of all points that InfluxDB 1 has of one quantity."""
     series = query(url, f'SELECT "{quantity}" FROM meter_reading').get("series", [])
     return [row for one in series for row in one["values"]]
 
 
 @pytest.fixture(scope="module")
 def shared_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a real InfluxDB 1."""
+    """Yield a real InfluxDB 1."""
     with influxd(tmp_path_factory.mktemp("influxd"), pick_port()) as running:
         yield running
 
 
 @pytest.fixture
 def url(shared_url: str) -> str:
-    """Give it without a database in it."""
+    """Return its URL, without a database in it."""
     query(shared_url, 'DROP DATABASE "meter_data"')
     return shared_url
 
@@ -94,7 +94,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(url: str) -> AsyncIterator[Bench]:
-    """Give a bench that forwards to InfluxDB 1."""
+    """Yield a bench that forwards to InfluxDB 1."""
     made = Bench(InfluxAccount(url, 1))
     async with made.server:
         yield made
@@ -128,7 +128,7 @@ async def test_strange_names_come_back_as_they_were(url: str) -> None:
 
 
 async def test_numbers_come_back_to_the_last_bit(bench: Bench) -> None:
-    """Also those that few decimals can tell."""
+    """Also those that need all their decimals."""
     values = [0.1, 1 / 3, -1e-300, 1.7976931348623157e308, 5e-324, 123456789.123456789, -7]
     await bench.put(*[at(n, value) for n, value in enumerate(values)])
 
@@ -182,7 +182,7 @@ async def test_a_field_that_is_an_integer_there_costs_only_itself(bench: Bench, 
     status = bench.forwarder.status()
     assert (status["rejected"], status["state"]) == (20, "ok")
     assert "type conflict" in status["last_rejects"][0]
-    # Each is set aside, to be looked at.
+    # Each is quarantined, for inspection.
     aside = [one for one in bench.journal.aside if "type conflict" in one.reason]
     assert sorted(value for one in aside for _, value in one.points) == list(range(20))
 
@@ -260,7 +260,7 @@ async def test_influxdb_down_and_back(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def exported(url: str, name: str = "meter_reading_power_kw") -> list[dict[str, Any]]:
-    """Give the series that VictoriaMetrics has, by its own export."""
+    """Return the series that VictoriaMetrics has, by its own export."""
     with httpx2.Client(trust_env=False) as http:
         http.get(f"{url}/internal/force_flush")
         answer = http.get(f"{url}/api/v1/export", params={"match[]": name})
@@ -329,7 +329,7 @@ async def test_killed_in_mid_forward_nothing_is_lost_and_nothing_doubled(
 
 
 def _killed(path: Path, url: str, root: Path, first: int, after_s: float) -> set[int]:
-    """Run the writer, kill it that many seconds after its first commit, give what it said was committed."""
+    """Run the writer, kill it `after_s` after its first commit, return what it reported as committed."""
     command = [sys.executable, "-m", "tests.readings.influx_writer", str(path), url, str(first)]
     with ExitStack() as stack:
         process = stack.enter_context(subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True))

@@ -17,7 +17,7 @@ REQUIRED = '[ven]\nname = "x"\n[vtn]\nurl = "https://vtn.example.com/openadr3/3.
 
 
 async def opened(folder: Path, text: str) -> Mirror | None:
-    """Give the mirror of such settings."""
+    """Return the mirror of these settings."""
     file = folder / "ven.toml"
     file.write_text(REQUIRED + text)
     settings = load_settings(file, environment={})

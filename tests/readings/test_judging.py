@@ -20,19 +20,19 @@ GOOD, STALE, OUT = Quality.GOOD, Quality.STALE, Quality.OUT_OF_RANGE
 
 
 def judge_of(quantity: str = POWER_KW, newest: Reading | None = None, **rules: Any) -> Judge:
-    """Give the judge of a resource with rules for one quantity, on a site of 40 kW."""
+    """Return the judge of a resource with rules for one quantity, on a site of 40 kW."""
     options = {"quality": {quantity: rules}} if rules else None
     known = {} if newest is None else {newest.quantity: newest}
     return Judge("Hotel", quantity_rules(options), MeterRules({}, 200.0), known)
 
 
 def reading(second: float, value: float, quantity: str = POWER_KW, quality: Quality = GOOD) -> Reading:
-    """Give a reading some seconds after noon."""
+    """Return a reading `second` seconds after noon."""
     return Reading("m", quantity, value, NOON + timedelta(seconds=second), quality)
 
 
 def judged(judge: Judge, *points: tuple[float, float], quantity: str = POWER_KW) -> list[Quality]:
-    """Give the qualities of readings that come one by one, each as it was taken."""
+    """Return the qualities of readings that come one by one, each as it was taken."""
     return [
         judge.judge([reading(second, value, quantity)], NOON + timedelta(seconds=second)).readings[0].quality
         for second, value in points
@@ -40,7 +40,7 @@ def judged(judge: Judge, *points: tuple[float, float], quantity: str = POWER_KW)
 
 
 def said(judge: Judge, *points: tuple[float, float]) -> list[str]:
-    """Give what is said of a register that shows these values."""
+    """Return what is reported of a register that shows these values."""
     readings = [reading(second, value, ENERGY_KWH) for second, value in points]
     found: Judged = judge.judge(readings, NOON)
     return list(found.said)
@@ -107,7 +107,7 @@ def test_newest_value_grows_stale_in_the_status() -> None:
 
 @pytest.mark.parametrize("quality", [STALE, OUT, Quality.MISSING])
 def test_what_the_connector_doubts_stays_doubted(quality: Quality) -> None:
-    """A retained message is no better for being within its range."""
+    """A retained message is not trusted more for being within its range."""
     judge = judge_of(range={"max": 60})
 
     assert judge.judge([reading(0, 5, quality=quality)], NOON).readings[0].quality is quality
@@ -119,7 +119,7 @@ def test_restart_remembers_the_last_value() -> None:
 
 
 def test_restart_does_not_believe_what_was_doubted() -> None:
-    """A stored value that is out of range is no measure of the next one."""
+    """A stored value that is out of range is not a measure of the next one."""
     judge = judge_of(newest=reading(-10, 500, quality=OUT), jump={"max_per_s": 1})
 
     assert judged(judge, (0, 5)) == [GOOD]

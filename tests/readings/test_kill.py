@@ -19,7 +19,7 @@ PERIOD_S = 0.2
 
 
 def killed_writer(path: Path, root: Path, first: int, after_s: float) -> list[str]:
-    """Run the writer, kill it that many seconds after its first acknowledgement, give what it said."""
+    """Run the writer, kill it `after_s` after its first acknowledgement, return its output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.readings.writer", str(path), str(first), str(PERIOD_S)],
         cwd=root,

@@ -56,7 +56,7 @@ def first_layout(path: Path, readings: int) -> None:
 
 
 def expected(readings: int) -> list[Reading]:
-    """Give what `first_layout` put in."""
+    """Return the readings that `first_layout` stored."""
     return [Reading("hotel", POWER_KW, n / 10, DAY + timedelta(seconds=n)) for n in range(readings)]
 
 

@@ -22,7 +22,7 @@ NAMES = [f"meter-{n}" for n in range(40)]
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteReadings]:
-    """Give a store with a day of readings every five minutes, 1 kW more for each meter."""
+    """Yield a store with a day of readings every five minutes, 1 kW more for each meter."""
     made = SqliteReadings(tmp_path / "readings.db", ManualClock(DAY + 25 * HOUR))
     made.add(
         [
@@ -78,7 +78,7 @@ async def test_no_more_than_fits_is_read_at_once(
 async def test_the_event_loop_goes_on_meanwhile(
     store: SqliteReadings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rolling up happens in a thread, so that meters are polled while a long report is made."""
+    """Rolling up happens in a thread: meters are polled while a long report is made."""
     inside: list[bool] = []
 
     def rolled_up(*_: Any) -> dict[Any, Any]:

@@ -37,7 +37,7 @@ def slow(series: dict[str, list[Sample]], rules: MeterRules, gap_s: float | None
 
 
 def tracks(series: dict[str, list[Sample]]) -> dict[str, Track]:
-    """Give samples in columns."""
+    """Return samples in columns."""
     return {quantity: Track(samples) for quantity, samples in series.items()}
 
 
@@ -58,7 +58,7 @@ def alike(quick: Measure, exact: Measure) -> bool:
 
 
 def every(step_s: float, values: Sequence[float], start_s: float = -600) -> list[Sample]:
-    """Give good samples, one each so many seconds."""
+    """Return good samples, one every `step_s` seconds."""
     return [(BASE + int(1000 * (start_s + n * step_s)), float(v), None) for n, v in enumerate(values)]
 
 
@@ -96,7 +96,7 @@ def test_what_needs_judgement_is_left_to_the_roll_up(series: dict[str, list[Samp
 
 
 def test_hourly_counters_are_left_to_the_roll_up() -> None:
-    """A register that is brought up to date once an hour is no straight line."""
+    """A register that is brought up to date once an hour is not a straight line."""
     series = {"energy_kwh": every(60, [100 + n / 30 for n in range(70)])}
     rules = MeterRules({"energy_kwh": Counter(hourly=True)})
 

@@ -29,27 +29,27 @@ Series = dict[str, list[Reading]]
 
 
 def about(value: float, *, rel: float | None = None, abs: float | None = None) -> Any:  # noqa: A002 - approx's
-    """Give what compares equal to a value but for rounding."""
+    """Return an object that equals the value except for rounding."""
     return pytest.approx(value, rel=rel, abs=abs)
 
 
 def when(seconds: float) -> datetime:
-    """Give the time that many seconds after noon."""
+    """Return the time `seconds` after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def series(quantity: str, *points: tuple[float, float], quality: Quality = Quality.GOOD) -> Series:
-    """Give readings of one quantity from (seconds after noon, value)."""
+    """Return readings of one quantity from (seconds after noon, value)."""
     return {quantity: [Reading("m", quantity, value, when(second), quality) for second, value in points]}
 
 
 def every(step: float, values: Iterable[float], start: float = 0) -> list[tuple[float, float]]:
-    """Give points at equal steps."""
+    """Return points at equal steps."""
     return [(start + step * index, value) for index, value in enumerate(values)]
 
 
 def over(found: Series, start: float, end: float, max_gap_s: float | None = None) -> Measure:
-    """Give the measure between two moments after noon."""
+    """Return the measure between two moments after noon."""
     return measure("m", found, when(start), when(end), max_gap_s=max_gap_s)
 
 
@@ -74,7 +74,7 @@ def test_export_is_taken_off() -> None:
 
 
 def test_registers_are_preferred_to_power() -> None:
-    """Where both tell all, the counter is believed and the peak still comes from the samples."""
+    """Where both have all energy, the counter is believed and the peak still comes from the samples."""
     both = series(ENERGY_KWH, *every(30, [0, 1, 2])) | series(POWER_KW, *every(30, [50, 80, 60]))
 
     found = over(both, 0, 60)
@@ -90,7 +90,7 @@ def test_power_tells_what_the_register_cannot() -> None:
 
 
 def test_import_register_alone_does_not_hide_feed_in() -> None:
-    """Where power is negative and there is no export register, power tells the energy."""
+    """Where power is negative and an export register is missing, the energy comes from power."""
     both = series(ENERGY_KWH, *every(30, [4, 4, 4])) | series(POWER_KW, *every(30, [-60, -60, -60]))
 
     found = over(both, 0, 60)
@@ -99,7 +99,7 @@ def test_import_register_alone_does_not_hide_feed_in() -> None:
 
 
 def test_gap_inside_the_interval_is_known_by_its_ends() -> None:
-    """A register counts on while nobody reads it, so a gap that lies wholly inside loses nothing."""
+    """A register counts on while it is not read: a gap that lies wholly inside loses nothing."""
     points = [*every(10, [0, 1, 2, 3]), *every(10, [63, 64, 65, 66], start=630)]
 
     found = over(series(ENERGY_KWH, *points), 0, 660)
@@ -245,7 +245,7 @@ def test_lone_sample_gives_power_but_no_energy() -> None:
 
 
 def test_sample_on_the_end_belongs_to_the_next_interval() -> None:
-    """Intervals hold their start and not their end, so a peak is told once."""
+    """Intervals hold their start and not their end: a peak is reported once."""
     found = series(POWER_KW, *every(30, [1, 2, 9, 3]))
 
     assert [one.peak_kw for one in rollup("m", found, [(when(0), when(60)), (when(60), when(90))])] == [2, 9]
@@ -273,14 +273,14 @@ def test_untrusted_values_count_as_not_read(bad: Quality) -> None:
 
 
 def test_estimated_readings_make_an_estimated_measure() -> None:
-    """A measure is no better than what it is made of."""
+    """A measure is only as good as what it is made of."""
     assert over(series(POWER_KW, *every(30, [6, 6, 6]), quality=Quality.ESTIMATED), 0, 60).quality is (
         Quality.ESTIMATED
     )
 
 
 def test_last_is_the_newest_of_each_quantity_until_the_end() -> None:
-    """The state at the end is told for every quantity, also from before the interval."""
+    """The state at the end is reported for every quantity, also from before the interval."""
     found = series(SOC_PERCENT, (-500, 40.0), (60, 45.0), (61, 46.0)) | series("voltage_v", (-900, 230.0))
 
     last = over(found, 0, 60).last
@@ -312,7 +312,7 @@ shuffles = st.randoms(use_true_random=False)
 
 
 def counted(steps: list[float], start: float = 500.0) -> list[float]:
-    """Give the register values that such steps run up."""
+    """Return the register values after these steps."""
     values = [start]
     for step in steps:
         values.append(values[-1] + step)

@@ -1,4 +1,4 @@
-"""A damaged readings file is set aside, said loudly, and what can be read of it goes on."""
+"""A damaged readings file is renamed and reported, and what can be read of it goes on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READINGS = DAYS * 24 * 60
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a file with five days compressed and one fresh, of two meters, a reading each minute."""
+    """Return a file with five days compressed and one fresh, of two meters, a reading each minute."""
     path = tmp_path / "readings.db"
     noise = random.Random(5)
     tables = open_tables(path)
@@ -58,7 +58,7 @@ def spoil(path: Path, *pages: int) -> None:
 
 
 def pages_of(path: Path, table: str) -> list[int]:
-    """Give the leaf pages of a table."""
+    """Return the leaf pages of a table."""
     tables = open_tables(path, read_only=True)
     rows = tables.connection.execute(
         "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY pageno", (table,)
@@ -132,7 +132,7 @@ async def test_damaged_segment_costs_itself_only(file: Path) -> None:
 
 
 async def test_full_disk_lets_old_history_go(file: Path) -> None:
-    """With no room left, history older than a day gives way, so that new readings can be stored."""
+    """With no room left, history older than a day is dropped to store new readings."""
     clock = ManualClock(DAY + timedelta(days=DAYS + 1))
     store = SqliteReadings(file, clock)
     store._desk.tables.connection.execute("VACUUM")

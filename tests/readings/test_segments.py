@@ -24,7 +24,7 @@ qualities = st.sampled_from([None, None, None, 1, 2, 3, 4])
 
 
 def polled(count: int, factor: float, seed: int = 3) -> list[Sample]:
-    """Give a meter's day, read each 10 s, with the noise of a real one."""
+    """Return a meter's day, read each 10 s, with the noise of a real one."""
     noise = random.Random(seed)
     samples: list[Sample] = []
     level = 20_000
@@ -53,7 +53,7 @@ def test_decimals_of_a_meter_take_few_bytes(factor: float) -> None:
 
 
 def test_values_without_a_decimal_place_take_at_most_their_own_bytes() -> None:
-    """Values that are no decimals are kept as they are."""
+    """Values that are not decimals are stored as they are."""
     samples = [(NOON_MS + 1000 * n, math.sin(n), None) for n in range(800)]
 
     assert len(pack(samples)) < 8.2 * len(samples)

@@ -24,25 +24,25 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def at(seconds: float, value: float = 1.0, *, resource: str = "hotel", quantity: str = POWER_KW) -> Reading:
-    """Give a reading that many seconds after noon."""
+    """Return a reading `seconds` after noon."""
     return Reading(resource, quantity, value, NOON + timedelta(seconds=seconds))
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Give a clock that stands at noon."""
+    """Return a clock that stands at noon."""
     return ManualClock(NOON)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give where the file is to be."""
+    """Return the path of the file to be created."""
     return tmp_path / "var" / "readings.db"
 
 
 @asynccontextmanager
 async def running(path: Path, clock: ManualClock, **options: Any) -> AsyncIterator[SqliteReadings]:
-    """Give a store whose commits are made by its own task, and end both."""
+    """Yield a store whose commits are made by its own task, and end both."""
     store = SqliteReadings(path, clock, **options)
     task = asyncio.create_task(store.run(), name="readings")
     try:
@@ -68,7 +68,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def limit_pages(store: SqliteReadings, pages: int) -> None:
-    """Let the file grow no further than that many pages, as on a full disk."""
+    """Limit the file to `pages`, as on a full disk."""
     store._desk.tables.connection.execute(f"PRAGMA max_page_count={pages}")
 
 
@@ -127,7 +127,7 @@ async def test_one_batch_of_many_messages_is_urgent_too(path: Path, clock: Manua
 
 
 async def test_one_urgent_reading_may_wait_for_the_period(path: Path, clock: ManualClock) -> None:
-    """A slow source does not cause a commit of its own for every message."""
+    """A slow source does not cause a separate commit for every message."""
     async with running(path, clock, commit_period_s=10) as store:
         one = store.add([at(0), at(0, quantity=ENERGY_KWH)], urgent=True)
         await clock.advance(9.9)
@@ -255,7 +255,7 @@ async def test_failed_flush_says_so(path: Path, clock: ManualClock) -> None:
 
 
 async def test_bound_drops_the_oldest_polled_readings(path: Path, clock: ManualClock) -> None:
-    """When too many wait for a disk that stays full, the oldest give way, counted, and their futures fail."""
+    """When too many wait for a disk that stays full, the oldest are dropped, counted, and fail."""
     async with running(path, clock, most_waiting=1000, batch_rows=5000) as store:
         limit_pages(store, 1)
         lost = store.add([at(n, resource=f"m{n}") for n in range(600)])

@@ -146,7 +146,7 @@ class Conversation:
         return await tokens.discover() is not None if tokens.discovered is None else tokens.discovered
 
     def broken(self, answer: Answer, error: WireError) -> VtnUnreachable:
-        """Give, and count, the error that an answer stands for which says something else than it should."""
+        """Return, and count, the error for an answer whose body is not what it should be."""
         exchange, _ = self._in_use()
         what = vtn.UNEXPECTED_BODY(status=answer.status, problem=error)
         broken = VtnUnreachable(what, subject=answer.subject)
@@ -169,7 +169,7 @@ class Conversation:
             verify=account.tls_context() if encrypted and self._transport is None else True,
             timeout=account.timeout_s,
             headers=headers,
-            follow_redirects=False,  # a redirect would carry the token to an address nobody confirmed
+            follow_redirects=False,  # a redirect would carry the token to an unconfirmed address
             trust_env=not loopback,  # a proxy between us and ourselves is never meant
         )
 

@@ -1,4 +1,4 @@
-"""What a VTN should hold of a VEN's resources against what it holds, told member by member. Pure."""
+"""What a VTN should hold of a VEN's resources compared with what it holds, field by field. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Difference:
-    """What to do so that a VTN holds each wanted resource as it should.
+    """What to do to make a VTN hold each wanted resource as it should.
 
     `adopt` stand there under a wanted name and fit: they are taken as they are. `extra` answer to none
     of ours, or to a name that another object has already: removing them is for people to decide.

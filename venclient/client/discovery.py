@@ -1,7 +1,7 @@
 """VTNs that announce themselves on the local network (mDNS and DNS-SD), as a proposal for people.
 
-Definition.md, "Discovery and Configuration of Local VTNs". Anybody on the network may announce anything:
-what is heard is cleaned, told, and never connected to without somebody writing it into ven.toml.
+Definition.md, "Discovery and Configuration of Local VTNs". Any host on the network may announce anything:
+what is heard is cleaned and shown, and never connected to until a user writes it into ven.toml.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ SERVICE = "_openadr3._tcp.local."
 
 #: A TXT string holds 255 bytes at most; no more of a text is shown.
 _LONGEST = 255
-#: How long one service may take to tell its address.
+#: How long one service may take to report its address.
 _RESOLVE_MS = 3000
 #: More announcements than this are not looked at: a network has a VTN or two.
 MOST = 100
 
 
 class FoundVtn(msgspec.Struct, frozen=True, kw_only=True):
-    """What a VTN on the local network says of itself; `url` is what to connect to, None when it tells none.
+    """A VTN on the local network, as announced; `url` is what to connect to, None when not announced.
 
-    `requires_auth` is None when it does not say. `notes` tell, in sentences, what is odd about it.
+    `requires_auth` is None when not announced. `notes` say, in sentences, what is odd about it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class FoundVtn(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def settings(self) -> str:
-        """Return the lines for ven.toml that lead to this VTN; "" when it tells no address."""
+        """Return the lines for ven.toml that lead to this VTN; "" when its address is unknown."""
         if self.url is None:
             return ""
         lines = ["[vtn]", f"url = {_quoted(self.url)}"]
@@ -82,12 +82,12 @@ def read_announcement(
 
     The `.local` name of the host is preferred to its address, and `local_url` to what is put together.
     """
-    told = {_clean(key).casefold(): _clean(value) for key, value in reversed(list(txt.items()))}
+    entries = {_clean(key).casefold(): _clean(value) for key, value in reversed(list(txt.items()))}
     found = tuple(addresses)
     notes: list[str] = []
     host = _clean(server).rstrip(".") or None
-    base = told.get("base_path", "").strip("/")
-    local = _address_of(told.get("local_url", ""), notes)
+    base = entries.get("base_path", "").strip("/")
+    local = _address_of(entries.get("local_url", ""), notes)
     url = local
     best = _best_host(host, found)
     by_address = local is not None and _is_ip(urlsplit(local).hostname) and not _is_ip(best)
@@ -101,18 +101,18 @@ def read_announcement(
         notes.append(with_code(vtn.NO_ADDRESS()))
     elif not urlsplit(url).path.strip("/"):
         notes.append(with_code(vtn.NO_BASE_PATH()))
-    login = {"true": True, "false": False}.get(told.get("requires_auth", "").casefold())
-    programs = (one.strip() for one in told.get("program_names", "").split(","))
+    login = {"true": True, "false": False}.get(entries.get("requires_auth", "").casefold())
+    programs = (one.strip() for one in entries.get("program_names", "").split(","))
     return FoundVtn(
         name=_clean(name).removesuffix(f".{SERVICE}"),
         url=url,
-        version=told.get("version") or None,
+        version=entries.get("version") or None,
         host=host,
         port=port,
         addresses=found,
         program_names=tuple(dict.fromkeys(one for one in programs if one)),
         requires_auth=login,
-        openapi_url=told.get("openapi_url") or None,
+        openapi_url=entries.get("openapi_url") or None,
         notes=tuple(notes),
     )
 
@@ -221,10 +221,10 @@ def _is_ip(host: str | None) -> bool:
 
 
 def _spoken(version: str | None) -> str | None:
-    told = (version or "").lower().removeprefix("v")
-    if told.startswith("3.0"):
+    spoken = (version or "").lower().removeprefix("v")
+    if spoken.startswith("3.0"):
         return V3_0_1.version
-    return V3_1.version if told.startswith("3.") else None
+    return V3_1.version if spoken.startswith("3.") else None
 
 
 def _quoted(text: str) -> str:

@@ -290,7 +290,7 @@ class Exchange:
     def _note_date(self, headers: httpx2.Headers) -> None:
         said = _http_date(headers.get("Date", ""))
         if said is None or headers.get("Age", "0").strip() != "0":
-            return  # a cache's copy tells an old time
+            return  # a cache's copy has an old time
         self.tally.clock_skew_s = (self._clock.now() - said).total_seconds()
 
     def _answered(self, answer: Answer, place: str) -> None:
@@ -322,7 +322,7 @@ class Exchange:
 
 
 def _answered(answer: Answer, said: str) -> Text:
-    """Return the message for an answer that is no success; `said` is the VTN's own text."""
+    """Return the message for an unsuccessful answer; `said` is the VTN's own text."""
     said = said and f": {said}"
     if 300 <= answer.status < 400 and not answer.unchanged:
         location = foreign(answer.headers.get("Location", "nowhere"))

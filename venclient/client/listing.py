@@ -44,7 +44,7 @@ FetchPage = Callable[[int, int], Awaitable[Page[S]]]
 class Listing(Generic[S]):
     """Every object that the VTN lists, once each, in its order; `refused` could not be understood.
 
-    `complete` tells whether absence means anything: only then may a missing object be taken for gone.
+    `complete` says whether absence means anything: only then may a missing object be taken for gone.
     `ids` holds the id of everything listed, what was refused included. `ignored` were read in part.
     `limited` says which limit ended it.
     """

@@ -17,11 +17,11 @@ from venclient.client.dialect import Dialect
 from venclient.errors import AuthRefused, VtnProblem, WireError
 from venclient.openadr.objects import ObjectOperation, Subscription
 
-#: What a VEN wants to hear of, in the collections of its own VEN object.
+#: What a VEN wants to hear of, in the collections under its VEN object.
 OF_VEN = ("events", "programs", "resources")
 OBJECTS = ("EVENT", "PROGRAM", "RESOURCE", "VEN")
 OPERATIONS = ("CREATE", "UPDATE", "DELETE")
-#: How OpenLEADR's VTN is told that notifications are to come over its WebSocket.
+#: The mechanism that asks OpenLEADR's VTN for notifications over its WebSocket.
 SOCKET = "WEBSOCKET"
 #: More topics than this of one collection are not the standard's.
 _MOST_TOPICS = 20
@@ -29,7 +29,7 @@ _LONGEST_TOPIC = 1024
 
 
 class Topics(NamedTuple):
-    """MQTT topics as a VTN names them: those that tell of events, and the others."""
+    """MQTT topics as a VTN names them: those about events, and the others."""
 
     events: tuple[str, ...]
     others: tuple[str, ...]
@@ -71,7 +71,7 @@ class Notices:
         return await self._talk.token()
 
     async def topics(self, ven_id: str) -> Topics:
-        """Return the MQTT topics to subscribe to; none where the VTN tells none.
+        """Return the MQTT topics to subscribe to; none where the VTN offers none.
 
         A collection whose topics are refused (scope) or unknown (404) is left out, and so is a topic that
         no broker would take. Without a VEN the topics of all events and programs are asked for.
@@ -99,8 +99,8 @@ class Notices:
             )
             named = msgspec.json.decode(answer.body)["topics"]
             all_ = named.get("ALL")
-            told = [all_] if all_ else list(named.values())
-            return tuple(topic for topic in told if isinstance(topic, str) and is_filter(topic))[
+            listed = [all_] if all_ else list(named.values())
+            return tuple(topic for topic in listed if isinstance(topic, str) and is_filter(topic))[
                 :_MOST_TOPICS
             ]
         except AuthRefused:
@@ -129,7 +129,7 @@ class Notices:
     async def subscribe_socket(self, name: str) -> None:
         """Have notifications sent over the WebSocket, where a VTN sends none unasked.
 
-        A renewal is told over the socket itself: so a VTN notices that an earlier one of ours is dead.
+        A renewal is reported over the socket itself, and shows the VTN that an earlier one of ours is dead.
         """
         wish = {"objects": (*OBJECTS, "SUBSCRIPTION"), "operations": OPERATIONS, "mechanism": SOCKET}
         try:
@@ -139,7 +139,7 @@ class Notices:
         except VtnProblem as problem:
             if problem.transient or problem.page or 300 <= problem.status < 400:
                 raise
-            # Subscriptions are for callbacks there: whoever is connected is told.
+            # Subscriptions are for callbacks there: every connected client is notified.
 
     async def _subscribe(
         self, name: str, wish: Mapping[str, Any], ours: Callable[[ObjectOperation], bool]
@@ -161,7 +161,7 @@ class Notices:
             raise self._talk.broken(answer, error) from error
 
     async def unsubscribe(self, id_: str) -> None:
-        """End a subscription; one that is gone is no error."""
+        """End a subscription; one that is gone is not an error."""
         try:
             await self._talk.call("DELETE", "subscriptions", id_)
         except VtnProblem as problem:
@@ -179,9 +179,9 @@ class Notices:
 
 
 def is_filter(topic: str) -> bool:
-    """Tell whether a broker could take this as a topic to subscribe to (MQTT 5.0, 4.7).
+    """Return whether a broker could take this as a topic to subscribe to (MQTT 5.0, 4.7).
 
-    What a broker tells of itself ($SYS) comes all the time, and is of no VTN.
+    A broker's reports about itself ($SYS) come all the time, and belong to no VTN.
     """
     if not topic or len(topic) > _LONGEST_TOPIC or not topic.isprintable() or topic.startswith("$SYS/"):
         return False

@@ -1,4 +1,4 @@
-"""Pages of listings that were read before, with the tags by which a VTN tells that they are the same."""
+"""Pages of listings that were read before, with the tags by which a VTN says that they are unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HeldPage(NamedTuple):
 
 
 class PageMemory:
-    """Remembers pages that came with an ETag, so that an unchanged one is neither sent nor read again."""
+    """Remembers pages that came with an ETag: an unchanged one is neither sent nor read again."""
 
     def __init__(self, most: int = MOST_PAGES, most_bytes: int = MOST_BYTES) -> None:
         self._most = most

@@ -14,9 +14,9 @@ async def find_dialect(talk: Conversation) -> Dialect:
     which 3.0.1 has below each VEN only; the shapes of programs and events, of which one may be refused.
     3.1 when all are silent.
     """
-    told = told_by_path(talk.account.url)
-    if told is not None:
-        return told
+    dialect = told_by_path(talk.account.url)
+    if dialect is not None:
+        return dialect
     if await talk.tells_token_service():
         return V3_1
     lacks_resources = False
@@ -42,9 +42,9 @@ async def find_dialect(talk: Conversation) -> Dialect:
             refused = error
             continue
         read += 1
-        told = told_by_shape(answer.body)
-        if told is not None:
-            return told
+        dialect = told_by_shape(answer.body)
+        if dialect is not None:
+            return dialect
     if refused is not None and not read:
         raise refused
     return V3_0_1 if lacks_resources else V3_1

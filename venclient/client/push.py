@@ -1,4 +1,4 @@
-"""Being told of changes instead of asking: the way that the VTN offers, kept up; said when there is none.
+"""Push notifications instead of polling: the way that the VTN offers, kept up; reported when there is none.
 
 A notification only wakes the poll, which stays: what has changed is read from the VTN, never from the
 message. So a lost, doubled or forged message costs a request at most.
@@ -56,19 +56,19 @@ class Webhook:
 
 
 class Channel(Protocol):
-    """One way of being told. `run` ends with a VenError when it does not work, or no longer."""
+    """One way of being notified. `run` ends with a VenError when it does not work, or no longer."""
 
     kind: str
 
     async def run(self, up: Callable[[], None], wake: Callable[..., None]) -> None:
-        """Listen: `up` when it works (each time it does anew), `wake` with each notification."""
+        """Listen: `up` when it works (also each time it works again), `wake` with each notification."""
         ...
 
 
 class Push:
     """Keeps a channel up for one VEN, and calls `wake` at each notification and each (re)connection.
 
-    `state` is a sentence for people; `working` tells whether polls may be rare.
+    `state` is a sentence for people; `working` says whether polls may be rare.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Push:
             self._doubted.set()
 
     async def run(self, ven_id: Callable[[], str]) -> None:
-        """Be told of changes for the VEN of this id for as long as possible; goes on until cancelled."""
+        """Listen for changes for the VEN of this id for as long as possible; goes on until cancelled."""
         while True:
             try:
                 wait_s = await self._once(ven_id)
@@ -145,7 +145,7 @@ class Push:
         lost, self.working = self.working, False
         self._say(_polling("; ".join(reasons)))
         if lost:
-            self._wake()  # a poll that was put off because we would be told
+            self._wake()  # a poll that was put off because notifications were expected
         return 0.0 if self._moved.is_set() else self._next_wait_s()
 
     async def _listen(self, channel: Channel) -> str:
@@ -159,7 +159,7 @@ class Push:
             self._kept_there = isinstance(channel, WebhookChannel)
             self._doubted.clear()
             self._say(str(vtn.PUSHED(kind=channel.kind)))
-            # What changed while nobody told us is read now.
+            # What changed without a notification is read now.
             self._wake()
 
         def wake(message: bytes | str = b"") -> None:

@@ -113,7 +113,7 @@ class MqttChannel:
         raise self._failure(result)
 
     async def _connect(self, client: Any, host: str, port: int) -> None:
-        """Connect in a thread that nobody waits for once we have to go: a deaf broker takes its time."""
+        """Connect in a thread that is not waited for when we have to go: a deaf broker takes its time."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Exception | None] = loop.create_future()
         properties = None
@@ -124,7 +124,7 @@ class MqttChannel:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = _LARGEST_MESSAGE
 
-        def tell(why: Exception | None) -> None:
+        def settle(why: Exception | None) -> None:
             if not done.done():
                 done.set_result(why)
 
@@ -132,10 +132,10 @@ class MqttChannel:
             why: Exception | None = None
             try:
                 client.connect(host, port, _KEEPALIVE_S, properties=properties)
-            except Exception as error:  # noqa: BLE001  told where it is waited for
+            except Exception as error:  # noqa: BLE001  reported where it is waited for
                 why = error
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(tell, why)
+                loop.call_soon_threadsafe(settle, why)
 
         threading.Thread(target=work, name="mqtt connect", daemon=True).start()
         # Given up meanwhile, the client closes its socket as it is thrown away.
@@ -187,7 +187,7 @@ class MqttChannel:
 
 
 class _Ear:
-    """What a client's network thread hears, told in the event loop.
+    """What a client's network thread hears, passed on to the event loop.
 
     `ended` is the refusal's code when the broker wants another version, else a sentence; `heard` is done
     once it lets us hear of events.
@@ -219,7 +219,7 @@ class _Ear:
         client.subscribe([(topic, 1) for topic in (*self._topics.events, *self._topics.others)])
 
     def _subscribed(self, _client: Any, _data: Any, _mid: Any, codes: Any, _properties: Any) -> None:
-        # Without events we would poll rarely, and be told of none.
+        # Without events we would poll rarely, and be notified of none.
         if all(code.is_failure for code in codes[: len(self._topics.events)]):
             self._in_loop(self._end, vtn.MQTT_NO_TOPIC())
         else:

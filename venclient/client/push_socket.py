@@ -45,7 +45,7 @@ class SocketChannel:
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
         class Straight(connect):
-            """Follows no redirect: it would carry the token to an address nobody confirmed."""
+            """Follows no redirect: it would carry the token to an unconfirmed address."""
 
             def process_redirect(self, exc: Exception) -> Exception | str:
                 return exc
@@ -62,7 +62,7 @@ class SocketChannel:
                 open_timeout=_OPEN_WITHIN_S,
                 close_timeout=_CLOSE_WITHIN_S,
                 ping_interval=_PING_EVERY_S,
-                ping_timeout=None,  # OpenLEADR's VTN never answers one; TCP tells that nobody is there
+                ping_timeout=None,  # OpenLEADR's VTN never answers one; TCP notices a lost peer
                 logger=_QUIET,
                 max_size=_LARGEST_MESSAGE,
                 compression=None,

@@ -1,7 +1,7 @@
 """Registration that may be repeated: the VEN and its resources exist once, however often it is asked for.
 
-`reconcile` does what a `Difference` asks for, several requests at a time. It keeps nothing of its own:
-when it is broken off, the next difference is smaller by what was done.
+`reconcile` does what a `Difference` asks for, several requests at a time. It stores nothing itself:
+when it is interrupted, the next difference is smaller by what was done.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AT_ONCE = 8
 
 
 async def ensure_ven(client: VenClient, name: str, attributes: Attributes = None) -> Ven:
-    """Return this VEN's object: found, created, or adopted when somebody else created it meanwhile.
+    """Return this VEN's object: found, created, or adopted when another client created it meanwhile.
 
     `VtnProblem.is_conflict` when another client holds the name. Attributes are brought up to date
     where some are given; targets, which the VTN's operator grants, are left alone. Where only the operator
@@ -209,7 +209,7 @@ async def ensure_resource(
         found = await client.find_resource(ven_id, name)
         if found is None:
             raise _taken(problem, name) from problem
-    # Attributes of others and another order are no change.
+    # Attributes of others and another order are not changes.
     if found.id is None or not drifts_of(attributes or (), found.attributes, ours=()):
         return found
     return await client.update_resource(found.id, ven_id, name, _merged(found.attributes, attributes))

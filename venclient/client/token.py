@@ -48,7 +48,7 @@ class TokenSource:
         self._failure: VtnError | None = None
         self._endpoint: str | None = None
         self._warned = ""
-        #: Whether the VTN tells its token service (GET /auth/server); None before it was asked.
+        #: Whether the VTN publishes its token service (GET /auth/server); None before it was asked.
         self.discovered: bool | None = None
         exchange.secrets = self._own_secrets()
 
@@ -121,7 +121,7 @@ class TokenSource:
                 content=urlencode(form).encode(),
             )
         except VtnUnreachable:
-            self._endpoint = None  # the VTN may tell another one by now
+            self._endpoint = None  # the VTN may name another one by now
             raise
         if not answer.ok:
             self._endpoint = None
@@ -195,8 +195,8 @@ class TokenSource:
         if is_web_page(answer.body) and answer.status in (401, 403):
             return self._exchange.of_page(answer, answer.subject)  # a captive portal asks for its own login
         try:
-            told = CODEC_31.decode(TokenError, answer.body)
-            why = told.error + (f" ({told.error_description})" if told.error_description else "")
+            refusal = CODEC_31.decode(TokenError, answer.body)
+            why = refusal.error + (f" ({refusal.error_description})" if refusal.error_description else "")
         except WireError:
             problem = self._exchange.problem(answer)
             if answer.status not in (400, 401, 403):

@@ -1,7 +1,7 @@
 """`VenClient`: what a VEN says to its VTN and hears from it. The only HTTP to the VTN is here.
 
 Methods raise `VtnUnreachable` (no answer), `AuthRefused` (token or scope) and `VtnProblem` (the VTN
-says no); `ambiguous` on them tells that the VTN may have acted all the same. It holds no site nouns.
+says no); `ambiguous` on them says that the VTN may have acted all the same. It holds no site nouns.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ClientStatus:
     """How it stands with one VTN; holds no secret.
 
     `version` is the one that the VTN speaks, None until that is known. `clock_skew_s` is our clock
-    minus the VTN's, in seconds (its `Date` header tells whole ones).
+    minus the VTN's, in seconds (its `Date` header has whole ones).
     """
 
     url: str
@@ -298,7 +298,7 @@ class VenClient:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """Return our clock minus the VTN's, in seconds, as its last answer told; None before one did."""
+        """Return our clock minus the VTN's, in seconds, by its last answer; None before the first."""
         return self.status.clock_skew_s
 
     @property

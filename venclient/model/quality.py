@@ -30,7 +30,7 @@ BACKFILL = "backfill"
 #: The options that every connection may have.
 COMMON = frozenset({QUALITY, BACKFILL})
 
-#: A site may draw or feed in so many times its stated capacity before its counter is not believed.
+#: Above this multiple of a site's stated capacity, drawn or fed in, its counter is not believed.
 CAPACITY_MARGIN = 5.0
 #: No meter of a site shows more than this, in kW, unless a larger capacity was entered.
 MOST_KW = 10_000.0
@@ -49,7 +49,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(rdg.RANGE_ORDER(least=self.min, most=self.max))
 
     def holds(self, value: float) -> bool:
-        """Give whether a value is possible."""
+        """Return whether a value is possible."""
         return self.min <= value <= self.max
 
 
@@ -135,7 +135,7 @@ def backfills(options: Mapping[str, Any] | None) -> bool:
 
 
 def quantity_rules(options: Mapping[str, Any] | None) -> dict[str, QuantityRules]:
-    """Give the rules in a connection's options by quantity; msgspec.ValidationError when they are wrong."""
+    """Return the rules in a connection's options by quantity; msgspec.ValidationError when invalid."""
     given = (options or {}).get(QUALITY)
     if not isinstance(given, Mapping):
         return {} if given is None else msgspec.convert(given, dict[str, QuantityRules])
@@ -153,7 +153,7 @@ def silence_limit_s(options: Mapping[str, Any] | None) -> float | None:
 
 
 def meter_rules(resource: Resource) -> MeterRules:
-    """Give what the roll-up must know of a resource, from its options and capacities."""
+    """Return what the roll-up must know of a resource, from its options and capacities."""
     rules = quantity_rules(resource.connection.options)
     counters = {name: one.counter for name, one in rules.items() if one.counter is not None}
     largest_kw = _largest_kw(resource.capacities or {})

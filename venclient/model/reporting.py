@@ -73,13 +73,13 @@ class ReportingConfig:
 
     @classmethod
     def default(cls, resource_type: ResourceType | str) -> ReportingConfig:
-        """Give what resources of a type report when nothing else is said."""
+        """Return what resources of a type report by default."""
         types = _DEFAULT_TYPES[enum_member(ResourceType, resource_type)]
         return cls(payload_types=types, units=_units_for(types, {}))
 
     @classmethod
     def parse(cls, told: Mapping[str, Any] | None, resource_type: ResourceType | str) -> ReportingConfig:
-        """Give what a `reporting` dict says; what it leaves out is as `default` has it.
+        """Return the config of a `reporting` dict; what it leaves out is as `default` has it.
 
         InvalidRecord lists all that is wrong with it.
         """
@@ -104,15 +104,15 @@ class ReportingConfig:
 
     @classmethod
     def of(cls, resource: Resource) -> ReportingConfig:
-        """Give what is reported of a resource; InvalidRecord lists all that is wrong with its `reporting`."""
+        """Return what is reported of a resource; InvalidRecord lists what is wrong with its `reporting`."""
         return cls.parse(resource.reporting, resource.resourceType)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as `Resource.reporting` holds it."""
-        told = {"payload_types": list(self.payload_types), "units": dict(self.units)}
+        """Return it as `Resource.reporting` holds it."""
+        listed = {"payload_types": list(self.payload_types), "units": dict(self.units)}
         return {
             **({} if self.program is None else {"program": self.program}),
-            **told,
+            **listed,
             "reading_type": self.reading_type,
             "interval": self.interval,
         }

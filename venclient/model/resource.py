@@ -94,10 +94,10 @@ class Connection:
             self.actortype = enum_member(ActorType, self.actortype)
 
     def __repr__(self) -> str:
-        told = {f.name: getattr(self, f.name) for f in fields(self)}
-        login = {name: shown(told[name]) for name in ("username", "password")}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        login = {name: shown(values[name]) for name in ("username", "password")}
         parts = (
-            f"{name}={'***' if login.get(name) == '***' else repr(value)}" for name, value in told.items()
+            f"{name}={'***' if login.get(name) == '***' else repr(value)}" for name, value in values.items()
         )
         return f"Connection({', '.join(parts)})"
 

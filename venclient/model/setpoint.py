@@ -1,4 +1,4 @@
-"""What a device is told to do, and what became of it."""
+"""What a device is commanded to do, and the outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Setpoint(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device was told and what it says now.
+    """What a device was commanded to do and what it reports now.
 
     `written` is the value as the device holds it, after rounding to its steps; `read_back` what it said
     afterwards, None when it was not asked or has no value. `ok` is False when the two differ by more

@@ -69,7 +69,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """An object that was left out: where it stood, why, and its id when it told one."""
+    """An object that was left out: where it stood, why, and its id when it has one."""
 
     place: str
     reason: str
@@ -92,7 +92,7 @@ class Codec(Protocol):
     """What the client asks of a version or dialect."""
 
     def decode_list(self, kind: type[S], body: bytes) -> Decoded[S]:
-        """Return the objects of a listing; WireError only when the body is no list at all."""
+        """Return the objects of a listing; WireError only when the body is not a list at all."""
         ...
 
     def decode(self, kind: type[S], raw: bytes | Mapping[str, Any]) -> S:
@@ -286,7 +286,7 @@ def _list_decoder(kind: type[S]) -> msgspec.json.Decoder[list[S]]:
 
 
 def _parts(body: bytes, subject: str) -> Sequence[Any]:
-    """Return the elements of a JSON list, unread where that is possible; WireError when it is no list."""
+    """Return the elements of a JSON list, unread where that is possible; WireError when it is not a list."""
     try:
         return _PARTS.decode(body)
     except _UNREADABLE:

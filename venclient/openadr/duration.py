@@ -77,7 +77,7 @@ class Duration:
 
     @property
     def is_exact(self) -> bool:
-        """True when no year or month is in it, so that its length needs no start."""
+        """True when it has no year or month: its length needs no start."""
         return self._whole_months == 0
 
     @property

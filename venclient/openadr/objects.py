@@ -172,7 +172,7 @@ class VenResource(Metadata, frozen=True, kw_only=True):
 
 
 class ObjectOperation(Wire, frozen=True, kw_only=True):
-    """Which operations on which objects a subscription tells, and where to.
+    """Which operations on which objects a subscription reports, and where to.
 
     `mechanism` is what some VTNs add for other ways than a callback: WEBSOCKET.
     """
@@ -198,7 +198,7 @@ class Subscription(Metadata, frozen=True, kw_only=True):
 
 
 class NotifierAuthentication(Wire, frozen=True, kw_only=True):
-    """How a notifier's MQTT broker wants to be logged in to; `repr` tells only the method."""
+    """How to log in to a notifier's MQTT broker; `repr` shows only the method."""
 
     method: str
     username: str | None = None
@@ -252,7 +252,7 @@ class TokenError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(Wire, frozen=True, kw_only=True):
-    """An error as the VTN tells it (schema `problem`); all members optional."""
+    """An error as the VTN reports it (schema `problem`); all members optional."""
 
     type: str | None = None
     title: str | None = None

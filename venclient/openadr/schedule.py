@@ -5,7 +5,7 @@
     randomised        [PRICE 1--][PRICE 2--][PRICE 3----][PRICE 4------------]  devices follow this one
 
 - randomizeStart R moves the first interval, and all that follow, by one amount within +-|R|. An interval
-  with an R of its own is moved by its own amount instead, and so are those that follow it.
+  with its own R is moved by that amount instead, and so are those that follow it.
 - The amount is drawn from the names of VEN and event: the same after a restart, another at each VEN.
 - Intervals that touch go on touching, and none begins before the one before it.
 """

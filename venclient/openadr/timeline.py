@@ -10,7 +10,7 @@
 - Without a start an interval follows the one before it; a given start may leave a gap or overlap.
 - "Now" is the anchor for the first interval, and straight after the one before for later ones.
 - An event's duration cuts the intervals or repeats them; without intervals the period itself repeats
-  and makes a grid (8.7). Both are computed per index, so that endless ones cost nothing.
+  and makes a grid (8.7). Both are computed per index: endless ones cost nothing.
 - PT0S means cancelled: the interval keeps its index and is never active.
 
 The index is the position on this line, loops counted on; the id is only a label.
@@ -64,7 +64,7 @@ class Timeline:
     """The intervals of one event.
 
     `count` is how many there are, None for endless; `pattern` how many there are before they repeat.
-    `ordered` is True when starts and ends never step back, so that time can be searched by halves;
+    `ordered` is True when starts and ends never step back: time can then be searched by halves;
     `apart` when, besides, no two intervals hold the same moment.
     `problems` says what could not be placed, and why; a slot that could not be placed is None.
     """

@@ -13,7 +13,7 @@ from venclient.messages.printable import foreign
 
 
 class Special(Enum):
-    """A start that is no date."""
+    """A start that is not a date."""
 
     NOW = "now"
 

@@ -1,7 +1,7 @@
-"""What was set aside: readings that somebody will never take, with the reason, to be looked at.
+"""Quarantine: readings that no destination accepts, with the reason, for inspection.
 
     aside        one row for each place, series and kind of reason, with how often it was met
-    aside_point  the first readings of each, so that one can see them; later ones are only counted
+    aside_point  the first readings of each, to show them; later ones are only counted
 
 The readings that InfluxDB refused are in the journal all the same; those whose time will never be known
 are nowhere else.
@@ -16,16 +16,16 @@ import apsw
 
 from venclient.readings.layout import one_value
 
-#: So many readings of one series and reason are kept one by one ...
+#: The most readings of one series and reason that are stored one by one ...
 MOST_POINTS = 1000
-#: ... and so many kinds of reasons altogether, the oldest giving way.
+#: ... and the most kinds of reasons; beyond that the oldest are dropped.
 MOST_KINDS = 1000
 
 
 class Aside(NamedTuple):
-    """Readings of one series that were set aside at one place for one reason.
+    """Readings of one series that were quarantined at one place for one reason.
 
-    `points` are (milliseconds since 1970, value) of the first of so many `readings`.
+    `points` are (milliseconds since 1970, value) of the first of the `readings`.
     """
 
     place: str
@@ -37,7 +37,7 @@ class Aside(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """One row of what was set aside; times in milliseconds since 1970, `points` are the first of them."""
+    """One quarantine row; times in milliseconds since 1970, `points` are the first readings."""
 
     place: str
     resource_id: str
@@ -51,12 +51,12 @@ class Kept(NamedTuple):
 
 
 def kind_of(reason: str) -> str:
-    """Give a reason without its numbers, which differ from one reading to the next."""
+    """Return a reason without its numbers, which differ from one reading to the next."""
     return "".join(sign for sign in reason if not sign.isdecimal())
 
 
 def grouped(found: Iterable[Aside]) -> list[Aside]:
-    """Give them as one for each place, series and kind of reason; the last reason stands for its kind."""
+    """Return one Aside for each place, series and kind of reason; the last reason stands for its kind."""
     together: dict[tuple[str, str, str, str], Aside] = {}
     for one in found:
         key = (one.place, one.resource_id, one.quantity, kind_of(one.reason))
@@ -69,13 +69,13 @@ def grouped(found: Iterable[Aside]) -> list[Aside]:
 
 
 class AsideTable:
-    """The tables of what was set aside; for one thread at a time, what SQLite refuses comes as apsw.Error."""
+    """The quarantine tables; for one thread at a time, SQLite's errors are raised as apsw.Error."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
     def keep(self, found: Sequence[Aside], now_ms: int) -> None:
-        """Add to what is there, within the transaction of whoever calls."""
+        """Add to the stored rows, within the caller's transaction."""
         for one in grouped(found):
             series = (*one[:3], kind_of(one.reason))
             self._connection.execute(
@@ -97,7 +97,7 @@ class AsideTable:
             self._connection.execute("DELETE FROM aside WHERE id = ?", (number,))
 
     def _count(self, number: int, one: Aside) -> None:
-        """Add the readings to a row; as long as each is listed, those that are told again count once."""
+        """Add the readings to a row; while each is listed, repeated ones count once."""
         there = self._points(number)
         room = max(0, MOST_POINTS - there)
         self._connection.executemany(
@@ -122,7 +122,7 @@ class AsideTable:
         return int(one_value(self._connection, "SELECT count(*) FROM aside_point WHERE aside = ?", (number,)))
 
     def rows(self, resource_id: str | None = None) -> Iterator[Kept]:
-        """Give what was set aside of one resource, or of all, the latest first."""
+        """Yield the quarantine of one resource, or of all, the latest first."""
         chosen: list[Any] = self._connection.execute(
             "SELECT id, place, resource_id, quantity, reason, n, first_ms, last_ms, noted_ms FROM aside"
             " WHERE ? IS NULL OR resource_id = ? ORDER BY noted_ms DESC, id",

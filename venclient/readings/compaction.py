@@ -25,11 +25,11 @@ from venclient.readings.quarters import QUARTER_MS, Quarter, quarters
 from venclient.readings.segments import Sample, pack
 from venclient.readings.tables import Tables
 
-#: A slice has about so many readings: a fraction of a second's work on a small machine.
+#: About this number of readings is in a slice: a fraction of a second's work on a small machine.
 SLICE_ROWS = 40_000
-#: A segment has at most so many readings, two pages or three of the file for most meters.
+#: The most readings of a segment: two or three pages of the file for most meters.
 SEGMENT_READINGS = 1024
-#: How far around a slice readings are looked at, to tell the usual spacing and to reach its edges.
+#: How far around a slice readings are read, to find the usual spacing and to reach its edges.
 REACH_MS = 3_600_000
 
 
@@ -63,7 +63,7 @@ def begin(tables: Tables, before_ms: int) -> bool:
 
 
 def plan(tables: Tables, *, slice_rows: int = SLICE_ROWS) -> Plan | None:
-    """Give what to do next in the pass; None when all its readings are in the history."""
+    """Return the next step of the pass; None when all its readings are in the history."""
     connection = tables.connection
     rules = tables.rules()
     found: Plan | None = None
@@ -89,7 +89,7 @@ def plan(tables: Tables, *, slice_rows: int = SLICE_ROWS) -> Plan | None:
 
 
 def _end(tables: Tables, first_ms: int, before_ms: int, slice_rows: int) -> int:
-    """Give where the slice ends: within the day, on a quarter where that leaves it small enough."""
+    """Return where the slice ends: within the day, on a quarter where that leaves it small enough."""
     end_ms = min(before_ms, first_ms // DAY_MS * DAY_MS + DAY_MS)
     for (key,) in tables.connection.execute(
         "SELECT k FROM reading WHERE k >= ? ORDER BY k LIMIT 1 OFFSET ?",
@@ -106,7 +106,7 @@ def _plan_series(
     tables: Tables, found: Plan, number: int, fresh: list[Sample], beyond: list[Sample], rules: MeterRules
 ) -> None:
     history = tables.history
-    # An hourly counter tells of an hour when it is over: the slice before becomes known with this one.
+    # An hourly counter covers an hour when it is over: the slice before becomes known with this one.
     back, reach_ms = (HOURLY_QUARTERS, 3 * REACH_MS) if rules.hourly else (1, REACH_MS)
     first_ms, last_ms = fresh[0][0], fresh[-1][0]
     day_ms = first_ms // DAY_MS * DAY_MS
@@ -131,7 +131,7 @@ def _plan_series(
 
 
 def _open_segment(around: Sequence[Segment], first_ms: int, day_ms: int, count: int) -> Segment | None:
-    """Give the day's last segment before a moment, when the readings from there on should be added to it."""
+    """Return the day's last segment before a moment, when the readings from there on belong in it."""
     before = [one for one in around if day_ms <= one.first_ms and one.last_ms < first_ms]
     if before and (
         before[-1].readings + count <= SEGMENT_READINGS or before[-1].readings < SEGMENT_READINGS // 2
@@ -141,7 +141,7 @@ def _open_segment(around: Sequence[Segment], first_ms: int, day_ms: int, count: 
 
 
 def _parts(samples: list[Sample]) -> Iterator[list[Sample]]:
-    """Give the samples of a day in as few parts of about the same size as segments allow."""
+    """Yield the samples of a day in as few parts of about the same size as segments allow."""
     count = -(-len(samples) // SEGMENT_READINGS)
     size = -(-len(samples) // count)
     for start in range(0, len(samples), size):
@@ -199,7 +199,7 @@ def finish(tables: Tables) -> None:
 
 
 def _oldest(tables: Tables, from_ms: int, before_ms: int) -> list[int]:
-    """Give the key of the first reading in that time, if any."""
+    """Return the key of the first reading in that time, if any."""
     rows: Any = tables.connection.execute(
         "SELECT k FROM reading WHERE k >= ? AND k < ? ORDER BY k LIMIT 1",
         (from_ms << SERIES_BITS, before_ms << SERIES_BITS),

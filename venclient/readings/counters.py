@@ -38,7 +38,7 @@ UNSEEN_METER_KW = 100.0
 #: So many times the usual step is usual too: with capacities known, and without ...
 USUAL_MARGIN = 10.0
 WIDE_MARGIN = 100.0
-#: ... once that many steps tell what is usual.
+#: ... once this number of steps shows what is usual.
 USUAL_STEPS = 3
 #: Meters bring their registers up to date now and then, and messages come in bursts.
 LEAST_SPAN_S = 60.0
@@ -58,7 +58,7 @@ __all__ = [
 
 
 class Step(NamedTuple):
-    """What was counted between two moments; `unknown` when that cannot be told."""
+    """What was counted between two moments; `unknown` when that cannot be determined."""
 
     start_s: float
     end_s: float
@@ -133,7 +133,7 @@ def rates_kw(points: Sequence[Point]) -> list[float]:
 
 
 def counted_steps(points: Sequence[Point], counter: Counter | None, most_kw: float | None) -> list[Step]:
-    """Give what a register counted between its values, in time order; those that are wrong are left out.
+    """Return what a register counted between its values, in time order; wrong values are left out.
 
     `most_kw` is the most that may be believed of the meter, None when nothing is known of it; `counter` is
     how it counts, where its options say that.
@@ -163,9 +163,9 @@ def counted_steps(points: Sequence[Point], counter: Counter | None, most_kw: flo
 
 
 def hourly_points(points: Sequence[Point]) -> list[Point]:
-    """Give a register's values at the moments when it was brought up to date, which it is once an hour.
+    """Return a register's values at the moments of its hourly updates.
 
-    Values that repeat are no news: they tell of the hours in which nothing was counted, and no more.
+    Values that repeat add nothing: they only cover the hours in which nothing was counted.
     """
     kept: list[Point] = []
     runs = _runs(points)
@@ -182,7 +182,7 @@ def hourly_points(points: Sequence[Point]) -> list[Point]:
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:
-    """Give the points in groups of the same value."""
+    """Return the points in groups of the same value."""
     runs: list[list[Point]] = []
     for point in points:
         if runs and runs[-1][0].value == point.value:

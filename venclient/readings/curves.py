@@ -17,7 +17,7 @@ GAP_SPACINGS = 3.0
 GAP_FLOOR_S = 60.0
 GAP_CEILING_S = 2 * 3600.0
 
-#: Of a register that tells whole hours, less than this share of an hour at an interval's edge is no guess.
+#: For registers that count whole hours: less than this share of an hour at an interval's edge is not a guess.
 EVEN_EDGE = 0.01
 
 _TRUSTED = (Quality.GOOD, Quality.ESTIMATED)
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     estimated: bool
 
     def minus(self, other: Part) -> Part:
-        """Give this part's energy less the other's, as far as both are known."""
+        """Return this part's energy minus the other's, as far as both are known."""
         return Part(
             self.kwh - other.kwh,
             min(self.known_s, other.known_s),
@@ -44,7 +44,7 @@ class Part(NamedTuple):
 class Segment(NamedTuple):
     """Power between two moments, on a straight line from `start_kw` to `end_kw`.
 
-    `whole` segments are known in sum only, so that a share of one is unknown; of `even` ones a share is
+    `whole` segments are known in sum only: a share of one is unknown, and a share of an `even` one is
     a guess. `beyond` ones stretch the newest reading to the live edge: known, but not vouched for.
     `unknown` ones are where something was counted that cannot be: it is left out, and that is said.
     """
@@ -60,7 +60,7 @@ class Segment(NamedTuple):
     unknown: bool = False
 
     def at(self, time_s: float) -> float:
-        """Give the power in kW at a moment inside."""
+        """Return the power in kW at a moment inside."""
         share = (time_s - self.start_s) / (self.end_s - self.start_s)
         return self.start_kw + (self.end_kw - self.start_kw) * share
 
@@ -73,7 +73,7 @@ class Curve:
         self._starts = [segment.start_s for segment in segments]
 
     def between(self, start_s: float, end_s: float) -> Part:
-        """Give the energy between two moments, as far as it is known."""
+        """Return the energy between two moments, as far as it is known."""
         kwh = known_s = vouched_s = 0.0
         estimated = False
         index = max(0, bisect_right(self._starts, start_s) - 1)
@@ -100,7 +100,7 @@ class Curve:
 
 
 def points_of(readings: Sequence[Reading]) -> list[Point]:
-    """Give the values worth calculating with, in time order; of two at one time the later given wins.
+    """Return the values to calculate with, in time order; of two at one time the later added wins.
 
     Stale, missing and out-of-range values are left out, as if they had not been read.
     """
@@ -113,7 +113,7 @@ def points_of(readings: Sequence[Reading]) -> list[Point]:
 
 
 def usual_spacing_s(points: Sequence[Point]) -> float | None:
-    """Give the median time between values; None when fewer than three spacings tell nothing.
+    """Return the median time between values; None with fewer than three spacings.
 
     Two spacings are enough when they agree within a tenth.
     """
@@ -124,7 +124,7 @@ def usual_spacing_s(points: Sequence[Point]) -> float | None:
 
 
 def longest_gap_s(points: Sequence[Point], given_s: float | None) -> float:
-    """Give how far apart two values may be to be joined."""
+    """Return the longest time between two values that are joined."""
     if given_s is not None:
         return given_s
     spacing_s = usual_spacing_s(points)
@@ -134,7 +134,7 @@ def longest_gap_s(points: Sequence[Point], given_s: float | None) -> float:
 
 
 def power_curve(points: Sequence[Point], max_gap_s: float | None) -> Curve:
-    """Give the curve of power samples in kW, joined by straight lines where the gap is not too long."""
+    """Return the curve of power samples in kW, joined by straight lines where the gap is not too long."""
     gap_s = longest_gap_s(points, max_gap_s)
     segments = [
         Segment(before.time_s, after.time_s, before.value, after.value, before.estimated or after.estimated)
@@ -150,7 +150,7 @@ def register_curve(
     counter: Counter = USUAL_COUNTER,
     most_kw: float | None = None,
 ) -> Curve:
-    """Give the curve of a register in kWh that only counts up, through resets, rollovers and glitches.
+    """Return the curve of a register in kWh that only counts up, through resets, rollovers and glitches.
 
     What a register lost with a reset is unknown; the segment then holds what it counted since, when the
     meter could have been that fast, and is estimated. A step that the meter cannot have counted (it was
@@ -179,7 +179,7 @@ def register_curve(
 
 
 def interval_curve(points: Sequence[Point], _max_gap_s: float | None) -> Curve:
-    """Give the curve of readings that are the energy in kWh of the time before their stamp.
+    """Return the curve of readings that are the energy in kWh of the time before their stamp.
 
     That time goes back to the reading before, or by the usual spacing where that one is missing.
     A reading vouches for all its interval, however long, so no longest gap applies.

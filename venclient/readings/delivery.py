@@ -96,7 +96,7 @@ class Delivery:
         #: Whether the last send met readings that are too old for the bucket, and left the others unsent.
         self.met_old = self.stopped = False
         self.counts = Counts()
-        #: What was refused for good, until whoever owns this takes it away.
+        #: What was refused for good, until the owner of this object takes it away.
         self.aside: list[Aside] = []
 
     @property
@@ -262,12 +262,12 @@ def _halves(some: Sequence[Line]) -> list[Sequence[Line]]:
 
 
 def _one_by_one(line: Line) -> list[Line]:
-    """Give a line as one line for each of its readings."""
+    """Return a line as one line for each of its readings."""
     return [line._replace(fields=(field,)) for field in line.fields]
 
 
 def _divided(some: Sequence[Line], culprit: str | None) -> tuple[list[Line], list[Line]]:
-    """Give the lines of the quantity that a refusal names, and those of the others."""
+    """Return the lines of the quantity that a refusal names, and those of the others."""
     blamed, others = [], []
     names = (culprit, (culprit or "").removesuffix(QUALITY_SUFFIX))
     for line in some:

@@ -36,7 +36,7 @@ class Desk:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self._clock = clock
-        #: What whoever runs the service has to know; also in the log.
+        #: Problems that the operator has to know; also in the log.
         self.problems: list[str] = []
         #: Why the file cannot be opened yet; None when it is open.
         self.absent: StoreError | None = None
@@ -83,10 +83,10 @@ class Desk:
         log.info(rdg.OPENED_LATE(path=self.path))
 
     async def on_writer(self, work: Callable[[Tables], T]) -> T:
-        """Give what the work gives, done by the writing thread; what SQLite refuses comes as apsw.Error.
+        """Run work on the writing thread and return its result; SQLite's errors are raised as apsw.Error.
 
-        Work that has begun is seen to its end even when its task is cancelled, so that the file is free
-        for the last commit. After damage was met, the file is set aside first, and a fresh one started.
+        Work that has begun runs to its end even when its task is cancelled: the file is then free for
+        the last commit. After damage, the file is renamed first, and a fresh one started.
         """
         if self.absent is not None:
             await self._open_again()
@@ -99,7 +99,7 @@ class Desk:
             raise
 
     async def on_reader(self, work: Callable[[Tables], T]) -> T:
-        """Give what the work gives, done by the reading thread; StoreError when the file cannot be read."""
+        """Run work on the reading thread and return its result; StoreError when the file cannot be read."""
         if self.absent is not None:
             raise self.absent
         try:
@@ -132,7 +132,7 @@ class Desk:
             raise
 
     def say(self, said: Sequence[str]) -> None:
-        """Tell whoever runs the service."""
+        """Report problems to the operator."""
         for problem in said:
             log.error(problem)
         self.problems.extend(said)

@@ -3,8 +3,8 @@
     meters -> add() -> journal (SQLite, durable) -> run() -> InfluxDB
 
 Each resource has a position at each destination (server, organisation and bucket): what was stored up to it
-has been sent there. Positions are kept in the journal as bookmarks (`cursors.py`), a little behind the truth,
-so that after a crash some readings are sent again, and none is left out. Sending again does no harm:
+has been sent there. Positions are stored in the journal as bookmarks (`cursors.py`), a little behind the
+truth: after a crash some readings are sent again, and none is left out. Sending again does no harm:
 InfluxDB keeps one point per series and time.
 
 What comes late, or is corrected, moves its resource's position back. Where the position on the card is
@@ -103,7 +103,7 @@ class Forwarder:
     def add(
         self, readings: Sequence[Reading], *, bookmarks: Mapping[str, str] | None = None, urgent: bool = False
     ) -> asyncio.Future[None]:
-        """Give readings to the journal, as its `add` does, and see to it that late ones are sent."""
+        """Add readings to the journal, as its `add` does, and make sure that late ones are sent."""
         self._take_over()
         oldest: dict[str, int] = {}
         newest: dict[str, int] = {}
@@ -177,7 +177,7 @@ class Forwarder:
             return wait_s
 
     async def step(self) -> float:
-        """Send some of the readings that are owed; give the seconds to rest before the next step."""
+        """Send some of the pending readings; return the seconds to rest before the next step."""
         async with self._turn:
             left_s = self._hold_until_s - self.clock.monotonic()
             if left_s > 0:
@@ -227,7 +227,7 @@ class Forwarder:
         # A server that is away is tried with little.
         stretches = STRETCHES if self._problem is None else 1
         older = any(place.again or place.backlog for place in self._places.values())
-        # What is new goes first, though not in a request of its own for each part of a long backlog.
+        # What is new goes first, but not in a separate request for each part of a long backlog.
         if not older or self.clock.monotonic() - self._newer_at_s >= self._period_s:
             found = await self._gatherer.newer(stretches)
             if found is not None:
@@ -289,7 +289,7 @@ class Forwarder:
                 log.warning(line)
 
     def _note_aside(self) -> None:
-        """Give what InfluxDB will never take to the journal's next commit."""
+        """Add what InfluxDB will never accept to the journal's next commit."""
         if self._aside:
             self._journal.set_aside(grouped(self._aside))
             self._aside.clear()
@@ -315,7 +315,7 @@ class Forwarder:
     # ---- positions on the card
 
     def save(self) -> None:
-        """Give the positions to the journal's next commit; before the journal is closed, and now and then."""
+        """Add the positions to the journal's next commit; before the journal is closed, and now and then."""
         self._saved_at_s = self.clock.monotonic()
         self._note_aside()
         self._take_over()
@@ -331,19 +331,19 @@ class Forwarder:
     # ---- what is going on
 
     def status(self) -> dict[str, Any]:
-        """Give how it stands, as plain data: `lag_s` is the age of the oldest reading that is owed."""
+        """Return the state as plain data: `lag_s` is the age of the oldest reading not sent yet."""
         now_ms = to_ms(self.clock.now())
-        owed = [place.reached() for place in self._places.values() if place.is_behind()]
+        unsent = [place.reached() for place in self._places.values() if place.is_behind()]
         counts = self._delivery.counts
-        state = "ok" if not owed or now_ms - min(owed) <= 3000 * self._period_s else "catching up"
+        state = "ok" if not unsent or now_ms - min(unsent) <= 3000 * self._period_s else "catching up"
         rejects = [*self._unwritable, *counts.last_rejects]
         return {
             "server": self._delivery.name,
             "bucket": self._bucket,
             "state": state if self._problem is None else "away",
             "sent": counts.sent,
-            "lag_s": max(0.0, (now_ms - min(owed)) / 1000) if owed else 0.0,
-            "behind": len(owed),
+            "lag_s": max(0.0, (now_ms - min(unsent)) / 1000) if unsent else 0.0,
+            "behind": len(unsent),
             "rejected": counts.rejected,
             "requests": counts.requests,
             "last_rejects": [f"{one.place}: {one.reason}" for one in rejects],

@@ -11,7 +11,7 @@ from venclient.readings.segments import Sample
 
 Row = tuple[int, float, int | None]
 
-#: Time is cut into so many parts, of which these are counted.
+#: Time is divided into this number of parts, of which these are counted.
 _PARTS = 20
 _COUNTED_PARTS = (0, 9, 19)
 
@@ -23,7 +23,7 @@ class Fresh:
         self._connection = connection
 
     def rows(self, numbers: set[int] | None, first_ms: int, last_ms: int) -> Iterable[Row]:
-        """Give (key, value, quality) of some or all series, first_ms <= time <= last_ms; in time order."""
+        """Return (key, value, quality) of some or all series, first_ms <= time <= last_ms; in time order."""
         if numbers == set() or first_ms > last_ms:
             return []
         chosen = ""
@@ -35,7 +35,7 @@ class Fresh:
         )
 
     def estimate(self, first_ms: int, last_ms: int) -> int:
-        """Give about how many readings of all series there are, first_ms <= time <= last_ms.
+        """Estimate how many readings of all series there are, first_ms <= time <= last_ms.
 
         They are counted in some parts of that time, and taken to be as dense everywhere as in the densest.
         """
@@ -49,20 +49,20 @@ class Fresh:
         return most * _PARTS
 
     def at(self, key: int) -> Sample | None:
-        """Give the sample of a key."""
+        """Return the sample of a key."""
         for value, quality in self._connection.execute("SELECT v, q FROM reading WHERE k = ?", (key,)):
             return key >> SERIES_BITS, value, quality
         return None
 
     def before(self, numbers: set[int], first_ms: int, newest: Mapping[int, int], reach_ms: int) -> list[int]:
-        """Give the keys of the last readings before a moment, of those that are fresh or the newest."""
+        """Return the keys of the last readings before a moment, of those that are fresh or the newest."""
         ended = {n for n in numbers if newest.get(n, -1) >> SERIES_BITS < first_ms}
         oldest_ms = first_ms - reach_ms
         keys = [newest[n] for n in ended if newest.get(n, -1) >> SERIES_BITS >= oldest_ms]
         return keys + self._search(numbers - ended, first_ms, -reach_ms)
 
     def after(self, numbers: set[int], last_ms: int, newest: Mapping[int, int], reach_ms: int) -> list[int]:
-        """Give the keys of the first fresh readings after a moment."""
+        """Return the keys of the first fresh readings after a moment."""
         going_on = {n for n in numbers if newest.get(n, -1) >> SERIES_BITS > last_ms}
         return self._search(going_on, last_ms + 1, reach_ms)
 

@@ -27,7 +27,7 @@ class Segment(NamedTuple):
 
     @property
     def first_ms(self) -> int:
-        """Give the millisecond of its first reading."""
+        """Return the millisecond of the first reading."""
         return self.key & MOMENT_MASK
 
 
@@ -47,11 +47,11 @@ class History:
         self._connection = connection
 
     def end_ms(self) -> int:
-        """Give the first millisecond after everything in the history; 0 when there is none."""
+        """Return the first millisecond after everything in the history; 0 when there is none."""
         return self._state("history_ms")
 
     def final_ms(self) -> int:
-        """Give up to where readings were let go, and quarters are therefore final."""
+        """Return the moment up to which readings were deleted and quarters are therefore final."""
         return self._state("final_ms")
 
     def reach(self, end_ms: int) -> None:
@@ -63,7 +63,7 @@ class History:
         self._raise("final_ms", final_ms)
 
     def compression(self) -> tuple[int, int]:
-        """Give up to which moment readings are, or were last, compressed, and how far that has come.
+        """Return up to which moment readings are, or were last, compressed, and how far that has come.
 
         The second is 0 when nothing is under way.
         """
@@ -90,7 +90,7 @@ class History:
     # ---- segments
 
     def segments(self, series: int, first_ms: int, last_ms: int) -> list[Segment]:
-        """Give one series' segments that hold readings, or may, from first_ms to last_ms; in time order."""
+        """Return one series' segments that hold readings, or may, from first_ms to last_ms; in time order."""
         low = max(0, first_ms - DAY_MS)
         rows = self._connection.execute(
             "SELECT k, last_ms, n FROM segment WHERE k BETWEEN ? AND ?",
@@ -99,13 +99,13 @@ class History:
         return [segment for segment in map(Segment._make, rows) if segment.last_ms >= first_ms]
 
     def samples(self, segment: Segment) -> list[Sample]:
-        """Give what a segment holds; nothing when it is gone."""
+        """Return the samples of a segment; none when it is gone."""
         for (data,) in self._connection.execute("SELECT data FROM segment WHERE k = ?", (segment.key,)):
             return unpack(data)
         return []
 
     def inside(self, series: int, first_ms: int, last_ms: int) -> list[Sample]:
-        """Give one series' samples of first_ms <= time <= last_ms, in time order."""
+        """Return one series' samples of first_ms <= time <= last_ms, in time order."""
         found: list[Sample] = []
         for segment in self.segments(series, first_ms, last_ms):
             samples = self.samples(segment)
@@ -116,7 +116,7 @@ class History:
         return found
 
     def before(self, series: int, first_ms: int, reach_ms: int) -> Sample | None:
-        """Give the last sample before a moment, at most so far back."""
+        """Return the last sample before a moment, at most `reach_ms` back."""
         oldest_ms = max(0, first_ms - reach_ms)
         for segment in reversed(self.segments(series, oldest_ms, first_ms - 1)):
             samples = self.samples(segment)
@@ -127,7 +127,7 @@ class History:
         return None
 
     def after(self, series: int, last_ms: int, reach_ms: int) -> Sample | None:
-        """Give the first sample after a moment, at most so far on."""
+        """Return the first sample after a moment, at most `reach_ms` later."""
         newest_ms = last_ms + reach_ms
         for segment in self.segments(series, last_ms + 1, newest_ms):
             samples = self.samples(segment)
@@ -138,13 +138,13 @@ class History:
         return None
 
     def at(self, series: int, moment_ms: int) -> Sample | None:
-        """Give the sample of a moment."""
+        """Return the sample of a moment."""
         for sample in self.inside(series, moment_ms, moment_ms):
             return sample
         return None
 
     def next_ms(self, series: int, from_ms: int) -> int | None:
-        """Give where a series' next readings from a moment on may begin; None when there are none."""
+        """Return where a series' next readings from a moment on may begin; None when there are none."""
         here = series << MOMENT_BITS | from_ms
         rows = self._rows(
             "SELECT k, last_ms FROM segment WHERE k BETWEEN ? AND ? ORDER BY k DESC LIMIT 1",
@@ -161,7 +161,7 @@ class History:
         self._connection.executemany("INSERT OR REPLACE INTO segment VALUES(?, ?, ?, ?)", made)
 
     def oldest(self, series: Iterable[int], each: int, before_ms: int) -> list[Segment]:
-        """Give up to `each` segments of every series that end before a moment, oldest first."""
+        """Return up to `each` segments of every series that end before a moment, oldest first."""
         found: list[Segment] = []
         for number in series:
             rows = self._connection.execute(
@@ -172,7 +172,7 @@ class History:
         return sorted(found, key=lambda one: one.last_ms)
 
     def span_ms(self, series: Iterable[int]) -> tuple[int, int] | None:
-        """Give the first and the last millisecond of these series; None when they have no history."""
+        """Return the first and the last millisecond of these series; None when they have no history."""
         firsts, lasts = [], []
         for number in series:
             bounds = (number << MOMENT_BITS, number << MOMENT_BITS | MOMENT_MASK)
@@ -206,7 +206,7 @@ class History:
             )
 
     def quarters(self, series: set[int], first: int, last: int) -> dict[int, list[Quarter]]:
-        """Give the quarters first..last that are kept of these series, in time order, by series."""
+        """Return the quarters first..last that are stored of these series, in time order, by series."""
         found: dict[int, list[Quarter]] = {}
         columns = "SELECT k, n, value, share, low, high, last FROM quarter"
         # One or two series among many are fetched quarter by quarter, not looked for among all.
@@ -233,14 +233,14 @@ class History:
         )
 
     def wear(self, days: int) -> list[tuple[int, int, int]]:
-        """Give (day since 1970, bytes written, readings taken) of the last days, newest first."""
+        """Return (day since 1970, bytes written, readings taken) of the last days, newest first."""
         rows: Any = self._connection.execute(
             "SELECT day, bytes, readings FROM wear ORDER BY day DESC LIMIT ?", (days,)
         )
         return list(rows)
 
     def size(self) -> HistorySize:
-        """Give how much is kept; looks at the head of every segment."""
+        """Return how much is stored; reads the head of every segment."""
         segments = "SELECT count(*), coalesce(sum(n), 0), coalesce(sum(length(data)), 0) FROM segment"
         ((count, readings, data),) = self._rows(segments)
         ((quarters,),) = self._rows("SELECT count(*) FROM quarter")

@@ -65,7 +65,7 @@ class Answer(NamedTuple):
 
 
 class InfluxServer:
-    """One InfluxDB; open it with `async with`. What it says is told without our secrets."""
+    """One InfluxDB; open it with `async with`. Its texts are shown without our secrets."""
 
     def __init__(self, account: InfluxAccount) -> None:
         self.account = account
@@ -157,7 +157,7 @@ class InfluxServer:
         return redact(short(str(failed[0])), self._secrets) if failed else None
 
     async def windows(self, window: Window) -> dict[str, dict[str, list[Reading]]]:
-        """Give the readings of a window with their neighbours, by resource and quantity.
+        """Return the readings of a window with their neighbours, by resource and quantity.
 
         StoreError when the server does not answer, or not with all of it.
         """

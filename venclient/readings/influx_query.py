@@ -47,24 +47,24 @@ class Fields(NamedTuple):
 
 
 def window_of(resource_ids: Sequence[str], start: datetime, end: datetime) -> Window:
-    """Give the window of start <= time <= end in milliseconds."""
+    """Return the window of start <= time <= end in milliseconds."""
     last_ms = to_ms(end)
     first_ms = to_ms(start)
     return Window(tuple(resource_ids), first_ms + (from_ms(first_ms) < start), last_ms)
 
 
 def quoted_name(name: str) -> str:
-    """Give a name as InfluxQL writes it."""
+    """Return a name quoted for InfluxQL."""
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def quoted_text(text: str) -> str:
-    """Give a text as InfluxQL writes it."""
+    """Return a text quoted for InfluxQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
 def flux_text(text: str) -> str:
-    """Give a text as Flux writes it; `${` would begin an expression."""
+    """Return a text quoted for Flux; `${` would begin an expression."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
     return '"' + escaped.replace("${", "\\${") + '"'
 
@@ -73,7 +73,7 @@ def flux_text(text: str) -> str:
 
 
 def influxql(window: Window, fields: Fields) -> str:
-    """Give the statements of a window: what is inside, then before and after of each quantity."""
+    """Return the statements of a window: what is inside, then before and after of each quantity."""
     chosen = " OR ".join(f'"resource_id" = {quoted_text(one)}' for one in window.resource_ids)
 
     def select(quantities: Iterable[str], times: str, rest: str = "") -> str:
@@ -100,7 +100,7 @@ def influxql(window: Window, fields: Fields) -> str:
 
 
 def influxql_fields(content: bytes) -> Fields:
-    """Give what `FIELDS_STATEMENT` was answered; StoreError for an answer that is none."""
+    """Return the fields in an answer to `FIELDS_STATEMENT`; StoreError for an invalid answer."""
     with _understood("InfluxQL"):
         kinds = {str(name): str(kind) for series in _series(content) for name, kind in series["values"]}
     quantities = tuple(sorted(name for name, kind in kinds.items() if kind in _NUMBERS))
@@ -109,19 +109,19 @@ def influxql_fields(content: bytes) -> Fields:
 
 
 def influxql_points(content: bytes) -> Points:
-    """Give the points of an answer to `influxql`; StoreError when it is none, or not whole."""
+    """Return the points of an answer to `influxql`; StoreError when it is invalid or incomplete."""
     points: Points = {}
     with _understood("InfluxQL"):
         for series in _series(content):
             resource_id = str(series["tags"]["resource_id"])
             names = series["columns"][1:]
             for ms, *values in series["values"]:
-                told = {
+                point = {
                     name: value if isinstance(value, str) else float(value)
                     for name, value in zip(names, values, strict=True)
                     if value is not None
                 }
-                points.setdefault((resource_id, to_ms(from_ms(ms))), {}).update(told)
+                points.setdefault((resource_id, to_ms(from_ms(ms))), {}).update(point)
     return points
 
 
@@ -150,7 +150,7 @@ def _understood(language: str) -> Iterator[None]:
 
 
 def flux(window: Window, bucket: str) -> str:
-    """Give the query of a window in Flux, with the results inside, before and after."""
+    """Return the query of a window in Flux, with the results inside, before and after."""
     chosen = " or ".join(f"r.resource_id == {flux_text(one)}" for one in window.resource_ids)
 
     def data(name: str, from_ms_: int, until_ms: int, nearest: str = "") -> str:
@@ -177,7 +177,7 @@ def _moment(ms: int) -> str:
 
 
 def flux_points(content: bytes) -> Points:
-    """Give the points of an annotated CSV answer; StoreError when it is none."""
+    """Return the points of an annotated CSV answer; StoreError when it is invalid."""
     points: Points = {}
     with _understood("Flux"):
         header: list[str] = []
@@ -187,18 +187,18 @@ def flux_points(content: bytes) -> Points:
             elif not header:
                 header = row
             else:
-                told = dict(zip(header, row, strict=True))
-                if "error" in told:
-                    raise StoreError(inf.QUERY_REFUSED(reason=foreign(told["error"])), subject="InfluxDB")
-                ms = to_ms(datetime.fromisoformat(_microseconds(told["_time"])))
-                name, text = told["_field"], told["_value"]
+                record = dict(zip(header, row, strict=True))
+                if "error" in record:
+                    raise StoreError(inf.QUERY_REFUSED(reason=foreign(record["error"])), subject="InfluxDB")
+                ms = to_ms(datetime.fromisoformat(_microseconds(record["_time"])))
+                name, text = record["_field"], record["_value"]
                 value: Any = text if name.endswith(QUALITY_SUFFIX) and _is_quality(text) else float(text)
-                points.setdefault((told["resource_id"], ms), {})[name] = value
+                points.setdefault((record["resource_id"], ms), {})[name] = value
     return points
 
 
 def _microseconds(text: str) -> str:
-    """Give a time as exact as Python's are: InfluxDB tells nanoseconds where there are any."""
+    """Return a time in Python's precision: InfluxDB writes nanoseconds where there are any."""
     return re.sub(r"(\.\d{6})\d+", r"\1", text)
 
 
@@ -210,7 +210,7 @@ def _is_quality(text: str) -> bool:
 
 
 def windows_of(points: Points, window: Window) -> dict[str, dict[str, list[Reading]]]:
-    """Give the readings of a window by resource and quantity, in time order, with their neighbours."""
+    """Return the readings of a window by resource and quantity, in time order, with their neighbours."""
     found: dict[str, dict[str, list[Reading]]] = {resource_id: {} for resource_id in window.resource_ids}
     for (resource_id, ms), fields in sorted(points.items()):
         series = found.get(resource_id)

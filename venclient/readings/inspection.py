@@ -29,7 +29,7 @@ class Wear:
 class Inspection:
     """Sizes in bytes, counts, and what is wrong; `fresh` readings are not compressed yet.
 
-    `set_aside` names damaged files, `aside` counts readings that somebody will never take.
+    `set_aside` names damaged files, `aside` counts quarantined readings.
     """
 
     path: str
@@ -50,8 +50,8 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Give it for people."""
-        told: list[str] = [
+        """Return it as lines for people."""
+        shown: list[str] = [
             rdg.FILE_SIZE(path=self.path, size=self.bytes, unused=self.unused_bytes, layout=self.layout),
             rdg.FILE_CONTENT(
                 series=self.series,
@@ -64,8 +64,8 @@ class Inspection:
         ]
         if self.first is not None and self.last is not None:
             first, last = f"{self.first:%Y-%m-%d %H:%M:%SZ}", f"{self.last:%Y-%m-%d %H:%M:%SZ}"
-            told.append(rdg.FILE_SPAN(first=first, last=last))
-        told += [
+            shown.append(rdg.FILE_SPAN(first=first, last=last))
+        shown += [
             rdg.FILE_WEAR(
                 day=one.day,
                 size=one.bytes,
@@ -74,18 +74,18 @@ class Inspection:
             )
             for one in self.wear
         ]
-        told += [rdg.FILE_DAMAGED(name=name) for name in self.set_aside]
+        shown += [rdg.FILE_DAMAGED(name=name) for name in self.set_aside]
         if self.aside:
-            told.append(rdg.FILE_ASIDE(count=self.aside))
-        told += [rdg.FILE_PROBLEM(problem=with_code(problem)) for problem in self.problems]
-        return told if self.problems else [*told, rdg.FILE_GOOD()]
+            shown.append(rdg.FILE_ASIDE(count=self.aside))
+        shown += [rdg.FILE_PROBLEM(problem=with_code(problem)) for problem in self.problems]
+        return shown if self.problems else [*shown, rdg.FILE_GOOD()]
 
     def _each(self) -> str:
         return rdg.EACH(size=f"{self.segment_bytes / self.compressed:.2f}") if self.compressed else ""
 
 
 def inspect(tables: Tables) -> Inspection:
-    """Give what is in the file and what is wrong with it; looks at all of it."""
+    """Return what is in the file and what is wrong with it; reads all of it."""
     problems = tables.check()
     size = tables.history.size()
     span = tables.span()

@@ -8,7 +8,7 @@
     bookmark                  where each source was when the readings beside it were committed
     late                      keys that came in while older ones were being compressed
     wear                      bytes written and readings taken, by day since 1970
-    aside, aside_point        what somebody will never take, with the reason (`aside.py`)
+    aside, aside_point        quarantined readings, with the reason (`aside.py`)
     readings                  a view of `reading` for people and other programs
 
 Readings come in at the end of `reading`, in time order: least wear on a memory card. Twice a day those
@@ -36,10 +36,10 @@ SERIES_BITS = 20
 SERIES_MASK = (1 << SERIES_BITS) - 1
 MOMENT_BITS = 43
 MOMENT_MASK = (1 << MOMENT_BITS) - 1
-APPLICATION_ID = 0x56454E52  # "VENR"; tells our file from another program's
+APPLICATION_ID = 0x56454E52  # "VENR"; distinguishes our file from another program's
 VERSION = 4
 PAGE_BYTES = 1024
-#: What follows the name of a file that was damaged and set aside.
+#: What follows the name of a damaged file that was renamed.
 SIDE_PATTERN = ".corrupt-*"
 
 _FIRST = """
@@ -111,7 +111,7 @@ def prepare(path: Path) -> None:
 
 
 def version_of(path: Path) -> int:
-    """Give the layout of a file, looking before anything is changed; 0 when its making was cut short."""
+    """Return the layout of a file, before anything is changed; 0 when its creation was cut short."""
     try:
         with closing(connect_to_read(path)) as probe:
             application = one_value(probe, "PRAGMA application_id")
@@ -127,7 +127,7 @@ def version_of(path: Path) -> int:
 
 
 def unusable(path: Path, error: Exception) -> StoreError:
-    """Give the StoreError for what SQLite or the system said about the file."""
+    """Return the StoreError for an error of SQLite or the system about the file."""
     if (reason := refusal_of(error)) is not None:
         return StoreError(dbf.STORE_READ_ONLY(reason=reason), subject=str(path))
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
@@ -142,5 +142,5 @@ def unusable(path: Path, error: Exception) -> StoreError:
 
 
 def one_value(connection: apsw.Connection, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
-    """Give the first column of the first row."""
+    """Return the first column of the first row."""
     return connection.execute(sql, bindings).fetchall()[0][0]

@@ -56,7 +56,7 @@ class Line(NamedTuple):
 
 
 def name_refusal(name: str) -> str | None:
-    """Give why a name cannot be written as tag or field, or None when it can."""
+    """Return why a name cannot be written as tag or field, or None when it can."""
     if not name:
         return inf.EMPTY_NAME()
     if len(name) > LONGEST_NAME:
@@ -67,19 +67,19 @@ def name_refusal(name: str) -> str | None:
 
 
 def refusal(reading: Reading) -> str | None:
-    """Give why a reading of a store cannot be written as a line, or None when it can."""
+    """Return why a reading of a store cannot be written as a line, or None when it can."""
     if reading.quantity in RESERVED:
         return inf.RESERVED_NAME(quantity=repr(reading.quantity))
     return name_refusal(reading.resource_id) or name_refusal(reading.quantity)
 
 
 def escaped(name: str) -> str:
-    """Give a name that `name_refusal` allows as it stands in a line."""
+    """Return a name that `name_refusal` allows, escaped for a line."""
     return _SPECIAL.sub(r"\\\1", name)
 
 
 def series_of(resource_id: str, tags: Tags) -> str:
-    """Give the head of a resource's lines; what cannot be written in the lesser tags becomes "_"."""
+    """Return the head of a resource's lines; what cannot be written in the lesser tags becomes "_"."""
     values = {"resource_id": resource_id, **tags._asdict()}
     parts = [MEASUREMENT]
     for name in TAG_NAMES:
@@ -95,11 +95,11 @@ def lines(
     *,
     graded_until_ms: Mapping[str, int] | None = None,
 ) -> list[Line]:
-    """Give the lines of readings that `refusal` allows, in time order, one per resource and moment.
+    """Return the lines of readings that `refusal` allows, in time order, one per resource and moment.
 
     The later of two readings of one quantity at one moment wins. Up to the moment that `graded_until_ms`
-    has for a resource, the quality is written also when it is good, so that it replaces another that
-    InfluxDB may hold already.
+    has for a resource, the quality is written also when it is good, to replace another that InfluxDB may
+    hold already.
     """
     graded = graded_until_ms or {}
     points: dict[tuple[int, str], dict[str, Reading]] = {}
@@ -124,5 +124,5 @@ def lines(
 
 
 def body(some: Sequence[Line]) -> bytes:
-    """Give lines as they are sent."""
+    """Return lines as the body of a request."""
     return "\n".join(line.text for line in some).encode()

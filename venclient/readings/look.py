@@ -26,7 +26,7 @@ CHUNK_MS = 6 * 3_600_000
 #: So many samples in columns (16 bytes each) may be held.
 SAMPLES_AT_ONCE = 1_000_000
 
-#: Bookmarks under which a resource's rules are, so that its quarters are made by them wherever it is done.
+#: Bookmarks that hold a resource's rules: its quarters are made by them, wherever that is done.
 RULES = "rules:"
 RULES_SPAN = (RULES, "rules;")
 HOURLY_QUARTERS = 8
@@ -49,11 +49,11 @@ class Look:
         self.newest: dict[int, int] = {}
 
     def bookmarks(self) -> dict[str, str]:
-        """Give all bookmarks."""
+        """Return all bookmarks."""
         return {str(key): str(value) for key, value in self.connection.execute("SELECT * FROM bookmark")}
 
     def rules(self) -> dict[str, MeterRules]:
-        """Give how the meters count, by resource, as the gateway wrote it down."""
+        """Return how the meters count, by resource, as the gateway stored it."""
         chosen = "SELECT key, value FROM bookmark WHERE key >= ? AND key < ?"
         found = {}
         for key, value in self.connection.execute(chosen, RULES_SPAN):
@@ -62,14 +62,14 @@ class Look:
         return found
 
     def resources(self) -> dict[str, list[str]]:
-        """Give the quantities that are known of each resource."""
+        """Return the quantities known of each resource."""
         known: dict[str, list[str]] = {}
         for resource_id, quantity in sorted(self._ids):
             known.setdefault(resource_id, []).append(quantity)
         return known
 
     def latest(self) -> dict[str, dict[str, Reading]]:
-        """Give the newest reading of every quantity of every resource."""
+        """Return the newest reading of every quantity of every resource."""
         found: dict[str, dict[str, Reading]] = {}
         for number, key in self.newest.items():
             sample = self._at(key)
@@ -85,7 +85,7 @@ class Look:
         end: datetime,
         newest: Mapping[int, int],
     ) -> Found:
-        """Give the readings of start <= time <= end with their neighbours, by resource and quantity.
+        """Return the readings of start <= time <= end with their neighbours, by resource and quantity.
 
         `newest` are the newest committed keys; a series that ends before `start` is not searched for.
         """
@@ -103,9 +103,9 @@ class Look:
         newest: Mapping[int, int],
         at_once: int,
     ) -> FoundTracks:
-        """Give what `windows` gives, in columns; quickly where none of it is compressed yet.
+        """Return what `windows` returns, in columns; quickly where none of it is compressed yet.
 
-        Of the first resources only: `at_once`, or as many as fit into memory (SAMPLES_AT_ONCE).
+        Of the first resources only: `at_once`, or the number that fits into memory (SAMPLES_AT_ONCE).
         """
         first_ms, last_ms = -(-(start - from_ms(0)) // MILLISECOND), to_ms(end)
         with self.connection:
@@ -158,7 +158,7 @@ class Look:
         return dict(sorted(samples.items()))
 
     def numbers(self, resource_ids: Iterable[str] | None = None, quantity: str | None = None) -> set[int]:
-        """Give the ids of the series of some resources, or all, and of one quantity, or all."""
+        """Return the ids of the series of some resources, or all, and of one quantity, or all."""
         wanted = None if resource_ids is None else set(resource_ids)
         return {
             number
@@ -170,11 +170,11 @@ class Look:
         return numbers if len(numbers) < len(self._names) else None
 
     def named(self, number: int) -> Series:
-        """Give resource and quantity of a series id."""
+        """Return the resource and quantity of a series id."""
         return self._names[number]
 
     def readings(self, number: int, samples: Iterable[Sample]) -> list[Reading]:
-        """Give one series' samples as readings."""
+        """Return one series' samples as readings."""
         resource_id, quantity = self._names[number]
         return [
             Reading(resource_id, quantity, value, from_ms(ms), QUALITIES[quality])
@@ -184,7 +184,7 @@ class Look:
     def rows(
         self, start: datetime, end: datetime, resource_id: str | None = None, quantity: str | None = None
     ) -> Iterator[Reading]:
-        """Give readings of start <= time < end in time order, without loading them all."""
+        """Yield readings of start <= time < end in time order, without loading them all."""
         numbers = self.numbers(None if resource_id is None else [resource_id], quantity)
         at_ms, last_ms = to_ms(start), to_ms(end) - 1
         while numbers and at_ms <= last_ms:
@@ -205,7 +205,7 @@ class Look:
             yield from self.readings(key & SERIES_MASK, [(key >> SERIES_BITS, value, quality)])
 
     def _next_ms(self, numbers: set[int], from_ms_: int) -> int:
-        """Give the first moment from which on there is anything more; far away when there is not."""
+        """Return the first moment from which there is more; far in the future when there is none."""
         found = (self.history.next_ms(number, from_ms_) for number in numbers)
         starts = [start_ms for start_ms in found if start_ms is not None]
         for (key,) in self.connection.execute(
@@ -217,7 +217,7 @@ class Look:
     def _inside(
         self, numbers: set[int], first_ms: int, last_ms: int, history_ms: int
     ) -> dict[int, list[Sample]]:
-        """Give samples of first_ms <= time <= last_ms by series; of two at a moment the fresh one."""
+        """Return samples of first_ms <= time <= last_ms by series; of two at a moment the fresh one."""
         found: dict[int, list[Sample]] = {}
         for key, value, quality in self.fresh.rows(self._chosen(numbers), first_ms, last_ms):
             found.setdefault(key & SERIES_MASK, []).append((key >> SERIES_BITS, value, quality))
@@ -230,13 +230,13 @@ class Look:
         return found
 
     def _at(self, key: int) -> Sample | None:
-        """Give the sample of a key of `reading`, wherever it is kept by now."""
+        """Return the sample of a key of `reading`, wherever it is stored by now."""
         return self.fresh.at(key) or self.history.at(key & SERIES_MASK, key >> SERIES_BITS)
 
     def _befores(
         self, numbers: set[int], first_ms: int, newest: Mapping[int, int], history_ms: int
     ) -> Iterator[tuple[int, Sample]]:
-        """Give the last samples before a moment, at most a day back."""
+        """Yield the last samples before a moment, at most a day back."""
         keys = {key & SERIES_MASK: key for key in self.fresh.before(numbers, first_ms, newest, REACH_MS)}
         if history_ms <= first_ms - REACH_MS:
             numbers = numbers & keys.keys()  # the history ends too early to have any
@@ -254,7 +254,7 @@ class Look:
     def _afters(
         self, numbers: set[int], last_ms: int, newest: Mapping[int, int], history_ms: int
     ) -> Iterator[tuple[int, Sample]]:
-        """Give the first samples after a moment, at most a day on."""
+        """Yield the first samples after a moment, at most a day later."""
         old: dict[int, Sample] = {}
         if last_ms < history_ms:
             found = ((number, self.history.after(number, last_ms, REACH_MS)) for number in numbers)
@@ -272,14 +272,14 @@ class Look:
                 yield number, sample
 
     def _complete(self) -> int:
-        """Give the first quarter that is not made of history alone; what comes late is made again."""
+        """Return the first quarter that is not made of history alone; what comes late is made again."""
         before_ms, moved_ms = self.history.compression()
         return min(moved_ms or before_ms, self.history.end_ms() + QUARTER_MS - 1) // QUARTER_MS
 
     def quarters(
         self, resource_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, dict[str, list[Quarter]]]:
-        """Give the quarters that lie in start..end, by resource and quantity, in time order.
+        """Return the quarters that lie in start..end, by resource and quantity, in time order.
 
         Those of the history are kept; of what is fresher they are made now, of its readings.
         """
@@ -306,7 +306,7 @@ class Look:
 
 
 def merged(old: list[Sample], fresh: list[Sample]) -> list[Sample]:
-    """Give both in time order; of two at the same moment the fresh one."""
+    """Return both in time order; of two at the same moment the fresh one."""
     if not fresh or not old or old[-1][0] < fresh[0][0]:
         return old + fresh
     return sorted(({sample[0]: sample for sample in old} | {one[0]: one for one in fresh}).values())

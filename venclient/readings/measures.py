@@ -24,7 +24,7 @@ class TrackStore(Protocol):
     async def tracks(
         self, ids: Sequence[str], start: datetime, end: datetime, at_once: int
     ) -> Mapping[str, Mapping[str, Track]]:
-        """Give what `windows` gives, by resource and quantity, of the first `at_once` resources or more."""
+        """Return what `windows` returns, by resource and quantity, of `at_once` resources or more."""
         ...
 
 
@@ -55,12 +55,11 @@ async def measures(
     max_gap_s: float | None = None,
     rules: Mapping[str, MeterRules] = NO_METERS,
 ) -> dict[Key, Measure]:
-    """Give a Measure for every resource and interval [start, end), by (resource, start, end).
+    """Return a Measure for every resource and interval [start, end), by (resource, start, end).
 
-    `rules` say by resource how its registers count. Commits what was added so far first, so that
-    everything read until now counts. StoreError when the store cannot commit or be read. A day of many
-    meters is worked through in parts, beside the event loop, so that neither memory nor the polling of
-    meters suffers.
+    `rules` say by resource how its registers count. Commits what was added so far first: everything read
+    until now counts. StoreError when the store cannot commit or be read. A day of many meters is worked
+    through in parts, beside the event loop, to limit memory and keep the meters' polling on time.
     """
     if not grid or not resource_ids:
         return {}
@@ -103,7 +102,7 @@ async def _tracked(
 
 
 def _slices(grid: Grid) -> Iterator[Grid]:
-    """Give the grid in parts that are not longer than a slice, unless one interval is."""
+    """Yield the grid in parts that are not longer than a slice, unless one interval is."""
     part: list[tuple[datetime, datetime]] = []
     for start, end in sorted(grid):
         if part and max(end, part[-1][1]) - part[0][0] > LONGEST_SLICE:
@@ -120,7 +119,7 @@ def _measured(
     max_gap_s: float | None,
     rules: Mapping[str, MeterRules],
 ) -> dict[Key, Measure]:
-    """Give the Measures: most intervals need no closer look, the others are rolled up with care."""
+    """Return the Measures: most intervals need no closer look, the others are rolled up with care."""
     measured: dict[Key, Measure] = {}
     cells = cells_of(grid)
     for resource_id in resource_ids:

@@ -50,7 +50,7 @@ class MemoryReadings:
         """Do nothing: what was added is there."""
 
     def bookmark(self, key: str) -> str | None:
-        """Give the bookmark last added under `key`."""
+        """Return the bookmark last added under `key`."""
         return self._bookmarks.get(key)
 
     def set_aside(self, found: Sequence[Aside]) -> None:
@@ -58,7 +58,7 @@ class MemoryReadings:
         self.aside += found
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
-        """Give one resource's readings by quantity, with their neighbours."""
+        """Return one resource's readings by quantity, with their neighbours."""
         found = {}
         for quantity, series in self._values.get(resource_id, {}).items():
             times = sorted(series)
@@ -74,15 +74,15 @@ class MemoryReadings:
     async def windows(
         self, resource_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, dict[str, list[Reading]]]:
-        """Give `window` of many resources, by resource."""
+        """Return `window` for many resources, by resource."""
         return {resource_id: await self.window(resource_id, start, end) for resource_id in resource_ids}
 
     async def latest(self, resource_id: str) -> dict[str, Reading]:
-        """Give the newest reading of each quantity."""
+        """Return the newest reading of each quantity."""
         return self.newest(resource_id)
 
     def newest(self, resource_id: str) -> dict[str, Reading]:
-        """Give what `latest` gives, without waiting."""
+        """Return what `latest` returns, without waiting."""
         return {
             quantity: series[max(series)] for quantity, series in self._values.get(resource_id, {}).items()
         }

@@ -52,7 +52,7 @@ class History(Protocol):
         ...
 
     async def windows(self, window: Window) -> Found:
-        """Give the readings of a window with their neighbours."""
+        """Return the readings of a window with their neighbours."""
         ...
 
 
@@ -87,7 +87,7 @@ class Journal(ReadingStore, Protocol):
     """A durable store that holds the newest readings in memory."""
 
     def newest(self, resource_id: str) -> dict[str, Reading]:
-        """Give the newest reading of each quantity."""
+        """Return the newest reading of each quantity."""
         ...
 
 
@@ -129,19 +129,19 @@ class InfluxReadings:
         self._keeps_up = await self._forwarder.drain(DRAIN_LIMIT_S)
 
     def bookmark(self, key: str) -> str | None:
-        """Give the bookmark last committed or added under `key`."""
+        """Return the bookmark last committed or added under `key`."""
         return self._journal.bookmark(key)
 
     def set_aside(self, found: Sequence[Aside]) -> None:
-        """Keep in the journal what will never be taken by somebody."""
+        """Quarantine readings, in the journal."""
         self._journal.set_aside(found)
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
-        """Give one resource's committed readings by quantity, with their neighbours."""
+        """Return one resource's committed readings by quantity, with their neighbours."""
         return (await self.windows([resource_id], start, end))[resource_id]
 
     async def windows(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Found:
-        """Give `window` of many resources at once."""
+        """Return `window` for many resources at once."""
         askable = [id_ for id_ in resource_ids if self._forwarder.mirrors(id_)]
         if self._forwarder.clock.monotonic() < self._ask_at_s:
             return await self._from_journal(self._problem or "", resource_ids, start, end)
@@ -215,11 +215,11 @@ class InfluxReadings:
         return await self._journal.windows(resource_ids, start, end)
 
     async def latest(self, resource_id: str) -> dict[str, Reading]:
-        """Give the newest reading of each quantity, as the journal knows them."""
+        """Return the newest reading of each quantity, as the journal knows them."""
         return await self._journal.latest(resource_id)
 
     def newest(self, resource_id: str) -> dict[str, Reading]:
-        """Give what `latest` gives, without waiting."""
+        """Return what `latest` returns, without waiting."""
         return self._journal.newest(resource_id)
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ class Added:
 
 
 def messages(readings: Sequence[Reading]) -> int:
-    """Give how many messages these readings came in: one has one time for all its quantities."""
+    """Return how many messages these readings came in: one has one time for all its quantities."""
     if len(readings) < 2:
         return 1
     return len({(reading.resource_id, reading.time) for reading in readings})

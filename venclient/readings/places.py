@@ -13,7 +13,7 @@ class Place:
     position: int
     #: The newest that was ever sent; -1 for nothing.
     sent: int
-    #: The newest that is committed, as far as known; -1 before anybody looked.
+    #: The newest that is committed, as far as known; -1 before the first look.
     newest: int = -1
     #: First and last of what came late, or was corrected, and has to be sent (again).
     again: tuple[int, int] | None = None

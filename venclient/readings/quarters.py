@@ -38,7 +38,7 @@ class Quarter(NamedTuple):
 def quarters(
     quantity: str, readings: Sequence[Reading], first: int, last: int, rules: MeterRules = NO_RULES
 ) -> Iterator[Quarter]:
-    """Give the quarters first..last (numbers since 1970) of which something is known.
+    """Yield the quarters first..last (numbers since 1970) of which something is known.
 
     The readings are one series', and should reach a little beyond both ends: by two hours where a counter
     is brought up to date once an hour. `rules` say how the meter's registers count.

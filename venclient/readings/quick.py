@@ -1,8 +1,8 @@
 """The roll-up of what needs no judgement: series without gaps, glitches or doubtful values; pure, and fast.
 
-Nearly every interval of nearly every meter is like that. What it gives is what `rollup` gives of the same
-samples, to the last digits of a float; where anything might need a closer look it gives None, and whoever
-asks lets `rollup` look. It works on the numbers as stores hold them.
+Nearly every interval of nearly every meter is like that. The result is that of `rollup` for the same
+samples, to the last digits of a float; where anything might need a closer look it is None, and the caller
+uses `rollup`. It works on the numbers as stores hold them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COUNTED = frozenset({ENERGY_KWH, ENERGY_EXPORT_KWH, POWER_KW})
 
 
 def _at(track: Track, ms: float) -> float:
-    """Give the value at a moment within a track, on the straight line between its neighbours."""
+    """Return the value at a moment within a track, on the straight line between its neighbours."""
     times, values = track.times, track.values
     index = bisect_right(times, ms) - 1
     if index + 1 >= len(times):
@@ -49,7 +49,7 @@ def _at(track: Track, ms: float) -> float:
 
 
 def _area(track: Track, start_ms: float, end_ms: float) -> float:
-    """Give a value's sum over time, in its unit times hours."""
+    """Return a value's integral over time, in its unit times hours."""
     first, beyond = bisect_right(track.times, start_ms), bisect_left(track.times, end_ms)
     times = [start_ms, *track.times[first:beyond], end_ms]
     values = [_at(track, start_ms), *track.values[first:beyond], _at(track, end_ms)]
@@ -67,7 +67,7 @@ class Cell(NamedTuple):
 
 
 def cells_of(grid: Sequence[tuple[datetime, datetime]]) -> list[Cell]:
-    """Give a grid's intervals."""
+    """Return the intervals of a grid."""
     return [Cell(start, end, (start - EPOCH) / _MS, (end - EPOCH) / _MS) for start, end in grid]
 
 
@@ -79,7 +79,7 @@ def quick_measures(
     max_gap_s: float | None = None,
     rules: MeterRules = NO_RULES,
 ) -> list[Measure | None]:
-    """Give what the resource did in each [start, end) of the grid, None where that takes a closer look.
+    """Return what the resource did in each [start, end) of the grid, None where that takes a closer look.
 
     `series` are tracks by quantity.
     """
@@ -96,11 +96,11 @@ def quick_measures(
     found: list[Measure | None] = []
     for start, end, start_ms, end_ms in grid:
         within = first_ms <= start_ms < end_ms <= last_ms
-        told = _energy(lines, start_ms, end_ms) if within else None
-        if told is None or not math.isfinite(told[0]):
+        energy = _energy(lines, start_ms, end_ms) if within else None
+        if energy is None or not math.isfinite(energy[0]):
             found.append(None)
             continue
-        kwh, peak_kw, source = told
+        kwh, peak_kw, source = energy
         found.append(
             Measure(
                 resource_id=resource_id,
@@ -119,7 +119,7 @@ def quick_measures(
 
 
 def _is_sound(track: Track, max_gap_s: float | None) -> bool:
-    """Give whether samples can be trusted and are near enough to one another."""
+    """Return whether samples can be trusted and are close enough to one another."""
     times = track.times
     if len(times) < LEAST_VALUES or track.doubtful:
         return False
@@ -135,7 +135,7 @@ def _is_sound(track: Track, max_gap_s: float | None) -> bool:
 
 
 def _counts_up(quantity: str, track: Track, rules: MeterRules) -> bool:
-    """Give whether each step of a register is one that is believed of any meter."""
+    """Return whether each step of a register is plausible for any meter."""
     counter = rules.counters.get(quantity, USUAL_COUNTER)
     if counter.hourly or len(track) < LEAST_VALUES:
         return False
@@ -151,7 +151,7 @@ def _counts_up(quantity: str, track: Track, rules: MeterRules) -> bool:
 def _energy(
     lines: Mapping[str, Track], start_ms: float, end_ms: float
 ) -> tuple[float, float | None, Literal["register", "power"]] | None:
-    """Give the energy, the highest power, and what the energy was made of."""
+    """Return the energy, the highest power, and the source of the energy."""
     drawn, fed_in, power = (lines.get(one) for one in (ENERGY_KWH, ENERGY_EXPORT_KWH, POWER_KW))
     inside: Sequence[float] = ()
     if power is not None:

@@ -43,7 +43,7 @@ class Reserve:
         return False
 
     def give(self) -> bool:
-        """Give the room back to the disk; True when there was any."""
+        """Free the reserved room on the disk; True when there was any."""
         try:
             self._path.unlink()
         except OSError:

@@ -17,8 +17,8 @@ Each becomes a row of segments with the power in between; an interval takes its 
 A gap in power is not filled. A gap in a register is known as a whole, so an interval that holds all
 of it has all its energy; one that holds a part of it has none of it. Straight lines, not steps, join
 power samples: over a regular poll the two give the same total but for the ends, and lines follow ramps.
-The newest reading holds for one usual spacing beyond itself, so that a report made before the next one
-comes is not short by it; that is known, but not vouched for. Nothing else is filled in: `energy_kwh` is
+The newest reading holds for one usual spacing beyond itself: a report made before the next one comes is
+not short by it. That is known, but not vouched for. Nothing else is filled in: `energy_kwh` is
 never blown up to the whole interval, `mean_kw` is the mean over the known time, `coverage` says the rest.
 """
 
@@ -72,7 +72,7 @@ def measure(
     max_gap_s: float | None = None,
     rules: MeterRules = NO_RULES,
 ) -> Measure:
-    """Give what the resource did in [start, end), made of its readings by quantity.
+    """Return what the resource did in [start, end), made of its readings by quantity.
 
     See `rollup`, which does the same for many intervals at once.
     """
@@ -87,12 +87,12 @@ def rollup(
     max_gap_s: float | None = None,
     rules: MeterRules = NO_RULES,
 ) -> list[Measure]:
-    """Give one Measure per interval [start, end) of the grid, in its order.
+    """Return one Measure per interval [start, end) of the grid, in its order.
 
-    `series` should reach a reading beyond each edge, and a few more, so that the usual spacing shows; they
+    `series` should reach a reading beyond each edge, and a few more to show the usual spacing; they
     may be in any order and repeat (the later of two at one time wins). Readings longer apart than
     `max_gap_s` are not joined; not given, it is three times the median spacing, between 60 s and two
-    hours, and 60 s when there are too few readings to tell. `rules` say how its registers count, and how
+    hours, and 60 s with too few readings. `rules` say how its registers count, and how
     much can go through the meter.
     """
     readings = _Prepared(series, max_gap_s, rules)
@@ -159,7 +159,7 @@ class _Prepared:
         )
 
     def _power_index(self, edge_s: float) -> int:
-        """Give how many power samples lie before the edge; one on the edge belongs to what follows."""
+        """Return the number of power samples before the edge; one on the edge belongs to what follows."""
         return bisect_left(self.power_times, edge_s)
 
     def _choose(self, start_s: float, end_s: float, samples: list[float]) -> _Candidate | None:

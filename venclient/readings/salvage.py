@@ -1,4 +1,4 @@
-"""What becomes of a damaged readings file: it is set aside, and what can be read of it is taken over."""
+"""Salvage of a damaged readings file: it is renamed, and what can be read of it is taken over."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def is_damage(error: BaseException | None) -> bool:
 
 
 def open_or_renew(path: Path, now: datetime) -> tuple[Tables, list[str]]:
-    """Give the tables of the readings file and what is to be said about it.
+    """Open the readings file; return its tables and the problems to report.
 
-    A damaged file is set aside. StoreError, with the file left as it is, when it is not ours to do so.
+    A damaged file is renamed. StoreError, with the file left as it is, when it is not ours.
     """
     try:
         return _sound(open_tables(path)), []
@@ -84,7 +84,7 @@ def renew(path: Path, now: datetime, damage: BaseException | None) -> tuple[Tabl
 
 
 def _was_ours(path: Path) -> bool:
-    """Tell a damaged readings file from something else that was named by mistake."""
+    """Return whether a damaged file is a readings file, not another one that was named accidentally."""
     try:
         with path.open("rb") as file:
             head = file.read(100)
@@ -131,7 +131,7 @@ def _take_over(aside: Path, path: Path) -> str:
 
 
 def _rows(connection: apsw.Connection, table: str, key: str) -> Iterator[Row]:
-    """Give the rows that can be read: up to a damaged place, and from behind it as far back as to it."""
+    """Yield the rows that can be read: up to a damaged place, and from behind it as far back as to it."""
     select = f"SELECT * FROM {table} WHERE {key} > ? AND {key} <= ? ORDER BY {key}"  # noqa: S608 - constants
     good, leap = -1, 1
     while True:

@@ -50,7 +50,7 @@ class _Decimal(NamedTuple):
 
 
 def pack(samples: Sequence[Sample]) -> bytes:
-    """Give the segment of samples that are in time order, each time once; there must be one at least."""
+    """Pack samples into a segment: at least one, in time order, each time once."""
     times = [sample[0] for sample in samples]
     spacings = [after - before for before, after in pairwise(times)]
     usual = median_low(spacings) if spacings else 0
@@ -89,7 +89,7 @@ def pack(samples: Sequence[Sample]) -> bytes:
 
 
 def unpack(data: bytes) -> list[Sample]:
-    """Give the samples of a segment; DamagedSegment when that cannot be read."""
+    """Return the samples of a segment; DamagedSegment when it cannot be read."""
     try:
         return _unpack(data)
     except (struct.error, zlib.error, ValueError, KeyError, IndexError) as error:
@@ -126,7 +126,7 @@ def _step(places: int) -> float:
 
 
 def _decimal(values: Sequence[float]) -> _Decimal | None:
-    """Give the values as whole numbers of a decimal place, when that loses nothing."""
+    """Return the values as whole numbers of a decimal place, when that loses nothing."""
     for places in range(MOST_PLACES + 1):
         whole, step = float(10**places), _step(places)
         for way in (_DIVIDED, _MULTIPLIED) if places else (_DIVIDED,):
@@ -146,14 +146,14 @@ def _decimal(values: Sequence[float]) -> _Decimal | None:
 
 
 def _narrow(numbers: Sequence[int]) -> tuple[bytes, bytes]:
-    """Give whole numbers in the narrowest width that holds them all, with its name."""
+    """Return whole numbers in the narrowest width that holds them all, with its name."""
     widest = max((number if number >= 0 else ~number for number in numbers), default=0).bit_length()
     kind = next(kind for kind, bits in _WIDTHS if widest <= bits)
     return kind.encode(), _planes(array(kind, numbers))
 
 
 def _planes(numbers: array[int] | array[float]) -> bytes:
-    """Give the first bytes of all numbers, then the second ones, and so on; least weight first."""
+    """Return the first bytes of all numbers, then the second ones, and so on; least weight first."""
     if sys.byteorder == "big":
         numbers.byteswap()
     data = numbers.tobytes()
@@ -161,7 +161,7 @@ def _planes(numbers: array[int] | array[float]) -> bytes:
 
 
 def _take(body: bytes, kind: bytes, count: int) -> tuple[list[int], bytes]:
-    """Give `count` numbers from the head of the body, and the rest."""
+    """Return `count` numbers from the start of the body, and the rest."""
     numbers = array(kind.decode())
     width = numbers.itemsize
     if len(body) < count * width:

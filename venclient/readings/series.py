@@ -25,17 +25,17 @@ QUALITIES = {number: quality for quality, number in QUALITY_NUMBERS.items()}
 
 
 def to_ms(time: datetime) -> int:
-    """Give milliseconds since 1970 of an aware time, rounded down."""
+    """Return milliseconds since 1970 of an aware time, rounded down."""
     return (time - EPOCH) // MILLISECOND
 
 
 def from_ms(ms: int) -> datetime:
-    """Give the aware UTC time of milliseconds since 1970."""
+    """Return the aware UTC time of milliseconds since 1970."""
     return EPOCH + MILLISECOND * ms
 
 
 def refusal(reading: Reading) -> str | None:
-    """Give why a reading cannot be stored, or None when it can.
+    """Return why a reading cannot be stored, or None when it can.
 
     Stores skip and count what is refused: one bad value stops nothing else.
     """
@@ -63,12 +63,12 @@ def _is_text(name: str) -> bool:
 
 
 def named(reading: Reading) -> str:
-    """Give what people call a reading: "hotel-1 power_kw"."""
+    """Return a reading's name for people: "hotel-1 power_kw"."""
     return f"{reading.resource_id} {reading.quantity}".encode(errors="replace").decode()
 
 
 def to_millisecond(reading: Reading) -> Reading:
-    """Give the reading as exact as stores keep its time."""
+    """Return the reading with its time rounded down to the millisecond, as stores hold it."""
     spare_us = reading.time.microsecond % 1000
     if not spare_us:
         return reading

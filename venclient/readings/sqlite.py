@@ -4,12 +4,12 @@ A commit comes when the first of these is true:
 
     age      the oldest reading waits since `commit_period_s`
     count    `batch_rows` readings wait
-    urgency  `urgent_count` urgent messages wait: a broker lets only so many be on their way
+    urgency  `urgent_count` urgent messages wait: a broker limits how many are on their way
     quiet    two or more urgent ones wait and no more came for a moment, as when a broker's window is
-             smaller than ours; rationed to one per commit period, so that it cannot wear out the card
+             smaller than ours; rationed to one per commit period, to spare the card
 
-What a failed commit leaves: urgent adds fail, for their source keeps them and gives them again; all
-others stay in memory and are tried again with growing waits, the oldest giving way beyond a bound.
+After a failed commit, urgent adds fail: their source keeps them and sends them again. All others stay in
+memory and are tried again with growing waits; beyond a limit the oldest are dropped.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 class SqliteReadings:
     """A ReadingStore in an SQLite file. `run()` makes the commits; see the module for when.
 
-    The constructor opens the file, or makes it; StoreError when it is not ours. A damaged one is set aside,
+    The constructor opens the file, or creates it; StoreError when it is not ours. A damaged one is renamed,
     with what can be read of it taken over; the log and `stats()` say so. Single readings older than
     `retention_days`, and the oldest beyond `max_bytes`, go; the quarters made of them stay.
     """
@@ -158,7 +158,7 @@ class SqliteReadings:
         return future
 
     def set_aside(self, found: Sequence[Aside]) -> None:
-        """Keep, with the next commit, what will never be taken by somebody, to be looked at."""
+        """Quarantine readings with the next commit, for inspection."""
         if found and not self._closed:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(Added((), {}, False, self._clock.monotonic(), future, found))
@@ -219,7 +219,7 @@ class SqliteReadings:
             await asyncio.wait([upkeep])
 
     async def _wait(self, seconds: float | None) -> None:
-        """Return after that many seconds, or as soon as something was added."""
+        """Wait for `seconds`, or until something is added."""
         if seconds is None:
             await self._wake.wait()
             return
@@ -232,7 +232,7 @@ class SqliteReadings:
             slept.cancel()
 
     def _due_in_s(self) -> float | None:
-        """Give in how many seconds the next commit is due; None when nothing waits."""
+        """Return the seconds until the next commit is due; None when nothing waits."""
         if not self._waiting:
             return None
         now_s = self._clock.monotonic()
@@ -246,7 +246,7 @@ class SqliteReadings:
         return due_s
 
     def _quiet_commits(self, now_s: float) -> float:
-        """Give how many commits the quiet rule may still make; one more comes with each period."""
+        """Return how many commits the quiet rule may still make; one more comes with each period."""
         earned = (now_s - self._reserve_counted_s) / self._commit_period_s
         self._quiet_reserve = min(QUIET_RESERVE, self._quiet_reserve + earned)
         self._reserve_counted_s = now_s
@@ -285,7 +285,7 @@ class SqliteReadings:
         return rows
 
     async def _make_room(self) -> None:
-        """Let old history go when the disk is full, so that new readings find room in the file."""
+        """Delete old history when the disk is full, to make room in the file for new readings."""
         try:
             freed = await self._upkeep.survive_full_disk()
         except (apsw.Error, OSError, StoreError):
@@ -294,8 +294,8 @@ class SqliteReadings:
         message = rdg.FULL_PRUNED if freed else rdg.FULL_RESERVE
         if message.code not in self._said:
             self._said.add(message.code)
-            tell = self._desk.say if freed else self._desk.problems.extend  # the log has the failure itself
-            tell([with_code(message(path=self.path))])
+            report = self._desk.say if freed else self._desk.problems.extend  # the log has the failure itself
+            report([with_code(message(path=self.path))])
 
     def _room_again(self) -> None:
         self._take_back(rdg.FULL_RESERVE)
@@ -366,36 +366,36 @@ class SqliteReadings:
         return self._marks.has(resource_id, mark)
 
     def bookmark(self, key: str) -> str | None:
-        """Give the bookmark last committed or added under `key`."""
+        """Return the bookmark last committed or added under `key`."""
         return self._bookmarks.get(key)
 
     async def latest(self, resource_id: str) -> dict[str, Reading]:
-        """Give the newest reading of each quantity, whether committed yet or not."""
+        """Return the newest reading of each quantity, whether committed yet or not."""
         return self.newest(resource_id)
 
     def newest(self, resource_id: str) -> dict[str, Reading]:
-        """Give what `latest` gives, without waiting: it is held in memory."""
+        """Return what `latest` returns, without waiting: it is held in memory."""
         found = self._latest.get(resource_id, {})
         return {quantity: to_millisecond(reading) for quantity, reading in found.items()}
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
-        """Give one resource's committed readings by quantity, with their neighbours."""
+        """Return one resource's committed readings by quantity, with their neighbours."""
         return (await self.windows([resource_id], start, end))[resource_id]
 
     async def windows(self, resource_ids: Sequence[str], start: datetime, end: datetime) -> Found:
-        """Give `window` of many resources at once: the file is looked through once for all of them."""
+        """Return `window` for many resources at once: the file is read once for all of them."""
         newest = self._desk.tables.newest
         return await self._on_reader(lambda tables: tables.windows(resource_ids, start, end, newest))
 
     async def tracks(self, ids: Sequence[str], start: datetime, end: datetime, at_once: int) -> FoundTracks:
-        """Give what `windows` gives, in columns, of `at_once` resources or as many as memory has room."""
+        """Return `windows` in columns, of `at_once` resources or the number that fits into memory."""
         newest = self._desk.tables.newest
         return await self._on_reader(lambda tables: tables.tracks(ids, start, end, newest, at_once))
 
     async def quarters(
         self, resource_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, dict[str, list[Quarter]]]:
-        """Give what resources did in the quarters of an hour within start..end, by resource and quantity.
+        """Return what resources did in the quarters of an hour within start..end, by resource and quantity.
 
         They are kept when the readings themselves are gone; the newest ones are made of committed readings.
         """
@@ -411,7 +411,7 @@ class SqliteReadings:
         return await self._desk.on_reader(read)
 
     def stats(self) -> StoreStats:
-        """Give what the store did since it was opened."""
+        """Return what the store did since it was opened."""
         counts = self._counts
         return StoreStats(
             readings=counts.readings,

@@ -31,7 +31,7 @@ class StoreStats:
     last_refused: tuple[Reject, ...]
     #: Readings that were moved into compressed history.
     compressed: int = 0
-    #: What whoever runs the service has to know: a damaged file set aside, readings let go for room.
+    #: Problems that the operator has to know: a damaged file renamed, readings deleted for room.
     problems: tuple[str, ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Counts:
 
 
 def bytes_written() -> int | None:
-    """Give the bytes that this thread has handed to the block layer; None where the system does not tell."""
+    """Return the bytes that this thread has handed to the block layer; None where that is not counted."""
     try:
         lines = Path("/proc/thread-self/io").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))

@@ -34,29 +34,29 @@ class ReadingStore(Protocol):
         ...
 
     def bookmark(self, key: str) -> str | None:
-        """Give the bookmark last committed (or added) under `key`."""
+        """Return the bookmark last committed (or added) under `key`."""
         ...
 
     def set_aside(self, found: Sequence[Aside]) -> None:
-        """Keep, with the next commit, what will never be taken by somebody, to be looked at."""
+        """Quarantine readings with the next commit, for inspection."""
         ...
 
     async def window(self, resource_id: str, start: datetime, end: datetime) -> dict[str, list[Reading]]:
-        """Give one resource's committed readings by quantity, in time order, for start <= time <= end.
+        """Return one resource's committed readings by quantity, in time order, for start <= time <= end.
 
         Each list is preceded by the last reading before `start` and followed by the first after `end`,
-        where there are any within a day, so that registers can be brought to the window's edges.
+        where there are any within a day, to bring registers to the window's edges.
         """
         ...
 
     async def windows(
         self, resource_ids: Sequence[str], start: datetime, end: datetime
     ) -> dict[str, dict[str, list[Reading]]]:
-        """Give `window` of many resources at once, by resource; ids without readings have an empty one."""
+        """Return `window` for many resources at once, by resource; ids without readings have an empty one."""
         ...
 
     async def latest(self, resource_id: str) -> dict[str, Reading]:
-        """Give the newest reading of each quantity."""
+        """Return the newest reading of each quantity."""
         ...
 
     async def close(self) -> None:

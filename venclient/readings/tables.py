@@ -45,7 +45,7 @@ HORIZON_STEP_MS = 3_600_000
 
 
 def open_tables(path: Path | str, *, read_only: bool = False) -> Tables:
-    """Give the tables of the readings file, made when there is none yet (not with `read_only`).
+    """Open the readings file and return its tables; it is created when missing (not with `read_only`).
 
     StoreError, with the file left as it is, when it is damaged, another program's, or newer than this one.
     """
@@ -87,7 +87,7 @@ class Tables(Look):
         self.aside = AsideTable(connection)
         self._horizon_ms = 0
         self._moved: set[int] = set()
-        #: Readings before this millisecond are in the history too, or being told of in `late`.
+        #: Readings before this millisecond are in the history too, or listed in `late`.
         self.moved_ms = 0
         #: First millisecond from there on that was written to since compaction last set it.
         self.lowest_ms = 0
@@ -132,7 +132,7 @@ class Tables(Look):
         now: datetime,
         aside: Sequence[Aside] = (),
     ) -> dict[str, int]:
-        """Commit readings, bookmarks and what was set aside together, all or nothing.
+        """Commit readings, bookmarks and quarantined readings together, all or nothing.
 
         The same reading twice is stored once, the later given wins. Return by resource how many rows the file
         has more than before.
@@ -250,23 +250,23 @@ class Tables(Look):
     # ---- the file
 
     def check(self) -> list[str]:
-        """Give what SQLite's integrity check finds wrong; nothing for a sound file."""
+        """Return what SQLite's integrity check finds wrong; nothing for a sound file."""
         found = [row[0] for row in self.connection.execute("PRAGMA integrity_check")]
         return [] if found == ["ok"] else found
 
     def size(self) -> int:
-        """Give the bytes of the file and its write-ahead log."""
+        """Return the bytes of the file and its write-ahead log."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
     def used(self) -> int:
-        """Give the bytes of the file that hold something; SQLite uses the others again."""
+        """Return the bytes of the file that hold something; SQLite uses the others again."""
         pages = one_value(self.connection, "PRAGMA page_count")
         unused = one_value(self.connection, "PRAGMA freelist_count")
         return int((pages - unused) * one_value(self.connection, "PRAGMA page_size"))
 
     def span(self) -> tuple[datetime, datetime] | None:
-        """Give the times of the first and the last reading, None for an empty file."""
+        """Return the times of the first and the last reading, None for an empty file."""
         first = one_value(self.connection, "SELECT min(k) FROM reading")
         last = one_value(self.connection, "SELECT max(k) FROM reading")
         edges = [] if first is None else [first >> SERIES_BITS, last >> SERIES_BITS]
@@ -278,7 +278,7 @@ class Tables(Look):
         self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def span_of_quarters(self, first: datetime, beyond: datetime) -> tuple[datetime, datetime]:
-        """Give a time no further than where there are quarters or readings, from a whole quarter on."""
+        """Return a time limited to where there are quarters or readings, from a whole quarter on."""
         span = self.span()
         edges = [] if span is None else [to_ms(one) // QUARTER_MS for one in span]
         for sql in ("SELECT min(k) FROM quarter", "SELECT max(k) FROM quarter"):

@@ -27,7 +27,7 @@ class Track:
 
     @classmethod
     def of(cls, readings: Iterable[Reading]) -> Track:
-        """Give one series' readings, in the order of their times, as columns."""
+        """Return one series' readings, in the order of their times, as columns."""
         samples = (
             (
                 to_ms(one.time),
@@ -53,11 +53,11 @@ class Track:
         self.doubtful[len(self.times)] = quality
 
     def readings(self, resource_id: str, quantity: str) -> list[Reading]:
-        """Give the samples as readings."""
+        """Return the samples as readings."""
         return [self._reading(resource_id, quantity, place) for place in range(len(self.times))]
 
     def last(self, resource_id: str, quantity: str, at_ms: float) -> Reading | None:
-        """Give the newest sample at or before a moment that is neither missing nor out of range."""
+        """Return the newest sample at or before a moment that is neither missing nor out of range."""
         place = bisect_right(self.times, at_ms) - 1
         if self.doubtful:
             while place >= 0 and self.doubtful.get(place) in _UNUSED:

@@ -5,7 +5,7 @@
     room        single readings go when the file holds more bytes than it may, or the disk is full
     wear        the bytes written are noted by day
 
-Each step is a commit of its own: whatever ends the process, the next start goes on from there.
+Each step is a separate commit: whatever ends the process, the next start goes on from there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SEGMENTS_AT_ONCE = 64
 EACH_AT_ONCE = 4
 #: A limit of bytes does not reach readings that are younger than this, nor does a full disk.
 KEPT_IN_ANY_CASE = timedelta(days=1)
-#: 2000-01-01: what is before it is no time of day (`clock_guard.py`).
+#: 2000-01-01: what is before it is not a time of day (`clock_guard.py`).
 FIRST_DAY = 10_957
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class Upkeep:
         self._next_reserve = self._clock.now() + RESERVE_AGAIN
         await asyncio.to_thread(self._reserve.give)
         freed = await self.make_room()
-        # What was freed and what waits in the log change places, so that the next commits find room.
+        # What was freed and what waits in the log change places, to give the next commits room.
         await self._desk.on_writer(Tables.checkpoint)
         self._cap = await self._desk.on_writer(Tables.used) * 9 // 10
         self._next_prune = None
