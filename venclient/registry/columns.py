@@ -9,7 +9,7 @@
 - text stands as it is, but for two forms. Text that a spreadsheet would run as a formula, or would
   round, has an apostrophe before it, which is dropped on reading. Text with line breaks, control
   characters or space at an end, and empty text, is a JSON string, in quotes: a record is always one line;
-- a username or password that is no reference is `***`: reading it back keeps the one that is stored.
+- a username or password that is not a reference is `***`: reading it back keeps the one that is stored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The cells of a row -> one resource, or the column and the reason why not.
 
-Numbers are converted a column at a time where the whole column is plain, else cell by cell, so that the one
-that is not is named.
+Numbers are converted a column at a time where the whole column is plain, else cell by cell, to name the cell
+that is not a number.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Made:
-    """A row's resource, what identifies its content, and the fields that the row tells."""
+    """A row's resource, what identifies its content, and the fields that the row sets."""
 
     resource: Resource
     content: int
@@ -71,8 +71,8 @@ class Made:
 class Assembly:
     """What holds for all rows of a file.
 
-    `mixes` tells whether a meaning's column has numbers with either decimal mark; `nth` how often an
-    identity was met, when equal rows are sites of their own; `doubt` hears what did not stop a row.
+    `mixes` reports whether a meaning's column has numbers with either decimal mark; `nth` how often an
+    identity was met, when equal rows are separate sites; `doubt` receives warnings that do not stop a row.
     """
 
     mapping: CsvMapping
@@ -86,7 +86,7 @@ class Assembly:
     def rows(
         self, columns: Mapping[str, Sequence[str | None]], count: int, skipped: Collection[int] = ()
     ) -> Rows:
-        """Return the rows of a block, to be made into resources; those in `skipped` nobody asks for."""
+        """Return the rows of a block, to be made into resources; those in `skipped` are never requested."""
         located = self._located(columns)
         plain: Sequence[PlainRow | None] | None = None
         if located is not None and self._plain_kind is not None and columns.keys() == csv_plain.TARGETS:
@@ -101,7 +101,7 @@ class Assembly:
 
     @cached_property
     def plain_given(self) -> frozenset[str]:
-        """The fields that a plain row tells."""
+        """The fields that a plain row sets."""
         mapping = self.mapping
         return _named_fields((), bool(mapping.type), bool(mapping.sub_type), True, True, True, ())
 
@@ -362,7 +362,7 @@ def _named_fields(
     ven: bool,
     connection: tuple[str, ...],
 ) -> frozenset[str]:
-    """Return the fields of a resource that are told, by the targets that have a text and what follows."""
+    """Return the fields of a resource that are set, by the targets that have a text and what follows."""
     told = {"resourceName", *(_TELLING[target] for target in targets)}
     more = {
         "resourceType": kind,

@@ -37,7 +37,7 @@ class BadField(ValueError):
 def told_connection(
     texts: Mapping[str, str | None], pattern: Connection | None, names: Mapping[str, str]
 ) -> Connection | None:
-    """Return the connection that columns and pattern tell, None when they tell nothing.
+    """Return the connection that columns and pattern describe, None when they describe none.
 
     `names` fill `{resource_id}` and `{meterpoint_id}` in topic and file. BadField says what is missing.
     """
@@ -87,7 +87,7 @@ def _assumed_type(connection: Connection) -> ConnectionType:
 
 
 def expected_file(names: Mapping[str, str]) -> Connection:
-    """Return the connection of a site that nothing is told about: its meter file, to be put in place."""
+    """Return the default connection of a site: its meter file, to be put in place."""
     return Connection(ConnectionType.FILEREADER, ActorType.READER, file=EXPECTED_METER_FILE.format_map(names))
 
 

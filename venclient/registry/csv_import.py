@@ -253,7 +253,7 @@ class _Store:
         new = self._new(sites, sifted=sifted)
         if self.writes:
             self._target.create(new)
-        for _ in new:  # nobody stores them: they are only counted
+        for _ in new:  # a dry run stores nothing: they are only counted
             pass
 
     def _new(self, sites: Iterable[Site], *, sifted: bool) -> Iterator[Resource]:

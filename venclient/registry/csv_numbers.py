@@ -19,9 +19,9 @@ _PAIR_SIGNS = re.compile(r"[()\[\]°]")
 
 
 def find_decimal(cells: Iterable[str]) -> str | None:
-    """Return the decimal mark that most of the cells speak for, None when none of them tells.
+    """Return the decimal mark that most of the cells use, None when no cell decides it.
 
-    "1.234" alone does not tell: it may be a thousand.
+    "1.234" alone decides nothing: it may be a thousand.
     """
     votes = {".": 0, ",": 0}
     for cell in cells:

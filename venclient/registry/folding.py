@@ -1,4 +1,4 @@
-"""Text as a search compares it: case, accents and the spelling of æøå are of no account. No I/O.
+"""Text as a search compares it: case, accents and the spelling of æøå are ignored. No I/O.
 
 "ørnen", "Ornen" and "OERNEN" all find "Hotel Ørnen": a letter that a keyboard lacks is left bare by some
 (ø as o) and written out by others (oe), so text is compared in both ways. Each way turns letters one by

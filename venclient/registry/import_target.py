@@ -80,7 +80,7 @@ class Target(Protocol):
         ...
 
     def is_empty(self) -> bool:
-        """True when there is no resource."""
+        """Return True when no resource is stored."""
         ...
 
     def find(self, ids: Sequence[str]) -> Stored:
@@ -222,7 +222,7 @@ class ImportTarget:
         return self._link.transaction()
 
     def is_empty(self) -> bool:
-        """True when there is no resource."""
+        """Return True when no resource is stored."""
         return not self._link.rows(*self._sql.bound(select(resources.c.id).limit(1)))
 
     def find(self, ids: Sequence[str]) -> Stored:

@@ -39,7 +39,7 @@ _COUNTS = {
 class Inspection:
     """What was found in a file; `problems` is empty when all is well. `version` None: first generation.
 
-    `changes` is how many are recorded. `notes` tell what may be meant so, but should be known.
+    `changes` is how many are recorded. `notes` are findings that may be intended but are worth knowing.
     `damage` are those problems that keep the file from being used at all. `readable` says how many rows of
     each table a damaged file still gives. `missing_tables` lack in a file that can be used without them.
     """

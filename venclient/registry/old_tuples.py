@@ -25,7 +25,7 @@ _NAMES = (
 )
 _NEEDED = ("resource_id", "resource_name", "meter_point_id")
 _JSON = ("capacities", "location")
-_FLAGS = (True, False, None)  # 1 and 0 as well, which are no truth to PostgreSQL
+_FLAGS = (True, False, None)  # 1 and 0 as well, which PostgreSQL does not accept as booleans
 
 
 #: Where the checks look for a connection: tuples have none. The one that they share is warned of once.

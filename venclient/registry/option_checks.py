@@ -96,7 +96,7 @@ def _key(link: Connection) -> Key | None:
 
 @cache
 def _checks() -> tuple[Callable[[Resource], list[str]], ...]:
-    """Load all checks; one that cannot be loaded is told, and keeps nobody from storing."""
+    """Load all checks; one that cannot be loaded is reported and does not prevent storing."""
     found = {_OWN.name: _OWN} | {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     checks = []
     for name, point in found.items():

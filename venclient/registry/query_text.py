@@ -72,7 +72,7 @@ def parse(told: Mapping[str, Given], spelt: Callable[[str], str] = str) -> Query
 
 
 def from_pairs(pairs: Iterable[str], spelt: Callable[[str], str] = str) -> Query:
-    """Give the query of texts such as "type=EV" and "ven=Herning"; a key told twice has both values."""
+    """Return the query of texts such as "type=EV" and "ven=Herning"; a repeated key has all its values."""
     told: dict[str, list[str]] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -83,7 +83,7 @@ def from_pairs(pairs: Iterable[str], spelt: Callable[[str], str] = str) -> Query
 
 
 def as_text(query: Query) -> dict[str, list[str]]:
-    """Give the mapping from which `parse` makes an equal query, as for a link to the next page."""
+    """Return the mapping from which `parse` makes an equal query, as for a link to the next page."""
     found: dict[str, list[str]] = {
         "type": list(query.types),
         "sub_type": list(query.sub_types),
@@ -254,7 +254,7 @@ def _unreported(query: Query, value: Given) -> Query:
 
 
 def _plain(km: float) -> str:
-    """Give a distance without an exponent, which would not read as one."""
+    """Return a distance without an exponent, which would not read as one."""
     return f"{km:.12f}".rstrip("0").rstrip(".") or "0"
 
 

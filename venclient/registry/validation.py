@@ -154,7 +154,7 @@ def refuse_mistakes(
     """Raise InvalidRecord with all problems of a resource, or return its warnings.
 
     What `before` had as well does not count. A doubtful meter point id of a plain resource is not among the
-    warnings: `Doubts` looks at it when somebody asks.
+    warnings: `Doubts` checks it on demand.
     """
     if (
         is_plain(resource)
