@@ -184,16 +184,16 @@ def _batch(resources: Sequence[Resource]) -> Batch | None:
         return None
     texts = _json_lines(powers)
     points: list[Column] = list(zip(*map(_POINT, places), strict=True))
-    told: tuple[Column, ...] = tuple(zip(*map(_LINK_PARTS, links), strict=True))
+    ends: tuple[Column, ...] = tuple(zip(*map(_LINK_PARTS, links), strict=True))
     # Few capacities differ in a long list: those that are stored with the same text are looked at once.
     if not (
         _are_capacities(dict(zip(texts, powers, strict=True)).values())
         and _are_places(*points)
-        and _are_links(told)
+        and _are_links(ends)
     ):
         return None
     return Batch(
-        resources, ids, names, types, subs, meters, addresses, enabled, powers, texts, points, places, told
+        resources, ids, names, types, subs, meters, addresses, enabled, powers, texts, points, places, ends
     )
 
 

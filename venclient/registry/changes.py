@@ -122,11 +122,11 @@ def told_connection(connection: Connection) -> Told:
 
 def told_resource(resource: Resource) -> Told:
     """Return a resource as the change log holds it, including its connections."""
-    told: Told = dict(zip(_FIELDS, _parts(resource), strict=True))
+    record: Told = dict(zip(_FIELDS, _parts(resource), strict=True))
     for name in _LINKS:
         link = getattr(resource, name)
-        told[name] = None if link is None else told_connection(link)
-    return told
+        record[name] = None if link is None else told_connection(link)
+    return record
 
 
 def resource_entry(before: Resource, after: Resource) -> Entry:
@@ -204,7 +204,7 @@ class ChangeLog:
         found = self._of(resource_id, "resource")
         if not found:
             return []
-        ids = {row.get("id") for one in found for told in (one.before, one.after) for row in _links(told)}
+        ids = {row.get("id") for one in found for state in (one.before, one.after) for row in _links(state)}
         if now is not None:
             ids |= {link.id for link in (now.connection, now.control_connection) if link is not None}
         for connection_id in sorted(str(one) for one in ids if one is not None):

@@ -164,9 +164,9 @@ def keep_secrets(read: Resource, stored: Resource | None) -> tuple[Resource, lis
 
 def _kept(read: Connection, stored: Connection | None, place: str, lost: list[str]) -> Connection:
     def kept(name: str) -> str | None:
-        told: str | None = getattr(read, name)
-        if told != REDACTED:
-            return told
+        value: str | None = getattr(read, name)
+        if value != REDACTED:
+            return value
         known: str | None = getattr(stored, name) if stored is not None else None
         if known is None:
             lost.append(f"{place} {name}")

@@ -96,8 +96,8 @@ class Assembly:
             for target in CAPACITIES
             if target in columns and (values := plain_numbers(columns[target], self.decimal)) is not None
         }
-        telling = tuple(target for target in _TELLING if target in columns)
-        return Rows(self, columns, located, powers, telling, plain or [None] * count)
+        present = tuple(target for target in _TELLING if target in columns)
+        return Rows(self, columns, located, powers, present, plain or [None] * count)
 
     @cached_property
     def plain_given(self) -> frozenset[str]:
@@ -363,7 +363,7 @@ def _named_fields(
     connection: tuple[str, ...],
 ) -> frozenset[str]:
     """Return the fields of a resource that are set, by the targets that have a text and what follows."""
-    told = {"resourceName", *(_TELLING[target] for target in targets)}
+    names = {"resourceName", *(_TELLING[target] for target in targets)}
     more = {
         "resourceType": kind,
         "resourceSubType": sub_type,
@@ -371,8 +371,8 @@ def _named_fields(
         "address": address,
         "ven": ven,
     }
-    told.update(connection)
-    return frozenset(told | {name for name, is_told in more.items() if is_told})
+    names.update(connection)
+    return frozenset(names | {name for name, is_set in more.items() if is_set})
 
 
 def _placed(latitude: float, longitude: float, target: str) -> dict[str, float]:

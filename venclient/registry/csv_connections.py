@@ -41,10 +41,10 @@ def told_connection(
 
     `names` fill `{resource_id}` and `{meterpoint_id}` in topic and file. BadField says what is missing.
     """
-    told = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file", "template")]
-    if pattern is None and not any(told):
+    cells = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file", "template")]
+    if pattern is None and not any(cells):
         return None
-    kind, host, port, topic, file, template = told
+    kind, host, port, topic, file, template = cells
     base = copy.deepcopy(pattern) or Connection(ConnectionType.FILEREADER, ActorType.READER)
     try:
         connection_type = named_type(kind) if kind else base.type

@@ -435,8 +435,8 @@ class _Store:
             text = imp.BROKEN_REPLACED(problem=broken)
             self.doubts.setdefault(text, []).append(site.line)
         elif len(self._counts.changes) < KEPT:
-            told = Change(stored.resourceID, stored.resourceName, differences(stored, resource))
-            self._counts.changes.append(told)
+            change = Change(stored.resourceID, stored.resourceName, differences(stored, resource))
+            self._counts.changes.append(change)
 
     def _without_hidden(self, site: Site) -> Resource:
         if not _hides_secrets(site.resource):
@@ -482,8 +482,8 @@ class _Import:
     def read(self, seen: Seen, progress: Progress | None) -> None:
         """Read the file as far as no lock is needed: what it says that is stored already is done with."""
         report, size = self._report, self._sites.table.size
-        told = (lambda done: progress(done, size, report.rows)) if progress else None
-        self._waiting = self._taken(seen, told)
+        advance = (lambda done: progress(done, size, report.rows)) if progress else None
+        self._waiting = self._taken(seen, advance)
         self._at_hand = self._store.sifted(self._waiting)
 
     def store(self) -> None:

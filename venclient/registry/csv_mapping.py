@@ -70,10 +70,10 @@ class CsvMapping:
 
     def over(self, other: CsvMapping) -> CsvMapping:
         """Return `other` with the values of this one put over it."""
-        told = {name: getattr(self, name) for name in self.given if name != "columns"}
+        values = {name: getattr(self, name) for name in self.given if name != "columns"}
         return replace(
             other,
-            **told,
+            **values,
             columns={**other.columns, **self.columns},
             given=self.given | other.given,
             where_present=self.where_present,

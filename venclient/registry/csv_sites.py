@@ -129,8 +129,8 @@ class CsvSites:
     def notes(self) -> list[str]:
         """Return what to know about the file as a whole."""
         if self.is_own:
-            told = sorted(self.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
-            return [imp.OWN_EXPORT_IGNORES(names=told) if told else imp.OWN_EXPORT()]
+            ignored = sorted(self.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
+            return [imp.OWN_EXPORT_IGNORES(names=ignored) if ignored else imp.OWN_EXPORT()]
         return []
 
     def items(self, seen: Seen | None = None, told: Callable[[int], None] | None = None) -> Iterator[Item]:

@@ -100,8 +100,8 @@ def inspect_server(url: str) -> Inspection:
         sizes = (link.rows("SELECT pg_total_relation_size(%s::regclass)", (name,)) for name in present)
         found = Inspection(shown(url), sum(int(str(size[0][0])) for size in sizes), None)
         if link.rows("SELECT to_regclass('alembic_version')")[0][0] is not None:
-            told = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]
-            found.version = None if told is None else str(told)
+            stored = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]
+            found.version = None if stored is None else str(stored)
         _check_version(found)
         if found.is_current:
             for name, sql in _COUNTS.items():
@@ -139,8 +139,8 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     found = Inspection(str(path), path.stat().st_size, version(driver))
     log = Path(f"{path}-wal")
     found.log_bytes = log.stat().st_size if log.exists() else 0
-    if told := lets_others_in(path):
-        found.notes.append(told)
+    if note := lets_others_in(path):
+        found.notes.append(note)
     _check_version(found)
     if found.damage:
         return found

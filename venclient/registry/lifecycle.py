@@ -88,12 +88,12 @@ class LifeCycle:
         NotFound for an unknown resource; Conflict, naming both versions, when its `version` is not
         the expected one; InvalidRecord with every mistake. When nothing differs nothing is written.
         """
-        told = {**(changes or {}), **fields}
+        updates = {**(changes or {}), **fields}
         self._writing.doubts.begin()
         if isinstance(resource, Resource):
-            return self._replace(resource, told, expected_version)
+            return self._replace(resource, updates, expected_version)
         with self._link.transaction():
-            self._update(resource, told, expected_version)
+            self._update(resource, updates, expected_version)
             return self._stored(resource)
 
     def bulk_update(
@@ -110,8 +110,8 @@ class LifeCycle:
         pairs = changes.items() if isinstance(changes, Mapping) else changes
         changed = done = 0
         with self._link.transaction():
-            for resource_id, told in pairs:
-                wanted = dict(told)
+            for resource_id, updates in pairs:
+                wanted = dict(updates)
                 changed += self._update(resource_id, wanted, wanted.pop("expected_version", None))
                 done += 1
                 if progress is not None and done % _EVERY == 0:
@@ -263,14 +263,14 @@ class LifeCycle:
         A status without `last_report_at` or `last_report_name` keeps those of the previous report.
         `updated_at` defaults to now.
         """
-        told = list(statuses)
-        for one in told:
+        listed = list(statuses)
+        for one in listed:
             if one.state not in REPORTING_STATES:
                 raise InvalidRecord(
                     reg.REPORTING_STATE(value=one.state, known=", ".join(REPORTING_STATES)),
                     subject=f"resource {one.resource_id}",
                 )
-        if not told:
+        if not listed:
             return
         now = self._clock.now()
         values = [
@@ -282,7 +282,7 @@ class LifeCycle:
                 stamp(one.updated_at or now),
                 one.resource_id,
             )
-            for one in told
+            for one in listed
         ]
         with self._link.transaction() as driver:
             driver.executemany(self._sql.insert_status, values)
@@ -326,9 +326,9 @@ class LifeCycle:
                 reg.VERSION_CONFLICT(stored=stored.version, expected=expected_version),
                 subject=f"resource {resource_id}",
             )
-        told = dict(changes)
-        ids = {name: told.pop(f"{name}_id", None) for name in ("connection", "control_connection")}
-        wanted = amended(stored, told)
+        updates = dict(changes)
+        ids = {name: updates.pop(f"{name}_id", None) for name in ("connection", "control_connection")}
+        wanted = amended(stored, updates)
         for name, connection_id in ids.items():
             if connection_id is not None:
                 setattr(wanted, name, self._present_connection(connection_id))

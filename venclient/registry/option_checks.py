@@ -46,8 +46,8 @@ def installed_checks(resource: Resource) -> list[str]:
     if key is None or key in _good:
         return []  # what is no JSON is refused by who stores it
     link = replace(link, options=msgspec.json.decode(key[2]))
-    told = replace(resource, connection=link)
-    problems = [problem for check in _checks() for problem in check(told)]
+    as_stored = replace(resource, connection=link)
+    problems = [problem for check in _checks() for problem in check(as_stored)]
     if not problems:
         if len(_good) >= _REMEMBERED:
             _good.clear()
@@ -63,15 +63,15 @@ def lacking(link: Connection) -> str:
 @cache
 def _lacking(kind: ConnectionType, actor: ActorType) -> str:
     bare = Connection(kind, actor, options={})
-    nobody = Resource("", "", "DSR", None, "", bare, {}, {})
-    return "; ".join(problem for check in _checks() for problem in check(nobody))
+    probe = Resource("", "", "DSR", None, "", bare, {}, {})
+    return "; ".join(problem for check in _checks() for problem in check(probe))
 
 
 def remembered(check: CheckOptions) -> CheckOptions:
     """Return a check that asks `check` once for what the many rows of one file share, good or bad."""
     known: dict[Key, list[str]] = {}
 
-    def told(resource: Resource) -> list[str]:
+    def checked(resource: Resource) -> list[str]:
         link = resource.connection
         key = _key(link) if link.options else None
         if key is None:
@@ -82,7 +82,7 @@ def remembered(check: CheckOptions) -> CheckOptions:
             known[key] = check(resource)
         return known[key]
 
-    return told
+    return checked
 
 
 def _key(link: Connection) -> Key | None:

@@ -81,18 +81,18 @@ def parameters(url: str) -> dict[str, Any]:
     Without a password there libpq looks into PGPASSWORD and the password file, as for any program.
     """
     try:
-        told = conninfo.conninfo_to_dict(url)
+        found = conninfo.conninfo_to_dict(url)
         # A / in the password ends the host for libpq, which then takes the rest for the database's name.
-        is_clear = "@" not in str(told.get("dbname", ""))
+        is_clear = "@" not in str(found.get("dbname", ""))
     except psycopg.Error:
         is_clear = False
     if not is_clear:
         # What libpq says repeats the URL, password and all.
         raise ConfigError(reg.POSTGRES_URL(), subject=shown(url))
-    password = told.get("password")
+    password = found.get("password")
     if password:
-        told["password"] = resolve_secret(str(password))
-    return told
+        found["password"] = resolve_secret(str(password))
+    return found
 
 
 def open_driver(url: str) -> PostgresDriver:

@@ -73,13 +73,13 @@ def parse(told: Mapping[str, Given], spelt: Callable[[str], str] = str) -> Query
 
 def from_pairs(pairs: Iterable[str], spelt: Callable[[str], str] = str) -> Query:
     """Return the query of texts such as "type=EV" and "ven=Herning"; a repeated key has all its values."""
-    told: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise BadQuery(reg.NOT_A_CONDITION(value=pair))
-        told.setdefault(key, []).append(value)
-    return parse(told, spelt)
+        values.setdefault(key, []).append(value)
+    return parse(values, spelt)
 
 
 def as_text(query: Query) -> dict[str, list[str]]:
@@ -120,9 +120,9 @@ def refused_query(problems: Sequence[str], subject: str = "") -> BadQuery:
     """Return the error that lists all that is wrong with a query, each problem with its code and hint."""
     if len(problems) == 1:
         return BadQuery(problems[0], subject=subject, problems=tuple(problems))
-    told = tuple(map(_with_hint, problems))
-    what = reg.QUERY_PROBLEMS(problems="; ".join(map(with_code, told)))
-    return BadQuery(what, subject=subject, problems=told)
+    hinted = tuple(map(_with_hint, problems))
+    what = reg.QUERY_PROBLEMS(problems="; ".join(map(with_code, hinted)))
+    return BadQuery(what, subject=subject, problems=hinted)
 
 
 def _with_hint(problem: str) -> str:

@@ -281,10 +281,10 @@ class Statements:
     @cached_property
     def insert_changes_of(self) -> str:
         """Takes at, actor and two connection ids; one insert for each resource read through one between."""
-        told = (bindparam("at", type_=Text), bindparam("actor", type_=Text))
+        origin = (bindparam("at", type_=Text), bindparam("actor", type_=Text))
         kinds = (literal_column("'insert'", Text), literal_column("'resource'", Text))
         found = (
-            select(*told, *kinds, resources.c.resource_id, null(), null())
+            select(*origin, *kinds, resources.c.resource_id, null(), null())
             .where(resources.c.connection_id.between(bindparam("first"), bindparam("last")))
             .order_by(resources.c.id)
         )

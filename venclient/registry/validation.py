@@ -311,8 +311,8 @@ def _connection_findings(connection: Connection, check_options: CheckOptions | N
     is_plain_one = is_plain_connection(connection)
     found = Findings([], []) if is_plain_one else check_connection(connection)
     if check_options is not None and (is_plain_one or _may_be_asked_about(connection)):
-        nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
-        problems = [placed("connection", one, reg.OPTIONS) for one in check_options(nobody)]
+        probe = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
+        problems = [placed("connection", one, reg.OPTIONS) for one in check_options(probe)]
         found.problems.extend(problems)
     return found
 

@@ -223,15 +223,15 @@ class Writing:
             if before is enabled:
                 return
             driver.execute(self._sql.set_enabled, (enabled, resource_id))
-            told = ({"enabled": before}, {"enabled": enabled})
-            self._log.add([Entry("update", "resource", resource_id, *told)])
+            states = ({"enabled": before}, {"enabled": enabled})
+            self._log.add([Entry("update", "resource", resource_id, *states)])
 
     def clear(self) -> None:
         """Delete all resources and all connections."""
         with self._link.transaction() as driver:
             counts = [driver.execute(sql).rowcount for sql in self._sql.clear]
-            told = dict(zip(("resources", "connections"), counts, strict=True))
-            self._log.add([Entry("clear", "registry", None, told)])
+            deleted = dict(zip(("resources", "connections"), counts, strict=True))
+            self._log.add([Entry("clear", "registry", None, deleted)])
 
     def _insert_chunk(
         self, chunk: Collection[tuple[Resource, str | None]], *, checked: BatchOf | None = None
@@ -246,14 +246,14 @@ class Writing:
         for resource, ven in chunk:
             if checked is None:
                 self._check(resource, ven)
-            told = rows.encode_resource(resource, ven)
+            encoded = rows.encode_resource(resource, ven)
             reader_id, control_id = next(ids), None
             connections.append((reader_id, *rows.encode_connection(resource.connection, self._seal)))
             if resource.control_connection is not None:
                 control_id = next(ids)
                 control = rows.encode_connection(resource.control_connection, self._seal)
                 connections.append((control_id, *control))
-            values.append(_placed(told, reader_id, control_id))
+            values.append(_placed(encoded, reader_id, control_id))
         self._link.insert_rows(self._sql.insert_numbered_connection, connections)
         self._insert_values(values)
         if len(values) <= IN_FULL:
@@ -353,13 +353,13 @@ class Writing:
 
     def _write_over(self, row: Row, values: Row) -> None:
         """Update a stored row to the values of INSERT_ORDER, leaving indexes of unchanged columns alone."""
-        told = dict(zip(INSERT_ORDER, values, strict=True))
+        wanted = dict(zip(INSERT_ORDER, values, strict=True))
         stored = dict(zip(RESOURCE_COLUMNS, row[rows.RESOURCE_AT :], strict=False))
         stored |= {"connection_id": row[rows.READER_AT], "control_connection_id": row[rows.READER_AT - 1]}
-        if any(told[name] != stored[name] for name in INDEXED):
+        if any(wanted[name] != stored[name] for name in INDEXED):
             self._link.driver().execute(self._sql.update_resource, (*values, row[0]))
             return
-        rest = (value for name, value in told.items() if name not in INDEXED)
+        rest = (value for name, value in wanted.items() if name not in INDEXED)
         self._link.driver().execute(self._sql.update_rest_of_resource, (*rest, row[0]))
 
     def _store_connection(self, connection: Connection) -> int:
