@@ -233,7 +233,7 @@ def lengthen(path: Path, readings: int) -> None:
 
 
 def growth(folder: Path) -> dict[str, float]:
-    """Compare the processor time of storing and asking in stores of ten and of 1.3 million readings, in turns.
+    """Compare the processor time of storing and asking in stores of 10 and of 1.3 million readings, in turns.
 
     Returns the larger store's time as a multiple of the smaller one's.
 
