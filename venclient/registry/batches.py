@@ -90,7 +90,7 @@ class Batch(NamedTuple):
             return None
 
     def is_of(self, resources: Sequence[Resource]) -> bool:
-        """True when it was made of these very objects."""
+        """Return whether it was made of these very objects."""
         return len(resources) == len(self.resources) and all(map(is_, resources, self.resources))
 
     def has_login(self, text: str) -> bool:

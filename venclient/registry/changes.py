@@ -71,7 +71,7 @@ class Change:
 
 
 class RegistryVersion(NamedTuple):
-    """Where the record of changes stands: it is another one whenever something was changed.
+    """The version of the change log: it differs after every change.
 
     `number` is the id of the newest change, 0 for none. A server may commit changes in another order than
     that of their ids, so `recent`, the number of those with the highest ids, is part of it.
@@ -156,7 +156,7 @@ def is_by(actor: str, wanted: str) -> bool:
 
 
 class ChangeLog:
-    """Writes and reads the record of one database."""
+    """Writes and reads the change log of one database."""
 
     def __init__(self, link: Link, statements: Statements, clock: Clock, actor: str) -> None:
         self.actor = actor
@@ -180,7 +180,7 @@ class ChangeLog:
         self._link.driver().execute(self._sql.insert_changes_of, (at, self.actor, first, last))
 
     def version(self) -> RegistryVersion:
-        """Return where the record stands."""
+        """Return the version of the change log."""
         number, recent = self._link.rows(*self._sql.version)[0]
         return RegistryVersion(int(str(number)), int(str(recent)))
 

@@ -84,7 +84,7 @@ _CAPACITIES = {
 
 
 class BadCells(ValueError):
-    """A row cannot be understood; `problems` holds (column, reason) for every cell that is to blame."""
+    """A row is invalid; `problems` holds (column, reason) for every bad cell."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
@@ -92,7 +92,7 @@ class BadCells(ValueError):
 
 
 def is_own(header: Iterable[str]) -> bool:
-    """True for the header of a file in this layout, whatever the order of its columns."""
+    """Return whether this is the header of a file in this layout, in any order of columns."""
     names = [name.strip() for name in header]
     return len(names) == len(COLUMNS) and set(names) == set(COLUMNS)
 
@@ -121,7 +121,7 @@ def encode(resource: Resource) -> list[str]:
 
 
 def decode(cells: Mapping[str, str]) -> Resource:
-    """Return the resource of a row, by column name; BadCells names every cell that makes no sense.
+    """Return the resource of a row, by column name; BadCells names every invalid cell.
 
     Secrets that were not written out are REDACTED in it: see `keep_secrets`.
     """

@@ -118,7 +118,7 @@ def free_name(path: Path) -> Path:
 
 
 def _copied(source: Path, part: Path, target: Path) -> tuple[int, int]:
-    """Fill `part` and check it; give its row counts."""
+    """Fill `part` and check it; return its row counts."""
     try:
         reader = open_as_is(source)
     except sqlite3.Error as error:

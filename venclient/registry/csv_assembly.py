@@ -50,7 +50,7 @@ Texts = Mapping[str, str | None]
 
 
 class Refusal(Exception):
-    """A row cannot become a site: which meaning's column is to blame ("" for the row), and why."""
+    """A row cannot become a site: the meaning of the bad column ("" for the row), and the reason."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(reason)

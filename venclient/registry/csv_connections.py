@@ -26,7 +26,7 @@ _MQTT_PORTS = (1883, 8883)
 
 
 class BadField(ValueError):
-    """A row's connection makes no sense; `target` is the meaning of the column that is to blame."""
+    """A row's connection is invalid; `target` is the meaning of the bad column."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(reason)

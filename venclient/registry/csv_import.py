@@ -166,7 +166,7 @@ def _imported(target: Target, source: str, *, writes: bool = True) -> Imported:
 
 
 class _Store:
-    """Puts sites into a target; `refuse` hears of those that the registry does not take."""
+    """Puts sites into a target; `refuse` is called for those that the registry rejects."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class _Store:
         self._is_empty = False
 
     def sifted(self, sites: Iterator[Site]) -> list[Site]:
-        """Draw sites and give those that differ from what is stored, the others are done with.
+        """Draw sites and return those that differ from what is stored; the others need no work.
 
         Nothing is locked meanwhile: `put` looks again at those that it is given. Some may be left to draw.
         """
@@ -216,7 +216,7 @@ class _Store:
         return found
 
     def _unsettled(self, sites: Sequence[Site], stored: Stored) -> list[Site]:
-        """Return the sites but those that say what is stored and what they said last: these are done with."""
+        """Return the sites except those that equal what is stored and the last import: these need no work."""
         settled: set[int] = set()
         for given in {site.given for site in sites}:
             alike = [
@@ -502,7 +502,7 @@ class _Import:
         return list[str](self._store.assumed.texts(self._sites))
 
     def tell_disappeared(self, *, disable: bool) -> None:
-        """Report what the source had and has no more, and record what it has now."""
+        """Report what is missing from the source since its last import, and record what it has now."""
         report, ids, source, imported = self._report, self._ids, self._source, self._store.imported
         before = self._target.source(source)
         gone = sorted(resource_id for resource_id in before if resource_id not in ids)

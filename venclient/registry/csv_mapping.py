@@ -82,7 +82,7 @@ class CsvMapping:
 
 
 def told(source: str = "", **values: Any) -> CsvMapping:
-    """Return a mapping of the values that are not None; ConfigError lists all that make no sense."""
+    """Return a mapping of the values that are not None; ConfigError lists all invalid ones."""
     given = {name: value for name, value in values.items() if value is not None}
     problems = list(_problems(given))
     if problems:

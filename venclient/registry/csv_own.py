@@ -1,7 +1,7 @@
 """Rows of our own export, a block at a time: the same as `columns.decode` gives, several times as fast.
 
 A column whose cells are all in their plain form is converted at once. A block in which one cell is not is
-left to `columns.decode`, which knows every form and names what makes no sense.
+left to `columns.decode`, which knows every form and names invalid cells.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class RejectsFile:
             ) from error
 
     def close(self, *, keep_older: bool = False) -> None:
-        """End the file; where nothing was refused this time, an older one of ours is removed.
+        """Close the file; if nothing was rejected this time, remove an older rejects file.
 
         `keep_older` keeps it, as after an import that could not read its file.
         """

@@ -194,7 +194,7 @@ class CsvSites:
         del self.places["resource_type"]
 
     def _mixes(self, target: str) -> bool:
-        """True when the meaning's columns, to the end of the file, have numbers with the other mark too."""
+        """Return whether the meaning's columns have numbers with the other mark too, in the whole file."""
         if target not in self._mixed:
             other = "," if self.decimal == "." else "."
             self._mixed[target] = any(

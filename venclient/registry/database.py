@@ -81,7 +81,7 @@ class ResourceDatabase(LifeCycle):
     ) -> None:
         self._link = open_link(db_path)
         self.db_path = shown(db_path)
-        self._link.driver()  # what keeps it from opening is said now, not at the first query
+        self._link.driver()  # raise an error of opening now, not at the first query
         self._sql = statements_for(self._link.dialect)
         self._sealer = Sealer(self.db_path, self._link, self._sql, Path(key_file) if key_file else None)
         self._sealer.warn()
@@ -255,7 +255,7 @@ class ResourceDatabase(LifeCycle):
     ) -> int:
         """Store new resources in one transaction, all or none; give how many.
 
-        `progress` hears how many are stored, every thousand and at the end.
+        `progress` is called with the number stored, every thousand and at the end.
 
         A row is a Resource, stored with its connections, or the first generation's tuple (resource_id,
         resource_name, resource_type, resource_sub_type, meter_point_id, capacities_json, location_json,
@@ -294,7 +294,7 @@ class ResourceDatabase(LifeCycle):
         return self._writing.delete_resource(resource_id)
 
     def set_enabled(self, resource_id: str, enabled: bool) -> None:
-        """Switch a resource on or off; NotFound when there is none."""
+        """Switch a resource on or off; NotFound when it is unknown."""
         if enabled not in (True, False):
             raise InvalidRecord(reg.ENABLED(value=enabled), subject=f"resource {resource_id}")
         self._writing.set_enabled(resource_id, bool(enabled))

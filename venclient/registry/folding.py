@@ -52,7 +52,7 @@ def cased(text: str) -> str:
 
 
 def contains(text: str | None, word: str) -> bool:
-    """True when `text` has `word` in it, in either way of folding."""
+    """Return whether `text` contains `word`, in either way of folding."""
     return text is not None and (bare(word) in bare(text) or written(word) in written(text))
 
 

@@ -23,7 +23,7 @@ Made = Callable[[Bound, Callable[[Row], T]], list[T]]
 class Found:
     """The outcome of a query; each call queries the database again. Iterating it is `iterate()`.
 
-    Rows that make no sense are left out and named in the database's `rejects`; `count` and `ids` have them.
+    Invalid rows are left out and named in the database's `rejects`; `count` and `ids` have them.
     """
 
     def __init__(

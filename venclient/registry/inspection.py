@@ -61,7 +61,7 @@ class Inspection:
 
     @property
     def is_current(self) -> bool:
-        """True when the file needs no upgrade by this program."""
+        """Return whether the file needs no upgrade by this program."""
         return self.version == HEAD
 
 

@@ -76,19 +76,19 @@ class DbConnection(Protocol):
         ...
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
 def unfit(error: UnicodeEncodeError | OverflowError, name: str) -> InvalidRecord:
-    """Return the error of ours for what a driver raises for a value that no database can hold."""
+    """Return the venclient error for a driver's error about a value that no database can hold."""
     if isinstance(error, UnicodeEncodeError):
         return InvalidRecord(reg.NOT_A_CHARACTER(code=ord(error.object[error.start])), subject=name)
     return InvalidRecord(reg.NUMBER_TOO_LARGE(), subject=name)
 
 
 class RowRefused(Exception):
-    """Of many rows the one at `at` (from 0) breaks a rule; `taken` when it is a value that must be unique."""
+    """The row at `at` (from 0) of many breaks a rule; `taken` when a unique value exists already."""
 
     def __init__(self, what: str, *, at: int, taken: bool) -> None:
         super().__init__(what)
@@ -130,7 +130,7 @@ class Link(Protocol):
         ...
 
     def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Do as `insert_rows` does, with the values by column."""
+        """Run an insert for each row, like `insert_rows`, with the values by column."""
         ...
 
     def new_connection_ids(self, count: int) -> Sequence[int]:
@@ -169,7 +169,7 @@ class Closable(Protocol):
     """Something that can be closed."""
 
     def close(self) -> None:
-        """End it."""
+        """Close it."""
         ...
 
 
@@ -177,7 +177,7 @@ D = TypeVar("D", bound=Closable)
 
 
 class PerThread(Generic[D]):
-    """A connection for each thread that asks, opened by `open_one`; `close()` ends those of all threads."""
+    """A connection for each thread, opened by `open_one`; `close()` closes those of all threads."""
 
     def __init__(self, name: str, open_one: Callable[[], D]) -> None:
         self.name = name

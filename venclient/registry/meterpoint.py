@@ -37,7 +37,7 @@ def check_digit(digits: str) -> str:
 
 
 def is_gs1(meter_point_id: str) -> bool:
-    """True for 18 digits (0 to 9) whose last one is the check digit of the others."""
+    """Return whether a text is 18 digits (0 to 9), the last of them the check digit of the others."""
     if len(meter_point_id) != _GS1_LENGTH or not (meter_point_id.isascii() and meter_point_id.isdigit()):
         return False
     return check_digit(meter_point_id[:-1]) == meter_point_id[-1]

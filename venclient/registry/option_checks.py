@@ -44,7 +44,7 @@ def installed_checks(resource: Resource) -> list[str]:
         return []
     key = _key(link)
     if key is None or key in _good:
-        return []  # what is no JSON is refused by who stores it
+        return []  # options that are not JSON are refused when they are stored
     link = replace(link, options=msgspec.json.decode(key[2]))
     as_stored = replace(resource, connection=link)
     problems = [problem for check in _checks() for problem in check(as_stored)]
@@ -86,7 +86,7 @@ def remembered(check: CheckOptions) -> CheckOptions:
 
 
 def _key(link: Connection) -> Key | None:
-    """Return what an answer holds for; None for options that are no JSON object."""
+    """Return what an answer holds for; None for options that are not a JSON object."""
     try:
         options = rows.encoded(link.options)
     except (TypeError, ValueError, RecursionError):

@@ -71,7 +71,7 @@ class PostgresDriver(psycopg.Connection[Any]):
 
     @property
     def is_idle(self) -> bool:
-        """True when no transaction is under way."""
+        """Return whether no transaction is open."""
         return self.info.transaction_status == TransactionStatus.IDLE
 
 
@@ -140,7 +140,7 @@ def rewrite_table(url: str, table: str) -> None:
 
 
 def said(error: psycopg.Error, subject: str) -> RegistryError:
-    """Return what the server or libpq said as an error of ours, without the rows that it may quote."""
+    """Return an error of the server or libpq as one of venclient's, without the rows that it may quote."""
     reason = reason_of(error)
     if isinstance(error, psycopg.IntegrityError):
         return Conflict(dbf.ROW_CONFLICT(problem=reason), subject=subject)
@@ -256,7 +256,7 @@ class PostgresLink(PerThread[PostgresDriver]):
         driver.execute("RELEASE many")
 
     def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Do as `insert_rows` does, with the values by column."""
+        """Run an insert for each row, like `insert_rows`, with the values by column."""
         self.insert_rows(sql, list(zip(*columns, strict=True)))
 
     @contextmanager
@@ -264,7 +264,7 @@ class PostgresLink(PerThread[PostgresDriver]):
         """Return this thread's connection inside a transaction that is committed or rolled back as a whole.
 
         One transaction writes at a time, whichever program it is in. Inside another one it is a savepoint
-        of that. What PostgreSQL refuses becomes an error of ours.
+        of that. Errors of PostgreSQL become errors of venclient.
         """
         try:
             with self._scope() as driver:

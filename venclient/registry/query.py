@@ -3,7 +3,7 @@
     Query().of_type("EV").in_ven("Herning").near(56.14, 8.97, km=10).p_max_kw(min=50).sort("name")
 
 Each call gives a new query with one condition more; all conditions must hold. `ResourceDatabase.query`
-runs it. `Query.parse` reads one from text. A value that makes no sense is a BadQuery, said at once.
+runs it. `Query.parse` reads one from text. An invalid value raises BadQuery at once.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ _WORDS: dict[type[Any], dict[Any, str]] = {
 
 
 class BadRow(ValueError):
-    """A row cannot be understood; says which column and why."""
+    """A row is invalid; names the column and the reason."""
 
 
 def type_name(text: str) -> str:
@@ -291,7 +291,7 @@ def words(kind: type[Any], column: Sequence[Any], place: str) -> Sequence[str]:
 
 
 def _is_bounded(text: object) -> bool:
-    """True when JSON is neither too long nor nested too deeply; anything else is left to the reader."""
+    """Return whether JSON is neither too long nor nested too deeply; anything else is left to the reader."""
     if not isinstance(text, str | bytes):
         return True
     if len(text) > MOST_CELL:

@@ -108,7 +108,7 @@ class Sealer:
         return self._key_file.digest(text)
 
     def warn(self) -> None:
-        """Say, once per program and database, which logins lie open and which cannot be opened."""
+        """Log, once per program and database, the logins in plain text and those that no key opens."""
         if self.database in _warned:
             return
         literal = or_(*map(_is_literal, _LOGIN))

@@ -1,4 +1,4 @@
-"""What SQLite lacks for queries, as functions of ours that each connection gets."""
+"""Functions that SQLite lacks for queries, registered with each connection."""
 
 from __future__ import annotations
 

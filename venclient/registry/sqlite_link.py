@@ -132,7 +132,7 @@ def _busy_ignored() -> Iterator[None]:
 
 
 def said(error: Exception, path: Path) -> RegistryError:
-    """Return an error of the driver or the operating system as one of ours, with what to do."""
+    """Return an error of the driver or the operating system as one of venclient's, with what to do."""
     subject = str(path)
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
@@ -221,7 +221,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         insert_columns(self.driver(), sql, list(zip(*rows, strict=True)))
 
     def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Do as `insert_rows` does, with the values by column."""
+        """Run an insert for each row, like `insert_rows`, with the values by column."""
         insert_columns(self.driver(), sql, columns)
 
     @contextmanager
@@ -258,7 +258,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Return this thread's connection inside a transaction that is committed or rolled back as a whole.
 
-        Inside another one it is a savepoint of that. What SQLite refuses becomes an error of ours.
+        Inside another one it is a savepoint of that. Errors of SQLite become errors of venclient.
         """
         if self.found is not None and not self._rehearses:
             refused = dbf.CANNOT_WRITE() if has_room(self.path) else dbf.DISK_FULL()
@@ -273,7 +273,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     @property
     def _rehearses(self) -> bool:
-        """True while this thread writes to a temporary copy."""
+        """Return whether this thread writes to a temporary copy."""
         return getattr(self._local, "rehearses", False)
 
     @contextmanager
