@@ -1,4 +1,4 @@
-"""The other ends of benchmarks/acquisition.py, each a process of its own: devices, a sender, a gateway.
+"""The peers of benchmarks/acquisition.py, each in its own process: devices, a sender, a gateway.
 
 python benchmarks/_acquisition_peers.py devices PORT SILENT_UNIT
 python benchmarks/_acquisition_peers.py send PORT COUNT PER_SECOND METERS
@@ -30,7 +30,7 @@ from venclient.connectors.poller import Poller
 from venclient.model.resource import ActorType, Connection, ConnectionType, Resource
 from venclient.readings.sqlite import SqliteReadings
 
-#: Time stamp of message 0; each message is a millisecond later, so that all are different readings.
+#: Time stamp of message 0; each message is a millisecond later, which makes all of them different readings.
 FIRST_MS = 1_767_225_600_000
 STORE = "readings.db"
 #: On a busy machine a pause of some seconds is not the end.
@@ -43,18 +43,18 @@ _ANSWER = struct.Struct(">HHHBBB")
 
 
 def meter(name: str, kind: ConnectionType, port: int, options: dict[str, Any], **more: Any) -> Resource:
-    """Give a resource on this machine."""
+    """Return a resource on this machine."""
     connection = Connection(kind, ActorType.READER, host="127.0.0.1", port=port, options=options, **more)
     return Resource(name, name, "DSR", None, name, connection, {}, {})
 
 
 def site(folder: Path, client_id: str = "benchmark") -> Site:
-    """Give a site without bookmarks and secrets."""
+    """Return a site without bookmarks and secrets."""
     return Site(SystemClock(), folder, lambda _: None, lambda text: text, Leases(), client_id=client_id)
 
 
 def mqtt_meter(port: int, number: int) -> Resource:
-    """Give a meter that says its power in W and the time in milliseconds."""
+    """Return a meter that reports its power in W and the time in milliseconds."""
     options = {
         "values": [{"path": "w", "quantity": "power_kw", "unit": "W"}],
         "time": {"path": "t", "format": "epoch_ms"},
@@ -100,12 +100,12 @@ async def devices(port: int, silent: int) -> None:
 
 
 def mqtt_client(name: str, *, clean: bool) -> Client:
-    """Give a client of paho's own making."""
+    """Return a plain paho client."""
     return Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean)
 
 
 def send(port: int, count: int, per_second: int, meters: int) -> None:
-    """Publish so many messages of QoS 1, evenly, or as fast as possible for 0; return when all are taken."""
+    """Publish `count` messages of QoS 1, evenly, or as fast as possible for 0; return when all are taken."""
     client = mqtt_client("sender", clean=True)
     client.max_inflight_messages_set(1000)
     client.connect("127.0.0.1", port)
@@ -150,8 +150,8 @@ def count_messages(port: int, count: int) -> None:
     client.disconnect()
     client.loop_stop()
     if seen:
-        told = {"seen": len(seen), "seconds": seen[-1 - LAST] - started, "cpu": worked}
-        print(json.dumps(told), flush=True)
+        result = {"seen": len(seen), "seconds": seen[-1 - LAST] - started, "cpu": worked}
+        print(json.dumps(result), flush=True)
 
 
 async def gateway(port: int, count: int, meters: int, folder: Path) -> None:
@@ -203,7 +203,7 @@ async def gateway(port: int, count: int, meters: int, folder: Path) -> None:
 
 
 async def stored_numbers(folder: Path, meters: int, count: int) -> list[int]:
-    """Give the number of each message that is in the store, in order."""
+    """Return the number of each stored message, in order."""
     store = SqliteReadings(folder / STORE, SystemClock())
     start, end = (datetime.fromtimestamp((FIRST_MS + n) / 1000, UTC) for n in (0, count))
     found: list[int] = []

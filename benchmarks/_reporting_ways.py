@@ -32,7 +32,7 @@ EACH = {"payloadType": "USAGE", "startInterval": 0, "numIntervals": 1, "frequenc
 
 
 def event(id_: str, count: int, *, start: datetime = START, duration: str = "PT15M") -> dict[str, Any]:
-    """Give an event that asks for the usage of each of its intervals, as a VTN sends it."""
+    """Return an event that asks for the usage of each of its intervals, as a VTN sends it."""
     return {
         "id": id_,
         "objectType": "EVENT",
@@ -58,7 +58,7 @@ def event(id_: str, count: int, *, start: datetime = START, duration: str = "PT1
 
 
 def known(raw: Mapping[str, Any]) -> Event:
-    """Give an event as the gateway knows it."""
+    """Return an event as the gateway knows it."""
     return CODEC_31.decode(Event, raw)
 
 
@@ -111,14 +111,14 @@ async def steady(
 
 
 def resident_kib() -> int:
-    """Give the memory that this process holds now."""
+    """Return the memory that this process holds now, in KiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise SystemExit("/proc/self/status has no VmRSS: this needs Linux")
 
 
-#: What a backlog is owed as: descriptors, and how many resources they are about.
+#: What a backlog is due as: descriptors, and how many resources they are about.
 SHAPES: Mapping[str, tuple[list[dict[str, Any]], int]] = {
     "large reports in parts": (
         [
@@ -133,7 +133,7 @@ SHAPES: Mapping[str, tuple[list[dict[str, Any]], int]] = {
 
 
 async def drain(folder: Path, shape: str, intervals: int) -> tuple[float, int]:
-    """Give by how many MiB memory grows at most while a backlog is drained, and how many reports that were.
+    """Return by how many MiB memory grows at most while a backlog is drained, and the number of reports.
 
     The backlog is one event's whole past: `intervals`, those of several resources counted each.
     """
@@ -162,7 +162,7 @@ async def drain(folder: Path, shape: str, intervals: int) -> tuple[float, int]:
 
 
 async def ask(reports: int) -> float:
-    """Give by how many MiB memory grows while one report is looked for among very many of an event's."""
+    """Return by how many MiB memory grows while one report is looked for among very many of an event's."""
     part = {
         "resourceName": "n0",
         "intervalPeriod": {"start": "2026-03-02T00:00:00Z", "duration": "PT15M"},
@@ -205,10 +205,10 @@ async def ask(reports: int) -> float:
 
 
 async def deliver(folder: Path, reports: int, resources: int, rounds: int) -> tuple[float, float]:
-    """Give the seconds of bare posts of report bodies to the local VTN, and of delivery from the outbox.
+    """Return the seconds of bare posts of report bodies to the local VTN, and of delivery from the outbox.
 
     Both post one after the other, as order asks for; bare posts have bodies that are made already, delivery
-    makes them of rows that are owed, and has each row's fate on the card. The best of rounds that take turns.
+    makes them of pending rows, and has each row's fate on the card. The best of rounds that take turns.
     """
     bare, ours = [], []
     for round_ in range(rounds):

@@ -55,7 +55,7 @@ Way = Callable[[], Awaitable[int]]
 
 
 def free_port() -> int:
-    """Give a port of this machine that nobody listens on."""
+    """Return an unused port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -118,7 +118,7 @@ class Bare(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Give each whole answer to the one who waits for it."""
+        """Pass each whole answer to the request that waits for it."""
         self._rest += data
         while len(self._rest) >= 6:
             transaction, _, length = struct.unpack_from(">HHH", self._rest)
@@ -130,7 +130,7 @@ class Bare(asyncio.Protocol):
             self._rest = self._rest[6 + length :]
 
     async def read(self, unit: int) -> bytes:
-        """Give the registers' bytes, or raise TimeoutError."""
+        """Return the registers' bytes, or raise TimeoutError."""
         assert self._transport is not None
         self._transaction = transaction = self._transaction % 0xFFFF + 1
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -146,7 +146,7 @@ class Bare(asyncio.Protocol):
 
 
 async def in_turn(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
-    """Give CPU seconds per read of each way, the ways taking turns."""
+    """Return CPU seconds per read of each way, the ways taking turns."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for n in range(rounds + 1):
         for name, way in ways.items():
@@ -278,7 +278,7 @@ async def silent(folder: Path, seconds: int) -> bool:
 def mqtt(folder: Path, count: int, rounds: int) -> bool:
     """Empty the same queue at the broker: paho counting, and ours until the rows are committed.
 
-    Each round has a broker of its own with both queues; who is first changes from round to round.
+    Each round has its own broker with both queues; who is first changes from round to round.
     """
     found: dict[str, list[tuple[float, float]]] = {"paho, counting": [], "ours, committed": []}
     for number in range(rounds):
@@ -310,7 +310,7 @@ def mqtt(folder: Path, count: int, rounds: int) -> bool:
 
 
 def subscribe(command: tuple[object, ...]) -> None:
-    """Let a consumer make its session, so that messages wait for it; then end it."""
+    """Let a consumer make its session, in which messages wait for it; then end it."""
     with running(*command) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -318,7 +318,7 @@ def subscribe(command: tuple[object, ...]) -> None:
 
 
 def last_line(process: subprocess.Popen[str], within_s: float) -> dict[str, float]:
-    """Give what a peer says at its end."""
+    """Return what a peer prints at its end."""
     text, _ = process.communicate(timeout=within_s)
     lines = text.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
@@ -342,7 +342,7 @@ def kill(folder: Path, kills: int) -> bool:
                 process.kill()
         with running("gateway", port, 1 << 40, METERS, here) as process:
             if sender.wait(180):
-                raise SystemExit("the sender failed, so that nothing can be said of what is lost")
+                raise SystemExit("the sender failed: lost messages cannot be counted")
             last_line(process, 180)
         numbers = asyncio.run(stored_numbers(here, METERS, count))
     lost, twice = count - len(set(numbers)), len(numbers) - len(set(numbers))

@@ -2,7 +2,7 @@
 
 python benchmarks/importing.py [--quick] [--rows N] [--profile] [--json]
 
-Each import runs in a process of its own, where both sides take turns: first pandas reads the file, then it is
+Each import runs in a separate process, where both sides take turns: first pandas reads the file, then it is
 imported into a new registry, every row validated, all of it committed. What is measured is a ratio of times,
 and the most memory that the process had resident. Two files: what a map scraper gives (8 columns), and our
 own export (35 columns, which say everything). "Storing alone" is the same resources, ready made, put into
@@ -108,7 +108,7 @@ FILES: dict[str, Callable[[Path, int], None]] = {"scraped": write_scraped, "own 
 
 
 def spent(work: Callable[[], object]) -> Spent:
-    """Give how long one call takes."""
+    """Return how long one call takes."""
     begin, begin_cpu = time.perf_counter(), time.process_time()
     work()
     return Spent(time.perf_counter() - begin, time.process_time() - begin_cpu)
@@ -128,7 +128,7 @@ def store_bare(database: Path, ready: list[Resource]) -> Spent:
 
 
 def measure(path: Path, folder: Path, profile: bool) -> dict[str, float]:
-    """Give the medians of one file, and the most memory that all of it took."""
+    """Return the medians of one file, and the most memory that all of it took."""
     import pandas as pd
 
     pd.read_csv(path)
@@ -141,7 +141,7 @@ def measure(path: Path, folder: Path, profile: bool) -> dict[str, float]:
         again.append(import_csv_once(path, database))
         reading.append(spent(lambda: sum(isinstance(one, Site) for one in CsvSites(path).items())))
     mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    # What is held in memory for this is no part of an import, so it comes after the measure of memory.
+    # The data held for this is not part of an import, so it comes after the measure of memory.
     ready = [item.resource for item in CsvSites(path).items() if isinstance(item, Site)]
     with ResourceDatabase(folder / "ready.db") as registry:
         stored = spent(lambda: registry.bulk_insert_resources(ready))
@@ -155,14 +155,14 @@ def measure(path: Path, folder: Path, profile: bool) -> dict[str, float]:
         name: [statistics.median(part) for part in zip(*side, strict=True)] for name, side in sides.items()
     }
     found |= {"store": list(stored), "bare": list(bare)}
-    told = {
+    result = {
         f"{name}_{unit}": part for name, side in found.items() for unit, part in zip(UNITS, side, strict=True)
     }
-    return told | {"mib": mib}
+    return result | {"mib": mib}
 
 
 def import_csv_once(path: Path, database: Path) -> Spent:
-    """Import the file into a registry that is open; tell how long it took. All of it must have been taken."""
+    """Import the file into an open registry; return how long it took. All of it must have been taken."""
     reports = []
     with ResourceDatabase(database) as registry:
         taken = spent(lambda: reports.append(import_csv(registry, path)))
@@ -173,7 +173,7 @@ def import_csv_once(path: Path, database: Path) -> Spent:
 
 
 def measured(name: str, rows: int, profile: bool) -> dict[str, Any]:
-    """Give the figures of one kind of file, from a process of its own."""
+    """Return the figures of one kind of file, measured in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hotels-in-denmark.csv"
         FILES[name](path, rows)
@@ -186,20 +186,20 @@ def main() -> int:
     """Measure, print, and say by the exit status whether every goal was met."""
     parser = argparse.ArgumentParser(description="Importing a CSV file against pandas.read_csv alone.")
     parser.add_argument("--quick", action="store_true", help="a file of 5,000 rows")
-    parser.add_argument("--rows", type=int, help="how many rows the files have; 100,000 unless told")
+    parser.add_argument("--rows", type=int, help="number of rows in the files (default: 100,000)")
     parser.add_argument("--profile", action="store_true", help="also where the time goes, to standard error")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.measure:
-        print(json.dumps(measure(told.measure, told.measure.parent, told.profile)))
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.measure.parent, options.profile)))
         return 0
-    rows = told.rows or (5_000 if told.quick else 100_000)
-    found = [measured(name, rows, told.profile) for name in FILES]
+    rows = options.rows or (5_000 if options.quick else 100_000)
+    found = [measured(name, rows, options.profile) for name in FILES]
     good = all(
         one["import_s"] / one["pandas_s"] <= TIME_GOAL and one["mib"] < MEMORY_GOAL_MIB for one in found
     )
-    if told.json:
+    if options.json:
         print(json.dumps(found, indent=2))
         return 0 if good else 1
     parts = ("import", "again", "validate", "store", "bare")

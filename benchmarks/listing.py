@@ -30,7 +30,7 @@ GOAL = 1.5
 
 
 def listing(count: int, targets: Any) -> list[dict[str, Any]]:
-    """Give events as a VTN lists them: a price for each half hour, and a wish for reports."""
+    """Return events as a VTN lists them: a price for each half hour, and a wish for reports."""
     stamp = "2026-01-01T00:00:00Z"
     return [
         {
@@ -62,7 +62,7 @@ def listing(count: int, targets: Any) -> list[dict[str, Any]]:
 
 
 def fastest(work: Callable[[], Any], rounds: int) -> float:
-    """Give the shortest time of some rounds, in seconds: what else the machine does only adds."""
+    """Return the shortest time of some rounds, in seconds: what else the machine does only adds."""
     times = []
     for _ in range(rounds):
         gc.collect()
@@ -74,7 +74,7 @@ def fastest(work: Callable[[], Any], rounds: int) -> float:
 
 
 def unchanged(events: Sequence[Event], rounds: int) -> float:
-    """Give what the event book takes for a listing that has not changed, in seconds."""
+    """Return the seconds that the event book takes for a listing that has not changed."""
     with tempfile.TemporaryDirectory() as folder:
         book = EventBook(Path(folder) / "state.db")
         now = datetime.now(UTC)

@@ -52,7 +52,7 @@ Row = tuple[int, int, float]
 
 
 def written_bytes() -> int:
-    """Give the bytes that this process has handed to the block layer."""
+    """Return the bytes that this process has handed to the block layer."""
     for line in Path("/proc/self/io").read_text().splitlines():
         if line.startswith("write_bytes"):
             return int(line.split()[1])
@@ -60,7 +60,7 @@ def written_bytes() -> int:
 
 
 def polls(count: int) -> Iterator[list[Row]]:
-    """Give (second, meter, value) of all meters for each poll."""
+    """Yield (second, meter, value) of all meters for each poll."""
     noise = random.Random(7)
     values = [noise.randrange(0, 50_000) for _ in range(METERS)]
     for poll in range(count):
@@ -71,7 +71,7 @@ def polls(count: int) -> Iterator[list[Row]]:
 
 
 def batches(count: int) -> list[list[Row]]:
-    """Give as many batches of BATCH rows, in time order."""
+    """Return `count` batches of BATCH rows, in time order."""
     per_batch = BATCH // METERS
     gathered = list(polls(count * per_batch))
     return [
@@ -93,7 +93,7 @@ def store_bare(path: Path, groups: Iterable[list[Row]], *, sync: str) -> None:
 
 
 def readings_of(rows: list[Row]) -> list[Reading]:
-    """Give rows as a connector gives them."""
+    """Return rows as a connector returns them."""
     return [Reading(f"meter-{m:04}", POWER_KW, v, from_ms(s * 1000)) for s, m, v in rows]
 
 
@@ -101,7 +101,7 @@ def store_ours(path: Path, groups: Iterable[list[Reading]], *, singly: bool, set
     """Store the same by the service's store, a commit for each group; `singly`: an add per meter.
 
     The clock stands at each group's time. After every minute of it the file is kept in shape, and at the
-    end once more, so many hours later.
+    end once more, `settle_h` hours later.
     """
 
     async def run() -> None:
@@ -122,7 +122,7 @@ def store_ours(path: Path, groups: Iterable[list[Reading]], *, singly: bool, set
 
 
 def bytes_per_reading(folder: Path, count: int) -> dict[str, float]:
-    """Give the bytes written per reading of each way, polled and committed each 10 s.
+    """Return the bytes written per reading of each way, polled and committed each 10 s.
 
     Ours includes compression and quarters: of most of the readings when the polls are of days, else of all.
     """
@@ -143,8 +143,9 @@ def bytes_per_reading(folder: Path, count: int) -> dict[str, float]:
 
 
 def day_of_history(folder: Path, hours: int) -> tuple[float, float, float, float]:
-    """Give bytes per reading of plain rows and of history with quarters, and the seconds that the quarters of
-    all meters take: summed up from plain rows by SQL, and from our store.
+    """Return bytes per reading of plain rows and of history with quarters, and the seconds for all quarters.
+
+    The quarters of all meters are summed up from plain rows by SQL, and read from our store.
     """
     groups = [[row for poll in polls(hours * 360) for row in poll]]
     plain, ours = folder / "history-bare.db", folder / "history-ours.db"
@@ -178,7 +179,7 @@ def day_of_history(folder: Path, hours: int) -> tuple[float, float, float, float
 
 
 def stored_bytes(tables: Tables) -> int:
-    """Give the bytes of all pages that hold compressed history and its quarters."""
+    """Return the bytes of all pages that hold compressed history and its quarters."""
     ((size,),) = tables.connection.execute(
         "SELECT sum(pgsize) FROM dbstat WHERE name IN ('segment', 'quarter')"
     ).fetchall()
@@ -197,7 +198,7 @@ async def fill(store: SqliteReadings, clock: ManualClock, groups: Iterable[list[
 
 
 def lengthen(path: Path, readings: int) -> None:
-    """Put copies of a file's history before it, two days earlier each, until it has so many readings."""
+    """Put copies of a file's history before it, two days earlier each, until it has `readings` readings."""
     tables = open_tables(path)
     history, connection = tables.history, tables.connection
     days_ms = 2 * 24 * 3_600_000
@@ -232,8 +233,9 @@ def lengthen(path: Path, readings: int) -> None:
 
 
 def growth(folder: Path) -> dict[str, float]:
-    """Give how many times more processor time storing and asking take in a store of ten million readings than
-    in one of 1.3 million, the two taking turns.
+    """Compare the processor time of storing and asking in stores of 10 and of 1.3 million readings, in turns.
+
+    Returns the larger store's time as a multiple of the smaller one's.
 
     Filling one with ten million takes some ten minutes, so its older nine are copies of the newest: what a
     store does depends on how much there is and not on the values. Each turn stores twelve hours, which is a
@@ -294,7 +296,7 @@ def growth(folder: Path) -> dict[str, float]:
 
 
 def seconds_per_reading(folder: Path, count: int, rounds: int) -> dict[str, float]:
-    """Give the median seconds per reading of each way, in commits of BATCH, ways taking turns."""
+    """Return the median seconds per reading of each way, in commits of BATCH, ways taking turns."""
     groups = batches(count)
     readings = [readings_of(group) for group in groups]
     ways: dict[str, Callable[[Path], None]] = {
@@ -311,7 +313,7 @@ def seconds_per_reading(folder: Path, count: int, rounds: int) -> dict[str, floa
 
 
 def rollup_seconds(hours: int) -> float:
-    """Give the seconds to roll up one meter's power samples of so many hours into 15 minutes."""
+    """Return the seconds to roll up `hours` hours of one meter's power samples into 15 minutes."""
     samples = [
         Reading("m", POWER_KW, value, from_ms(second * 1000))
         for poll in polls(hours * 360)

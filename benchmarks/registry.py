@@ -6,7 +6,7 @@ Each figure is a median of rounds in which both sides take turns; below 1 is fas
 hold for the wall clock; "cpu" is the same ratio in processor time, a second opinion for a machine that others
 use too. The peers do what a careful program without venclient would: `sqlite3` with the specification's
 tables and indexes, WAL, and the same data types; sqlite-utils and pandas get the same rows of both tables
-ready made (as dicts, as a data frame) and put them into the same tables. The second table tells how times
+ready made (as dicts, as a data frame) and put them into the same tables. The second table shows how times
 grow from the second largest registry to the largest, ours and the peer's. Where a goal is missed the line
 says MISSED, and the exit status is 1.
 """
@@ -101,7 +101,7 @@ class Growth(NamedTuple):
 
 
 def make_resource(number: int) -> Resource:
-    """Give the resource of a number: all different, as those of a real site list are."""
+    """Return the resource of a number: all different, as those of a real site list are."""
     return Resource(
         f"{number:08x}-0000-5000-8000-000000000000",
         f"Hotel Ørnen {number}",
@@ -118,12 +118,12 @@ def make_resource(number: int) -> Resource:
 
 
 def ready_tuples(resources: list[Resource]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Give the rows of both tables, encoded beforehand: the bare side pays for nothing but storing."""
+    """Return the rows of both tables, encoded beforehand: the bare side pays for nothing but storing."""
     connections, rows = [], []
     for number, one in enumerate(resources, 1):
         link = one.connection
         connections.append((number, link.type.name, link.actortype.name, link.host, link.port, link.topic))
-        told = (json.dumps(one.capacities), json.dumps(one.location), one.address, one.ven, one.enabled)
+        rest = (json.dumps(one.capacities), json.dumps(one.location), one.address, one.ven, one.enabled)
         rows.append(
             (
                 one.resourceID,
@@ -132,14 +132,14 @@ def ready_tuples(resources: list[Resource]) -> tuple[list[tuple[Any, ...]], list
                 one.resourceSubType,
                 one.meterPointId,
                 number,
-                *told,
+                *rest,
             )
         )
     return connections, rows
 
 
 def open_bare(path: Path) -> sqlite3.Connection:
-    """Give a new bare database in WAL mode."""
+    """Return a new bare database in WAL mode."""
     bare = sqlite3.connect(path)
     bare.execute("PRAGMA journal_mode=WAL")
     bare.execute("PRAGMA cache_size=-8000")
@@ -148,7 +148,7 @@ def open_bare(path: Path) -> sqlite3.Connection:
 
 
 def decode(row: Any) -> Resource:
-    """Give the resource of a bare row, with the standard library's JSON."""
+    """Return the resource of a bare row, with the standard library's JSON."""
     resource_id, name, kind, sub_type, meter, capacities, location, address, enabled, reporting, ven = row[
         :11
     ]
@@ -169,19 +169,19 @@ def decode(row: Any) -> Resource:
 
 
 def spent(work: Callable[[], object]) -> Spent:
-    """Give how long `work` takes."""
+    """Return how long `work` takes."""
     start, start_cpu = time.perf_counter(), time.process_time()
     work()
     return Spent(time.perf_counter() - start, time.process_time() - start_cpu)
 
 
 def median_ms(found: Sequence[Spent]) -> Spent:
-    """Give the medians in milliseconds."""
+    """Return the medians in milliseconds."""
     return Spent(*(statistics.median(column) * 1000 for column in zip(*found, strict=True)))
 
 
 def in_turns(rounds: int, *sides: Callable[[int], Spent]) -> list[Spent]:
-    """Give each side's medians; the sides take turns, so that a slow moment hits all."""
+    """Return each side's medians; the sides take turns, which spreads a slow moment over all."""
     found = [[side(number) for side in sides] for number in range(rounds)]
     return [median_ms(column) for column in zip(*found, strict=True)]
 
@@ -189,7 +189,7 @@ def in_turns(rounds: int, *sides: Callable[[int], Spent]) -> list[Spent]:
 def bulk_by_others(
     folder: Path, count: int, connections: list[tuple[Any, ...]], rows: list[tuple[Any, ...]]
 ) -> dict[str, Callable[[int], Spent]]:
-    """Give, by name, what stores the rows of both tables with a library, and tells how long it took."""
+    """Return, by name, functions that store the rows of both tables with a library and return the time."""
     import pandas as pd
     from sqlite_utils import Database
 
@@ -197,16 +197,16 @@ def bulk_by_others(
         table: [name.strip() for name in sql.partition("(")[2].partition(")")[0].split(",")]
         for table, sql in (("connections", INSERT_CONNECTION), ("resources", INSERT_RESOURCE))
     }
-    told = {"connections": connections, "resources": rows}
-    dicts = {table: [dict(zip(names[table], row, strict=True)) for row in told[table]] for table in told}
-    frames = {table: pd.DataFrame(told[table], columns=names[table]) for table in told}
+    tables = {"connections": connections, "resources": rows}
+    dicts = {table: [dict(zip(names[table], row, strict=True)) for row in tables[table]] for table in tables}
+    frames = {table: pd.DataFrame(tables[table], columns=names[table]) for table in tables}
 
     def by_sqlite_utils(number: int) -> Spent:
         with closing(open_bare(folder / f"utils-{count}-{number}.db")) as bare:
             database = Database(bare)
 
             def work() -> None:
-                for table in told:
+                for table in tables:
                     database.table(table).insert_all(dicts[table])
 
             taken = spent(work)
@@ -217,7 +217,7 @@ def bulk_by_others(
         with closing(open_bare(folder / f"pandas-{count}-{number}.db")) as bare:
 
             def work() -> None:
-                for table in told:
+                for table in tables:
                     frames[table].to_sql(table, bare, if_exists="append", index=False)
 
             taken = spent(work)
@@ -235,7 +235,7 @@ def expect(bare: sqlite3.Connection, count: int) -> None:
 
 
 def measure(folder: Path, count: int, rounds: int) -> list[Figure]:
-    """Give the figures for a registry of `count` resources."""
+    """Return the figures for a registry of `count` resources."""
     resources = [make_resource(number) for number in range(count)]
     connections, rows = ready_tuples(resources)
 
@@ -317,13 +317,13 @@ def measure(folder: Path, count: int, rounds: int) -> list[Figure]:
 
 
 def as_json(figure: Figure) -> dict[str, Any]:
-    """Give a figure for programs."""
-    told = figure._asdict() | {"ours": figure.ours._asdict(), "peers": figure.peers._asdict()}
-    return told | {"ratio": figure.ratio, "cpu_ratio": figure.cpu_ratio}
+    """Return a figure for programs."""
+    result = figure._asdict() | {"ours": figure.ours._asdict(), "peers": figure.peers._asdict()}
+    return result | {"ratio": figure.ratio, "cpu_ratio": figure.cpu_ratio}
 
 
 def growth(figures: list[Figure]) -> list[Growth]:
-    """Give how the times of the largest registry compare with those of the next one, the peers' beside."""
+    """Return how the times of the largest registry compare with those of the next one, the peers' beside."""
     sizes = sorted({figure.rows for figure in figures})
     if len(sizes) < 2:
         return []
@@ -345,14 +345,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a small registry, in under ten seconds")
     parser.add_argument("--rows", type=int, action="append", help="size of the registry; repeatable")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    told = parser.parse_args()
-    sizes = told.rows or ([1_000, 5_000] if told.quick else [1_000, 10_000, 100_000])
+    options = parser.parse_args()
+    sizes = options.rows or ([1_000, 5_000] if options.quick else [1_000, 10_000, 100_000])
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         for count in sizes:
             figures += measure(Path(folder), count, 7 if count <= 10_000 else 3)
     grown = growth(figures)
-    if told.json:
+    if options.json:
         found = {
             "figures": [as_json(one) for one in figures],
             "growth": [one._asdict() for one in grown],

@@ -64,12 +64,12 @@ TICK_GOAL = 0.01
 DRAIN_GOAL_MIB = 32.0
 DELIVER_GOAL = 1.5
 
-#: Meters tell their register once a minute.
+#: Meters report their register once a minute.
 POLL = timedelta(minutes=1)
 
 
 def best(work: Callable[[], object], rounds: int) -> float:
-    """Give the least seconds of processor time that some work takes."""
+    """Return the least seconds of processor time that some work takes."""
     taken = []
     for _ in range(rounds):
         begun = time.process_time()
@@ -82,7 +82,7 @@ def best(work: Callable[[], object], rounds: int) -> float:
 
 
 async def build(folder: Path, resources: int, rounds: int) -> tuple[float, float, float]:
-    """Give the seconds of json.dumps and bare SQL, of building the report, and of measuring within that."""
+    """Return the seconds of json.dumps and bare SQL, of building the report, and of measuring within that."""
     names = [f"meter-{number:05}" for number in range(resources)]
     store = SqliteReadings(folder / "build.db", ManualClock(START + 4 * QUARTER), retention_days=400)
     begin, end = START - QUARTER, START + 2 * QUARTER
@@ -133,7 +133,7 @@ async def build(folder: Path, resources: int, rounds: int) -> tuple[float, float
 
 
 def plan(folder: Path, events: int) -> tuple[float, float]:
-    """Give the seconds of a tick with nothing due, with many events and with a hundredth of them."""
+    """Return the seconds of a tick with nothing due, with many events and with a hundredth of them."""
     ticks = []
     for count in (events, events // 100):
         path = folder / f"plan-{count}.db"
@@ -158,7 +158,7 @@ def plan(folder: Path, events: int) -> tuple[float, float]:
 
 
 def parse(events: int, rounds: int) -> tuple[float, float, dict[str, float]]:
-    """Give the seconds of json.loads and of our reading of a listing, and those of other libraries."""
+    """Return the seconds of json.loads and of our reading of a listing, and those of other libraries."""
     raw = [event(f"E{n}", 48, duration="PT1H") for n in range(events)]
     body = json.dumps(raw).encode()
     gc.collect()
@@ -200,7 +200,7 @@ def tell_build(folder: Path, quick: bool) -> list[str]:
     """Print what building a report takes, and give the goals that are missed."""
     count = 5000 if quick else 10_000
     least, ours, measuring = asyncio.run(build(folder, count, 3))
-    print(f"one 15-minute report of {count} resources, register told once a minute, processor time")
+    print(f"one 15-minute report of {count} resources, register read once a minute, processor time")
     print(f"  json.dumps and bare SQL {1000 * least:8.0f} ms")
     print(f"  ours                    {1000 * ours:8.0f} ms  {ours / least:5.2f} x  ", end="")
     print(f"(measuring {1000 * measuring:.0f} ms, the report {1000 * (ours - measuring):.0f} ms)")
@@ -237,7 +237,7 @@ def tell_drain(folder: Path, quick: bool) -> list[str]:
         place = folder / f"drain-{number}"
         place.mkdir()
         mib, reports = _alone(_drained, place, shape, count)
-        print(f"draining {count} owed intervals, {shape} ({reports}): +{mib:.1f} MiB")
+        print(f"draining {count} due intervals, {shape} ({reports}): +{mib:.1f} MiB")
         missed += [f"memory while draining, {shape}"] if mib > DRAIN_GOAL_MIB else []
     mib = _alone(_asked, count)
     print(f"looking for a report of unknown fate among {count}: +{mib:.1f} MiB")
@@ -253,7 +253,7 @@ def _asked(reports: int) -> float:
 
 
 def _alone(work: Callable[P, T], *given: P.args, **_: P.kwargs) -> T:
-    """Do work in a process of its own, whose memory nothing before it has grown."""
+    """Do work in a separate process, whose memory nothing before it has grown."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(partial(work, *given)).result()
 

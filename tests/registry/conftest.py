@@ -28,7 +28,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def new_postgres(postgres_server: str) -> Callable[[], str]:
-    """Give a function that gives the URL of an empty schema, another one each time."""
+    """Return a function that returns the URL of an empty schema, another one each time."""
     import psycopg
 
     def make() -> str:
@@ -42,7 +42,7 @@ def new_postgres(postgres_server: str) -> Callable[[], str]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give what names an empty database: a file that is not there yet, or a URL."""
+    """Return the name of an empty database: the path of a new file, or a URL."""
     if request.param == "sqlite":
         return str(tmp_path / "resources.db")
     url: str = request.getfixturevalue("new_postgres")()
@@ -51,7 +51,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def db(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResourceDatabase]:
-    """Give an empty registry in a database of each kind."""
+    """Yield an empty registry in a database of each kind."""
     monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(tmp_path / "resources.db.key"))
     with ResourceDatabase(database) as made:
         yield made

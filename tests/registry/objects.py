@@ -12,8 +12,8 @@ from venclient.model.resource import ActorType, Connection, ConnectionType, Reso
 
 
 def make_connection(**changes: Any) -> Connection:
-    """Give an MQTT reader, changed as said; one of another type has no options unless they are told."""
-    told: dict[str, Any] = {
+    """Return an MQTT reader with `changes`; one of another type has no options unless they are given."""
+    fields: dict[str, Any] = {
         "type": ConnectionType.MQTT,
         "actortype": ActorType.READER,
         "host": "broker.example",
@@ -24,13 +24,13 @@ def make_connection(**changes: Any) -> Connection:
         "options": {"values": [{"path": "/p", "quantity": "power_kw", "unit": "W"}]},
     }
     if str(changes.get("type", "mqtt")).casefold() != "mqtt":
-        del told["options"]
-    return Connection(**told | changes)
+        del fields["options"]
+    return Connection(**fields | changes)
 
 
 def make_resource(resource_id: str = "r-1", **changes: Any) -> Resource:
-    """Give a hotel in Herning, changed as said."""
-    told: dict[str, Any] = {
+    """Return a hotel in Herning with `changes`."""
+    fields: dict[str, Any] = {
         "resourceID": resource_id,
         "resourceName": "Hotel Ørnen",
         "resourceType": "DSR",
@@ -43,7 +43,7 @@ def make_resource(resource_id: str = "r-1", **changes: Any) -> Resource:
         "enabled": True,
         "ven": "Herning",
     }
-    return Resource(**told | changes)
+    return Resource(**fields | changes)
 
 
 def make_old_file(path: Path) -> None:

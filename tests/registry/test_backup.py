@@ -41,7 +41,7 @@ def ids_in(path: Path) -> list[str]:
 
 
 def test_backup_is_one_file_with_everything(path: Path, tmp_path: Path) -> None:
-    """A backup of an open database is a single file for its owner, told with its rows."""
+    """A backup of an open database is a single file for its owner, reported with its rows."""
     with ResourceDatabase(path) as db:
         made = back_up(path, tmp_path / "stick" / "copy.db")
         assert db.count() == 3
@@ -209,7 +209,7 @@ def test_restore_of_an_old_backup(path: Path, tmp_path: Path) -> None:
 
 
 def test_restore_waits_for_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While another has the database open nothing is replaced, and what to stop is told."""
+    """While another has the database open nothing is replaced, and the error says what to stop."""
     backup = back_up(path).copy.path
     with ResourceDatabase(path) as db:
         db.upsert_resource(make_resource("later"))

@@ -1,4 +1,4 @@
-"""Database files that are no good, or have no room: a sentence says what and where, and nothing is lost."""
+"""Unusable database files, or a full disk: a sentence says what and where, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
 
 
 def make_database(path: Path, count: int = 3) -> None:
-    """Make a database with that many resources."""
+    """Make a database with `count` resources."""
     with ResourceDatabase(path) as db:
         db.bulk_upsert(make_resource(f"r-{number:04}", address="x" * 500) for number in range(count))
 
@@ -72,7 +72,7 @@ def test_folder_is_no_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [50, 3000, 20_000])
 def test_truncated_file_is_said(tmp_path: Path, size: int) -> None:
-    """A file that was cut short is told as damaged or as no database; it is left as it is."""
+    """A file that was cut short is reported as damaged or as not a database; it is left as it is."""
     path = tmp_path / "cut.db"
     make_database(path, 200)
     os.truncate(path, size)

@@ -1,4 +1,4 @@
-"""Rows that make no sense: named, left out, and in nobody's way."""
+"""Invalid rows: named, left out, and no obstacle to others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from venclient.registry.database import ResourceDatabase
 
 @pytest.fixture
 def db(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ResourceDatabase]:
-    """Give a registry of three resources in a database of each kind."""
+    """Yield a registry of three resources in a database of each kind."""
     monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(tmp_path / "resources.db.key"))
     with ResourceDatabase(database) as made:
         made.bulk_upsert(make_resource(name) for name in ("a", "b", "c"))
@@ -24,7 +24,7 @@ def db(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @pytest.fixture
 def sqlite_db(tmp_path: Path) -> Iterator[ResourceDatabase]:
-    """Give a file of three resources, for what only SQLite lets happen."""
+    """Yield a file of three resources, for what only SQLite lets happen."""
     with ResourceDatabase(tmp_path / "only.db") as made:
         made.bulk_upsert(make_resource(name) for name in ("a", "b", "c"))
         yield made
@@ -78,7 +78,7 @@ def test_bytes_where_json_should_be(sqlite_db: ResourceDatabase) -> None:
 def test_bad_row_hides_no_other(
     db: ResourceDatabase, sql: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A list leaves the bad row out, tells where and why, and logs it once however often it is asked."""
+    """A list leaves the bad row out, reports where and why, and logs it once however often it is read."""
     spoil(db, sql)
 
     with caplog.at_level(logging.WARNING):

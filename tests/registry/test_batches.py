@@ -41,7 +41,7 @@ _ODD_VALUES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from([8.9, 56.1, -91, 181, float("nan"), "56", None]),
     ),
     "connection": st.builds(
-        lambda told: make_connection(**told),
+        lambda changes: make_connection(**changes),
         st.fixed_dictionaries(
             {},
             optional={
@@ -103,7 +103,7 @@ def test_a_batch_stores_what_single_rows_would(tmp_path: Path) -> None:
 
 
 def test_an_id_that_is_taken_is_named_among_many(tmp_path: Path) -> None:
-    """The one that is there already is told, and nothing of the others is stored."""
+    """The id that exists already is reported, and nothing of the others is stored."""
     with ResourceDatabase(tmp_path / "r.db") as db:
         made = [make_resource(f"r-{number}") for number in range(150)]
         made[120] = make_resource("r-5")
@@ -114,7 +114,7 @@ def test_an_id_that_is_taken_is_named_among_many(tmp_path: Path) -> None:
 
 
 def test_one_that_is_wrong_is_named_among_many(tmp_path: Path) -> None:
-    """A mistake keeps the batch from being made; the resource is told with all its mistakes."""
+    """A mistake keeps the batch from being made; the resource is reported with all its mistakes."""
     with ResourceDatabase(tmp_path / "r.db") as db:
         made: list[Resource] = [make_resource(f"r-{number}") for number in range(150)]
         made[120] = make_resource("r-120", location={"latitude": 91, "longitude": 181})

@@ -15,7 +15,7 @@ from venclient.registry.database import ResourceDatabase
 
 
 def test_who_when_from_what_to_what(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each change tells its moment, who made it, and what it was before and after."""
+    """Each change records its moment, who made it, and the values before and after."""
     monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(tmp_path / "key"))
     now = datetime(2026, 1, 5, 12, 0, 0, 250_000, UTC)
     with ResourceDatabase(database, actor="anna", clock=ManualClock(now)) as db:
@@ -85,9 +85,9 @@ def test_every_way_of_changing_is_recorded(db: ResourceDatabase) -> None:
     db.bulk_delete(["b"])
     db.clear_all_resources()
 
-    told = [(one.action, one.kind, one.subject) for one in db.changes()]
+    recorded = [(one.action, one.kind, one.subject) for one in db.changes()]
 
-    assert told == [
+    assert recorded == [
         ("insert", "connection", str(connection_id)),
         ("insert", "resource", "a"),
         ("insert", "resource", "b"),
@@ -104,7 +104,7 @@ def test_every_way_of_changing_is_recorded(db: ResourceDatabase) -> None:
 
 
 def test_what_fails_is_not_recorded(db: ResourceDatabase) -> None:
-    """The record is part of the transaction that it tells of."""
+    """The log entry is part of the transaction that it records."""
     db.upsert_resource(make_resource())
     before = len(db.changes())
 
@@ -185,9 +185,9 @@ def test_unreadable_row_is_replaced_and_recorded(db: ResourceDatabase) -> None:
     db.delete_resource("b")
 
     for name in "ab":
-        told = db.history(name)[-1].before
-        assert told is not None
-        assert "capacities is not valid JSON" in told["unreadable"]
+        before = db.history(name)[-1].before
+        assert before is not None
+        assert "capacities is not valid JSON" in before["unreadable"]
 
 
 _FORGED = "(id, at, actor, action, kind) VALUES (1, '2026', 'nobody', 'insert', 'resource')"
@@ -197,7 +197,7 @@ _FORGED = "(id, at, actor, action, kind) VALUES (1, '2026', 'nobody', 'insert', 
     "sql", ["UPDATE changes SET actor = 'nobody'", "DELETE FROM changes", f"REPLACE INTO changes {_FORGED}"]
 )
 def test_nobody_rewrites_the_record(db: ResourceDatabase, database: str, sql: str) -> None:
-    """The database refuses to alter what was recorded, whoever asks."""
+    """The database refuses to alter what was recorded, for every program."""
     if "://" in database and sql.startswith("REPLACE"):
         sql = f"INSERT INTO changes {_FORGED} ON CONFLICT (id) DO UPDATE SET actor = 'nobody'"
     db.upsert_resource(make_resource())

@@ -22,7 +22,7 @@ from venclient.registry.sqlite_link import SqliteLink
 
 @pytest.fixture
 def link(tmp_path: Path) -> Iterator[SqliteLink]:
-    """Give a link to a file with one table."""
+    """Yield a link to a file with one table."""
     made = SqliteLink(tmp_path / "some.db")
     made.driver().execute("CREATE TABLE t (x INTEGER)")
     yield made
@@ -30,7 +30,7 @@ def link(tmp_path: Path) -> Iterator[SqliteLink]:
 
 
 def copied_rows(path: Path) -> int:
-    """Give how many rows a plain copy of the file has, without its log."""
+    """Return the number of rows that a plain copy of the file has, without its log."""
     shutil.copy(path, f"{path}.copy")
     with closing(sqlite3.connect(f"{path}.copy")) as copy:
         return int(copy.execute("SELECT count(*) FROM t").fetchone()[0])
@@ -58,7 +58,7 @@ def test_connections_never_checkpoint_by_themselves(link: SqliteLink) -> None:
 def test_no_checkpoint_while_another_writes(link: SqliteLink, monkeypatch: pytest.MonkeyPatch) -> None:
     """With another writer at work the file stays as it is; that writer's end brings both up to date."""
     monkeypatch.setattr(checkpoints, "_PATIENCE_S", 0.01)
-    link.driver().execute("INSERT INTO t VALUES (1)")  # by itself, so that it waits in the log
+    link.driver().execute("INSERT INTO t VALUES (1)")  # by itself: it waits in the log
     with closing(Checkpoints(link.path)) as made, closing(sqlite3.connect(link.path)) as other:
         other.execute("INSERT INTO t VALUES (2)")
         assert not made.run()
@@ -69,7 +69,7 @@ def test_no_checkpoint_while_another_writes(link: SqliteLink, monkeypatch: pytes
 
 
 def test_nobody_can_write_during_a_checkpoint(link: SqliteLink, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The write lock is held from before a checkpoint until after it, so no log can begin anew in it."""
+    """The write lock is held from before a checkpoint until after it, so no log can restart in it."""
     refused: list[str] = []
 
     class Watched(sqlite3.Connection):

@@ -107,9 +107,9 @@ def test_export_and_import_bring_the_same_registry(
     before = db.get_all_resources()
     result = ven("resources", "export", tmp_path / "out.csv", "--db", database)
     assert result.exit_code == 0, (result.output, result.exception)
-    told = ven("--registry", database, "import", tmp_path / "out.csv").stdout
-    assert f"columns: {imp.OWN_COLUMNS()}\n" in told
-    assert "created 0, updated 0, unchanged 2" in told
+    output = ven("--registry", database, "import", tmp_path / "out.csv").stdout
+    assert f"columns: {imp.OWN_COLUMNS()}\n" in output
+    assert "created 0, updated 0, unchanged 2" in output
     db.clear_all_resources()
 
     assert import_csv(db, tmp_path / "out.csv").created == 2
@@ -182,11 +182,11 @@ def test_show_tells_how_it_is_reported(db: ResourceDatabase, database: str) -> N
     after = ven("resources", "show", "r-1", "--db", database, columns=300).stdout.splitlines()
     as_json = json.loads(ven("resources", "show", "r-1", "--db", database, "--json").stdout)
 
-    told = dict(line.split(None, 1) for line in before)
-    assert told["reporting.interval"] == "PT5M"
-    assert told["reported_as.payload_types"] == '["USAGE", "DEMAND"]'
-    assert told["reporting_status"] == "-"
-    assert json.loads(told["connection.options.values"])[0]["quantity"] == "power_kw"
+    shown = dict(line.split(None, 1) for line in before)
+    assert shown["reporting.interval"] == "PT5M"
+    assert shown["reported_as.payload_types"] == '["USAGE", "DEMAND"]'
+    assert shown["reporting_status"] == "-"
+    assert json.loads(shown["connection.options.values"])[0]["quantity"] == "power_kw"
     assert dict(line.split(None, 1) for line in after)["reporting_status.state"] == "refused"
     assert as_json["reporting_status"]["detail"] == "no program"
     assert as_json["reported_as"]["interval"] == "PT5M"
@@ -264,7 +264,7 @@ def test_import_of_a_folder_is_said(name: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_check_promises_no_upgrade_that_will_not_come(tmp_path: Path) -> None:
-    """A newer database, or that of another program, is not said to be upgraded; a folder is told as one."""
+    """A newer database, or another program's, is not announced as upgraded; a folder is reported as one."""
     path = tmp_path / "resources.db"
     ResourceDatabase(path).close()
     with closing(sqlite3.connect(path)) as raw:

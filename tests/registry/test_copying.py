@@ -157,12 +157,12 @@ def test_what_arrives_otherwise_undoes_the_copy(
 
 def test_progress_is_told(filled: str, other: str) -> None:
     """Each table's progress comes page by page, up to all of it."""
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
 
-    copy_registry(filled, other, progress=lambda *one: told.append(one))
+    copy_registry(filled, other, progress=lambda *one: reported.append(one))
 
-    assert ("resources", 1000, 1006) in told
-    assert ("resources", 1006, 1006) in told
+    assert ("resources", 1000, 1006) in reported
+    assert ("resources", 1006, 1006) in reported
 
 
 @pytest.fixture

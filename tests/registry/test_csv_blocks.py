@@ -41,13 +41,13 @@ NASTY = {
 
 
 def both(path: Path) -> tuple[list[Item], list[Item]]:
-    """Give what becomes of a file's rows, with pandas and without."""
+    """Return what becomes of a file's rows, with pandas and without."""
     found = [list(CsvSites(path, pandas=pandas).items()) for pandas in (True, False)]
     return found[0], found[1]
 
 
 def told(items: list[Item]) -> list[object]:
-    """Give items with what their equality leaves out."""
+    """Return items with what their equality leaves out."""
     return [(item, item.text if isinstance(item, (Rejected, Site)) else "") for item in items]
 
 
@@ -180,7 +180,7 @@ def test_what_csv_writes_comes_back(rows: list[list[str]], delimiter: str) -> No
 
 
 def test_a_binary_and_an_empty_file_are_named(tmp_path: Path) -> None:
-    """What is no table ends in a sentence about the file."""
+    """A file that is not a table ends in a sentence about the file."""
     path = tmp_path / "hotels.csv"
     for content, code in ((b"", "VEN-IMP-073"), (bytes(range(256)) * 9, "VEN-IMP-074")):
         path.write_bytes(content)

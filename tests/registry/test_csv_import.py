@@ -39,7 +39,7 @@ p_max_kw = "Anschlussleistung"
 
 @pytest.fixture
 def hotels(tmp_path: Path) -> Path:
-    """Give a file of five good rows."""
+    """Return a file of five good rows."""
     return written(tmp_path, *ROWS)
 
 
@@ -51,7 +51,7 @@ def written(folder: Path, *rows: str, header: str = HEADER) -> Path:
 
 
 def counts(report: ImportReport) -> tuple[int, int, int, int, int]:
-    """Give created, updated, unchanged, duplicates and rejected."""
+    """Return created, updated, unchanged, duplicates and rejected."""
     return (
         report.created,
         report.updated,
@@ -62,7 +62,7 @@ def counts(report: ImportReport) -> tuple[int, int, int, int, int]:
 
 
 def dump(db: ResourceDatabase) -> list[tuple[Any, ...]]:
-    """Give every row of both tables, times included."""
+    """Return every row of both tables, times included."""
     with db.get_connection() as connection:
         return [
             tuple(row)
@@ -80,7 +80,7 @@ def test_a_second_import_changes_nothing(db: ResourceDatabase, hotels: Path) -> 
 
 
 def test_a_changed_row_updates_just_what_changed(db: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
-    """One moved hotel is one update, told as before and after."""
+    """One moved hotel is one update, reported as before and after."""
     import_csv(db, hotels)
     moved = written(tmp_path, ROWS[0].replace("56.10", "56.20"), *ROWS[1:])
     report = import_csv(db, moved)
@@ -90,7 +90,7 @@ def test_a_changed_row_updates_just_what_changed(db: ResourceDatabase, hotels: P
 
 
 def test_what_people_set_since_stays(db: ResourceDatabase, hotels: Path, tmp_path: Path) -> None:
-    """A connection, capacities, a writer and a switch that the file does not tell survive its next import."""
+    """A connection, capacities, a writer and a switch that the file does not set survive its next import."""
     import_csv(db, hotels)
     mine = db.get_all_resources()[0]
     wired = replace(
@@ -132,7 +132,7 @@ def test_a_dry_run_stores_nothing(db: ResourceDatabase, hotels: Path) -> None:
 
 
 def test_a_file_with_nothing_but_a_header_says_so(db: ResourceDatabase, tmp_path: Path) -> None:
-    """No rows is no error, but it is said."""
+    """A file without rows is not an error, but it is reported."""
     report = import_csv(db, written(tmp_path))
     assert counts(report) == (0, 0, 0, 0, 0)
     assert [(code_of(text), lines) for text, lines in report.warnings.items()] == [("VEN-IMP-053", [1])]
@@ -212,15 +212,15 @@ def test_the_charger_register_without_a_mapping_tells_what_it_cannot_tell_apart(
 
 
 def test_a_large_file_streams(db: ResourceDatabase, tmp_path: Path) -> None:
-    """Rows are never held all at once: progress is told in the middle, in bytes and rows."""
-    told_: list[tuple[int, int, int]] = []
+    """Rows are never held all at once: progress is reported in the middle, in bytes and rows."""
+    reported: list[tuple[int, int, int]] = []
     rows = [f"Hotel {n},x,8.{n},56.{n}" for n in range(1, 9001)]
     path = written(tmp_path, *rows)
-    report = import_csv(db, path, progress=lambda *done: told_.append(done), dry_run=True)
+    report = import_csv(db, path, progress=lambda *done: reported.append(done), dry_run=True)
     assert report.created == 9000
-    assert len(told_) >= 2
-    assert told_[-1] == (path.stat().st_size, path.stat().st_size, 9000)
-    assert told_ == sorted(told_)
+    assert len(reported) >= 2
+    assert reported[-1] == (path.stat().st_size, path.stat().st_size, 9000)
+    assert reported == sorted(reported)
 
 
 class TestCommand:
@@ -228,7 +228,7 @@ class TestCommand:
 
     @pytest.fixture
     def run(self, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """Give a function that runs the command on a database of each kind."""
+        """Return a function that runs the command on a database of each kind."""
         from venclient.cli.importing import import_files
 
         monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(tmp_path / "resources.db.key"))
@@ -306,7 +306,7 @@ class TestCommand:
     def test_one_map_serves_the_files_that_have_its_column(
         self, run: Any, hotels: Path, tmp_path: Path
     ) -> None:
-        """Files of one command may differ; where a told column is not there, that is a warning."""
+        """Files of one command may differ; where a specified column is missing, that is a warning."""
         schools = tmp_path / "schools.csv"
         schools.write_text("Skolenavn,lat,lon\nSkole A,58.9,5.7\n", encoding="utf-8")
         result = run(schools, hotels, "--map", "title=Skolenavn", "--ven", "Stavanger")

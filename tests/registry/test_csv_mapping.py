@@ -1,4 +1,4 @@
-"""What columns mean: synonyms, flags and TOML files, and how mistakes in them are told."""
+"""What columns mean: synonyms, flags and TOML files, and how mistakes in them are reported."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_all_mistakes_of_a_mapping_are_told_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError) as caught:
         load(path)
-    told_ = "\n".join(caught.value.problems)
+    problems = "\n".join(caught.value.problems)
     for part in (
         "BOILER",
         "decimal",
@@ -77,13 +77,13 @@ def test_all_mistakes_of_a_mapping_are_told_at_once(tmp_path: Path) -> None:
         "smoke",
         "speed",
     ):
-        assert part in told_, part
+        assert part in problems, part
     assert all(str(path) in problem for problem in caught.value.problems)
 
 
 @pytest.mark.parametrize("text", ["[columns", "\xff", "type ="])
 def test_a_mapping_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
-    """A broken TOML file is told with its place."""
+    """A broken TOML file is reported with its path."""
     path = tmp_path / "sites.toml"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match="VEN-IMP-061"):
@@ -113,7 +113,7 @@ def test_column_names_match_whatever_case_spacing_and_underscores() -> None:
 
 
 def test_a_told_column_that_is_not_there_is_named() -> None:
-    """Every missing column is told, beside what the file has."""
+    """Every missing column is reported, beside what the file has."""
     mapping = told("flags", columns=from_flags(["title=Navn", "p_max_kw=kW+extra"]))
     with pytest.raises(ConfigError) as caught:
         resolve(["Name", "kW"], mapping, "sites.csv")

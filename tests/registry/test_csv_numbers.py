@@ -43,7 +43,7 @@ def test_numbers_in_either_notation(text: str, decimal: str, value: float) -> No
     ],
 )
 def test_bad_numbers_say_why(text: str, decimal: str, code: str) -> None:
-    """What is no number in this notation is refused with its reason."""
+    """Text that is not a number in this notation is refused with its reason."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         number(text, decimal)
     assert code_of(text_of(caught.value)) == code
@@ -84,7 +84,7 @@ def test_the_decimal_mark_is_found(cells: list[str], mark: str | None) -> None:
     ],
 )
 def test_impossible_positions_say_what_they_look_like(text: str, name: str, code: str) -> None:
-    """Metres and swapped values are told from plain nonsense."""
+    """Metres and swapped values are distinguished from plain nonsense."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         coordinate(text, ".", name)
     assert code_of(text_of(caught.value)) == code

@@ -51,7 +51,7 @@ def items(path: Path, mapping: CsvMapping | None = None) -> tuple[list[Item], li
 def test_rows_are_what_they_are_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mapping: CsvMapping | None
 ) -> None:
-    """Sites, duplicates and refusals, what the rows tell, and their lines are the same."""
+    """Sites, duplicates and refusals, the fields that rows set, and their lines are the same."""
     path = tmp_path / "hotels-in-denmark.csv"
     path.write_text(HEADER + ("".join(ROWS.values()) if name == "all" else ROWS[name]), encoding="utf-8")
     fast = items(path, mapping)

@@ -49,20 +49,20 @@ def load(path: Path) -> ModuleType:
 
 
 def rows(root: Path, kind: str) -> list[dict[str, str]]:
-    """Give the rows of one committed file."""
+    """Return the rows of one committed file."""
     with (root / f"config/exampleassets/{kind}-in-denmark.csv").open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
 @pytest.fixture
 def config(root: Path, tmp_path: Path) -> Path:
-    """Give a configuration folder with the committed samples."""
+    """Return a configuration folder with the committed samples."""
     shutil.copytree(root / "config/exampleassets", tmp_path / "config/exampleassets")
     return tmp_path / "config"
 
 
 def frame(**changes: Any) -> Any:
-    """Give a DataFrame of one row with the contract's columns."""
+    """Return a DataFrame of one row with the contract's columns."""
     import pandas as pd
 
     row = {
@@ -145,7 +145,7 @@ def _stamps(database: Any) -> list[tuple[Any, ...]]:
 
 
 def test_what_people_switched_off_stays_off(config: Path) -> None:
-    """A sample that somebody disabled is not enabled by the next run."""
+    """A sample that a user disabled is not enabled by the next run."""
     with generate_resources(config) as database:
         resource_id = database.get_all_resources()[0].resourceID
         database.set_enabled(resource_id, False)
@@ -200,7 +200,7 @@ def test_sample_meters_stay_within_the_capacity_of_their_kind(root: Path, kind: 
 
 
 def test_bad_rows_and_files_of_users_stop_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is no table is left out, a bad row is named, and the rest is there."""
+    """A file that is not a table is left out, a bad row is named, and the rest is there."""
     (config / "exampleassets/empty-in-denmark.csv").touch()
     (config / "exampleassets/shops-in-denmark.csv").write_text(
         'title,address,longitude,latitude\nShop,"Gade 1, 7400 Herning, Denmark",8.9,56.1\nBad,x,8.9\n',

@@ -27,20 +27,20 @@ def write(folder: Path, *lines: str, name: str = "hotels-in-denmark.csv") -> Pat
 
 
 def only(path: Path, *pairs: str, **values: object) -> Site | Duplicate | Rejected:
-    """Give what became of the file's one row."""
+    """Return what became of the file's one row."""
     (item,) = CsvSites(path, told("test", columns=from_flags(pairs), **values)).items()
     return item
 
 
 def rejected(path: Path, *pairs: str) -> Rejected:
-    """Give the refusal of the file's one row."""
+    """Return the refusal of the file's one row."""
     item = only(path, *pairs)
     assert isinstance(item, Rejected)
     return item
 
 
 def site(path: Path, *pairs: str, **values: object) -> Site:
-    """Give the site of the file's one row."""
+    """Return the site of the file's one row."""
     item = only(path, *pairs, **values)
     assert isinstance(item, Site), item
     return item
@@ -132,7 +132,7 @@ def test_bytes_that_are_no_utf_8_cost_one_row(tmp_path: Path) -> None:
 
 
 def test_a_shifted_row_of_the_right_width_is_refused(tmp_path: Path) -> None:
-    """Text in number columns and a number in a text column tell that cells slid, whatever their count."""
+    """Text in number columns and a number in a text column show that cells slid, whatever their count."""
     rows = [f"School {n},{n},{1000 + n},Bygning,8.{n:02},56.1" for n in range(1, 40)]
     rows.append("Bygning,School X,Street,7,8.1,56.1")
     path = write(tmp_path, "title,id,municipality,object,longitude,latitude", *rows)
@@ -210,7 +210,7 @@ def test_capacities_come_from_columns_where_there_are_some(tmp_path: Path) -> No
 
 
 def test_capacities_that_contradict_are_refused(tmp_path: Path) -> None:
-    """A least power above the greatest is no capacity."""
+    """A least power above the greatest is not a capacity."""
     path = write(tmp_path, f"{HEADER},kW", f"{HOTEL},-30")
     assert code_of(rejected(path, "p_max_kw=kW").reason) == "VEN-IMP-017"
 
@@ -268,7 +268,7 @@ def test_missing_coordinates_are_taken_only_when_allowed(tmp_path: Path) -> None
 
 
 def test_a_file_that_nothing_names_is_refused_with_its_columns(tmp_path: Path) -> None:
-    """Without a column of names there is no import; the sentence shows the columns and what to type."""
+    """Without a column of names the file is refused; the sentence shows the columns and what to type."""
     path = write(tmp_path, "Skole,Latitude,Longitude", "A,1,2")
     with pytest.raises(ConfigError, match="VEN-IMP-066") as caught:
         CsvSites(path)

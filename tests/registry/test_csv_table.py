@@ -25,7 +25,7 @@ def score(cells: Sequence[str]) -> int:
 
 
 def read(table: CsvTable) -> list[tuple[int, list[str]] | BadRow]:
-    """Give the rows of a table in order: line and cells, or the bad row."""
+    """Return the rows of a table in order: line and cells, or the bad row."""
     found: list[tuple[int, list[str]] | BadRow] = []
     for block in table.blocks():
         cells = map(list, zip(*table.columns(block), strict=True))
@@ -35,7 +35,7 @@ def read(table: CsvTable) -> list[tuple[int, list[str]] | BadRow]:
 
 
 def line_of(item: tuple[int, list[str]] | BadRow) -> int:
-    """Give where a row begins."""
+    """Return the line on which a row begins."""
     return item.line if isinstance(item, BadRow) else item[0]
 
 
@@ -59,7 +59,7 @@ def written(folder: Path, content: bytes | str) -> Path:
     ],
 )
 def test_the_encoding_is_found(tmp_path: Path, content: bytes, encoding: str) -> None:
-    """Marks, UTF-8, the Windows code page and latin-1 are told apart; one broken byte changes nothing."""
+    """Marks, UTF-8, the Windows code page and latin-1 are distinguished; one broken byte changes nothing."""
     assert find_encoding(written(tmp_path, content)) == encoding
 
 
@@ -153,7 +153,7 @@ def test_an_open_quote_costs_one_row_of_a_long_file(tmp_path: Path) -> None:
 
 
 def test_a_doubled_column_is_refused(tmp_path: Path) -> None:
-    """Two columns of one known name cannot be told apart."""
+    """Two columns of one known name are ambiguous."""
     with pytest.raises(ConfigError, match="VEN-IMP-079"):
         open_table(written(tmp_path, "title,title,address\nA,B,C\n"), score)
 

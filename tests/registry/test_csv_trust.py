@@ -28,13 +28,13 @@ from venclient.registry.database import ResourceDatabase
 
 @pytest.fixture
 def registry(db: ResourceDatabase) -> ResourceDatabase:
-    """Give a registry with one resource that no file tells of."""
+    """Return a registry with one resource that is in no file."""
     db.upsert_resource(resource("mine"))
     return db
 
 
 def resource(resource_id: str, **changes: Any) -> Resource:
-    """Give a resource."""
+    """Return a resource."""
     made = Resource(
         resource_id,
         f"Site {resource_id}",
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_table_is_named_and_nothing_is_lost(
 def test_a_bad_row_is_named_and_nothing_is_lost(
     registry: ResourceDatabase, tmp_path: Path, name: str
 ) -> None:
-    """Its line and the reason are told; neither the file nor what was stored is touched."""
+    """Its line and the reason are reported; neither the file nor what was stored is touched."""
     text, code = BAD_ROWS[name]
     before = dump(registry)
     path = written(tmp_path, *ROWS)
@@ -157,7 +157,7 @@ def test_a_column_that_changes_its_decimal_mark_is_not_misread(
 
 
 def test_what_disappeared_is_told_until_somebody_decides(registry: ResourceDatabase, tmp_path: Path) -> None:
-    """A row that is gone is told at each import, nothing is deleted, and on demand it is switched off."""
+    """A row that is gone is listed at each import, nothing is deleted, and on demand it is switched off."""
     import_csv(registry, written(tmp_path, *ROWS))
     path = written(tmp_path, *ROWS[1:])
     for _ in range(2):
@@ -179,7 +179,7 @@ def _enabled(registry: ResourceDatabase, resource_id: str) -> bool | None:
 
 
 def test_a_refused_row_is_no_reason_to_switch_off(registry: ResourceDatabase, tmp_path: Path) -> None:
-    """With refused rows nobody knows what is missing: nothing is switched off, and it stays known."""
+    """With refused rows the missing ones are unknown: nothing is switched off, and it stays known."""
     import_csv(registry, written(tmp_path, *ROWS))
     path = written(tmp_path, ROWS[0].replace("56.1", "x"), *ROWS[2:])
     report = import_csv(registry, path, keep_good=True, disable_missing=True)
@@ -190,7 +190,7 @@ def test_a_refused_row_is_no_reason_to_switch_off(registry: ResourceDatabase, tm
 
 
 def test_files_at_other_places_are_other_sources(registry: ResourceDatabase, tmp_path: Path) -> None:
-    """Nothing disappears from a file because another one lacks it, unless both are told to be one source."""
+    """Nothing disappears from a file because another one lacks it, unless both are set to be one source."""
     other = tmp_path / "other"
     other.mkdir()
     import_csv(registry, written(tmp_path, *ROWS))
@@ -359,7 +359,7 @@ def test_an_edited_export_changes_just_that(registry: ResourceDatabase, tmp_path
 
 
 def test_bad_cells_of_an_export_are_named(registry: ResourceDatabase, tmp_path: Path) -> None:
-    """Every cell that makes no sense is told, with its line, and nothing is stored."""
+    """Every invalid cell is reported, with its line, and nothing is stored."""
     path = exported(tmp_path / "export.csv", [resource("a"), resource("b", enabled=False)])
     path.write_text(
         path.read_text(encoding="utf-8").replace("false", "maybe").replace("MODBUSTCP", "SMOKE"),
@@ -373,7 +373,7 @@ def test_bad_cells_of_an_export_are_named(registry: ResourceDatabase, tmp_path: 
 
 
 def test_secrets_do_not_show_in_a_report(registry: ResourceDatabase, tmp_path: Path) -> None:
-    """A changed password is told as ***."""
+    """A changed password is shown as ***."""
     flags = [
         told("t", connection=Connection(ConnectionType.MQTT, ActorType.READER, "b", topic="t", password=word))
         for word in ("hush-1", "hush-2")

@@ -74,7 +74,7 @@ def test_enabled_that_nobody_set_is_true(db: ResourceDatabase) -> None:
 
 
 def test_unknown_id_gives_none(db: ResourceDatabase) -> None:
-    """Asking for a resource that is not there is no error."""
+    """Getting an unknown resource does not raise."""
     assert db.get_resource("nobody") is None
 
 
@@ -170,7 +170,7 @@ def test_iteration_gives_what_the_list_gives(db: ResourceDatabase, monkeypatch: 
 
 
 def test_bulk_insert_of_resources(db: ResourceDatabase) -> None:
-    """Resource objects are inserted by the thousand, each with connections of its own."""
+    """Resource objects are inserted by the thousand, each with separate connections."""
     made = [make_resource(str(number)) for number in range(2500)]
     made[1200].control_connection = make_connection(actortype=ActorType.WRITER)
 
@@ -196,12 +196,12 @@ def test_bulk_insert_of_a_bad_tuple(db: ResourceDatabase) -> None:
     """A tuple without a name, or of another length or type, is named, and none is stored."""
     good = ("a", "Hotel", "DSR", "Hotels", "7070", "{}", "{}", None, "Herning", 1)
 
-    for bad, told in (
+    for bad, match in (
         (("b", None, *good[2:]), "resource 'b'.*resource_name"),
         (("b", *good[1:], "more"), "row 1: has 11 members"),
         (("b", "Hotel", "HEAT", *good[3:]), "VEN-REG-012"),
     ):
-        with pytest.raises(InvalidRecord, match=told):
+        with pytest.raises(InvalidRecord, match=match):
             db.bulk_insert_resources([good, bad])
 
     assert db.count() == 0

@@ -35,7 +35,7 @@ def ven(*words: object) -> Result:
 
 
 def test_backup_and_restore(path: Path, tmp_path: Path) -> None:
-    """A backup tells its place, its rows and where the key is; restoring tells what was kept."""
+    """A backup prints its path, its rows and where the key is; restoring prints what was kept."""
     (tmp_path / "stick").mkdir()
     made = ven("backup", tmp_path / "stick", "--db", path, "--keep", 2)
     assert made.exit_code == 0, made.output
@@ -92,7 +92,7 @@ def test_seal_after_an_old_program(tmp_path: Path) -> None:
 
 
 def test_check_tells_who_else_may_read_a_file(path: Path) -> None:
-    """A file that was made before, or copied, keeps its mode; that is told, and is no problem."""
+    """A file that was made before, or copied, keeps its mode; that is a note, not a problem."""
     assert "note:" not in ven("check", "--db", path).stdout
     path.chmod(0o644)
 
@@ -106,7 +106,7 @@ def test_check_tells_who_else_may_read_a_file(path: Path) -> None:
 
 
 def test_check_and_seal_on_either_kind(db: ResourceDatabase, database: str) -> None:
-    """What there is and how much was recorded is told; sealing what is sealed says nothing of copies."""
+    """The contents and the number of recorded changes are shown; sealing again does not mention copies."""
     db.upsert_resource(make_resource())
     db.update_resource("r-1", ven="Ikast")
     db.close()
@@ -143,13 +143,13 @@ def test_check_tells_sizes(path: Path) -> None:
     result = ven("check", "--db", path, "--json")
 
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["bytes"] == path.stat().st_size
-    assert {"unused_bytes", "log_bytes", "damage", "readable"} <= told.keys()
+    report = json.loads(result.stdout)
+    assert report["bytes"] == path.stat().st_size
+    assert {"unused_bytes", "log_bytes", "damage", "readable"} <= report.keys()
 
 
 def test_rescue_of_a_damaged_file(path: Path, tmp_path: Path) -> None:
-    """What can be read is saved into a new file, with its number of rows told."""
+    """What can be read is saved into a new file, and its number of rows is reported."""
     with ResourceDatabase(path) as db:
         db.bulk_upsert(make_resource(f"s-{n:03}", address="x" * 900) for n in range(200))
     content = bytearray(path.read_bytes())

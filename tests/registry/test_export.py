@@ -54,9 +54,9 @@ numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infini
 
 
 def with_known(*known: str) -> st.SearchStrategy[dict[str, Any]]:
-    """Give dicts with some of the known names, mostly numbers, and some others."""
-    told = st.dictionaries(st.sampled_from(known), numbers | numbers | numbers | values)
-    return st.tuples(objects, told).map(lambda pair: pair[0] | pair[1])
+    """Return dicts with some of the known names, mostly numbers, and some others."""
+    named = st.dictionaries(st.sampled_from(known), numbers | numbers | numbers | values)
+    return st.tuples(objects, named).map(lambda pair: pair[0] | pair[1])
 
 
 references = st.none() | st.sampled_from(("env:NAME", "file:/run/x y", "credential:a,b"))
@@ -91,7 +91,7 @@ resources = st.builds(
 
 
 def read_back(text: str) -> list[Resource]:
-    """Give the resources of an export, read with the standard library's reader."""
+    """Return the resources of an export, read with the standard library's reader."""
     lines = csv.reader(text.split("\n")[:-1])
     header = next(lines)
     assert columns.is_own(header)
@@ -129,10 +129,10 @@ def test_json_comes_back_exactly(found: list[Resource]) -> None:
 
     assert (document["format"], document["version"]) == ("venclient-resources", 1)
     made = []
-    for told in document["resources"]:
+    for fields in document["resources"]:
         for name in ("connection", "control_connection"):
-            told[name] = told[name] and Connection(**told[name])
-        made.append(Resource(**told))
+            fields[name] = fields[name] and Connection(**fields[name])
+        made.append(Resource(**fields))
     assert made == found
 
 
@@ -143,9 +143,9 @@ def test_secrets_are_in_no_export() -> None:
     for write in FORMATS.values():
         text = "".join(write([hidden]))
         assert "hunter" not in text
-    told = as_dict(hidden)
-    assert (told["connection"]["username"], told["connection"]["password"]) == ("***", "***")
-    assert told["control_connection"]["username"] == "env:WHO"
+    exported = as_dict(hidden)
+    assert (exported["connection"]["username"], exported["connection"]["password"]) == ("***", "***")
+    assert exported["control_connection"]["username"] == "env:WHO"
 
 
 def test_hidden_secrets_are_kept_when_read_back() -> None:
@@ -180,7 +180,7 @@ def test_hidden_secrets_are_kept_when_read_back() -> None:
     ],
 )
 def test_a_spoilt_cell_is_named(column: str, cell: str, code: str) -> None:
-    """What an editor made of a cell is told by column and reason."""
+    """What an editor made of a cell is reported by column and reason."""
     cells = dict(zip(columns.COLUMNS, columns.encode(make_resource()), strict=True))
 
     with pytest.raises(columns.BadCells, match=code) as caught:
@@ -190,7 +190,7 @@ def test_a_spoilt_cell_is_named(column: str, cell: str, code: str) -> None:
 
 
 def test_all_spoilt_cells_are_named_at_once() -> None:
-    """A row tells everything that is wrong with it."""
+    """All mistakes of a row are reported at once."""
     cells = dict(zip(columns.COLUMNS, columns.encode(make_resource()), strict=True))
 
     with pytest.raises(columns.BadCells) as caught:
@@ -205,7 +205,7 @@ def test_all_spoilt_cells_are_named_at_once() -> None:
 
 
 def test_columns_in_any_order_are_ours() -> None:
-    """The header tells, not its order; a column more or less and it is another layout."""
+    """The names in the header decide, not their order; one column more or less is another layout."""
     assert columns.is_own(reversed(columns.COLUMNS))
     assert not columns.is_own(columns.COLUMNS[1:])
     assert not columns.is_own((*columns.COLUMNS, "name"))
@@ -256,7 +256,7 @@ def test_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def test_file_is_not_replaced_unasked(tmp_path: Path) -> None:
-    """A file that is there is kept unless told otherwise; its mode is that of any new file."""
+    """An existing file is kept by default; a new one has the mode of any new file."""
     path = tmp_path / "out.csv"
     before = os.umask(0o027)
     try:

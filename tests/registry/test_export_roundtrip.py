@@ -50,7 +50,7 @@ kilowatts = st.integers(-(10**12), 10**12) | st.floats(-1e12, 1e12)
 
 @st.composite
 def ranges(draw: st.DrawFn) -> dict[str, Any]:
-    """Give capacities that the registry takes, some of them unknown, with others that it does not know."""
+    """Return capacities that the registry takes, some of them unknown, with others that it does not know."""
     found: dict[str, Any] = draw(objects)
     for least, most in (("P_min_kw", "P_max_kw"), ("E_min_kwh", "E_max_kwh")):
         pair = sorted((draw(kilowatts), draw(kilowatts)))
@@ -59,7 +59,7 @@ def ranges(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def connections(actor: ActorType) -> st.SearchStrategy[Connection]:
-    """Give connections that have what each type needs, and anything beyond."""
+    """Return connections that have what each type needs, and anything beyond."""
     return st.builds(
         Connection,
         st.sampled_from(ConnectionType),
@@ -98,7 +98,7 @@ def unchecked(_: Resource) -> list[str]:
 
 
 def ids(found: list[Resource]) -> list[str]:
-    """Give the ids of resources."""
+    """Return the ids of resources."""
     return [one.resourceID for one in found]
 
 

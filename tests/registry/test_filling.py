@@ -14,13 +14,13 @@ from venclient.registry.database import ResourceDatabase
 
 
 def indexes(db: ResourceDatabase) -> set[str]:
-    """Give the names of all indexes."""
+    """Return the names of all indexes."""
     with db.get_connection() as driver:
         return {str(row[0]) for row in driver.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
 
 
 def many(count: int) -> Iterator[Resource]:
-    """Give that many resources, all different."""
+    """Return `count` resources, all different."""
     return (make_resource(f"r-{number}") for number in range(count))
 
 

@@ -13,7 +13,7 @@ from venclient.registry.database import ResourceDatabase
 
 
 def test_others_write_while_a_file_is_read(db: ResourceDatabase, database: str, tmp_path: Path) -> None:
-    """What is read and compared keeps nobody waiting, and what others change meanwhile is kept."""
+    """Reading and comparing block no other program, and what others change meanwhile is kept."""
     import_csv(db, written(tmp_path, *ROWS))
     site = db.get_all_resources()[-1]
     heard: list[int] = []
@@ -50,7 +50,7 @@ def test_more_changes_than_are_held_are_all_stored(
 
 
 def test_a_position_that_looks_swapped_is_doubted(db: ResourceDatabase, tmp_path: Path) -> None:
-    """Latitude and longitude of Denmark the other way round are a place at sea: stored, but told."""
+    """Latitude and longitude of Denmark swapped are a place at sea: stored, but reported."""
     report = import_csv(db, written(tmp_path, "Hotel Z,Vej 99,56.1,8.9", "Hotel Y,Vej 98,8.9,56.1"))
 
     (lines,) = (lines for text, lines in report.warnings.items() if code_of(text) == "VEN-REG-032")

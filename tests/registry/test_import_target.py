@@ -37,7 +37,7 @@ def test_many_ids_are_found_at_once(db: ResourceDatabase) -> None:
 
 
 def test_sources_are_remembered_apart(db: ResourceDatabase) -> None:
-    """Each source has its own ids, the newest it was told, and the time of a clock."""
+    """Each source has its own ids, the newest it was given, and the time of a clock."""
     target = db.importing(ManualClock())
     target.remember("a.csv", Values(["2", "1"], "[]"))
     target.remember("b.csv", Values(["3"], "[]"))

@@ -1,4 +1,4 @@
-"""Changes of what is stored: partial, checked, counted, and refused when somebody else was faster."""
+"""Changes of what is stored: partial, checked, counted, and refused when another program was faster."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_change_counts(db: ResourceDatabase) -> None:
 
 
 def test_expected_version(db: ResourceDatabase) -> None:
-    """A change of what somebody else changed meanwhile is refused, with both versions."""
+    """Changing a resource that was changed meanwhile is refused, with both versions."""
     db.upsert_resource(make_resource())
     db.update_resource("r-1", expected_version=1, ven="Ikast")
 
@@ -92,7 +92,7 @@ def test_update_moves_updated_at(db: ResourceDatabase) -> None:
 
 
 def test_all_mistakes_of_an_update_at_once(db: ResourceDatabase) -> None:
-    """Names that are no fields are all told, with what was meant; nothing is changed."""
+    """All unknown field names are reported, with what was meant; nothing is changed."""
     db.upsert_resource(make_resource())
 
     with pytest.raises(InvalidRecord) as caught:
@@ -122,7 +122,7 @@ def test_values_of_an_update_are_checked(db: ResourceDatabase) -> None:
 
 
 def test_old_mistake_keeps_nobody_from_another_change(db: ResourceDatabase) -> None:
-    """A mistake that is stored and not touched stands in nobody's way."""
+    """A stored mistake that is not touched does not block other changes."""
     db.bulk_insert_resources([("a", "Hotel", "DSR", None, "7070", "{}", "{}", None, "Herning", True)])
 
     assert db.update_resource("a", ven="Ikast").ven == "Ikast"
@@ -157,7 +157,7 @@ def test_reader_cannot_control(db: ResourceDatabase) -> None:
 
 
 def test_sharing_a_connection(db: ResourceDatabase) -> None:
-    """`connection_id` moves a resource to a stored connection; its own goes when nobody uses it."""
+    """`connection_id` moves a resource to a stored connection; its own is deleted when unused."""
     db.bulk_upsert([make_resource("a"), make_resource("b", connection=make_connection(topic="b"))])
     first = db.get_resource("a")
     assert first is not None

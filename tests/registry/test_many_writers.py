@@ -1,4 +1,4 @@
-"""Several programs write to one registry at once: each waits its turn, and nobody's work is lost."""
+"""Several programs write to one registry at once: each waits its turn, and no write is lost."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def run_at_once(database: str, work: str, root: Path) -> None:
 
 @pytest.fixture
 def shared_resource(db: ResourceDatabase) -> ResourceDatabase:
-    """Give a registry with the resource that all programs change."""
+    """Return a registry with the resource that all programs change."""
     db.upsert_resource(make_resource("shared", capacities={"P_max_kw": 0}))
     return db
 

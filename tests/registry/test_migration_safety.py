@@ -58,7 +58,7 @@ def test_new_and_current_files_are_not_copied(tmp_path: Path) -> None:
 
 
 def test_no_copy_no_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the copy cannot be made the file stays as it was, and the reason is told."""
+    """When the copy cannot be made the file stays as it was, and the reason is reported."""
     path = tmp_path / "old.db"
     make_old_file(path)
     before = schema_of(path)

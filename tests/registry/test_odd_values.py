@@ -15,7 +15,7 @@ from venclient.registry.database import ResourceDatabase
 
 @pytest.mark.parametrize("row_id", [2**31, 2**40, 2**63, 2**70, -1, 0, "1", None, 1.5])
 def test_connection_that_cannot_be_is_not_there(db: ResourceDatabase, row_id: Any) -> None:
-    """Any id that no connection has is told as such, however large or odd it is."""
+    """Any id without a connection is reported as unknown, however large or odd it is."""
     db.insert_connection(make_connection())
     db.upsert_resource(make_resource("r-1"))
 

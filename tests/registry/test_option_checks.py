@@ -1,4 +1,4 @@
-"""Options of connections are checked by the connectors, wherever they are stored; nobody else loads them."""
+"""Options of connections are checked by the connectors, wherever stored; no other code loads them."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_wrong_options_are_refused_with_reasons(db: ResourceDatabase) -> None:
 def test_control_connection_is_held_against_what_commanding_takes(db: ResourceDatabase) -> None:
     """A writer's registers are checked as such: a reader's options do not make one."""
     writer = make_connection(type="modbustcp", actortype="writer", options={"registers": [REGISTER]})
-    told = make_connection(
+    wrong = make_connection(
         type="modbustcp", actortype="writer", options={"registers": [{"address": 1}], "interval_s": 5}
     )
 
     db.upsert_resource(make_resource(control_connection=writer))
     with pytest.raises(InvalidRecord) as caught:
-        db.update_resource("r-1", control_connection=told)
+        db.update_resource("r-1", control_connection=wrong)
 
     assert any(
         one.startswith("control_connection: options.registers[0].quantity: missing")
@@ -72,7 +72,7 @@ def test_control_connection_is_held_against_what_commanding_takes(db: ResourceDa
         "control_connection: options.interval_s: unknown option" in one for one in caught.value.problems
     )
     with pytest.raises(InvalidRecord, match=r"connection: options\.interval_s.*VEN-"):
-        db.insert_connection(told)
+        db.insert_connection(wrong)
     stored = db.get_resource("r-1")
     assert stored is not None
     assert stored.control_connection == writer
@@ -81,7 +81,7 @@ def test_control_connection_is_held_against_what_commanding_takes(db: ResourceDa
 def test_mistake_that_was_stored_before_keeps_nobody_from_another_change(
     db: ResourceDatabase, database: str
 ) -> None:
-    """What was stored unchecked stays until somebody corrects it, and a further mistake is refused."""
+    """What was stored unchecked stays until it is corrected, and a further mistake is refused."""
     with ResourceDatabase(database, check_options=lambda _: []) as unchecked:
         unchecked.upsert_resource(make_resource(connection=make_connection(options=WRONG)))
 
@@ -182,7 +182,7 @@ def test_no_option_is_declared_differently_than_it_is_used() -> None:
     """The entry point that is used without installation is the one that pyproject.toml declares."""
     import tomllib
 
-    told = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     own = option_checks._OWN
 
-    assert told["project"]["entry-points"][own.group] == {own.name: own.value}
+    assert project["project"]["entry-points"][own.group] == {own.name: own.value}

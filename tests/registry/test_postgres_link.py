@@ -24,13 +24,13 @@ peer = pytest.mark.peer
 
 @pytest.fixture
 def url(new_postgres: Callable[[], str]) -> str:
-    """Give the URL of an empty schema."""
+    """Return the URL of an empty schema."""
     return new_postgres()
 
 
 @pytest.fixture
 def link(url: str) -> Iterator[PostgresLink]:
-    """Give a link to a registry that also has a table of numbers."""
+    """Yield a link to a registry that also has a table of numbers."""
     made = open_link(url)
     assert isinstance(made, PostgresLink)
     made.driver().execute("CREATE TABLE t (x INTEGER NOT NULL UNIQUE, y TEXT)")
@@ -39,12 +39,12 @@ def link(url: str) -> Iterator[PostgresLink]:
 
 
 def values(link: PostgresLink) -> list[object]:
-    """Give what the table holds."""
+    """Return what the table holds."""
     return [row[0] for row in link.rows("SELECT x FROM t ORDER BY x")]
 
 
 def put(link: PostgresLink, value: object, error: Exception | None = None) -> None:
-    """Store a value in a transaction, and fail then if told to."""
+    """Store a value in a transaction, and then raise `error` if there is one."""
     with link.transaction() as driver:
         driver.execute("INSERT INTO t VALUES (%s, 'secret-text')", (value,))
         if error is not None:
@@ -162,12 +162,12 @@ def test_threads_have_connections_of_their_own(link: PostgresLink) -> None:
 
 @peer
 def test_refused_value_is_said_without_the_row(link: PostgresLink) -> None:
-    """What PostgreSQL refuses is told with its reason, and the row's other cells are in no traceback."""
+    """What PostgreSQL refuses is reported with its reason, and the row's other cells are in no traceback."""
     for value, kind in ((None, Conflict), ("oops", InvalidRecord)):
         with pytest.raises(kind) as caught:
             put(link, value)
-        told = "".join(traceback.format_exception(caught.value))
-        assert "Failing row" not in told
+        trace = "".join(traceback.format_exception(caught.value))
+        assert "Failing row" not in trace
 
     assert values(link) == []
 
@@ -266,8 +266,8 @@ def test_password_by_reference(postgres_server: str, url: str, monkeypatch: pyte
     with pytest.raises(ConfigError, match=r"env:VEN_TEST_PG: .*VEN-SEC-009"):
         ResourceDatabase(over_tcp)
 
-    told = "".join(traceback.format_exception(caught.value))
-    assert "wrong-one" not in told
+    trace = "".join(traceback.format_exception(caught.value))
+    assert "wrong-one" not in trace
     assert "anna:***@" in str(caught.value)
 
 
@@ -283,7 +283,7 @@ def test_user_who_may_not_write_is_told(link: PostgresLink, postgres_server: str
 
 
 def test_no_server_is_said() -> None:
-    """A port that nobody listens on is named with what to check."""
+    """A port without a listener is named with what to check."""
     port, password = pick_port(), "hu" + "sh"
 
     with pytest.raises(RegistryError, match=rf"127\.0\.0\.1:{port}/x: .*VEN-DBF-001") as caught:
@@ -307,9 +307,9 @@ def test_bad_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigError, match=r"me:\*\*\*@.*VEN-REG-193") as caught:
         parameters(url)
 
-    told = "".join(traceback.format_exception(caught.value))
-    assert "hush" not in told
-    assert "hu/sh" not in told
+    trace = "".join(traceback.format_exception(caught.value))
+    assert "hush" not in trace
+    assert "hu/sh" not in trace
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the how-to on moving to PostgreSQL tells people to type works as it stands, there and back."""
+"""The commands in the how-to on moving to PostgreSQL work as they are, there and back."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def url(new_postgres: Callable[[], str]) -> str:
-    """Give the URL of an empty schema."""
+    """Return the URL of an empty schema."""
     return new_postgres()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, root: Path) -> Path:
-    """Give a folder with a registry in its usual place."""
+    """Return a folder with a registry in its usual place."""
     with ResourceDatabase(tmp_path / "config" / "resources.db") as db:
         db.bulk_insert_resources(make_resource(str(number)) for number in range(30))
     for door in ("resource_db.py", "flex_resources.py"):
@@ -36,7 +36,7 @@ def folder(tmp_path: Path, root: Path) -> Path:
 
 
 def run(command: list[str], folder: Path, **environment: str) -> str:
-    """Give what a command prints when it works."""
+    """Return what a command prints when it works."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
@@ -53,9 +53,9 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
 def test_the_page_works_as_typed(root: Path, folder: Path, url: str) -> None:
     """There with the key, asked from Python, and back: the registry is the same."""
     there = snippet(root, "run: move to postgresql, the key") + snippet(root, "run: move to postgresql")
-    told = run(["bash", "-euc", there], folder, REGISTRY=url)
-    assert cld.COPIED() in told
-    assert "30 resources" in told
+    output = run(["bash", "-euc", there], folder, REGISTRY=url)
+    assert cld.COPIED() in output
+    assert "30 resources" in output
 
     key = str(folder / "config" / "resources.db.key")
     asked = [sys.executable, "-c", snippet(root, "run: move to postgresql, in Python")]

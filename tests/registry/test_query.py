@@ -44,12 +44,12 @@ LONGITUDES = (None, -180.0, -179.95, 0, 8.97, 8.99, 9.3, 179.95, 180)
 
 
 def maybe(name: str, value: Any) -> dict[str, Any]:
-    """Give a dict with the value, or without it."""
+    """Return a dict with the value, or without it."""
     return {} if value is None else {name: value}
 
 
 def numbers(*names: str, values: tuple[Any, ...]) -> st.SearchStrategy[dict[str, Any]]:
-    """Give dicts that have some of the names."""
+    """Return dicts that have some of the names."""
     parts = [st.sampled_from(values).map(partial(maybe, name)) for name in names]
     return st.tuples(*parts).map(lambda found: {key: value for part in found for key, value in part.items()})
 
@@ -79,7 +79,7 @@ limits = st.one_of(st.none(), st.sampled_from((-20.5, 0.0, 49.999, 50.0, 50.1, 1
 
 @st.composite
 def queries(draw: st.DrawFn) -> Query:
-    """Give queries of one to three conditions, in some order."""
+    """Return queries of one to three conditions, in some order."""
     query = Query()
     for kind in draw(st.lists(st.integers(0, 11), min_size=1, max_size=3)):
         least, most = draw(limits), draw(limits)
@@ -121,7 +121,7 @@ def queries(draw: st.DrawFn) -> Query:
 
 @st.composite
 def ordered_queries(draw: st.DrawFn) -> Query:
-    """Give queries with an order, by distance too."""
+    """Return queries with an order, by distance too."""
     query = draw(queries()).near(56.14, 8.97)
     return query.sort(draw(st.sampled_from(SORT_KEYS)), descending=draw(st.booleans()))
 
@@ -132,7 +132,7 @@ def is_number(value: object) -> bool:
 
 
 def kilometres(one: Resource, latitude: float, longitude: float) -> float | None:
-    """Give the distance of a resource from a point, by vectors and not by the haversine formula."""
+    """Return the distance of a resource from a point, by vectors and not by the haversine formula."""
     if not (is_number(one.location.get("latitude")) and is_number(one.location.get("longitude"))):
         return None
 
@@ -145,7 +145,7 @@ def kilometres(one: Resource, latitude: float, longitude: float) -> float | None
 
 
 def spellings(text: str) -> set[str]:
-    """Give how a search may spell a text, by replacing letters one kind after the other."""
+    """Return how a search may spell a text, by replacing letters one kind after the other."""
     small = text.casefold()
     bare = out = small
     for letter, left, long in (("æ", "ae", "ae"), ("ø", "o", "oe"), ("å", "a", "aa"), ("é", "e", "e")):
@@ -196,7 +196,7 @@ def expected(query: Query, one: Resource) -> bool:
 
 
 def sort_value(key: SortKey, one: Resource) -> Any:
-    """Give what a resource is put in order by."""
+    """Return what a resource is put in order by."""
     if key == "distance":
         return kilometres(one, 56.14, 8.97)
     text = {
@@ -217,7 +217,7 @@ def sort_value(key: SortKey, one: Resource) -> Any:
 def db(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ResourceDatabase]:
-    """Give an empty database of each kind, which examples fill for themselves."""
+    """Yield an empty database of each kind, which examples fill for themselves."""
     folder = tmp_path_factory.mktemp("queries")
     url: str = str(folder / "q.db")
     if request.param == "postgresql":
@@ -239,9 +239,9 @@ def filled(db: ResourceDatabase, found: list[Resource]) -> Iterator[None]:
     with suppress(_Undone), db._link.transaction() as driver:
         db.bulk_insert_resources(replace(one, capacities={}, location={}) for one in found)
         for one in found:
-            told = {"capacities": json.dumps(one.capacities), "location": json.dumps(one.location)}
+            values = {"capacities": json.dumps(one.capacities), "location": json.dumps(one.location)}
             wanted = resources.c.resource_id == one.resourceID
-            driver.execute(*db._sql.bound(update(resources).where(wanted).values(told)))
+            driver.execute(*db._sql.bound(update(resources).where(wanted).values(values)))
         yield
         raise _Undone
 
@@ -357,8 +357,8 @@ def test_never_reported(db: ResourceDatabase) -> None:
     with filled(db, [make_resource("r-1"), make_resource("r-2"), make_resource("r-3")]):
         now = "2026-06-01T12:00:00Z"
         for resource_id, last in (("r-1", now), ("r-2", None)):
-            told = {"resource_id": resource_id, "state": "waiting", "last_report_at": last, "updated_at": now}
-            db._link.driver().execute(*db._sql.bound(insert(reporting_status).values(told)))
+            row = {"resource_id": resource_id, "state": "waiting", "last_report_at": last, "updated_at": now}
+            db._link.driver().execute(*db._sql.bound(insert(reporting_status).values(row)))
 
         assert db.query(Query().never_reported()).ids() == ["r-2", "r-3"]
 
@@ -412,17 +412,17 @@ def test_bad_rows_are_set_aside(tmp_path: Path) -> None:
 
 def test_every_key_has_its_condition() -> None:
     """Each key that is documented is understood."""
-    told = {
+    given = {
         "type": "EV,pv", "sub_type": "Hotels", "ven": ["Herning", "Ikast"], "enabled": "no",
         "connection": "mqtt", "near": "56.14, 8.97, 500m", "bbox": "8.9,56.1,9.1,56.2", "text": "hotel",
         "never-reported": "true", "min_p_max": "50", "max_p_max": "60", "min_p_min": "-5", "max_p_min": "0",
         "min_e_max": "1", "max_e_max": "2", "min_e_min": "0", "max_e_min": "1", "sort": "-distance",
         "limit": "10", "page": "3", "offset": "0",
     }  # fmt: skip
-    assert {key.replace("-", "_") for key in told} == set(KEYS)
-    del told["offset"]
+    assert {key.replace("-", "_") for key in given} == set(KEYS)
+    del given["offset"]
 
-    query = Query.parse(told)
+    query = Query.parse(given)
 
     assert query == (
         Query()
@@ -487,7 +487,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     ],
 )
 def test_a_mistake_has_its_code(wrong: dict[str, Any], code: str) -> None:
-    """Each kind of mistake has the code of its own message, and not that of the query."""
+    """Each kind of mistake has the code of its message, and not that of the query."""
     if wrong == {"near": "8.97,156.14,10km"}:
         assert parse(wrong).around is not None  # far away, but on Earth
         return
@@ -498,7 +498,7 @@ def test_a_mistake_has_its_code(wrong: dict[str, Any], code: str) -> None:
 
 
 def test_conditions_as_pairs() -> None:
-    """`key=value` texts make a query; a key may be told twice."""
+    """`key=value` texts make a query; a key may be repeated."""
     assert from_pairs(["ven=Herning", "ven=Ikast", "type=EV"]) == Query().of_type("EV").in_ven(
         "Herning", "Ikast"
     )

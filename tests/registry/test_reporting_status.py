@@ -16,9 +16,9 @@ NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 
 def make_status(resource_id: str = "r-1", **changes: object) -> ReportingStatus:
-    """Give the status of a report that was sent at noon."""
-    told = {"state": "reported", "last_report_at": NOON, "last_report_name": "report-1", "updated_at": NOON}
-    return ReportingStatus(resource_id=resource_id, **told | changes)  # type: ignore[arg-type]
+    """Return the status of a report that was sent at noon."""
+    fields = {"state": "reported", "last_report_at": NOON, "last_report_name": "report-1", "updated_at": NOON}
+    return ReportingStatus(resource_id=resource_id, **fields | changes)  # type: ignore[arg-type]
 
 
 def test_status_comes_back(db: ResourceDatabase) -> None:
@@ -77,7 +77,7 @@ def test_status_goes_with_its_resource(db: ResourceDatabase) -> None:
 
 
 def test_unknown_state_is_refused(db: ResourceDatabase) -> None:
-    """A state that nobody knows is named with those that there are."""
+    """An unknown state is reported with the valid ones."""
     with pytest.raises(InvalidRecord, match="VEN-REG-122"):
         db.set_reporting_status([make_status(state="sent")])
 

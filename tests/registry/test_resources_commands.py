@@ -19,7 +19,7 @@ from venclient.registry.database import ResourceDatabase
 
 @pytest.fixture
 def path(db: ResourceDatabase, database: str) -> str:
-    """Give the name of a database with four sites around Herning, one of them far away and switched off."""
+    """Return the name of a database with four sites around Herning, one of them far away and switched off."""
     db.bulk_upsert(
         [
             make_resource("00000000-0000-5000-8000-000000000001"),
@@ -46,7 +46,7 @@ def run(command: str, path: str, *options: str, columns: int = 80) -> Result:
 
 
 def listed(path: str, *options: str) -> list[str]:
-    """Give the ids that `list` finds."""
+    """Return the ids that `list` finds."""
     result = run("list", path, "--json", *options)
     assert result.exit_code == 0, (result.output, result.exception)
     return [one["resourceID"][-3:] for one in json.loads(result.stdout)]
@@ -155,7 +155,7 @@ def test_export_replaces_when_told(path: str, tmp_path: Path) -> None:
 
 
 def test_export_in_an_unknown_format_is_refused(path: str, tmp_path: Path) -> None:
-    """A name that tells no format asks for one."""
+    """A name without a known extension asks for a format."""
     result = run("export", path, str(tmp_path / "out.xlsx"))
 
     assert isinstance(result.exception, ConfigError)

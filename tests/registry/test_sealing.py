@@ -25,7 +25,7 @@ LITERAL = "geheim-Ø-4711"
 
 @pytest.fixture
 def key(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give where the key will be, beside a file or as the variable says, with nothing warned of before."""
+    """Return where the key will be, beside a file or as the variable says, with no warning issued before."""
     path = tmp_path / "resources.db.key"
     if is_url(database):
         monkeypatch.setenv("VEN_REGISTRY_KEY_FILE", str(path))
@@ -36,13 +36,13 @@ def key(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def asked(database: str, sql: str) -> list[tuple[Any, ...]]:
-    """Give what the database itself answers."""
+    """Return what the database itself answers."""
     with closing(open_link(database, upgraded=False)) as link:
         return [tuple(row) for row in link.rows(sql)]
 
 
 def stored_logins(database: str) -> list[tuple[str | None, str | None]]:
-    """Give what is in the columns of username and password."""
+    """Return the columns of username and password."""
     return [
         (name, word)
         for name, word in asked(database, "SELECT username, password FROM connections ORDER BY id")
@@ -50,7 +50,7 @@ def stored_logins(database: str) -> list[tuple[str | None, str | None]]:
 
 
 def bytes_of(database: str) -> bytes:
-    """Give all bytes of the database's files, or all that the tables of a server hold."""
+    """Return all bytes of the database's files, or all that the tables of a server hold."""
     if is_url(database):
         tables = ("connections", "resources", "changes")
         return "\n".join(
@@ -129,7 +129,7 @@ def test_references_are_stored_as_they_are(database: str, key: Path) -> None:
 
 
 def test_the_same_login_again_changes_nothing(database: str, key: Path) -> None:
-    """Storing what is stored already is no change, also by another program with the same key."""
+    """Storing what is stored already changes nothing, also by another program with the same key."""
     with ResourceDatabase(database) as db:
         assert db.upsert_resource(make_resource()) == "created"
     before = stored_logins(database)
@@ -190,7 +190,7 @@ def test_sealing_leaves_no_literal_in_any_byte(database: str, key: Path) -> None
         count = db.seal_secrets()
     assert rewrite(database)
 
-    assert count == 3  # two usernames, and the password that is no reference
+    assert count == 3  # two usernames, and the password that is not a reference
     assert LITERAL.encode() not in bytes_of(database)
     with ResourceDatabase(database) as db:
         assert [c.password for c in db.get_connections()] == [LITERAL, "env:OTHER"]
@@ -199,7 +199,7 @@ def test_sealing_leaves_no_literal_in_any_byte(database: str, key: Path) -> None
 
 
 def test_rewriting_says_when_it_could_not(tmp_path: Path) -> None:
-    """While another has the file open its log stays, and that is told."""
+    """While another has the file open its log stays, and that is reported."""
     path = tmp_path / "resources.db"
     with ResourceDatabase(path):
         assert not rewrite(path)

@@ -18,7 +18,7 @@ runner = CliRunner()
 
 @pytest.fixture
 def path(db: ResourceDatabase, database: str) -> str:
-    """Give the name of a database of an EV and two hotels, one of them in Ikast."""
+    """Return the name of a database of an EV and two hotels, one of them in Ikast."""
     db.close()
     options = {"values": [{"path": "/p", "quantity": "power_kw", "unit": "kW"}]}
     with ResourceDatabase(database, actor="installer") as installer:
@@ -30,7 +30,7 @@ def path(db: ResourceDatabase, database: str) -> str:
 
 
 def ven(path: str, *words: str) -> str:
-    """Give what `ven resources` prints; its errors come through."""
+    """Return what `ven resources` prints; its errors come through."""
     result = runner.invoke(app, ["resources", *words, "--db", path], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -38,11 +38,11 @@ def ven(path: str, *words: str) -> str:
 
 def test_set_where(path: str) -> None:
     """Conditions as words and as options both hold; what fits is changed, and counted."""
-    told = ven(
+    output = ven(
         path, "set", "--where", "type=DSR", "--ven", "Herning", "reporting.interval=PT15M", "enabled=false"
     )
 
-    assert told.startswith("changed 1 of 1 resource: ")
+    assert output.startswith("changed 1 of 1 resource: ")
     with ResourceDatabase(path) as db:
         assert [(one.resourceID, one.reporting, one.enabled) for one in db.get_all_resources()] == [
             ("a", None, True),
@@ -70,7 +70,7 @@ def test_set_takes_numbers_lists_and_nothing(path: str) -> None:
 
 
 def test_dry_run(path: str) -> None:
-    """A dry run tells how many would change, and changes none."""
+    """A dry run shows how many would change, and changes none."""
     assert ven(path, "set", "--all", "--dry-run", "ven=Ikast").startswith("would change 2 of 3 resources: ")
     with ResourceDatabase(path) as db:
         assert db.count(ven="Ikast") == 1
@@ -95,7 +95,7 @@ def test_set_that_makes_no_sense(path: str, words: list[str], told: str) -> None
 
 
 def test_set_checks_before_it_stores(path: str) -> None:
-    """Options are checked by the connector; a mistake is told, and nothing is changed."""
+    """Options are checked by the connector; a mistake is reported, and nothing is changed."""
     with pytest.raises(InvalidRecord, match=r"options\.qos"):
         ven(path, "set", "--all", "connection.options.qos=7")
     with pytest.raises(InvalidRecord, match="VEN-REG-109"):
@@ -106,17 +106,17 @@ def test_set_checks_before_it_stores(path: str) -> None:
 
 
 def test_history(path: str) -> None:
-    """History tells who did what, with each member that differs."""
+    """History shows who did what, with each member that differs."""
     with ResourceDatabase(path, actor="anna") as db:
         db.update_resource("a", {"connection.password": "hunter3"}, capacities={"P_max_kw": 60})
 
-    told = ven(path, "history", "a")
+    text = ven(path, "history", "a")
 
-    assert "UTC  installer  insert resource a\n" in told
-    assert "    connection.host: broker.example\n" in told
-    assert "UTC  anna  update resource a\n" in told
-    assert told.endswith("    capacities.P_max_kw: 50 -> 60\n    connection.password: *** -> *** (another)\n")
-    assert "hunter" not in told
+    assert "UTC  installer  insert resource a\n" in text
+    assert "    connection.host: broker.example\n" in text
+    assert "UTC  anna  update resource a\n" in text
+    assert text.endswith("    capacities.P_max_kw: 50 -> 60\n    connection.password: *** -> *** (another)\n")
+    assert "hunter" not in text
 
 
 def test_history_as_json(path: str) -> None:
@@ -175,9 +175,9 @@ def test_set_names_what_it_selected(hotels: str) -> None:
 
 def test_a_condition_told_twice_has_both_values(path: str) -> None:
     """`--where ven=A --where ven=B` is either, as `--ven A --ven B` is."""
-    told = ven(path, "set", "--where", "ven=Herning", "--where", "ven=Ikast", "--dry-run", "enabled=false")
+    output = ven(path, "set", "--where", "ven=Herning", "--where", "ven=Ikast", "--dry-run", "enabled=false")
 
-    assert told.startswith("would change 3 of 3 resources: ")
+    assert output.startswith("would change 3 of 3 resources: ")
 
 
 def test_an_unknown_condition_is_told_what_was_meant(path: str) -> None:

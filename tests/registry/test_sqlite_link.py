@@ -18,7 +18,7 @@ from venclient.registry.sqlite_link import SqliteLink, _begin
 
 @pytest.fixture
 def link(tmp_path: Path) -> Iterator[SqliteLink]:
-    """Give a link to a file with one table."""
+    """Yield a link to a file with one table."""
     made = SqliteLink(tmp_path / "some.db")
     made.driver().execute("CREATE TABLE t (x INTEGER)")
     yield made
@@ -26,12 +26,12 @@ def link(tmp_path: Path) -> Iterator[SqliteLink]:
 
 
 def values(link: SqliteLink) -> list[object]:
-    """Give what the table holds."""
+    """Return what the table holds."""
     return [row[0] for row in link.rows("SELECT x FROM t ORDER BY x")]
 
 
 def put(link: SqliteLink, value: int, error: Exception | None = None) -> None:
-    """Store a value in a transaction, and fail then if told to."""
+    """Store a value in a transaction, and then raise `error` if there is one."""
     with link.transaction() as driver:
         driver.execute("INSERT INTO t VALUES (?)", (value,))
         if error is not None:
@@ -164,7 +164,7 @@ def test_damaged_file_is_said(tmp_path: Path) -> None:
 
 
 def test_forgotten_link_leaves_no_open_file(tmp_path: Path) -> None:
-    """A link that nobody closed closes its connections when it is collected."""
+    """A link that was never closed closes its connections when it is collected."""
     link = SqliteLink(tmp_path / "some.db")
     driver = link.driver()
 
@@ -236,7 +236,7 @@ class Contested:
         return self
 
     def fetchone(self) -> tuple[int]:
-        """Give the data version."""
+        """Return the data version."""
         return (self.version,)
 
 

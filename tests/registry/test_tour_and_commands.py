@@ -56,7 +56,7 @@ def test_tour_of_nothing_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_tour_of_an_empty_registry_says_what_to_run(db: ResourceDatabase, database: str) -> None:
-    """A registry without resources is told as such, on either kind of database."""
+    """A registry without resources is reported as empty, on either kind of database."""
     with pytest.raises(NotFound, match=r"prepare_samples\.py.*VEN-REG-227"):
         tour(database)
 
@@ -108,7 +108,7 @@ def test_list_names_bad_rows(path: str) -> None:
 
 
 def test_list_of_unknown_type_is_refused(path: str) -> None:
-    """A type that does not exist is told with those that do."""
+    """A type that does not exist is reported with those that do."""
     result = runner.invoke(resource_commands.app, ["list", "--db", path, "--type", "HEAT"])
 
     assert isinstance(result.exception, ConfigError)
@@ -129,10 +129,10 @@ def test_show(path: str) -> None:
 def test_stats(path: str) -> None:
     """`ven resources stats` counts, for people and for programs."""
     text = runner.invoke(resource_commands.app, ["stats", "--db", path])
-    told = runner.invoke(resource_commands.app, ["stats", "--db", path, "--json"])
+    as_json = runner.invoke(resource_commands.app, ["stats", "--db", path, "--json"])
 
     assert "2 resources" in text.stdout
-    assert json.loads(told.stdout)["by_type"] == {"DSR": 1, "EV": 1}
+    assert json.loads(as_json.stdout)["by_type"] == {"DSR": 1, "EV": 1}
 
 
 def test_commands_make_no_database(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_check_and_migrate_an_old_file(tmp_path: Path) -> None:
 
 @pytest.mark.peer
 def test_tour_into_a_pipe_that_closes_ends_quietly(tmp_path: Path, root: Path) -> None:
-    """`python demo_db_usage.py | head -1` is no error."""
+    """`python demo_db_usage.py | head -1` does not fail."""
     (tmp_path / "config").mkdir()
     with ResourceDatabase(tmp_path / "config" / "resources.db") as db:
         db.upsert_resource(make_resource())

@@ -147,7 +147,7 @@ def test_database_of_another_program_is_refused(tmp_path: Path, sql: str) -> Non
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
-    """Text is no database, a folder is no file: both are said with the path, and left as they are."""
+    """A text file or a folder is not a database: both are reported with the path, and left as they are."""
     text = tmp_path / "text.db"
     text.write_text("title,address\n" * 500)
 

@@ -16,7 +16,7 @@ from venclient.registry.writing import UpsertCounts
 
 
 def dump(db: ResourceDatabase) -> list[list[tuple[Any, ...]]]:
-    """Give every row of both tables."""
+    """Return every row of both tables."""
     with db.get_connection() as connection:
         return [
             [tuple(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY id")]
@@ -136,7 +136,7 @@ def test_other_spelling_is_no_change(db: ResourceDatabase) -> None:
 
 
 def test_bad_row_is_replaced(db: ResourceDatabase) -> None:
-    """A row that cannot be understood is mended by storing its resource again."""
+    """A row that cannot be understood is repaired by storing its resource again."""
     db.upsert_resource(make_resource())
     with db.get_connection() as connection:
         connection.execute("UPDATE resources SET capacities = 'oops'")

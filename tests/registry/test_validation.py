@@ -23,7 +23,7 @@ GOOD_METER = "707057500000000018"
 
 
 def make_good(**changes: Any) -> Resource:
-    """Give a resource with nothing to be said about it, changed as said."""
+    """Return a resource without problems or warnings, with `changes`."""
     return make_resource(**{"meterPointId": GOOD_METER} | changes)
 
 
@@ -101,7 +101,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[int]]] = {
 
 @pytest.mark.parametrize(("changes", "numbers"), PROBLEMS.values(), ids=PROBLEMS)
 def test_problems(changes: dict[str, Any], numbers: list[int]) -> None:
-    """What can never be meant is a problem, each mistake a message of its own."""
+    """What can never be meant is a problem, and each mistake has a separate message."""
     found = check_resource(make_good(**changes)).problems
 
     assert [code_of(one) for one in found] == [f"VEN-REG-{number:03}" for number in numbers]

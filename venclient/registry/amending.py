@@ -153,7 +153,7 @@ def _changed_connection(
             values[field] = value
     try:
         return replace(connection, **values), problems
-    except ValueError as error:  # a type that nobody knows
+    except ValueError as error:  # an unknown type
         field = place.removesuffix(".") or "connection"
         return connection, [*problems, placed(field, text_of(error), reg.LINK_TYPE)]
 

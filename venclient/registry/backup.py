@@ -45,7 +45,7 @@ def back_up(
     """Copy a database that may be in use; see `copies.copy_database` for what is promised of the copy.
 
     Without `target`, or when it is a folder, the copy is named `<file>.backup-<time>`; of those, `keep`
-    leaves the newest. ConfigError when `keep` is asked of a file with a name of its own, or of a folder that
+    leaves the newest. ConfigError when `keep` is used with a named target file, or with a folder that
     does not exist, such as that of a medium that is not mounted.
     """
     if not database.is_file():
@@ -107,7 +107,7 @@ def restore(backup: Path, database: Path, *, clock: Clock | None = None) -> Rest
 
 @contextmanager
 def _alone(database: Path) -> Iterator[None]:
-    """Keep everybody else out of a file; Conflict when somebody is in. A damaged file has no lock to take."""
+    """Lock other programs out of a file; Conflict when one has it open. A damaged file is not locked."""
     try:
         driver = open_as_is(database)
     except sqlite3.Error as error:

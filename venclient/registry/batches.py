@@ -83,14 +83,14 @@ class Batch(NamedTuple):
 
     @classmethod
     def of(cls, resources: Sequence[Resource]) -> Batch | None:
-        """Give the batch of resources that `validation.is_plain` finds plain; None says nothing of them."""
+        """Return the batch of resources that `validation.is_plain` finds plain; None says nothing of them."""
         try:
             return _batch(resources)
         except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError, RecursionError):
             return None
 
     def is_of(self, resources: Sequence[Resource]) -> bool:
-        """True when it was made of these very objects."""
+        """Return whether it was made of these very objects."""
         return len(resources) == len(self.resources) and all(map(is_, resources, self.resources))
 
     def has_login(self, text: str) -> bool:
@@ -124,7 +124,7 @@ class Batch(NamedTuple):
         ]
 
     def connection_columns(self, reader_ids: Column, seal: Seal) -> list[Column] | None:
-        """Give the id and the columns of `schema.CONNECTION_COLUMNS`; None when options are no JSON."""
+        """Return the id and the columns of `schema.CONNECTION_COLUMNS`; None if options are not JSON."""
         kinds, actors, host, port, topic, file, username, password, options = self.links
         try:
             texts = [None if one is None else encoded(one).decode() for one in options]
@@ -147,7 +147,7 @@ class Batch(NamedTuple):
 
 
 def options_are_good(batch: Batch, check_options: CheckOptions | None) -> bool:
-    """True when nobody has anything against the options of any connection."""
+    """Return True when no check rejects the options of any connection."""
     resources = batch.resources
     if check_options is installed_checks:  # which has nothing to say without options
         resources = list(compress(resources, batch.links[-1]))
@@ -184,16 +184,16 @@ def _batch(resources: Sequence[Resource]) -> Batch | None:
         return None
     texts = _json_lines(powers)
     points: list[Column] = list(zip(*map(_POINT, places), strict=True))
-    told: tuple[Column, ...] = tuple(zip(*map(_LINK_PARTS, links), strict=True))
+    ends: tuple[Column, ...] = tuple(zip(*map(_LINK_PARTS, links), strict=True))
     # Few capacities differ in a long list: those that are stored with the same text are looked at once.
     if not (
         _are_capacities(dict(zip(texts, powers, strict=True)).values())
         and _are_places(*points)
-        and _are_links(told)
+        and _are_links(ends)
     ):
         return None
     return Batch(
-        resources, ids, names, types, subs, meters, addresses, enabled, powers, texts, points, places, told
+        resources, ids, names, types, subs, meters, addresses, enabled, powers, texts, points, places, ends
     )
 
 
@@ -203,7 +203,7 @@ def _are_capacities(powers: Collection[Any]) -> bool:
     p_max, p_min, e_max, e_min = zip(*map(_POWERS, powers), strict=True)
     if not all(_NUMBERS.issuperset(map(type, column)) for column in (p_max, p_min, e_max, e_min)):
         return False
-    # What is no number at all is not less or equal, so min and max come after.
+    # NaN is neither less nor equal, which is why min and max come after.
     return all(
         all(map(le, low, high)) and least <= min(low) and max(high) < UNLIKELY_SIZE
         for least, low, high in ((1 - UNLIKELY_SIZE, p_min, p_max), (0, e_min, e_max))
@@ -262,7 +262,7 @@ def _are_addresses(texts: list[str]) -> bool:
 
 
 def _are_clean_texts(column: Column) -> bool:
-    """Return whether names that many resources share are clean, and none of them is blank; None passes."""
+    """Return whether names that resources share are clean, and none of them is blank; None passes."""
     texts = set(column) - {None}
     return not texts or (
         all(texts)
@@ -305,5 +305,5 @@ def _have_what_they_need(kinds: Column, host: Column, topic: Column, file: Colum
 
 
 def _json_lines(values: Column) -> list[str]:
-    """Give each value as JSON; a line break in a text is written as an escape, so each is one line."""
+    """Return each value as one line of JSON: a line break in a text is written as an escape."""
     return _lines(values).decode().split("\n")[:-1]

@@ -1,8 +1,8 @@
-"""The record of changes: who changed what and when, from what to what; written with the change itself.
+"""The change log: who changed what and when, with the values before and after.
 
-It is kept in the same transaction as what it tells of, and the database refuses to alter it. Usernames and
-passwords are never in it: references are, anything else is ***. What other programs write past
-`ResourceDatabase` is not recorded.
+An entry is written in the same transaction as its change, and the database rejects updates of it. Usernames
+and passwords are never in it: references are, anything else is ***. Writes by other programs that bypass
+`ResourceDatabase` are not recorded.
 
     insert  `after` is all of it; null for more than a hundred at once, where `history` finds it out
     update  `before` and `after` hold the fields that changed, and no others
@@ -71,7 +71,7 @@ class Change:
 
 
 class RegistryVersion(NamedTuple):
-    """Where the record of changes stands: it is another one whenever something was changed.
+    """The version of the change log: it differs after every change.
 
     `number` is the id of the newest change, 0 for none. A server may commit changes in another order than
     that of their ids, so `recent`, the number of those with the highest ids, is part of it.
@@ -100,12 +100,12 @@ def user_name(number: int) -> str:
 
 
 def default_actor() -> str:
-    """Give who this process is: "user@host:pid"."""
+    """Return the identity of this process: "user@host:pid"."""
     return f"{user_name(os.getuid())}@{socket.gethostname()}:{os.getpid()}"
 
 
 def told_connection(connection: Connection) -> Told:
-    """Give a connection as the record holds it: without its login, unless that is a reference."""
+    """Return a connection as the change log holds it: without its login, unless that is a reference."""
     return {
         "type": connection.type.name,
         "actortype": connection.actortype.name,
@@ -121,16 +121,16 @@ def told_connection(connection: Connection) -> Told:
 
 
 def told_resource(resource: Resource) -> Told:
-    """Give a resource as the record holds it, its connections in it."""
-    told: Told = dict(zip(_FIELDS, _parts(resource), strict=True))
+    """Return a resource as the change log holds it, including its connections."""
+    record: Told = dict(zip(_FIELDS, _parts(resource), strict=True))
     for name in _LINKS:
         link = getattr(resource, name)
-        told[name] = None if link is None else told_connection(link)
-    return told
+        record[name] = None if link is None else told_connection(link)
+    return record
 
 
 def resource_entry(before: Resource, after: Resource) -> Entry:
-    """Give the record of an update: the fields in which the two differ."""
+    """Return the log entry for an update: the fields in which the two differ."""
     old, new = told_resource(before), told_resource(after)
     names = {name for name in _FIELDS if getattr(before, name) != getattr(after, name)}
     for name in _LINKS:
@@ -143,7 +143,7 @@ def resource_entry(before: Resource, after: Resource) -> Entry:
 
 
 def connection_entry(before: Connection, after: Connection) -> Entry:
-    """Give the record of a connection's update: the fields in which the two differ."""
+    """Return the log entry for a connection's update: the fields in which the two differ."""
     old, new = told_connection(before), told_connection(after)
     _tell_new_login(before, after, new)
     names = {name for name in new if getattr(before, name) != getattr(after, name)} - {"id"}
@@ -156,7 +156,7 @@ def is_by(actor: str, wanted: str) -> bool:
 
 
 class ChangeLog:
-    """Writes and reads the record of one database."""
+    """Writes and reads the change log of one database."""
 
     def __init__(self, link: Link, statements: Statements, clock: Clock, actor: str) -> None:
         self.actor = actor
@@ -180,12 +180,12 @@ class ChangeLog:
         self._link.driver().execute(self._sql.insert_changes_of, (at, self.actor, first, last))
 
     def version(self) -> RegistryVersion:
-        """Return where the record stands."""
+        """Return the version of the change log."""
         number, recent = self._link.rows(*self._sql.version)[0]
         return RegistryVersion(int(str(number)), int(str(recent)))
 
     def listed(self, after: int, limit: int) -> list[Change]:
-        """Give changes as they were recorded, oldest first, of those with ids above `after`."""
+        """Return up to `limit` changes with ids above `after`, oldest first."""
         return [_change(row) for row in self._link.rows(*self._sql.changes_after(after, limit))]
 
     def between(
@@ -197,14 +197,14 @@ class ChangeLog:
         return [_change(row) for row in found][::-1]
 
     def history(self, resource_id: str, now: Resource | None) -> list[Change]:
-        """Give all changes of a resource and its connections, oldest first; `now` is what is stored of it.
+        """Return all changes of a resource and its connections, oldest first; `now` is the stored resource.
 
-        What an insert in bulk did not tell is found out from what is stored and what came after.
+        Values that a bulk insert did not record are derived from the stored state and the later changes.
         """
         found = self._of(resource_id, "resource")
         if not found:
             return []
-        ids = {row.get("id") for one in found for told in (one.before, one.after) for row in _links(told)}
+        ids = {row.get("id") for one in found for state in (one.before, one.after) for row in _links(state)}
         if now is not None:
             ids |= {link.id for link in (now.connection, now.control_connection) if link is not None}
         for connection_id in sorted(str(one) for one in ids if one is not None):
@@ -219,7 +219,7 @@ class ChangeLog:
 
 
 def _completed(changes: Sequence[Change], state: Told | None) -> list[Change]:
-    """Give the changes with what inserts left open; `state` is what is so after the last of them."""
+    """Return the changes with the values that inserts left open; `state` is the state after the last one."""
     found = []
     for one in reversed(changes):
         if one.kind == "registry":
@@ -272,7 +272,7 @@ def _only(told: Told, names: set[str]) -> Told:
 
 
 def stamp(moment: datetime) -> str:
-    """Give a moment as the tables hold it: ISO 8601, UTC, in milliseconds."""
+    """Return a moment as the tables hold it: ISO 8601, UTC, in milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

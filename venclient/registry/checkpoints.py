@@ -1,7 +1,7 @@
-"""Moves what was committed from SQLite's log into the file, at a moment when nobody can write.
+"""Moves what was committed from SQLite's log into the file, while no other connection can write.
 
-SQLite before 3.51.3 can lose pages when one connection checkpoints while another begins the log anew. To
-begin it anew takes the write lock, so a checkpoint that runs while we hold that lock cannot meet it:
+SQLite before 3.51.3 can lose pages when one connection checkpoints while another restarts the log. Restarting
+it takes the write lock, so a checkpoint that runs while we hold that lock cannot meet it:
 
     guard    BEGIN IMMEDIATE ----------------------------- ROLLBACK
     worker                    wal_checkpoint(PASSIVE)
@@ -65,7 +65,7 @@ class Checkpoints:
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",  # a file that was moved away meanwhile is not made anew
+        f"{path.absolute().as_uri()}?mode=rw",  # a file that was moved away meanwhile is not created again
         uri=True,
         timeout=_PATIENCE_S,
         isolation_level=None,

@@ -9,7 +9,7 @@
 - text stands as it is, but for two forms. Text that a spreadsheet would run as a formula, or would
   round, has an apostrophe before it, which is dropped on reading. Text with line breaks, control
   characters or space at an end, and empty text, is a JSON string, in quotes: a record is always one line;
-- a username or password that is no reference is `***`: reading it back keeps the one that is stored.
+- a username or password that is not a reference is `***`: reading it back keeps the one that is stored.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _CAPACITIES = {
 
 
 class BadCells(ValueError):
-    """A row cannot be understood; `problems` holds (column, reason) for every cell that is to blame."""
+    """A row is invalid; `problems` holds (column, reason) for every bad cell."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
@@ -92,7 +92,7 @@ class BadCells(ValueError):
 
 
 def is_own(header: Iterable[str]) -> bool:
-    """True for the header of a file in this layout, whatever the order of its columns."""
+    """Return whether this is the header of a file in this layout, in any order of columns."""
     names = [name.strip() for name in header]
     return len(names) == len(COLUMNS) and set(names) == set(COLUMNS)
 
@@ -121,7 +121,7 @@ def encode(resource: Resource) -> list[str]:
 
 
 def decode(cells: Mapping[str, str]) -> Resource:
-    """Return the resource of a row, by column name; BadCells names every cell that makes no sense.
+    """Return the resource of a row, by column name; BadCells names every invalid cell.
 
     Secrets that were not written out are REDACTED in it: see `keep_secrets`.
     """
@@ -164,9 +164,9 @@ def keep_secrets(read: Resource, stored: Resource | None) -> tuple[Resource, lis
 
 def _kept(read: Connection, stored: Connection | None, place: str, lost: list[str]) -> Connection:
     def kept(name: str) -> str | None:
-        told: str | None = getattr(read, name)
-        if told != REDACTED:
-            return told
+        value: str | None = getattr(read, name)
+        if value != REDACTED:
+            return value
         known: str | None = getattr(stored, name) if stored is not None else None
         if known is None:
             lost.append(f"{place} {name}")

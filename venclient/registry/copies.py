@@ -53,7 +53,7 @@ def open_as_is(path: Path, *, read_only: bool = False, damaged: bool = False) ->
     except sqlite3.Error:
         driver.close()
         raise
-    # What others committed stays in the log until somebody may move it: see checkpoints.py.
+    # What others committed stays in the log until it may be moved: see checkpoints.py.
     driver.execute("PRAGMA wal_autocheckpoint = 0")
     return driver
 
@@ -118,7 +118,7 @@ def free_name(path: Path) -> Path:
 
 
 def _copied(source: Path, part: Path, target: Path) -> tuple[int, int]:
-    """Fill `part` and check it; give its row counts."""
+    """Fill `part` and check it; return its row counts."""
     try:
         reader = open_as_is(source)
     except sqlite3.Error as error:

@@ -160,7 +160,7 @@ class _Copy:
         )
 
     def _checked(self, table: Table, raw: tuple[object, ...]) -> tuple[Any, ...] | None:
-        """Return the row as any database can hold it; None when a cell of it makes no sense."""
+        """Return the row as any database can hold it; None when one of its cells is invalid."""
         row = []
         known = len(self._problems)
         for column, cell in zip(table.columns, raw, strict=True):
@@ -184,7 +184,7 @@ class _Copy:
             raise ValueError(dbf.TOO_LARGE(value=cell))
 
     def _check_references(self, table: Table) -> None:
-        """Name the rows that refer to what is not there, which SQLite lets other programs write."""
+        """Report the rows with a missing reference, which SQLite lets other programs write."""
         sql = statements_for(self._source.dialect)
         first = next(iter(table.primary_key))
         for key in table.foreign_keys:
@@ -203,7 +203,7 @@ class _Copy:
                 )
 
     def _check_unique(self, table: Table) -> None:
-        """Name the rows with a value that must be unique and is not: files without that rule have some."""
+        """Report the rows with duplicates of a unique value: files without that rule have some."""
         sql = statements_for(self._source.dialect)
         first = next(iter(table.primary_key))
         for column in table.columns:

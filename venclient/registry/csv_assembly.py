@@ -1,7 +1,7 @@
 """The cells of a row -> one resource, or the column and the reason why not.
 
-Numbers are converted a column at a time where the whole column is plain, else cell by cell, so that the one
-that is not is named.
+Numbers are converted a column at a time where the whole column is plain, else cell by cell, to name the cell
+that is not a number.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Texts = Mapping[str, str | None]
 
 
 class Refusal(Exception):
-    """A row cannot become a site: which meaning's column is to blame ("" for the row), and why."""
+    """A row cannot become a site: the meaning of the bad column ("" for the row), and the reason."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(reason)
@@ -60,7 +60,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Made:
-    """A row's resource, what identifies its content, and the fields that the row tells."""
+    """A row's resource, what identifies its content, and the fields that the row sets."""
 
     resource: Resource
     content: int
@@ -71,8 +71,8 @@ class Made:
 class Assembly:
     """What holds for all rows of a file.
 
-    `mixes` tells whether a meaning's column has numbers with either decimal mark; `nth` how often an
-    identity was met, when equal rows are sites of their own; `doubt` hears what did not stop a row.
+    `mixes` reports whether a meaning's column has numbers with either decimal mark; `nth` how often an
+    identity was met, when equal rows are separate sites; `doubt` receives warnings that do not stop a row.
     """
 
     mapping: CsvMapping
@@ -86,7 +86,7 @@ class Assembly:
     def rows(
         self, columns: Mapping[str, Sequence[str | None]], count: int, skipped: Collection[int] = ()
     ) -> Rows:
-        """Return the rows of a block, to be made into resources; those in `skipped` nobody asks for."""
+        """Return the rows of a block, to be made into resources; those in `skipped` are never requested."""
         located = self._located(columns)
         plain: Sequence[PlainRow | None] | None = None
         if located is not None and self._plain_kind is not None and columns.keys() == csv_plain.TARGETS:
@@ -96,12 +96,12 @@ class Assembly:
             for target in CAPACITIES
             if target in columns and (values := plain_numbers(columns[target], self.decimal)) is not None
         }
-        telling = tuple(target for target in _TELLING if target in columns)
-        return Rows(self, columns, located, powers, telling, plain or [None] * count)
+        present = tuple(target for target in _TELLING if target in columns)
+        return Rows(self, columns, located, powers, present, plain or [None] * count)
 
     @cached_property
     def plain_given(self) -> frozenset[str]:
-        """The fields that a plain row tells."""
+        """The fields that a plain row sets."""
         mapping = self.mapping
         return _named_fields((), bool(mapping.type), bool(mapping.sub_type), True, True, True, ())
 
@@ -362,8 +362,8 @@ def _named_fields(
     ven: bool,
     connection: tuple[str, ...],
 ) -> frozenset[str]:
-    """Return the fields of a resource that are told, by the targets that have a text and what follows."""
-    told = {"resourceName", *(_TELLING[target] for target in targets)}
+    """Return the fields of a resource that are set, by the targets that have a text and what follows."""
+    names = {"resourceName", *(_TELLING[target] for target in targets)}
     more = {
         "resourceType": kind,
         "resourceSubType": sub_type,
@@ -371,8 +371,8 @@ def _named_fields(
         "address": address,
         "ven": ven,
     }
-    told.update(connection)
-    return frozenset(told | {name for name, is_told in more.items() if is_told})
+    names.update(connection)
+    return frozenset(names | {name for name, is_set in more.items() if is_set})
 
 
 def _placed(latitude: float, longitude: float, target: str) -> dict[str, float]:

@@ -55,7 +55,7 @@ class Block:
 
 
 class Lines:
-    """Physical lines with their numbers; a row that went wrong can hand back what it took in vain."""
+    """Physical lines with their numbers; a bad row can put back the lines that it took."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -76,7 +76,7 @@ class Lines:
         return text
 
     def begin_row(self) -> int:
-        """Count what was taken as used; give the number of the next line."""
+        """Count what was taken as used; return the number of the next line."""
         self.line += len(self.taken)
         self.taken = []
         return self.line + 1
@@ -151,7 +151,7 @@ def split_rows(
 
 
 def _is_plain(batch: list[str], delimiter: str, header: Sequence[str]) -> bool:
-    """True when each line is one record of the header's width, none blank and none a second header.
+    """Return whether each line is one record of the header's width, none blank and none a second header.
 
     False says nothing: the lines are to be looked at one by one.
     """
@@ -256,7 +256,7 @@ def _is_for_pandas(text: str) -> bool:
         return False
     try:
         return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:  # bytes that were no UTF-8
+    except UnicodeEncodeError:  # bytes that are not UTF-8
         return False
 
 

@@ -23,12 +23,12 @@ _BARE_POINT = re.compile(r"(?:^|[|+-])\.")
 
 
 def is_null(cell: str) -> bool:
-    """True for what people and scrapers write for nothing: "", "Not Found", "N/A", "-"."""
+    """Return whether a text stands for "no value": "", "Not Found", "N/A", "-"."""
     return len(cell) <= 2 * _LONGEST_NULL and cell.strip().casefold() in _NULLS
 
 
 def looks_numeric(cell: str) -> bool:
-    """True for digits with any signs and marks of decimals."""
+    """Return whether a text is digits with any signs and decimal marks."""
     bare = cell.strip().lstrip("+-")
     return bool(bare) and bare.replace(".", "").replace(",", "").isdigit()
 
@@ -44,7 +44,7 @@ def cleaned(cells: Sequence[str]) -> tuple[list[str | None], dict[int, str]]:
 
 
 def _is_tidy(cells: Sequence[str]) -> bool:
-    """True when no cell has more than single spaces between words, or anything that may not stand in one."""
+    """Return whether no cell has more than single spaces between words, or any forbidden character."""
     whole = f"|{'|'.join(cells)}|"
     return (
         is_printable(whole)  # of all white space only the plain space is
@@ -99,7 +99,7 @@ def plain_numbers(cells: Sequence[str | None], decimal: str) -> list[float] | No
 
 
 def profile(columns: Sequence[Sequence[str]], rows: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tell the columns that hold numbers and those that hold text in all but one of twenty of `rows` rows."""
+    """Return the columns with numbers and those with text in all but one of twenty of `rows` rows."""
     numeric, textual = [], []
     for place, column in enumerate(columns):
         cells = [cell for cell in column[:rows] if not is_null(cell)]
@@ -121,7 +121,7 @@ def shifted(
     names: Sequence[str],
     titles: Sequence[int] = (),
 ) -> dict[int, tuple[str, str]]:
-    """Tell the rows whose cells sit under the wrong headers though their number is right.
+    """Return the rows whose cells sit under the wrong headers though their number is right.
 
     `named` are columns of names and addresses. Gives by place the column that shows it, and the reason.
     """

@@ -26,7 +26,7 @@ _MQTT_PORTS = (1883, 8883)
 
 
 class BadField(ValueError):
-    """A row's connection makes no sense; `target` is the meaning of the column that is to blame."""
+    """A row's connection is invalid; `target` is the meaning of the bad column."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(reason)
@@ -37,14 +37,14 @@ class BadField(ValueError):
 def told_connection(
     texts: Mapping[str, str | None], pattern: Connection | None, names: Mapping[str, str]
 ) -> Connection | None:
-    """Return the connection that columns and pattern tell, None when they tell nothing.
+    """Return the connection that columns and pattern describe, None when they describe none.
 
     `names` fill `{resource_id}` and `{meterpoint_id}` in topic and file. BadField says what is missing.
     """
-    told = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file", "template")]
-    if pattern is None and not any(told):
+    cells = [texts.get(name) for name in ("connection_type", "host", "port", "topic", "file", "template")]
+    if pattern is None and not any(cells):
         return None
-    kind, host, port, topic, file, template = told
+    kind, host, port, topic, file, template = cells
     base = copy.deepcopy(pattern) or Connection(ConnectionType.FILEREADER, ActorType.READER)
     try:
         connection_type = named_type(kind) if kind else base.type
@@ -87,7 +87,7 @@ def _assumed_type(connection: Connection) -> ConnectionType:
 
 
 def expected_file(names: Mapping[str, str]) -> Connection:
-    """Return the connection of a site that nothing is told about: its meter file, to be put in place."""
+    """Return the default connection of a site: its meter file, to be put in place."""
     return Connection(ConnectionType.FILEREADER, ActorType.READER, file=EXPECTED_METER_FILE.format_map(names))
 
 

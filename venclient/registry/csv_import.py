@@ -166,7 +166,7 @@ def _imported(target: Target, source: str, *, writes: bool = True) -> Imported:
 
 
 class _Store:
-    """Puts sites into a target; `refuse` hears of those that the registry does not take."""
+    """Puts sites into a target; `refuse` is called for those that the registry rejects."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class _Store:
         self._is_empty = False
 
     def sifted(self, sites: Iterator[Site]) -> list[Site]:
-        """Draw sites and give those that differ from what is stored, the others are done with.
+        """Draw sites and return those that differ from what is stored; the others need no work.
 
         Nothing is locked meanwhile: `put` looks again at those that it is given. Some may be left to draw.
         """
@@ -216,7 +216,7 @@ class _Store:
         return found
 
     def _unsettled(self, sites: Sequence[Site], stored: Stored) -> list[Site]:
-        """Return the sites but those that say what is stored and what they said last: these are done with."""
+        """Return the sites except those that equal what is stored and the last import: these need no work."""
         settled: set[int] = set()
         for given in {site.given for site in sites}:
             alike = [
@@ -253,7 +253,7 @@ class _Store:
         new = self._new(sites, sifted=sifted)
         if self.writes:
             self._target.create(new)
-        for _ in new:  # nobody stores them: they are only counted
+        for _ in new:  # a dry run stores nothing: they are only counted
             pass
 
     def _new(self, sites: Iterable[Site], *, sifted: bool) -> Iterator[Resource]:
@@ -435,8 +435,8 @@ class _Store:
             text = imp.BROKEN_REPLACED(problem=broken)
             self.doubts.setdefault(text, []).append(site.line)
         elif len(self._counts.changes) < KEPT:
-            told = Change(stored.resourceID, stored.resourceName, differences(stored, resource))
-            self._counts.changes.append(told)
+            change = Change(stored.resourceID, stored.resourceName, differences(stored, resource))
+            self._counts.changes.append(change)
 
     def _without_hidden(self, site: Site) -> Resource:
         if not _hides_secrets(site.resource):
@@ -482,8 +482,8 @@ class _Import:
     def read(self, seen: Seen, progress: Progress | None) -> None:
         """Read the file as far as no lock is needed: what it says that is stored already is done with."""
         report, size = self._report, self._sites.table.size
-        told = (lambda done: progress(done, size, report.rows)) if progress else None
-        self._waiting = self._taken(seen, told)
+        advance = (lambda done: progress(done, size, report.rows)) if progress else None
+        self._waiting = self._taken(seen, advance)
         self._at_hand = self._store.sifted(self._waiting)
 
     def store(self) -> None:
@@ -502,7 +502,7 @@ class _Import:
         return list[str](self._store.assumed.texts(self._sites))
 
     def tell_disappeared(self, *, disable: bool) -> None:
-        """Report what the source had and has no more, and record what it has now."""
+        """Report what is missing from the source since its last import, and record what it has now."""
         report, ids, source, imported = self._report, self._ids, self._source, self._store.imported
         before = self._target.source(source)
         gone = sorted(resource_id for resource_id in before if resource_id not in ids)

@@ -8,7 +8,7 @@
     type = "mqtt"                    # also host, port, topic, file, username, password, options
     topic = "meters/{meterpoint_id}"
 
-What is told wins over what is found: flags, then the TOML, then synonyms, then the file's name.
+Explicit values win over detected ones: flags, then the TOML, then synonyms, then the file's name.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True)
 class CsvMapping:
-    """Everything told about one file; what is not told is found in the file.
+    """Everything specified about one file; the rest is detected from the file.
 
-    `where_present` names meanings whose told columns may be absent, as flags for several files are:
+    `where_present` names meanings whose specified columns may be absent, as flags for several files are:
     there `fallback` or a synonym takes their place.
     """
 
@@ -69,11 +69,11 @@ class CsvMapping:
     fallback: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def over(self, other: CsvMapping) -> CsvMapping:
-        """Return `other` with what this one tells put over it."""
-        told = {name: getattr(self, name) for name in self.given if name != "columns"}
+        """Return `other` with the values of this one put over it."""
+        values = {name: getattr(self, name) for name in self.given if name != "columns"}
         return replace(
             other,
-            **told,
+            **values,
             columns={**other.columns, **self.columns},
             given=self.given | other.given,
             where_present=self.where_present,
@@ -82,7 +82,7 @@ class CsvMapping:
 
 
 def told(source: str = "", **values: Any) -> CsvMapping:
-    """Return a mapping of the values that are not None; ConfigError lists all that make no sense."""
+    """Return a mapping of the values that are not None; ConfigError lists all invalid ones."""
     given = {name: value for name, value in values.items() if value is not None}
     problems = list(_problems(given))
     if problems:
@@ -131,7 +131,7 @@ def _problems(given: Mapping[str, Any]) -> Iterable[Text]:
 
 
 def from_flags(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the columns told by `--map title=Skolenavn`; "title=A+B" joins two columns."""
+    """Return the columns set by `--map title=Skolenavn`; "title=A+B" joins two columns."""
     columns: dict[str, tuple[str, ...]] = {}
     for pair in pairs:
         target, equals, column = pair.partition("=")
@@ -215,7 +215,7 @@ def _connection(table: Mapping[str, Any], problems: list[Text]) -> Connection | 
 
 
 def known_names(cells: Sequence[str], mapping: CsvMapping) -> int:
-    """Report how many cells are column names that we know or were told; what makes a row the header."""
+    """Return how many cells are known or specified column names; this is what makes a row the header."""
     named = {_key(name) for names in mapping.columns.values() for name in names}
     return sum(1 for cell in cells if loose(cell) in BY_NAME or (named and _key(cell) in named))
 
@@ -223,7 +223,7 @@ def known_names(cells: Sequence[str], mapping: CsvMapping) -> int:
 def resolve(columns: Sequence[str], mapping: CsvMapping, subject: str) -> dict[str, tuple[int, ...]]:
     """Return the places (from 0) of each meaning's columns in a header.
 
-    ConfigError, listing all mistakes, when a told column is not there or nothing names the sites.
+    ConfigError, listing all mistakes, when a specified column is missing or nothing names the sites.
     """
     by_key: dict[str, int] = {}
     for place, name in enumerate(columns):
@@ -273,7 +273,7 @@ def candidates(columns: Sequence[str]) -> dict[str, list[int]]:
 
 
 def absent(names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Return which of the told column names a header does not have."""
+    """Return which of the specified column names a header does not have."""
     keys = {_key(name): 0 for name in columns}
     return [name for name in _split(names, keys) if _key(name) not in keys]
 

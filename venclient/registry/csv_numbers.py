@@ -19,9 +19,9 @@ _PAIR_SIGNS = re.compile(r"[()\[\]°]")
 
 
 def find_decimal(cells: Iterable[str]) -> str | None:
-    """Return the decimal mark that most of the cells speak for, None when none of them tells.
+    """Return the decimal mark that most of the cells use, None when no cell decides it.
 
-    "1.234" alone does not tell: it may be a thousand.
+    "1.234" alone decides nothing: it may be a thousand.
     """
     votes = {".": 0, ",": 0}
     for cell in cells:
@@ -59,12 +59,12 @@ def number(text: str, decimal: str, *, thousands: bool = True) -> float:
 
 
 def is_one_group(text: str, decimal: str) -> bool:
-    """True for "1.234" where the decimal mark is a comma: the other mark would make it a thousandth of it."""
+    """Return whether a text is like "1.234" with a decimal comma: a point would make it a thousandth."""
     return _ONE_GROUP["," if decimal == "." else "."].fullmatch(text.strip()) is not None
 
 
 def has_mark(text: str, mark: str) -> bool:
-    """True for a number that can only be read with `mark` as its decimal mark."""
+    """Return whether a number can only be read with `mark` as its decimal mark."""
     compact = text.strip()
     return (
         mark in compact

@@ -1,7 +1,7 @@
 """Rows of our own export, a block at a time: the same as `columns.decode` gives, several times as fast.
 
 A column whose cells are all in their plain form is converted at once. A block in which one cell is not is
-left to `columns.decode`, which knows every form and names what makes no sense.
+left to `columns.decode`, which knows every form and names invalid cells.
 """
 
 from __future__ import annotations
@@ -113,18 +113,18 @@ def _named_numbers(
 ) -> list[dict[str, Any]]:
     if any(cells[other]):
         raise _NotPlain
-    told = [(name, _numbers(cells[column])) for column, name in names if any(cells[column])]
-    if not told:
+    found = [(name, _numbers(cells[column])) for column, name in names if any(cells[column])]
+    if not found:
         return [{} for _ in cells[other]]
-    keys = [name for name, _ in told]
+    keys = [name for name, _ in found]
     if len(keys) == 2:  # a literal takes a third of the time
         one, two = keys
-        return [{one: a, two: b} for a, b in zip(*(values for _, values in told), strict=True)]
+        return [{one: a, two: b} for a, b in zip(*(values for _, values in found), strict=True)]
     if len(keys) == 4:
         one, two, three, four = keys
-        rows = zip(*(values for _, values in told), strict=True)
+        rows = zip(*(values for _, values in found), strict=True)
         return [{one: a, two: b, three: c, four: d} for a, b, c, d in rows]
-    return [dict(zip(keys, row, strict=True)) for row in zip(*(values for _, values in told), strict=True)]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*(values for _, values in found), strict=True)]
 
 
 def _objects(cells: Sequence[str]) -> list[dict[str, Any] | None]:

@@ -1,7 +1,7 @@
-"""Rows that tell no more than name, address and position -> resources, a column at a time.
+"""Rows that have only name, address and position -> resources, a column at a time.
 
-So are nearly all files of map scrapers. The resources are those that `csv_assembly` makes row by row, faster;
-a row that is not plain, or a file that tells more, is left to it.
+Nearly all files of map scrapers are like this. The resources equal those that `csv_assembly` makes row by
+row, but are made faster; a row that is not plain, or a file that has more columns, is left to it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from venclient.registry.kinds import default_capacities
 from venclient.registry.meterpoint import derived_ids, identities
 from venclient.registry.towns import post_towns
 
-#: What a row may tell to be plain.
+#: The only meanings that a plain row may have.
 TARGETS = frozenset({"title", "address", "latitude", "longitude"})
 _LONGEST_VEN = 128
 
@@ -31,7 +31,7 @@ class PlainRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file says of all its rows: type, sub-type, and the VEN if its mapping tells one."""
+    """What a file says of all its rows: type, sub-type, and the VEN if its mapping sets one."""
 
     type: ResourceType
     sub_type: str

@@ -19,14 +19,14 @@ SUFFIX = ".rejects.csv"
 
 
 def beside(path: Path) -> Path:
-    """Return where the rejects of a file go when nobody says: `sites.csv.rejects.csv` beside it."""
+    """Return where the rejects of a file go by default: `sites.csv.rejects.csv` beside it."""
     return Path(f"{path}{SUFFIX}")  # "." has no name to add to
 
 
 class RejectsFile:
     """A CSV file that is made when the first row is refused; one that an earlier import left is replaced.
 
-    `made` tells whether there is one. It is for its owner alone, as rows may hold passwords.
+    `made` reports whether it exists. Only its owner can read it, as rows may hold passwords.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +52,7 @@ class RejectsFile:
             ) from error
 
     def close(self, *, keep_older: bool = False) -> None:
-        """End the file; where nothing was refused this time, an older one of ours is removed.
+        """Close the file; if nothing was rejected this time, remove an older rejects file.
 
         `keep_older` keeps it, as after an import that could not read its file.
         """

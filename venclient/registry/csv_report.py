@@ -1,4 +1,4 @@
-"""What an import did to each row and resource, counted and told."""
+"""What an import did to each row and resource, counted and reported."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Duplicate:
 
 @dataclass(slots=True)  # to freeze it takes as long as all the rest of it
 class Site:
-    """One row's resource. `given` names the fields that the row tells; None means all of them."""
+    """One row's resource. `given` names the fields that the row sets; None means all of them."""
 
     line: int
     resource: Resource
@@ -77,7 +77,7 @@ class Seen:
 class CsvSites:
     """The sites of one CSV file: `for item in sites.items(seen)` gives Site, Duplicate and Rejected.
 
-    `decimal`, `places` and the table's layout tell how the file is read, `is_own` that it is a file of our
+    `decimal`, `places` and the table's layout say how the file is read, `is_own` that it is a file of our
     own export; `warnings` holds, for each doubt that did not stop a row, the lines it was met on.
     """
 
@@ -129,14 +129,14 @@ class CsvSites:
     def notes(self) -> list[str]:
         """Return what to know about the file as a whole."""
         if self.is_own:
-            told = sorted(self.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
-            return [imp.OWN_EXPORT_IGNORES(names=told) if told else imp.OWN_EXPORT()]
+            ignored = sorted(self.mapping.given & {"type", "sub_type", "ven", "connection", "duplicates"})
+            return [imp.OWN_EXPORT_IGNORES(names=ignored) if ignored else imp.OWN_EXPORT()]
         return []
 
     def items(self, seen: Seen | None = None, told: Callable[[int], None] | None = None) -> Iterator[Item]:
         """Return what became of each row, in order; `seen` makes files of one import know each other.
 
-        `told` hears how many bytes of the file are done.
+        `told` is called with the number of bytes read so far.
         """
         seen = Seen() if seen is None else seen
         self.warnings.clear()
@@ -194,7 +194,7 @@ class CsvSites:
         del self.places["resource_type"]
 
     def _mixes(self, target: str) -> bool:
-        """True when the meaning's columns, to the end of the file, have numbers with the other mark too."""
+        """Return whether the meaning's columns have numbers with the other mark too, in the whole file."""
         if target not in self._mixed:
             other = "," if self.decimal == "." else "."
             self._mixed[target] = any(

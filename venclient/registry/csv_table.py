@@ -40,7 +40,7 @@ _NO_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is written: as found, or as told."""
+    """How a file is written: as detected, or as specified."""
 
     encoding: str
     delimiter: str
@@ -132,7 +132,7 @@ class CsvTable:
     pandas: bool = True
 
     def blocks(self, told: Callable[[int], None] | None = None) -> Iterator[Block]:
-        """Return all rows after the header, some thousands at a time; `told` gets the count of bytes read."""
+        """Yield all rows after the header, some thousands at a time; `told` gets the count of bytes read."""
         layout = self.layout
         errors = "surrogateescape" if layout.encoding.startswith("utf-8") else "strict"
         try:
@@ -159,7 +159,7 @@ class CsvTable:
 
 
 def _without_blank_end(cells: list[str], widths: Container[int]) -> list[str]:
-    """Return a row without the blank cells at its end, when other rows have only as many as are left."""
+    """Return a row without its trailing blank cells, if other rows have exactly the remaining width."""
     end = len(cells)
     while end and not cells[end - 1].strip():
         end -= 1

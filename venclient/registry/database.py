@@ -49,18 +49,18 @@ T = TypeVar("T")
 class ResourceDatabase(LifeCycle):
     """Resources and connections in one SQLite file, or in a PostgreSQL database named by URL.
 
-    Opening makes the file (mode 0600) and its folder when they are missing, and brings an older file or
-    database to the newest schema in place; programs of the first generation can read it still.
-    RegistryError when it cannot be used: it says why.
+    Opening creates the file (mode 0600) and its folder when they are missing, and brings an older file or
+    database to the newest schema in place; programs of the first generation can still read it.
+    Raises RegistryError with the reason when it cannot be used.
 
-    `postgresql://user@host/name` (psycopg 3, the extra `postgresql`) may tell the password as a reference:
-    `postgresql://user:env:NAME@host/name`. `db_path` is what was given, a password in it shown as ***.
+    `postgresql://user@host/name` (psycopg 3, the extra `postgresql`) may name the password by a reference:
+    `postgresql://user:env:NAME@host/name`. `db_path` is the value as passed, with a password in it as ***.
 
-    Usernames and passwords are sealed when they are stored, with the key in `key_file` (beside the file, as
-    `<db_path>.key`, when not told), and opened when they are read: see `venclient.secrets`. A URL has no such
-    place: without a key file, or VEN_REGISTRY_KEY_FILE, storing one that is no reference is a ConfigError.
+    Usernames and passwords are sealed when they are stored, with the key in `key_file` (by default
+    `<db_path>.key` beside the file), and opened when they are read: see `venclient.secrets`. A URL has no key
+    file beside it: without `key_file` or VEN_REGISTRY_KEY_FILE, storing a plain-text login is a ConfigError.
 
-    `actor` is who changes things, "user@host:pid" when not told; `history` tells it with each change.
+    `actor` is who makes the changes ("user@host:pid" by default); `history` shows it with each change.
     Options of connections are checked by the connectors that they are for (entry points of the group
     `venclient.option_checks`), or by `check_options`: it gives one sentence for each mistake in the options
     of a resource's connection.
@@ -81,7 +81,7 @@ class ResourceDatabase(LifeCycle):
     ) -> None:
         self._link = open_link(db_path)
         self.db_path = shown(db_path)
-        self._link.driver()  # what keeps it from opening is said now, not at the first query
+        self._link.driver()  # raise an error of opening now, not at the first query
         self._sql = statements_for(self._link.dialect)
         self._sealer = Sealer(self.db_path, self._link, self._sql, Path(key_file) if key_file else None)
         self._sealer.warn()
@@ -109,7 +109,7 @@ class ResourceDatabase(LifeCycle):
         self._link.close()
 
     def get_connection(self) -> AbstractContextManager[DbConnection]:
-        """Give a context manager of a DB-API connection whose rows are addressable by column name.
+        """Return a context manager of a DB-API connection whose rows are addressable by column name.
 
         What is done inside is committed on success and rolled back on an error, which comes through as
         the driver raised it. It is this thread's own connection: the methods below, called inside, see
@@ -123,7 +123,7 @@ class ResourceDatabase(LifeCycle):
 
     @property
     def rejects(self) -> list[Reject]:
-        """Give the rows that queries had to leave out so far, each with its place and the reason."""
+        """Return the rows that queries have skipped so far, each with its location and the reason."""
         return list(self._rejects.values())
 
     @property
@@ -137,35 +137,35 @@ class ResourceDatabase(LifeCycle):
     # Reading
 
     def get_resource(self, resource_id: str) -> Resource | None:
-        """Give a resource by its id, None when there is none; InvalidRecord when its row makes no sense."""
+        """Return a resource by its id, None if unknown; InvalidRecord when its row is invalid."""
         found = self._link.rows(self._sql.resource_by_id, (resource_id,))
         if not found:
             return None
         return self._decoded_row(found[0])
 
     def get_all_resources(self) -> list[Resource]:
-        """Give all resources, in the order in which they were stored; bad rows are in `rejects`."""
+        """Return all resources, in the order in which they were stored; bad rows are in `rejects`."""
         return self._decoded(Bound(self._sql.all_resources, ()), everything=True)
 
     def get_resources_by_type(self, resource_type: str) -> list[Resource]:
-        """Give the resources of a type, by its name or value: "DSR" and "Demand Response" alike."""
+        """Return the resources of a type, by its name or value: "DSR" and "Demand Response" alike."""
         return self.get_resources(resource_type=resource_type)
 
     def get_resources_by_ven(self, ven: str) -> list[Resource]:
-        """Give the resources of a VEN (a city, in the samples)."""
+        """Return the resources of a VEN (a city, in the samples)."""
         return self.get_resources(ven=ven)
 
     def get_resources(
         self, *, ven: str | None = None, enabled: bool | None = None, resource_type: str | None = None
     ) -> list[Resource]:
-        """Give the resources that fit all filters; None does not filter."""
+        """Return the resources that match all filters; None does not filter."""
         wanted = matching(ven=ven, enabled=enabled, resource_type=resource_type)
         return self._decoded(self._sql.bound(resource_rows().where(*wanted)))
 
     def iter_resources(
         self, *, ven: str | None = None, enabled: bool | None = None, resource_type: str | None = None
     ) -> Iterator[Resource]:
-        """Give the resources that fit, a page at a time, so that any number takes little memory.
+        """Yield the matching resources a page at a time, which takes little memory for any number.
 
         What is written between two pages shows in those that follow.
         """
@@ -173,7 +173,7 @@ class ResourceDatabase(LifeCycle):
         ids = select(resources.c.id).where(*wanted).order_by(resources.c.id)
         last = 0
         while True:
-            # A page ends at the id of its last row, so that one that is left out does not end it early.
+            # A page ends at the id of its last row, because a skipped row must not end it early.
             page = self._link.rows(*self._sql.bound(ids.where(resources.c.id > last).limit(_PAGE_ROWS)))
             if not page:
                 return
@@ -182,19 +182,19 @@ class ResourceDatabase(LifeCycle):
             yield from self._decoded(self._sql.bound(resource_rows().where(*wanted, *within)))
 
     def query(self, query: Query | None = None) -> Found:
-        """Give what a query finds: `.all()`, `.iterate()`, `.ids()` or `.count()` asks for it."""
+        """Return the result of a query: call `.all()`, `.iterate()`, `.ids()` or `.count()` on it."""
         return Found(query or Query(), self._link, self._sql, self._made)
 
     def count(
         self, *, ven: str | None = None, enabled: bool | None = None, resource_type: str | None = None
     ) -> int:
-        """Give how many resources fit."""
+        """Return the number of matching resources."""
         wanted = matching(ven=ven, enabled=enabled, resource_type=resource_type)
         statement = select(func.count()).select_from(resources).where(*wanted)
         return int(str(self._link.rows(*self._sql.bound(statement))[0][0]))
 
     def get_connections(self) -> list[Connection]:
-        """Give all connections with their row ids (`Connection.id`); bad rows are in `rejects`."""
+        """Return all connections with their row ids (`Connection.id`); bad rows are in `rejects`."""
 
         def make(row: Row) -> Connection | None:
             try:
@@ -206,7 +206,7 @@ class ResourceDatabase(LifeCycle):
         return self._link.made(self._sql.all_connections, (), make)
 
     def get_statistics(self) -> dict[str, Any]:
-        """Give `total_resources` and the counts `by_type`, `by_subtype` and `top_10_vens`, largest first.
+        """Return `total_resources` and the counts `by_type`, `by_subtype` and `top_10_vens`, largest first.
 
         Types go by name ("DSR") however the database spells them.
         """
@@ -225,7 +225,7 @@ class ResourceDatabase(LifeCycle):
         }
 
     def values_of(self, column: Literal["ven", "resource_sub_type"]) -> list[str]:
-        """Give the VENs or sub-types that there are, those of most resources first."""
+        """Return the VENs or sub-types in use, those with most resources first."""
         return [name for name, _ in self._counts(column)]
 
     def wrong_values(self) -> list[str]:
@@ -245,7 +245,7 @@ class ResourceDatabase(LifeCycle):
     def insert_resource(self, resource: Resource, connection_id: int, ven: str | None = None) -> None:
         """Store a new resource behind a stored connection, its control connection with it.
 
-        `ven` goes before `resource.ven`. Conflict when the id is taken, NotFound when there is no such
+        `ven` overrides `resource.ven`. Conflict when the id is taken, NotFound for an unknown
         connection, InvalidRecord with all that is wrong with the resource.
         """
         self._writing.insert_resource(resource, connection_id, _ven(resource, ven))
@@ -255,11 +255,11 @@ class ResourceDatabase(LifeCycle):
     ) -> int:
         """Store new resources in one transaction, all or none; give how many.
 
-        `progress` hears how many are stored, every thousand and at the end.
+        `progress` is called with the number stored, every thousand and at the end.
 
         A row is a Resource, stored with its connections, or the first generation's tuple (resource_id,
         resource_name, resource_type, resource_sub_type, meter_point_id, capacities_json, location_json,
-        address, ven, enabled). Tuples tell no connection: those of one call share a new FILEREADER
+        address, ven, enabled). Tuples name no connection: those of one call share a new FILEREADER
         without a file, until each is given its own.
         """
         stream = iter(rows)
@@ -294,7 +294,7 @@ class ResourceDatabase(LifeCycle):
         return self._writing.delete_resource(resource_id)
 
     def set_enabled(self, resource_id: str, enabled: bool) -> None:
-        """Switch a resource on or off; NotFound when there is none."""
+        """Switch a resource on or off; NotFound when it is unknown."""
         if enabled not in (True, False):
             raise InvalidRecord(reg.ENABLED(value=enabled), subject=f"resource {resource_id}")
         self._writing.set_enabled(resource_id, bool(enabled))
@@ -311,15 +311,15 @@ class ResourceDatabase(LifeCycle):
         return self._sealer.new_key()
 
     def login_problems(self) -> list[str]:
-        """Give a sentence on each stored login that is in the clear, or that no key at hand opens."""
+        """Return a sentence for each stored login that is in plain text, or that no available key opens."""
         return self._sealer.problems()
 
     def clear_all_resources(self) -> None:
-        """Delete all resources and connections. There is no way back."""
+        """Delete all resources and connections. This cannot be undone."""
         self._writing.clear()
 
     def importing(self, clock: Clock | None = None) -> ImportTarget:
-        """Give this registry as an import sees it: what is stored, by many ids, and where it came from."""
+        """Return this registry as an import sees it: stored resources by id, and their sources."""
         clock = clock or SystemClock()
         checks = remembered(self._check_options)
         return ImportTarget(self, self._link, self._sql, self._writing, checks, clock, self._sealer.digest)
@@ -328,11 +328,11 @@ class ResourceDatabase(LifeCycle):
         return [(str(name), int(str(n))) for name, n in self._link.rows(self._sql.counts_by(column))]
 
     def _decoded(self, query: Bound, *, everything: bool = False) -> list[Resource]:
-        """Give the resources of a query, bad rows set aside; `everything` forgets rejects that are mended."""
+        """Return the resources of a query without bad rows; `everything` clears rejects that are fixed."""
         return self._made(query, rows.decode_resource, everything=everything)
 
     def _made(self, query: Bound, decode: Callable[[Row], T], *, everything: bool = False) -> list[T]:
-        """Give what `decode` makes of the rows of a query, as `_decoded` does."""
+        """Return what `decode` makes of the rows of a query, as `_decoded` does."""
         bad: dict[str, str] = {}
 
         def make(row: Row) -> T | None:

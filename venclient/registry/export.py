@@ -31,7 +31,7 @@ JSON_VERSION = 1
 
 
 def as_dict(resource: Resource) -> dict[str, Any]:
-    """Give a resource as JSON can hold it; its secrets are references or ***."""
+    """Return a resource as JSON can hold it; its secrets are references or ***."""
     control = resource.control_connection
     return {
         **vars(resource),
@@ -41,7 +41,7 @@ def as_dict(resource: Resource) -> dict[str, Any]:
 
 
 def as_feature(resource: Resource) -> dict[str, Any]:
-    """Give a resource as a GeoJSON feature; its geometry is null when its place is not known."""
+    """Return a resource as a GeoJSON feature; its geometry is null when its position is unknown."""
     place = position(resource.location)
     on_earth = place is not None and -90 <= place[0] <= 90 and -180 <= place[1] <= 180
     return {
@@ -63,7 +63,7 @@ def as_feature(resource: Resource) -> dict[str, Any]:
 
 
 def csv_text(resources: Iterable[Resource]) -> Iterator[str]:
-    """Give the lines of a CSV file in our own layout, header first."""
+    """Yield the lines of a CSV file in our own layout, header first."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for cells in _with_header(resources):
@@ -74,21 +74,21 @@ def csv_text(resources: Iterable[Resource]) -> Iterator[str]:
 
 
 def json_text(resources: Iterable[Resource]) -> Iterator[str]:
-    """Give the pieces of a JSON export, one resource on each line."""
+    """Yield the pieces of a JSON export, one resource on each line."""
     yield f'{{"format": "{JSON_FORMAT}", "version": {JSON_VERSION}, "resources": ['
     yield from _joined(map(as_dict, resources))
     yield "\n]}\n"
 
 
 def json_list_text(resources: Iterable[Resource]) -> Iterator[str]:
-    """Give the pieces of a JSON array of resources, as `ven resources list --json` prints it."""
+    """Yield the pieces of a JSON array of resources, as `ven resources list --json` prints it."""
     yield "["
     yield from _joined(map(as_dict, resources))
     yield "\n]\n"
 
 
 def geojson_text(resources: Iterable[Resource]) -> Iterator[str]:
-    """Give the pieces of a GeoJSON FeatureCollection, one feature on each line."""
+    """Yield the pieces of a GeoJSON FeatureCollection, one feature on each line."""
     yield '{"type": "FeatureCollection", "features": ['
     yield from _joined(map(as_feature, resources))
     yield "\n]}\n"
@@ -134,7 +134,7 @@ def _replaced(path: Path) -> Iterator[TextIO]:
 
 
 def _umask() -> int:
-    """Give the mask of new files' modes, which can only be read by setting it."""
+    """Return the mask of new files' modes, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

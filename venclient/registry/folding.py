@@ -1,4 +1,4 @@
-"""Text as a search compares it: case, accents and the spelling of æøå are of no account. No I/O.
+"""Text as a search compares it: case, accents and the spelling of æøå are ignored. No I/O.
 
 "ørnen", "Ornen" and "OERNEN" all find "Hotel Ørnen": a letter that a keyboard lacks is left bare by some
 (ø as o) and written out by others (oe), so text is compared in both ways. Each way turns letters one by
@@ -52,7 +52,7 @@ def cased(text: str) -> str:
 
 
 def contains(text: str | None, word: str) -> bool:
-    """True when `text` has `word` in it, in either way of folding."""
+    """Return whether `text` contains `word`, in either way of folding."""
     return text is not None and (bare(word) in bare(text) or written(word) in written(text))
 
 

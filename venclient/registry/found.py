@@ -16,14 +16,14 @@ from venclient.registry.words import words_for
 
 T = TypeVar("T")
 
-#: Makes the objects of a query's rows, bad rows set aside.
+#: Makes the objects of a query's rows, leaving out bad rows.
 Made = Callable[[Bound, Callable[[Row], T]], list[T]]
 
 
 class Found:
-    """The outcome of a query; each call asks the database anew. Iterating it is `iterate()`.
+    """The outcome of a query; each call queries the database again. Iterating it is `iterate()`.
 
-    Rows that make no sense are left out and named in the database's `rejects`; `count` and `ids` have them.
+    Invalid rows are left out and named in the database's `rejects`; `count` and `ids` have them.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Found:
         return [resource for _, resource in self._made(bound, _with_row_id)]
 
     def iterate(self) -> Iterator[Resource]:
-        """Return the resources a page at a time, so that any number takes little memory: 8 bytes for each.
+        """Yield the resources a page at a time, which takes little memory: 8 bytes for each.
 
         Which and in what order is decided at the beginning; what is changed meanwhile comes as it is when
         its turn comes, and what is deleted does not. The database may be written to between two.

@@ -27,14 +27,14 @@ class Box:
     north: float
 
     def ranges(self) -> tuple[tuple[float, float], ...]:
-        """Give the longitudes as one or two ranges from a smaller to a greater number."""
+        """Return the longitudes as one or two ranges from a smaller to a greater number."""
         if self.west > self.east:
             return ((self.west, 180.0), (-180.0, self.east))
         return ((self.west, self.east),)
 
 
 def distance_km(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Give the great-circle distance of two points in km, by the haversine formula."""
+    """Return the great-circle distance of two points in km, by the haversine formula."""
     phi, other_phi = math.radians(latitude), math.radians(other_latitude)
     half_turn = math.radians(other_longitude - longitude) / 2
     part = (
@@ -44,7 +44,7 @@ def distance_km(latitude: float, longitude: float, other_latitude: float, other_
 
 
 def box_around(latitude: float, longitude: float, km: float) -> Box:
-    """Give a box that holds every point within `km`; around a pole that is every longitude."""
+    """Return a box that holds every point within `km`; around a pole that is every longitude."""
     angle = km / EARTH_RADIUS_KM * (1 + _MARGIN) + _MARGIN
     phi = math.radians(latitude)
     south, north = phi - angle, phi + angle
@@ -63,7 +63,7 @@ def box_around(latitude: float, longitude: float, km: float) -> Box:
 
 
 def position(location: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Give (latitude, longitude) of a resource's location, None when it does not tell a point."""
+    """Return (latitude, longitude) of a resource's location, None when it does not hold a point."""
     found = [location.get(name) for name in ("latitude", "longitude")]
     degrees = [float(value) for value in found if type(value) is int or type(value) is float]
     return (degrees[0], degrees[1]) if len(degrees) == 2 else None

@@ -46,19 +46,19 @@ class Digest(Protocol):
 
 
 class Stored:
-    """What the registry holds of some ids: rows, each made a resource when that is asked for."""
+    """The stored rows of some ids, each decoded to a resource on demand."""
 
     def __init__(self, found: Iterable[Row] = ()) -> None:
         self.rows: dict[str, Row] = {str(row[rows.RESOURCE_AT]): row for row in found}
         self._read: dict[str, Resource | BadRow | None] = {}
 
     def get(self, resource_id: str) -> Resource | None:
-        """Return a resource; None when there is none, or its row makes no sense."""
+        """Return a resource; None when it is unknown or its row is invalid."""
         found = self._of(resource_id)
         return None if isinstance(found, BadRow) else found
 
     def broken(self, resource_id: str) -> str | None:
-        """Return why the row of a resource makes no sense, None when it does or there is none."""
+        """Return why the row of a resource is invalid, None when it is valid or missing."""
         found = self._of(resource_id)
         return str(found) if isinstance(found, BadRow) else None
 
@@ -80,7 +80,7 @@ class Target(Protocol):
         ...
 
     def is_empty(self) -> bool:
-        """True when there is no resource."""
+        """Return True when no resource is stored."""
         ...
 
     def find(self, ids: Sequence[str]) -> Stored:
@@ -196,7 +196,7 @@ class NoTarget:
 
 
 class ImportTarget:
-    """A registry as imports see it; `ResourceDatabase.importing()` gives it."""
+    """A registry as imports see it; `ResourceDatabase.importing()` returns it."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class ImportTarget:
         return self._link.transaction()
 
     def is_empty(self) -> bool:
-        """True when there is no resource."""
+        """Return True when no resource is stored."""
         return not self._link.rows(*self._sql.bound(select(resources.c.id).limit(1)))
 
     def find(self, ids: Sequence[str]) -> Stored:

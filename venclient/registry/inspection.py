@@ -39,7 +39,7 @@ _COUNTS = {
 class Inspection:
     """What was found in a file; `problems` is empty when all is well. `version` None: first generation.
 
-    `changes` is how many are recorded. `notes` tell what may be meant so, but should be known.
+    `changes` is how many are recorded. `notes` are findings that may be intended but are worth knowing.
     `damage` are those problems that keep the file from being used at all. `readable` says how many rows of
     each table a damaged file still gives. `missing_tables` lack in a file that can be used without them.
     """
@@ -61,7 +61,7 @@ class Inspection:
 
     @property
     def is_current(self) -> bool:
-        """True when the file needs no upgrade by this program."""
+        """Return whether the file needs no upgrade by this program."""
         return self.version == HEAD
 
 
@@ -100,8 +100,8 @@ def inspect_server(url: str) -> Inspection:
         sizes = (link.rows("SELECT pg_total_relation_size(%s::regclass)", (name,)) for name in present)
         found = Inspection(shown(url), sum(int(str(size[0][0])) for size in sizes), None)
         if link.rows("SELECT to_regclass('alembic_version')")[0][0] is not None:
-            told = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]
-            found.version = None if told is None else str(told)
+            stored = link.rows("SELECT max(version_num) FROM alembic_version")[0][0]
+            found.version = None if stored is None else str(stored)
         _check_version(found)
         if found.is_current:
             for name, sql in _COUNTS.items():
@@ -139,8 +139,8 @@ def _inspected(driver: sqlite3.Connection, path: Path) -> Inspection:
     found = Inspection(str(path), path.stat().st_size, version(driver))
     log = Path(f"{path}-wal")
     found.log_bytes = log.stat().st_size if log.exists() else 0
-    if told := lets_others_in(path):
-        found.notes.append(told)
+    if note := lets_others_in(path):
+        found.notes.append(note)
     _check_version(found)
     if found.damage:
         return found

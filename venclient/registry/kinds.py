@@ -24,7 +24,7 @@ METERED_KINDS = (
 
 
 def kind_of_file(name: str) -> tuple[ResourceType, str]:
-    """Give type and sub-type by the file's name: "hotels-in-denmark.csv" holds DSR of sub-type "Hotels"."""
+    """Return type and sub-type by the file's name: "hotels-in-denmark.csv" holds DSR of sub-type "Hotels"."""
     stem = Path(name).stem
     first = stem.split("-")[0].split("_")[0].split()
     is_charging = "chargingstations" in stem.casefold()

@@ -76,7 +76,7 @@ class LifeCycle:
         """Change a resource that is stored, and return it as it is then.
 
         With a Resource, every field of the object is stored over what its id has: None and missing members
-        too. `enabled` None alone, which means that nobody decided, leaves what is stored. With an id, only
+        too. `enabled` None alone, which means "not specified", leaves what is stored. With an id, only
         the fields that are named change.
 
         Names are those of `Resource`, besides resourceID. `capacities`, `location` and `reporting` take a
@@ -85,15 +85,15 @@ class LifeCycle:
         `connection_id` and `control_connection_id` name a stored connection, to share it. A connection
         that other resources use as well is left to them.
 
-        NotFound when there is no such resource; Conflict, naming both versions, when its `version` is not
+        NotFound for an unknown resource; Conflict, naming both versions, when its `version` is not
         the expected one; InvalidRecord with every mistake. When nothing differs nothing is written.
         """
-        told = {**(changes or {}), **fields}
+        updates = {**(changes or {}), **fields}
         self._writing.doubts.begin()
         if isinstance(resource, Resource):
-            return self._replace(resource, told, expected_version)
+            return self._replace(resource, updates, expected_version)
         with self._link.transaction():
-            self._update(resource, told, expected_version)
+            self._update(resource, updates, expected_version)
             return self._stored(resource)
 
     def bulk_update(
@@ -110,8 +110,8 @@ class LifeCycle:
         pairs = changes.items() if isinstance(changes, Mapping) else changes
         changed = done = 0
         with self._link.transaction():
-            for resource_id, told in pairs:
-                wanted = dict(told)
+            for resource_id, updates in pairs:
+                wanted = dict(updates)
                 changed += self._update(resource_id, wanted, wanted.pop("expected_version", None))
                 done += 1
                 if progress is not None and done % _EVERY == 0:
@@ -152,13 +152,13 @@ class LifeCycle:
         return self._writing.delete_many(resource_ids, progress)
 
     def validate(self, resource: Resource) -> Findings:
-        """Give what is wrong (`problems`) and doubtful (`warnings`) about a resource, storing nothing."""
+        """Return the errors (`problems`) and warnings (`warnings`) of a resource, storing nothing."""
         return check_resource(resource, self._check_options)
 
     # History
 
     def history(self, resource_id: str) -> list[Change]:
-        """Give all recorded changes of a resource and of its connections, oldest first.
+        """Return all recorded changes of a resource and of its connections, oldest first.
 
         Empty when there is none: it was never there, or never changed since before changes were recorded.
         """
@@ -170,7 +170,7 @@ class LifeCycle:
         return self._log.history(resource_id, now)
 
     def changes(self, *, after: int = 0, limit: int = 1_000) -> list[Change]:
-        """Give recorded changes of everything, oldest first, from the one after the id `after` on."""
+        """Return recorded changes of everything, oldest first, starting after the id `after`."""
         return self._log.listed(max(0, min(after, _MOST)), max(0, min(limit, _MOST)))
 
     def changes_between(
@@ -194,14 +194,14 @@ class LifeCycle:
     # Connections
 
     def connection(self, connection_id: int) -> Connection | None:
-        """Give a connection by its row id, None when there is none; InvalidRecord when it makes no sense."""
+        """Return a connection by its row id, None if unknown; InvalidRecord when its row is invalid."""
         if not self._sql.may_be_row_id(connection_id):
             return None
         found = self._link.rows(self._sql.connection_by_id, (connection_id,))
         return self._connection_of(found[0]) if found else None
 
     def users_of_connection(self, connection_id: int) -> list[str]:
-        """Give the ids of the resources that are read or controlled through a connection."""
+        """Return the ids of the resources that are read or controlled through a connection."""
         if not self._sql.may_be_row_id(connection_id):
             return []
         found = self._link.rows(self._sql.users_of_connection, (connection_id, connection_id))
@@ -233,7 +233,7 @@ class LifeCycle:
             return self._present_connection(connection_id)
 
     def delete_connection(self, connection_id: int) -> bool:
-        """Delete a connection that nobody uses, Conflict names its users; False when there is none."""
+        """Delete an unused connection; Conflict names its users. Return False if it is unknown."""
         if not self._sql.may_be_row_id(connection_id):
             return False
         with self._link.transaction() as driver:
@@ -258,19 +258,19 @@ class LifeCycle:
     # Reporting
 
     def set_reporting_status(self, statuses: Iterable[ReportingStatus]) -> None:
-        """Keep how reporting stands for resources; those that are not in the registry are passed over.
+        """Store the reporting status of resources; those that are not in the registry are skipped.
 
-        A status without `last_report_at` or `last_report_name` leaves those of the report before.
-        `updated_at` is now when it is not told.
+        A status without `last_report_at` or `last_report_name` keeps those of the previous report.
+        `updated_at` defaults to now.
         """
-        told = list(statuses)
-        for one in told:
+        listed = list(statuses)
+        for one in listed:
             if one.state not in REPORTING_STATES:
                 raise InvalidRecord(
                     reg.REPORTING_STATE(value=one.state, known=", ".join(REPORTING_STATES)),
                     subject=f"resource {one.resource_id}",
                 )
-        if not told:
+        if not listed:
             return
         now = self._clock.now()
         values = [
@@ -282,19 +282,19 @@ class LifeCycle:
                 stamp(one.updated_at or now),
                 one.resource_id,
             )
-            for one in told
+            for one in listed
         ]
         with self._link.transaction() as driver:
             driver.executemany(self._sql.insert_status, values)
             driver.executemany(self._sql.update_status, values)
 
     def reporting_status(self, resource_id: str) -> ReportingStatus | None:
-        """Give how reporting stands for a resource, None before its first report."""
+        """Return the reporting status of a resource, None before its first report."""
         found = self._link.rows(self._sql.status_of, (resource_id,))
         return _status(found[0]) if found else None
 
     def reporting_statuses(self) -> list[ReportingStatus]:
-        """Give how reporting stands for all resources that have been reported, by their ids."""
+        """Return the reporting status of all resources that have been reported, by their ids."""
         return [_status(row) for row in self._link.rows(self._sql.all_status)]
 
     def _replace(
@@ -326,9 +326,9 @@ class LifeCycle:
                 reg.VERSION_CONFLICT(stored=stored.version, expected=expected_version),
                 subject=f"resource {resource_id}",
             )
-        told = dict(changes)
-        ids = {name: told.pop(f"{name}_id", None) for name in ("connection", "control_connection")}
-        wanted = amended(stored, told)
+        updates = dict(changes)
+        ids = {name: updates.pop(f"{name}_id", None) for name in ("connection", "control_connection")}
+        wanted = amended(stored, updates)
         for name, connection_id in ids.items():
             if connection_id is not None:
                 setattr(wanted, name, self._present_connection(connection_id))

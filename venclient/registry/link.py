@@ -1,7 +1,7 @@
 """What the registry needs from a database, whichever it is: `SqliteLink` and `PostgresLink` give it.
 
 A connection per call would cost thirty times a point query; one that threads share would mix their
-transactions. So each thread that uses a link gets a connection of its own at its first call, and keeps it
+transactions. So each thread that uses a link gets its own connection at its first call, and keeps it
 until `close()` (or until the thread has ended and another one begins).
 """
 
@@ -32,15 +32,15 @@ class Cursor(Protocol):
         ...
 
     def fetchone(self) -> Any:
-        """Give the next row, None after the last."""
+        """Return the next row, None after the last."""
         ...
 
     def fetchall(self) -> list[Any]:
-        """Give the rows that are left."""
+        """Return the remaining rows."""
         ...
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the rows one after the other."""
+        """Return an iterator over the rows."""
         ...
 
 
@@ -64,7 +64,7 @@ class DbConnection(Protocol):
         ...
 
     def cursor(self) -> Any:
-        """Give a cursor."""
+        """Return a cursor."""
         ...
 
     def commit(self) -> None:
@@ -76,19 +76,19 @@ class DbConnection(Protocol):
         ...
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
 def unfit(error: UnicodeEncodeError | OverflowError, name: str) -> InvalidRecord:
-    """Return the error of ours for what a driver raises for a value that no database can hold."""
+    """Return the venclient error for a driver's error about a value that no database can hold."""
     if isinstance(error, UnicodeEncodeError):
         return InvalidRecord(reg.NOT_A_CHARACTER(code=ord(error.object[error.start])), subject=name)
     return InvalidRecord(reg.NUMBER_TOO_LARGE(), subject=name)
 
 
 class RowRefused(Exception):
-    """Of many rows the one at `at` (from 0) breaks a rule; `taken` when it is a value that must be unique."""
+    """The row at `at` (from 0) of many breaks a rule; `taken` when a unique value exists already."""
 
     def __init__(self, what: str, *, at: int, taken: bool) -> None:
         super().__init__(what)
@@ -103,26 +103,26 @@ class Link(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """Give the dialect that statements are compiled for."""
+        """Return the dialect that statements are compiled for."""
         ...
 
     @property
     def refused(self) -> type[Exception]:
-        """Give what the driver raises when a row breaks a rule of the schema."""
+        """Return the exception that the driver raises when a row breaks a rule of the schema."""
         ...
 
     def driver(self) -> DbConnection:
-        """Give this thread's connection, opened at its first call; RegistryError after `close()`."""
+        """Return this thread's connection, opened at its first call; RegistryError after `close()`."""
         ...
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """Give all rows of a query, as tuples."""
+        """Return all rows of a query, as tuples."""
         ...
 
     def made(
         self, sql: str, values: tuple[object, ...], make: Callable[[tuple[object, ...]], T | None]
     ) -> list[T]:
-        """Give what `make` makes of each row of a query, without the rows that it makes None of."""
+        """Return what `make` makes of each row of a query, without the rows that it makes None of."""
         ...
 
     def insert_rows(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -130,11 +130,11 @@ class Link(Protocol):
         ...
 
     def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Do as `insert_rows` does, with the values by column."""
+        """Run an insert for each row, like `insert_rows`, with the values by column."""
         ...
 
     def new_connection_ids(self, count: int) -> Sequence[int]:
-        """Give ids for that many new connections, in ascending order, that nobody else gets."""
+        """Reserve ids for `count` new connections and return them in ascending order."""
         ...
 
     def filling(self) -> AbstractContextManager[None]:
@@ -145,7 +145,7 @@ class Link(Protocol):
         ...
 
     def transaction(self) -> AbstractContextManager[DbConnection]:
-        """Give this thread's connection inside a transaction that is kept whole or undone whole.
+        """Return this thread's connection inside a transaction that is committed or rolled back as a whole.
 
         One transaction writes at a time, whichever program it is in: what is read inside stays true until
         its end. Inside another one it is a savepoint of that.
@@ -157,7 +157,7 @@ class Link(Protocol):
         ...
 
     def borrowed(self) -> AbstractContextManager[DbConnection]:
-        """Give this thread's connection with rows by name, committed on success, rolled back on an error."""
+        """Return this thread's connection with rows by name, committed on success, else rolled back."""
         ...
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class Closable(Protocol):
     """Something that can be closed."""
 
     def close(self) -> None:
-        """End it."""
+        """Close it."""
         ...
 
 
@@ -177,7 +177,7 @@ D = TypeVar("D", bound=Closable)
 
 
 class PerThread(Generic[D]):
-    """A connection for each thread that asks, opened by `open_one`; `close()` ends those of all threads."""
+    """A connection for each thread, opened by `open_one`; `close()` closes those of all threads."""
 
     def __init__(self, name: str, open_one: Callable[[], D]) -> None:
         self.name = name
@@ -190,7 +190,7 @@ class PerThread(Generic[D]):
         self._finalizer = weakref.finalize(self, _close_all, self._drivers)
 
     def driver(self) -> D:
-        """Give this thread's connection, opened at its first call; RegistryError after `close()`."""
+        """Return this thread's connection, opened at its first call; RegistryError after `close()`."""
         self._refuse_closed()
         held: D | None = getattr(self._local, "driver", None)
         if held is None:

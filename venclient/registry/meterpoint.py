@@ -1,6 +1,6 @@
 """Numbers that name things: GS1 meter point ids with their check digit, and resource ids that never change.
 
-Both are derived from a row's identity, so that the same site read twice is the same resource.
+Both are derived from a row's identity, which makes the same site read twice the same resource.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_digit(digits: str) -> str:
 
 
 def is_gs1(meter_point_id: str) -> bool:
-    """True for 18 digits (0 to 9) whose last one is the check digit of the others."""
+    """Return whether a text is 18 digits (0 to 9), the last of them the check digit of the others."""
     if len(meter_point_id) != _GS1_LENGTH or not (meter_point_id.isascii() and meter_point_id.isdigit()):
         return False
     return check_digit(meter_point_id[:-1]) == meter_point_id[-1]
@@ -54,7 +54,7 @@ def gs1_doubt(meter_point_id: str) -> str | None:
 
 
 def normalised(text: str) -> str:
-    """Return `text` as identities compare it: one Unicode form, case and spacing of no account."""
+    """Return `text` as identities compare it: one Unicode form, case and spacing ignored."""
     if not (text.isascii() or unicodedata.is_normalized("NFKC", text)):
         text = unicodedata.normalize("NFKC", text)
     return " ".join(text.casefold().split())
@@ -124,7 +124,7 @@ def _weights() -> list[int]:
 
 def _uuid5(name: str) -> str:
     """Return the 32 digits of RFC 9562's UUIDv5, which uuid.uuid5 takes four times as long for."""
-    begun = _NAMESPACE_BEGUN.copy()  # faster than to begin anew
+    begun = _NAMESPACE_BEGUN.copy()  # faster than hashing the namespace again
     begun.update(name.encode())
     digits = begun.hexdigest()
     return f"{digits[:12]}5{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:32]}"

@@ -25,7 +25,7 @@ _NAMES = (
 )
 _NEEDED = ("resource_id", "resource_name", "meter_point_id")
 _JSON = ("capacities", "location")
-_FLAGS = (True, False, None)  # 1 and 0 as well, which are no truth to PostgreSQL
+_FLAGS = (True, False, None)  # 1 and 0 as well, which PostgreSQL does not accept as booleans
 
 
 #: Where the checks look for a connection: tuples have none. The one that they share is warned of once.
@@ -40,8 +40,8 @@ def checked_tuple(row: Row, at: int) -> tuple[Row, list[str]]:
     """
     if len(row) != 10:
         raise InvalidRecord(reg.TUPLE_LENGTH(count=len(row)), subject=f"row {at}")
-    told = dict(zip(_NAMES, row, strict=False))
-    problems: list[str] = [reg.TUPLE_MISSING(field=name) for name in _NEEDED if told[name] is None]
+    fields = dict(zip(_NAMES, row, strict=False))
+    problems: list[str] = [reg.TUPLE_MISSING(field=name) for name in _NEEDED if fields[name] is None]
     try:
         kind = rows.type_name(str(row[2]))
     except ValueError as error:
@@ -50,7 +50,7 @@ def checked_tuple(row: Row, at: int) -> tuple[Row, list[str]]:
     held: list[dict[str, Any]] = []
     for name in _JSON:
         try:
-            held.append(rows.json_object(told[name], name))
+            held.append(rows.json_object(fields[name], name))
         except BadRow as error:
             problems.append(text_of(error))
     if row[9] not in _FLAGS:

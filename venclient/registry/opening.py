@@ -39,7 +39,7 @@ def shown(database: str | Path) -> str:
 
 
 def open_link(database: str | Path, *, upgraded: bool = True) -> Link:
-    """Return a link to a database, brought to the newest schema before (unless told otherwise).
+    """Return a link to a database, first upgraded to the newest schema (unless `upgraded` is False).
 
     ConfigError when it names neither a file nor a PostgreSQL database, or when psycopg is not installed;
     RegistryError when it cannot be used; its `transient` is true when waiting may help: the server is away

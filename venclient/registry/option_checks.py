@@ -44,10 +44,10 @@ def installed_checks(resource: Resource) -> list[str]:
         return []
     key = _key(link)
     if key is None or key in _good:
-        return []  # what is no JSON is refused by who stores it
+        return []  # options that are not JSON are refused when they are stored
     link = replace(link, options=msgspec.json.decode(key[2]))
-    told = replace(resource, connection=link)
-    problems = [problem for check in _checks() for problem in check(told)]
+    as_stored = replace(resource, connection=link)
+    problems = [problem for check in _checks() for problem in check(as_stored)]
     if not problems:
         if len(_good) >= _REMEMBERED:
             _good.clear()
@@ -63,15 +63,15 @@ def lacking(link: Connection) -> str:
 @cache
 def _lacking(kind: ConnectionType, actor: ActorType) -> str:
     bare = Connection(kind, actor, options={})
-    nobody = Resource("", "", "DSR", None, "", bare, {}, {})
-    return "; ".join(problem for check in _checks() for problem in check(nobody))
+    probe = Resource("", "", "DSR", None, "", bare, {}, {})
+    return "; ".join(problem for check in _checks() for problem in check(probe))
 
 
 def remembered(check: CheckOptions) -> CheckOptions:
     """Return a check that asks `check` once for what the many rows of one file share, good or bad."""
     known: dict[Key, list[str]] = {}
 
-    def told(resource: Resource) -> list[str]:
+    def checked(resource: Resource) -> list[str]:
         link = resource.connection
         key = _key(link) if link.options else None
         if key is None:
@@ -82,11 +82,11 @@ def remembered(check: CheckOptions) -> CheckOptions:
             known[key] = check(resource)
         return known[key]
 
-    return told
+    return checked
 
 
 def _key(link: Connection) -> Key | None:
-    """Return what an answer holds for; None for options that are no JSON object."""
+    """Return what an answer holds for; None for options that are not a JSON object."""
     try:
         options = rows.encoded(link.options)
     except (TypeError, ValueError, RecursionError):
@@ -96,7 +96,7 @@ def _key(link: Connection) -> Key | None:
 
 @cache
 def _checks() -> tuple[Callable[[Resource], list[str]], ...]:
-    """Load all checks; one that cannot be loaded is told, and keeps nobody from storing."""
+    """Load all checks; one that cannot be loaded is reported and does not prevent storing."""
     found = {_OWN.name: _OWN} | {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     checks = []
     for name, point in found.items():

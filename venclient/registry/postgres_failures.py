@@ -108,7 +108,7 @@ def _poll(connection: Any) -> None:
 
 
 def _answers(dsn: str) -> bool:
-    """Return whether a server answers, whatever it thinks of the login."""
+    """Return whether a server answers, even if it rejects the login."""
     return Ping(PGconn.ping(dsn.encode())) in (Ping.OK, Ping.REJECT)
 
 

@@ -41,7 +41,7 @@ class NamedRow(tuple[Any, ...]):
     _names: tuple[str, ...]
 
     def __getitem__(self, key: Any) -> Any:
-        """Give the value at a position, or of a column in any case."""
+        """Return the value at a position, or of a column in any case."""
         if isinstance(key, str):
             wanted = key.lower()
             for at, name in enumerate(self._names):
@@ -51,7 +51,7 @@ class NamedRow(tuple[Any, ...]):
         return tuple.__getitem__(self, key)
 
     def keys(self) -> list[str]:
-        """Give the names of the columns."""
+        """Return the names of the columns."""
         return list(self._names)
 
 
@@ -71,37 +71,37 @@ class PostgresDriver(psycopg.Connection[Any]):
 
     @property
     def is_idle(self) -> bool:
-        """True when no transaction is under way."""
+        """Return whether no transaction is open."""
         return self.info.transaction_status == TransactionStatus.IDLE
 
 
 def parameters(url: str) -> dict[str, Any]:
-    """Give what libpq makes of a URL, a password that is a reference resolved.
+    """Return the libpq parameters of a URL, with a password that is a reference resolved.
 
     Without a password there libpq looks into PGPASSWORD and the password file, as for any program.
     """
     try:
-        told = conninfo.conninfo_to_dict(url)
+        found = conninfo.conninfo_to_dict(url)
         # A / in the password ends the host for libpq, which then takes the rest for the database's name.
-        is_clear = "@" not in str(told.get("dbname", ""))
+        is_clear = "@" not in str(found.get("dbname", ""))
     except psycopg.Error:
         is_clear = False
     if not is_clear:
         # What libpq says repeats the URL, password and all.
         raise ConfigError(reg.POSTGRES_URL(), subject=shown(url))
-    password = told.get("password")
+    password = found.get("password")
     if password:
-        told["password"] = resolve_secret(str(password))
-    return told
+        found["password"] = resolve_secret(str(password))
+    return found
 
 
 def open_driver(url: str) -> PostgresDriver:
-    """Give a connection that begins no transaction by itself; RegistryError says why there is none."""
+    """Return a connection that begins no transaction by itself; RegistryError with the reason if it fails."""
     defaults: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "venclient"}
     driver = _connected(conninfo.make_conninfo(**(defaults | parameters(url))), shown(url))
     try:
-        # Another program's write is waited for as long as with SQLite. Times are UTC in the tables, as
-        # SQLite has them, and are read in its words, so that the code above sees no difference.
+        # Another program's write is waited for as long as with SQLite. Times are UTC in the tables and read
+        # in SQLite's format, which hides the difference from the code above.
         driver.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
         driver.execute("SET TimeZone = 'UTC'")
         driver.execute("SET DateStyle = 'ISO'")
@@ -129,7 +129,7 @@ def _connected(dsn: str, subject: str) -> PostgresDriver:
 
 
 def rewrite_table(url: str, table: str) -> None:
-    """Rewrite a table so that no row that was replaced is left in its file."""
+    """Rewrite a table to remove replaced rows from its file."""
     driver = open_driver(url)
     try:
         driver.execute(f"VACUUM FULL {table}")
@@ -140,7 +140,7 @@ def rewrite_table(url: str, table: str) -> None:
 
 
 def said(error: psycopg.Error, subject: str) -> RegistryError:
-    """Return what the server or libpq said as an error of ours, without the rows that it may quote."""
+    """Return an error of the server or libpq as one of venclient's, without the rows that it may quote."""
     reason = reason_of(error)
     if isinstance(error, psycopg.IntegrityError):
         return Conflict(dbf.ROW_CONFLICT(problem=reason), subject=subject)
@@ -184,11 +184,11 @@ class PostgresLink(PerThread[PostgresDriver]):
 
     @property
     def dialect(self) -> Dialect:
-        """Give PostgreSQL's dialect, the same object each time."""
+        """Return PostgreSQL's dialect, the same object each time."""
         return _dialect()
 
     def driver(self) -> PostgresDriver:
-        """Give this thread's connection, opened at its first call, and again after the server cut it."""
+        """Return this thread's connection, opened at its first call and reopened if the server closed it."""
         held = super().driver()
         if held.closed:
             self.forget()
@@ -196,7 +196,7 @@ class PostgresLink(PerThread[PostgresDriver]):
         return held
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """Give all rows of a query, as tuples, whatever row factory the connection has now."""
+        """Return all rows of a query, as tuples, whatever row factory the connection has now."""
         try:
             return self._fetched(sql, values)
         except psycopg.Error as error:
@@ -207,7 +207,7 @@ class PostgresLink(PerThread[PostgresDriver]):
     def made(
         self, sql: str, values: tuple[object, ...], make: Callable[[tuple[object, ...]], T | None]
     ) -> list[T]:
-        """Give what `make` makes of each row of a query, without the rows that it makes None of."""
+        """Return what `make` makes of each row of a query, without the rows that it makes None of."""
         return [one for row in self.rows(sql, values) if (one := make(row)) is not None]
 
     def _fetched(self, sql: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
@@ -217,14 +217,14 @@ class PostgresLink(PerThread[PostgresDriver]):
             with driver.cursor(row_factory=tuple_row) as cursor:
                 return cursor.execute(sql, values).fetchall()
         except psycopg.OperationalError:
-            # A server that was restarted cuts connections that rest: no reason to trouble anybody.
+            # A restarted server cuts idle connections: not an error worth reporting.
             if not (alone and driver.closed):
                 raise
         with self.driver().cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(sql, values).fetchall()
 
     def new_connection_ids(self, count: int) -> Sequence[int]:
-        """Give ids for that many new connections, in ascending order, that nobody else gets."""
+        """Reserve ids for `count` new connections and return them in ascending order."""
         drawn = self.rows(
             "SELECT nextval(pg_get_serial_sequence('connections', 'id')) FROM generate_series(1, %s::int)",
             (count,),
@@ -256,15 +256,15 @@ class PostgresLink(PerThread[PostgresDriver]):
         driver.execute("RELEASE many")
 
     def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Do as `insert_rows` does, with the values by column."""
+        """Run an insert for each row, like `insert_rows`, with the values by column."""
         self.insert_rows(sql, list(zip(*columns, strict=True)))
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresDriver]:
-        """Give this thread's connection inside a transaction that is kept whole or undone whole.
+        """Return this thread's connection inside a transaction that is committed or rolled back as a whole.
 
         One transaction writes at a time, whichever program it is in. Inside another one it is a savepoint
-        of that. What PostgreSQL refuses becomes an error of ours.
+        of that. Errors of PostgreSQL become errors of venclient.
         """
         try:
             with self._scope() as driver:
@@ -278,7 +278,7 @@ class PostgresLink(PerThread[PostgresDriver]):
 
     @contextmanager
     def borrowed(self) -> Iterator[PostgresDriver]:
-        """Give this thread's connection as programs know it: rows by name, commit on success.
+        """Return this thread's connection for use by programs: rows by name, commit on success.
 
         A transaction begins with the first statement; an error undoes it and comes through.
         """
@@ -314,8 +314,8 @@ class PostgresLink(PerThread[PostgresDriver]):
             driver = self._begun()
         try:
             if not nested or not driver.autocommit:
-                # As SQLite has it: whoever writes is alone until the end, so that what is read in between
-                # stays true. Readers go on. The lock also holds programs off that are none of ours.
+                # As with SQLite, one writer at a time until the end, which keeps everything read in
+                # between true. Readers go on. The lock also blocks programs other than ours.
                 driver.execute("LOCK TABLE resources IN SHARE ROW EXCLUSIVE MODE")
             yield driver
             if not driver.is_idle:

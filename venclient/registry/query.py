@@ -3,7 +3,7 @@
     Query().of_type("EV").in_ven("Herning").near(56.14, 8.97, km=10).p_max_kw(min=50).sort("name")
 
 Each call gives a new query with one condition more; all conditions must hold. `ResourceDatabase.query`
-runs it. `Query.parse` reads one from text. A value that makes no sense is a BadQuery, said at once.
+runs it. `Query.parse` reads one from text. An invalid value raises BadQuery at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _HALF_CIRCUMFERENCE_KM = 20_038
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers from `least` to `most`, both included; None is no limit."""
+    """Numbers from `least` to `most`, both included; None means unlimited."""
 
     least: float | None = None
     most: float | None = None
@@ -78,7 +78,7 @@ class Query:
 
     @classmethod
     def parse(cls, told: Mapping[str, str | Sequence[str]], spelt: Callable[[str], str] = str) -> Query:
-        """Give the query that a flat mapping of text tells; see `query_text.parse`."""
+        """Return the query described by a flat mapping of text; see `query_text.parse`."""
         from venclient.registry.query_text import parse
 
         return parse(told, spelt)
@@ -145,7 +145,7 @@ class Query:
     def with_text(self, text: str) -> Query:
         """Keep resources that have each word of `text` in their name or address.
 
-        Case and accents are of no account, and æ, ø, å may be written bare or out ("Kobenhavn", "Aarhus").
+        Case and accents are ignored, and æ, ø, å may be written bare or out ("Kobenhavn", "Aarhus").
         """
         return replace(self, words=tuple(text.split()))
 
@@ -163,7 +163,7 @@ class Query:
         return replace(self, order=key, is_descending=descending)
 
     def limit(self, size: int) -> Query:
-        """Give at most `size` resources."""
+        """Return at most `size` resources."""
         return replace(self, size=_checked_count("limit", size, 0))
 
     def offset(self, start: int) -> Query:
@@ -171,13 +171,13 @@ class Query:
         return replace(self, start=_checked_count("offset", start, 0))
 
     def page(self, number: int, size: int) -> Query:
-        """Give page `number`, from 1, of pages of `size` resources."""
+        """Return page `number`, from 1, of pages of `size` resources."""
         _checked_count("page", number, 1)
         _checked_count("limit", size, 1)
         return replace(self, size=size, start=(number - 1) * size)
 
     def unpaged(self) -> Query:
-        """Give the query for all that matches, without limit and offset."""
+        """Return the query for all matches, without limit and offset."""
         return replace(self, size=None, start=0)
 
     def _ranged(self, name: str, least: float | None, most: float | None) -> Query:
@@ -189,7 +189,7 @@ class Query:
         others = tuple(pair for pair in self.ranges if pair[0] != name)
         if least is None and most is None:
             return replace(self, ranges=others)
-        # One order, so that queries that mean the same are equal.
+        # One order, to make queries that mean the same equal.
         return replace(self, ranges=tuple(sorted((*others, (name, Range(least, most))), key=_name)))
 
 

@@ -72,18 +72,18 @@ def parse(told: Mapping[str, Given], spelt: Callable[[str], str] = str) -> Query
 
 
 def from_pairs(pairs: Iterable[str], spelt: Callable[[str], str] = str) -> Query:
-    """Give the query of texts such as "type=EV" and "ven=Herning"; a key told twice has both values."""
-    told: dict[str, list[str]] = {}
+    """Return the query of texts such as "type=EV" and "ven=Herning"; a repeated key has all its values."""
+    values: dict[str, list[str]] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise BadQuery(reg.NOT_A_CONDITION(value=pair))
-        told.setdefault(key, []).append(value)
-    return parse(told, spelt)
+        values.setdefault(key, []).append(value)
+    return parse(values, spelt)
 
 
 def as_text(query: Query) -> dict[str, list[str]]:
-    """Give the mapping from which `parse` makes an equal query, as for a link to the next page."""
+    """Return the mapping from which `parse` makes an equal query, as for a link to the next page."""
     found: dict[str, list[str]] = {
         "type": list(query.types),
         "sub_type": list(query.sub_types),
@@ -120,9 +120,9 @@ def refused_query(problems: Sequence[str], subject: str = "") -> BadQuery:
     """Return the error that lists all that is wrong with a query, each problem with its code and hint."""
     if len(problems) == 1:
         return BadQuery(problems[0], subject=subject, problems=tuple(problems))
-    told = tuple(map(_with_hint, problems))
-    what = reg.QUERY_PROBLEMS(problems="; ".join(map(with_code, told)))
-    return BadQuery(what, subject=subject, problems=told)
+    hinted = tuple(map(_with_hint, problems))
+    what = reg.QUERY_PROBLEMS(problems="; ".join(map(with_code, hinted)))
+    return BadQuery(what, subject=subject, problems=hinted)
 
 
 def _with_hint(problem: str) -> str:
@@ -254,7 +254,7 @@ def _unreported(query: Query, value: Given) -> Query:
 
 
 def _plain(km: float) -> str:
-    """Give a distance without an exponent, which would not read as one."""
+    """Return a distance without an exponent, which would not read as one."""
     return f"{km:.12f}".rstrip("0").rstrip(".") or "0"
 
 

@@ -90,7 +90,7 @@ def block_of(ids: Sequence[str], columns: Iterable[tuple[str, Column]]) -> Block
 
 
 class Recorded:
-    """The cells of one source by resource, read from stored values; unknown when these make no sense.
+    """The cells of one source by resource, read from stored values; unknown when these are invalid.
 
     What is recorded later counts.
     """

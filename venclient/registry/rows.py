@@ -63,16 +63,16 @@ _WORDS: dict[type[Any], dict[Any, str]] = {
 
 
 class BadRow(ValueError):
-    """A row cannot be understood; says which column and why."""
+    """A row is invalid; names the column and the reason."""
 
 
 def type_name(text: str) -> str:
-    """Give the name of a resource type ("DSR") for its name or value in any case; ValueError lists them."""
+    """Return the name of a resource type ("DSR") for its name or value in any case; ValueError lists them."""
     return _TYPE_NAMES.get(text) or enum_member(ResourceType, text).name
 
 
 def type_spellings(text: str) -> tuple[str, ...]:
-    """Give every spelling that databases hold of one resource type; of an unknown one, just that."""
+    """Return every spelling that databases hold of one resource type; of an unknown one, just that."""
     try:
         member = enum_member(ResourceType, text)
     except ValueError:
@@ -82,7 +82,7 @@ def type_spellings(text: str) -> tuple[str, ...]:
 
 
 def decode_connection(row: Row, at: int = 0) -> Connection:
-    """Give the connection whose id and columns begin at `at`; BadRow says what is wrong."""
+    """Return the connection whose id and columns begin at `at`; BadRow says what is wrong."""
     (row_id, kind, actor, host, port, topic, file, username, password, options) = row[at : at + 10]
     connection: Connection = _new(Connection)
     connection.type = _CONNECTION_TYPES.get(kind) or _member(ConnectionType, kind, "connections.type")
@@ -99,7 +99,7 @@ def decode_connection(row: Row, at: int = 0) -> Connection:
 
 
 def decode_resource(row: Row) -> Resource:
-    """Give the resource of a row of `statements.resource_rows`; BadRow says what is wrong."""
+    """Return the resource of a row of `statements.resource_rows`; BadRow says what is wrong."""
     resource_id, name, kind, sub_type, meter, capacities, location, address, ven, enabled, reporting = row[
         RESOURCE_AT : READER_AT - 1
     ]
@@ -126,7 +126,7 @@ def decode_resource(row: Row) -> Resource:
 
 
 def encode_connection(connection: Connection, seal: Seal | None = None) -> tuple[Any, ...]:
-    """Give the values of CONNECTION_COLUMNS, the login sealed; InvalidRecord when the options are no JSON.
+    """Return the values of CONNECTION_COLUMNS, the login sealed; InvalidRecord if options are not JSON.
 
     Without `seal` the login comes as it is: to compare with, not to store.
     """
@@ -162,9 +162,9 @@ def unstorable(resource: Resource, problems: Sequence[str]) -> InvalidRecord:
 
 
 def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
-    """Give the values of RESOURCE_COLUMNS; InvalidRecord lists everything that cannot be stored.
+    """Return the values of RESOURCE_COLUMNS; InvalidRecord lists everything that cannot be stored.
 
-    An `enabled` that nobody set is stored as true, which is the column's default.
+    An `enabled` that was never set is stored as true, which is the column's default.
     """
     problems = _problems(resource)
     if problems:
@@ -191,7 +191,7 @@ def encode_resource(resource: Resource, ven: str | None) -> tuple[Any, ...]:
 
 
 def as_stored(resource: Resource, ven: str | None) -> Resource:
-    """Give the resource as it would come back from the registry."""
+    """Return the resource as it would come back from the registry."""
     return decode_resource(as_row(resource, ven))
 
 
@@ -242,7 +242,7 @@ def _member(kind: type[Any], text: object, place: str) -> Any:
 
 
 def json_object(text: Any, place: str) -> dict[str, Any]:
-    """Give the object that a column holds as JSON; BadRow names the column."""
+    """Return the object that a column holds as JSON; BadRow names the column."""
     if (type(text) is not str or len(text) > _SHORT) and not _is_bounded(text):
         raise BadRow(reg.CELL_TOO_LARGE(column=place, most=MOST_CELL, deep=MOST_NESTED))
     try:
@@ -291,7 +291,7 @@ def words(kind: type[Any], column: Sequence[Any], place: str) -> Sequence[str]:
 
 
 def _is_bounded(text: object) -> bool:
-    """True when JSON is neither too long nor nested too deeply; anything else is left to the reader."""
+    """Return whether JSON is neither too long nor nested too deeply; anything else is left to the reader."""
     if not isinstance(text, str | bytes):
         return True
     if len(text) > MOST_CELL:
@@ -315,7 +315,7 @@ def _text(value: dict[str, Any], name: str, subject: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Give the plain number in one of numpy's, which data frames hand out."""
+    """Return the plain number in one of numpy's, as data frames hold them."""
     item = getattr(value, "item", None)
     if callable(item):
         return item()

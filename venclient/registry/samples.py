@@ -75,7 +75,7 @@ def convert_to_resources(df: Frame) -> list[tuple[Resource, str | None]]:
 
 
 def sample_connection(sub_type: str | None, resource_id: str) -> Connection:
-    """Return a connection to the generated meter file of the site's kind, scaled to a size of its own.
+    """Return a connection to the generated meter file of the site's kind, scaled for each site.
 
     The file starts at the database's folder. The scale (0.5 to 1) follows from the resource's id.
     """
@@ -112,7 +112,7 @@ def generate_resources(
     A second run changes nothing, and what a user changed since stays, by the rule of `imported`. Unless
     `quiet`, prints what each file brought, what was left alone and which rows were rejected. Rows that were
     rejected, and files that could not be used, are counted in `rejected_count`, when it is given.
-    ConfigError when there are no sample files.
+    ConfigError when the sample files are missing.
     """
     from venclient.registry.database import ResourceDatabase
 

@@ -124,7 +124,7 @@ reporting_status = Table(
     Column("updated_at", Text, nullable=False),  # ISO 8601, UTC
 )
 
-#: 0005: which resources an imported file had, so that its next import can tell what disappeared.
+#: 0005: which resources an imported file had, to list at its next import what disappeared.
 import_sources = Table(
     "import_sources",
     metadata,

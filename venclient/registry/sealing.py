@@ -57,7 +57,7 @@ class Login:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Give those of the two that there are."""
+        """Return those of the two that are set."""
         return tuple(text for text in (self.username, self.password) if text)
 
 
@@ -77,7 +77,7 @@ class Sealer:
 
     @property
     def key_file(self) -> KeyFile:
-        """Give the key file; ConfigError when there is no place for one."""
+        """Return the key file; ConfigError when there is nowhere to put one."""
         if self._key_file is None:
             raise ConfigError(reg.NO_KEY_FILE(variable=KEY_FILE_VARIABLE), subject=self.database)
         return self._key_file
@@ -108,7 +108,7 @@ class Sealer:
         return self._key_file.digest(text)
 
     def warn(self) -> None:
-        """Say, once per program and database, which logins lie open and which cannot be opened."""
+        """Log, once per program and database, the logins in plain text and those that no key opens."""
         if self.database in _warned:
             return
         literal = or_(*map(_is_literal, _LOGIN))
@@ -147,7 +147,7 @@ class Sealer:
         return self.key_file.path
 
     def problems(self) -> list[str]:
-        """Return a message on each login that is in the clear, or that no key at hand opens."""
+        """Return a message on each login that is in plain text, or that no available key opens."""
         found: list[str] = []
         for one in self._logins(or_(*(column.is_not(None) for column in _LOGIN))):
             if any(map(is_literal, one.texts)):
@@ -188,7 +188,7 @@ class Sealer:
 
 
 def rewrite(database: str | Path) -> bool:
-    """Rewrite a database file, and drop its log, so that nothing that was replaced is left in either.
+    """Rewrite a database file, and drop its log, to remove replaced values from both.
 
     False while another program has the file open: the log cannot be dropped then. Of a PostgreSQL database
     the table of connections is rewritten; what its server keeps beside that is the server's business.

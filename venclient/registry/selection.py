@@ -47,7 +47,7 @@ def count_selection(query: Query, words: Words) -> Select[Any]:
 
 
 def conditions(query: Query, words: Words) -> list[Condition]:
-    """Give what must hold of a row of `resources`, those that an index serves before the dear ones."""
+    """Return what must hold of a row of `resources`, conditions that an index serves before costly ones."""
     found: list[Condition] = []
     if query.types:
         found.append(resources.c.resource_type.in_([s for one in query.types for s in type_spellings(one)]))
@@ -143,7 +143,7 @@ def _within(number: ColumnElement[Any], least: float | None, most: float | None)
 
 
 def _unreported() -> Condition:
-    """Give the condition that nothing was ever reported; while nobody keeps account, that is so of all."""
+    """Return the condition that nothing was ever reported; without a status table it is true of all."""
     status = metadata.tables.get("reporting_status")
     if status is None:
         return resources.c.id == resources.c.id

@@ -1,4 +1,4 @@
-"""What SQLite lacks for queries, as functions of ours that each connection gets."""
+"""Functions that SQLite lacks for queries, registered with each connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from venclient.registry.geometry import distance_km
 
 
 def register(driver: sqlite3.Connection) -> None:
-    """Give the connection the functions that `words.SqliteWords` uses."""
+    """Register the functions that `words.SqliteWords` uses."""
     for name, arguments, function in (
         ("ven_contains", 2, contains),
         ("ven_cased", 1, _cased),
@@ -33,7 +33,7 @@ def _km(*degrees: float | None) -> float | None:
 
 
 def _number(text: Any, name: str) -> int | float | None:
-    """Give a number from JSON as the first generation wrote it, with NaN for what it did not know."""
+    """Return a number from JSON as the first generation wrote it, with NaN for an unknown value."""
     try:
         value = json.loads(text, parse_constant=lambda _: None)
     except (ValueError, TypeError, RecursionError):

@@ -53,7 +53,7 @@ def _one_by_one(driver: sqlite3.Connection, sql: str, rows: Sequence[Sequence[An
 
 
 def _without_constants(sql: str, columns: Sequence[Sequence[Any]]) -> tuple[str, list[Sequence[Any]]]:
-    """Give an insert and its columns without those that are null, or the same truth, in all rows.
+    """Return an insert and its columns without those that are null, or the same truth, in all rows.
 
     The driver takes longer to bind one of these than a text, and a site list has many.
     """

@@ -61,7 +61,7 @@ def open_readable(found: Readable) -> sqlite3.Connection:
 
 
 def open_driver(path: Path) -> sqlite3.Connection:
-    """Give a connection that begins no transaction by itself; the file, mode 0600, and its folder are made.
+    """Return a connection that begins no transaction by itself; creates the file, mode 0600, and its folder.
 
     RegistryError says why it cannot be opened.
     """
@@ -84,8 +84,8 @@ def open_driver(path: Path) -> sqlite3.Connection:
             # Readers go on while one writes. Whoever opens the file at the same moment asks for the same.
             with _busy_ignored():
                 driver.execute("PRAGMA journal_mode = WAL")
-        # Each transaction brings the file up to date when it is done, so that a plain copy of it is a
-        # backup, as the specification has it; but while nobody else can write: see checkpoints.py.
+        # Each transaction brings the file up to date when it is done, which makes a plain copy of it a
+        # backup, as the specification has it; but only while no other program can write: see checkpoints.py.
         driver.execute("PRAGMA wal_autocheckpoint = 0")
         # A large import must not leave a log of its size on the card.
         driver.execute("PRAGMA journal_size_limit = 8000000")
@@ -132,7 +132,7 @@ def _busy_ignored() -> Iterator[None]:
 
 
 def said(error: Exception, path: Path) -> RegistryError:
-    """Give what the driver or the operating system said as an error of ours, with what to do."""
+    """Return an error of the driver or the operating system as one of venclient's, with what to do."""
     subject = str(path)
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
@@ -170,17 +170,17 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     @property
     def dialect(self) -> Dialect:
-        """Give SQLite's dialect, the same object each time."""
+        """Return SQLite's dialect, the same object each time."""
         return _dialect()
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """Give all rows of a query, as tuples, whatever row factory the connection has now."""
+        """Return all rows of a query, as tuples, whatever row factory the connection has now."""
         return self._made(sql, values, lambda row: row)
 
     def made(
         self, sql: str, values: tuple[object, ...], make: Callable[[tuple[object, ...]], T | None]
     ) -> list[T]:
-        """Give what `make` makes of each row of a query, without the rows that it makes None of.
+        """Return what `make` makes of each row of a query, without the rows that it makes None of.
 
         For many rows, which are not gathered before: that would take as much memory again. `make` may see
         a row twice.
@@ -211,7 +211,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
             driver.text_factory = str
 
     def new_connection_ids(self, count: int) -> Sequence[int]:
-        """Give the ids that the next new connections get; it stays so for the rest of the transaction."""
+        """Return the ids that the next new connections get, valid for the rest of the transaction."""
         found = self.rows("SELECT seq FROM sqlite_sequence WHERE name = 'connections'")
         first = int(str(found[0][0])) + 1 if found else 1
         return range(first, first + count)
@@ -221,7 +221,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
         insert_columns(self.driver(), sql, list(zip(*rows, strict=True)))
 
     def insert_columns(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Do as `insert_rows` does, with the values by column."""
+        """Run an insert for each row, like `insert_rows`, with the values by column."""
         insert_columns(self.driver(), sql, columns)
 
     @contextmanager
@@ -256,9 +256,9 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection inside a transaction that is kept whole or undone whole.
+        """Return this thread's connection inside a transaction that is committed or rolled back as a whole.
 
-        Inside another one it is a savepoint of that. What SQLite refuses becomes an error of ours.
+        Inside another one it is a savepoint of that. Errors of SQLite become errors of venclient.
         """
         if self.found is not None and not self._rehearses:
             refused = dbf.CANNOT_WRITE() if has_room(self.path) else dbf.DISK_FULL()
@@ -273,7 +273,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     @property
     def _rehearses(self) -> bool:
-        """True while this thread writes to a temporary copy."""
+        """Return whether this thread writes to a temporary copy."""
         return getattr(self._local, "rehearses", False)
 
     @contextmanager
@@ -296,7 +296,7 @@ class SqliteLink(PerThread[sqlite3.Connection]):
 
     @contextmanager
     def borrowed(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection as the first generation knew it: rows by name, commit on success.
+        """Return this thread's connection as the first generation did: rows by name, commit on success.
 
         A transaction begins with the first statement that writes; an error undoes it and comes through.
         """

@@ -76,7 +76,7 @@ def resource_rows() -> Select[Any]:
 def matching(
     *, ven: str | None, enabled: bool | None, resource_type: str | None
 ) -> list[ColumnElement[bool]]:
-    """Give the conditions on `resources` that the filters say; None does not filter.
+    """Return the conditions on `resources` that the filters describe; None does not filter.
 
     A resource whose `enabled` is null counts as enabled, as the column's default has it.
     """
@@ -102,14 +102,14 @@ class Statements:
         return isinstance(value, int) and value in range(most)
 
     def bound(self, statement: ClauseElement) -> Bound:
-        """Give a statement that was made for one occasion, with its values."""
+        """Return a statement that was made for one occasion, with its values."""
         compiled = statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
         values: Mapping[str, Any] = compiled.params
         order: Sequence[str] = getattr(compiled, "positiontup", None) or ()
         return Bound(str(compiled), tuple(values[name] for name in order))
 
     def _sql(self, statement: ClauseElement, names: Sequence[str]) -> str:
-        """Give the SQL of a statement that takes its values in the order of `names`."""
+        """Return the SQL of a statement that takes its values in the order of `names`."""
         compiled = statement.compile(dialect=self._dialect)
         order = list(getattr(compiled, "positiontup", None) or ())
         if order != list(names):  # a mistake in this module, that would put values into wrong columns
@@ -117,7 +117,7 @@ class Statements:
         return str(compiled)
 
     def insert_into(self, table: Table) -> str:
-        """Give SQL that takes all columns of a table."""
+        """Return SQL that takes all columns of a table."""
         names = [column.name for column in table.columns]
         return self._sql(insert(table).values({name: bindparam(name) for name in names}), names)
 
@@ -281,10 +281,10 @@ class Statements:
     @cached_property
     def insert_changes_of(self) -> str:
         """Takes at, actor and two connection ids; one insert for each resource read through one between."""
-        told = (bindparam("at", type_=Text), bindparam("actor", type_=Text))
+        origin = (bindparam("at", type_=Text), bindparam("actor", type_=Text))
         kinds = (literal_column("'insert'", Text), literal_column("'resource'", Text))
         found = (
-            select(*told, *kinds, resources.c.resource_id, null(), null())
+            select(*origin, *kinds, resources.c.resource_id, null(), null())
             .where(resources.c.connection_id.between(bindparam("first"), bindparam("last")))
             .order_by(resources.c.id)
         )
@@ -292,7 +292,7 @@ class Statements:
         return self._sql(insert(changes).from_select(names, found), ["at", "actor", "first", "last"])
 
     def changes_after(self, after: int, most: int) -> Bound:
-        """Give SQL for at most that many changes with ids above `after`."""
+        """Return SQL for at most `most` changes with ids above `after`."""
         return self.bound(select(changes).where(changes.c.id > after).order_by(changes.c.id).limit(most))
 
     def changes_between(self, since: str | None, until: str | None, actor: str | None, most: int) -> Bound:
@@ -370,7 +370,7 @@ class Statements:
         return self._sql(select(reporting_status).order_by(reporting_status.c.resource_id), [])
 
     def counts_by(self, name: str) -> str:
-        """Give SQL for (value, count) of one column of `resources`, rows without a value left out."""
+        """Return SQL for (value, count) of one column of `resources`, rows without a value left out."""
         column = resources.c[name]
         counted = func.count().label("n")
         statement = select(column, counted).where(column.is_not(None)).group_by(column)
@@ -391,5 +391,5 @@ INSERT_ORDER = tuple(
     if column.name in {*RESOURCE_COLUMNS, "connection_id", "control_connection_id"}
 )
 
-#: Of these, what indexes have: SQLite writes them anew whenever an update names a column of theirs.
+#: The indexed ones of these: SQLite rewrites an index whenever an update names one of its columns.
 INDEXED = ("resource_id", "resource_type", "meter_point_id", "connection_id", "ven", "control_connection_id")

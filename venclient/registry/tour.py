@@ -1,4 +1,4 @@
-"""A tour of the resource database: what each query is for, and what it gives on the data at hand."""
+"""A tour of the resource database: what each query is for, and what it returns on the stored data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILLING = " or ".join(("`python prepare_samples.py`", "`ven import FILE...`"))
 def tour(db_path: str | Path, say: Callable[[str], object] = print) -> None:
     """Run one example of each query and `say` what came of it, a line at a time.
 
-    NotFound, saying what to run first, when there is no database or nothing in it.
+    NotFound, saying what to run first, when the database is missing or empty.
     """
     if not holds_registry(db_path):
         raise _nothing(db_path, reg.TOUR_NO_REGISTRY if is_url(db_path) else reg.TOUR_NO_FILE)

@@ -34,7 +34,7 @@ class PostTown:
 
     @property
     def doubt(self) -> Text | None:
-        """Why there is no town, None when there is one; built on demand, as imports do not ask for it."""
+        """Why no town was found, None when one was; built on demand, as imports do not need it."""
         return None if self.reason is None else self.reason(part=foreign(self.part))
 
 

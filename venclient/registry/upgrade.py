@@ -47,7 +47,7 @@ def upgrade(path: Path, *, clock: Clock | None = None) -> tuple[str | None, str]
 
 
 def _looked(path: Path) -> str | None:
-    """Return the version of the file at `path` without changing anything; None when there is no file."""
+    """Return the version of the file at `path` without changing anything; None when the file is missing."""
     try:
         if path.is_dir():
             raise RegistryError(dbf.IS_FOLDER(), subject=str(path))

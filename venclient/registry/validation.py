@@ -154,7 +154,7 @@ def refuse_mistakes(
     """Raise InvalidRecord with all problems of a resource, or return its warnings.
 
     What `before` had as well does not count. A doubtful meter point id of a plain resource is not among the
-    warnings: `Doubts` looks at it when somebody asks.
+    warnings: `Doubts` checks it on demand.
     """
     if (
         is_plain(resource)
@@ -311,8 +311,8 @@ def _connection_findings(connection: Connection, check_options: CheckOptions | N
     is_plain_one = is_plain_connection(connection)
     found = Findings([], []) if is_plain_one else check_connection(connection)
     if check_options is not None and (is_plain_one or _may_be_asked_about(connection)):
-        nobody = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
-        problems = [placed("connection", one, reg.OPTIONS) for one in check_options(nobody)]
+        probe = Resource("", connection.endpoint, "DSR", None, "", connection, {}, {})
+        problems = [placed("connection", one, reg.OPTIONS) for one in check_options(probe)]
         found.problems.extend(problems)
     return found
 

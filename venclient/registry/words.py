@@ -1,6 +1,6 @@
 """The expressions that SQLite and PostgreSQL need different words for.
 
-Columns with JSON are text in both, and may hold what is no JSON: such a cell has no numbers, and stops no
+Columns with JSON are text in both, and may hold invalid JSON: such a cell has no numbers, and stops no
 query.
 """
 

@@ -223,20 +223,20 @@ class Writing:
             if before is enabled:
                 return
             driver.execute(self._sql.set_enabled, (enabled, resource_id))
-            told = ({"enabled": before}, {"enabled": enabled})
-            self._log.add([Entry("update", "resource", resource_id, *told)])
+            states = ({"enabled": before}, {"enabled": enabled})
+            self._log.add([Entry("update", "resource", resource_id, *states)])
 
     def clear(self) -> None:
         """Delete all resources and all connections."""
         with self._link.transaction() as driver:
             counts = [driver.execute(sql).rowcount for sql in self._sql.clear]
-            told = dict(zip(("resources", "connections"), counts, strict=True))
-            self._log.add([Entry("clear", "registry", None, told)])
+            deleted = dict(zip(("resources", "connections"), counts, strict=True))
+            self._log.add([Entry("clear", "registry", None, deleted)])
 
     def _insert_chunk(
         self, chunk: Collection[tuple[Resource, str | None]], *, checked: BatchOf | None = None
     ) -> int:
-        """Store resources with connections of their own, numbered here so that two statements do it."""
+        """Store resources with separate connections, numbered here to need only two statements."""
         if len(chunk) > IN_FULL and self._insert_batch(chunk, checked=checked):
             return len(chunk)
         needed = len(chunk) + sum(resource.control_connection is not None for resource, _ in chunk)
@@ -246,14 +246,14 @@ class Writing:
         for resource, ven in chunk:
             if checked is None:
                 self._check(resource, ven)
-            told = rows.encode_resource(resource, ven)
+            encoded = rows.encode_resource(resource, ven)
             reader_id, control_id = next(ids), None
             connections.append((reader_id, *rows.encode_connection(resource.connection, self._seal)))
             if resource.control_connection is not None:
                 control_id = next(ids)
                 control = rows.encode_connection(resource.control_connection, self._seal)
                 connections.append((control_id, *control))
-            values.append(_placed(told, reader_id, control_id))
+            values.append(_placed(encoded, reader_id, control_id))
         self._link.insert_rows(self._sql.insert_numbered_connection, connections)
         self._insert_values(values)
         if len(values) <= IN_FULL:
@@ -352,14 +352,14 @@ class Writing:
         return True
 
     def _write_over(self, row: Row, values: Row) -> None:
-        """Give a stored row the values of INSERT_ORDER, and leave alone the indexes whose columns stay."""
-        told = dict(zip(INSERT_ORDER, values, strict=True))
+        """Update a stored row to the values of INSERT_ORDER, leaving indexes of unchanged columns alone."""
+        wanted = dict(zip(INSERT_ORDER, values, strict=True))
         stored = dict(zip(RESOURCE_COLUMNS, row[rows.RESOURCE_AT :], strict=False))
         stored |= {"connection_id": row[rows.READER_AT], "control_connection_id": row[rows.READER_AT - 1]}
-        if any(told[name] != stored[name] for name in INDEXED):
+        if any(wanted[name] != stored[name] for name in INDEXED):
             self._link.driver().execute(self._sql.update_resource, (*values, row[0]))
             return
-        rest = (value for name, value in told.items() if name not in INDEXED)
+        rest = (value for name, value in wanted.items() if name not in INDEXED)
         self._link.driver().execute(self._sql.update_rest_of_resource, (*rest, row[0]))
 
     def _store_connection(self, connection: Connection) -> int:
@@ -370,7 +370,7 @@ class Writing:
     def _connect(
         self, row_id: int | None, stored: Connection | None, wanted: Connection, *, shared: bool
     ) -> int:
-        """Give the id of a row that says `wanted`: the present one, changed if need be, or a new one."""
+        """Return the id of a row equal to `wanted`: the present one, changed if need be, or a new one."""
         if row_id is None:
             return self._store_connection(wanted)
         if stored == wanted:
@@ -384,12 +384,12 @@ class Writing:
 
 
 def missing(resource_id: str) -> NotFound:
-    """Return the error that says that there is no such resource."""
+    """Return the error for an unknown resource."""
     return NotFound(reg.NOT_STORED(), subject=f"resource {resource_id}")
 
 
 def _read(row: Row) -> tuple[Resource | None, Told]:
-    """Give a row as a resource, None when it makes no sense, and as the record of changes holds it."""
+    """Return a row as a resource (None when it is invalid) and as the change log holds it."""
     try:
         resource = rows.decode_resource(row)
     except BadRow as error:
@@ -408,7 +408,7 @@ def _taken(resource_id: str) -> Conflict:
 
 @contextmanager
 def _refusing(ids: Sequence[Any]) -> Iterator[None]:
-    """Give errors that name the resource whose row was refused, of those with these ids."""
+    """Raise errors that name the resource whose row was rejected, of those with these ids."""
     try:
         yield
     except RowRefused as error:
@@ -420,5 +420,5 @@ def _refusing(ids: Sequence[Any]) -> Iterator[None]:
 
 
 def _placed(values: Row, connection_id: int, control_id: int | None) -> tuple[Any, ...]:
-    """Give encode_resource's values in the order of statements.INSERT_ORDER."""
+    """Return encode_resource's values in the order of statements.INSERT_ORDER."""
     return (*values[:_BEFORE_CONNECTION], connection_id, *values[_BEFORE_CONNECTION:], control_id)

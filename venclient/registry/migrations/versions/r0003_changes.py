@@ -1,4 +1,4 @@
-"""Resources get a version that counts their changes; changes get a table that nobody can rewrite."""
+"""Add a version to resources that counts their changes, and a table of changes that cannot be rewritten."""
 
 from __future__ import annotations
 

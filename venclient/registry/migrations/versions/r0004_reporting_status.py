@@ -1,4 +1,4 @@
-"""How reporting stands for each resource gets a table of its own: it changes often, resources do not."""
+"""Add a table for the reporting status of each resource: it changes often, resources do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry remembers which resources came from which imported file, to tell what disappeared from it."""
+"""Remember which resources came from which imported file, to report what disappeared from it."""
 
 from __future__ import annotations
 
