@@ -108,7 +108,7 @@ class _Doctor:
                 registry += await self._check("registry", self._serve(side, name, served))
         registry += await self._check("meter files", self._meter_files(settings, served))
         registry += await self._check("capacity", self._capacities(settings, served))
-        # Each of their checks has its limit: these are for what nobody thought of.
+        # Each of their checks has its limit: these are for the unexpected.
         vtns = [
             checked(
                 f"VTN {name}".strip(),

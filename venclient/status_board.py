@@ -1,4 +1,4 @@
-"""How reporting stands for a resource that several VTNs are told about: one word for the registry."""
+"""Reporting status of resources that report to several VTNs: one word each for the registry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 class StatusBoard:
     """Keeps the last word of each VTN (by name, "" for the first) on each resource.
 
-    The worst one counts, so that a VTN which refuses is not hidden by another that is content.
+    The worst one counts: a VTN that refuses is not hidden by another that is content.
     """
 
     def __init__(self, vtns: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class StatusBoard:
                 del by_vtn[name]
 
     def joined(self, vtn: str, statuses: Iterable[ReportingStatus]) -> list[ReportingStatus]:
-        """Give what holds for each of these resources now that a VTN's reporter has said so."""
+        """Return the status of each of these resources, now that a VTN's reporter has reported it."""
         if self._alone:
             return list(statuses)
         return [self._joined(vtn, status) for status in statuses]

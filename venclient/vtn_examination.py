@@ -39,7 +39,7 @@ from venclient.vtn_side import TARGETS_AT_ONCE
 
 T = TypeVar("T")
 
-#: What any check gives: one finding, several, or nothing to tell.
+#: What a check returns: one finding, several, or None.
 Found = Finding | Sequence[Finding] | None
 
 
@@ -60,7 +60,7 @@ async def checked(check: str, work: Awaitable[Found], *, within_s: float) -> lis
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """Return what blocking work gives, done in a thread that nobody waits for when it takes too long."""
+    """Return the result of blocking work, done in a thread that is abandoned when it takes too long."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -162,7 +162,7 @@ class Examination:
         except ssl.SSLCertVerificationError as error:
             side = vtn_side(has_cert=account.cert_file is not None)
             seen = replaced(seen, refused=side.text(error, self._clock.now()))
-            # Looked at once more to tell whose it is; nothing is sent over this connection.
+            # Connected once more to find out whose it is; nothing is sent over this connection.
             unverified = ssl.create_default_context()
             unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
             with contextlib.suppress(OSError):
@@ -395,7 +395,7 @@ async def _resolved(host: str, port: int) -> Finding:
 
 
 async def _plain(host: str, port: int) -> Finding:
-    """Say that there is no TLS, and whether anybody answers at all."""
+    """Report that there is no TLS, and whether the host answers at all."""
     try:
         _, writer = await asyncio.open_connection(host, port)
     except OSError as error:

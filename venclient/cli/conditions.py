@@ -19,7 +19,7 @@ def _number(end: str, of: str) -> Any:
     ]
 
 
-#: Key of `query_text.KEYS` -> the option that tells it. Text, so that all mistakes are told at once.
+#: Key of `query_text.KEYS` -> its option. Values are text, to report all mistakes at once.
 _OPTIONS: dict[str, Any] = {
     "type": Annotated[_Texts, typer.Option(help="DSR, BATTERY, PV or EV; several with commas.")],
     "sub_type": Annotated[_Texts, typer.Option(help="Kind of site, as it is stored; repeatable.")],
@@ -58,9 +58,9 @@ _ORDER: dict[str, Any] = {
 
 
 def with_query(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a query; it gets the query as `query`.
+    """Add the options of a query to a command, which receives the query as `query`.
 
-    BadQuery tells every option that makes no sense.
+    BadQuery lists every invalid option.
     """
     options = _OPTIONS | _ORDER
 
@@ -94,5 +94,5 @@ def _as_text(value: Any) -> str | list[str] | None:
 
 
 def _spelt(key: str) -> str:
-    """Give the option of a key, as the user typed it."""
+    """Return the option of a key, as the user typed it."""
     return "--enabled" if key == "enabled" else f"--{key.replace('_', '-')}"

@@ -124,7 +124,7 @@ def import_files(
     noted: set[str] = set()
     together = RejectsFile(rejects) if rejects else None
     for path in files:
-        # A dry run leaves no file behind that nobody asked for.
+        # A dry run leaves no unrequested file behind.
         refused = together or (None if dry_run else RejectsFile(beside(path)))
         done = False
         try:

@@ -103,7 +103,7 @@ def export(
 
         def counted(resources: Iterable[Resource]) -> Iterator[Resource]:
             nonlocal count
-            for count, resource in enumerate(resources, 1):  # noqa: B007 - told below
+            for count, resource in enumerate(resources, 1):  # noqa: B007 - used below
                 yield resource
 
         pieces = FORMATS[name](counted(registry.query(query)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from venclient.registry.query import Query
     from venclient.registry.writing import Progress
 
-#: What is no text: written as JSON on the command line. Everything else is taken as it is typed.
+#: Values written as JSON on the command line. Everything else is taken as it is typed.
 _JSON = ("capacities", "location", "enabled", "reporting.units", "connection.port", "connection.options")
 _MANY = 1_000
 #: How many of the selected resources are named.
@@ -93,7 +93,7 @@ def _name(registry: ResourceDatabase, id_: str) -> str:
 
 
 class _Bar:
-    """A bar on standard error for many resources, where somebody is watching."""
+    """A progress bar on standard error for many resources, on a terminal only."""
 
     def __init__(self, total: int) -> None:
         self.progress: Progress | None = None

@@ -163,7 +163,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def _parameter(template: Template, key: str, text: str) -> Any:
-    """Give a value as it was typed as what the parameter takes, where it can be that."""
+    """Return a typed value converted to the parameter's type, where possible."""
     if text in ("true", "false"):
         return text == "true"
     known = template.all_parameters.get(key)
