@@ -22,7 +22,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder of its own."""
+    """Return `ven` in a separate folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET", "made-up")
 
@@ -50,7 +50,7 @@ def write(url: str) -> None:
 
 
 def test_doctor_has_a_line_for_each_check(ven: Ven) -> None:
-    """State, what, and below it what to do; nothing failed, so that the status is 0."""
+    """State, what, and below it what to do; nothing failed, therefore the status is 0."""
     with vtn_in_thread() as vtn:
         write(vtn.url)
         status, out, err = ven("doctor")

@@ -33,7 +33,7 @@ def read(db: Path, *words: str) -> Result:
 
 
 def registry(folder: Path, kind: ConnectionType = ConnectionType.MODBUSTCP, **connection: Any) -> Path:
-    """Give a registry with one resource."""
+    """Return a registry with one resource."""
     db = folder / "resources.db"
     with ResourceDatabase(str(db)) as opened:
         opened.upsert_resource(make_resource(kind, host="127.0.0.1", **connection))
@@ -41,7 +41,7 @@ def registry(folder: Path, kind: ConnectionType = ConnectionType.MODBUSTCP, **co
 
 
 def test_the_plan_is_shown_without_a_device(tmp_path: Path, free_port: int) -> None:
-    """Each request, its registers and what is in them; nobody has to listen at the port."""
+    """Each request, its registers and what is in them; no device has to listen at the port."""
     db = registry(tmp_path, port=free_port, options={"registers": REGISTERS})
     shown, told = read(db, "--plan"), read(db, "--plan", "--json")
 

@@ -34,7 +34,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder whose gateway owed four reports: sent, refused, lost and still owed."""
+    """Return `ven` in a folder whose gateway has four reports: sent, refused, lost and pending."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     Path("ven.toml").write_text('[ven]\nname = "ven-1"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1"\n')
@@ -140,7 +140,7 @@ def test_show_says_what_happened_and_what_would_be_sent(ven: Ven) -> None:
 
 
 def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
-    """The body of what is known now is that of the gateway, and whether it was sent so is told."""
+    """The body of what is known now is that of the gateway; it is shown whether it was sent so."""
     digest = asyncio.run(stored())
     box = Outbox(Path("var/state.db"))
     box.sent(ALL[0].key, "R-0", at(3), digest=digest)

@@ -100,7 +100,7 @@ def test_mistakes_are_told(words: list[str], mistake: str) -> None:
 
 @pytest.mark.peer
 def test_a_scan_names_the_templates_that_fit(free_port: int) -> None:
-    """Units that are recognised are told with their template and by what."""
+    """Recognised units are listed with their template and what identified them."""
     units: dict[int, Behaviour] = {1: device(common(), METER), 2: Memory({11: 1650})}
     words = ["connections", "scan", "127.0.0.1", "--port", str(free_port), "--units", "1-2"]
     with serving(free_port, units):
@@ -116,7 +116,7 @@ def test_a_scan_names_the_templates_that_fit(free_port: int) -> None:
 @pytest.mark.peer
 @pytest.mark.parametrize("template", ["sunspec", "victron-gx"])
 def test_a_connection_with_a_template_is_tried(template: str, tmp_path: Path, free_port: int) -> None:
-    """`ven connections test` shows what a named device tells, like any other."""
+    """`ven connections test` shows the values of a device with a template, like any other."""
     path = tmp_path / "conn.toml"
     path.write_text(
         f'type = "modbustcp"\nhost = "127.0.0.1"\nport = {free_port}\n'

@@ -27,7 +27,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder of its own."""
+    """Return `ven` in a separate folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET", "made-up")
 
@@ -183,7 +183,7 @@ def test_refusals_are_named_and_make_the_status_1(ven: Ven, vtn: LocalVtn) -> No
 
 
 def test_three_hundred_resources_are_registered(ven: Ven, vtn: LocalVtn) -> None:
-    """Over HTTP, eight at a time, each once; broken off by the VTN it goes on when typed again."""
+    """Over HTTP, eight at a time, each once; interrupted by the VTN, the next run continues."""
     write(vtn)
     keep(300)
     vtn.faults.append(Fault(method="POST", path="^/resources", status=501, skip=100, times=1))
@@ -282,7 +282,7 @@ def test_row_03_discover_prints_what_to_write_in_the_settings(
 
 
 def test_discover_that_finds_nothing_says_so(ven: Ven, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Status 1; it tells that only VTNs on the local network can be found."""
+    """Status 1; it says that only VTNs on the local network can be found."""
     hear(monkeypatch)
 
     status, out, _ = ven("vtn", "discover")

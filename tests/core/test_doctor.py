@@ -144,7 +144,7 @@ async def test_each_thing_has_its_line_and_nothing_is_written(folder: Folder, fr
 async def test_everything_broken_is_sentences_and_nothing_is_raised(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No name server, a damaged registry and readings file, no gateway: each is told, with what to do."""
+    """No name server, a damaged registry and readings file, no gateway: each is reported, with what to do."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
@@ -220,7 +220,7 @@ async def test_row_70_clock_a_minute_ahead_is_told(folder: Folder) -> None:
 
 
 async def test_row_68_vtn_without_notifiers_is_polled_and_that_is_said(folder: Folder) -> None:
-    """403 at /notifiers is no failure."""
+    """403 at /notifiers is not a failure."""
     async with local_vtn() as vtn:
         folder.write(vtn.url)
         found = await folder.look()
@@ -253,7 +253,7 @@ async def test_vtn_that_is_not_in_the_settings_is_named(folder: Folder) -> None:
 
 
 async def test_devices_of_a_running_gateway_are_not_disturbed(folder: Folder, free_port: int) -> None:
-    """What it says of them is told; the device itself sees no second connection."""
+    """The gateway's account of them is reported; the device itself sees no second connection."""
     folder.write("http://127.0.0.1:9/x")
     folder.keep(free_port)
     now = datetime.now(UTC).isoformat()
@@ -391,7 +391,7 @@ async def test_proxy_on_the_way_is_said(folder: Folder, monkeypatch: pytest.Monk
 
 
 async def test_check_that_fails_or_takes_too_long_is_a_finding() -> None:
-    """Also one that fails in a way that nobody thought of."""
+    """Also one that fails in an unexpected way."""
 
     async def wait() -> None:
         await asyncio.Event().wait()

@@ -146,7 +146,7 @@ async def test_comparing_changes_nothing_at_the_vtn(site: Site) -> None:
 
 
 async def test_three_hundred_are_registered_resumed_after_the_vtn_went(site: Site) -> None:
-    """Progress counts them; a VTN that goes on the way is told, and the next call does the rest."""
+    """Progress counts them; a VTN that stops on the way is reported, and the next call does the rest."""
     site.keep(*(resource(n) for n in range(300)))
     told: list[Progress] = []
     async with site.client() as client:
@@ -186,7 +186,7 @@ async def test_disabled_resources_are_not_served(site: Site) -> None:
 
 
 async def test_an_unknown_vtn_or_registry_is_named(site: Site) -> None:
-    """The sentence tells which names there are, and how to make a database."""
+    """The error lists the valid names, and says how to make a database."""
     with raises_code(ConfigError, "VEN-GWY-077"):
         side_of(site.settings, "grid")
     with raises_code(ConfigError, "VEN-GWY-032"):

@@ -68,7 +68,7 @@ def test_unmet_wish_is_told_once_events_are_known(tmp_path: Path) -> None:
 
 
 async def test_what_an_event_asks_for_is_not_told_until_the_event_is_over(tmp_path: Path) -> None:
-    """The answer is kept a while, and worked out anew when that has passed."""
+    """The answer is kept a while, and computed again when that has passed."""
     site = Watched(tmp_path, resource("hotel"))
     site.ask()
     site.listed()

@@ -1,4 +1,4 @@
-"""What the how-to about finding and exporting resources tells people to type works as it stands."""
+"""The commands of the how-to about finding and exporting resources work as they stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from venclient.registry.database import ResourceDatabase
 
 @pytest.fixture
 def site(root: Path, tmp_path: Path) -> Path:
-    """Give a folder with the doors and a registry of two sites in Herning and one in Copenhagen."""
+    """Return a folder with the doors and a registry of two sites in Herning and one in Copenhagen."""
     for door in ("resource_db.py", "flex_resources.py"):
         (tmp_path / door).write_bytes((root / door).read_bytes())
     with ResourceDatabase(tmp_path / "config" / "resources.db") as db:

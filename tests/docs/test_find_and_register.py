@@ -1,4 +1,4 @@
-"""What the how-tos about finding a VTN, registering and the doctor tell people to type works as it stands."""
+"""The commands of the how-tos about finding a VTN, registering and the doctor work as they stand."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_doctor_is_asked_as_the_how_to_says(root: Path, tmp_path: Path) -> None:
 
 
 def test_vtn_on_the_local_network_is_found_as_the_how_to_says(root: Path, tmp_path: Path) -> None:
-    """The announced VTN is there with its lines; the command is told to stay on loopback."""
+    """The announced VTN is there with its lines; the command stays on loopback."""
     import socket
 
     from zeroconf import ServiceInfo, Zeroconf

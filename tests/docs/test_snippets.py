@@ -1,4 +1,4 @@
-"""What README and the how-tos tell people to type works as it stands, in a folder with the sample sites."""
+"""The commands of README and the how-tos work as they stand, in a folder with the sample sites."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHARGERS = (
 
 @pytest.fixture
 def folder(root: Path, tmp_path: Path) -> Path:
-    """Give a folder as a person has it: the doors, the settings and the sample sites."""
+    """Return a folder as a user has it: the doors, the settings and the sample sites."""
     for name in ("exampleassets", "examplemeterdata"):
         shutil.copytree(root / "config" / name, tmp_path / "config" / name)
     shutil.copy(root / "config" / "ven.toml", tmp_path / "config")
@@ -47,13 +47,13 @@ def folder(root: Path, tmp_path: Path) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Give the environment of a terminal in which the virtual environment is active."""
+    """Return the environment of a terminal in which the virtual environment is active."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "COLUMNS": "80", **more}
 
 
 def shell(text: str, folder: Path, **more: str) -> str:
-    """Give what a block prints on standard output when all of it works."""
+    """Return what a block prints on standard output; fail when a command fails."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
@@ -67,7 +67,7 @@ def shell(text: str, folder: Path, **more: str) -> str:
 
 
 def python(text: str, folder: Path) -> str:
-    """Give what a Python block prints."""
+    """Return what a Python block prints."""
     done = subprocess.run(
         [sys.executable, "-c", text],
         cwd=folder,
@@ -104,13 +104,13 @@ def service(text: str, folder: Path, **more: str) -> Iterator[subprocess.Popen[s
 
 
 def _last_in_place(text: str) -> str:
-    """Let the block's last command take the shell's place, so that a signal reaches it."""
+    """Let the block's last command take the shell's place, to receive signals."""
     *before, last = text.strip().splitlines()
     return "\n".join([*before, f"exec {last}"])
 
 
 def test_every_block_is_tried_or_says_why_not(root: Path) -> None:
-    """A block that nobody tries is a drawing without a language, a make target, or a part of a file."""
+    """An untried block is a drawing without a language, a make target, or a part of a file."""
     untried = [
         (one.page, one.text)
         for one in snippets(root)
@@ -161,7 +161,7 @@ async def test_a_site_of_ones_own_runs_against_a_vtn(root: Path, folder: Path) -
 
 
 def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
-    """Give what the status command prints once the gateway has registered its two resources."""
+    """Return what the status command prints once the gateway has registered its two resources."""
     done = subprocess.run(
         ["bash", "-c", status],
         cwd=folder,
@@ -174,7 +174,7 @@ def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
 
 
 async def until(found: Any, *, within_s: float = 60.0) -> str:
-    """Give what `found` gives once it is something; the event loop goes on meanwhile."""
+    """Return the result of `found` once it has one; the event loop goes on meanwhile."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if text := await asyncio.to_thread(found):
