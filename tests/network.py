@@ -114,14 +114,14 @@ def bad_line(*, delay_s: float, loss: float) -> Iterator[BadLine]:
         _ip("-n", namespace, "address", "add", f"{line.there}/24", "dev", far)
         _ip("-n", namespace, "link", "set", far, "up")
         _ip("-n", namespace, "link", "set", "lo", "up")
-        told, stop = os.pipe()
-        carrier = threading.Thread(target=line.carry, args=(ends, told), daemon=True)
+        stopped, stop = os.pipe()
+        carrier = threading.Thread(target=line.carry, args=(ends, stopped), daemon=True)
         carrier.start()
 
         def end_it() -> None:
             os.write(stop, b"x")
             carrier.join(5)
-            os.close(told)
+            os.close(stopped)
             os.close(stop)
 
         stack.callback(end_it)

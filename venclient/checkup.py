@@ -216,8 +216,8 @@ def scopes_of(claims: Mapping[str, Any], granted: str | None) -> frozenset[str] 
     """Return the scopes that a token carries, or that were granted with it; None when neither says any."""
     found: list[str] = (granted or "").split()
     for name in ("scope", "scp", "roles"):
-        told = claims.get(name)
-        found += told.split() if isinstance(told, str) else told if isinstance(told, list) else ()
+        claim = claims.get(name)
+        found += claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else ()
     return frozenset(one for one in found if isinstance(one, str)) or None
 
 

@@ -89,7 +89,7 @@ class KeyFile:
         return self.path.exists()
 
     def key_id(self) -> str | None:
-        """Return the id of the key, None when there is no file; ConfigError when it holds no key."""
+        """Return the id of the key, None without a file; ConfigError when it holds no key."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -188,9 +188,9 @@ def key_path_of(database: str) -> Path | None:
     None for a URL when the variable is not set: a key in the current folder would be another one for
     each program.
     """
-    told = os.environ.get(KEY_FILE_VARIABLE)
-    if told:
-        return Path(told)
+    configured = os.environ.get(KEY_FILE_VARIABLE)
+    if configured:
+        return Path(configured)
     return None if "://" in database else Path(f"{database}.key")
 
 

@@ -234,7 +234,7 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
             continue
         known = OF_VTN.get(rest[0], f"vtn.{rest[0]}")
         tables.setdefault(name, {})[known] = value, f"{source} [vtns.{name}]"
-    shared = {key: told for key, told in given.items() if not key.startswith("vtn.")}
+    shared = {key: entry for key, entry in given.items() if not key.startswith("vtn.")}
     state = Path(str(given.get("reporting.state", (TABLE["reporting.state"].default, ""))[0]))
     return {
         name: shared

@@ -35,15 +35,15 @@ class StatusBoard:
         return [self._joined(vtn, status) for status in statuses]
 
     def _joined(self, vtn: str, status: ReportingStatus) -> ReportingStatus:
-        told = self._told.setdefault(status.resource_id, {})
-        before = told.get(vtn)
+        by_vtn = self._told.setdefault(status.resource_id, {})
+        before = by_vtn.get(vtn)
         if before is not None and status.last_report_at is None:
             status = replace(
                 status, last_report_at=before.last_report_at, last_report_name=before.last_report_name
             )
-        told[vtn] = status
-        name, worst = max(told.items(), key=lambda item: REPORTING_STATES.index(item[1].state))
-        newest = max(told.values(), key=lambda one: one.last_report_at or _NEVER)
+        by_vtn[vtn] = status
+        name, worst = max(by_vtn.items(), key=lambda item: REPORTING_STATES.index(item[1].state))
+        newest = max(by_vtn.values(), key=lambda one: one.last_report_at or _NEVER)
         where = f"VTN {name}" if name else "the first VTN"
         return replace(
             worst,

@@ -139,11 +139,11 @@ def telemetry_lines(snapshot: Mapping[str, Any]) -> list[str]:
     """Return what resources are configured to report without an event, with what to ask the VTN for."""
     lines = []
     for link in (snapshot, *snapshot.get("others", ())):
-        told = link.get("telemetry") or {"unmet": (), "more": 0, "problems": ()}
+        telemetry = link.get("telemetry") or {"unmet": (), "more": 0, "problems": ()}
         of = f"VTN {link['name']}: " if link.get("name") else ""
-        lines += [f"{of}{one}" for one in (*told["unmet"], *told["problems"])]
-        if told["more"]:
-            lines.append(f"{of}{gwy.MORE_WISHES(count=told['more'])}")
+        lines += [f"{of}{one}" for one in (*telemetry["unmet"], *telemetry["problems"])]
+        if telemetry["more"]:
+            lines.append(f"{of}{gwy.MORE_WISHES(count=telemetry['more'])}")
     return lines
 
 

@@ -218,10 +218,10 @@ class Examination:
             text = doc.TOKEN(client_id=account.client_id)
         else:
             text = doc.TOKEN_UNTIL(client_id=account.client_id, hours=hours)
-        told = finding("token", text)
+        validity = finding("token", text)
         scopes = checkup.scopes_of(claims, client.status.scope)
         self._scopes = scopes or frozenset()
-        return [told, checkup.of_scopes(scopes, notified=bool(self._settings["vtn.webhook_url"]))]
+        return [validity, checkup.of_scopes(scopes, notified=bool(self._settings["vtn.webhook_url"]))]
 
     async def _version(self, client: VenClient) -> Found:
         return checkup.of_version((await client.dialect()).version, self._settings["vtn.version"])
@@ -257,12 +257,12 @@ class Examination:
         return finding("registration", doc.NOT_CREATABLE(ven=name, reason=_reason(refusal)))
 
     async def _notifiers(self, client: VenClient) -> Found:
-        told = self._settings
+        own = self._settings
         return checkup.of_notifiers(
             await client.notifiers(),
-            push=told["vtn.push"],
-            webhook=bool(told["vtn.webhook_url"]),
-            poll_s=told["vtn.poll_s"],
+            push=own["vtn.push"],
+            webhook=bool(own["vtn.webhook_url"]),
+            poll_s=own["vtn.poll_s"],
         )
 
     async def _programs(
@@ -352,8 +352,10 @@ def standing_of(
     ]
     ven = compared.ven if compared else None
     targets = {*(ven.targets or () if ven else ()), settings["ven.name"]}
-    told = standing(wishes, agendas, list(reportables.values()), now, ven_targets=targets, problems=problems)
-    return told, len(wishes)
+    result = standing(
+        wishes, agendas, list(reportables.values()), now, ven_targets=targets, problems=problems
+    )
+    return result, len(wishes)
 
 
 def _granted(compared: Comparison) -> set[str]:

@@ -30,8 +30,8 @@ def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(sys, "argv", ["ven", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out, told.err
+        captured = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, captured.out, captured.err
 
     return call
 
@@ -70,10 +70,10 @@ def test_doctor_tells_programs_and_fails_with_status_1(ven: Ven) -> None:
         write(vtn.url)
     status, out, err = ven("doctor", "--json")
 
-    told = json.loads(out)
-    assert (status, told["ok"], err) == (1, False, "")
-    assert [one["check"] for one in told["checks"] if one["state"] == "fail"] == ["TLS"]
-    assert all(re.fullmatch(r"VEN-[A-Z]{3}-\d{3}", one["code"]) for one in told["checks"])
+    data = json.loads(out)
+    assert (status, data["ok"], err) == (1, False, "")
+    assert [one["check"] for one in data["checks"] if one["state"] == "fail"] == ["TLS"]
+    assert all(re.fullmatch(r"VEN-[A-Z]{3}-\d{3}", one["code"]) for one in data["checks"])
     assert "made-up" not in out
 
 

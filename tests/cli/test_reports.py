@@ -52,8 +52,8 @@ def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(sys, "argv", ["ven", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out, told.err
+        captured = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, captured.out, captured.err
 
     return call
 
@@ -94,9 +94,9 @@ def test_list_filters(ven: Ven, words: tuple[str, ...], expected: list[int]) -> 
     [
         (("list", "--state", "gone"), "VEN-CLP-012"),
         (("list", "--since", "yesterday"), "VEN-CLP-013"),
-        (("list", "--resource", "nobody"), "VEN-CLP-011"),
+        (("list", "--resource", "unknown"), "VEN-CLP-011"),
         (("list", "--vtn", "second"), "VEN-CLP-008"),
-        (("show", "nobody"), "VEN-CLP-010"),
+        (("show", "unknown"), "VEN-CLP-010"),
         (("retry",), "VEN-CLP-001"),
     ],
 )
@@ -146,12 +146,12 @@ def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
     box.sent(ALL[0].key, "R-0", at(3), digest=digest)
     box.close()
     _, out, _ = ven("reports", "show", ALL[0].key, "--json")
-    told = json.loads(out)
-    assert told["as_sent"] is True
-    assert told["body"]["reportName"] == ALL[0].key
-    values = [part["intervals"][0]["payloads"][0]["values"] for part in told["body"]["resources"]]
+    data = json.loads(out)
+    assert data["as_sent"] is True
+    assert data["body"]["reportName"] == ALL[0].key
+    values = [part["intervals"][0]["payloads"][0]["values"] for part in data["body"]["resources"]]
     assert values == [[2.0], [3.0]]
-    assert [one["what"] for one in told["story"]][:2] == ["due", "to be sent"]
+    assert [one["what"] for one in data["story"]][:2] == ["due", "to be sent"]
 
     _, out, _ = ven("reports", "show", ALL[1].key)
     assert "body, as it would be sent now" in out

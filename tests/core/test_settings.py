@@ -61,13 +61,13 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environment={})
 
-    told = caught.value.problems
-    assert any("vtn.url = 'vtn.example'" in one and EXPECTED["url"] in one for one in told)
-    assert any("vtn.poll_s = -1" in one and EXPECTED["seconds"] in one for one in told)
-    assert any("vtn.pool_s" in one and "did you mean vtn.poll_s" in one for one in told)
-    assert any("ven.name is missing" in one for one in told)
-    assert any("log.level = 'LOUD'" in one for one in told)
-    assert all(str(file) in one for one in told)
+    problems = caught.value.problems
+    assert any("vtn.url = 'vtn.example'" in one and EXPECTED["url"] in one for one in problems)
+    assert any("vtn.poll_s = -1" in one and EXPECTED["seconds"] in one for one in problems)
+    assert any("vtn.pool_s" in one and "did you mean vtn.poll_s" in one for one in problems)
+    assert any("ven.name is missing" in one for one in problems)
+    assert any("log.level = 'LOUD'" in one for one in problems)
+    assert all(str(file) in one for one in problems)
 
 
 def test_a_vtn_without_tls_needs_the_explicit_switch(file: Path) -> None:

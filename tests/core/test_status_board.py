@@ -23,8 +23,8 @@ def status(
 
 def test_one_vtn_is_told_as_it_is() -> None:
     """With a single VTN nothing is changed or kept."""
-    told = [status("refused", detail="no")]
-    assert StatusBoard([""]).joined("", told) == told
+    statuses = [status("refused", detail="no")]
+    assert StatusBoard([""]).joined("", statuses) == statuses
 
 
 def test_a_vtn_that_refuses_is_not_hidden_by_one_that_takes_all() -> None:

@@ -95,21 +95,21 @@ def test_many_kinds_are_counted_and_wrong_ones_named(tmp_path: Path) -> None:
     site = Watched(tmp_path, *kinds, resource("odd", "soon"))
     site.listed()
 
-    told = site.watch.snapshot()
+    seen = site.watch.snapshot()
 
-    assert (len(told["unmet"]), told["more"]) == (MOST_TOLD, 3)
-    assert "odd" in told["problems"][0]
+    assert (len(seen["unmet"]), seen["more"]) == (MOST_TOLD, 3)
+    assert "odd" in seen["problems"][0]
 
 
 def test_status_shows_them_for_each_vtn() -> None:
     """With the name of a further VTN before its lines."""
-    told = {"unmet": ["USAGE of hotel goes to nobody"], "more": 2, "problems": ["resource x: wrong"]}
+    telemetry = {"unmet": ["USAGE of hotel is not reported"], "more": 2, "problems": ["resource x: wrong"]}
     link: dict[str, Any] = {
         "ven": {"name": "v", "resources": 1, "registered": 1},
         "vtn": {"url": "u", "state": "connected", "last_error": None},
         "events": {"known": 0, "programs": 0},
         "reports": {"owed": 0, "sent": 0, "refused": 0},
-        "telemetry": told,
+        "telemetry": telemetry,
     }
     now = T0.isoformat()
     snapshot = link | {
@@ -126,5 +126,5 @@ def test_status_shows_them_for_each_vtn() -> None:
         console.print(status_view(snapshot))
 
     assert telemetry_lines(snapshot)[2] == gwy.MORE_WISHES(count=2)
-    assert captured.get().count("USAGE of hotel goes to nobody") == 2
-    assert "VTN grid: USAGE of hotel goes to nobody" in captured.get()
+    assert captured.get().count("USAGE of hotel is not reported") == 2
+    assert "VTN grid: USAGE of hotel is not reported" in captured.get()

@@ -47,12 +47,12 @@ async def test_an_event_that_comes_while_a_poll_runs_is_polled_for_again(tmp_pat
     """A change notified during a poll may be missing in its answer: so another one follows."""
     site = Site(tmp_path)
     site.has("E1")
-    told: list[str] = []
+    notified: list[str] = []
 
     def meanwhile(request: httpx2.Request) -> httpx2.Response:
         answer = site.vtn._collection(request, "events")
-        if not told:
-            told.append("E2")
+        if not notified:
+            notified.append("E2")
             site.has("E1", "E2")
             site.side.wake.set()
         return answer
@@ -83,10 +83,10 @@ async def test_push_begins_anew_when_the_vtn_gave_our_ven_another_id(tmp_path: P
 
     class Channel:
         working = True
-        anew = 0
+        restarts = 0
 
         def begin_anew(self) -> None:
-            self.anew += 1
+            self.restarts += 1
 
         def check_again(self) -> None:
             """Do nothing."""
@@ -96,10 +96,10 @@ async def test_push_begins_anew_when_the_vtn_gave_our_ven_another_id(tmp_path: P
     site.side.push = push  # type: ignore[assignment]
     site.side._settings.values["vtn.push_poll_s"] = 600.0  # type: ignore[index]
     async with site.following():
-        assert push.anew == 0
+        assert push.restarts == 0
         site.vtn.collections["vens"].clear()
         site.vtn.collections["vens"].append({"id": "V9", "venName": "ven"})
         await site.run(4300)
-        assert push.anew == 1
+        assert push.restarts == 1
         assert site.side.ven is not None
         assert site.side.ven.id == "V9"

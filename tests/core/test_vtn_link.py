@@ -166,9 +166,9 @@ def test_a_gateway_that_cannot_serve_one_vtn_closes_the_files_of_the_others(
         pass
     (tmp_path / "var").mkdir()
     (tmp_path / "taken").mkdir()
-    told = settings(tmp_path, 'state = "taken"\n')
+    own = settings(tmp_path, 'state = "taken"\n')
     with pytest.raises(StoreError):
-        Gateway(told)
+        Gateway(own)
     assert closed == ["the first"]
 
 

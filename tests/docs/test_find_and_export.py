@@ -35,11 +35,11 @@ def site(root: Path, tmp_path: Path) -> Path:
 @pytest.mark.peer
 def test_finding_goes_as_the_how_to_says(root: Path, site: Path) -> None:
     """The commands and the Python block find what they say."""
-    told = shell(snippet(root, "run: find"), site)
+    output = shell(snippet(root, "run: find"), site)
     asked = python(snippet(root, "run: find from python"), site)
 
-    assert "r-1" in told.splitlines()[3]
-    assert "Ålholm Skole" in told
+    assert "r-1" in output.splitlines()[3]
+    assert "Ålholm Skole" in output
     assert asked.splitlines() == ["1 of 1", "r-2 Hotel Ørnen"]
 
 

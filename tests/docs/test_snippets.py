@@ -123,11 +123,11 @@ def test_every_block_is_tried_or_says_why_not(root: Path) -> None:
 
 def test_the_make_targets_of_the_readme_exist(root: Path) -> None:
     """`make demo` and `make test` are what README begins with."""
-    told = [one.text.strip() for one in snippets(root) if one.text.startswith("make ")]
+    commands = [one.text.strip() for one in snippets(root) if one.text.startswith("make ")]
     targets = [line.split(":")[0] for line in (root / "Makefile").read_text().splitlines() if ":  ##" in line]
 
-    assert told == ["make demo", "make test"]
-    assert {one.removeprefix("make ") for one in told} <= {target.split(" ")[0] for target in targets}
+    assert commands == ["make demo", "make test"]
+    assert {one.removeprefix("make ") for one in commands} <= {target.split(" ")[0] for target in targets}
 
 
 @pytest.mark.peer
@@ -148,24 +148,24 @@ async def test_a_site_of_ones_own_runs_against_a_vtn(root: Path, folder: Path) -
 
     run, status = snippet(root, "run: service").strip().splitlines()
     async with LocalVtn(clients=[{"id": "gateway-1", "secret": SECRET, "role": "ven"}]) as vtn:
-        told = {
+        variables = {
             "VTN_CLIENT_SECRET": SECRET,
             "VEN_VTN_URL": vtn.url,
             "VEN_VTN_ALLOW_HTTP": "true",
         }
-        with service(run, folder, **told):
-            shown = await until(lambda: connected(status, folder, told))
+        with service(run, folder, **variables):
+            shown = await until(lambda: connected(status, folder, variables))
 
     assert "VEN      Herning, 2 of 2 resources registered" in shown
     assert "meterdata/" in shown
 
 
-def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
+def connected(status: str, folder: Path, variables: dict[str, str]) -> str | None:
     """Return what the status command prints once the gateway has registered its two resources."""
     done = subprocess.run(
         ["bash", "-c", status],
         cwd=folder,
-        env=environment(**told),
+        env=environment(**variables),
         capture_output=True,
         text=True,
         check=False,
@@ -211,11 +211,11 @@ async def test_a_site_is_given_a_meter_and_read(root: Path, folder: Path, free_p
     python(text.replace("192.0.2.10", "127.0.0.1").replace("port=502", f"port={free_port}"), folder)
 
     async with pymodbus_server(free_port, {1: {10: [7, 41_248, 2345]}}):
-        told = await asyncio.to_thread(shell, snippet(root, "run: read"), folder)
+        output = await asyncio.to_thread(shell, snippet(root, "run: read"), folder)
 
-    assert "power_kw" in told
-    assert "23.45" in told
-    assert "500" in told
+    assert "power_kw" in output
+    assert "23.45" in output
+    assert "500" in output
 
 
 @pytest.mark.peer
@@ -231,11 +231,11 @@ def test_the_local_vtn_is_served_seeded_and_asked(root: Path, folder: Path, free
         (event,) = json.loads(shell(text, folder, VEN_1_SECRET=SECRET))
         (folder / "seed.toml").write_text('[[programs]]\nprogramName = "more"\n', encoding="utf-8")
         port = str(free_port)
-        told = shell(snippet(root, "run: desk"), folder, VEN_SIMULATE_VTN_PORT=port).splitlines()
+        output = shell(snippet(root, "run: desk"), folder, VEN_SIMULATE_VTN_PORT=port).splitlines()
 
-    assert told[0].startswith("program more ")
-    assert [line.split(":")[0].split(" ", 2)[2] for line in told[1:3]] == ["usage every 10 s"] * 2
-    assert (told[3], told[-1]) == ("no reports yet", "withdrew event usage every 10 s")
+    assert output[0].startswith("program more ")
+    assert [line.split(":")[0].split(" ", 2)[2] for line in output[1:3]] == ["usage every 10 s"] * 2
+    assert (output[3], output[-1]) == ("no reports yet", "withdrew event usage every 10 s")
     assert (event["eventName"], len(event["intervals"])) == ("usage every 10 s", 6)
     assert SECRET not in (folder / "service.log").read_text()
 
@@ -246,9 +246,9 @@ def test_the_local_vtn_is_served_without_a_seed(root: Path, folder: Path, free_p
     with service(snippet(root, "run: vtn").replace("8081", str(free_port)), folder):
         wait_for_port(free_port)
         # It listens a moment before it prints.
-        told = wait_for_text(folder / "service.log", "ven-1")
+        output = wait_for_text(folder / "service.log", "ven-1")
 
-    assert "bl-1" in told
+    assert "bl-1" in output
 
 
 def test_the_settings_for_the_local_vtn_are_right(root: Path, tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def check(reports: list[dict[str, Any]]) -> None:
     """Compare what the VTN holds with the expected reports."""
     names = [one["reportName"] for one in reports]
     assert len(names) == len(set(names)), "a report is there twice"
-    told: dict[tuple[str, datetime], float] = {}
+    reported: dict[tuple[str, datetime], float] = {}
     for report in reports:
         start = started(report)
         assert report["eventID"] == f"day-{(start - START).days}"
@@ -213,10 +213,10 @@ def check(reports: list[dict[str, Any]]) -> None:
             (interval,) = part["intervals"]
             values = {one["type"]: one["values"][0] for one in interval["payloads"]}
             key = (part["resourceName"], start)
-            assert key not in told, f"{key} is told twice"
+            assert key not in reported, f"{key} is reported twice"
             assert values.keys() == {"USAGE"}, f"{key}: {values}"
-            told[key] = values["USAGE"]
-    assert told == {
+            reported[key] = values["USAGE"]
+    assert reported == {
         (name(number), START + n * QUARTER): pytest.approx(kwh(number, START + (n + 1) * QUARTER))
         for n in range(QUARTERS)
         for number in range(RESOURCES)

@@ -36,10 +36,10 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="In an area, in degrees: 8.9,56.1,9.1,56.2."),
     ],
     "text": Annotated[
-        _Text, typer.Option(help="Words in name or address; case, accents and æøå are of no account.")
+        _Text, typer.Option(help="Words in name or address; case, accents and æøå are ignored.")
     ],
     "never_reported": Annotated[
-        bool | None, typer.Option("--never-reported", help="Only those that no report was sent for.")
+        bool | None, typer.Option("--never-reported", help="Only resources never reported.")
     ],
     **{
         f"{end}_{capacity.rsplit('_', 1)[0].casefold()}": _number(end, capacity)
@@ -52,8 +52,8 @@ _ORDER: dict[str, Any] = {
         _Text,
         typer.Option(help="name, id, type, ven, p_max, distance, created or updated; -name: descending."),
     ],
-    "limit": Annotated[_Text, typer.Option(metavar="N", help="At most so many.")],
-    "offset": Annotated[_Text, typer.Option(metavar="N", help="Leave out the first N.")],
+    "limit": Annotated[_Text, typer.Option(metavar="N", help="Maximum number of results.")],
+    "offset": Annotated[_Text, typer.Option(metavar="N", help="Skip the first N results.")],
 }
 
 
@@ -64,12 +64,12 @@ def with_query(command: Callable[..., None]) -> Callable[..., None]:
     """
     options = _OPTIONS | _ORDER
 
-    def run(**told: Any) -> None:
+    def run(**given: Any) -> None:
         from venclient.registry.query import Query
 
-        texts = {name: _as_text(told.pop(name)) for name in options}
+        texts = {name: _as_text(given.pop(name)) for name in options}
         query = Query.parse({name: text for name, text in texts.items() if text is not None}, _spelt)
-        command(query=query, **told)
+        command(query=query, **given)
 
     # The query is ours to give; its class is imported when a command runs, so it has no annotation here.
     command.__annotations__.pop("query", None)

@@ -177,7 +177,7 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
     source = f", mapping {report.mapping}" if report.mapping else ""
     written = f"{report.encoding}, delimiter {mark}, decimal mark '{report.decimal}'"
     lines = [f"{report.file}: {written}, header at line {report.header_line}{source}"]
-    if len(report.columns) > _COLUMNS and all(name == told for name, told in report.columns.items()):
+    if len(report.columns) > _COLUMNS and all(name == read_as for name, read_as in report.columns.items()):
         columns = imp.OWN_COLUMNS()
     lines.append(f"  columns: {columns}")
     if report.unused:

@@ -75,8 +75,8 @@ def show_template(
     commands, _ = expand_writing({"template": name, "parameters": parameters})
     written = [] if commands is None else commands.options["registers"]
     if as_json:
-        told = {**_summary(template), "options": expansion.options, "write": written}
-        say_json(json.dumps(told, ensure_ascii=False))
+        summary = {**_summary(template), "options": expansion.options, "write": written}
+        say_json(json.dumps(summary, ensure_ascii=False))
         return
     _show(template, expansion)
     _show_written(template, written)

@@ -145,18 +145,18 @@ def register(
 
     async def work() -> int:
         async with _client(own) as client:
-            with _bar("registering") as tell:
-                found, done = await bring_in_line(client, own, served, at_once=at_once, progress=tell)
+            with _bar("registering") as show:
+                found, done = await bring_in_line(client, own, served, at_once=at_once, progress=show)
             extra = found.what.extra
             gone = Removed()
             if delete_extra and extra and (yes or _confirmed(own, found)):
-                with _bar("deleting") as tell:
+                with _bar("deleting") as show:
                     gone = await remove(
-                        client, found.ven.id if found.ven else None, extra, at_once=at_once, progress=tell
+                        client, found.ven.id if found.ven else None, extra, at_once=at_once, progress=show
                     )
         refused = {**done.refused, **gone.refused}
         stopped = done.stopped or gone.stopped
-        told = {
+        outcome = {
             "created": done.created,
             "updated": done.updated,
             "as_they_should_be": len(found.what.adopt),
@@ -166,9 +166,9 @@ def register(
             "deleted": gone.deleted,
         }
         if as_json:
-            say_json(json.dumps(_head(own, vtn, found) | told, ensure_ascii=False, indent=2))
+            say_json(json.dumps(_head(own, vtn, found) | outcome, ensure_ascii=False, indent=2))
         else:
-            _show_done(own, vtn, found, told, asked=delete_extra)
+            _show_done(own, vtn, found, outcome, asked=delete_extra)
         return 1 if refused or stopped else 0
 
     with quiet("venclient.client.exchange"):
@@ -216,11 +216,11 @@ def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
-        def tell(progress: Progress) -> None:
+        def show(progress: Progress) -> None:
             failed = f" ({progress.failed} refused)" if progress.failed else ""
             bar.update(task, completed=progress.done, total=progress.of, description=what + failed)
 
-        yield tell
+        yield show
 
 
 def _named(names: Iterable[str]) -> list[str]:
@@ -302,27 +302,27 @@ def _option(vtn: str | None) -> str:
 
 
 def _show_done(
-    own: Settings, vtn: str | None, found: Comparison, told: dict[str, Any], *, asked: bool
+    own: Settings, vtn: str | None, found: Comparison, outcome: dict[str, Any], *, asked: bool
 ) -> None:
     done = clp.DONE(
         ven=own["ven.name"],
         id=found.ven.id if found.ven else "-",
         url=own["vtn.url"],
-        created=told["created"],
-        updated=told["updated"],
-        unchanged=told["as_they_should_be"],
-        rejected=len(told["refused"]),
-        deleted=told["deleted"],
+        created=outcome["created"],
+        updated=outcome["updated"],
+        unchanged=outcome["as_they_should_be"],
+        rejected=len(outcome["refused"]),
+        deleted=outcome["deleted"],
     )
     say(done)
-    for line in _named(clp.REJECTED(name=name, problem=error) for name, error in told["refused"].items()):
+    for line in _named(clp.REJECTED(name=name, problem=error) for name, error in outcome["refused"].items()):
         say(line)
     for line in _named(with_code(one) for one in found.problems):
         say(clp.NOTE(problem=line))
-    if told["extra"]:
-        say(clp.EXTRA(count=told["extra"]))
+    if outcome["extra"]:
+        say(clp.EXTRA(count=outcome["extra"]))
         if not asked:
             say(clp.HOW_TO_DELETE(option=_option(vtn)))
-    if told["stopped"]:
-        stopped = clp.STOPPED(problem=told["stopped"])
+    if outcome["stopped"]:
+        stopped = clp.STOPPED(problem=outcome["stopped"])
         say(f"{stopped}; {stopped.hint} [{stopped.code}]")
