@@ -62,7 +62,7 @@ class Removed:
 
 
 def side_of(settings: Settings, name: str | None) -> Settings:
-    """Return the settings for one VTN: the first without a name, else `[vtns.NAME]`; ConfigError."""
+    """Return the settings for one VTN, without a name the first; ConfigError when it is unknown."""
     if not name:
         return settings
     if name not in settings.others:
@@ -86,7 +86,7 @@ async def find_ven(client: VenClient, name: str) -> Ven | None:
 
 
 async def compare(client: VenClient, settings: Settings, served: Served) -> Comparison:
-    """Return what the VTN lacks, has otherwise and has besides; nothing is changed there."""
+    """Return what is missing, different and surplus at the VTN; nothing is changed there."""
     ven = await find_ven(client, settings["ven.name"])
     return await _compared(client, settings, served, ven)
 
