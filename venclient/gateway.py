@@ -367,9 +367,9 @@ class Gateway:
                 return
             await self._clock.sleep(0.25)
 
-    async def _tell_registry(self, vtn: str, reported: Sequence[ReportingStatus]) -> None:
+    async def _tell_registry(self, vtn: str, told: Sequence[ReportingStatus]) -> None:
         """Keep in the registry how reporting stands for each resource; reports go on without."""
-        statuses = self._board.joined(vtn, reported)
+        statuses = self._board.joined(vtn, told)
         if not statuses:
             return
 

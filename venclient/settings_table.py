@@ -183,7 +183,7 @@ SETTINGS: tuple[Setting, ...] = (
         "reporting.rate_per_s",
         "number",
         None,
-        "Maximum number of reports a second; unlimited when not set.",
+        "How many reports may be sent a second; as many as the VTN takes when not set.",
     ),
     Setting(
         "reporting.most_values",
@@ -245,13 +245,13 @@ SETTINGS: tuple[Setting, ...] = (
         "text",
         "automatic",
         "What a report descriptor's startInterval is: generation-point (where a report is made), "
-        "first-covered (the first it reports), or automatic.",
+        "first-covered (the first it tells), or automatic.",
     ),
     Setting(
         "reporting.all_intervals",
         "text",
         "since-last",
-        "What numIntervals -1 reports each time in repeated reports: since-last, or all.",
+        "What numIntervals -1 tells each time in repeated reports: since-last, or all.",
     ),
     Setting("reporting.forecast_at", "text", "start", "When in its window a forecast is due: start or end."),
     Setting(

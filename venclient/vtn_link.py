@@ -50,7 +50,7 @@ BROKEN_REST_S = 60.0
 class VtnLink:
     """The conversation with one VTN about the resources of `roster`.
 
-    `settings` and `account` are this VTN's own. `measure` returns what the resources did, `on_status`
+    `settings` and `account` are this VTN's own. `measure` returns what the resources did, `tell`
     receives their reporting status, and `expecting` says which readings are about to come. `ready`, passed
     to `run`, is awaited before the first report is made.
     """
@@ -63,7 +63,7 @@ class VtnLink:
         clock: Clock,
         guard: ClockGuard,
         measure: Measuring,
-        on_status: Callable[[Sequence[ReportingStatus]], Awaitable[None]],
+        tell: Callable[[Sequence[ReportingStatus]], Awaitable[None]],
         *,
         name: str = "",
         expecting: Expecting = none_expected,
@@ -74,7 +74,7 @@ class VtnLink:
         self._settings = settings
         self._clock = clock
         self._guard = guard
-        self._tell = on_status
+        self._tell = tell
         self._wake = asyncio.Event()
         self.client = VenClient(account, clock)
         webhook = webhook_of(settings)
@@ -164,7 +164,7 @@ class VtnLink:
             group.create_task(self.side.follow(), name=f"follow {self}")
             group.create_task(self._report(ready), name=f"report to {self}")
             if self.push is not None:
-                group.create_task(self._be_told(self.push), name=f"push from {self}")
+                group.create_task(self._be_told(self.push), name=f"be told by {self}")
 
     async def _mended(self) -> None:
         """Let the note of a breakdown go once all runs for longer than it was waited for."""

@@ -94,9 +94,9 @@ def test_list_filters(ven: Ven, words: tuple[str, ...], expected: list[int]) -> 
     [
         (("list", "--state", "gone"), "VEN-CLP-012"),
         (("list", "--since", "yesterday"), "VEN-CLP-013"),
-        (("list", "--resource", "unknown"), "VEN-CLP-011"),
+        (("list", "--resource", "nobody"), "VEN-CLP-011"),
         (("list", "--vtn", "second"), "VEN-CLP-008"),
-        (("show", "unknown"), "VEN-CLP-010"),
+        (("show", "nobody"), "VEN-CLP-010"),
         (("retry",), "VEN-CLP-001"),
     ],
 )

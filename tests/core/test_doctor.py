@@ -249,7 +249,7 @@ async def test_vtn_that_is_not_in_the_settings_is_named(folder: Folder) -> None:
     """As a mistake of settings, with the names that there are."""
     folder.write("http://127.0.0.1:9/x")
 
-    assert (await folder.look(vtn="unknown"))["settings"][0].code == "VEN-GWY-077"
+    assert (await folder.look(vtn="nobody"))["settings"][0].code == "VEN-GWY-077"
 
 
 async def test_devices_of_a_running_gateway_are_not_disturbed(folder: Folder, free_port: int) -> None:

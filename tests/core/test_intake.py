@@ -452,12 +452,12 @@ def test_status_says_that_readings_wait() -> None:
         "events": {"known": 0, "programs": 0},
         "reports": {"sent": 0, "owed": 0, "refused": 0},
         "readings": {"readings": 0},
-        "clock": {"synchronised": False, "held": 42, "doubt": "no source has the time", "dropped": 0},
+        "clock": {"synchronised": False, "held": 42, "doubt": "nobody told the time", "dropped": 0},
     }
 
-    assert "clock not synchronised: holding 42 readings (no source has the time)" in str(vtn_lines(snapshot))
+    assert "clock not synchronised: holding 42 readings (nobody told the time)" in str(vtn_lines(snapshot))
     snapshot["clock"]["dropped"] = 7  # type: ignore[index]
-    assert "holding 42 readings, 7 given up (no source" in str(vtn_lines(snapshot))
+    assert "holding 42 readings, 7 given up (nobody" in str(vtn_lines(snapshot))
     snapshot["clock"] |= {"settling": True}  # type: ignore[operator]
     assert str(gwy.CLOCK_COMPARED(count=42)) in str(vtn_lines(snapshot))
     snapshot["clock"] = {"synchronised": True, "held": 0, "doubt": None, "dropped": 0}

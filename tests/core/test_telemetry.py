@@ -103,7 +103,7 @@ def test_many_kinds_are_counted_and_wrong_ones_named(tmp_path: Path) -> None:
 
 def test_status_shows_them_for_each_vtn() -> None:
     """With the name of a further VTN before its lines."""
-    telemetry = {"unmet": ["USAGE of hotel is not reported"], "more": 2, "problems": ["resource x: wrong"]}
+    telemetry = {"unmet": ["USAGE of hotel goes to nobody"], "more": 2, "problems": ["resource x: wrong"]}
     link: dict[str, Any] = {
         "ven": {"name": "v", "resources": 1, "registered": 1},
         "vtn": {"url": "u", "state": "connected", "last_error": None},
@@ -126,5 +126,5 @@ def test_status_shows_them_for_each_vtn() -> None:
         console.print(status_view(snapshot))
 
     assert telemetry_lines(snapshot)[2] == gwy.MORE_WISHES(count=2)
-    assert captured.get().count("USAGE of hotel is not reported") == 2
-    assert "VTN grid: USAGE of hotel is not reported" in captured.get()
+    assert captured.get().count("USAGE of hotel goes to nobody") == 2
+    assert "VTN grid: USAGE of hotel goes to nobody" in captured.get()

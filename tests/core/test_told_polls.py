@@ -83,10 +83,10 @@ async def test_push_begins_anew_when_the_vtn_gave_our_ven_another_id(tmp_path: P
 
     class Channel:
         working = True
-        restarts = 0
+        anew = 0
 
         def begin_anew(self) -> None:
-            self.restarts += 1
+            self.anew += 1
 
         def check_again(self) -> None:
             """Do nothing."""
@@ -96,10 +96,10 @@ async def test_push_begins_anew_when_the_vtn_gave_our_ven_another_id(tmp_path: P
     site.side.push = push  # type: ignore[assignment]
     site.side._settings.values["vtn.push_poll_s"] = 600.0  # type: ignore[index]
     async with site.following():
-        assert push.restarts == 0
+        assert push.anew == 0
         site.vtn.collections["vens"].clear()
         site.vtn.collections["vens"].append({"id": "V9", "venName": "ven"})
         await site.run(4300)
-        assert push.restarts == 1
+        assert push.anew == 1
         assert site.side.ven is not None
         assert site.side.ven.id == "V9"

@@ -120,7 +120,7 @@ def test_a_wide_terminal_shows_types_and_counts_too() -> None:
 
 def test_why_a_meter_is_dark_stands_below_the_table() -> None:
     """A long reason wraps below its mark, and takes no column's room."""
-    reason = "Kro (modbustcp 192.0.2.1:502): " + "no answer there, so see to the cable " * 3
+    reason = "Kro (modbustcp 192.0.2.1:502): " + "nobody answers there, so see to the cable " * 3
     good, dark = snapshot()["connections"]
 
     lines = shown(snapshot(connections=[good, dark | {"last_error": reason}]), 80).splitlines()

@@ -160,12 +160,12 @@ async def test_a_site_of_ones_own_runs_against_a_vtn(root: Path, folder: Path) -
     assert "meterdata/" in shown
 
 
-def connected(status: str, folder: Path, variables: dict[str, str]) -> str | None:
+def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
     """Return what the status command prints once the gateway has registered its two resources."""
     done = subprocess.run(
         ["bash", "-c", status],
         cwd=folder,
-        env=environment(**variables),
+        env=environment(**told),
         capture_output=True,
         text=True,
         check=False,

@@ -153,7 +153,7 @@ def reported(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, 
                 for payload in interval["payloads"]:
                     if payload["type"] == kind:
                         key = part["resourceName"], start
-                        assert key not in found, f"{kind} of {key} is reported twice"
+                        assert key not in found, f"{kind} of {key} is told twice"
                         found[key] = payload["values"][0]
     return found
 

@@ -81,9 +81,7 @@ async def test_row_61_a_vtn_that_is_killed_gets_each_report_once(
     await until(lambda: business.reports(event), "first report accepted", log=lambda: gateway.log)
     vtn.stop()
     await gateway.until(lambda s: s["vtn"]["state"] == "unreachable", "absence noticed")
-    await gateway.until(
-        lambda s: s["reports"]["owed"] + s["reports"].get("sending", 0) >= 2, "reports pending"
-    )
+    await gateway.until(lambda s: s["reports"]["owed"] + s["reports"].get("sending", 0) >= 2, "reports owed")
     vtn.start()
     await gateway.until(lambda s: s["reports"]["sent"] == 6, "six reports sent")
 

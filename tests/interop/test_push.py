@@ -28,7 +28,7 @@ async def gateway(tmp_path: Path, site: Site, vtn: Vtn, business: Business) -> A
 
 async def told_by(gateway: Gateway, way: str) -> None:
     """Return once the gateway says that the VTN notifies it in this way."""
-    await gateway.until(lambda s: way in str(s["vtn"].get("push")), f"notified by {way}")
+    await gateway.until(lambda s: way in str(s["vtn"].get("push")), f"told by {way}")
 
 
 def later(business: Business) -> Object:

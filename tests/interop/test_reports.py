@@ -273,7 +273,7 @@ async def test_row_59_of_windows_that_are_over_only_the_newest_is_told(
     )
     await gateway.start()
     (report,) = await accepted(gateway, business, event, 1)
-    await gateway.until(lambda s: s["reports"]["owed"] == 0, "nothing pending")
+    await gateway.until(lambda s: s["reports"]["owed"] == 0, "nothing owed")
 
     assert {moment for _, moment in reported([report])} == {start + 3 * HOUR}
     assert reported([report])["Meter 1", start + 3 * HOUR] == pytest.approx(36.0)

@@ -190,7 +190,9 @@ async def test_devices_that_fail_in_every_way_disturb_nobody(around: Around, gat
         around.near.send_signal(signal.SIGUSR1)
         for peer in peers.values():
             peer.units[1] = well
-        await until(lambda: well_read(gateway, "silent neighbour", *FAULTS), "repaired ones are read")
+        await until(
+            lambda: well_read(gateway, "silent neighbour", *FAULTS), "those that were mended are read"
+        )
         undisturbed(gateway, *NEAR)
     await all_stored(gateway, counter)
     assert all(set(stored(around.folder, name)) == {1000.0} for name in FAULTS)
@@ -279,7 +281,7 @@ async def test_a_broker_that_was_killed_and_comes_back_is_read_on(
             kept = stored(around.folder, "counted")
             broker.kill()
             await asyncio.to_thread(broker.wait)
-            await until(lambda: rows(gateway)["counted"]["state"] == "dark", "the broker's absence is shown")
+            await until(lambda: rows(gateway)["counted"]["state"] == "dark", "the broker's absence is told")
             shown = await told(gateway)
         first = counter.said
         with mosquitto(folder, around.broker_port, *QUEUES):
@@ -405,7 +407,7 @@ async def test_a_full_disk_stops_no_reading_and_loses_none(around: Around, gatew
             await until(lambda: stored(around.folder, "counted"), "messages are stored")
             filling = asyncio.create_task(filled(disk / "ballast"))
             await until(
-                lambda: gateway.status["readings"]["last_error"], "the full disk is shown", within_s=180
+                lambda: gateway.status["readings"]["last_error"], "the full disk is told", within_s=180
             )
             shown = await told(gateway)
             before = {name: rows(gateway)[name]["last_value"] for name in NEAR}

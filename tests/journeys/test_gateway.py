@@ -71,7 +71,7 @@ async def test_with_the_vtn_down_at_the_start_meters_are_read_and_the_status_say
     await gateway.start()
     status = await until(
         lambda: (s := gateway.status) and s["readings"]["readings"] >= 20 and s["vtn"]["last_error"] and s,
-        "readings stored and the VTN's absence shown",
+        "readings stored and the VTN's absence told",
     )
     assert status["vtn"]["state"] == "unreachable"
     assert {one["state"] for one in status["connections"]} == {"ok"}
@@ -96,7 +96,7 @@ async def test_reports_owed_while_the_vtn_is_away_arrive_once_and_in_order(
     ask_for_usage(vtn, intervals=3)
     await until(lambda: gateway.status["events"]["known"] == 1, "event known")
     await vtn.stop()
-    await until(lambda: gateway.status["reports"]["owed"] == 3, "three reports pending")
+    await until(lambda: gateway.status["reports"]["owed"] == 3, "three reports owed")
     await vtn.start()
     await until(lambda: len(vtn.reports) == 3, "three reports accepted")
 
@@ -188,9 +188,9 @@ async def test_no_secret_is_in_log_or_status(
     site: VirtualSite, vtn: LocalVtn, gateway: GatewayProcess
 ) -> None:
     """The client secret shows in neither, even when it is refused (row 14)."""
-    gateway.write(vtn.url, client_id='"unknown"')
+    gateway.write(vtn.url, client_id='"nobody"')
     await gateway.start()
-    await until(lambda: (s := gateway.status) and s["vtn"]["last_error"], "refusal shown")
+    await until(lambda: (s := gateway.status) and s["vtn"]["last_error"], "refusal told")
 
     assert "journey-secret" not in gateway.log + str(gateway.status)
     assert "invalid_client" in gateway.log

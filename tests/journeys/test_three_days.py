@@ -213,7 +213,7 @@ def check(reports: list[dict[str, Any]]) -> None:
             (interval,) = part["intervals"]
             values = {one["type"]: one["values"][0] for one in interval["payloads"]}
             key = (part["resourceName"], start)
-            assert key not in reported, f"{key} is reported twice"
+            assert key not in reported, f"{key} is told twice"
             assert values.keys() == {"USAGE"}, f"{key}: {values}"
             reported[key] = values["USAGE"]
     assert reported == {

@@ -64,12 +64,12 @@ def with_query(command: Callable[..., None]) -> Callable[..., None]:
     """
     options = _OPTIONS | _ORDER
 
-    def run(**given: Any) -> None:
+    def run(**told: Any) -> None:
         from venclient.registry.query import Query
 
-        texts = {name: _as_text(given.pop(name)) for name in options}
+        texts = {name: _as_text(told.pop(name)) for name in options}
         query = Query.parse({name: text for name, text in texts.items() if text is not None}, _spelt)
-        command(query=query, **given)
+        command(query=query, **told)
 
     # The query is ours to give; its class is imported when a command runs, so it has no annotation here.
     command.__annotations__.pop("query", None)

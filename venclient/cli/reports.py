@@ -469,7 +469,7 @@ def _state(text: str) -> State:
     raise ConfigError(clp.UNKNOWN_STATE(known=list(STATES)), subject=f"--state {text}")
 
 
-def print_json(value: object) -> None:
+def print_json(told: object) -> None:
     import msgspec
 
-    say_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    say_json(msgspec.json.format(msgspec.json.encode(told), indent=2))

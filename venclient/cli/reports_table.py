@@ -68,7 +68,7 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
     console = console_of()
     several = any(vtn for vtn, _ in found)
     wide = console.width >= WIDE
-    names = ("from", "to", "resources", "sent at", "note") if wide else ("window", "resources", "note")
+    names = ("from", "to", "resources", "told", "note") if wide else ("window", "resources", "note")
     table = table_of(*(("VTN",) if several else ()), "report", "state", *names, folded=wide)
     for vtn, row in found:
         obligation = row.obligation

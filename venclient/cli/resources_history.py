@@ -66,8 +66,8 @@ def differences(change: Change) -> Iterator[str]:
             yield f"{name}: {_shown(old if change.after is None else new)}"
 
 
-def _members(record: dict[str, Any] | None, place: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in (record or {}).items():
+def _members(told: dict[str, Any] | None, place: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in (told or {}).items():
         if isinstance(value, dict) and value:
             yield from _members(value, f"{place}{name}.")
         else:

@@ -216,11 +216,11 @@ def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
 
-        def show(progress: Progress) -> None:
+        def tell(progress: Progress) -> None:
             failed = f" ({progress.failed} refused)" if progress.failed else ""
             bar.update(task, completed=progress.done, total=progress.of, description=what + failed)
 
-        yield show
+        yield tell
 
 
 def _named(names: Iterable[str]) -> list[str]:
@@ -302,27 +302,27 @@ def _option(vtn: str | None) -> str:
 
 
 def _show_done(
-    own: Settings, vtn: str | None, found: Comparison, outcome: dict[str, Any], *, asked: bool
+    own: Settings, vtn: str | None, found: Comparison, told: dict[str, Any], *, asked: bool
 ) -> None:
     done = clp.DONE(
         ven=own["ven.name"],
         id=found.ven.id if found.ven else "-",
         url=own["vtn.url"],
-        created=outcome["created"],
-        updated=outcome["updated"],
-        unchanged=outcome["as_they_should_be"],
-        rejected=len(outcome["refused"]),
-        deleted=outcome["deleted"],
+        created=told["created"],
+        updated=told["updated"],
+        unchanged=told["as_they_should_be"],
+        rejected=len(told["refused"]),
+        deleted=told["deleted"],
     )
     say(done)
-    for line in _named(clp.REJECTED(name=name, problem=error) for name, error in outcome["refused"].items()):
+    for line in _named(clp.REJECTED(name=name, problem=error) for name, error in told["refused"].items()):
         say(line)
     for line in _named(with_code(one) for one in found.problems):
         say(clp.NOTE(problem=line))
-    if outcome["extra"]:
-        say(clp.EXTRA(count=outcome["extra"]))
+    if told["extra"]:
+        say(clp.EXTRA(count=told["extra"]))
         if not asked:
             say(clp.HOW_TO_DELETE(option=_option(vtn)))
-    if outcome["stopped"]:
-        stopped = clp.STOPPED(problem=outcome["stopped"])
+    if told["stopped"]:
+        stopped = clp.STOPPED(problem=told["stopped"])
         say(f"{stopped}; {stopped.hint} [{stopped.code}]")
