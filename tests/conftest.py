@@ -38,13 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """Give the checkout's folder."""
+    """Return the checkout's folder."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Give the folder of real-world test data beside the checkout, or skip."""
+    """Return the folder of real-world test data beside the checkout, or skip."""
     if not SHARED.is_dir():
         pytest.skip("the folder ../shared with real-world data is not here")
     return SHARED
@@ -52,7 +52,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    """Give a TCP port of 127.0.0.1 that nobody listens on."""
+    """Return an unused TCP port of 127.0.0.1."""
     return pick_port()
 
 

@@ -2,7 +2,7 @@
 
     this machine  198.18.N.1 -- tun -- | delay, loss | -- tun -- 198.18.N.2  namespace
 
-The line is two TUN devices with this program between them, so that it needs no traffic shaper in the
+The line is two TUN devices with this program between them, and needs no traffic shaper in the
 kernel. TCP runs over it as it does over any line that is this bad, with its retransmissions.
 """
 
@@ -44,7 +44,7 @@ class BadLine:
         self.lost = 0
 
     def command(self, *words: str) -> list[str]:
-        """Give a command so that it runs in the namespace."""
+        """Return a command that runs in the namespace."""
         return ["ip", "netns", "exec", self.namespace, *words]
 
     def carry(self, ends: Sequence[int], stop: int) -> None:
@@ -91,7 +91,7 @@ def _tun(name: str) -> int:
 
 @contextmanager
 def bad_line(*, delay_s: float, loss: float) -> Iterator[BadLine]:
-    """Give a namespace behind a line with that delay each way and that share lost; skip where that cannot be.
+    """Yield a namespace behind a line with this delay each way and this loss; skip where that cannot be.
 
     Whoever uses it must have ended what runs in the namespace before; the namespace goes with the line.
     """
@@ -114,14 +114,14 @@ def bad_line(*, delay_s: float, loss: float) -> Iterator[BadLine]:
         _ip("-n", namespace, "address", "add", f"{line.there}/24", "dev", far)
         _ip("-n", namespace, "link", "set", far, "up")
         _ip("-n", namespace, "link", "set", "lo", "up")
-        told, stop = os.pipe()
-        carrier = threading.Thread(target=line.carry, args=(ends, told), daemon=True)
+        stopped, stop = os.pipe()
+        carrier = threading.Thread(target=line.carry, args=(ends, stopped), daemon=True)
         carrier.start()
 
         def end_it() -> None:
             os.write(stop, b"x")
             carrier.join(5)
-            os.close(told)
+            os.close(stopped)
             os.close(stop)
 
         stack.callback(end_it)

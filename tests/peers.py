@@ -25,14 +25,14 @@ def missing(what: str) -> NoReturn:
 
 
 def pick_port() -> int:
-    """Give a TCP port of 127.0.0.1 that nobody listens on."""
+    """Return an unused TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def find_mosquitto() -> str:
-    """Give the path of Debian's mosquitto broker, or skip."""
+    """Return the path of Debian's mosquitto broker, or skip."""
     found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if found is None:
         missing("mosquitto is not installed (apt-get install mosquitto)")
@@ -47,17 +47,17 @@ def wait_for_port(port: int, *, within_s: float = 60.0) -> None:
             probe.settimeout(0.5)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.02)  # a real process is starting: there is no clock of ours to turn
+        time.sleep(0.02)  # a real process is starting: no test clock can be turned
     pytest.fail(f"nothing listens on 127.0.0.1:{port} after {within_s} s")
 
 
 def wait_for_text(file: Path, text: str, *, within_s: float = 60.0) -> str:
-    """Give what a process wrote to `file` once `text` is in it; fail the test when it is not in time."""
+    """Return what a process wrote to `file` once `text` is in it; fail the test on timeout."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if file.exists() and text in (found := file.read_text(encoding="utf-8")):
             return found
-        time.sleep(0.02)  # another process is at work: there is no clock of ours to turn
+        time.sleep(0.02)  # another process is at work: no test clock can be turned
     pytest.fail(f"{text!r} is not in {file} after {within_s} s")
 
 
@@ -95,7 +95,7 @@ def wait_or_kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def find_postgresql() -> Path:
-    """Give the folder of PostgreSQL's programs, the newest that is installed, or skip."""
+    """Return the folder of PostgreSQL's programs, the newest that is installed, or skip."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
     found = folders[-1] if folders else shutil.which("initdb")
     if found is None:
@@ -115,15 +115,15 @@ def _wait_until(command: list[str | Path], *, within_s: float = 60.0) -> None:
     while subprocess.run(command, check=False).returncode != 0:
         if time.monotonic() > deadline:
             pytest.fail(f"{command[0]} still says no after {within_s} s")
-        time.sleep(0.02)  # a real process is starting: there is no clock of ours to turn
+        time.sleep(0.02)  # a real process is starting: no test clock can be turned
 
 
 @contextmanager
 def postgresql(folder: Path, programs: Path | None = None) -> Iterator[str]:
     """Run a PostgreSQL server whose data are in `folder`; give the URL of its database "postgres".
 
-    It listens on a socket in a folder of its own and on a port of 127.0.0.1 (`?host=` and `&port=` of the
-    URL tell both), lets the superuser "postgres" in by the socket, and asks others for their password.
+    It listens on a socket in a separate folder and on a port of 127.0.0.1 (`?host=` and `&port=` of the
+    URL name both), lets the superuser "postgres" in by the socket, and asks others for their password.
     It refuses to run as root: root starts it as the user "postgres". It is ended on the way out.
     `programs` is the folder of its programs, Debian's newest unless given.
     """

@@ -1,4 +1,4 @@
-"""A local VTN in a thread of its own, for tests of commands that run an event loop themselves."""
+"""A local VTN in a separate thread, for tests of commands that run an event loop themselves."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def of_clock(*, synchronised: bool) -> Finding:
 
 
 def of_skew(skew_s: float | None) -> Finding | None:
-    """Judge our clock minus the VTN's, in seconds; its header tells whole seconds, cut off."""
+    """Judge our clock minus the VTN's, in seconds. The VTN's header has whole seconds, truncated."""
     if skew_s is None:
         return None
     if -SKEW_ALARM_S <= skew_s <= SKEW_ALARM_S + 1:
@@ -216,8 +216,8 @@ def scopes_of(claims: Mapping[str, Any], granted: str | None) -> frozenset[str] 
     """Return the scopes that a token carries, or that were granted with it; None when neither says any."""
     found: list[str] = (granted or "").split()
     for name in ("scope", "scp", "roles"):
-        told = claims.get(name)
-        found += told.split() if isinstance(told, str) else told if isinstance(told, list) else ()
+        claim = claims.get(name)
+        found += claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else ()
     return frozenset(one for one in found if isinstance(one, str)) or None
 
 
@@ -297,7 +297,7 @@ def of_registration(
 
 
 def of_notifiers(notifiers: Notifiers | None, *, push: str, webhook: bool, poll_s: float) -> Finding:
-    """Judge how we hear of changes; being told is never needed, as polling always goes on."""
+    """Judge how changes are received. Push is optional: polling always continues."""
     if push == "off":
         return finding("notifiers", doc.PUSH_OFF(seconds=poll_s))
     if notifiers is None:
@@ -407,7 +407,7 @@ def of_old_values(resource: Resource, newest: datetime, now: datetime) -> Findin
 
 
 def summed(findings: Iterable[Finding], most: int) -> list[Finding]:
-    """Return findings about devices with those that are well told in one line when there are many."""
+    """Return the findings, with healthy devices summed up in one line when there are more than `most`."""
     every = list(findings)
     well = [one for one in every if one.state == "ok"]
     if len(well) <= most:

@@ -1,7 +1,7 @@
 """Where time comes from: everything that needs the time of day or waits takes a `Clock`.
 
-`SystemClock` is the machine's; `ManualClock` stands still until a test turns it, so that a day
-passes in milliseconds and no test sleeps.
+`SystemClock` is the machine's. `ManualClock` stands still until a test turns it: a day passes in
+milliseconds and no test sleeps.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class Clock(Protocol):
     """Time of day and waiting, as one thing that can be replaced."""
 
     def now(self) -> datetime:
-        """Give the time of day, aware, in UTC."""
+        """Return the time of day, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Give seconds since an arbitrary point; never goes back."""
+        """Return seconds since an arbitrary point; never decreases."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds of this clock (at once when zero or negative)."""
+        """Return after `seconds` of this clock (at once when zero or negative)."""
         ...
 
 
@@ -36,20 +36,20 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Give the time of day, aware, in UTC."""
+        """Return the time of day, aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Give seconds since an arbitrary point; never goes back."""
+        """Return seconds since an arbitrary point; never decreases."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
+        """Return after `seconds`."""
         await asyncio.sleep(max(0.0, seconds))
 
 
 async def rest(clock: Clock, seconds: float, woken: asyncio.Event) -> None:
-    """Return after that many seconds of the clock, or as soon as `woken` is set."""
+    """Return after `seconds` of the clock, or as soon as `woken` is set."""
     waits = [asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(woken.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -59,7 +59,7 @@ async def rest(clock: Clock, seconds: float, woken: asyncio.Event) -> None:
 
 
 class ManualClock:
-    """A clock that moves only when told to; sleepers wake in the order of their deadlines."""
+    """A clock that moves only when turned; sleepers wake in the order of their deadlines."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if start.tzinfo is None:
@@ -70,15 +70,15 @@ class ManualClock:
         self._order = itertools.count()
 
     def now(self) -> datetime:
-        """Give the time that the clock was turned to."""
+        """Return the time that the clock was turned to."""
         return self._start + timedelta(seconds=self._elapsed_s)
 
     def monotonic(self) -> float:
-        """Give the seconds that the clock was turned by since it was made."""
+        """Return the seconds that the clock was turned by since it was made."""
         return self._elapsed_s
 
     async def sleep(self, seconds: float) -> None:
-        """Return once the clock was turned by that many seconds."""
+        """Return once the clock was turned by `seconds`."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -89,8 +89,8 @@ class ManualClock:
     async def advance(self, seconds: float, *, settle: int = 20) -> None:
         """Turn the clock on, waking each sleeper at its own moment.
 
-        `settle` is how often the event loop runs after each wake-up, so that what a sleeper does
-        next (another sleep, say) is seen before time goes on.
+        `settle` is how often the event loop runs after each wake-up: what a sleeper does next (another
+        sleep, say) is seen before time goes on.
         """
         target_s = self._elapsed_s + seconds
         await self._settle(settle)

@@ -7,10 +7,10 @@ known, readings get a provisional stamp, which counts real seconds and cannot be
     stamp     +0     +10 s     +20 s     | 12:40:30   12:40:40
     stored                               | 12:40:00, 12:40:10, 12:40:20, 12:40:30, 12:40:40
 
-Stamps count from the machine's start, so that they mean the same to the next process (`clock_memory.py`).
+Stamps count from the machine's start, so they mean the same to the next process (`clock_memory.py`).
 
-Afterwards a step of the clock beyond a minute raises the doubt again; one that goes back by less is
-worked off at half speed, so that no reading is stamped before the one that was taken before it.
+Afterwards a step of the clock beyond a minute raises the doubt again. A smaller step back is worked off
+at half speed: no reading is stamped before an earlier one.
 
 What is believed, in this order: a clock that an earlier process believed since the machine's start, and
 that has gone on as the machine's seconds have; a kernel that says that its clock is synchronised (NTP); a
@@ -51,7 +51,7 @@ AGREES_S = 30.0
 SETTLED_S = 90.0
 #: How long a VTN is waited for at the start when a battery clock is all that speaks for the time.
 GRACE_S = 5.0
-#: Stamps may lie so much beyond the clock's time, when the clock was set back a little.
+#: How far stamps may be ahead of the clock, when the clock was set back a little.
 SLOWEST = 0.5
 MOST_HELD = 100_000
 
@@ -64,7 +64,7 @@ _TIMEX_BYTES = 512
 
 
 class Evidence(NamedTuple):
-    """Where the guard looks; each is asked anew every time.
+    """Where the guard looks; each source is asked again every time.
 
     `vtn_skew_s` is our clock less the VTN's at its last answer; no two answers give quite the same.
     """
@@ -85,15 +85,15 @@ class CautiousClock:
         self.guard: ClockGuard | None = None
 
     def now(self) -> datetime:
-        """Give the time of day; one of long ago while it is in doubt."""
+        """Return the time of day; one of long ago while it is in doubt."""
         return self._clock.now() if self.guard is None else self.guard.now()
 
     def monotonic(self) -> float:
-        """Give seconds since an arbitrary point; never goes back."""
+        """Return seconds since an arbitrary point; never decreases."""
         return self._clock.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
+        """Return after `seconds`."""
         await self._clock.sleep(seconds)
 
 
@@ -110,7 +110,7 @@ class ClockState(msgspec.Struct, frozen=True):
 
 
 def kernel_is_synchronised() -> bool:
-    """Give whether the kernel's clock is kept by NTP, as far as this machine tells."""
+    """Return whether NTP keeps the kernel's clock, as far as this machine reports."""
     if _SYNCHRONISED_FILE.exists():
         return True
     try:
@@ -123,7 +123,7 @@ def kernel_is_synchronised() -> bool:
 
 
 def has_battery_clock(root: Path = Path("/")) -> bool:
-    """Give whether the machine has a clock that goes on without power and was set.
+    """Return whether the machine has a clock that runs without power and was set.
 
     Small boards have a device tree and often no such clock; other machines, and virtual ones, have theirs.
     """
@@ -137,7 +137,7 @@ def has_battery_clock(root: Path = Path("/")) -> bool:
 
 
 def machine_evidence(vtn_skew_s: Callable[[], float | None]) -> Evidence:
-    """Give where to look on this machine."""
+    """Return the sources of evidence on this machine."""
     return Evidence(kernel_is_synchronised, has_battery_clock, vtn_skew_s)
 
 
@@ -189,7 +189,7 @@ class ClockGuard:
     # ---- the clock that connectors have
 
     def now(self) -> datetime:
-        """Give the time of day, never less than before; a provisional stamp while that is not known."""
+        """Return the time of day, never less than before; a provisional stamp while that is not known."""
         wall, mono_s = self._clock.now(), self._clock.monotonic()
         if self._doubt is None:
             self._watch(wall, mono_s)
@@ -201,11 +201,11 @@ class ClockGuard:
         return now
 
     def monotonic(self) -> float:
-        """Give seconds since an arbitrary point; never goes back."""
+        """Return seconds since an arbitrary point; never decreases."""
         return self._clock.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
+        """Return after `seconds`."""
         await self._clock.sleep(seconds)
 
     # ---- whether it is believed
@@ -264,7 +264,7 @@ class ClockGuard:
             self._begin(doubt)
 
     def _ask_vtn(self) -> None:
-        """Let a VTN speak for or against a battery clock that nobody else has vouched for."""
+        """Let a VTN confirm or refute a battery clock that has no other confirmation."""
         skew_s = self._evidence.vtn_skew_s()
         if self._evidence.synchronised():
             self._alone = False
@@ -290,7 +290,7 @@ class ClockGuard:
         return None if abs(skew_s) <= AGREES_S else _apart(skew_s)
 
     def _why_not_alone(self, wall: datetime, mono_s: float) -> str | None:
-        """Give what speaks against the clock when nobody else has told the time."""
+        """Return what speaks against the clock when no other source has reported the time."""
         if self._newest is not None and wall < self._newest:
             return gwy.CLOCK_BEFORE_NEWEST(time=f"{wall:%Y-%m-%d %H:%M}")
         if not self._evidence.battery():
@@ -313,11 +313,11 @@ class ClockGuard:
     # ---- the readings that wait
 
     def is_provisional(self, readings: Sequence[Reading]) -> bool:
-        """Give whether any of the readings has a stamp that is no time of day."""
+        """Return whether any of the readings has a provisional stamp."""
         return bool(readings) and min(map(_TIME, readings)) < PROVISIONAL_UNTIL
 
     def hold(self, readings: Sequence[Reading]) -> None:
-        """Keep readings until the clock is believed; beyond a bound the oldest give way, and are counted."""
+        """Hold readings until the clock is trusted; beyond a limit the oldest are dropped and counted."""
         self._held += readings
         excess = len(self._held) - self._most_held
         if excess > 0:
@@ -325,20 +325,20 @@ class ClockGuard:
             self._dropped += excess
 
     def ripe(self) -> list[Reading]:
-        """Give the readings that are held, stamped again, oldest first; none while the clock is in doubt."""
+        """Return the held readings, stamped again, oldest first; none while the clock is in doubt."""
         if self._doubt is not None or not self._held:
             return []
         return sorted(self.restamped(self._held), key=lambda reading: reading.time)
 
     def release(self) -> list[Reading]:
-        """Give what `ripe` gives, and hold it no longer."""
+        """Return what `ripe` returns, and hold it no longer."""
         found = self.ripe()
         if found:
             self._held = []
         return found
 
     def restamped(self, readings: Sequence[Reading]) -> list[Reading]:
-        """Give readings with provisional stamps as times of day; others stay as they are."""
+        """Return readings with provisional stamps as times of day; others stay as they are."""
         wall, mono_s = self._anchor
         shift = wall - PROVISIONAL - timedelta(seconds=mono_s)
         return [

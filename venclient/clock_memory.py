@@ -5,7 +5,7 @@
     clock:held      which N there are
 
 The monotonic clock goes on while the machine does, so all of it means something as long as the boot id is
-the same. After another start of the machine it does not: nobody knows how long it was off.
+the same. After another start of the machine it does not: how long it was off is unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from venclient.model.reading import Reading
 
 ANCHOR = "clock:anchor"
 HELD = "clock:held"
-#: Readings are written down in parts of so many: a part is written again until it is full.
+#: Readings are written in parts of this size: a part is written again until it is full.
 PART = 64
 #: An anchor is written down again when the clock went that far from it.
 DRIFT_S = 1.0
@@ -34,7 +34,7 @@ class Anchor(msgspec.Struct, frozen=True):
     mono_s: float
 
     def now(self, mono_s: float) -> datetime:
-        """Give the time of day that it must be at these monotonic seconds."""
+        """Return the time of day at these monotonic seconds."""
         return self.wall + timedelta(seconds=mono_s - self.mono_s)
 
 
@@ -44,7 +44,7 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 def boot_id() -> str:
-    """Give what names this start of the machine; empty where the system does not tell."""
+    """Return the id of this start of the machine; empty where the system does not report one."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

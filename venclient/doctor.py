@@ -108,7 +108,7 @@ class _Doctor:
                 registry += await self._check("registry", self._serve(side, name, served))
         registry += await self._check("meter files", self._meter_files(settings, served))
         registry += await self._check("capacity", self._capacities(settings, served))
-        # Each of their checks has its limit: these are for what nobody thought of.
+        # Each of their checks has its limit: these are for the unexpected.
         vtns = [
             checked(
                 f"VTN {name}".strip(),
@@ -120,10 +120,10 @@ class _Doctor:
         snapshot = snapshots[0] if snapshots else None
         limit = self._devices_within_s + self._within_s
         looked = checked("devices", self._devices(settings, served, snapshot), within_s=limit)
-        *told, devices = await asyncio.gather(*vtns, looked)
+        *per_vtn, devices = await asyncio.gather(*vtns, looked)
         valid = finding("settings", doc.SETTINGS(config=str(self._config), count=1 + len(settings.others)))
         machine = [valid, self.clock_finding(), *disk, *registry, *readings, *influx]
-        return [*machine, *gateway, *(one for some in told for one in some), *devices]
+        return [*machine, *gateway, *(one for some in per_vtn for one in some), *devices]
 
     async def _check(self, name: str, work: Awaitable[Found]) -> list[Finding]:
         return await checked(name, work, within_s=self._within_s)
@@ -196,15 +196,15 @@ class _Doctor:
 
     async def _serve(self, side: Settings, name: str, served: dict[str, Served]) -> Found:
         served[name] = found = await aside(lambda: served_resources(side))
-        told = [
+        findings = [
             finding("registry", doc.RECORD_PROBLEM(problem=problem), cause=problem, vtn=name)
             for problem in found.problems[: checkup.NAMED]
         ]
         if not found.resources:
             wanted = side["ven.resources"]
             text = doc.NO_RESOURCE_OF_VEN(ven=wanted) if wanted else doc.NO_RESOURCE()
-            told.append(finding("registry", text, vtn=name))
-        return told
+            findings.append(finding("registry", text, vtn=name))
+        return findings
 
     async def _capacities(self, settings: Settings, served: Mapping[str, Served]) -> list[Finding]:
         path = settings.path("readings.path")
@@ -277,11 +277,11 @@ class _Doctor:
                     group.create_task(work())
         except TimeoutError:
             pass
-        told = [one for id_ in resources for one in found.get(id_, ())]
+        findings = [one for id_ in resources for one in found.get(id_, ())]
         if left := len(resources) - len(found):
             text = doc.DEVICES_SKIPPED(count=left, seconds=self._devices_within_s)
-            told.append(finding("devices", text))
-        return told
+            findings.append(finding("devices", text))
+        return findings
 
     async def _device(self, resource: Resource, site: Any) -> Found:
         check = f"device {resource.resourceName}"
@@ -331,9 +331,9 @@ def _lines(resources: Iterable[Resource]) -> list[list[Resource]]:
     """Return resources by what is read in turn: units behind one Modbus gateway would wait for each other."""
     lines: dict[Hashable, list[Resource]] = {}
     for one in resources:
-        told = one.connection
-        shared = told.type is ConnectionType.MODBUSTCP
-        lines.setdefault((told.host, told.port) if shared else one.resourceID, []).append(one)
+        connection = one.connection
+        shared = connection.type is ConnectionType.MODBUSTCP
+        lines.setdefault((connection.host, connection.port) if shared else one.resourceID, []).append(one)
     return list(lines.values())
 
 

@@ -6,9 +6,9 @@
     ├── RegistryError             the resource database refused something
     │   ├── InvalidRecord         a resource, connection or CSV row breaks a rule (also a ValueError)
     │   ├── NotFound              no such resource or connection (also a LookupError)
-    │   └── Conflict              somebody else changed or already holds it
+    │   └── Conflict              another program changed it or already holds it
     ├── ConnectorError            between us and a meter
-    │   ├── ConnectFailed         nobody answers at the endpoint            (transient)
+    │   ├── ConnectFailed         the endpoint does not answer              (transient)
     │   ├── ReadTimeout           the device did not answer in time         (transient)
     │   ├── Undecodable           bytes came, but not what the options say
     │   └── WriteRefused          the device said no

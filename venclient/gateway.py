@@ -72,7 +72,7 @@ UNSEEN = "status socket"
 class Gateway:
     """One VEN, running. `run()` goes on until it is cancelled; ConfigError says at once what cannot work.
 
-    `reread` gives the settings anew, for `reload`; without it they cannot be read again.
+    `reread` returns the current settings, for `reload`; without it they cannot be read again.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Gateway:
 
         self._database, self._key_file = registry_of(settings)
         sides = _sides(settings)
-        # What cannot work is told before any file is opened.
+        # What cannot work is reported before any file is opened.
         accounts = {name: checked_account(own, name) for name, own in sides.items()}
         source = RegistrySource(self._database, self._key_file, self._wanted, self._clock)
         registered = source.read(Registered())
@@ -344,7 +344,7 @@ class Gateway:
     async def _measure(
         self, resource_ids: Sequence[str], grid: Sequence[tuple[datetime, datetime]]
     ) -> Mapping[tuple[str, datetime, datetime], Measure]:
-        """Give what resources did in the intervals of `grid`, of all that was read until now."""
+        """Return what resources did in the intervals of `grid`, from all that was read until now."""
         return await measures(
             self._mirror.store if self._mirror and self._mirror.gives_history else self._store,
             resource_ids,
@@ -356,8 +356,8 @@ class Gateway:
     async def _until_caught_up(self) -> None:
         """Wait until meters that keep their readings for us were read, or long enough.
 
-        After a restart an overdue report would else be made before the file rows and messages of the
-        meantime are in, and tell as unknown what is known a second later.
+        Otherwise, after a restart, an overdue report would be made before the file rows and messages of the
+        meantime are in, and report as unknown what is known a second later.
         """
         until_s = self._clock.monotonic() + CATCH_UP_S
         while self._clock.monotonic() < until_s:
@@ -387,7 +387,7 @@ class Gateway:
     # ---- what is going on
 
     def snapshot(self) -> dict[str, Any]:
-        """Give what is going on, as plain data: times are ISO 8601 in UTC, secrets are not in it."""
+        """Return the status as plain data: times are ISO 8601 in UTC, secrets are left out."""
         stats = self._store.stats()
         notes = self._noted(stats.problems)
         resources = self._follower.running.resources

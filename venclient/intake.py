@@ -80,15 +80,15 @@ class JournalStore(ReadingStore, Protocol):
     """A store that holds the newest readings in memory."""
 
     def newest(self, resource_id: str) -> dict[str, Reading]:
-        """Give the newest reading of each quantity."""
+        """Return the newest reading of each quantity."""
         ...
 
 
 class Intake:
     """Takes what connectors read, and stores it with the right time and quality.
 
-    `clock` is for the connectors: it stamps what has no time of its own. `rules` are for the roll-up, by
-    resource. Resources whose rules are wrong have none here: their connection is refused elsewhere. `boot`
+    `clock` is for the connectors: it stamps what has no time. `rules` are for the roll-up, by resource.
+    Resources whose rules are wrong have none here: their connection is refused elsewhere. `boot`
     names this start of the machine; what an earlier process of it knew of the clock, and what it left
     waiting, is taken up.
     """
@@ -125,7 +125,7 @@ class Intake:
         self._unusable_since: dict[str, float] = {}
         newest: list[datetime] = []
         for resource in resources:
-            # Files tell times of their own, of tomorrow even.
+            # Files have their own times, even of tomorrow.
             if resource.connection.type is not ConnectionType.FILEREADER:
                 newest += [reading.time for reading in store.newest(resource.resourceID).values()]
             self._take_rules(resource)
@@ -267,13 +267,13 @@ class Intake:
         return times
 
     def quality_now(self, reading: Reading) -> str:
-        """Give the quality that a newest reading has now: it grows stale when no newer one comes."""
+        """Return the quality that a newest reading has now: it grows stale when no newer one comes."""
         judge = self._judges.get(reading.resource_id)
         quality = reading.quality if judge is None else judge.quality_now(reading, self._now())
         return quality.value
 
     def snapshot(self) -> Mapping[str, Any]:
-        """Give how it stands with the clock, as plain data."""
+        """Return the state of the clock as plain data."""
         state = self.clock.state
         return {
             "synchronised": state.doubt is None,

@@ -13,7 +13,7 @@ from venclient.messages import in_full, within
 log = logging.getLogger("venclient.gateway")
 
 KEPT = 50
-#: More kinds of failures than this at once are only kept, not told apart.
+#: More kinds of failures than this at once are only kept, not distinguished.
 MOST_KINDS = 10_000
 #: How long a sentence is kept that nothing ends.
 KEPT_FOR = timedelta(days=1)

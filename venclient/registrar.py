@@ -44,7 +44,7 @@ class Served:
 class Comparison:
     """What a VTN holds (`ven` is None where it knows none of our name) and what to do about it.
 
-    `problems` are about our side: what cannot be told, or could not be read.
+    `problems` are about our side: what cannot be sent, or could not be read.
     """
 
     ven: Ven | None
@@ -62,7 +62,7 @@ class Removed:
 
 
 def side_of(settings: Settings, name: str | None) -> Settings:
-    """Give the settings towards one VTN: the first without a name, else `[vtns.NAME]`; ConfigError."""
+    """Return the settings for one VTN, without a name the first; ConfigError when it is unknown."""
     if not name:
         return settings
     if name not in settings.others:
@@ -72,7 +72,7 @@ def side_of(settings: Settings, name: str | None) -> Settings:
 
 
 def served_resources(settings: Settings) -> Served:
-    """Give the enabled resources that the VTN of these settings hears of, as a gateway would."""
+    """Return the enabled resources that these settings report to the VTN, as a gateway would."""
     database, key_file = registry_of(settings)
     with ResourceDatabase(database, key_file=key_file) as registry:
         resources = enabled_resources(registry, settings["ven.resources"])
@@ -81,12 +81,12 @@ def served_resources(settings: Settings) -> Served:
 
 
 async def find_ven(client: VenClient, name: str) -> Ven | None:
-    """Give our VEN object by its name; None where the VTN shows none."""
+    """Return our VEN object by its name; None where the VTN shows none."""
     return next((one for one in (await client.vens(name)).items if one.ven_name == name), None)
 
 
 async def compare(client: VenClient, settings: Settings, served: Served) -> Comparison:
-    """Give what the VTN lacks, has otherwise and has besides; nothing is changed there."""
+    """Return what is missing, different and surplus at the VTN; nothing is changed there."""
     ven = await find_ven(client, settings["ven.name"])
     return await _compared(client, settings, served, ven)
 
@@ -130,7 +130,7 @@ async def remove(
     at_once: int = AT_ONCE,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Removed:
-    """Delete resource objects at the VTN, at most `at_once` at a time; one that is gone is no error."""
+    """Delete resource objects at the VTN, at most `at_once` at a time; a missing one is not an error."""
     result = Removed()
     steps: Iterator[VenResource] = iter(extra)
     done = 0

@@ -7,7 +7,7 @@
     anything else     the value itself, a literal: to be sealed before it is stored
 
 This module opens and seals; which file holds which text is its callers' business. Keys that this process
-has used are kept by their id, so that whoever gets a sealed text can open it without knowing whence it came.
+has used are kept by their id: a sealed text can be opened without knowing where it came from.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def is_reference(text: str) -> bool:
 
 
 def is_sealed(text: str) -> bool:
-    """Tell whether a text is a sealed value, whoever holds its key."""
+    """Return whether a text is a sealed value, with or without its key."""
     return isinstance(text, Locked) or (text.startswith(SEALED) and _SEALED.fullmatch(text) is not None)
 
 
@@ -71,7 +71,7 @@ def is_literal(text: str | None) -> bool:
 
 
 def shown(text: str | None) -> str | None:
-    """Give what people and exports may see of a username or password: a reference as it is, else ***."""
+    """Return what people and exports may see of a username or password: a reference as it is, else ***."""
     return text if not text or is_reference(text) else REDACTED
 
 
@@ -89,7 +89,7 @@ class KeyFile:
         return self.path.exists()
 
     def key_id(self) -> str | None:
-        """Give the id of the key, None when there is no file; ConfigError when it holds no key."""
+        """Return the id of the key, None without a file; ConfigError when it holds no key."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -107,7 +107,7 @@ class KeyFile:
         return self._id
 
     def seal(self, value: str) -> str:
-        """Give `value` sealed; the file is made when missing. Equal values give the same text for a while.
+        """Return `value` sealed; the file is made when missing. Equal values give the same text for a while.
 
         Thousands of meters share one login: encrypting it once makes storing them ten times faster.
         """
@@ -132,7 +132,7 @@ class KeyFile:
         return f"hmac:{key_id}:{mark}"
 
     def make(self) -> str:
-        """Write a new key, unless somebody else just did; give the id of the one that is there."""
+        """Write a new key, unless another process just did; return the id of the one that is there."""
         from cryptography.fernet import Fernet
 
         try:
@@ -176,21 +176,21 @@ class KeyFile:
 
 
 def key_file(path: Path) -> KeyFile:
-    """Give the key file at `path`, the same object each time; from now on its key opens what it sealed."""
+    """Return the key file at `path`, the same object each time; its key then opens what it sealed."""
     path = path.absolute()
     with _lock:
         return _files.setdefault(path, KeyFile(path))
 
 
 def key_path_of(database: str) -> Path | None:
-    """Give where the key of a database is: VEN_REGISTRY_KEY_FILE, else beside the file as `<file>.key`.
+    """Return where the key of a database is: VEN_REGISTRY_KEY_FILE, else beside the file as `<file>.key`.
 
-    None for one that is no file (a URL) while nothing says so: a key in whatever folder a program was
-    started in would be another one for each of them.
+    None for a URL when the variable is not set: a key in the current folder would be another one for
+    each program.
     """
-    told = os.environ.get(KEY_FILE_VARIABLE)
-    if told:
-        return Path(told)
+    configured = os.environ.get(KEY_FILE_VARIABLE)
+    if configured:
+        return Path(configured)
     return None if "://" in database else Path(f"{database}.key")
 
 
@@ -255,13 +255,13 @@ def opened(text: str) -> str:
 
 
 def is_open(text: str) -> bool:
-    """Tell whether the key of a sealed text, or of the head of one, is at hand."""
+    """Return whether the key of a sealed text, or of the head of one, is available."""
     key_id = text.removeprefix(SEALED)[:8]
     return key_id in _ciphers or _found(key_id) is not None
 
 
 def open_sealed(text: str) -> str:
-    """Give the value of a sealed text; ConfigError says which key is missing, never the value."""
+    """Return the value of a sealed text; ConfigError says which key is missing, never the value."""
     from cryptography.fernet import InvalidToken
 
     if isinstance(text, Locked):
@@ -307,7 +307,7 @@ def _found(key_id: str) -> Fernet | None:
 
 
 def resolve_secret(reference: str, *, folder: Path | None = None) -> str:
-    """Give the secret that a reference names or a sealed text holds; any other text as it is.
+    """Return the secret that a reference names or a sealed text holds; any other text as it is.
 
     Relative paths start at `folder`. ConfigError says which could not be found, never its value.
     """

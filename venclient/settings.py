@@ -2,7 +2,7 @@
 
 A table `[vtns.NAME]` names a further VTN: it takes the keys of `[vtn]`, and those of OF_VTN.
 
-Every mistake is collected and told at once, with file and line, the key, the value and the expected form.
+Every mistake is collected and reported at once, with file and line, the key, the value and the expected form.
 Secrets are references (`env:NAME`, `file:PATH`, `credential:NAME`), resolved when used and never shown.
 """
 
@@ -86,14 +86,14 @@ class Settings:
         return self.values[key]
 
     def path(self, key: str) -> Path:
-        """Give a path setting, resolved against the folder of ven.toml; ConfigError when it is not set."""
+        """Return a path setting, resolved against the folder of ven.toml; ConfigError when it is not set."""
         value: str | None = self.values[key]
         if value is None:
             raise ConfigError(cfg.NOT_SET(expected=EXPECTED["path"]), subject=key)
         return self.folder / value
 
     def place(self, key: str) -> str:
-        """Give a place setting: a URL as it is, a path resolved against the folder of ven.toml."""
+        """Return a place setting: a URL as it is, a path resolved against the folder of ven.toml."""
         value: str = self.values[key]
         return value if "://" in value else str(self.folder / value)
 
@@ -102,7 +102,7 @@ class Settings:
 
 
 def variable_of(key: str) -> str:
-    """Give the environment variable of a setting: "vtn.poll_s" -> "VEN_VTN_POLL_S"."""
+    """Return the environment variable of a setting: "vtn.poll_s" -> "VEN_VTN_POLL_S"."""
     return "VEN_" + key.upper().replace(".", "_")
 
 
@@ -175,7 +175,7 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Give the settings of `file`, overridden by VEN_... variables, overridden by `flags`.
+    """Return the settings of `file`, overridden by VEN_... variables, overridden by `flags`.
 
     ConfigError lists every mistake at once, one sentence each, in its `problems`.
     """
@@ -234,7 +234,7 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
             continue
         known = OF_VTN.get(rest[0], f"vtn.{rest[0]}")
         tables.setdefault(name, {})[known] = value, f"{source} [vtns.{name}]"
-    shared = {key: told for key, told in given.items() if not key.startswith("vtn.")}
+    shared = {key: entry for key, entry in given.items() if not key.startswith("vtn.")}
     state = Path(str(given.get("reporting.state", (TABLE["reporting.state"].default, ""))[0]))
     return {
         name: shared
@@ -245,7 +245,7 @@ def _further(given: _Given, problems: list[str]) -> dict[str, _Given]:
 
 
 def _checked(given: _Given, file: _File | None, problems: list[str], *, name: str = "") -> Settings:
-    """Give the settings as far as they are right; what is wrong goes into `problems`.
+    """Return the valid settings; what is wrong goes into `problems`.
 
     `name` is that of the further VTN that they are for.
     """

@@ -1,7 +1,7 @@
-"""How a running gateway tells other processes what is going on: one JSON document per connection.
+"""How a running gateway reports its status to other processes: one JSON document per connection.
 
-The gateway listens on a Unix socket; whoever may open the file may ask. Nothing is written to the
-card for it, and a gateway that does not run is told apart from one that does not answer.
+The gateway listens on a Unix socket; any user who may open the file may ask. Nothing is written to the
+card for it, and a stopped gateway is distinguished from one that does not answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RELOADED_WITHIN_S = 60.0
 
 
 def socket_name(path: Path) -> str:
-    """Give the name to listen on for `path`: itself, or a short stand-in in the temporary folder."""
+    """Return the name to listen on for `path`: itself, or a short stand-in in the temporary folder."""
     name = str(path.resolve())
     if len(os.fsencode(name)) <= LONGEST_NAME:
         return name
@@ -89,7 +89,7 @@ class StatusServer:
             writer.write(json.dumps(answer).encode())
             await writer.drain()
         except ConnectionError:
-            return  # whoever asked has gone
+            return  # the client has gone
         finally:
             writer.close()
 
@@ -113,7 +113,7 @@ def _answers(name: str) -> bool:
 
 
 def ask(path: Path, request: str = "", *, within_s: float = ANSWER_WITHIN_S) -> dict[str, Any] | None:
-    """Give the running gateway's snapshot, or its answer to a request; None when none runs.
+    """Return the running gateway's snapshot, or its answer to a request; None when none runs.
 
     StoreError when it does not answer.
     """

@@ -1,4 +1,4 @@
-"""How reporting stands for a resource that several VTNs are told about: one word for the registry."""
+"""Reporting status of resources that report to several VTNs: one word each for the registry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 class StatusBoard:
     """Keeps the last word of each VTN (by name, "" for the first) on each resource.
 
-    The worst one counts, so that a VTN which refuses is not hidden by another that is content.
+    The worst one counts: a VTN that refuses is not hidden by another that is content.
     """
 
     def __init__(self, vtns: Sequence[str]) -> None:
@@ -29,21 +29,21 @@ class StatusBoard:
                 del by_vtn[name]
 
     def joined(self, vtn: str, statuses: Iterable[ReportingStatus]) -> list[ReportingStatus]:
-        """Give what holds for each of these resources now that a VTN's reporter has said so."""
+        """Return the status of each of these resources, now that a VTN's reporter has reported it."""
         if self._alone:
             return list(statuses)
         return [self._joined(vtn, status) for status in statuses]
 
     def _joined(self, vtn: str, status: ReportingStatus) -> ReportingStatus:
-        told = self._told.setdefault(status.resource_id, {})
-        before = told.get(vtn)
+        by_vtn = self._told.setdefault(status.resource_id, {})
+        before = by_vtn.get(vtn)
         if before is not None and status.last_report_at is None:
             status = replace(
                 status, last_report_at=before.last_report_at, last_report_name=before.last_report_name
             )
-        told[vtn] = status
-        name, worst = max(told.items(), key=lambda item: REPORTING_STATES.index(item[1].state))
-        newest = max(told.values(), key=lambda one: one.last_report_at or _NEVER)
+        by_vtn[vtn] = status
+        name, worst = max(by_vtn.items(), key=lambda item: REPORTING_STATES.index(item[1].state))
+        newest = max(by_vtn.values(), key=lambda one: one.last_report_at or _NEVER)
         where = f"VTN {name}" if name else "the first VTN"
         return replace(
             worst,

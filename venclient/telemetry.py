@@ -10,14 +10,14 @@ from venclient.reporting.eventbook import EventBook
 from venclient.reporting.standing import standing, wishes_of
 from venclient.roster import Roster
 
-#: So many sentences are told; the rest is counted.
+#: At most this number of sentences is shown; the rest is counted.
 MOST_TOLD = 10
 #: How long an answer is good while events stay as they are: one may have come to its end.
 GOOD_FOR_S = 60.0
 
 
 class TelemetryWatch:
-    """Looks at the wishes of the served resources when asked, anew only when something has changed."""
+    """Looks at the wishes of the served resources when asked, again only after a change."""
 
     def __init__(self, roster: Roster, reporter: Reporter, book: EventBook, clock: Clock) -> None:
         self._roster = roster
@@ -30,7 +30,7 @@ class TelemetryWatch:
         self._told: dict[str, Any] = {"unmet": [], "more": 0, "problems": []}
 
     def snapshot(self) -> dict[str, Any]:
-        """Give sentences on wishes that no event carries, `more` of them, and on wrong configurations.
+        """Return sentences on wishes that no event carries, `more` of them, and on wrong configurations.
 
         Nothing is unmet before the VTN's events are known.
         """

@@ -33,7 +33,7 @@ LABEL_WIDTH = 9
 
 
 def age_text(then: str | None, now: str) -> str:
-    """Give the time between two ISO times as people say it: "3 s", "5 min", "2 h", "4 d"; "-" for never."""
+    """Return the time between two ISO times as people say it: "3 s", "5 min", "2 h", "4 d"; "-" for never."""
     if not then:
         return "-"
     seconds = max(0.0, (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds())
@@ -61,7 +61,7 @@ def _latest_text(latest: Mapping[str, Mapping[str, Any]]) -> str:
 class ConnectionsTable:
     """The resources with last values, ages and connection states, as wide as the terminal lets it be.
 
-    Names give way first; a narrow terminal goes without what changes least. With more rows than `limit`
+    Names are shortened first; a narrow terminal goes without what changes least. With more rows than `limit`
     those that are not well come first.
     """
 
@@ -109,7 +109,7 @@ class ConnectionsTable:
 
 
 def fault_lines(snapshot: Mapping[str, Any], *, limit: int = 8) -> list[str]:
-    """Give why meters are not read, a sentence each."""
+    """Return why meters are not read, a sentence each."""
     faults = [row for row in snapshot["connections"] if row["state"] != "ok" and row["last_error"]]
     lines = [
         (
@@ -136,19 +136,19 @@ def note_lines(snapshot: Mapping[str, Any]) -> list[str]:
 
 
 def telemetry_lines(snapshot: Mapping[str, Any]) -> list[str]:
-    """Give what resources are configured to report and no event asks for, with what to ask the VTN for."""
+    """Return what resources are configured to report without an event, with what to ask the VTN for."""
     lines = []
     for link in (snapshot, *snapshot.get("others", ())):
-        told = link.get("telemetry") or {"unmet": (), "more": 0, "problems": ()}
+        telemetry = link.get("telemetry") or {"unmet": (), "more": 0, "problems": ()}
         of = f"VTN {link['name']}: " if link.get("name") else ""
-        lines += [f"{of}{one}" for one in (*told["unmet"], *told["problems"])]
-        if told["more"]:
-            lines.append(f"{of}{gwy.MORE_WISHES(count=told['more'])}")
+        lines += [f"{of}{one}" for one in (*telemetry["unmet"], *telemetry["problems"])]
+        if telemetry["more"]:
+            lines.append(f"{of}{gwy.MORE_WISHES(count=telemetry['more'])}")
     return lines
 
 
 def bullets(lines: Sequence[str], style: str, mark: str = "!") -> Table:
-    """Give lines with a coloured mark before each; what wraps stays indented."""
+    """Return lines with a coloured mark before each; wrapped lines stay indented."""
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column()
     table.add_column(overflow="fold")
@@ -189,7 +189,7 @@ def _link_lines(link: Mapping[str, Any], text: Text) -> None:
 
 
 def vtn_lines(snapshot: Mapping[str, Any]) -> Text:
-    """Give how it stands with the VTNs, the events and the reports, a line each."""
+    """Return the status of the VTNs, the events and the reports, a line each."""
     text = Text()
     snapshot = made_printable(snapshot)
     for link in (snapshot, *snapshot.get("others", ())):
@@ -257,7 +257,7 @@ def _registry_line(snapshot: Mapping[str, Any], text: Text) -> None:
 
 
 def status_view(snapshot: Mapping[str, Any]) -> RenderableType:
-    """Give the whole picture, for `ven status`."""
+    """Return the whole status, for `ven status`."""
     snapshot = made_printable(snapshot)
     head = Text(
         f"venclient {snapshot['version']}, running for {age_text(snapshot['started'], snapshot['now'])}",

@@ -39,7 +39,7 @@ from venclient.vtn_side import TARGETS_AT_ONCE
 
 T = TypeVar("T")
 
-#: What any check gives: one finding, several, or nothing to tell.
+#: What a check returns: one finding, several, or None.
 Found = Finding | Sequence[Finding] | None
 
 
@@ -60,7 +60,7 @@ async def checked(check: str, work: Awaitable[Found], *, within_s: float) -> lis
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """Return what blocking work gives, done in a thread that nobody waits for when it takes too long."""
+    """Return the result of blocking work, done in a thread that is abandoned when it takes too long."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -162,7 +162,7 @@ class Examination:
         except ssl.SSLCertVerificationError as error:
             side = vtn_side(has_cert=account.cert_file is not None)
             seen = replaced(seen, refused=side.text(error, self._clock.now()))
-            # Looked at once more to tell whose it is; nothing is sent over this connection.
+            # Connected once more to find out whose it is; nothing is sent over this connection.
             unverified = ssl.create_default_context()
             unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
             with contextlib.suppress(OSError):
@@ -218,10 +218,10 @@ class Examination:
             text = doc.TOKEN(client_id=account.client_id)
         else:
             text = doc.TOKEN_UNTIL(client_id=account.client_id, hours=hours)
-        told = finding("token", text)
+        validity = finding("token", text)
         scopes = checkup.scopes_of(claims, client.status.scope)
         self._scopes = scopes or frozenset()
-        return [told, checkup.of_scopes(scopes, notified=bool(self._settings["vtn.webhook_url"]))]
+        return [validity, checkup.of_scopes(scopes, notified=bool(self._settings["vtn.webhook_url"]))]
 
     async def _version(self, client: VenClient) -> Found:
         return checkup.of_version((await client.dialect()).version, self._settings["vtn.version"])
@@ -257,12 +257,12 @@ class Examination:
         return finding("registration", doc.NOT_CREATABLE(ven=name, reason=_reason(refusal)))
 
     async def _notifiers(self, client: VenClient) -> Found:
-        told = self._settings
+        own = self._settings
         return checkup.of_notifiers(
             await client.notifiers(),
-            push=told["vtn.push"],
-            webhook=bool(told["vtn.webhook_url"]),
-            poll_s=told["vtn.poll_s"],
+            push=own["vtn.push"],
+            webhook=bool(own["vtn.webhook_url"]),
+            poll_s=own["vtn.poll_s"],
         )
 
     async def _programs(
@@ -352,8 +352,10 @@ def standing_of(
     ]
     ven = compared.ven if compared else None
     targets = {*(ven.targets or () if ven else ()), settings["ven.name"]}
-    told = standing(wishes, agendas, list(reportables.values()), now, ven_targets=targets, problems=problems)
-    return told, len(wishes)
+    result = standing(
+        wishes, agendas, list(reportables.values()), now, ven_targets=targets, problems=problems
+    )
+    return result, len(wishes)
 
 
 def _granted(compared: Comparison) -> set[str]:
@@ -395,7 +397,7 @@ async def _resolved(host: str, port: int) -> Finding:
 
 
 async def _plain(host: str, port: int) -> Finding:
-    """Say that there is no TLS, and whether anybody answers at all."""
+    """Report that there is no TLS, and whether the host answers at all."""
     try:
         _, writer = await asyncio.open_connection(host, port)
     except OSError as error:

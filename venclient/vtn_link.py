@@ -1,6 +1,6 @@
 """One VTN and all that belongs to it: account, events, outbox, reporter, and the loops that drive them.
 
-A gateway has one link or several. Each has its own state file and its own tasks, so that a VTN which is
+A gateway has one link or several. Each has its own state file and its own tasks: a VTN which is
 down, slow or refuses everything delays no other.
 """
 
@@ -43,16 +43,16 @@ LONGEST_REST_S = 60.0
 #: Kinds of failures that go on.
 WAITING, UNCORRECTED, UNSERVED = "reports", "corrections", "service"
 UNCOUNTED = "counts"
-#: How long after everything about a VTN broke down it is begun anew.
+#: How long after an unexpected failure the link to a VTN is restarted.
 BROKEN_REST_S = 60.0
 
 
 class VtnLink:
     """The conversation with one VTN about the resources of `roster`.
 
-    `settings` and `account` are this VTN's own. `measure` tells what the resources did, `tell` hears how
-    reporting stands for them, `expecting` says which
-    readings are about to come, and `ready`, given to `run`, is awaited before the first report is made.
+    `settings` and `account` are this VTN's own. `measure` returns what the resources did, `tell`
+    receives their reporting status, and `expecting` says which readings are about to come. `ready`, passed
+    to `run`, is awaited before the first report is made.
     """
 
     def __init__(
@@ -137,11 +137,11 @@ class VtnLink:
     async def run(self, ready: Callable[[], Awaitable[None]]) -> None:
         """Follow the VTN's events and send reports, until cancelled.
 
-        Whatever breaks here is told and begun anew later: it is no matter of the meters or of other VTNs.
+        Whatever breaks here is logged and restarted later: it does not affect the meters or other VTNs.
         """
         while True:
             try:
-                # In a task of its own: a TaskGroup of Python 3.11 that failed leaves its task half cancelled.
+                # In a separate task: a TaskGroup of Python 3.11 that failed leaves its task half cancelled.
                 await asyncio.create_task(self._serve(ready), name=f"serve {self}")
             except Exception as error:
                 task = asyncio.current_task()
@@ -172,7 +172,7 @@ class VtnLink:
         self.notes.end(UNSERVED)
 
     async def _be_told(self, push: Push) -> None:
-        """Let the VTN tell us of changes, once it knows our VEN."""
+        """Receive the VTN's notifications of changes, once it knows our VEN."""
         await self.side.known.wait()
         await push.run(lambda: self.side.ven.id or "" if self.side.ven else "")
 
@@ -210,7 +210,7 @@ class VtnLink:
         return min(LONGEST_REST_S, max(0.2, (due - self._clock.now()).total_seconds()))
 
     def snapshot(self) -> dict[str, Any]:
-        """Give how it stands with this VTN, as plain data; `name` is empty for the first one."""
+        """Return the status of this VTN as plain data; `name` is empty for the first one."""
         reports: dict[str, int] = dict.fromkeys(("owed", "sent", "refused"), 0)
         try:
             reports.update(dict(self.outbox.counts().items()))
@@ -278,12 +278,12 @@ class Latecomers:
                 self._notes.end(kind)
 
     def _reported(self) -> datetime | None:
-        told = [link.reporter.reported for link in self._links]
-        return max((one for one in told if one is not None), default=None)
+        times = [link.reporter.reported for link in self._links]
+        return max((one for one in times if one is not None), default=None)
 
 
 def checked_account(settings: Settings, name: str = "") -> VtnAccount:
-    """Give a VTN's account, once all that its settings name was found usable; ConfigError names the VTN."""
+    """Return a VTN's account, once all that its settings name was found usable; ConfigError names the VTN."""
     try:
         account = account_of(settings)
         webhook_of(settings)
@@ -302,7 +302,7 @@ def checked_account(settings: Settings, name: str = "") -> VtnAccount:
 
 
 def account_of(settings: Settings) -> VtnAccount:
-    """Give the account that the settings describe, its secret resolved; ConfigError names what is wrong."""
+    """Return the account that the settings describe, its secret resolved; ConfigError names what is wrong."""
     secret, token = settings["vtn.client_secret"], settings["vtn.token"]
     return VtnAccount(
         url=settings["vtn.url"],
@@ -329,7 +329,7 @@ def account_of(settings: Settings) -> VtnAccount:
 
 
 def webhook_of(settings: Settings) -> Webhook | None:
-    """Give where the VTN may call us, as the settings say; None when they say nothing."""
+    """Return where the VTN may call us, as the settings say; None when they say nothing."""
     if not settings["vtn.webhook_url"]:
         return None
     host, _, port = str(settings["vtn.webhook_listen"]).rpartition(":")
@@ -347,7 +347,7 @@ def webhook_of(settings: Settings) -> Webhook | None:
 
 
 def credential_file(settings: Settings, key: str) -> Path | None:
-    """Give the file that a setting names by its path or as a systemd credential; None when it is not set."""
+    """Return the file that a setting names by path or as a systemd credential; None when it is not set."""
     kind, _, name = str(settings[key] or "").partition(":")
     if kind != "credential":
         return settings.path(key) if settings[key] else None

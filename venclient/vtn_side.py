@@ -52,9 +52,9 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 #: How long after a failure of the state file (a full card, say) it is tried again.
 STATE_RETRY_S = 10.0
-#: How soon it is asked again for its time, which is all that tells us ours.
+#: How soon it is asked again for its time, the only source of ours.
 DOUBT_WAIT_S = 10.0
-#: Who is told of changes polls as often as this at most, after a few at once.
+#: With push notifications, polls are at most this frequent, after a few at once.
 TOLD_EACH_S = 1.0
 TOLD_AT_ONCE_S = 2.0
 #: What a poll that failed counts for at most, lest notifications make it fail again and again.
@@ -69,7 +69,7 @@ REFUSED_AGAIN_S = 3600.0
 TOO_MANY = 429
 #: A VTN that lists less than this share of at least two events may have lost its store.
 WHOLESALE, LEAST_EVENTS = 0.5, 2
-#: How many targets go into one query: an address has room for only so many.
+#: How many targets go into one query: the length of a URL is limited.
 TARGETS_AT_ONCE = 40
 
 #: How far the clocks may be apart, in seconds, as some utilities require.
@@ -114,7 +114,7 @@ class VtnSide:
         self.state = "not asked yet"
         self.last_error: str | None = None
         self.ven: Ven | None = None
-        #: Set by whoever tells us that the VTN has changed something.
+        #: Set by push when the VTN has changed something.
         self.wake = asyncio.Event()
         #: Set once the VTN knows our VEN.
         self.known = asyncio.Event()
@@ -204,7 +204,7 @@ class VtnSide:
             await rest(self._clock, wait_s, self.wake)
             if self.wake.is_set():
                 await self._hold_back(min(wait_s, FAILED_COUNTS_S) if failed else 0.0)
-            # Cleared before the poll: what changes while it runs is told again, and asks for another.
+            # Cleared before the poll: a change while it runs is notified again, and asks for another.
             self.wake.clear()
 
     async def _hold_back(self, failed_s: float) -> None:
@@ -218,7 +218,7 @@ class VtnSide:
     def _tell_skew(self) -> None:
         """Say once that the clocks have come apart: some utilities want them within 5 s of each other."""
         skew_s = self._client.clock_skew_s
-        # The header tells whole seconds, cut off.
+        # The header has whole seconds, truncated.
         skewed = skew_s is not None and not -SKEW_ALARM_S <= skew_s <= SKEW_ALARM_S + 1
         if skew_s is None or skewed == self._skewed:
             return
@@ -529,7 +529,7 @@ class VtnSide:
         programs = await self._visible_programs()
         events = await self._visible(self._client.events)
         if not self._time_is_known():
-            # An event that starts "now" must not be given a wrong one. The answer told us the time, perhaps.
+            # An event that starts "now" must not be given a wrong start. The answer may have set the time.
             return
         self._note_unread([*programs.refused, *events.refused])
         wanted = set(self._settings["vtn.programs"])
@@ -694,7 +694,7 @@ def _without(listing: Listing[S], ids: Collection[str | None]) -> Listing[S]:
 def wanted_resources(
     settings: Settings, resources: Iterable[Resource], names: Mapping[str, str], problems: list[str]
 ) -> list[Wanted]:
-    """Return the resources as the VTN should hold them; what cannot be told is named in `problems`."""
+    """Return the resources as the VTN should hold them; what cannot be sent is named in `problems`."""
     order = settings["vtn.location_order"]
     return [
         Wanted(names[one.resourceID], resource_attributes(one, location_order=order, problems=problems))

@@ -274,13 +274,13 @@ def test_a_scan_finds_units_and_their_kinds(free_port: int) -> None:
     units: dict[int, Behaviour] = {2: Memory({0: 1}), 4: refusing(1), 5: refusing(11)}
     with serving(free_port, units):
         words = ("scan", "127.0.0.1", "--port", str(free_port), "--units", "1-3,4,5", "--timeout", "0.06")
-        shown, told = ven(*words), json.loads(ven(*words, "--json").output)
+        shown, data = ven(*words), json.loads(ven(*words, "--json").output)
 
     assert shown.exit_code == 0
     assert "unit   2" in shown.output
-    assert [unit["unit"] for unit in told] == [2, 4]
-    assert told[0]["kinds"] == {"holding": "answers", "input": "answers"}
-    assert told[1]["kinds"]["holding"] == "exception 1 (illegal function)"
+    assert [unit["unit"] for unit in data] == [2, 4]
+    assert data[0]["kinds"] == {"holding": "answers", "input": "answers"}
+    assert data[1]["kinds"]["holding"] == "exception 1 (illegal function)"
 
 
 @pytest.mark.peer

@@ -22,7 +22,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder of its own."""
+    """Return `ven` in a separate folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET", "made-up")
 
@@ -30,8 +30,8 @@ def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(sys, "argv", ["ven", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out, told.err
+        captured = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, captured.out, captured.err
 
     return call
 
@@ -50,7 +50,7 @@ def write(url: str) -> None:
 
 
 def test_doctor_has_a_line_for_each_check(ven: Ven) -> None:
-    """State, what, and below it what to do; nothing failed, so that the status is 0."""
+    """State, what, and below it what to do; nothing failed, therefore the status is 0."""
     with vtn_in_thread() as vtn:
         write(vtn.url)
         status, out, err = ven("doctor")
@@ -70,10 +70,10 @@ def test_doctor_tells_programs_and_fails_with_status_1(ven: Ven) -> None:
         write(vtn.url)
     status, out, err = ven("doctor", "--json")
 
-    told = json.loads(out)
-    assert (status, told["ok"], err) == (1, False, "")
-    assert [one["check"] for one in told["checks"] if one["state"] == "fail"] == ["TLS"]
-    assert all(re.fullmatch(r"VEN-[A-Z]{3}-\d{3}", one["code"]) for one in told["checks"])
+    data = json.loads(out)
+    assert (status, data["ok"], err) == (1, False, "")
+    assert [one["check"] for one in data["checks"] if one["state"] == "fail"] == ["TLS"]
+    assert all(re.fullmatch(r"VEN-[A-Z]{3}-\d{3}", one["code"]) for one in data["checks"])
     assert "made-up" not in out
 
 

@@ -33,7 +33,7 @@ def read(db: Path, *words: str) -> Result:
 
 
 def registry(folder: Path, kind: ConnectionType = ConnectionType.MODBUSTCP, **connection: Any) -> Path:
-    """Give a registry with one resource."""
+    """Return a registry with one resource."""
     db = folder / "resources.db"
     with ResourceDatabase(str(db)) as opened:
         opened.upsert_resource(make_resource(kind, host="127.0.0.1", **connection))
@@ -41,15 +41,15 @@ def registry(folder: Path, kind: ConnectionType = ConnectionType.MODBUSTCP, **co
 
 
 def test_the_plan_is_shown_without_a_device(tmp_path: Path, free_port: int) -> None:
-    """Each request, its registers and what is in them; nobody has to listen at the port."""
+    """Each request, its registers and what is in them; no device has to listen at the port."""
     db = registry(tmp_path, port=free_port, options={"registers": REGISTERS})
-    shown, told = read(db, "--plan"), read(db, "--plan", "--json")
+    shown, as_json = read(db, "--plan"), read(db, "--plan", "--json")
 
     assert shown.exit_code == 0, shown.output
     assert shown.output.splitlines()[0].endswith("3 request(s)")
     assert "  holding 0..5  (6 registers)  power_kw, energy_kwh" in shown.output
     assert "  holding 100  (1 register)  frequency_hz" in shown.output
-    assert [one["place"] for one in json.loads(told.output)] == ["coil 7", "holding 0..5", "holding 100"]
+    assert [one["place"] for one in json.loads(as_json.output)] == ["coil 7", "holding 0..5", "holding 100"]
 
 
 def test_the_plan_keeps_to_the_limits_of_the_options(tmp_path: Path) -> None:
@@ -81,12 +81,12 @@ def test_registers_that_cannot_be_read_are_told_beside_those_that_can(tmp_path: 
     options = {"registers": [REGISTERS[0], {"quantity": "voltage_v", "address": 40020, "type": "uint16"}]}
     db = registry(tmp_path, port=free_port, options=options)
     with serving(free_port, {1: Memory({0: 0, 1: 7})}):
-        shown, told = read(db), read(db, "--json")
+        shown, as_json = read(db), read(db, "--json")
 
     assert shown.exit_code == 0, shown.output
     assert "power_kw" in shown.output
     assert "  not read: unit 1 holding 40020: exception 2 (illegal data address)" in shown.output
-    [reject] = json.loads(told.output)["rejects"]
+    [reject] = json.loads(as_json.output)["rejects"]
     assert reject["place"] == "unit 1 holding 40020"
 
 

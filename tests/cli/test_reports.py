@@ -34,7 +34,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder whose gateway owed four reports: sent, refused, lost and still owed."""
+    """Return `ven` in a folder whose gateway has four reports: sent, refused, lost and pending."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     Path("ven.toml").write_text('[ven]\nname = "ven-1"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1"\n')
@@ -52,8 +52,8 @@ def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(sys, "argv", ["ven", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out, told.err
+        captured = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, captured.out, captured.err
 
     return call
 
@@ -140,18 +140,18 @@ def test_show_says_what_happened_and_what_would_be_sent(ven: Ven) -> None:
 
 
 def test_show_compares_the_body_with_the_one_that_was_sent(ven: Ven) -> None:
-    """The body of what is known now is that of the gateway, and whether it was sent so is told."""
+    """The body of what is known now is that of the gateway; it is shown whether it was sent so."""
     digest = asyncio.run(stored())
     box = Outbox(Path("var/state.db"))
     box.sent(ALL[0].key, "R-0", at(3), digest=digest)
     box.close()
     _, out, _ = ven("reports", "show", ALL[0].key, "--json")
-    told = json.loads(out)
-    assert told["as_sent"] is True
-    assert told["body"]["reportName"] == ALL[0].key
-    values = [part["intervals"][0]["payloads"][0]["values"] for part in told["body"]["resources"]]
+    data = json.loads(out)
+    assert data["as_sent"] is True
+    assert data["body"]["reportName"] == ALL[0].key
+    values = [part["intervals"][0]["payloads"][0]["values"] for part in data["body"]["resources"]]
     assert values == [[2.0], [3.0]]
-    assert [one["what"] for one in told["story"]][:2] == ["due", "to be sent"]
+    assert [one["what"] for one in data["story"]][:2] == ["due", "to be sent"]
 
     _, out, _ = ven("reports", "show", ALL[1].key)
     assert "body, as it would be sent now" in out

@@ -40,7 +40,7 @@ GOOD = '[ven]\nname = "x"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1"\n'
 
 
 def test_a_wrong_configuration_is_told_whole_with_status_2(tmp_path: Path) -> None:
-    """Every mistake has its line with file, key, value and expected form; there is no traceback."""
+    """Every mistake has its line with file, key, value and expected form, without a traceback."""
     (tmp_path / "ven.toml").write_text('[vtn]\nurl = "vtn"\npoll_s = "often"\n[readings]\ncomit_s = 3\n')
 
     done = ven("run", "--config", "ven.toml", cwd=tmp_path)
@@ -64,7 +64,7 @@ def test_a_missing_database_says_how_to_make_one(
 def test_status_without_a_gateway_says_so_with_status_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Programs and people can tell a gateway that does not run from one that is in trouble."""
+    """Programs and people can distinguish a stopped gateway from one that is in trouble."""
     (tmp_path / "ven.toml").write_text(GOOD)
 
     assert call(monkeypatch, "status", "--config", str(tmp_path / "ven.toml")) == 3
@@ -91,7 +91,7 @@ def test_config_show_tells_values_and_origins_and_no_secret(
 def test_an_unknown_command_is_refused_with_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A typo is told as such."""
+    """A typo is reported as such."""
     assert call(monkeypatch, "rnu") == 2
     assert "No such command 'rnu'" in capsys.readouterr().err
 

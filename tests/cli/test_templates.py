@@ -24,11 +24,11 @@ def ven(*words: str) -> Result:
 
 def test_all_are_listed() -> None:
     """Each is there by name, also for programs."""
-    shown, told = ven("list"), json.loads(ven("list", "--json").output)
+    shown, data = ven("list"), json.loads(ven("list", "--json").output)
 
     assert [line.split()[0] for line in shown.output.splitlines()] == list(template_names())
-    assert [one["name"] for one in told] == list(template_names())
-    assert told[0]["parameters"]["unit"]["max"] == 255
+    assert [one["name"] for one in data] == list(template_names())
+    assert data[0]["parameters"]["unit"]["max"] == 255
 
 
 def test_words_choose() -> None:
@@ -53,26 +53,26 @@ def test_each_can_be_shown(name: str) -> None:
 def test_what_may_be_written_is_shown_with_its_source() -> None:
     """Range, register and document of each command, of the given parameters; nothing where there is none."""
     shown = ven("show", "victron-gx").output
-    told = json.loads(ven("show", "victron-gx", "--set", "usage=battery", "--json").output)
+    data = json.loads(ven("show", "victron-gx", "--set", "usage=battery", "--json").output)
     meter = ven("show", "eastron-sdm630").output
 
     assert "power_kw: -32 to 32; holding 2700 int16 scale=0.001" in shown
     assert "source: Victron Energy, register list" in shown
-    assert told["write"][0]["quantity"] == "max_charge_percent"
+    assert data["write"][0]["quantity"] == "max_charge_percent"
     assert "may be written" not in meter
 
 
 def test_parameters_choose_what_is_shown() -> None:
     """Registers are those of the given parameters, and numbers are taken as such."""
     shown = ven("show", "huawei-sun2000", "--set", "usage=battery", "--set", "storage=2", "--set", "unit=16")
-    told = json.loads(
+    data = json.loads(
         ven("show", "huawei-sun2000", "--set", "usage=battery", "--set", "unit=16", "--json").output
     )
 
     assert "power_kw: holding 37743 int32" in shown.output
     assert '{"usage": "battery", "storage": 2, "unit": 16}' in shown.output
-    assert told["options"]["unit"] == 16
-    assert told["options"]["registers"][0]["address"] == 37001
+    assert data["options"]["unit"] == 16
+    assert data["options"]["registers"][0]["address"] == 37001
 
 
 def test_computed_quantities_are_shown() -> None:
@@ -100,14 +100,14 @@ def test_mistakes_are_told(words: list[str], mistake: str) -> None:
 
 @pytest.mark.peer
 def test_a_scan_names_the_templates_that_fit(free_port: int) -> None:
-    """Units that are recognised are told with their template and by what."""
+    """Recognised units are listed with their template and what identified them."""
     units: dict[int, Behaviour] = {1: device(common(), METER), 2: Memory({11: 1650})}
     words = ["connections", "scan", "127.0.0.1", "--port", str(free_port), "--units", "1-2"]
     with serving(free_port, units):
-        shown, told = CliRunner().invoke(app, words), CliRunner().invoke(app, [*words, "--json"])
+        shown, as_json = CliRunner().invoke(app, words), CliRunner().invoke(app, [*words, "--json"])
 
     assert "template sunspec: Fronius Primo GEN24 4.0: models 1, 203 from 40000" in shown.output
-    assert [unit["templates"] for unit in json.loads(told.output)] == [
+    assert [unit["templates"] for unit in json.loads(as_json.output)] == [
         {"sunspec": "Fronius Primo GEN24 4.0: models 1, 203 from 40000"},
         {"carlo-gavazzi-em24-e1": "holding 11 is 1650"},
     ]
@@ -116,7 +116,7 @@ def test_a_scan_names_the_templates_that_fit(free_port: int) -> None:
 @pytest.mark.peer
 @pytest.mark.parametrize("template", ["sunspec", "victron-gx"])
 def test_a_connection_with_a_template_is_tried(template: str, tmp_path: Path, free_port: int) -> None:
-    """`ven connections test` shows what a named device tells, like any other."""
+    """`ven connections test` shows the values of a device with a template, like any other."""
     path = tmp_path / "conn.toml"
     path.write_text(
         f'type = "modbustcp"\nhost = "127.0.0.1"\nport = {free_port}\n'

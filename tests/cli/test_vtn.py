@@ -27,7 +27,7 @@ Ven = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ven:
-    """Return `ven` in a folder of its own."""
+    """Return `ven` in a separate folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET", "made-up")
 
@@ -35,8 +35,8 @@ def ven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setattr(sys, "argv", ["ven", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return ended.value.code if isinstance(ended.value.code, int) else 0, told.out, told.err
+        captured = capsys.readouterr()
+        return ended.value.code if isinstance(ended.value.code, int) else 0, captured.out, captured.err
 
     return call
 
@@ -107,14 +107,14 @@ def test_diff_tells_programs_all_of_it(ven: Ven, vtn: LocalVtn) -> None:
 
     status, out, _ = ven("vtn", "diff", "--json")
 
-    told = json.loads(out)
-    assert (status, told["url"], told["ven"]["name"]) == (1, vtn.url, "hotel-7")
-    assert [one["name"] for one in told["update"]] == ["Hotel 0"]
-    assert told["update"][0]["drifts"] == [
+    data = json.loads(out)
+    assert (status, data["url"], data["ven"]["name"]) == (1, vtn.url, "hotel-7")
+    assert [one["name"] for one in data["update"]] == ["Hotel 0"]
+    assert data["update"][0]["drifts"] == [
         {"member": "attributes.MAX_POWER_CONSUMPTION", "held": [5.0], "wanted": [7.5]}
     ]
-    assert (told["create"], told["adopt"]) == ([], [])
-    assert [one["name"] for one in told["extra"]] == ["Hotel 1", "Hotel 2"]
+    assert (data["create"], data["adopt"]) == ([], [])
+    assert [one["name"] for one in data["extra"]] == ["Hotel 1", "Hotel 2"]
 
 
 def test_row_22_extra_resources_are_deleted_only_on_request(
@@ -183,7 +183,7 @@ def test_refusals_are_named_and_make_the_status_1(ven: Ven, vtn: LocalVtn) -> No
 
 
 def test_three_hundred_resources_are_registered(ven: Ven, vtn: LocalVtn) -> None:
-    """Over HTTP, eight at a time, each once; broken off by the VTN it goes on when typed again."""
+    """Over HTTP, eight at a time, each once; interrupted by the VTN, the next run continues."""
     write(vtn)
     keep(300)
     vtn.faults.append(Fault(method="POST", path="^/resources", status=501, skip=100, times=1))
@@ -201,12 +201,12 @@ def test_further_vtn_is_named_by_its_table(ven: Ven, vtn: LocalVtn) -> None:
         write(vtn, f'[vtns.grid]\nurl = "{other.url}"\nallow_http = true\nven_name = "hotel-7-grid"\n')
         keep(1)
         assert ven("vtn", "register", "--vtn", "grid")[0] == 0
-        told = [one["venName"] for one in other.vens]
+        names = [one["venName"] for one in other.vens]
         keep(2)
         assert "ven vtn register --vtn grid`" in ven("vtn", "diff", "--vtn", "grid")[1]
     status, _, err = ven("vtn", "diff", "--vtn", "gird")
 
-    assert (told, vtn.vens) == (["hotel-7-grid"], [])
+    assert (names, vtn.vens) == (["hotel-7-grid"], [])
     assert (status, "grid" in err) == (2, True)
 
 
@@ -267,7 +267,7 @@ def test_row_03_discover_prints_what_to_write_in_the_settings(
     asked = hear(monkeypatch, found)
 
     status, out, _ = ven("vtn", "discover", "--timeout", "3", "--interface", "192.0.2.9")
-    told = json.loads(ven("vtn", "discover", "--json")[1])
+    data = json.loads(ven("vtn", "discover", "--json")[1])
 
     assert (status, asked[0]) == (0, {"within_s": 3, "interfaces": ["192.0.2.9"]})
     assert out.startswith(
@@ -277,12 +277,12 @@ def test_row_03_discover_prints_what_to_write_in_the_settings(
     lines = "\n".join(line for line in out.splitlines() if line.startswith("    "))
     url = "https://vtn-7.local:8443/openadr3/3.1.0"
     assert tomllib.loads(lines) == {"vtn": {"url": url, "programs": ["tariff"]}}
-    assert (told[0]["url"], tomllib.loads(told[0]["settings"])["vtn"]["url"]) == (url, url)
+    assert (data[0]["url"], tomllib.loads(data[0]["settings"])["vtn"]["url"]) == (url, url)
     assert list(Path.cwd().iterdir()) == []
 
 
 def test_discover_that_finds_nothing_says_so(ven: Ven, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Status 1; it tells that only VTNs on the local network can be found."""
+    """Status 1; it says that only VTNs on the local network can be found."""
     hear(monkeypatch)
 
     status, out, _ = ven("vtn", "discover")

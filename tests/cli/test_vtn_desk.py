@@ -72,8 +72,8 @@ def ven(server: LocalVtn, *words: str) -> tuple[int, str]:
 def test_events_are_loaded_listed_changed_and_withdrawn(vtn: LocalVtn, tmp_path: Path) -> None:
     """What a seed file holds can be added to a VTN that runs, and events changed by name."""
     (tmp_path / "seed.toml").write_text(SEED)
-    status, told = ven(vtn, "load", str(tmp_path / "seed.toml"))
-    assert (status, "usage: 3 intervals from 2026-01-01T00:00:00Z, each PT10S; wants USAGE" in told) == (
+    status, output = ven(vtn, "load", str(tmp_path / "seed.toml"))
+    assert (status, "usage: 3 intervals from 2026-01-01T00:00:00Z, each PT10S; wants USAGE" in output) == (
         0,
         True,
     )
@@ -86,9 +86,9 @@ def test_events_are_loaded_listed_changed_and_withdrawn(vtn: LocalVtn, tmp_path:
 def test_what_cannot_be_loaded_is_told_and_stops_no_other(vtn: LocalVtn, tmp_path: Path) -> None:
     """A wrong event is refused with its reason and exit status 1; the right one before it is there."""
     (tmp_path / "seed.toml").write_text(SEED + '[[events]]\nprogram = "none"\n')
-    status, told = ven(vtn, "load", str(tmp_path / "seed.toml"))
+    status, output = ven(vtn, "load", str(tmp_path / "seed.toml"))
     assert status == 1
-    assert "'none' [VEN-SIM-106]" in told
+    assert "'none' [VEN-SIM-106]" in output
     assert len(vtn.events) == 1
 
 
@@ -105,9 +105,9 @@ def test_reports_are_listed_with_their_values(vtn: LocalVtn, tmp_path: Path) -> 
         "resources": [{"resourceName": "meter", "intervals": [interval]}],
     }
     vtn.service.create(vtn.clients["ven-1"], "report", json.dumps(content).encode())
-    told = ven(vtn, "reports", "--event", "usage")[1]
-    assert "r-1 from c" in told
-    assert "  meter [0] USAGE 1.5" in told
+    output = ven(vtn, "reports", "--event", "usage")[1]
+    assert "r-1 from c" in output
+    assert "  meter [0] USAGE 1.5" in output
 
 
 def test_mistakes_are_said_in_a_sentence(vtn: LocalVtn) -> None:

@@ -1,4 +1,4 @@
-"""Every row and every clause has a test, or says why not; and the page tells what the tests came to."""
+"""Every row and every clause has a test, or says why not; and the page shows the results of the tests."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def tool(root: Path) -> ModuleType:
 
 
 def test_no_row_and_no_clause_is_without_a_test_or_a_reason(tool: ModuleType) -> None:
-    """A demand of the standard that nobody proves is found by this test."""
+    """A demand of the standard without a test is found by this test."""
     assert tool.gaps() == []
 
 
 def test_all_72_rows_are_there(tool: ModuleType) -> None:
-    """No row is left out by mistake."""
+    """No row is left out accidentally."""
     assert list(tool.rows()) == list(range(1, 73))
 
 
 def test_a_clause_without_test_and_reason_is_a_gap(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither is told, and so is a test that does not exist."""
+    """A clause with neither is reported, and so is a test that does not exist."""
     clauses: list[dict[str, Any]] = [
         {"line": 1, "says": "x"},
         {"line": 2, "says": "y", "tests": ["tests/core/test_clock.py::test_that_never_was"]},

@@ -37,7 +37,7 @@ def seen(**changes: Any) -> TlsSeen:
 
 
 def jwt(**claims: Any) -> str:
-    """Return a token with these claims, signed by nobody."""
+    """Return an unsigned token with these claims."""
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"e30.{body}.c2ln"
 
@@ -78,7 +78,7 @@ def test_disk_with_little_room_is_told(free: int, total: int, state: str) -> Non
 
 
 def test_wear_is_told_as_bytes_a_day() -> None:
-    """Much is a GiB a day; before a whole day there is nothing to tell."""
+    """Much is a GiB a day; before a whole day there is nothing to report."""
     assert checkup.of_wear([], 60) is None
     little = checkup.of_wear([(10 * MIB, 1000), (30 * MIB, 1000)], 60)
     much = checkup.of_wear([(3000 * MIB, 1000)], 1)
@@ -165,7 +165,7 @@ def test_scopes_are_told_in_words() -> None:
     ],
 )
 def test_missing_scopes_are_asked_for_by_name(scopes: tuple[str, ...] | None, state: str, asks: str) -> None:
-    """Names of other versions and of OpenLEADR count; more than a VEN needs is told."""
+    """Names of other versions and of OpenLEADR count; more than a VEN needs is reported."""
     found = checkup.of_scopes(scopes)
 
     assert found.state == state
@@ -238,7 +238,7 @@ def test_advice_about_a_further_vtn_names_it_in_the_commands() -> None:
 def test_row_68_why_it_is_polled_is_said(
     notifiers: Notifiers | None, push: str, webhook: bool, said: str
 ) -> None:
-    """No notifiers is no failure: polling goes on."""
+    """Missing notifiers are not a failure: polling goes on."""
     found = checkup.of_notifiers(notifiers, push=push, webhook=webhook, poll_s=60)
 
     assert found.state == "ok"

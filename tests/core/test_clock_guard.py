@@ -39,13 +39,13 @@ class Machine:
         self.skew_s: float | None = None
 
     def guard(self, **options: object) -> ClockGuard:
-        """Give the guard of this machine, which waits for no VTN at the start unless told so."""
+        """Return the guard of this machine, which waits for no VTN at the start by default."""
         options.setdefault("grace_s", 0.0)
         evidence = Evidence(lambda: self.synchronised, lambda: self.battery, lambda: self.skew_s)
         return ClockGuard(self.clock, evidence, **options)  # type: ignore[arg-type]
 
     async def read(self, guard: ClockGuard, times: int, every_s: float = 10.0) -> Iterator[Reading]:
-        """Give readings that are stamped by the guard while time passes."""
+        """Return readings that are stamped by the guard while time passes."""
         found = []
         for number in range(times):
             found.append(Reading("m", "power_kw", float(number), guard.now()))
@@ -186,7 +186,7 @@ async def test_a_battery_clock_is_enough_when_no_vtn_answers_in_time() -> None:
 
 
 def test_a_vtn_that_is_a_little_apart_holds_no_battery_clock_up() -> None:
-    """Within a minute of it the clock is believed at once, though nobody has vouched for it."""
+    """Within a minute of it the clock is believed at once, without other confirmation."""
     machine = Machine(battery=True)
     guard = machine.guard(grace_s=GRACE_S)
     machine.skew_s = 45.0
@@ -237,7 +237,7 @@ def test_oldest_give_way_beyond_the_bound_and_are_counted() -> None:
 
 
 def test_times_of_the_meters_own_are_left_alone() -> None:
-    """A telegram that tells its time needs no clock of ours."""
+    """A telegram with a time does not need our clock."""
     machine = Machine()
     guard = machine.guard()
     own = Reading("m", "power_kw", 1.0, NINE + timedelta(days=2))

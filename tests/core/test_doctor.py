@@ -51,8 +51,8 @@ class Folder:
         self.path = path
 
     def write(self, url: str, more: str = "", **members: str) -> None:
-        told = {"client_id": '"ven-1"', "client_secret": '"env:SECRET"', "allow_http": "true"} | members
-        lines = "\n".join(f"{key} = {value}" for key, value in told.items())
+        keys = {"client_id": '"ven-1"', "client_secret": '"env:SECRET"', "allow_http": "true"} | members
+        lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
         text = f'[ven]\nname = "v"\n[vtn]\nurl = "{url}"\n{lines}\n[registry]\ndatabase = "r.db"\n{more}'
         (self.path / "ven.toml").write_text(text)
 
@@ -124,12 +124,12 @@ async def test_each_thing_has_its_line_and_nothing_is_written(folder: Folder, fr
         found = await folder.look()
         asked = {(one.method, one.path) for one in vtn.exchanges if one.method != "GET"}
 
-    told = states(found)
+    results = states(found)
     machine = {"settings", "clock", "disk", "registry", "readings", "gateway"}
     way = {"DNS", "TLS", "token", "scopes", "version", "programs", "registration", "notifiers"}
-    assert told.keys() == machine | way | {"telemetry", "clock skew", "device Hotel"}
-    assert {check for check, state in told.items() if state == "fail"} == set()
-    assert {check for check, state in told.items() if state == "warn"} - {"clock"} == {
+    assert results.keys() == machine | way | {"telemetry", "clock skew", "device Hotel"}
+    assert {check for check, state in results.items() if state == "fail"} == set()
+    assert {check for check, state in results.items() if state == "warn"} - {"clock"} == {
         "gateway",
         "registration",
         "telemetry",
@@ -144,7 +144,7 @@ async def test_each_thing_has_its_line_and_nothing_is_written(folder: Folder, fr
 async def test_everything_broken_is_sentences_and_nothing_is_raised(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No name server, a damaged registry and readings file, no gateway: each is told, with what to do."""
+    """No name server, a damaged registry and readings file, no gateway: each is reported, with what to do."""
 
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
@@ -220,14 +220,14 @@ async def test_row_70_clock_a_minute_ahead_is_told(folder: Folder) -> None:
 
 
 async def test_row_68_vtn_without_notifiers_is_polled_and_that_is_said(folder: Folder) -> None:
-    """403 at /notifiers is no failure."""
+    """403 at /notifiers is not a failure."""
     async with local_vtn() as vtn:
         folder.write(vtn.url)
         found = await folder.look()
         assert any(one.path == "/notifiers" and one.status == 403 for one in vtn.exchanges)
 
-    (told,) = found["notifiers"]
-    assert (told.state, told.code) == ("ok", "VEN-DOC-082")
+    (notifiers,) = found["notifiers"]
+    assert (notifiers.state, notifiers.code) == ("ok", "VEN-DOC-082")
 
 
 async def test_each_vtn_is_looked_at_and_one_alone_when_asked_for(folder: Folder) -> None:
@@ -238,9 +238,9 @@ async def test_each_vtn_is_looked_at_and_one_alone_when_asked_for(folder: Folder
         found = await folder.look()
         alone = await folder.look(vtn="grid")
 
-    told = states(found)
-    assert (told["token"], told["programs"]) == ("ok", "ok")
-    assert (told["grid TLS"], "grid token" in told) == ("fail", False)
+    results = states(found)
+    assert (results["token"], results["programs"]) == ("ok", "ok")
+    assert (results["grid TLS"], "grid token" in results) == ("fail", False)
     assert found["grid TLS"][0].code == "VEN-DOC-038"
     assert (states(alone)["grid TLS"], "token" in alone) == ("fail", False)
 
@@ -253,7 +253,7 @@ async def test_vtn_that_is_not_in_the_settings_is_named(folder: Folder) -> None:
 
 
 async def test_devices_of_a_running_gateway_are_not_disturbed(folder: Folder, free_port: int) -> None:
-    """What it says of them is told; the device itself sees no second connection."""
+    """The gateway's account of them is reported; the device itself sees no second connection."""
     folder.write("http://127.0.0.1:9/x")
     folder.keep(free_port)
     now = datetime.now(UTC).isoformat()
@@ -391,7 +391,7 @@ async def test_proxy_on_the_way_is_said(folder: Folder, monkeypatch: pytest.Monk
 
 
 async def test_check_that_fails_or_takes_too_long_is_a_finding() -> None:
-    """Also one that fails in a way that nobody thought of."""
+    """Also one that fails in an unexpected way."""
 
     async def wait() -> None:
         await asyncio.Event().wait()

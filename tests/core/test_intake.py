@@ -42,7 +42,7 @@ class Around:
         self.skew_s: float | None = None
 
     def intake(self, options: dict[str, Any] | None = None, **more: Any) -> Intake:
-        """Give the intake of one Modbus meter."""
+        """Return the intake of one Modbus meter."""
         connection = Connection(ConnectionType.MODBUSTCP, ActorType.READER, "192.0.2.1", options=options)
         resource = Resource("m", "Hotel", "DSR", None, "m", connection, {"P_max_kw": 40}, {})
         return Intake(
@@ -55,7 +55,7 @@ class Around:
         )
 
     async def stored(self, quantity: str = POWER_KW) -> list[Reading]:
-        """Give what is in the store."""
+        """Return what is in the store."""
         await self.store.flush()
         day = timedelta(days=1)
         return (await self.store.window("m", NINE - day, NINE + day)).get(quantity, [])
@@ -63,7 +63,7 @@ class Around:
 
 @pytest.fixture
 def around() -> Around:
-    """Give a store and a clock."""
+    """Return a store and a clock."""
     return Around()
 
 
@@ -75,7 +75,7 @@ def lost_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reading(intake: Intake, value: float, quantity: str = POWER_KW) -> Reading:
-    """Give a reading that is taken now."""
+    """Return a reading that is taken now."""
     return Reading("m", quantity, value, intake.clock.now())
 
 
@@ -235,7 +235,7 @@ async def test_rejects_are_noted(around: Around) -> None:
 
 
 async def test_polled_readings_wait_for_the_clock(around: Around, lost_clock: None) -> None:
-    """They are held, the status tells how many, and they are stored at the right times."""
+    """They are held, the status shows how many, and they are stored at the right times."""
     intake = around.intake()
     for value in (1, 2, 3):
         await intake.keep(Batch([reading(intake, value)]))
@@ -403,7 +403,7 @@ async def test_messages_are_not_acknowledged_before_the_clock_is_right(
 
 
 async def test_rows_with_times_of_their_own_do_not_wait(around: Around, lost_clock: None) -> None:
-    """A file tells its times itself: it is stored and its bookmark with it."""
+    """A file has its times: it is stored and its bookmark with it."""
     intake = around.intake()
     keeping = asyncio.create_task(
         intake.keep(Batch([Reading("m", POWER_KW, 1.0, NINE)], bookmarks={"file": "7"}, replayable=True))

@@ -1,4 +1,4 @@
-"""Readings that come late are told to the reporters before they are stored."""
+"""Late readings are reported to the reporters before they are stored."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Hearing:
 
 
 def latecomers(notes: Notes, *links: Hearing) -> Latecomers:
-    """Give latecomers of links."""
+    """Return the latecomers of links."""
     return Latecomers(cast("Sequence[VtnLink]", links), lambda _: [], notes)
 
 
 def reading(minutes: int) -> Reading:
-    """Give a reading so many minutes after noon."""
+    """Return a reading `minutes` after noon."""
     return Reading("r1", "power_kw", 1.0, NOON + timedelta(minutes=minutes))
 
 
 async def test_every_vtn_hears_of_what_came_late() -> None:
-    """A reading of reported time is told to each link; one of newer time to none."""
+    """A reading of reported time reaches each link; one of newer time none."""
     links = Hearing(NOON), Hearing(None)
     late = latecomers(Notes(), *links)
 

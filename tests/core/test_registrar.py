@@ -28,9 +28,9 @@ def resource(number: int, **changes: Any) -> Resource:
     connection = Connection(ConnectionType.MQTT, ActorType.READER, host="h", topic=f"t/{number}")
     place = {"latitude": 56.125, "longitude": 8.9375}
     known: dict[str, Any] = {"capacities": {"P_max_kw": 5.5 + number}, "location": place}
-    told = known | changes
+    members = known | changes
     return Resource(
-        f"r{number}", f"Hotel {number}", "DSR", None, f"m{number}", connection, ven="Herning", **told
+        f"r{number}", f"Hotel {number}", "DSR", None, f"m{number}", connection, ven="Herning", **members
     )
 
 
@@ -111,8 +111,8 @@ async def test_row_23_attributes_are_typed_at_the_vtn(site: Site, order: str, pl
         again = await compare(client, own, site.served)
 
     (held,) = site.vtn.resources
-    told = {one["type"]: one["values"] for one in held["attributes"]}
-    assert told == {
+    attributes = {one["type"]: one["values"] for one in held["attributes"]}
+    assert attributes == {
         "LOCATION": place,
         "MAX_POWER_CONSUMPTION": [7.0],
         "MAX_POWER_EXPORT": [2.5],
@@ -146,20 +146,20 @@ async def test_comparing_changes_nothing_at_the_vtn(site: Site) -> None:
 
 
 async def test_three_hundred_are_registered_resumed_after_the_vtn_went(site: Site) -> None:
-    """Progress counts them; a VTN that goes on the way is told, and the next call does the rest."""
+    """Progress counts them; a VTN that stops on the way is reported, and the next call does the rest."""
     site.keep(*(resource(n) for n in range(300)))
-    told: list[Progress] = []
+    steps: list[Progress] = []
     async with site.client() as client:
         site.vtn.faults.append(Fault(method="POST", path="^/resources", status=503, skip=120, times=50))
-        _, first = await register(client, site.settings, site.served, progress=told.append)
+        _, first = await register(client, site.settings, site.served, progress=steps.append)
         assert first.stopped is not None
         assert 120 <= first.created < 130
         site.vtn.faults.clear()
-        _, second = await register(client, site.settings, site.served, progress=told.append)
+        _, second = await register(client, site.settings, site.served, progress=steps.append)
 
     assert (second.stopped, first.created + second.created) == (None, 300)
     assert len({one["resourceName"] for one in site.vtn.resources}) == len(site.vtn.resources) == 300
-    assert told[-1] == Progress(second.created, second.created, 0)
+    assert steps[-1] == Progress(second.created, second.created, 0)
 
 
 async def test_removing_goes_on_past_refusals_and_ends_when_the_vtn_goes(site: Site) -> None:
@@ -169,12 +169,12 @@ async def test_removing_goes_on_past_refusals_and_ends_when_the_vtn_goes(site: S
         found, _ = await register(client, site.settings, site.served)
         held = (await compare(client, site.settings, site.served)).what.adopt
         site.vtn.faults.append(Fault(method="DELETE", path="^/resources", status=409))
-        told = await remove(client, None, held, at_once=1)
+        removed = await remove(client, None, held, at_once=1)
         site.vtn.faults.append(Fault(method="DELETE", path="^/resources", status=503))
         stopped = await remove(client, None, held, at_once=1)
 
     assert found.ven is not None
-    assert (told.deleted, list(told.refused)) == (2, ["Hotel 1"])
+    assert (removed.deleted, list(removed.refused)) == (2, ["Hotel 1"])
     assert stopped.stopped is not None
 
 
@@ -186,7 +186,7 @@ async def test_disabled_resources_are_not_served(site: Site) -> None:
 
 
 async def test_an_unknown_vtn_or_registry_is_named(site: Site) -> None:
-    """The sentence tells which names there are, and how to make a database."""
+    """The error lists the valid names, and says how to make a database."""
     with raises_code(ConfigError, "VEN-GWY-077"):
         side_of(site.settings, "grid")
     with raises_code(ConfigError, "VEN-GWY-032"):

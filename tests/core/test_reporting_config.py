@@ -31,9 +31,9 @@ def test_battery_tells_its_charge() -> None:
 
 def test_what_is_said_goes_before() -> None:
     """Members that are there replace those of the default; names may be in any case."""
-    told = {"payload_types": "usage, demand", "interval": "pt5m", "units": {"demand": "w"}, "program": "p"}
+    written = {"payload_types": "usage, demand", "interval": "pt5m", "units": {"demand": "w"}, "program": "p"}
 
-    found = ReportingConfig.parse(told, "DSR")
+    found = ReportingConfig.parse(written, "DSR")
 
     assert found == ReportingConfig(
         program="p", payload_types=("USAGE", "DEMAND"), interval="PT5M", units={"USAGE": "KWH", "DEMAND": "W"}

@@ -16,7 +16,7 @@ GOOD = '[ven]\nname = "site-1"\n[vtn]\nurl = "https://vtn.example/openadr3/3.1.1
 
 
 def written(folder: Path, reporting: str) -> Path:
-    """Give a settings file with a table of reporting."""
+    """Return a settings file with a table of reporting."""
     path = folder / "ven.toml"
     path.write_text(f"{GOOD}[reporting]\n{reporting}\n")
     return path
@@ -46,7 +46,7 @@ def test_readings_of_the_standard_reach_the_engine(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_choice_is_named(tmp_path: Path, line: str, said: str) -> None:
-    """A word that means nothing is told with those that do."""
+    """An unknown word is reported with the valid ones."""
     with pytest.raises(ConfigError) as caught:
         load_settings(written(tmp_path, line), environment={})
 

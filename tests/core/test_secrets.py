@@ -33,13 +33,13 @@ from venclient.secrets import (
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
-    """Give a key file."""
+    """Return a key file."""
     return key_file(tmp_path_factory.mktemp("key") / "some.key")
 
 
 @given(st.text(min_size=1, max_size=60))
 def test_what_is_sealed_opens_again(key: KeyFile, value: str) -> None:
-    """Any literal comes back from its sealed form, which does not show it and is no literal."""
+    """Any literal comes back from its sealed form, which does not show it and is not a literal."""
     sealed = key.seal(value)
 
     assert open_sealed(sealed) == value
@@ -120,8 +120,8 @@ def test_two_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:
 
 
 def test_missing_key_is_said_and_the_text_kept(key: KeyFile) -> None:
-    """Without its key a sealed text stays as it is; whoever needs the value is told which key is missing."""
-    key.seal("another")  # so that a key file is known, though not the right one
+    """Without its key a sealed text stays as it is; opening it fails and names the missing key."""
+    key.seal("another")  # makes a key file known, though not the right one
     sealed = "sealed:00000000:gAAAAABl"
 
     locked = opened(sealed)
@@ -181,7 +181,7 @@ def test_stored_text_that_was_cut_is_not_a_login(text: str) -> None:
 
 
 def test_damaged_text_is_said(key: KeyFile) -> None:
-    """A sealed text that was cut or changed is told as that, without showing anything of it."""
+    """A sealed text that was cut or changed is reported as that, without showing anything of it."""
     sealed = key.seal("hunter2")
     cut = sealed[:-6] + "AAAA=="
 
@@ -209,7 +209,7 @@ def test_key_that_is_put_back_opens_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hunter2", b"\xff\xfe"])
 def test_file_without_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
-    """A file that holds something else is no key file, and is left as it is."""
+    """A file that holds something else is not a key file, and is left as it is."""
     path = tmp_path / "some.key"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -221,7 +221,7 @@ def test_file_without_a_key_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """A key file that cannot be made is told with its path and the setting that names another."""
+    """A key file that cannot be made is reported with its path and the setting that names another."""
     with pytest.raises(ConfigError, match="VEN-SEC-004"):
         KeyFile(tmp_path / "nowhere" / "some.key").seal("x")
 

@@ -29,7 +29,7 @@ def line_of(text: str, start: str) -> int:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a settings file that is right."""
+    """Return a valid settings file."""
     path = tmp_path / "ven.toml"
     path.write_text(GOOD)
     return path
@@ -61,13 +61,13 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environment={})
 
-    told = caught.value.problems
-    assert any("vtn.url = 'vtn.example'" in one and EXPECTED["url"] in one for one in told)
-    assert any("vtn.poll_s = -1" in one and EXPECTED["seconds"] in one for one in told)
-    assert any("vtn.pool_s" in one and "did you mean vtn.poll_s" in one for one in told)
-    assert any("ven.name is missing" in one for one in told)
-    assert any("log.level = 'LOUD'" in one for one in told)
-    assert all(str(file) in one for one in told)
+    problems = caught.value.problems
+    assert any("vtn.url = 'vtn.example'" in one and EXPECTED["url"] in one for one in problems)
+    assert any("vtn.poll_s = -1" in one and EXPECTED["seconds"] in one for one in problems)
+    assert any("vtn.pool_s" in one and "did you mean vtn.poll_s" in one for one in problems)
+    assert any("ven.name is missing" in one for one in problems)
+    assert any("log.level = 'LOUD'" in one for one in problems)
+    assert all(str(file) in one for one in problems)
 
 
 def test_a_vtn_without_tls_needs_the_explicit_switch(file: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_literal_secret_is_refused_and_not_shown(file: Path) -> None:
 
 
 def test_a_database_url_keeps_its_password_elsewhere(file: Path) -> None:
-    """A URL is no path; a password in it is refused and not repeated, a reference to one is taken."""
+    """A URL is not a path; a password in it is refused and not repeated, a reference to one is taken."""
     place = "postgresql://ven:{}@db/registry"
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environment={"VEN_REGISTRY_DATABASE": place.format("hunter2")})
@@ -122,7 +122,7 @@ def test_secrets_come_from_variables_files_and_systemd(
 
 @pytest.mark.parametrize("text", ["ven.toml is not TOML [", ""])
 def test_a_file_that_is_no_toml_or_empty_is_named(file: Path, text: str) -> None:
-    """A broken file is told with its name."""
+    """A broken file is reported with its name."""
     file.write_text(text)
 
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""The status socket: who may ask, what is told apart."""
+"""The status socket: who may ask, and which failures are distinguished."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_running_gateway_answers_with_its_snapshot(tmp_path: Path) -> No
 
 
 async def test_a_second_gateway_on_the_same_files_is_refused(tmp_path: Path) -> None:
-    """Two gateways never share a folder; what a killed one left behind is no obstacle."""
+    """Two gateways never share a folder; leftovers of a killed one are ignored."""
     first = StatusServer(tmp_path / "ven.sock", dict)
     await first.start()
     with raises_code(StoreError, "VEN-GWY-010"):

@@ -1,4 +1,4 @@
-"""One word on a resource that several VTNs are told about."""
+"""One word on a resource that reports to several VTNs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def status(
     state: ReportingState, *, minutes: int | None = None, detail: str | None = None
 ) -> ReportingStatus:
-    """Give a status of r1, with a report so many minutes after noon."""
+    """Return a status of r1, with a report `minutes` after noon."""
     at = None if minutes is None else NOON + timedelta(minutes=minutes)
     name = None if minutes is None else f"at {minutes}"
     return ReportingStatus(
@@ -23,8 +23,8 @@ def status(
 
 def test_one_vtn_is_told_as_it_is() -> None:
     """With a single VTN nothing is changed or kept."""
-    told = [status("refused", detail="no")]
-    assert StatusBoard([""]).joined("", told) == told
+    statuses = [status("refused", detail="no")]
+    assert StatusBoard([""]).joined("", statuses) == statuses
 
 
 def test_a_vtn_that_refuses_is_not_hidden_by_one_that_takes_all() -> None:

@@ -68,7 +68,7 @@ def test_unmet_wish_is_told_once_events_are_known(tmp_path: Path) -> None:
 
 
 async def test_what_an_event_asks_for_is_not_told_until_the_event_is_over(tmp_path: Path) -> None:
-    """The answer is kept a while, and worked out anew when that has passed."""
+    """The answer is kept a while, and computed again when that has passed."""
     site = Watched(tmp_path, resource("hotel"))
     site.ask()
     site.listed()
@@ -95,21 +95,21 @@ def test_many_kinds_are_counted_and_wrong_ones_named(tmp_path: Path) -> None:
     site = Watched(tmp_path, *kinds, resource("odd", "soon"))
     site.listed()
 
-    told = site.watch.snapshot()
+    seen = site.watch.snapshot()
 
-    assert (len(told["unmet"]), told["more"]) == (MOST_TOLD, 3)
-    assert "odd" in told["problems"][0]
+    assert (len(seen["unmet"]), seen["more"]) == (MOST_TOLD, 3)
+    assert "odd" in seen["problems"][0]
 
 
 def test_status_shows_them_for_each_vtn() -> None:
     """With the name of a further VTN before its lines."""
-    told = {"unmet": ["USAGE of hotel goes to nobody"], "more": 2, "problems": ["resource x: wrong"]}
+    telemetry = {"unmet": ["USAGE of hotel goes to nobody"], "more": 2, "problems": ["resource x: wrong"]}
     link: dict[str, Any] = {
         "ven": {"name": "v", "resources": 1, "registered": 1},
         "vtn": {"url": "u", "state": "connected", "last_error": None},
         "events": {"known": 0, "programs": 0},
         "reports": {"owed": 0, "sent": 0, "refused": 0},
-        "telemetry": told,
+        "telemetry": telemetry,
     }
     now = T0.isoformat()
     snapshot = link | {

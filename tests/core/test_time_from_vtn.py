@@ -9,7 +9,7 @@ from venclient.vtn_side import DOUBT_WAIT_S
 
 
 async def test_events_are_not_taken_before_the_time_is_known(tmp_path: Path) -> None:
-    """An event that starts now gets the right one; the VTN is asked often, as its answers tell the time."""
+    """An event that starts now gets the right start; the VTN is asked often, as its answers have the time."""
     site = Site(tmp_path, "hotel")
     known: list[bool] = []
     site.side._time_is_known = lambda: bool(known)

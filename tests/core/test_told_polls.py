@@ -11,12 +11,12 @@ from tests.core.test_vtn_side import Site
 
 
 def polls(site: Site) -> int:
-    """Give how often events were listed."""
+    """Return how often events were listed."""
     return len(site.vtn.calls("GET", "events"))
 
 
 async def test_a_notification_after_a_quiet_time_asks_at_once(tmp_path: Path) -> None:
-    """No time passes between being told and asking; nor for two that follow at once."""
+    """No time passes between notification and polling; nor for two that follow at once."""
     site = Site(tmp_path)
     async with site.following():
         await site.run(10)
@@ -44,15 +44,15 @@ async def test_a_storm_of_notifications_asks_once_a_second(tmp_path: Path) -> No
 
 
 async def test_an_event_that_comes_while_a_poll_runs_is_polled_for_again(tmp_path: Path) -> None:
-    """What is told during a poll may be missing in its answer: so another one follows."""
+    """A change notified during a poll may be missing in its answer: so another one follows."""
     site = Site(tmp_path)
     site.has("E1")
-    told: list[str] = []
+    notified: list[str] = []
 
     def meanwhile(request: httpx2.Request) -> httpx2.Response:
         answer = site.vtn._collection(request, "events")
-        if not told:
-            told.append("E2")
+        if not notified:
+            notified.append("E2")
             site.has("E1", "E2")
             site.side.wake.set()
         return answer
@@ -79,7 +79,7 @@ async def test_notifications_do_not_hammer_a_vtn_that_fails(tmp_path: Path) -> N
 
 
 async def test_push_begins_anew_when_the_vtn_gave_our_ven_another_id(tmp_path: Path) -> None:
-    """The topics of a VEN that has gone tell nothing: the channel is taken anew with the registration."""
+    """The topics of a deleted VEN are silent: the channel is opened again with the registration."""
 
     class Channel:
         working = True

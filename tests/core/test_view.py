@@ -15,7 +15,7 @@ NOW = "2026-05-01T12:00:00+00:00"
 
 
 def snapshot(**changes: Any) -> dict[str, Any]:
-    """Give a snapshot of a gateway with one good and one dark meter."""
+    """Return a snapshot of a gateway with one good and one dark meter."""
     meter = {
         "resource": "r1",
         "name": "Hotel Ærø",
@@ -45,7 +45,7 @@ def snapshot(**changes: Any) -> dict[str, Any]:
 
 
 def shown(data: dict[str, Any], width: int = 120) -> str:
-    """Give what is printed on a terminal of that width."""
+    """Return what is printed on a terminal of that width."""
     console = Console(width=width, record=True, file=None, color_system=None, force_terminal=False)
     with console.capture() as captured:
         console.print(status_view(data))

@@ -16,7 +16,7 @@ from venclient.vtn_link import account_of
 
 
 def account(folder: Path, **vtn: Any) -> VtnAccount:
-    """Give the account of a settings file whose [vtn] has these members."""
+    """Return the account of a settings file whose [vtn] has these members."""
     file = folder / "ven.toml"
     lines = [
         f"{key} = {value!r}".replace("True", "true").replace("False", "false") for key, value in vtn.items()

@@ -27,7 +27,7 @@ URL = "https://vtn.example/openadr3/3.1.1"
 
 
 def settings(folder: Path, lines: str = "") -> Settings:
-    """Give the settings of a gateway with a further VTN."""
+    """Return the settings of a gateway with a further VTN."""
     file = folder / "ven.toml"
     file.write_text(
         f'[ven]\nname = "v"\n[vtn]\nurl = "{URL}"\n[vtns.operator]\nurl = "https://other.example"\n{lines}'
@@ -36,7 +36,7 @@ def settings(folder: Path, lines: str = "") -> Settings:
 
 
 def a_link(folder: Path, clock: ManualClock) -> VtnLink:
-    """Give the link to the further VTN, without resources."""
+    """Return the link to the further VTN, without resources."""
     (folder / "var").mkdir(exist_ok=True)
     own = settings(folder).others["operator"]
     guard = SimpleNamespace(look=lambda: True)
@@ -108,7 +108,7 @@ async def _fails(error: Exception) -> None:
 async def test_a_link_that_is_cancelled_while_it_fails_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopping the gateway is stronger than beginning anew."""
+    """Stopping the gateway takes precedence over a restart of the link."""
     link = a_link(tmp_path, ManualClock())
     begun = asyncio.Event()
 
@@ -166,9 +166,9 @@ def test_a_gateway_that_cannot_serve_one_vtn_closes_the_files_of_the_others(
         pass
     (tmp_path / "var").mkdir()
     (tmp_path / "taken").mkdir()
-    told = settings(tmp_path, 'state = "taken"\n')
+    own = settings(tmp_path, 'state = "taken"\n')
     with pytest.raises(StoreError):
-        Gateway(told)
+        Gateway(own)
     assert closed == ["the first"]
 
 

@@ -614,7 +614,7 @@ def old(tmp_path: Path) -> Site:
 
 
 async def test_row_71_a_vtn_of_3_0_1_is_registered_with_and_followed(old: Site) -> None:
-    """Nested resources, and what is whole in PERCENT told to the reports."""
+    """Resources are nested, and the reports use 100 as the full PERCENT value."""
     old.has("E1")
     async with old.following():
         assert old.side.state == "connected"

@@ -21,12 +21,12 @@ class Snippet(NamedTuple):
 
 
 def pages(root: Path) -> list[Path]:
-    """Give the pages whose blocks are tried: README and the how-tos."""
+    """Return the pages whose blocks are tried: README and the how-tos."""
     return [root / "README.md", *sorted((root / "docs" / "how-to").glob("*.md"))]
 
 
 def snippets(root: Path) -> list[Snippet]:
-    """Give every fenced block of those pages."""
+    """Return every fenced block of those pages."""
     return [
         Snippet(page.name, found["mark"] or "", found["language"], found["text"])
         for page in pages(root)
@@ -35,6 +35,6 @@ def snippets(root: Path) -> list[Snippet]:
 
 
 def snippet(root: Path, mark: str) -> str:
-    """Give the text of the one block with a mark."""
+    """Return the text of the one block with a mark."""
     (found,) = [one.text for one in snippets(root) if one.mark == mark]
     return found

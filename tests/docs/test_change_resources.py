@@ -1,4 +1,4 @@
-"""What the how-to about changes tells people to type works as it stands, on the sample sites."""
+"""The commands of the how-to about changes work as they stand, on the sample sites."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.docs.snippets import snippet
 
 @pytest.mark.peer
 def test_resources_are_changed_and_tell_their_history(root: Path, tmp_path: Path) -> None:
-    """The commands change many at once, the snippet one; the history tells who it was."""
+    """The commands change many at once, the snippet one; the history shows who it was."""
     shutil.copytree(root / "config" / "exampleassets", tmp_path / "config" / "exampleassets")
 
     def run(*words: str) -> str:

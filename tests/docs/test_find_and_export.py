@@ -1,4 +1,4 @@
-"""What the how-to about finding and exporting resources tells people to type works as it stands."""
+"""The commands of the how-to about finding and exporting resources work as they stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from venclient.registry.database import ResourceDatabase
 
 @pytest.fixture
 def site(root: Path, tmp_path: Path) -> Path:
-    """Give a folder with the doors and a registry of two sites in Herning and one in Copenhagen."""
+    """Return a folder with the doors and a registry of two sites in Herning and one in Copenhagen."""
     for door in ("resource_db.py", "flex_resources.py"):
         (tmp_path / door).write_bytes((root / door).read_bytes())
     with ResourceDatabase(tmp_path / "config" / "resources.db") as db:
@@ -35,11 +35,11 @@ def site(root: Path, tmp_path: Path) -> Path:
 @pytest.mark.peer
 def test_finding_goes_as_the_how_to_says(root: Path, site: Path) -> None:
     """The commands and the Python block find what they say."""
-    told = shell(snippet(root, "run: find"), site)
+    output = shell(snippet(root, "run: find"), site)
     asked = python(snippet(root, "run: find from python"), site)
 
-    assert "r-1" in told.splitlines()[3]
-    assert "Ålholm Skole" in told
+    assert "r-1" in output.splitlines()[3]
+    assert "Ålholm Skole" in output
     assert asked.splitlines() == ["1 of 1", "r-2 Hotel Ørnen"]
 
 

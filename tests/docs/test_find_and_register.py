@@ -1,4 +1,4 @@
-"""What the how-tos about finding a VTN, registering and the doctor tell people to type works as it stands."""
+"""The commands of the how-tos about finding a VTN, registering and the doctor work as they stand."""
 
 from __future__ import annotations
 
@@ -72,20 +72,20 @@ def test_doctor_is_asked_as_the_how_to_says(root: Path, tmp_path: Path) -> None:
     """All checks, those of one further VTN, and the answer for programs."""
     with vtn_in_thread() as vtn, vtn_in_thread(anonymous=True) as further:
         settle(tmp_path, vtn.url, further.url)
-        told = typed(snippet(root, "run: doctor"), tmp_path)
+        output = typed(snippet(root, "run: doctor"), tmp_path)
         more = typed(snippet(root, "run: doctor of one vtn"), tmp_path)
 
     page = (root / "docs" / "how-to" / "when-something-is-wrong.md").read_text(encoding="utf-8")
-    lines = [line for line in told.splitlines() if line.startswith(("ok ", "warn ", "fail "))]
+    lines = [line for line in output.splitlines() if line.startswith(("ok ", "warn ", "fail "))]
     checks = {line[5:].removeprefix("operator ").partition(":")[0] for line in lines}
-    assert "ok   operator token: not needed: vtn.client_id is not set" in told
+    assert "ok   operator token: not needed: vtn.client_id is not set" in output
     assert {check for check in checks if check not in page and "device" not in check} == set()
     assert more.splitlines()[-1] == "True"
     assert "\nok   token" not in more
 
 
 def test_vtn_on_the_local_network_is_found_as_the_how_to_says(root: Path, tmp_path: Path) -> None:
-    """The announced VTN is there with its lines; the command is told to stay on loopback."""
+    """The announced VTN is there with its lines; the command stays on loopback."""
     import socket
 
     from zeroconf import ServiceInfo, Zeroconf
@@ -102,9 +102,9 @@ def test_vtn_on_the_local_network_is_found_as_the_how_to_says(root: Path, tmp_pa
     )
     try:
         network.register_service(info)
-        told = typed(text, tmp_path)
+        output = typed(text, tmp_path)
     finally:
         network.unregister_all_services()
         network.close()
 
-    assert 'url = "https://vtn-page.local:8443/openadr3/3.1.0"' in told
+    assert 'url = "https://vtn-page.local:8443/openadr3/3.1.0"' in output

@@ -1,4 +1,4 @@
-"""What README and the how-tos tell people to type works as it stands, in a folder with the sample sites."""
+"""The commands of README and the how-tos work as they stand, in a folder with the sample sites."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHARGERS = (
 
 @pytest.fixture
 def folder(root: Path, tmp_path: Path) -> Path:
-    """Give a folder as a person has it: the doors, the settings and the sample sites."""
+    """Return a folder as a user has it: the doors, the settings and the sample sites."""
     for name in ("exampleassets", "examplemeterdata"):
         shutil.copytree(root / "config" / name, tmp_path / "config" / name)
     shutil.copy(root / "config" / "ven.toml", tmp_path / "config")
@@ -47,13 +47,13 @@ def folder(root: Path, tmp_path: Path) -> Path:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Give the environment of a terminal in which the virtual environment is active."""
+    """Return the environment of a terminal in which the virtual environment is active."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "COLUMNS": "80", **more}
 
 
 def shell(text: str, folder: Path, **more: str) -> str:
-    """Give what a block prints on standard output when all of it works."""
+    """Return what a block prints on standard output; fail when a command fails."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=folder,
@@ -67,7 +67,7 @@ def shell(text: str, folder: Path, **more: str) -> str:
 
 
 def python(text: str, folder: Path) -> str:
-    """Give what a Python block prints."""
+    """Return what a Python block prints."""
     done = subprocess.run(
         [sys.executable, "-c", text],
         cwd=folder,
@@ -104,13 +104,13 @@ def service(text: str, folder: Path, **more: str) -> Iterator[subprocess.Popen[s
 
 
 def _last_in_place(text: str) -> str:
-    """Let the block's last command take the shell's place, so that a signal reaches it."""
+    """Let the block's last command take the shell's place, to receive signals."""
     *before, last = text.strip().splitlines()
     return "\n".join([*before, f"exec {last}"])
 
 
 def test_every_block_is_tried_or_says_why_not(root: Path) -> None:
-    """A block that nobody tries is a drawing without a language, a make target, or a part of a file."""
+    """An untried block is a drawing without a language, a make target, or a part of a file."""
     untried = [
         (one.page, one.text)
         for one in snippets(root)
@@ -123,11 +123,11 @@ def test_every_block_is_tried_or_says_why_not(root: Path) -> None:
 
 def test_the_make_targets_of_the_readme_exist(root: Path) -> None:
     """`make demo` and `make test` are what README begins with."""
-    told = [one.text.strip() for one in snippets(root) if one.text.startswith("make ")]
+    commands = [one.text.strip() for one in snippets(root) if one.text.startswith("make ")]
     targets = [line.split(":")[0] for line in (root / "Makefile").read_text().splitlines() if ":  ##" in line]
 
-    assert told == ["make demo", "make test"]
-    assert {one.removeprefix("make ") for one in told} <= {target.split(" ")[0] for target in targets}
+    assert commands == ["make demo", "make test"]
+    assert {one.removeprefix("make ") for one in commands} <= {target.split(" ")[0] for target in targets}
 
 
 @pytest.mark.peer
@@ -148,20 +148,20 @@ async def test_a_site_of_ones_own_runs_against_a_vtn(root: Path, folder: Path) -
 
     run, status = snippet(root, "run: service").strip().splitlines()
     async with LocalVtn(clients=[{"id": "gateway-1", "secret": SECRET, "role": "ven"}]) as vtn:
-        told = {
+        variables = {
             "VTN_CLIENT_SECRET": SECRET,
             "VEN_VTN_URL": vtn.url,
             "VEN_VTN_ALLOW_HTTP": "true",
         }
-        with service(run, folder, **told):
-            shown = await until(lambda: connected(status, folder, told))
+        with service(run, folder, **variables):
+            shown = await until(lambda: connected(status, folder, variables))
 
     assert "VEN      Herning, 2 of 2 resources registered" in shown
     assert "meterdata/" in shown
 
 
 def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
-    """Give what the status command prints once the gateway has registered its two resources."""
+    """Return what the status command prints once the gateway has registered its two resources."""
     done = subprocess.run(
         ["bash", "-c", status],
         cwd=folder,
@@ -174,7 +174,7 @@ def connected(status: str, folder: Path, told: dict[str, str]) -> str | None:
 
 
 async def until(found: Any, *, within_s: float = 60.0) -> str:
-    """Give what `found` gives once it is something; the event loop goes on meanwhile."""
+    """Return the result of `found` once it has one; the event loop goes on meanwhile."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if text := await asyncio.to_thread(found):
@@ -211,11 +211,11 @@ async def test_a_site_is_given_a_meter_and_read(root: Path, folder: Path, free_p
     python(text.replace("192.0.2.10", "127.0.0.1").replace("port=502", f"port={free_port}"), folder)
 
     async with pymodbus_server(free_port, {1: {10: [7, 41_248, 2345]}}):
-        told = await asyncio.to_thread(shell, snippet(root, "run: read"), folder)
+        output = await asyncio.to_thread(shell, snippet(root, "run: read"), folder)
 
-    assert "power_kw" in told
-    assert "23.45" in told
-    assert "500" in told
+    assert "power_kw" in output
+    assert "23.45" in output
+    assert "500" in output
 
 
 @pytest.mark.peer
@@ -231,11 +231,11 @@ def test_the_local_vtn_is_served_seeded_and_asked(root: Path, folder: Path, free
         (event,) = json.loads(shell(text, folder, VEN_1_SECRET=SECRET))
         (folder / "seed.toml").write_text('[[programs]]\nprogramName = "more"\n', encoding="utf-8")
         port = str(free_port)
-        told = shell(snippet(root, "run: desk"), folder, VEN_SIMULATE_VTN_PORT=port).splitlines()
+        output = shell(snippet(root, "run: desk"), folder, VEN_SIMULATE_VTN_PORT=port).splitlines()
 
-    assert told[0].startswith("program more ")
-    assert [line.split(":")[0].split(" ", 2)[2] for line in told[1:3]] == ["usage every 10 s"] * 2
-    assert (told[3], told[-1]) == ("no reports yet", "withdrew event usage every 10 s")
+    assert output[0].startswith("program more ")
+    assert [line.split(":")[0].split(" ", 2)[2] for line in output[1:3]] == ["usage every 10 s"] * 2
+    assert (output[3], output[-1]) == ("no reports yet", "withdrew event usage every 10 s")
     assert (event["eventName"], len(event["intervals"])) == ("usage every 10 s", 6)
     assert SECRET not in (folder / "service.log").read_text()
 
@@ -246,9 +246,9 @@ def test_the_local_vtn_is_served_without_a_seed(root: Path, folder: Path, free_p
     with service(snippet(root, "run: vtn").replace("8081", str(free_port)), folder):
         wait_for_port(free_port)
         # It listens a moment before it prints.
-        told = wait_for_text(folder / "service.log", "ven-1")
+        output = wait_for_text(folder / "service.log", "ven-1")
 
-    assert "bl-1" in told
+    assert "bl-1" in output
 
 
 def test_the_settings_for_the_local_vtn_are_right(root: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Business:
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def say(self, method: str, path: str, body: Any = None) -> Any:
-        """Give what the VTN answers; fail the test when it is no 2xx."""
+        """Return the VTN's answer; fail the test when it is not a 2xx."""
         answer = self._http.request(method, path, json=body)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
@@ -67,11 +67,11 @@ class Business:
     # ---- who came
 
     def vens(self) -> list[Object]:
-        """Give the VEN objects."""
+        """Return the VEN objects."""
         return self._all("/vens")
 
     def resources(self) -> list[Object]:
-        """Give the resource objects."""
+        """Return the resource objects."""
         return self._all("/resources")
 
     def grant(self, ven: Object, *targets: str) -> None:
@@ -92,7 +92,7 @@ class Business:
     # ---- what it asks for
 
     def add_program(self, name: str = "", **more: Any) -> Object:
-        """Make a program, of a name of its own."""
+        """Make a program, by default with a unique name."""
         body = {"programName": name or f"program {next(self._numbers)}", **more}
         return dict(self.say("POST", "/programs", body))
 
@@ -112,11 +112,11 @@ class Business:
         self.say("DELETE", f"/events/{event['id']}")
 
     def events(self) -> list[Object]:
-        """Give all events."""
+        """Return all events."""
         return self._all("/events")
 
     def reports(self, event: Object, client_name: str | None = None) -> list[Object]:
-        """Give the reports on an event, oldest first."""
+        """Return the reports on an event, oldest first."""
         query = {"eventID": event["id"], **({"clientName": client_name} if client_name else {})}
         return sorted(
             self._all("/reports", **query), key=lambda one: datetime.fromisoformat(one["createdDateTime"])
@@ -124,7 +124,7 @@ class Business:
 
 
 def intervals(count: int, kind: str = "SIMPLE", values: Sequence[float] | None = None) -> list[Object]:
-    """Give the intervals of an event, numbered from 0; all of value 0 unless `values` tells."""
+    """Return the intervals of an event, numbered from 0; all of value 0 without `values`."""
     chosen: Sequence[float | int] = values if values is not None else [0] * count
     return [
         {"id": number, "payloads": [{"type": kind, "values": [chosen[number]]}]} for number in range(count)
@@ -132,19 +132,19 @@ def intervals(count: int, kind: str = "SIMPLE", values: Sequence[float] | None =
 
 
 def period(start: datetime, step_s: float) -> Object:
-    """Give an intervalPeriod; OpenLEADR wants a whole RFC 3339 time."""
+    """Return an intervalPeriod; OpenLEADR wants a whole RFC 3339 time."""
     return {"start": zulu(start), "duration": f"PT{step_s:g}S"}
 
 
 def zulu(moment: datetime) -> str:
-    """Give a time as it is written on the wire."""
+    """Return a time as it is written on the wire."""
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def reported(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, datetime], Any]:
-    """Give every value of a payload type by resource and start of its interval.
+    """Return every value of a payload type by resource and start of its interval.
 
-    What is told twice fails the test.
+    A value that was reported twice fails the test.
     """
     found: dict[tuple[str, datetime], Any] = {}
     for report in reports:
@@ -159,7 +159,7 @@ def reported(reports: Sequence[Object], kind: str = "USAGE") -> dict[tuple[str, 
 
 
 def placed(part: Object) -> list[tuple[datetime, timedelta, Object]]:
-    """Give start and length of each interval in a resource's part of a report, as the report itself says."""
+    """Return start and length of each interval in a resource's part of a report, as the report has them."""
     found = []
     whole = part.get("intervalPeriod")
     coming = datetime.fromisoformat(whole["start"]) if whole else None
@@ -174,7 +174,7 @@ def placed(part: Object) -> list[tuple[datetime, timedelta, Object]]:
 
 
 def _length(text: str) -> timedelta:
-    """Give a duration of days, hours, minutes and seconds; OpenLEADR writes P0Y0M0DT0H0M2S for PT2S."""
+    """Return a duration of days, hours, minutes and seconds; OpenLEADR writes P0Y0M0DT0H0M2S for PT2S."""
     date, _, clock = text.removeprefix("P").partition("T")
     found = timedelta()
     for piece, units in ((date, {"D": "days"}), (clock, {"H": "hours", "M": "minutes", "S": "seconds"})):

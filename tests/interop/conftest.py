@@ -129,7 +129,7 @@ async def client(vtn: Vtn, business: Business) -> AsyncIterator[VenClient]:
 def account(
     url: str, *, secret: str = SECRET, token_url: str | None = None, client_id: str = "interop"
 ) -> VtnAccount:
-    """Return an account at a VTN, of the login "interop" unless told."""
+    """Return an account at a VTN, with the login "interop" by default."""
     return VtnAccount(
         url=url, client_id=client_id, client_secret=secret, token_url=token_url, allow_http=True
     )

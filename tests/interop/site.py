@@ -1,4 +1,4 @@
-"""A site whose meters are known to the last watt, and the gateway that reads it in a process of its own."""
+"""A site whose meters are known to the last watt, and the gateway process that reads it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Meter:
-    """A meter file of a load that never changes: its register tells time times power, exactly."""
+    """A meter file of a load that never changes: its register is time times power, exactly."""
 
     def __init__(self, folder: Path, number: int, power_kw: float, **resource: Any) -> None:
         self.name = f"Meter {number}"
@@ -60,7 +60,7 @@ class Meter:
         self._file.write_text("time,power_kw,energy_kwh\n", encoding="utf-8")
 
     def energy_kwh(self, length: timedelta) -> float:
-        """Give what it draws in a time of that length."""
+        """Return what it draws in a time of that length."""
         return self.power_kw * length.total_seconds() / 3600
 
     def write(self, moments: Sequence[datetime]) -> None:
@@ -114,7 +114,7 @@ class Site:
         while True:
             now = datetime.now(UTC)
             wait_s = STEP_S - now.timestamp() % STEP_S
-            await asyncio.sleep(wait_s)  # real processes read along: there is no clock of ours to turn
+            await asyncio.sleep(wait_s)  # real processes read along: no test clock can be turned
             moment = now + timedelta(seconds=wait_s)
             for meter in self.meters:
                 meter.tick(moment)
@@ -138,7 +138,7 @@ async def running(site: Site) -> Any:
 
 
 class Gateway:
-    """`ven run` on the files of a folder, as VEN `name`; ven.toml is written anew at each start."""
+    """`ven run` on the files of a folder, as VEN `name`; ven.toml is written again at each start."""
 
     def __init__(self, folder: Path, vtn_url: str, name: str = "interop") -> None:
         self.folder = folder
@@ -213,11 +213,11 @@ class Gateway:
 
     @property
     def log(self) -> str:
-        """Give what it logged."""
+        """Return what it logged."""
         return (self.folder / "gateway.log").read_text(encoding="utf-8")
 
     async def registered(self) -> dict[str, Any]:
-        """Give its snapshot once all resources are registered and the VTN was listened to."""
+        """Return its snapshot once all resources are registered and the VTN was listened to."""
         return dict(
             await self.until(
                 lambda s: (
@@ -228,18 +228,18 @@ class Gateway:
         )
 
     async def knows(self, events: int) -> None:
-        """Return once it knows of that many events."""
+        """Return once it knows this number of events."""
         await self.until(lambda s: s["events"]["known"] == events, f"{events} events known")
 
     async def until(self, holds: Callable[[dict[str, Any]], Any], what: str) -> Any:
-        """Give what `holds` gives of the snapshot once that is true; fail, with the log, when that lasts."""
+        """Return the value of `holds` on the snapshot once it is true; fail, with the log, on timeout."""
         return await until(lambda: (status := self.status) and holds(status), what, log=lambda: self.log)
 
 
 async def until(
     holds: Callable[[], Any], what: str, *, within_s: float = LIMIT_S, log: Callable[[], str] = str
 ) -> Any:
-    """Give what `holds` gives once it is true; fail, saying what was waited for, when that takes too long."""
+    """Return the value of `holds` once it is true; on timeout, fail with what was waited for."""
     deadline = asyncio.get_running_loop().time() + within_s
     while asyncio.get_running_loop().time() < deadline:
         if found := holds():
@@ -249,5 +249,5 @@ async def until(
 
 
 def soon(in_s: float = 2.0) -> datetime:
-    """Give the next whole second that is at least so far ahead."""
+    """Return the next whole second that is at least `in_s` ahead."""
     return datetime.fromtimestamp(int(datetime.now(UTC).timestamp() + in_s) + 1, UTC)

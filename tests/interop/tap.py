@@ -69,7 +69,7 @@ class Tap:
             self._server.close()
 
     def requests(self, method: str, path: str) -> list[Passed]:
-        """Give what went by so far, of one method and path."""
+        """Return the requests of one method and path that have passed."""
         return [one for one in self.passed if (one.method, one.path) == (method, path)]
 
     def answered(self, method: str, path: str) -> list[Passed]:

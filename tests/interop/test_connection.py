@@ -76,7 +76,7 @@ async def test_row_11_a_missing_scope_is_told_and_not_asked_again_and_again(
 
 
 async def test_row_12_a_wrong_secret_shows_as_invalid_client(gateway: Gateway) -> None:
-    """The status tells the token service's own word for it."""
+    """The status shows the token service's own word for it."""
     gateway.settings["vtn"]["client_id"] = "nobody"
     await gateway.start()
     error = await gateway.until(lambda s: s["vtn"]["last_error"], "refusal reported")

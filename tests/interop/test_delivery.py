@@ -46,7 +46,7 @@ async def test_row_60_a_lost_answer_makes_no_second_report(
 async def test_row_61_a_gateway_that_is_killed_loses_and_doubles_nothing(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """Killed as soon as each report arrives, it goes on where it was: each interval is told once."""
+    """Killed as soon as each report arrives, it goes on where it was: each interval is reported once."""
     await gateway.start()
     await gateway.registered()
     event = ask(business, 6)

@@ -19,19 +19,19 @@ HOUR = timedelta(hours=1)
 
 
 async def heard(client: VenClient, event: Object) -> Event:
-    """Give an event as the product reads it from the VTN."""
+    """Return an event as the product reads it from the VTN."""
     listing = await client.events()
     assert listing.refused == ()
     return next(one for one in listing.items if one.id == event["id"])
 
 
 def line(event: Event) -> Timeline:
-    """Give the timeline of an event that was first seen now."""
+    """Return the timeline of an event that was first seen now."""
     return resolve(event, anchor=datetime.now(UTC))
 
 
 def value(slot: Slot | None) -> Any:
-    """Give the first value that an interval carries."""
+    """Return the first value that an interval carries."""
     assert slot is not None
     return slot.payloads[0].values[0]
 
@@ -61,7 +61,7 @@ async def test_row_27_what_a_descriptor_leaves_out_comes_from_its_program(
 
 
 def units(event: Object, business: Business) -> str:
-    """Give the units that the report on an event declares for USAGE."""
+    """Return the units that the report on an event declares for USAGE."""
     (report,) = business.reports(event)
     (said,) = (one for one in report["payloadDescriptors"] if one["payloadType"] == "USAGE")
     return str(said["units"])
@@ -119,7 +119,7 @@ async def test_row_32_an_event_of_no_length_is_cancelled(gateway: Gateway, busin
 
 
 def witness_event(business: Business) -> Object:
-    """Give an event whose five reports tell that enough time has gone by."""
+    """Return an event whose five reports show that enough time has passed."""
     return business.add_event(
         business.add_program(),
         intervalPeriod=period(soon(4), 2),
@@ -173,7 +173,7 @@ async def test_row_38_a_modified_event_is_followed_as_it_is_now(
 
 
 async def test_row_39_a_deleted_event_is_let_go(gateway: Gateway, business: Business) -> None:
-    """After the operator has deleted it, the event is not known, and nothing is owed on it."""
+    """After the operator has deleted it, the event is not known, and no report on it is pending."""
     event = business.add_event(
         business.add_program(),
         intervalPeriod=period(soon(60), 2),

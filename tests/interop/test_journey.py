@@ -25,9 +25,9 @@ pytestmark = pytest.mark.timeout(JOURNEY_MIN * 60 + 180)
 async def test_row_61_every_report_arrives_once_through_kills_and_outages(
     tmp_path: Path, vtn: Vtn, business: Business
 ) -> None:
-    """Killed at random and with the VTN gone now and then, it owes nothing in the end: each report is there.
+    """Killed at random, with the VTN gone now and then, it has no pending report in the end: each was sent.
 
-    What they tell is what the meters' registers say, for each resource and interval.
+    They report what the meters' registers say, for each resource and interval.
     """
     site = Site(tmp_path, [Meter(tmp_path, n, 36.0 * n) for n in range(1, RESOURCES + 1)])
     gateway = Gateway(tmp_path, vtn.url)

@@ -27,12 +27,12 @@ async def gateway(tmp_path: Path, site: Site, vtn: Vtn, business: Business) -> A
 
 
 async def told_by(gateway: Gateway, way: str) -> None:
-    """Return once the gateway says that the VTN tells it of changes in this way."""
+    """Return once the gateway says that the VTN notifies it in this way."""
     await gateway.until(lambda s: way in str(s["vtn"].get("push")), f"told by {way}")
 
 
 def later(business: Business) -> Object:
-    """Return an event of tomorrow, of a program of its own."""
+    """Return an event of tomorrow, of a new program."""
     return business.add_event(
         business.add_program(), intervalPeriod=period(soon(86_400), 2), intervals=intervals(1)
     )
@@ -41,7 +41,7 @@ def later(business: Business) -> Object:
 async def test_row_65_the_token_logs_in_at_the_broker_and_events_wake_the_gateway(
     broker: int, gateway: Gateway, business: Business, tmp_path: Path
 ) -> None:
-    """The topics that the VTN tells are subscribed under the client's name, and events are known at once."""
+    """The topics that the VTN names are subscribed under the client's name, and events are known at once."""
     await gateway.start()
     await gateway.registered()
     await told_by(gateway, "MQTT")
@@ -66,7 +66,7 @@ async def test_row_65_a_deleted_event_wakes_it_too(broker: int, gateway: Gateway
 async def test_row_65_a_vtn_that_was_away_is_heard_again(
     broker: int, vtn: Vtn, gateway: Gateway, business: Business
 ) -> None:
-    """After a restart of the VTN, of which the broker tells nothing, notifications still come."""
+    """After a restart of the VTN, which the broker does not report, notifications still come."""
     await gateway.start()
     await gateway.registered()
     await told_by(gateway, "MQTT")
@@ -79,7 +79,7 @@ async def test_row_65_a_vtn_that_was_away_is_heard_again(
 
 @pytest.mark.only("openleadr")
 async def test_without_a_broker_the_websocket_wakes_it(gateway: Gateway, business: Business) -> None:
-    """OpenLEADR without a broker tells by WebSocket those that subscribed; no log shows the token."""
+    """OpenLEADR without a broker notifies subscribers by WebSocket; no log shows the token."""
     gateway.settings["log"] = {"level": "DEBUG"}
     await gateway.start()
     await gateway.registered()
@@ -94,7 +94,7 @@ async def test_without_a_broker_the_websocket_wakes_it(gateway: Gateway, busines
 async def test_the_websocket_stays_up_though_the_vtn_answers_no_ping(
     gateway: Gateway, business: Business
 ) -> None:
-    """After three quarters of a minute without a word it is the same connection, and tells of an event."""
+    """After three quarters of a minute of silence it is the same connection, and announces an event."""
     await gateway.start()
     await gateway.registered()
     await told_by(gateway, "WebSocket")

@@ -51,7 +51,7 @@ async def test_row_21_a_conflict_adopts_the_ven_that_is_ours(gateway: Gateway, b
 async def test_row_22_a_changed_resource_is_changed_at_the_vtn(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """Another capacity in the registry is the VTN's after the next start; nothing is made anew."""
+    """Another capacity in the registry is the VTN's after the next start; nothing is created again."""
     await gateway.start()
     await gateway.registered()
     before = {one["resourceName"]: one["id"] for one in business.resources()}
@@ -166,12 +166,12 @@ def asked(business: Business, **more: object) -> Object:
 
 
 def attribute(resource: dict[str, object], kind: str) -> list[object]:
-    """Give the values of one attribute of a resource object."""
+    """Return the values of one attribute of a resource object."""
     found = resource["attributes"]
     assert isinstance(found, list)
     return next(one["values"] for one in found if one["type"] == kind)
 
 
 def names(business: Business) -> list[str]:
-    """Give the names of the resources at the VTN, sorted."""
+    """Return the names of the resources at the VTN, sorted."""
     return sorted(one["resourceName"] for one in business.resources())

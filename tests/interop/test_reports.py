@@ -16,12 +16,12 @@ TWO_S = timedelta(seconds=2)
 
 
 def usage(**timing: object) -> list[Object]:
-    """Give a report descriptor for USAGE in kWh."""
+    """Return a report descriptor for USAGE in kWh."""
     return [{"payloadType": "USAGE", "units": "KWH", **timing}]
 
 
 async def accepted(gateway: Gateway, business: Business, event: Object, count: int) -> list[Object]:
-    """Give the reports on an event once there are so many."""
+    """Return the reports on an event once there are `count` of them."""
 
     def reports() -> list[Object]:
         found = business.reports(event)
@@ -35,7 +35,7 @@ async def accepted(gateway: Gateway, business: Business, event: Object, count: i
 async def test_row_47_without_timing_there_is_one_report_at_the_end(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """One report tells each resource's every interval, with what was truly used, after the last has ended."""
+    """One report has each resource's every interval, with what was truly used, after the last has ended."""
     start = soon()
     event = business.add_event(
         business.add_program(),
@@ -107,7 +107,7 @@ async def test_row_50_an_endless_wish_on_implied_intervals_rolls_on(
 async def test_row_52_reports_at_will_tell_the_whole_event_once(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """Frequency 0 leaves the moments to us: our cadence until the end, all of it told and nothing twice."""
+    """Frequency 0 leaves the moments to us: our cadence until the end, all of it reported once."""
     gateway.settings["reporting"]["adhoc_s"] = 5
     await gateway.start()
     await gateway.registered()
@@ -128,7 +128,7 @@ async def test_row_52_reports_at_will_tell_the_whole_event_once(
 async def test_row_52_an_event_that_only_asks_for_reports_gets_them(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """Without intervals and without a time there is nothing to follow, and energy is told at our cadence."""
+    """Without intervals and without a time there is nothing to follow: energy is reported at our cadence."""
     gateway.settings["reporting"]["adhoc_s"] = 4
     event = business.add_event(business.add_program(), reportDescriptors=usage(frequency=0, repeat=-1))
     await gateway.start()
@@ -148,7 +148,7 @@ async def test_row_52_an_event_that_only_asks_for_reports_gets_them(
 async def test_row_53_sub_intervals_share_the_id_of_their_interval(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """A quarter-hour meter under an hour's interval tells four quarters, each with its time and that id."""
+    """A quarter-hour meter under an hour's interval reports four quarters, each with its time and that id."""
     last = site.history(4 * HOUR)
     start = last - HOUR
     event = business.add_event(
@@ -171,7 +171,7 @@ async def test_row_53_sub_intervals_share_the_id_of_their_interval(
 async def test_row_53_open_intervals_have_ids_of_their_own(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """OPEN_INTERVALS tell the same hour in intervals of our own, each with its time."""
+    """OPEN_INTERVALS report the same hour in intervals of our own, each with its time."""
     last = site.history(4 * HOUR)
     start = last - HOUR
     event = business.add_event(
@@ -196,7 +196,7 @@ async def test_row_53_open_intervals_have_ids_of_their_own(
 async def test_row_54_an_aggregate_is_the_sum_of_all_meters(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """One resource named AGGREGATED_REPORT tells the energy of the three together."""
+    """One resource named AGGREGATED_REPORT has the energy of the three together."""
     start = site.history(4 * HOUR) - HOUR
     event = business.add_event(
         business.add_program(),
@@ -236,7 +236,7 @@ async def test_row_54_an_aggregate_that_lacks_a_meter_says_so(
 async def test_row_58_what_was_not_measured_is_missing_and_not_zero(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """For the hour in which a meter wrote nothing the VTN is told MISSING, and no energy."""
+    """For the hour in which a meter wrote nothing MISSING is reported to the VTN, and no energy."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 6 * HOUR
     whole, broken = site.meters[:2]
     site.meters[2].silent = True
@@ -263,7 +263,7 @@ async def test_row_58_what_was_not_measured_is_missing_and_not_zero(
 async def test_row_59_of_windows_that_are_over_only_the_newest_is_told(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """An event that began four hours ago owes one report of the past, on its latest finished hour."""
+    """An event that began four hours ago has one report due for the past, on its latest finished hour."""
     start = site.history(6 * HOUR, HOUR) - 4 * HOUR
     event = business.add_event(
         business.add_program(),
@@ -283,7 +283,7 @@ async def test_row_59_of_windows_that_are_over_only_the_newest_is_told(
 async def test_row_63_late_meter_data_correct_the_report_in_place(
     gateway: Gateway, business: Business, site: Site
 ) -> None:
-    """When rows come after their report, the same report is put again with the value they tell."""
+    """When rows come after their report, the same report is put again with the corrected value."""
     last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     start = last - 2 * HOUR
     minutes = [start + timedelta(minutes=n) for n in range(-10, 70)]

@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, between a virtual site and a local VTN."""
+"""A gateway process between a virtual site and a local VTN."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMIT_S = 400.0
 
 
 def resource(number: int, kind: str = "DSR", p_max_kw: float = 40, p_min_kw: float = 0) -> Resource:
-    """Give a resource that is not wired yet."""
+    """Return a resource without a connection."""
     return Resource(
         f"resource-{number}",
         f"Site {number}",
@@ -43,7 +43,7 @@ def resource(number: int, kind: str = "DSR", p_max_kw: float = 40, p_min_kw: flo
 
 
 async def until(holds: Callable[[], Any], what: str, *, within_s: float = LIMIT_S) -> Any:
-    """Give what `holds` gives once it is true; fail, saying what was waited for, when that takes too long."""
+    """Return the value of `holds` once it is true; on timeout, fail with what was waited for."""
     deadline = asyncio.get_running_loop().time() + within_s
     while asyncio.get_running_loop().time() < deadline:
         if found := holds():
@@ -109,20 +109,20 @@ class GatewayProcess:
 
     @property
     def log(self) -> str:
-        """Give what it logged."""
+        """Return what it logged."""
         return (self.folder / "gateway.log").read_text()
 
 
 @pytest.fixture
 async def vtn() -> AsyncIterator[LocalVtn]:
-    """Give a local VTN with one client."""
+    """Return a local VTN with one client."""
     async with LocalVtn(clients=[{"id": "ven-1", "secret": SECRET, "role": "ven"}]) as running:
         yield running
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[VirtualSite]:
-    """Give a virtual site with a meter of each kind, in the registry of the gateway's folder."""
+    """Return a virtual site with a meter of each kind, in the registry of the gateway's folder."""
     resources = [resource(n) for n in range(4)]
     resources.append(resource(4, "BATTERY", 60, -60))
     async with VirtualSite(resources, tmp_path, SystemClock()) as running:
@@ -134,7 +134,7 @@ async def site(tmp_path: Path) -> AsyncIterator[VirtualSite]:
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
-    """Give a gateway that is not started yet; it is ended with the test."""
+    """Return a gateway that is not started yet; it is ended with the test."""
     made = GatewayProcess(tmp_path)
     yield made
     if made.process is not None and made.process.returncode is None:
@@ -168,7 +168,7 @@ def ask_for_usage(
 
 
 def told(vtn: LocalVtn) -> list[tuple[str, int]]:
-    """Give (resource, interval id) of everything that the VTN was told as USAGE, sorted."""
+    """Return (resource, interval id) of every USAGE value reported to the VTN, sorted."""
     return sorted(
         (part["resourceName"], interval["id"])
         for report in vtn.reports
@@ -180,7 +180,7 @@ def told(vtn: LocalVtn) -> list[tuple[str, int]]:
 
 
 def spans(event: dict[str, Any], interval_s: int = 2) -> dict[int, tuple[datetime, datetime]]:
-    """Give start and end of each interval of such an event."""
+    """Return start and end of each interval of an event."""
     start = datetime.fromisoformat(event["intervalPeriod"]["start"])
     step = timedelta(seconds=interval_s)
     return {one["id"]: (start + n * step, start + (n + 1) * step) for n, one in enumerate(event["intervals"])}

@@ -1,4 +1,4 @@
-"""Meters that must never notice what happens to others, and that count, so that what is missing shows.
+"""Meters that must never notice what happens to others, and that count: missing values show.
 
 near-1, near-2   two units behind one Modbus gateway, polled
 counted          messages of QoS 1 that say 0, 1, 2, ... ; `acknowledged` are those the broker took
@@ -38,7 +38,7 @@ VALUES = {"values": [{"path": "/n", "quantity": "power_kw"}], "time": {"path": "
 
 
 def modbus(name: str, host: str, port: int, *, unit: int = 1, **options: Any) -> Resource:
-    """Give a resource with a meter at a port of a host."""
+    """Return a resource with a meter at a port of a host."""
     made = resource(0)
     made.resourceID = made.resourceName = name
     registers = [{"address": 0, "type": "uint16", "quantity": "power_kw"}]
@@ -53,7 +53,7 @@ def modbus(name: str, host: str, port: int, *, unit: int = 1, **options: Any) ->
 
 
 def mqtt(name: str, host: str, port: int, topic: str) -> Resource:
-    """Give a resource whose meter tells its values in JSON."""
+    """Return a resource whose meter publishes its values in JSON."""
     made = resource(0)
     made.resourceID = made.resourceName = name
     made.connection = Connection(ConnectionType.MQTT, ActorType.READER, host, port, topic, options=VALUES)
@@ -61,7 +61,7 @@ def mqtt(name: str, host: str, port: int, topic: str) -> Resource:
 
 
 def followed(name: str, path: Path) -> Resource:
-    """Give a resource whose meter is a growing CSV file."""
+    """Return a resource whose meter is a growing CSV file."""
     made = resource(0)
     made.resourceID = made.resourceName = name
     options = {
@@ -82,7 +82,7 @@ def register(folder: Path, *resources: Resource) -> None:
 
 
 class Counter:
-    """Publishes and appends 0, 1, 2, ..., each with its time, until told to stop."""
+    """Publishes and appends 0, 1, 2, ..., each with its time, until stopped."""
 
     def __init__(self, port: int, path: Path, host: str = "127.0.0.1") -> None:
         self.said = 0
@@ -101,7 +101,7 @@ class Counter:
         if message in self._numbers:
             self.acknowledged.add(self._numbers[message])
         else:
-            self._early.add(message)  # told before `publish` has given us the number
+            self._early.add(message)  # acknowledged before `publish` has returned the number
 
     async def run(self) -> None:
         """Count until cancelled."""
@@ -146,7 +146,7 @@ async def counting(port: int, path: Path, host: str = "127.0.0.1") -> AsyncItera
 
 @contextmanager
 def device_process(port: int, host: str = "127.0.0.1", *before: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Modbus server in a process of its own; `before` are words before its command."""
+    """Run a Modbus server in a separate process; `before` are words before its command."""
     command = [*before, sys.executable, "-m", "tests.fakes.modbus_process", host, str(port)]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as process:
@@ -175,7 +175,7 @@ def far_broker(folder: Path, port: int, line: BadLine) -> Iterator[None]:
 
 @contextmanager
 def deaf_host() -> Iterator[int]:
-    """Give a port at which connections are taken by the system, and by nobody behind it."""
+    """Yield a port at which the system accepts connections and no program answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
@@ -183,12 +183,12 @@ def deaf_host() -> Iterator[int]:
 
 
 def rows(gateway: GatewayProcess) -> dict[str, dict[str, Any]]:
-    """Give what the status says of each connection, by name; nothing while the gateway does not answer."""
+    """Return what the status says of each connection, by name; nothing while the gateway does not answer."""
     return {row["name"]: row for row in gateway.status.get("connections", [])}
 
 
 def stored(folder: Path, name: str) -> list[float]:
-    """Give the values in the store, in time order."""
+    """Return the values in the store, in time order."""
     tables = open_tables(folder / "var" / "readings.db", read_only=True)
     try:
         return [row.value for row in tables.rows(from_ms(0), from_ms(4_000_000_000_000), name)]
@@ -214,7 +214,7 @@ async def all_stored(gateway: GatewayProcess, counter: Counter, *, name: str = "
 
 
 async def told(gateway: GatewayProcess) -> str:
-    """Give what a person is told by `ven status`."""
+    """Return the output of `ven status`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -25,7 +25,7 @@ class WrongClock(SystemClock):
     behind = timedelta(days=3 * 365)
 
     def now(self) -> datetime:
-        """Give the time that this machine believes."""
+        """Return the time that this machine believes."""
         return super().now() - self.behind
 
 

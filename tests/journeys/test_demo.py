@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def config(root: Path, tmp_path: Path) -> Path:
-    """Give a copy of the sample sites, so that the checkout's database stays as it is."""
+    """Return a copy of the sample sites: the checkout's database stays as it is."""
     folder = tmp_path / "config"
     for name in ("exampleassets", "examplemeterdata"):
         shutil.copytree(root / "config" / name, folder / name)

@@ -71,7 +71,7 @@ class Around(NamedTuple):
 
 @pytest.fixture
 async def around(tmp_path: Path, vtn: LocalVtn, gateway: GatewayProcess) -> AsyncIterator[Around]:
-    """Give good meters, in the registry of a gateway that is not started yet."""
+    """Return good meters, in the registry of a gateway that is not started yet."""
     near_port, broker_port = pick_port(), pick_port()
     # In a process of their own, since what a test waits for must not make them slow.
     with device_process(near_port) as near:
@@ -104,7 +104,7 @@ def undisturbed(gateway: GatewayProcess, *names: str) -> None:
 
 
 def late(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answer when nobody waits any more."""
+    """Answer when the gateway no longer waits."""
     asyncio.get_running_loop().call_later(1.4, _write, writer, request.answer([7777]))
 
 
@@ -141,8 +141,8 @@ PAYLOADS = (
 
 
 async def test_devices_that_fail_in_every_way_disturb_nobody(around: Around, gateway: GatewayProcess) -> None:
-    """Late, short, foreign, refusing, half, garbage, silent, reset, deaf, and nonsense by MQTT: each is told
-    with its reason, none of it is stored, the others are read on; mended, each comes back.
+    """Late, short, foreign, refusing, half, garbage, silent, reset, deaf, and nonsense by MQTT: each is shown
+    with its reason, none of it is stored, the others are read on; repaired, each comes back.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(mosquitto(around.folder / "broker", around.broker_port, *QUEUES))
@@ -235,8 +235,8 @@ async def test_a_gateway_that_stood_still_has_all_it_may_have(
 async def test_a_device_and_a_broker_that_stand_still_stop_nobody(
     around: Around, gateway: GatewayProcess
 ) -> None:
-    """Their systems take connections, nobody answers: the device is told as dark, the near meters are read
-    on; once they go on, so does everything, and no message is missing.
+    """Their systems take connections, no program answers: the device is shown as dark, the near meters are
+    read on; once they go on, so does everything, and no message is missing.
     """
     port = pick_port()
     register(around.folder, modbus("frozen", "127.0.0.1", port))
@@ -327,7 +327,7 @@ async def test_killed_at_any_moment_nothing_acknowledged_is_missing(
 async def test_devices_behind_a_line_with_loss_and_two_seconds_of_delay(
     around: Around, gateway: GatewayProcess
 ) -> None:
-    """A namespace behind such a line: who waits long enough reads there, who does not is told as dark and
+    """A namespace behind such a line: who waits long enough reads there, who does not is shown as dark and
     never takes a late answer for a later one; messages of a broker there arrive once; the near meters never
     notice.
     """
@@ -371,7 +371,7 @@ async def test_devices_behind_a_line_with_loss_and_two_seconds_of_delay(
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Give a folder that is a disk of its own, of that size; skip where none may be mounted."""
+    """Yield a folder that is a separate disk of this size; skip where none may be mounted."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -394,7 +394,7 @@ async def filled(ballast: Path) -> None:
 
 
 async def test_a_full_disk_stops_no_reading_and_loses_none(around: Around, gateway: GatewayProcess) -> None:
-    """The gateway's files on a disk that somebody else fills: meters are read on, `ven status` says so; with
+    """The gateway's files on a disk that the test fills: meters are read on, `ven status` says so; with
     room again all that was read, said and appended meanwhile is stored once.
     """
     with (

@@ -22,7 +22,7 @@ NAMES = [f"Site {n}" for n in range(5)]
 
 
 def everything(intervals: int) -> list[tuple[str, int]]:
-    """Give what must be told: each resource's each interval, once."""
+    """Return what must be reported: each resource's each interval, once."""
     return sorted((name, n) for name in NAMES for n in range(intervals))
 
 
@@ -37,7 +37,7 @@ def all_ok(gateway: GatewayProcess) -> bool:
 async def test_meters_of_every_kind_reach_the_vtn_as_energy(
     site: VirtualSite, vtn: LocalVtn, gateway: GatewayProcess
 ) -> None:
-    """Modbus, MQTT and file meters: the VTN is told each interval once, and what was truly used."""
+    """Modbus, MQTT and file meters: each interval is reported to the VTN once, with what was truly used."""
     gateway.write(vtn.url)
     await gateway.start()
     await until(lambda: all_ok(gateway), "all meters read and registered")
@@ -148,7 +148,7 @@ async def test_row_61_a_gateway_killed_in_the_middle_loses_and_doubles_nothing(
 async def test_a_wrong_connection_is_named_and_stops_no_other(
     site: VirtualSite, vtn: LocalVtn, gateway: GatewayProcess, tmp_path: Path
 ) -> None:
-    """Options that cannot be right, and a meter that is not there: both are told, the rest is read."""
+    """Options that cannot be right, and a meter that is not there: both are reported, the rest is read."""
     wrong, gone = resource(8), resource(9)
     wrong.connection = Connection(
         ConnectionType.MODBUSTCP, ActorType.READER, "127.0.0.1", options={"registers": [{"typ": "int99"}]}

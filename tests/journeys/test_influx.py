@@ -23,7 +23,7 @@ NAMES = [f"Site {n}" for n in range(5)]
 
 
 def mirrored(url: str) -> dict[tuple[str, int], float]:
-    """Give the power readings that InfluxDB has, by resource and millisecond."""
+    """Return the power readings that InfluxDB has, by resource and millisecond."""
     statement = 'SELECT "power_kw" FROM meter_reading GROUP BY resource_id'
     with httpx2.Client(trust_env=False) as http:
         answer = http.post(f"{url}/query", params={"db": "meter_data", "epoch": "ms"}, data={"q": statement})
@@ -36,7 +36,7 @@ def mirrored(url: str) -> dict[tuple[str, int], float]:
 
 
 def kept(folder: Path) -> dict[tuple[str, int], float]:
-    """Give the power readings of the journal in the same form."""
+    """Return the power readings of the journal in the same form."""
     tables = open_tables(folder / "var" / "readings.db", read_only=True)
     try:
         rows = tables.rows(from_ms(0), from_ms(4_000_000_000_000), quantity="power_kw")
@@ -58,7 +58,7 @@ def configure(gateway: GatewayProcess, vtn: LocalVtn, url: str) -> None:
 async def test_readings_are_mirrored_and_reports_come_from_there(
     site: VirtualSite, vtn: LocalVtn, gateway: GatewayProcess, tmp_path: Path
 ) -> None:
-    """The VTN is told what was truly used, out of InfluxDB, which holds what the journal holds."""
+    """The reports have what was truly used, out of InfluxDB, which holds what the journal holds."""
     with influxd(tmp_path / "influxd", pick_port()) as url:
         configure(gateway, vtn, url)
         await gateway.start()
@@ -91,7 +91,7 @@ async def test_readings_are_mirrored_and_reports_come_from_there(
 async def test_with_influxdb_away_nothing_changes_but_the_status(
     site: VirtualSite, vtn: LocalVtn, gateway: GatewayProcess, tmp_path: Path
 ) -> None:
-    """Meters are read and reports sent from the journal; killed and started anew, with InfluxDB back, the
+    """Meters are read and reports sent from the journal; killed and started again, with InfluxDB back, the
     mirror is complete.
     """
     port = pick_port()

@@ -22,7 +22,7 @@ EVENTS = 3
 
 
 def knows(gateway: GatewayProcess, events: int) -> bool:
-    """Return whether the gateway knows of that many events."""
+    """Return whether the gateway knows this number of events."""
     return bool(gateway.status["events"]["known"] == events)
 
 

@@ -127,7 +127,7 @@ async def stored_readings(folder: Path) -> None:
 
 
 def drift(vtn: LocalVtn) -> Callable[[], object]:
-    """Give what makes the VTN's listing of events move while its pages are read."""
+    """Return what makes the VTN's listing of events move while its pages are read."""
 
     def act() -> None:
         program = vtn.programs[0]["id"]
@@ -137,7 +137,7 @@ def drift(vtn: LocalVtn) -> Callable[[], object]:
 
 
 def faults(vtn: LocalVtn, rng: random.Random) -> list[Fault]:
-    """Give every kind of fault, each to be had once."""
+    """Return every kind of fault, each to be had once."""
     reports = "/reports"
     return [
         Fault(path=reports, latency_s=0.05),
@@ -202,10 +202,10 @@ async def test_row_61_three_days_of_faults_and_kills_lose_and_double_nothing(tmp
 
 
 def check(reports: list[dict[str, Any]]) -> None:
-    """Compare what the VTN holds with what was to be told."""
+    """Compare what the VTN holds with the expected reports."""
     names = [one["reportName"] for one in reports]
     assert len(names) == len(set(names)), "a report is there twice"
-    told: dict[tuple[str, datetime], float] = {}
+    reported: dict[tuple[str, datetime], float] = {}
     for report in reports:
         start = started(report)
         assert report["eventID"] == f"day-{(start - START).days}"
@@ -213,10 +213,10 @@ def check(reports: list[dict[str, Any]]) -> None:
             (interval,) = part["intervals"]
             values = {one["type"]: one["values"][0] for one in interval["payloads"]}
             key = (part["resourceName"], start)
-            assert key not in told, f"{key} is told twice"
+            assert key not in reported, f"{key} is told twice"
             assert values.keys() == {"USAGE"}, f"{key}: {values}"
-            told[key] = values["USAGE"]
-    assert told == {
+            reported[key] = values["USAGE"]
+    assert reported == {
         (name(number), START + n * QUARTER): pytest.approx(kwh(number, START + (n + 1) * QUARTER))
         for n in range(QUARTERS)
         for number in range(RESOURCES)
@@ -224,5 +224,5 @@ def check(reports: list[dict[str, Any]]) -> None:
 
 
 def started(report: dict[str, Any]) -> datetime:
-    """Give when a report's interval begins."""
+    """Return the start of a report's interval."""
     return datetime.fromisoformat(report["resources"][0]["intervalPeriod"]["start"])

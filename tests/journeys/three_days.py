@@ -1,7 +1,7 @@
 """The reporting and client stages of a gateway in a process to be killed, on a clock that its parent turns.
 
 The parent says `start AT` to a process that has loaded everything; that one forks a worker, which works
-at AT and says so, and goes on when told `go POINTS`: at the POINTS-th point of the outbox's code from
+at AT and says so, and goes on after `go POINTS`: at the POINTS-th point of the outbox's code from
 there on (0: none) it kills itself with SIGKILL. The points are before and after each commit and request.
 """
 
@@ -41,17 +41,17 @@ SECRET = "three-days"
 
 
 def name(number: int) -> str:
-    """Give a resource's id, which is its name as well."""
+    """Return a resource's id, which is its name as well."""
     return f"meter-{number:03}"
 
 
 def kwh(number: int, end: datetime) -> float:
-    """Give what a resource used in the quarter that ends at `end`."""
+    """Return what a resource used in the quarter that ends at `end`."""
     return round(0.001 * (number + 1) + 0.01 * ((end - START) // QUARTER), 3)
 
 
 def readings(numbers: Sequence[int], first: datetime, last: datetime) -> list[Reading]:
-    """Give the quarters' readings that end after `first` and until `last`."""
+    """Return the quarters' readings that end after `first` and until `last`."""
     ends = [first + n * QUARTER for n in range(1, (last - first) // QUARTER + 1)]
     return [
         Reading(name(number), INTERVAL_ENERGY_KWH, kwh(number, end), end)
@@ -61,17 +61,17 @@ def readings(numbers: Sequence[int], first: datetime, last: datetime) -> list[Re
 
 
 class TurnedClock:
-    """A clock that its owner turns; whoever sleeps turns it on."""
+    """A clock that its owner turns; `sleep` turns it on."""
 
     def __init__(self, start: datetime) -> None:
         self._now = self._start = start
 
     def now(self) -> datetime:
-        """Give the time that it was turned to."""
+        """Return the time that it was turned to."""
         return self._now
 
     def monotonic(self) -> float:
-        """Give the seconds since the process began."""
+        """Return the seconds since the process began."""
         return (self._now - self._start).total_seconds()
 
     async def sleep(self, seconds: float) -> None:

@@ -36,7 +36,7 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
 
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the wheel, built from a copy of the sources so that nothing of the checkout is touched."""
+    """Return the wheel, built from a copy of the sources: the checkout stays as it is."""
     copy = tmp_path_factory.mktemp("source") / "venclient"
     shutil.copytree(
         root,

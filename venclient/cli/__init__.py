@@ -55,7 +55,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     context: typer.Context,
-    version: bool = typer.Option(  # noqa: ARG001 - its callback tells it
+    version: bool = typer.Option(  # noqa: ARG001 - handled by its callback
         False, "--version", help="Print the version.", callback=_version, is_eager=True
     ),
     registry: str | None = typer.Option(
@@ -71,7 +71,7 @@ def _root(
 
 
 def _registry_defaults(command: Any, registry: str) -> dict[str, Any]:
-    """Give the registry as the default of `--db` in a command, or in all commands of a group."""
+    """Set the registry as the default of `--db` in a command, or in all commands of a group."""
     found = {param.name: registry for param in command.params if "--db" in param.opts}
     inner = {
         name: _registry_defaults(one, registry) for name, one in getattr(command, "commands", {}).items()

@@ -19,7 +19,7 @@ def _number(end: str, of: str) -> Any:
     ]
 
 
-#: Key of `query_text.KEYS` -> the option that tells it. Text, so that all mistakes are told at once.
+#: Key of `query_text.KEYS` -> its option. Values are text, to report all mistakes at once.
 _OPTIONS: dict[str, Any] = {
     "type": Annotated[_Texts, typer.Option(help="DSR, BATTERY, PV or EV; several with commas.")],
     "sub_type": Annotated[_Texts, typer.Option(help="Kind of site, as it is stored; repeatable.")],
@@ -36,10 +36,10 @@ _OPTIONS: dict[str, Any] = {
         typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="In an area, in degrees: 8.9,56.1,9.1,56.2."),
     ],
     "text": Annotated[
-        _Text, typer.Option(help="Words in name or address; case, accents and æøå are of no account.")
+        _Text, typer.Option(help="Words in name or address; case, accents and æøå are ignored.")
     ],
     "never_reported": Annotated[
-        bool | None, typer.Option("--never-reported", help="Only those that no report was sent for.")
+        bool | None, typer.Option("--never-reported", help="Only resources never reported.")
     ],
     **{
         f"{end}_{capacity.rsplit('_', 1)[0].casefold()}": _number(end, capacity)
@@ -52,15 +52,15 @@ _ORDER: dict[str, Any] = {
         _Text,
         typer.Option(help="name, id, type, ven, p_max, distance, created or updated; -name: descending."),
     ],
-    "limit": Annotated[_Text, typer.Option(metavar="N", help="At most so many.")],
-    "offset": Annotated[_Text, typer.Option(metavar="N", help="Leave out the first N.")],
+    "limit": Annotated[_Text, typer.Option(metavar="N", help="Maximum number of results.")],
+    "offset": Annotated[_Text, typer.Option(metavar="N", help="Skip the first N results.")],
 }
 
 
 def with_query(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a query; it gets the query as `query`.
+    """Add the options of a query to a command, which receives the query as `query`.
 
-    BadQuery tells every option that makes no sense.
+    BadQuery lists every invalid option.
     """
     options = _OPTIONS | _ORDER
 
@@ -94,5 +94,5 @@ def _as_text(value: Any) -> str | list[str] | None:
 
 
 def _spelt(key: str) -> str:
-    """Give the option of a key, as the user typed it."""
+    """Return the option of a key, as the user typed it."""
     return "--enabled" if key == "enabled" else f"--{key.replace('_', '-')}"

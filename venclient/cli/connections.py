@@ -176,7 +176,7 @@ def _units(text: str) -> list[int]:
 
 
 def _from_file(path: Path) -> Resource:
-    """Give a resource with the connection that a TOML file describes."""
+    """Return a resource with the connection that a TOML file describes."""
     import tomllib
 
     import msgspec

@@ -18,7 +18,7 @@ from venclient.screen import cell, say, say_json
 if TYPE_CHECKING:
     from venclient.checkup import Finding
 
-#: More devices than this that are well are told in one line.
+#: More healthy devices than this are summed up in one line.
 DEVICES_SHOWN = 30
 _STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
 

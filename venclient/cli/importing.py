@@ -124,7 +124,7 @@ def import_files(
     noted: set[str] = set()
     together = RejectsFile(rejects) if rejects else None
     for path in files:
-        # A dry run leaves no file behind that nobody asked for.
+        # A dry run leaves no unrequested file behind.
         refused = together or (None if dry_run else RejectsFile(beside(path)))
         done = False
         try:
@@ -177,7 +177,7 @@ def summary(report: ImportReport, *, known: Collection[str] = ()) -> str:
     source = f", mapping {report.mapping}" if report.mapping else ""
     written = f"{report.encoding}, delimiter {mark}, decimal mark '{report.decimal}'"
     lines = [f"{report.file}: {written}, header at line {report.header_line}{source}"]
-    if len(report.columns) > _COLUMNS and all(name == told for name, told in report.columns.items()):
+    if len(report.columns) > _COLUMNS and all(name == read_as for name, read_as in report.columns.items()):
         columns = imp.OWN_COLUMNS()
     lines.append(f"  columns: {columns}")
     if report.unused:

@@ -1,4 +1,4 @@
-"""What was set aside, in words for `ven readings aside`."""
+"""Text for `ven readings aside`: quarantined readings."""
 
 from __future__ import annotations
 

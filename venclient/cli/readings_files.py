@@ -33,9 +33,9 @@ def write_csv(file: IO[str], columns: Sequence[str], rows: Iterable[Row]) -> int
     time_at = columns.index("time")
     count = 0
     for row in rows:
-        told = list(row)
-        told[time_at] = row[time_at].isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        writer.writerow(spreadsheet.row(told))
+        cells = list(row)
+        cells[time_at] = row[time_at].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        writer.writerow(spreadsheet.row(cells))
         count += 1
     return count
 

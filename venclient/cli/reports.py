@@ -427,7 +427,7 @@ def _selection(
 
 
 def _check_resource(places: list[Place], resource: str) -> None:
-    """ConfigError when no VTN was told of the resource."""
+    """Raise ConfigError when no VTN has the resource."""
     if not any(place.view.resource_ids(resource) for place in places):
         raise ConfigError(clp.NOT_REPORTED(), subject=f"--resource {resource}")
 

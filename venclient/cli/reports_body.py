@@ -48,7 +48,7 @@ class Body:
 
 
 class _FileReadings:
-    """What is asked of a store of readings to measure, from a file that somebody else writes."""
+    """The part of a readings store that measuring needs, over a file that another process writes."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

@@ -34,16 +34,16 @@ CUT = "\u2026"
 
 def row_json(vtn: str, row: Row) -> dict[str, Any]:
     """Return a report as plain data: times are ISO 8601 in UTC."""
-    owed = row.obligation
+    obligation = row.obligation
     return {
         "name": row.key,
         "vtn": vtn,
-        "event": owed.event_id,
+        "event": obligation.event_id,
         "state": row.state,
-        "payload_types": [one.payload_type for one in owed.descriptors],
-        "start": owed.start,
-        "end": owed.end,
-        "intervals": len(owed.spans),
+        "payload_types": [one.payload_type for one in obligation.descriptors],
+        "start": obligation.start,
+        "end": obligation.end,
+        "intervals": len(obligation.spans),
         "resources": None if row.resources is None else [one.resource_id for one in row.resources],
         "due": row.due,
         "next_attempt": row.not_before if row.state in ("owed", "sending") else None,
@@ -71,42 +71,49 @@ def print_rows(found: Sequence[tuple[str, Row]], counts: Mapping[State, int]) ->
     names = ("from", "to", "resources", "told", "note") if wide else ("window", "resources", "note")
     table = table_of(*(("VTN",) if several else ()), "report", "state", *names, folded=wide)
     for vtn, row in found:
-        owed = row.obligation
-        told = "-" if row.sent_at is None else _time(row.sent_at)
-        window = (_time(owed.start), _time(owed.end)) if wide else (_window(owed.start, owed.end),)
+        obligation = row.obligation
+        sent_at = "-" if row.sent_at is None else _time(row.sent_at)
+        window = (
+            (_time(obligation.start), _time(obligation.end))
+            if wide
+            else (_window(obligation.start, obligation.end),)
+        )
         table.add_row(
             *((cell(vtn or "-"),) if several else ()),
             cell(row.key if wide or len(row.key) <= TAIL else f"{CUT}{row.key[-TAIL:]}"),
             cell(_state(row), _STYLE.get(row.state, "")),
             *map(cell, window),
             cell("-" if row.resources is None else str(len(row.resources))),
-            *((told,) if wide else ()),
+            *((sent_at,) if wide else ()),
             cell(row.last_error or ""),
         )
     if found:
         console.print(table)
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    console.print(clp.SHOWN(count=len(found), counts=told or "none"), highlight=False)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    console.print(clp.SHOWN(count=len(found), counts=states or "none"), highlight=False)
 
 
 def print_report(vtn: str, row: Row, story: Sequence[Told]) -> None:
     """Print one report with its story."""
     console = console_of()
-    owed = row.obligation
+    obligation = row.obligation
     about = clp.RESOURCES_OPEN() if row.resources is None else ", ".join(_named(row)) or "none"
     lines = [
         ("report", row.key),
         *((("VTN", vtn),) if vtn else ()),
         ("state", _state(row) + (f", as {row.report_id}" if row.report_id else "")),
-        ("event", owed.event_id),
-        ("asks for", ", ".join(one.payload_type for one in owed.descriptors)),
-        ("window", clp.WINDOW(start=_time(owed.start), end=_time(owed.end), count=len(owed.spans))),
+        ("event", obligation.event_id),
+        ("asks for", ", ".join(one.payload_type for one in obligation.descriptors)),
+        (
+            "window",
+            clp.WINDOW(start=_time(obligation.start), end=_time(obligation.end), count=len(obligation.spans)),
+        ),
         ("resources", about),
         ("due", f"{_time(row.due)} UTC"),
         *((("last error", row.last_error),) if row.last_error else ()),
     ]
-    for name, told in lines:
-        console.print(cell(f"{name:11}", "bold") + cell(told), soft_wrap=True)
+    for name, text in lines:
+        console.print(cell(f"{name:11}", "bold") + cell(text), soft_wrap=True)
     for one in story:
         console.print(cell(f"  {one.time:%Y-%m-%d %H:%M:%S}  {one.what}"), soft_wrap=True)
 
@@ -143,9 +150,9 @@ def print_coverage(found: Sequence[tuple[str, Coverage]], names_of: Mapping[str,
         )
     if found:
         console.print(table)
-    owed, sent = sum(one.owed for _, one in found), sum(one.sent for _, one in found)
-    share = f" ({100 * sent / owed:.2f} %)" if owed else ""
-    console.print(clp.INTERVALS(due=owed, sent=sent, share=share), highlight=False)
+    due, sent = sum(one.owed for _, one in found), sum(one.sent for _, one in found)
+    share = f" ({100 * sent / due:.2f} %)" if due else ""
+    console.print(clp.INTERVALS(due=due, sent=sent, share=share), highlight=False)
 
 
 def _state(row: Row) -> str:

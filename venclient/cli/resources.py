@@ -53,7 +53,7 @@ def list_resources(
     from venclient.registry.export import csv_text, geojson_text, json_list_text
 
     formats = ((as_json, json_list_text), (as_csv, csv_text), (as_geojson, geojson_text))
-    wanted = [write for told, write in formats if told]
+    wanted = [write for asked, write in formats if asked]
     if len(wanted) > 1:
         raise ConfigError(clr.ONE_FORMAT())
     with open_registry(db) as registry:
@@ -103,7 +103,7 @@ def export(
 
         def counted(resources: Iterable[Resource]) -> Iterator[Resource]:
             nonlocal count
-            for count, resource in enumerate(resources, 1):  # noqa: B007 - told below
+            for count, resource in enumerate(resources, 1):  # noqa: B007 - used below
                 yield resource
 
         pieces = FORMATS[name](counted(registry.query(query)))
@@ -148,9 +148,9 @@ def show(
         shown["reported_as"], wrong = None, error.what
     shown["reporting_status"] = None
     if status is not None:
-        told = asdict(status)
-        del told["resource_id"]
-        shown["reporting_status"] = {name: _plain(value) for name, value in told.items()}
+        fields = asdict(status)
+        del fields["resource_id"]
+        shown["reporting_status"] = {name: _plain(value) for name, value in fields.items()}
     if as_json:
         print_json(shown)
     else:

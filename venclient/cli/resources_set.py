@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from venclient.registry.query import Query
     from venclient.registry.writing import Progress
 
-#: What is no text: written as JSON on the command line. Everything else is taken as it is typed.
+#: Values written as JSON on the command line. Everything else is taken as it is typed.
 _JSON = ("capacities", "location", "enabled", "reporting.units", "connection.port", "connection.options")
 _MANY = 1_000
 #: How many of the selected resources are named.
@@ -38,7 +38,9 @@ def set_fields(
             "--where", metavar="KEY=VALUE", help="A condition in words: type=EV, min_p_max=50; repeatable."
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All resources, when there is no condition.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Change all resources; required without a condition.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would.")] = False,
     db: RegistryOption = DEFAULT_REGISTRY,
 ) -> None:
@@ -55,11 +57,11 @@ def set_fields(
     from venclient.registry.query import Query
 
     changes = dict(_field(one) for one in fields)
-    told: dict[str, list[str]] = {}
+    conditions: dict[str, list[str]] = {}
     for pair in where or ():
         key, value = _pair(pair, "--where")
-        told.setdefault(key, []).append(value)
-    asked = Query.parse(told, lambda key: f"--where {key}")
+        conditions.setdefault(key, []).append(value)
+    asked = Query.parse(conditions, lambda key: f"--where {key}")
     if query == asked == Query() and not every:
         raise ConfigError(clr.NO_CONDITION())
     with open_registry(db) as registry:
@@ -93,7 +95,7 @@ def _name(registry: ResourceDatabase, id_: str) -> str:
 
 
 class _Bar:
-    """A bar on standard error for many resources, where somebody is watching."""
+    """A progress bar on standard error for many resources, on a terminal only."""
 
     def __init__(self, total: int) -> None:
         self.progress: Progress | None = None

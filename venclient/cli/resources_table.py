@@ -1,4 +1,4 @@
-"""Resources as a table for people: what fits into the terminal, the most telling columns first."""
+"""Resources as a table for people: what fits into the terminal, the most useful columns first."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def print_table(found: Sequence[Resource], query: Query, total: int) -> None:
 
 
 def _columns(query: Query, found: Sequence[Resource]) -> list[Column]:
-    """Give the columns, the most telling first."""
+    """Return the columns, the most useful first."""
     columns = [
         Column("id", lambda one: one.resourceID),
         Column("name", lambda one: one.resourceName, least=14),
@@ -71,7 +71,7 @@ def _columns(query: Query, found: Sequence[Resource]) -> list[Column]:
 
 
 def _fitting(columns: list[Column], found: Sequence[Resource], room: int) -> list[tuple[Column, int]]:
-    """Give as many columns as leave each one legible, with their widths; the id is there in any case."""
+    """Return the columns that fit legibly, with their widths; the id is always included."""
     shown: list[tuple[Column, int]] = []
     for column in columns:
         whole = _width(column, found)

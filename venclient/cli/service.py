@@ -1,4 +1,4 @@
-"""`ven run`, `ven status` and `ven config`: the service, what it is doing, and what it was told."""
+"""`ven run`, `ven status` and `ven config`: the service, its status and its settings."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def config_template() -> None:
 
 
 def _value_text(value: Any) -> str:
-    """Give a value as ven.toml has it; "not set" for none."""
+    """Return a value as ven.toml has it; "not set" for None."""
     if value is None:
         return "not set"
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

@@ -75,8 +75,8 @@ def show_template(
     commands, _ = expand_writing({"template": name, "parameters": parameters})
     written = [] if commands is None else commands.options["registers"]
     if as_json:
-        told = {**_summary(template), "options": expansion.options, "write": written}
-        say_json(json.dumps(told, ensure_ascii=False))
+        summary = {**_summary(template), "options": expansion.options, "write": written}
+        say_json(json.dumps(summary, ensure_ascii=False))
         return
     _show(template, expansion)
     _show_written(template, written)
@@ -163,7 +163,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def _parameter(template: Template, key: str, text: str) -> Any:
-    """Give a value as it was typed as what the parameter takes, where it can be that."""
+    """Return a typed value converted to the parameter's type, where possible."""
     if text in ("true", "false"):
         return text == "true"
     known = template.all_parameters.get(key)

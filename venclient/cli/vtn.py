@@ -145,18 +145,18 @@ def register(
 
     async def work() -> int:
         async with _client(own) as client:
-            with _bar("registering") as tell:
-                found, done = await bring_in_line(client, own, served, at_once=at_once, progress=tell)
+            with _bar("registering") as show:
+                found, done = await bring_in_line(client, own, served, at_once=at_once, progress=show)
             extra = found.what.extra
             gone = Removed()
             if delete_extra and extra and (yes or _confirmed(own, found)):
-                with _bar("deleting") as tell:
+                with _bar("deleting") as show:
                     gone = await remove(
-                        client, found.ven.id if found.ven else None, extra, at_once=at_once, progress=tell
+                        client, found.ven.id if found.ven else None, extra, at_once=at_once, progress=show
                     )
         refused = {**done.refused, **gone.refused}
         stopped = done.stopped or gone.stopped
-        told = {
+        outcome = {
             "created": done.created,
             "updated": done.updated,
             "as_they_should_be": len(found.what.adopt),
@@ -166,9 +166,9 @@ def register(
             "deleted": gone.deleted,
         }
         if as_json:
-            say_json(json.dumps(_head(own, vtn, found) | told, ensure_ascii=False, indent=2))
+            say_json(json.dumps(_head(own, vtn, found) | outcome, ensure_ascii=False, indent=2))
         else:
-            _show_done(own, vtn, found, told, asked=delete_extra)
+            _show_done(own, vtn, found, outcome, asked=delete_extra)
         return 1 if refused or stopped else 0
 
     with quiet("venclient.client.exchange"):

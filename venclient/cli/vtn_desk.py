@@ -65,15 +65,15 @@ class Desk:
             with path.open(encoding="utf-8") as file:
                 if os.fstat(file.fileno()).st_uid != os.getuid():
                     raise OSError  # another user wrote it
-                told = json.load(file)
+                access = json.load(file)
         except (OSError, ValueError):
             raise ConnectFailed(sim.NO_VTN(port=port)) from None
-        self._subject = told["url"]
-        self._http = httpx2.Client(base_url=told["url"] + "/", timeout=10, trust_env=False)
+        self._subject = access["url"]
+        self._http = httpx2.Client(base_url=access["url"] + "/", timeout=10, trust_env=False)
         form = {
             "grant_type": "client_credentials",
-            "client_id": told["client_id"],
-            "client_secret": told["secret"],
+            "client_id": access["client_id"],
+            "client_secret": access["secret"],
         }
         try:
             answer = self.ask("POST", "auth/token", data=form)
@@ -240,11 +240,11 @@ def reports(
         say(sim.REPORT(time=one["createdDateTime"], name=name, client=one["clientName"]))
         for resource in one["resources"]:
             for interval in resource["intervals"]:
-                told = ", ".join(
+                values = ", ".join(
                     f"{payload['type']} {' '.join(map(str, payload['values']))}"
                     for payload in interval["payloads"]
                 )
-                say(f"  {resource['resourceName']} [{interval['id']}] {told}")
+                say(f"  {resource['resourceName']} [{interval['id']}] {values}")
     if not found:
         say(sim.NO_REPORTS())
 
