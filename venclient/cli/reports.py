@@ -6,6 +6,7 @@ All of it reads the state file beside a running gateway; only `retry` changes so
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -334,7 +335,8 @@ def _write(pieces: Iterable[str], output: Path | None) -> None:
     except OSError as error:
         raise ConfigError(clp.CANNOT_WRITE(problem=error.strerror or error), subject=str(output)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only file system refuses even what is not there
+            part.unlink(missing_ok=True)
 
 
 def open_places(config: Path, vtn: str | None) -> list[Place]:
