@@ -144,6 +144,8 @@ class VtnSide:
         self._dropped: dict[str, frozenset[str]] = {}
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
+        #: Listings that the VTN refuses when targets are named, until the registration is read again.
+        self._untargeted: list[object] = []
         #: Targets that the VTN granted to the object of each resource, by the resource's id.
         self._granted: dict[str, frozenset[str]] = {}
         #: What reports are on, and what it was made of, by the resource's id.
@@ -249,7 +251,13 @@ class VtnSide:
         if asked:
             await self._try_register()
         before = set(self._book.events)
-        await self._fetch_events()
+        try:
+            await self._fetch_events()
+        except VtnError as error:
+            # What it says of events is no reason to claim what was not verified for long.
+            if error.answered and not asked and self._register_in_s() <= 0.0:
+                await self._try_register()
+            raise
         lost = len(before - self._book.events.keys())
         if len(before) >= LEAST_EVENTS and lost > WHOLESALE * len(before):
             self.check_again()
@@ -503,6 +511,7 @@ class VtnSide:
         # A VTN that hides nothing is not asked twice.
         hides = spoken is None or spoken.grants_targets
         self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
+        self._untargeted = []
         self._report_on()
         # 3.0.1 writes the VEN itself as a target.
         of_ven |= {self._settings["ven.name"], ven.ven_name}
@@ -637,18 +646,22 @@ class VtnSide:
     async def _visible(self, lister: _Lister[S]) -> Listing[S]:
         """Return what the VTN shows us, asked without targets and with those that it granted us."""
         listing = await lister(targets=())
+        if lister in self._untargeted:
+            return listing
+        kind = f"{UNTARGETED} {getattr(lister, '__name__', '')}"
         try:
             for some in chunks(self._targets, TARGETS_AT_ONCE):
                 listing = listing.joined(await lister(targets=some))
         except VtnError as error:
             if not error.answered:
                 raise
+            self._notes.begin(kind, gwy.UNTARGETED(reason=error), cause=_cause_of(error))
             if error.transient:
-                self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error), cause=type(error).__name__)
                 return replace(listing, complete=False)
             # Not every VTN lets a VEN name targets; they are tried again with the registration.
-            self._targets = ()
-            self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error))
+            self._untargeted.append(lister)
+        else:
+            self._notes.end(kind)
         return listing
 
 

@@ -381,6 +381,41 @@ async def test_row_25_granted_targets_are_asked_for_as_well(tmp_path: Path) -> N
         assert set(site.book.events) == {"E2"}
 
 
+@pytest.mark.parametrize("refused", ["programs", "events"])
+@pytest.mark.parametrize("status", [403, 400, 500])
+async def test_row_25_a_listing_that_may_not_name_targets_stops_no_other(
+    tmp_path: Path, refused: str, status: int
+) -> None:
+    """The refusal is noted as long as it holds, and the other listing is asked for granted targets."""
+    site = Site(tmp_path, "bar")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven", "targets": ["north"]}]
+    site.has("E1")
+    refuses = [True]
+
+    def answer(place: str) -> Any:
+        def by_target(request: httpx2.Request) -> httpx2.Response:
+            named = "north" in request.url.params.get_list("targets")
+            if named and place == refused and refuses:
+                return problem(status)
+            return site.vtn._collection(request, place)
+
+        return by_target
+
+    def asked(place: str) -> int:
+        calls = site.vtn.calls("GET", place)
+        return len([one for one in calls if "north" in one.url.params.get_list("targets")])
+
+    site.vtn.handlers["GET", "programs"] = answer("programs")
+    site.vtn.handlers["GET", "events"] = answer("events")
+    async with site.following():
+        assert (asked("programs") > 0, asked("events") > 0) == (True, True)
+        assert set(site.book.events) == {"E1"}
+        assert sum("VEN-GWY-068" in one for one in site.notes) == 1
+        refuses.clear()
+        await site.run(2 * REGISTER_AGAIN_S)
+        assert not any("VEN-GWY-068" in one for one in site.notes)
+
+
 async def test_row_25_an_unknown_target_has_the_registration_read_at_once(tmp_path: Path) -> None:
     """An unknown target is looked for at the VTN once; what was granted counts then."""
     site = Site(tmp_path, "bar", "hotel")
@@ -463,6 +498,21 @@ async def test_the_registration_counts_as_verified_only_until_an_outage(tmp_path
         del site.vtn.handlers["GET", "events"]
         await site.run(10)
         assert site.side.registered == {"bar"}
+        assert reads(site) > 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_the_registration_is_read_every_five_minutes_while_events_are_refused(
+    tmp_path: Path, status: int
+) -> None:
+    """A VTN that shows no events may lose our objects all the same: nothing is claimed for longer."""
+    site = Site(tmp_path, "bar")
+    site.vtn.handlers["GET", "events"] = lambda _: problem(status)
+    async with site.following():
+        assert (site.side.registered, reads(site)) == ({"bar"}, 1)
+        site.vtn.collections["resources"].clear()
+        await site.run(3 * REGISTER_AGAIN_S)
+        assert len(site.vtn.collections["resources"]) == 1
         assert reads(site) > 1
 
 

@@ -29,7 +29,7 @@ def sent(bench: Bench) -> list[list[int]]:
     return [[one.id for one in report.resources[0].intervals] for report in bench.vtn.stored]
 
 
-@pytest.mark.parametrize("status", [400, 409, 422])
+@pytest.mark.parametrize("status", [400, 409, 410, 422])
 async def test_a_report_that_is_refused_while_its_event_is_away_waits_and_is_then_sent(
     bench: Bench, status: int
 ) -> None:

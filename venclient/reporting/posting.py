@@ -50,7 +50,7 @@ _SPANS = 5000
 _ON_THE_WAY = (*range(300, 400), 407)
 _BUG_WAIT_S = 300.0
 #: Refusals that may be about the event of a report.
-_OF_EVENTS = (400, 409, 422)
+_OF_EVENTS = (400, 409, 410, 422)
 #: How long an event that the VTN does not have may return, and how often that is looked at.
 _MAY_RETURN = timedelta(minutes=5)
 _LOOK_AGAIN = timedelta(minutes=1)
