@@ -254,7 +254,7 @@ class VtnSide:
         try:
             await self._fetch_events()
         except VtnError as error:
-            # What it says of events is no reason to claim what was not verified for long.
+            # The registration is verified as often, whatever becomes of the events.
             if error.answered and not asked and self._register_in_s() <= 0.0:
                 await self._try_register()
             raise
@@ -500,10 +500,10 @@ class VtnSide:
     def _take_grants(self, ven: Ven, held: Mapping[str, VenResource]) -> None:
         names = self._roster.names
         granted = self._granted = {
-            id_: frozenset(held[name].targets or ()) if name in held else frozenset[str]()
+            id_: frozenset(held[name].targets or ()) - {""} if name in held else frozenset[str]()
             for id_, name in names.items()
         }
-        of_ven = frozenset(ven.targets or ())
+        of_ven = frozenset(ven.targets or ()) - {""}
         self._own = of_ven.union(
             {self._settings["ven.name"], ven.ven_name}, names.values(), *granted.values()
         )
@@ -536,7 +536,12 @@ class VtnSide:
 
     async def _fetch_events(self) -> None:
         programs = await self._visible_programs()
-        events = await self._visible(self._client.events)
+        try:
+            events = await self._visible(self._client.events)
+        except VtnError as error:
+            if error.answered and self._time_is_known() and self._follow(programs)[1]:
+                self._changed.set()
+            raise
         if not self._time_is_known():
             # An event that starts "now" must not be given a wrong one. The answer told us the time, perhaps.
             return
@@ -547,9 +552,7 @@ class VtnSide:
         if PROGRAMS in self._failing:
             programs = self._last_programs()
             events = self._of_known_programs(events)
-        followed = [one for one in programs.items if not wanted or one.program_name in wanted]
-        renamed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
-        ids = {program.id for program in followed}
+        ids, renamed = self._follow(programs)
         ours = [event for event in events.items if not wanted or event.program_id in ids]
         # Events, and those of programs, that could not be understood have not gone.
         unread = programs.ids - {program.id for program in programs.items}
@@ -571,6 +574,17 @@ class VtnSide:
                 created=len(changes.created), modified=len(changes.modified), gone=len(changes.gone)
             )
             log.info(said.within(self._notes.about))
+
+    def _follow(self, programs: Listing[Program]) -> tuple[set[str | None], bool]:
+        """Take over the programs that are followed; return their ids, and whether something has changed."""
+        wanted = set(self._settings["vtn.programs"])
+        spoken = self._client.known_dialect
+        if spoken is not None and not spoken.grants_targets:
+            others = {one.id for one in programs.items if self._is_for_others(one.targets)}
+            programs = _without(programs, others)
+        followed = [one for one in programs.items if not wanted or one.program_name in wanted]
+        changed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
+        return {program.id for program in followed}, changed
 
     def _note_unread(self, refused: Sequence[Refused]) -> None:
         """Note objects that could not be understood, as long as they are listed; the client logs them."""

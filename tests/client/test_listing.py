@@ -315,7 +315,7 @@ async def test_row_39_an_object_hidden_between_pages_is_looked_for_again() -> No
 async def test_objects_without_an_id_on_the_same_page_for_ever_end_the_listing(
     vtn: FakeVtn, count: int, broken: bool
 ) -> None:
-    """A VTN without paging is not asked for page after page because its objects cannot be told by an id."""
+    """A VTN without paging is not asked for page after page because its objects have no id."""
     one = {"programID": {} if broken else "P"}
     vtn.handlers["GET", "events"] = lambda request: httpx2.Response(200, json=[one] * count)
     async with vtn.client() as client:

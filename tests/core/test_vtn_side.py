@@ -279,6 +279,19 @@ async def test_events_are_followed_where_programs_cannot_be_read(
 PROGRAM_CODES = {"VEN-VTN-111", "VEN-VTN-112"}
 
 
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_programs_are_followed_where_events_cannot_be_read(tmp_path: Path, status: int) -> None:
+    """What a program says of units counts for the reports on the events that are known."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    async with site.following():
+        site.vtn.handlers["GET", "events"] = lambda _: problem(status)
+        site.vtn.collections["programs"] = [{"id": "P1", "programName": "new"}]
+        await site.run(120)
+        assert site.book.programs["P1"].program_name == "new"
+        assert set(site.book.events) == {"E1"}
+
+
 async def test_an_allow_list_of_programs_holds_while_programs_cannot_be_read(tmp_path: Path) -> None:
     """Events of programs that are not followed are not taken because their names cannot be read."""
     site = Site(tmp_path, programs=("one",))

@@ -16,10 +16,11 @@ from openapi_schema_validator import OAS30Validator
 
 from tests.openadr.test_roundtrip import events, json_values, reports
 from venclient.errors import WireError
-from venclient.openadr.codec import CODEC_31, KINDS
+from venclient.openadr.codec import CODEC_31, KINDS, Codec31
 from venclient.openadr.codec_301 import CODEC_301
 from venclient.openadr.objects import Event, Report, ValuesMap, Ven
 from venclient.openadr.times import NOW, parse_time
+from venclient.reporting.targets import Reportable, resources_of
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(GOLDEN.glob("*.json"))}
@@ -221,3 +222,27 @@ def test_one_bad_object_hides_no_other_and_leaves_the_others_as_read(codec: Any)
         assert [one.id for one in decoded.items] == ["a", "b", "c"]
         assert len(decoded.refused) == len(some)
         assert [one.id for one in decoded.refused][-2:] == ["5", None]
+
+
+@pytest.mark.parametrize("codec", [CODEC_31, CODEC_301])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        [{"type": "RESOURCE_NAME", "values": []}],
+        [{"type": "RESOURCE_NAME", "values": [None]}],
+        [{"type": "RESOURCE_NAME", "values": None}],
+        {"type": "RESOURCE_NAME", "values": []},
+        [None],
+        [""],
+    ],
+)
+def test_a_target_without_values_does_not_mean_all(codec: Codec31, nothing: Any) -> None:
+    """What a target fails to name is not everybody: an event with it is for nobody here."""
+    raw: dict[str, Any] = {"id": "1", "programID": "P", "targets": nothing, "intervals": []}
+    raw["reportDescriptors"] = [{"payloadType": "USAGE", "targets": nothing}]
+    event = codec.decode(Event, json.dumps(raw).encode())
+
+    assert event.report_descriptors is not None
+    for targets in (event.targets, event.report_descriptors[0].targets):
+        assert resources_of(None, targets or (), [Reportable("r", "hotel")], {"ven"}) == []
+        assert resources_of(targets, (), [Reportable("r", "hotel")], {"ven"}) == []

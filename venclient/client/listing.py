@@ -80,7 +80,7 @@ class _Pass(Generic[S]):
         self.pages = 0
         self.steady = True
         self.nameless = False
-        #: What tells objects without an id apart: an equal one on another page is no new one.
+        #: Objects without an id by their content: one that is the same on another page is not new.
         self._nameless: set[object] = set()
 
     async def read(self, fetch: FetchPage[S]) -> None:

@@ -45,6 +45,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 #: The type under which a plain text of 3.1 is written as a target.
 TARGET_TYPE: Final = "GROUP"
 NOW_OF_3_0: Final = "0000-00-00"
+#: Stands for targets that name nothing.
+_NOTHING: Final = ""
 
 #: What the VTN adds to an object, and is not sent back to it.
 _METADATA: Final = ("id", "createdDateTime", "modificationDateTime", "objectType")
@@ -130,7 +132,9 @@ CODEC_301 = Codec301()
 def _texts(targets: Sequence[ValuesMap] | None) -> list[str] | None:
     if targets is None:
         return None
-    return [str(value) for target in targets for value in target.values if value is not None]
+    texts = [str(value) for target in targets for value in target.values if value is not None]
+    # A target without values matches nothing; without any target all would be meant.
+    return texts or [_NOTHING for _ in targets]
 
 
 def _event(read: _Event) -> Event:

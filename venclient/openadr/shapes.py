@@ -149,11 +149,18 @@ def _values(raw: Any) -> Any:
 
 
 def _texts(raw: Any) -> list[Any]:
-    """Return a flat list of texts; a 3.0 target {type, values} gives its values."""
+    """Return a flat list of texts; a 3.0 target {type, values} gives its values.
+
+    Elements that name nothing leave an empty text: without any target all would be meant.
+    """
+    return _flat(raw) or ([""] if raw else [])
+
+
+def _flat(raw: Any) -> list[Any]:
     flat: list[Any] = []
     for one in raw if isinstance(raw, list) else [raw]:
         if isinstance(one, Mapping) and "values" in one:
-            flat.extend(_texts(one["values"]))
+            flat.extend(_flat(one["values"]))
         elif one is not None:
             flat.append(_text(one))
     return flat
