@@ -580,7 +580,7 @@ class VtnSide:
         wanted = set(self._settings["vtn.programs"])
         spoken = self._client.known_dialect
         if spoken is not None and not spoken.grants_targets:
-            others = {one.id for one in programs.items if self._is_for_others(one.targets)}
+            others = {one.id for one in programs.items if self._is_for_others(one.targets, one.ven_names)}
             programs = _without(programs, others)
         followed = [one for one in programs.items if not wanted or one.program_name in wanted]
         changed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
@@ -625,7 +625,7 @@ class VtnSide:
             for one in events.items
             if one.id in self._book.events
             or one.program_id in self._book.programs
-            or (one.targets and not self._is_for_others(one.targets))
+            or (one.targets and not self._is_for_others(one.targets, one.ven_names))
         )
         return replace(events, items=kept)
 
@@ -633,11 +633,15 @@ class VtnSide:
         self, programs: Listing[Program], events: Listing[Event]
     ) -> tuple[Listing[Program], Listing[Event]]:
         """Return listings without what is for others, which a VTN of 3.0.1 shows to everybody."""
-        others = {one.id: one.targets or () for one in programs.items if self._is_for_others(one.targets)}
+        others = {
+            one.id: one.targets or ()
+            for one in programs.items
+            if self._is_for_others(one.targets, one.ven_names)
+        }
         theirs = {
             one.id: one.targets or ()
             for one in events.items
-            if one.program_id in others or self._is_for_others(one.targets)
+            if one.program_id in others or self._is_for_others(one.targets, one.ven_names)
         }
         said = None
         if theirs:
@@ -654,7 +658,11 @@ class VtnSide:
         self._notes.show(THEIRS, said)
         return _without(programs, others), _without(events, theirs)
 
-    def _is_for_others(self, targets: Sequence[str] | None) -> bool:
+    def _is_for_others(self, targets: Sequence[str] | None, vens: Sequence[str] | None = None) -> bool:
+        """Return whether targets name none of ours; where VENs are among them, ours has to be."""
+        ours = {self._settings["ven.name"], self.ven.ven_name if self.ven is not None else None}
+        if vens and ours.isdisjoint(vens):
+            return True
         return bool(targets) and self._own.isdisjoint(targets or ())
 
     async def _visible(self, lister: _Lister[S]) -> Listing[S]:

@@ -700,6 +700,9 @@ async def test_row_71_a_vtn_of_3_0_1_is_registered_with_and_followed(old: Site) 
         ([("GROUP", "north")], True),
         ([("GROUP", "south")], False),
         ([("GROUP", "south"), ("VEN_NAME", "ven")], True),
+        ([("VEN_NAME", "another"), ("VEN_NAME", "ven")], True),
+        ([("VEN_NAME", "another"), ("RESOURCE_NAME", "bar")], False),
+        ([("GROUP", "north"), ("VEN_NAME", "another")], False),
     ],
 )
 async def test_row_71_events_for_others_are_left_to_them(
@@ -720,7 +723,10 @@ async def test_row_71_events_of_programs_for_others_are_left_to_them_too(old: Si
     old.has("E1")
     async with old.following():
         assert set(old.book.events) == {"E1"}
-        theirs = [{"type": "VEN_NAME", "values": ["another"]}]
+        theirs = [
+            {"type": "VEN_NAME", "values": ["another"]},
+            {"type": "RESOURCE_NAME", "values": ["bar", "ven"]},
+        ]
         old.vtn.collections["programs"][0]["targets"] = theirs
         await old.run(120)
         assert not old.book.events
