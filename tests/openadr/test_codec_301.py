@@ -240,7 +240,7 @@ def test_one_bad_object_hides_no_other_and_leaves_the_others_as_read(codec: Any)
     ],
 )
 def test_a_target_without_values_does_not_mean_all(codec: Codec31, nothing: Any) -> None:
-    """What a target fails to name is not everybody: an event with it is for nobody here."""
+    """What a target fails to name is not everybody: an event with it is for no resource."""
     raw: dict[str, Any] = {"id": "1", "programID": "P", "targets": nothing, "intervals": []}
     raw["reportDescriptors"] = [{"payloadType": "USAGE", "targets": nothing}]
     event = codec.decode(Event, json.dumps(raw).encode())

@@ -404,7 +404,7 @@ def test_row_32_a_dated_period_of_no_length_is_named() -> None:
 
 @pytest.mark.parametrize("start", ["2026-01-01T00:00:00Z", "2025-12-31T00:00:00Z"])
 def test_row_32_dated_intervals_of_no_length_are_named_too(start: str) -> None:
-    """Intervals of PT0S owe nothing, and that is said."""
+    """No report is due for intervals of PT0S, and that is logged."""
     dated = {"start": start, "duration": "PT0S"}
     own = [{"id": 0, "intervalPeriod": dated, "payloads": []}]
     for one in (event(1, EACH, intervalPeriod=dated), event(0, EACH, intervals=own, intervalPeriod=None)):
