@@ -153,7 +153,7 @@ def exported(
     until: datetime | None,
     resource: str | None,
     now: bool,
-    omitted: Callable[[], None] = lambda: None,
+    omitted: Callable[[], object] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each resource, interval and payload of what the VTNs hold, by `COLUMNS`.
 
