@@ -20,7 +20,7 @@ from venclient.reporting.delivery import Reporter, ReportOptions, StepResult
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.outbox import Outbox
 
-#: Each process looks once a day whether another gateway sends reports of its names.
+#: Each process looks once whether another gateway sends reports of its names.
 ONE_LOOK = 1
 
 

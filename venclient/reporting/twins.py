@@ -1,7 +1,7 @@
 """Notices another gateway that works under the same VEN: its reports have the names of ours.
 
 A VTN that lets a name be used once answers ours with a conflict. At one that does not, the first report that
-this process sent is looked for once a day: a second one of its name is that of another gateway.
+this process sent is looked for once: a second one of its name is that of another gateway.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from venclient.openadr.times import known_time
 from venclient.reporting.means import Means, StepResult
 from venclient.reporting.rows import Row
 
-#: How long after a report was sent the VTN is asked who else has sent it, and how often at most.
+#: How long after the first report was sent the VTN is asked who else has sent it.
 LOOK_AFTER = timedelta(minutes=1)
-LOOK_EACH = timedelta(days=1)
 
 
 class _Sample(NamedTuple):
@@ -35,16 +34,14 @@ class Twins:
         self._means = means
         self._known = False
         self._sample: _Sample | None = None
-        self._not_before: datetime | None = None
+        self._sampled = False
 
     def sent(self, row: Row, stored: Report) -> None:
-        """Note a report that the VTN has just taken from us."""
-        now = self._means.clock.now()
-        early = self._not_before is not None and now < self._not_before
-        if self._known or self._sample is not None or early or stored.id is None:
-            return
-        self._sample = _Sample(row.obligation.event_id, row.key, stored.id, now)
-        self._not_before = now + LOOK_EACH
+        """Note a report that the VTN has just taken from us; the first one is looked for."""
+        if not self._sampled and stored.id is not None:
+            self._sampled = True
+            now = self._means.clock.now()
+            self._sample = _Sample(row.obligation.event_id, row.key, stored.id, now)
 
     def found(self, row: Row, there: Report, result: StepResult) -> None:
         """Warn of a report at the VTN that we have not sent, made while this process ran."""
