@@ -415,7 +415,7 @@ def test_row_32_dated_intervals_of_no_length_are_named_too(start: str) -> None:
 
 @pytest.mark.parametrize("zero", ["PT0S", "PT0H", "P0D"])
 def test_row_52_a_request_may_have_its_start_in_its_intervals(zero: str) -> None:
-    """Without a period of its own an event begins with its first interval, also when that is "now"."""
+    """Without intervalPeriod an event begins with its first interval, also when that is "now"."""
     own = [
         {"id": 0, "intervalPeriod": {"start": "0001-01-01", "duration": zero}, "payloads": []},
         {"id": 1, "intervalPeriod": {"duration": zero}, "payloads": []},
