@@ -249,10 +249,11 @@ class Examination:
         if refusal is None or not may_not_register(refusal):
             return None
         listed = (await client.vens()).items
+        own = [one for one in listed if client.client_id is not None and one.client_id == client.client_id]
+        if len(own) == 1:
+            return finding("registration", doc.ADOPTABLE(other=foreign(own[0].ven_name)))
         if len(listed) == 1:
             other = foreign(listed[0].ven_name)
-            if client.client_id is not None and listed[0].client_id == client.client_id:
-                return finding("registration", doc.ADOPTABLE(other=other))
             return finding("registration", doc.ANOTHER_VEN(other=other, ven=name))
         return finding("registration", doc.NOT_CREATABLE(ven=name, reason=_reason(refusal)))
 

@@ -144,6 +144,8 @@ class VtnSide:
         self._dropped: dict[str, frozenset[str]] = {}
         self._told_until_s = 0.0
         self._targets: tuple[str, ...] = ()
+        #: Listings that the VTN refuses when targets are named, until the registration is read again.
+        self._untargeted: list[object] = []
         #: Targets that the VTN granted to the object of each resource, by the resource's id.
         self._granted: dict[str, frozenset[str]] = {}
         #: What reports are on, and what it was made of, by the resource's id.
@@ -249,7 +251,13 @@ class VtnSide:
         if asked:
             await self._try_register()
         before = set(self._book.events)
-        await self._fetch_events()
+        try:
+            await self._fetch_events()
+        except VtnError as error:
+            # The registration is verified as often, whatever becomes of the events.
+            if error.answered and not asked and self._register_in_s() <= 0.0:
+                await self._try_register()
+            raise
         lost = len(before - self._book.events.keys())
         if len(before) >= LEAST_EVENTS and lost > WHOLESALE * len(before):
             self.check_again()
@@ -492,10 +500,10 @@ class VtnSide:
     def _take_grants(self, ven: Ven, held: Mapping[str, VenResource]) -> None:
         names = self._roster.names
         granted = self._granted = {
-            id_: frozenset(held[name].targets or ()) if name in held else frozenset[str]()
+            id_: frozenset(held[name].targets or ()) - {""} if name in held else frozenset[str]()
             for id_, name in names.items()
         }
-        of_ven = frozenset(ven.targets or ())
+        of_ven = frozenset(ven.targets or ()) - {""}
         self._own = of_ven.union(
             {self._settings["ven.name"], ven.ven_name}, names.values(), *granted.values()
         )
@@ -503,6 +511,7 @@ class VtnSide:
         # A VTN that hides nothing is not asked twice.
         hides = spoken is None or spoken.grants_targets
         self._targets = tuple(sorted(of_ven.union(*granted.values()))) if hides else ()
+        self._untargeted = []
         self._report_on()
         # 3.0.1 writes the VEN itself as a target.
         of_ven |= {self._settings["ven.name"], ven.ven_name}
@@ -527,7 +536,12 @@ class VtnSide:
 
     async def _fetch_events(self) -> None:
         programs = await self._visible_programs()
-        events = await self._visible(self._client.events)
+        try:
+            events = await self._visible(self._client.events)
+        except VtnError as error:
+            if error.answered and self._time_is_known() and self._follow(programs)[1]:
+                self._changed.set()
+            raise
         if not self._time_is_known():
             # An event that starts "now" must not be given a wrong start. The answer may have set the time.
             return
@@ -538,9 +552,7 @@ class VtnSide:
         if PROGRAMS in self._failing:
             programs = self._last_programs()
             events = self._of_known_programs(events)
-        followed = [one for one in programs.items if not wanted or one.program_name in wanted]
-        renamed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
-        ids = {program.id for program in followed}
+        ids, renamed = self._follow(programs)
         ours = [event for event in events.items if not wanted or event.program_id in ids]
         # Events, and those of programs, that could not be understood have not gone.
         unread = programs.ids - {program.id for program in programs.items}
@@ -562,6 +574,17 @@ class VtnSide:
                 created=len(changes.created), modified=len(changes.modified), gone=len(changes.gone)
             )
             log.info(said.within(self._notes.about))
+
+    def _follow(self, programs: Listing[Program]) -> tuple[set[str | None], bool]:
+        """Take over the programs that are followed; return their ids, and whether something has changed."""
+        wanted = set(self._settings["vtn.programs"])
+        spoken = self._client.known_dialect
+        if spoken is not None and not spoken.grants_targets:
+            others = {one.id for one in programs.items if self._is_for_others(one.targets, one.ven_names)}
+            programs = _without(programs, others)
+        followed = [one for one in programs.items if not wanted or one.program_name in wanted]
+        changed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
+        return {program.id for program in followed}, changed
 
     def _note_unread(self, refused: Sequence[Refused]) -> None:
         """Note objects that could not be understood, as long as they are listed; the client logs them."""
@@ -602,7 +625,7 @@ class VtnSide:
             for one in events.items
             if one.id in self._book.events
             or one.program_id in self._book.programs
-            or (one.targets and not self._is_for_others(one.targets))
+            or (one.targets and not self._is_for_others(one.targets, one.ven_names))
         )
         return replace(events, items=kept)
 
@@ -610,11 +633,15 @@ class VtnSide:
         self, programs: Listing[Program], events: Listing[Event]
     ) -> tuple[Listing[Program], Listing[Event]]:
         """Return listings without what is for others, which a VTN of 3.0.1 shows to everybody."""
-        others = {one.id: one.targets or () for one in programs.items if self._is_for_others(one.targets)}
+        others = {
+            one.id: one.targets or ()
+            for one in programs.items
+            if self._is_for_others(one.targets, one.ven_names)
+        }
         theirs = {
             one.id: one.targets or ()
             for one in events.items
-            if one.program_id in others or self._is_for_others(one.targets)
+            if one.program_id in others or self._is_for_others(one.targets, one.ven_names)
         }
         said = None
         if theirs:
@@ -631,24 +658,32 @@ class VtnSide:
         self._notes.show(THEIRS, said)
         return _without(programs, others), _without(events, theirs)
 
-    def _is_for_others(self, targets: Sequence[str] | None) -> bool:
+    def _is_for_others(self, targets: Sequence[str] | None, vens: Sequence[str] | None = None) -> bool:
+        """Return whether targets name none of ours; where VENs are among them, ours has to be."""
+        ours = {self._settings["ven.name"], self.ven.ven_name if self.ven is not None else None}
+        if vens and ours.isdisjoint(vens):
+            return True
         return bool(targets) and self._own.isdisjoint(targets or ())
 
     async def _visible(self, lister: _Lister[S]) -> Listing[S]:
         """Return what the VTN shows us, asked without targets and with those that it granted us."""
         listing = await lister(targets=())
+        if lister in self._untargeted:
+            return listing
+        kind = f"{UNTARGETED} {getattr(lister, '__name__', '')}"
         try:
             for some in chunks(self._targets, TARGETS_AT_ONCE):
                 listing = listing.joined(await lister(targets=some))
         except VtnError as error:
             if not error.answered:
                 raise
+            self._notes.begin(kind, gwy.UNTARGETED(reason=error), cause=_cause_of(error))
             if error.transient:
-                self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error), cause=type(error).__name__)
                 return replace(listing, complete=False)
             # Not every VTN lets a VEN name targets; they are tried again with the registration.
-            self._targets = ()
-            self._notes.begin(UNTARGETED, gwy.UNTARGETED(reason=error))
+            self._untargeted.append(lister)
+        else:
+            self._notes.end(kind)
         return listing
 
 

@@ -6,8 +6,10 @@ import asyncio
 import csv
 import io
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -429,3 +431,23 @@ def test_a_narrow_terminal_cuts_no_figure(settled: Ven, monkeypatch: pytest.Monk
 
     assert {repr(first["sent"]), repr(first["now"]), repr(first["difference"])} <= set(words)
     assert max(len(line) for line in out.splitlines() if "28.930635731" in line) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"), [((), 1), (("--resource", "school"), 1), (("--since", "2027-01-01"), 0)]
+)
+def test_export_of_values_counts_the_reports_whose_bodies_are_not_stored(
+    settled: Ven, words: tuple[str, ...], missing: int
+) -> None:
+    """What is missing from an export is said beside it, not in it."""
+    _, whole, err = settled("reports", "export", "--values", *words)
+    assert err == ""
+    with closing(sqlite3.connect("var/state.db")) as db, db:
+        db.execute(
+            "UPDATE sent SET body = NULL WHERE id = (SELECT max(id) FROM sent WHERE taken AND body NOTNULL)"
+        )
+    status, out, err = settled("reports", "export", "--values", *words)
+
+    assert status == 0
+    assert ("VEN-CLP-340" in err) == bool(missing)
+    assert (len(out.splitlines()) < len(whole.splitlines())) == bool(missing)

@@ -308,3 +308,28 @@ async def test_row_39_an_object_hidden_between_pages_is_looked_for_again() -> No
     assert "E61" not in careless.ids
     assert careful.complete
     assert careful.ids == {f"E{number}" for number in range(1, 120)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 50])
+@pytest.mark.parametrize("broken", [True, False])
+async def test_objects_without_an_id_on_the_same_page_for_ever_end_the_listing(
+    vtn: FakeVtn, count: int, broken: bool
+) -> None:
+    """A VTN without paging is not asked for page after page because its objects have no id."""
+    one = {"programID": {} if broken else "P"}
+    vtn.handlers["GET", "events"] = lambda request: httpx2.Response(200, json=[one] * count)
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert len(vtn.calls("GET", "events")) <= 3
+    assert not listing.complete
+    assert len(listing.refused if broken else listing.items) == count
+
+
+async def test_an_object_that_is_twice_on_a_page_is_given_once(vtn: FakeVtn) -> None:
+    """Whatever a VTN repeats, each id is one object."""
+    vtn.collections["events"] = [*events(1, 2), *events(1, 3)]
+    async with vtn.client() as client:
+        listing = await client.events()
+
+    assert ids(listing) == ["E1", "E2", "E3"]

@@ -78,6 +78,21 @@ async def test_a_name_that_another_client_holds_is_said(vtn: FakeVtn) -> None:
     assert vtn.collections["vens"][0]["venName"] == "theirs"
 
 
+@pytest.mark.parametrize("client_id", ["gw-1", None])
+async def test_a_conflict_names_the_one_ven_that_the_vtn_shows(vtn: FakeVtn, client_id: str | None) -> None:
+    """A VTN that gives each client one VEN, and says of none whose it is: ours has another name."""
+    vtn.collections["vens"] = [{"id": "V1", "venName": "site-9"}]
+    vtn.handlers["POST", "vens"] = lambda request: problem(409)
+    secret = {} if client_id else {"client_secret": None}
+    async with vtn.client(client_id=client_id, **secret) as client:
+        with raises_code(VtnProblem, "VEN-VTN-340") as caught:
+            await ensure_ven(client, "gw")
+
+    assert caught.value.is_conflict
+    assert "site-9" in caught.value.hint
+    assert vtn.collections["vens"][0]["venName"] == "site-9"
+
+
 async def test_a_lost_answer_registers_once(vtn: FakeVtn) -> None:
     """When the answer to POST is lost, the next try meets the conflict and adopts."""
     posts: list[int] = []

@@ -77,6 +77,17 @@ async def test_a_ven_of_another_name_is_named_with_the_setting(
     assert "site-9" in found["registration"].advice
 
 
+async def test_our_own_ven_is_found_among_others(vtn: FakeVtn, tmp_path: Path) -> None:
+    """The gateway takes the one VEN of its client, however many the VTN lists."""
+    others = [{"id": "V2", "venName": "b", "clientID": "x"}, {"id": "V3", "venName": "c"}]
+    vtn.collections["vens"] = [*others, {"id": "V1", "venName": "site-9", "clientID": "gw-1"}]
+    vtn.handlers["POST", "vens"] = lambda _: problem(403)
+    found = await look(vtn, tmp_path)
+
+    assert found["registration"].code == "VEN-DOC-124"
+    assert "site-9" in found["registration"].advice
+
+
 async def test_what_is_readable_is_looked_at(vtn: FakeVtn, tmp_path: Path) -> None:
     """VENs and programs that cannot be read are warnings, events that cannot be a failure."""
     vtn.handlers["GET", "vens"] = lambda _: problem(403)

@@ -279,6 +279,19 @@ async def test_events_are_followed_where_programs_cannot_be_read(
 PROGRAM_CODES = {"VEN-VTN-111", "VEN-VTN-112"}
 
 
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_programs_are_followed_where_events_cannot_be_read(tmp_path: Path, status: int) -> None:
+    """What a program says of units counts for the reports on the events that are known."""
+    site = Site(tmp_path, "bar")
+    site.has("E1")
+    async with site.following():
+        site.vtn.handlers["GET", "events"] = lambda _: problem(status)
+        site.vtn.collections["programs"] = [{"id": "P1", "programName": "new"}]
+        await site.run(120)
+        assert site.book.programs["P1"].program_name == "new"
+        assert set(site.book.events) == {"E1"}
+
+
 async def test_an_allow_list_of_programs_holds_while_programs_cannot_be_read(tmp_path: Path) -> None:
     """Events of programs that are not followed are not taken because their names cannot be read."""
     site = Site(tmp_path, programs=("one",))
@@ -381,6 +394,41 @@ async def test_row_25_granted_targets_are_asked_for_as_well(tmp_path: Path) -> N
         assert set(site.book.events) == {"E2"}
 
 
+@pytest.mark.parametrize("refused", ["programs", "events"])
+@pytest.mark.parametrize("status", [403, 400, 500])
+async def test_row_25_a_listing_that_may_not_name_targets_stops_no_other(
+    tmp_path: Path, refused: str, status: int
+) -> None:
+    """The refusal is noted as long as it holds, and the other listing is asked for granted targets."""
+    site = Site(tmp_path, "bar")
+    site.vtn.collections["vens"] = [{"id": "V1", "venName": "ven", "targets": ["north"]}]
+    site.has("E1")
+    refuses = [True]
+
+    def answer(place: str) -> Any:
+        def by_target(request: httpx2.Request) -> httpx2.Response:
+            named = "north" in request.url.params.get_list("targets")
+            if named and place == refused and refuses:
+                return problem(status)
+            return site.vtn._collection(request, place)
+
+        return by_target
+
+    def asked(place: str) -> int:
+        calls = site.vtn.calls("GET", place)
+        return len([one for one in calls if "north" in one.url.params.get_list("targets")])
+
+    site.vtn.handlers["GET", "programs"] = answer("programs")
+    site.vtn.handlers["GET", "events"] = answer("events")
+    async with site.following():
+        assert (asked("programs") > 0, asked("events") > 0) == (True, True)
+        assert set(site.book.events) == {"E1"}
+        assert sum("VEN-GWY-068" in one for one in site.notes) == 1
+        refuses.clear()
+        await site.run(2 * REGISTER_AGAIN_S)
+        assert not any("VEN-GWY-068" in one for one in site.notes)
+
+
 async def test_row_25_an_unknown_target_has_the_registration_read_at_once(tmp_path: Path) -> None:
     """An unknown target is looked for at the VTN once; what was granted counts then."""
     site = Site(tmp_path, "bar", "hotel")
@@ -463,6 +511,21 @@ async def test_the_registration_counts_as_verified_only_until_an_outage(tmp_path
         del site.vtn.handlers["GET", "events"]
         await site.run(10)
         assert site.side.registered == {"bar"}
+        assert reads(site) > 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_the_registration_is_read_every_five_minutes_while_events_are_refused(
+    tmp_path: Path, status: int
+) -> None:
+    """A VTN that shows no events may lose our objects all the same: nothing is claimed for longer."""
+    site = Site(tmp_path, "bar")
+    site.vtn.handlers["GET", "events"] = lambda _: problem(status)
+    async with site.following():
+        assert (site.side.registered, reads(site)) == ({"bar"}, 1)
+        site.vtn.collections["resources"].clear()
+        await site.run(3 * REGISTER_AGAIN_S)
+        assert len(site.vtn.collections["resources"]) == 1
         assert reads(site) > 1
 
 
@@ -637,6 +700,9 @@ async def test_row_71_a_vtn_of_3_0_1_is_registered_with_and_followed(old: Site) 
         ([("GROUP", "north")], True),
         ([("GROUP", "south")], False),
         ([("GROUP", "south"), ("VEN_NAME", "ven")], True),
+        ([("VEN_NAME", "another"), ("VEN_NAME", "ven")], True),
+        ([("VEN_NAME", "another"), ("RESOURCE_NAME", "bar")], False),
+        ([("GROUP", "north"), ("VEN_NAME", "another")], False),
     ],
 )
 async def test_row_71_events_for_others_are_left_to_them(
@@ -657,7 +723,10 @@ async def test_row_71_events_of_programs_for_others_are_left_to_them_too(old: Si
     old.has("E1")
     async with old.following():
         assert set(old.book.events) == {"E1"}
-        theirs = [{"type": "VEN_NAME", "values": ["another"]}]
+        theirs = [
+            {"type": "VEN_NAME", "values": ["another"]},
+            {"type": "RESOURCE_NAME", "values": ["bar", "ven"]},
+        ]
         old.vtn.collections["programs"][0]["targets"] = theirs
         await old.run(120)
         assert not old.book.events

@@ -34,12 +34,14 @@ POLL_S = 2
 EACH_S = 0.05
 ACKNOWLEDGED_WITHIN_S = 180.0
 QUEUES = ("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 200")
+#: The capacity of each site: what counts must never become more than a meter of it can mean.
+P_MAX_KW = 1e6
 VALUES = {"values": [{"path": "/n", "quantity": "power_kw"}], "time": {"path": "/ts", "format": "epoch_ms"}}
 
 
 def modbus(name: str, host: str, port: int, *, unit: int = 1, **options: Any) -> Resource:
     """Return a resource with a meter at a port of a host."""
-    made = resource(0)
+    made = resource(0, p_max_kw=P_MAX_KW)
     made.resourceID = made.resourceName = name
     registers = [{"address": 0, "type": "uint16", "quantity": "power_kw"}]
     made.connection = Connection(
@@ -54,7 +56,7 @@ def modbus(name: str, host: str, port: int, *, unit: int = 1, **options: Any) ->
 
 def mqtt(name: str, host: str, port: int, topic: str) -> Resource:
     """Return a resource whose meter publishes its values in JSON."""
-    made = resource(0)
+    made = resource(0, p_max_kw=P_MAX_KW)
     made.resourceID = made.resourceName = name
     made.connection = Connection(ConnectionType.MQTT, ActorType.READER, host, port, topic, options=VALUES)
     return made
@@ -62,7 +64,7 @@ def mqtt(name: str, host: str, port: int, topic: str) -> Resource:
 
 def followed(name: str, path: Path) -> Resource:
     """Return a resource whose meter is a growing CSV file."""
-    made = resource(0)
+    made = resource(0, p_max_kw=P_MAX_KW)
     made.resourceID = made.resourceName = name
     options = {
         "format": "csv",

@@ -16,10 +16,11 @@ from openapi_schema_validator import OAS30Validator
 
 from tests.openadr.test_roundtrip import events, json_values, reports
 from venclient.errors import WireError
-from venclient.openadr.codec import CODEC_31, KINDS
+from venclient.openadr.codec import CODEC_31, KINDS, Codec31
 from venclient.openadr.codec_301 import CODEC_301
-from venclient.openadr.objects import Event, Report, ValuesMap, Ven
+from venclient.openadr.objects import Event, Program, Report, ValuesMap, Ven
 from venclient.openadr.times import NOW, parse_time
+from venclient.reporting.targets import Reportable, resources_of
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(GOLDEN.glob("*.json"))}
@@ -88,6 +89,9 @@ def test_row_71_what_3_0_1_writes_is_read_as_3_1(case: dict[str, Any]) -> None:
     if case["kind"] in ("ven", "resource"):
         # The word for what it is, and for whose, is the version's own.
         expected = msgspec.structs.replace(expected, client_id=None, object_type=old["objectType"])
+    vens = [one["values"] for one in old.get("targets") or () if one.get("type") == "VEN_NAME"]
+    if vens:
+        expected = msgspec.structs.replace(expected, ven_names=vens[0])
 
     assert CODEC_301.decode(kind, old) == expected
     assert CODEC_301.decode_list(kind, json.dumps([old, 7, old]).encode()).items == [expected, expected]
@@ -221,3 +225,39 @@ def test_one_bad_object_hides_no_other_and_leaves_the_others_as_read(codec: Any)
         assert [one.id for one in decoded.items] == ["a", "b", "c"]
         assert len(decoded.refused) == len(some)
         assert [one.id for one in decoded.refused][-2:] == ["5", None]
+
+
+@pytest.mark.parametrize("codec", [CODEC_31, CODEC_301])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        [{"type": "RESOURCE_NAME", "values": []}],
+        [{"type": "RESOURCE_NAME", "values": [None]}],
+        [{"type": "RESOURCE_NAME", "values": None}],
+        {"type": "RESOURCE_NAME", "values": []},
+        [None],
+        [""],
+    ],
+)
+def test_a_target_without_values_does_not_mean_all(codec: Codec31, nothing: Any) -> None:
+    """What a target fails to name is not everybody: an event with it is for no resource."""
+    raw: dict[str, Any] = {"id": "1", "programID": "P", "targets": nothing, "intervals": []}
+    raw["reportDescriptors"] = [{"payloadType": "USAGE", "targets": nothing}]
+    event = codec.decode(Event, json.dumps(raw).encode())
+
+    assert event.report_descriptors is not None
+    for targets in (event.targets, event.report_descriptors[0].targets):
+        assert resources_of(None, targets or (), [Reportable("r", "hotel")], {"ven"}) == []
+        assert resources_of(targets, (), [Reportable("r", "hotel")], {"ven"}) == []
+
+
+@pytest.mark.parametrize("kind", [Event, Program])
+@pytest.mark.parametrize("more", [{}, {"targets": ["plain"]}])
+def test_the_vens_among_typed_targets_are_kept(kind: type[Event | Program], more: dict[str, Any]) -> None:
+    """In a list that is read at once, and in one that is read one by one."""
+    typed = [{"type": "VEN_NAME", "values": ["a", "b"]}, {"type": "GROUP", "values": ["g"]}]
+    one = {"id": "1", "programID": "P", "programName": "p", "intervals": [], "targets": typed}
+    first = CODEC_301.decode_list(kind, json.dumps([one, {**one, "id": "2", **more}]).encode()).items[0]
+
+    assert (first.targets, first.ven_names) == (["a", "b", "g"], ["a", "b"])
+    assert b"venNames" not in CODEC_301.encode(first)

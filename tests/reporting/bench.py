@@ -20,6 +20,9 @@ from venclient.reporting.delivery import Reporter, ReportOptions, StepResult
 from venclient.reporting.eventbook import EventBook
 from venclient.reporting.outbox import Outbox
 
+#: Each process looks once whether another gateway sends reports of its names.
+ONE_LOOK = 1
+
 
 class Killed(BaseException):
     """Stands for the end of the process."""

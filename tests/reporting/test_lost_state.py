@@ -29,7 +29,7 @@ def sent(bench: Bench) -> list[list[int]]:
     return [[one.id for one in report.resources[0].intervals] for report in bench.vtn.stored]
 
 
-@pytest.mark.parametrize("status", [400, 409, 422])
+@pytest.mark.parametrize("status", [400, 409, 410, 422])
 async def test_a_report_that_is_refused_while_its_event_is_away_waits_and_is_then_sent(
     bench: Bench, status: int
 ) -> None:
@@ -141,6 +141,34 @@ async def test_another_gateway_under_the_same_ven_is_named_once(
     result = await second.run_to(4.5)
 
     assert sum("VEN-REP-122" in note for note in result.notes) == (not early)
+
+
+@pytest.mark.parametrize("other", ["2026-01-01T00:30:00Z", "2025-12-31T22:00:00Z", None])
+async def test_a_second_report_of_our_name_is_that_of_another_gateway(
+    bench: Bench, other: str | None
+) -> None:
+    """A VTN that takes a name twice does not refuse ours: it is looked at once who else has sent it."""
+    await bench.run_to(1.1)
+    (ours,) = bench.vtn.stored
+    listings = bench.vtn.listings
+    bench.vtn.stored.append(replace(ours, id="theirs", created_date_time=other))
+    result = await bench.run_to(4.5)
+
+    assert bench.vtn.posts == 4
+    assert bench.vtn.listings == listings + 1
+    recent = other is not None and other.startswith("2026")
+    assert sum("VEN-REP-122" in note for note in result.notes) == recent
+
+
+async def test_a_vtn_that_lists_no_reports_is_not_asked_for_another_gateway_again(bench: Bench) -> None:
+    """What cannot be looked at holds up nothing."""
+    await bench.run_to(1.1)
+    listings = bench.vtn.listings
+    bench.vtn.listing_fault = VtnProblem("no list for you", status=403)
+    result = await bench.run_to(4.5)
+
+    assert (bench.vtn.posts, bench.vtn.listings) == (4, listings + 1)
+    assert not result.notes
 
 
 async def test_our_own_report_whose_answer_was_lost_is_not_taken_for_that_of_another(bench: Bench) -> None:

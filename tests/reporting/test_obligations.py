@@ -402,6 +402,30 @@ def test_row_32_a_dated_period_of_no_length_is_named() -> None:
     assert agenda(proper, None, anchor=T0, cancelled=True).problems == ()
 
 
+@pytest.mark.parametrize("start", ["2026-01-01T00:00:00Z", "2025-12-31T00:00:00Z"])
+def test_row_32_dated_intervals_of_no_length_are_named_too(start: str) -> None:
+    """No report is due for intervals of PT0S, and that is logged."""
+    dated = {"start": start, "duration": "PT0S"}
+    own = [{"id": 0, "intervalPeriod": dated, "payloads": []}]
+    for one in (event(1, EACH, intervalPeriod=dated), event(0, EACH, intervals=own, intervalPeriod=None)):
+        plan = agenda(one, None, anchor=T0)
+        assert (plan.plans, plan.at_will) == ((), ())
+        assert "no length (PT0S)" in plan.problems[-1]
+
+
+@pytest.mark.parametrize("zero", ["PT0S", "PT0H", "P0D"])
+def test_row_52_a_request_may_have_its_start_in_its_intervals(zero: str) -> None:
+    """Without intervalPeriod an event begins with its first interval, also when that is "now"."""
+    own = [
+        {"id": 0, "intervalPeriod": {"start": "0001-01-01", "duration": zero}, "payloads": []},
+        {"id": 1, "intervalPeriod": {"duration": zero}, "payloads": []},
+    ]
+    plan = agenda(event(0, EACH, intervals=own, intervalPeriod=None), None, anchor=T0)
+
+    assert (plan.plans, plan.problems) == ((), ())
+    assert len(plan.at_will) == 1
+
+
 @pytest.mark.parametrize("intervals", [None, [], [{"id": 0, "payloads": []}]])
 @pytest.mark.parametrize("start", ["0001-01-01", "0001-01-01T00:00:00Z", "0000-00-00"])
 @pytest.mark.parametrize("frequency", [{}, {"frequency": 0}, EACH])

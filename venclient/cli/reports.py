@@ -5,6 +5,7 @@ All of it reads the state file beside a running gateway; only `retry` changes so
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, timedelta
@@ -313,12 +314,22 @@ def _value_rows(
     places = open_places(config, vtn)
     if resource:
         _check_resource(places, resource)
+    missing = itertools.count()
     try:
         yield from exported(
-            places, program=program, event=event, since=first, until=last, resource=resource, now=now
+            places,
+            program=program,
+            event=event,
+            since=first,
+            until=last,
+            resource=resource,
+            now=now,
+            omitted=lambda: next(missing),
         )
     finally:
         _close(places)
+    if count := next(missing):
+        say(with_code(clp.BODIES_MISSING(count=count)), err=True)
 
 
 def _write(pieces: Iterable[str], output: Path | None) -> None:

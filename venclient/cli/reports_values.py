@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -153,10 +153,12 @@ def exported(
     until: datetime | None,
     resource: str | None,
     now: bool,
+    omitted: Callable[[], object] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each resource, interval and payload of what the VTNs hold, by `COLUMNS`.
 
-    One report at a time is in memory. Without `now` nothing is built again.
+    One report at a time is in memory. Without `now` nothing is built again. `omitted` is called for each
+    report whose body is not stored.
     """
     for place in places:
         names = _programs(place) if program is not None else {}
@@ -165,6 +167,8 @@ def exported(
             for held in view.held(event_id=event, since=since, until=until):
                 sent = held.sent
                 if sent is None:
+                    if resource is None or _is_about(held, resource):
+                        omitted()
                     continue
                 if program is not None and program not in (sent.program, names.get(sent.program)):
                     continue

@@ -34,7 +34,7 @@ class Page(Generic[S]):
 
 
 #: How VTNs answer a request for a page behind the last one.
-_BEHIND_THE_END = frozenset({400, 404, 416})
+_BEHIND_THE_END = frozenset({400, 404, 416, 422})
 
 #: Gives the page of at most `limit` elements from position `skip`.
 FetchPage = Callable[[int, int], Awaitable[Page[S]]]
@@ -80,6 +80,8 @@ class _Pass(Generic[S]):
         self.pages = 0
         self.steady = True
         self.nameless = False
+        #: Objects without an id by their content: one that is the same on another page is not new.
+        self._nameless: set[object] = set()
 
     async def read(self, fetch: FetchPage[S]) -> None:
         """Read until a page is empty or has nothing new: a VTN may give fewer than it was asked for."""
@@ -112,12 +114,21 @@ class _Pass(Generic[S]):
     def _take(self, page: Decoded[S]) -> bool:
         """Keep what is new on a page; False when nothing is."""
         before = len(self.items) + len(self.refused) + len(self.ids)
+        on_page: set[object] = set()
         for item in page.items:
-            if _id(item) is None or _id(item) not in self.ids:
+            key = _id(item) or msgspec.json.encode(item)
+            if (
+                key not in self.ids
+                and key not in self._nameless
+                and (_id(item) is None or key not in on_page)
+            ):
                 self.items.append(item)
+            on_page.add(key)
         for one in page.refused:
-            if one.id is None or one.id not in self.ids:
+            if one not in self._nameless if one.id is None else one.id not in self.ids:
                 self.refused.append(one)
+        self._nameless.update(one for one in on_page if isinstance(one, bytes))
+        self._nameless.update(one for one in page.refused if one.id is None)
         self.ignored += [one for one in page.ignored if one.id is None or one.id not in self.ids]
         self.nameless = self.nameless or None in page.ids
         self.ids.update(id_ for id_ in page.ids if id_ is not None)

@@ -48,7 +48,7 @@ async def ensure_ven(client: VenClient, name: str, attributes: Attributes = None
                 raise
             found = await _named_ven(client, name) or await _renamed_ven(client)
             if found is None:
-                raise _taken(problem, name) from problem
+                raise _taken(problem, name, await _lone_ven(client)) from problem
     held = found.attributes or ()
     wanted = held if attributes is None else attributes
     fits = not drifts_of(wanted, held, ours={one.type for one in held})
@@ -230,9 +230,18 @@ async def _renamed_ven(client: VenClient) -> Ven | None:
     return own[0] if len(own) == 1 else None
 
 
-def _taken(problem: VtnProblem, name: str) -> VtnProblem:
+async def _lone_ven(client: VenClient) -> Ven | None:
+    """Return the one VEN that the VTN shows us without saying whose it is; None where there are others."""
+    listed = (await client.vens()).items
+    return listed[0] if len(listed) == 1 and listed[0].client_id is None else None
+
+
+def _taken(problem: VtnProblem, name: str, lone: Ven | None = None) -> VtnProblem:
+    what = vtn.NAME_TAKEN(name=name)
+    if lone is not None:
+        what = vtn.NAME_TAKEN_BUT(name=name, status=problem.status, other=foreign(lone.ven_name))
     return VtnProblem(
-        vtn.NAME_TAKEN(name=name),
+        what,
         status=problem.status,
         subject=problem.subject,
         title=problem.title,

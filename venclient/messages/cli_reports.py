@@ -111,3 +111,9 @@ NO_ATTEMPTS = info("VEN-CLP-270", "no attempt to send it is stored")
 ONLY_VALUES = error("VEN-CLP-271", "only available with --values", hint="add --values, or omit the option")
 REPORT_GONE = info("VEN-CLP-272", "{report}: no longer in the list of reports; what was sent is still stored")
 ACCEPTED_AT = info("VEN-CLP-273", "accepted, as {id}, by the VTN's clock at {time}")
+BODIES_MISSING = warning(
+    "VEN-CLP-340",
+    "{count:report|reports} not exported: what the VTN holds of them is not stored here",
+    hint="raise reporting.sent_day_mb or reporting.sent_mb for later reports; `ven reports show` lists their "
+    "attempts",
+)

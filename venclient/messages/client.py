@@ -361,3 +361,8 @@ NETWORK_LOGIN = error(
     hint="log in to the network; requests are sent again",
 )
 NOT_JSON = info("VEN-VTN-241", "no JSON")
+NAME_TAKEN_BUT = error(
+    "VEN-VTN-340",
+    "the VTN creates no VEN {name!r} (status {status}); it lists one VEN, {other!r}",
+    hint="if {other!r} is this site's VEN, set ven.name to it; otherwise choose another ven.name",
+)

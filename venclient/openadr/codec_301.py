@@ -27,7 +27,7 @@ from venclient.errors import WireError
 from venclient.messages import openadr as oad
 from venclient.messages.printable import foreign
 from venclient.openadr.codec import Codec31, attributes_of, bare_report, checked_name
-from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0
+from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0, VEN_NAME
 from venclient.openadr.objects import (
     Event,
     Program,
@@ -45,6 +45,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 #: The type under which a plain text of 3.1 is written as a target.
 TARGET_TYPE: Final = "GROUP"
 NOW_OF_3_0: Final = "0000-00-00"
+#: Stands for targets that name nothing.
+_NOTHING: Final = ""
 
 #: What the VTN adds to an object, and is not sent back to it.
 _METADATA: Final = ("id", "createdDateTime", "modificationDateTime", "objectType")
@@ -130,12 +132,15 @@ CODEC_301 = Codec301()
 def _texts(targets: Sequence[ValuesMap] | None) -> list[str] | None:
     if targets is None:
         return None
-    return [str(value) for target in targets for value in target.values if value is not None]
+    texts = [str(value) for target in targets for value in target.values if value is not None]
+    # A target without values matches nothing; without any target all would be meant.
+    return texts or [_NOTHING for _ in targets]
 
 
 def _event(read: _Event) -> Event:
     members = {name: getattr(read, name) for name in Event.__struct_fields__}
     members["targets"] = _texts(read.targets)
+    members["ven_names"] = _texts([one for one in read.targets or () if one.type == VEN_NAME]) or None
     if read.report_descriptors is not None:
         members["report_descriptors"] = [_descriptor(one) for one in read.report_descriptors]
     return Event(**members)
@@ -177,6 +182,7 @@ def _targets(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _program(plain: dict[str, Any]) -> dict[str, Any]:
+    plain.pop("venNames", None)
     for one in plain.pop("attributes", None) or ():
         member = _FLAT.get(one["type"])
         if member is not None and one["values"]:
@@ -187,6 +193,7 @@ def _program(plain: dict[str, Any]) -> dict[str, Any]:
 
 def _event_out(plain: dict[str, Any]) -> dict[str, Any]:
     plain.pop("duration", None)
+    plain.pop("venNames", None)
     for one in plain.get("reportDescriptors") or ():
         one.pop("reportIntervals", None)
         _targets(one)

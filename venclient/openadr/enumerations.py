@@ -123,3 +123,6 @@ PROGRAM_ATTRIBUTES_OF_3_0: Final = {
     "bindingEvents": "BINDING_EVENTS",
     "localPrice": "LOCAL",
 }
+
+#: The type of targets of 3.0.1 that name VENs: others beside them choose among what these VENs have.
+VEN_NAME = "VEN_NAME"

@@ -116,16 +116,18 @@ class Program(Metadata, frozen=True, kw_only=True):
     payload_descriptors: list[PayloadDescriptor] | None = None
     attributes: list[ValuesMap] | None = None
     targets: list[str] | None = None
+    ven_names: list[str] | None = None
 
 
 class Event(Metadata, frozen=True, kw_only=True):
-    """An event of a program (schema `event`)."""
+    """An event of a program (schema `event`); `ven_names` are the VENs among the typed targets of 3.0.1."""
 
     program_id: str = field(name="programID")
     event_name: str | None = None
     duration: str | None = None
     priority: int | None = None
     targets: list[str] | None = None
+    ven_names: list[str] | None = None
     report_descriptors: list[ReportDescriptor] | None = None
     payload_descriptors: list[EventPayloadDescriptor] | None = None
     interval_period: IntervalPeriod | None = None

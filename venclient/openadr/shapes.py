@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0
-from venclient.openadr.objects import Program, TokenAnswer, Value, Wire
+from venclient.openadr.enumerations import PROGRAM_ATTRIBUTES_OF_3_0, VEN_NAME
+from venclient.openadr.objects import Event, Program, TokenAnswer, Value, Wire
 
 #: Whole numbers further from zero than this are read as this.
 MOST = 2**63 - 1
@@ -56,6 +56,8 @@ def straighten(kind: type[msgspec.Struct], raw: Any) -> Any:
             shaped.setdefault(member.name, [])
     if kind is Program:
         _move_flat_attributes(raw, shaped)
+    if kind in (Program, Event) and (vens := _vens_among(raw.get("targets"))):
+        shaped["venNames"] = vens
     return shaped
 
 
@@ -149,14 +151,27 @@ def _values(raw: Any) -> Any:
 
 
 def _texts(raw: Any) -> list[Any]:
-    """Return a flat list of texts; a 3.0 target {type, values} gives its values."""
+    """Return a flat list of texts; a 3.0 target {type, values} gives its values.
+
+    Elements that name nothing leave an empty text: without any target all would be meant.
+    """
+    return _flat(raw) or ([""] if raw else [])
+
+
+def _flat(raw: Any) -> list[Any]:
     flat: list[Any] = []
     for one in raw if isinstance(raw, list) else [raw]:
         if isinstance(one, Mapping) and "values" in one:
-            flat.extend(_texts(one["values"]))
+            flat.extend(_flat(one["values"]))
         elif one is not None:
             flat.append(_text(one))
     return flat
+
+
+def _vens_among(targets: Any) -> list[Any]:
+    """Return the VENs that typed targets of 3.0.1 name."""
+    typed = [one for one in (targets if isinstance(targets, list) else [targets]) if isinstance(one, Mapping)]
+    return [name for one in typed if one.get("type") == VEN_NAME for name in _texts(one.get("values"))]
 
 
 def _move_flat_attributes(raw: Mapping[str, Any], shaped: dict[str, Any]) -> None:

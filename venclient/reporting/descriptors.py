@@ -119,12 +119,14 @@ def has_no_length(event: Event) -> bool:
     asks for reports is a request for reports (8.6). An event without a period asks for unscheduled reports.
     """
     period = event.interval_period
-    if period is None or not period.start:
+    first = event.intervals[0].interval_period if event.intervals else None
+    if not any(one is not None and one.start for one in (period, first)):
         return False
-    lengths = [period.duration]
+    usual = period.duration if period is not None else None
+    lengths = [usual]
     if event.intervals:
         own = [one.interval_period.duration if one.interval_period else None for one in event.intervals]
-        lengths = [period.duration if length is None else length for length in own]
+        lengths = [usual if length is None else length for length in own]
     try:
         zero = all(length is not None and Duration.parse(length).is_zero for length in lengths)
         return zero and not _lasts(event)

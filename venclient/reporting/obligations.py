@@ -296,9 +296,9 @@ def agenda_steps(
             (one, life_of(event, timeline, _before(anchor, one.cadence_s), one.cadence_s)) for one in groups
         ]
         return Agenda(event, timeline, (), (*problems, *more), begins, tuple(lives))
-    if has_no_length(event) and (cancelled or not event.intervals):
+    if has_no_length(event):
         # As the first instant it is how one is called off; at a date it may be a slip.
-        slip = bool(event.report_descriptors) and _period_start(event) is not None
+        slip = bool(event.report_descriptors) and not is_request(event)
         said = rep.CANCELLED(event=foreign(event.id or ""))
         return Agenda(event, timeline, (), (*problems, *more, *([said] if slip else ())), begins)
     plans: list[tuple[Group, Windows]] = []

@@ -23,7 +23,6 @@ from venclient.messages import reporting as rep
 from venclient.messages.printable import foreign
 from venclient.model.reporting import ReportingStatus
 from venclient.openadr.objects import Report
-from venclient.openadr.times import known_time
 from venclient.reporting.bodies import digest_of, gaps_of, told_with
 from venclient.reporting.builder import Built
 from venclient.reporting.gathered import gathered
@@ -32,6 +31,7 @@ from venclient.reporting.needs import is_measured
 from venclient.reporting.parts import split
 from venclient.reporting.rows import Row
 from venclient.reporting.targets import Reportable, known_targets
+from venclient.reporting.twins import Twins
 
 #: Returns the VTN's copy of a row's report, None when it has none. Raises VtnError when that is unknown.
 Ask = Callable[[Row], Awaitable[Report | None]]
@@ -50,7 +50,7 @@ _SPANS = 5000
 _ON_THE_WAY = (*range(300, 400), 407)
 _BUG_WAIT_S = 300.0
 #: Refusals that may be about the event of a report.
-_OF_EVENTS = (400, 409, 422)
+_OF_EVENTS = (400, 409, 410, 422)
 #: How long an event that the VTN does not have may return, and how often that is looked at.
 _MAY_RETURN = timedelta(minutes=5)
 _LOOK_AGAIN = timedelta(minutes=1)
@@ -76,8 +76,7 @@ class Posting:
         self._omitted: dict[tuple[str, str], frozenset[str]] = {}
         self._bugs: set[str] = set()
         self._gone: set[str] = set()
-        #: Whether it was said that another gateway works under our VEN.
-        self._twin = False
+        self._twins = Twins(means)
         #: Reports that wait for readings which complete them, by name, and until when.
         self._held: dict[str, datetime] = {}
         self._changes: Changes = []
@@ -112,6 +111,7 @@ class Posting:
     async def send(self, listings: Listings, result: StepResult, most: int) -> bool:
         """Send at most `most` reports; False when everything has to wait."""
         means = self._means
+        await self._twins.look(result)
         self._gone = set()
         self._held = self._hold(means.clock.now())
         while most > 0:
@@ -218,7 +218,7 @@ class Posting:
             if there is None:
                 ready.append(row)
             else:
-                self._look_for_twins(row, there, result)
+                self._twins.found(row, there, result)
                 self._sent(row, there, None, result)
         return ready
 
@@ -232,13 +232,6 @@ class Posting:
         event = self._means.book.events.get(row.obligation.event_id)
         known = self._means.started if event is None else max(self._means.started, event.first_seen)
         return row.attempts == 0 and row.due <= known
-
-    def _look_for_twins(self, row: Row, there: Report, result: StepResult) -> None:
-        """Warn when the VTN has a report that we have not sent, made while this process ran."""
-        made = known_time(there.created_date_time)
-        if row.attempts == 0 and made is not None and made > self._means.started and not self._twin:
-            self._twin = True
-            result.say(rep.ANOTHER_GATEWAY(report=row.key, ven=self._means.options.client_name))
 
     async def tell_apart(self) -> None:
         """Store which resources the pending reports are about, and split those that are too large.
@@ -355,6 +348,7 @@ class Posting:
                 return self._failed(row, error, ambiguous=error.ambiguous)
             raise
         self._means.note_attempt(row, "POST", built, answer=stored)
+        self._twins.sent(row, stored)
         self._sent(row, stored, built, result, missing)
         return True
 
@@ -379,7 +373,7 @@ class Posting:
             return self._failed(row, error, ambiguous=True)
         if there is None:
             return await self._refused(row, problem, result)
-        self._look_for_twins(row, there, result)
+        self._twins.found(row, there, result)
         self._sent(row, there, None, result)
         return True
 
