@@ -539,7 +539,9 @@ class VtnSide:
             programs = self._last_programs()
             events = self._of_known_programs(events)
         followed = [one for one in programs.items if not wanted or one.program_name in wanted]
-        renamed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
+        renamed = await self._book.take_programs(
+            followed, complete=programs.complete, also_listed=programs.ids
+        )
         ids = {program.id for program in followed}
         ours = [event for event in events.items if not wanted or event.program_id in ids]
         # Events, and those of programs, that could not be understood have not gone.
