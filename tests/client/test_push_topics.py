@@ -6,8 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx2
 import pytest
 
+from tests.client.fake_vtn import FakeVtn
 from venclient.client import push_mqtt, push_socket
 from venclient.client.notices import Notices, Topics
 from venclient.client.push_mqtt import MqttChannel, _Ear
@@ -134,3 +136,24 @@ async def test_a_lost_subscription_of_the_websocket_is_made_again() -> None:
     assert up.times == 2
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_large_messages_wake_and_fill_no_memory() -> None:
+    """Of messages that wait for the event loop only small ones are kept, to see what they are about."""
+    heard: list[bytes] = []
+    client = Subscriber()
+    ear = _Ear(client, 5, Topics(("e",), ()), Woken(), heard.append)
+    for size in (10, push_mqtt.LARGEST_READ, push_mqtt.LARGEST_READ + 1, 2**20):
+        ear._message(b"x" * size)
+    await asyncio.sleep(0)
+    assert [len(one) for one in heard] == [10, push_mqtt.LARGEST_READ, 0, 0]
+
+
+async def test_topics_nested_deeper_than_python_follows_are_none() -> None:
+    """A VTN that answers so tells no topics; that is no bug of ours."""
+    fake = FakeVtn(ManualClock())
+    fake.handlers["GET", "notifiers/mqtt/topics/vens/V1/events"] = lambda _: httpx2.Response(
+        200, content=b'{"topics":' * 100_000, headers={"content-type": "application/json"}
+    )
+    async with fake.client(retries=0) as client:
+        assert (await client.notices.topics("V1")).events == ()

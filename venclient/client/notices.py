@@ -109,7 +109,14 @@ class Notices:
             if problem.transient:
                 raise
             return ()
-        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        except (
+            msgspec.MsgspecError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            UnicodeDecodeError,
+            RecursionError,
+        ):
             return ()
 
     async def subscribe(self, name: str, callback_url: str, bearer: str) -> str | None:

@@ -30,6 +30,8 @@ _CONNECT_WITHIN_S = 10.0
 _ANSWER_WITHIN_S = 20.0
 #: A broker of version 5 sends us nothing larger; with any other the connection ends.
 _LARGEST_MESSAGE = 2**20
+#: A larger message only wakes: what it is about is not looked at, as in a webhook's call.
+LARGEST_READ = 2**16
 #: Messages that wait for the event loop; one wakes as well as thousands.
 _MOST_WAITING = 100
 _KEEPALIVE_S = 30
@@ -286,10 +288,10 @@ class _Ear:
         self._in_loop(self._end, _UNSUPPORTED_VERSION if other else vtn.MQTT_ENDED(reason=str(code)))
 
     def _message(self, payload: bytes) -> None:
-        """Wake; of a flood of messages only some are counted."""
+        """Wake; of a flood of messages only some are counted, and of a large one nothing is kept."""
         if self._waiting < _MOST_WAITING:
             self._waiting += 1
-            self._in_loop(self._wake_now, payload)
+            self._in_loop(self._wake_now, payload if len(payload) <= LARGEST_READ else b"")
 
     def _wake_now(self, payload: bytes) -> None:
         self._waiting -= 1

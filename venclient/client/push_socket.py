@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from venclient.client.notices import Notices
+from venclient.client.push_mqtt import LARGEST_READ
 from venclient.clock import Clock, SystemClock, rest
 from venclient.errors import VenError, VtnUnreachable
 from venclient.messages import Text
@@ -85,7 +86,7 @@ class SocketChannel:
                 keeping = asyncio.ensure_future(self._keep(up) if subscribed else self._clock.sleep(0))
                 try:
                     async for message in socket:
-                        wake(message)
+                        wake(message if len(message) <= LARGEST_READ else "")
                 finally:
                     keeping.cancel()
                     await asyncio.gather(keeping, return_exceptions=True)

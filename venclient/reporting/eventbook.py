@@ -369,7 +369,7 @@ def _upgrade(db: apsw.Connection) -> None:
     for id_, raw in old:
         try:
             request = is_request(msgspec.json.decode(raw, type=Event))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             continue
         if request:
             db.execute("DELETE FROM events WHERE id = ?", (id_,))
