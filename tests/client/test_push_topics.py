@@ -48,10 +48,10 @@ async def test_topics_that_change_while_connected_are_followed() -> None:
     """The VTN's topics are read again now and then, and when they are doubted; only what changed is asked."""
     clock, doubted, up = ManualClock(), asyncio.Event(), Woken()
     named = [Topics(("e",), ("p",)), Topics(("e", "e2"), ("p",)), Topics(("e2",), ("q",))]
-    told = list(named)
+    answers = list(named)
 
     async def topics(_: str) -> Topics:
-        return told.pop(0)
+        return answers.pop(0)
 
     notices = SimpleNamespace(url="http://vtn", topics=topics)
     channel = MqttChannel(
@@ -86,7 +86,7 @@ async def test_topics_that_change_while_connected_are_followed() -> None:
 async def test_a_channel_whose_topics_cannot_be_read_again_ends_when_that_matters(
     doubted: bool, answers: list[Any], ends: str | None
 ) -> None:
-    """A VTN that is away for a while is no reason to leave its broker; one without topics of events is."""
+    """A VTN that is away for a while does not end the channel; one without topics of events does."""
     clock, doubt = ManualClock(), asyncio.Event()
 
     async def topics(_: str) -> Topics:
@@ -114,7 +114,7 @@ async def test_a_channel_whose_topics_cannot_be_read_again_ends_when_that_matter
 
 
 async def test_a_lost_subscription_of_the_websocket_is_made_again() -> None:
-    """A VTN that lost it would tell nothing; one that still has it is left alone."""
+    """A VTN that lost it would send nothing; one that still has it is left alone."""
     clock, doubted, up = ManualClock(), asyncio.Event(), Woken()
     lost = [False, True, VtnUnreachable("away"), True]
 
@@ -150,7 +150,7 @@ async def test_large_messages_wake_and_fill_no_memory() -> None:
 
 
 async def test_topics_nested_deeper_than_python_follows_are_none() -> None:
-    """A VTN that answers so tells no topics; that is no bug of ours."""
+    """Such an answer of a VTN counts as one without topics."""
     fake = FakeVtn(ManualClock())
     fake.handlers["GET", "notifiers/mqtt/topics/vens/V1/events"] = lambda _: httpx2.Response(
         200, content=b'{"topics":' * 100_000, headers={"content-type": "application/json"}

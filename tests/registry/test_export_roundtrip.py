@@ -191,7 +191,7 @@ def test_a_part_of_a_registry_can_be_exported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cell", ["[" * 100_000, '{"a":' * 20_000, "9" * 5_000])
 def test_a_number_nested_deeper_than_python_follows_rejects_its_row(tmp_path: Path, cell: str) -> None:
-    """A cell of an export that somebody changed is named; the import goes on."""
+    """A cell of an export that was changed by hand is named; the import goes on."""
     header, row = "".join(csv_text([make_resource()])).splitlines()
     exported = tmp_path / "sites.csv"
     names = next(csv.reader([header]))

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from venclient.messages import importing as imp
 
 BLOCK_LINES = 4_096
-#: So many characters of a block are taken at once, and a longer line is no row.
+#: So many characters of a block are taken at once, and a longer line is rejected.
 BLOCK_CHARS = 4 * 1024 * 1024
 LONGEST_LINE = 1024 * 1024
 _MAX_ROW_LINES = 50

@@ -360,7 +360,7 @@ class ToldTime:
             self.add(one)
 
     def add(self, obligation: Obligation) -> None:
-        """Take in what an obligation tells."""
+        """Add the intervals of an obligation."""
         self._runs += _gapless(sorted((span.start, span.end) for span in obligation.spans))
         self._starts, self._ends = [], []
 

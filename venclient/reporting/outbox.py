@@ -229,7 +229,8 @@ class Outbox(StateFile):
     def rows_of(self, keys: Sequence[str]) -> list[Row]:
         """Return the rows of some keys, by due time."""
         with self.reading():
-            return self.rows.select(f"WHERE key IN ({', '.join('?' * len(keys))}) ORDER BY due, key", *keys)
+            asked = "WHERE key IN (SELECT value FROM json_each(?)) ORDER BY due, key"
+            return self.rows.select(asked, msgspec.json.encode(keys).decode())
 
     def of_event(self, event_id: str, *, after: datetime | None = None) -> list[Row]:
         """Return the rows of an event, by due time; those due after `after` only, when given."""

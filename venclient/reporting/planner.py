@@ -340,7 +340,7 @@ class Planner:
             for row in rows
             if row.state != "superseded" and (row.key not in given_up or row.obligation.group in at_will)
         ]
-        missing = yield from self._untold(wanted, told)
+        missing = yield from self._missing(wanted, told)
         yield from self._write(id_, followed, missing, mark.until, round_, now)
 
     @staticmethod
@@ -363,17 +363,17 @@ class Planner:
         return wanted
 
     @staticmethod
-    def _untold(wanted: Mapping[str, Obligation], told: Sequence[Row]) -> Work[list[Obligation]]:
-        """Return what no report tells yet."""
-        keys = {row.owed_key for row in told}
-        told_time = ToldTime()
-        for number, row in enumerate(told, 1):
-            told_time.add(wanted.get(row.owed_key, row.obligation))
+    def _missing(wanted: Mapping[str, Obligation], reported: Sequence[Row]) -> Work[list[Obligation]]:
+        """Return what is in no report yet."""
+        keys = {row.owed_key for row in reported}
+        covered = ToldTime()
+        for number, row in enumerate(reported, 1):
+            covered.add(wanted.get(row.owed_key, row.obligation))
             if not number % _AT_ONCE:
                 yield None
         missing = []
         for number, (key, one) in enumerate(wanted.items(), 1):
-            if key not in keys and not told_time.covers(one):
+            if key not in keys and not covered.covers(one):
                 missing.append(one)
             if not number % _AT_ONCE:
                 yield None
