@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -46,8 +47,8 @@ class Notes:
         self._clock = clock or SystemClock()
         #: By sentence: since when it holds.
         self._sentences: dict[str, datetime] = {}
-        #: Sentences that something ends.
-        self._lasting: set[str] = set()
+        #: Sentences that something ends, with the number of failures that they are of.
+        self._lasting: Counter[str] = Counter()
         self._going_on: dict[str, _Failure] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -84,11 +85,12 @@ class Notes:
         before = self._going_on.get(kind)
         same = before is not None and before.cause == cause
         since = before.since if before is not None and same else self._clock.now()
-        if before is not None and before.sentence != sentence:
+        fresh = before is None or before.sentence != sentence
+        if before is not None and fresh:
             self._drop(before.sentence)
         self._keep(sentence, since)
         if before is not None or len(self._going_on) < MOST_KINDS:
-            self._lasting.add(in_full(sentence))
+            self._lasting[in_full(sentence)] += fresh
             self._going_on[kind] = _Failure(cause, sentence, logged, since)
         if not logged and not same:
             log.error(within(sentence, self.about), exc_info=bug)
@@ -134,6 +136,9 @@ class Notes:
         self._sentences[sentence] = since
 
     def _drop(self, sentence: str) -> None:
+        """Forget a sentence, unless another failure has the same one."""
         sentence = in_full(sentence)
-        self._sentences.pop(sentence, None)
-        self._lasting.discard(sentence)
+        self._lasting[sentence] -= 1
+        if self._lasting[sentence] <= 0:
+            del self._lasting[sentence]
+            self._sentences.pop(sentence, None)

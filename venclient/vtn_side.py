@@ -539,7 +539,7 @@ class VtnSide:
         try:
             events = await self._visible(self._client.events)
         except VtnError as error:
-            if error.answered and self._time_is_known() and self._follow(programs)[1]:
+            if error.answered and self._time_is_known() and (await self._follow(programs))[1]:
                 self._changed.set()
             raise
         if not self._time_is_known():
@@ -552,7 +552,7 @@ class VtnSide:
         if PROGRAMS in self._failing:
             programs = self._last_programs()
             events = self._of_known_programs(events)
-        ids, renamed = self._follow(programs)
+        ids, renamed = await self._follow(programs)
         ours = [event for event in events.items if not wanted or event.program_id in ids]
         # Events, and those of programs, that could not be understood have not gone.
         unread = programs.ids - {program.id for program in programs.items}
@@ -575,7 +575,7 @@ class VtnSide:
             )
             log.info(said.within(self._notes.about))
 
-    def _follow(self, programs: Listing[Program]) -> tuple[set[str | None], bool]:
+    async def _follow(self, programs: Listing[Program]) -> tuple[set[str | None], bool]:
         """Take over the programs that are followed; return their ids, and whether something has changed."""
         wanted = set(self._settings["vtn.programs"])
         spoken = self._client.known_dialect
@@ -583,7 +583,9 @@ class VtnSide:
             others = {one.id for one in programs.items if self._is_for_others(one.targets, one.ven_names)}
             programs = _without(programs, others)
         followed = [one for one in programs.items if not wanted or one.program_name in wanted]
-        changed = self._book.apply_programs(followed, complete=programs.complete, also_listed=programs.ids)
+        changed = await self._book.take_programs(
+            followed, complete=programs.complete, also_listed=programs.ids
+        )
         return {program.id for program in followed}, changed
 
     def _note_unread(self, refused: Sequence[Refused]) -> None:

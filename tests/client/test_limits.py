@@ -187,3 +187,25 @@ def test_remembered_pages_are_bounded_in_bytes() -> None:
         memory.keep(key, '"tag"', Decoded([], [], []), 100)
 
     assert len(memory) == 10
+
+
+def test_what_lies_between_two_compressions_counts_as_well() -> None:
+    """Empty blocks of deflate, compressed once more: much work, of which nothing comes."""
+    empty = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    blocks = empty.flush(zlib.Z_FULL_FLUSH) + b"\x00\x00\x00\xff\xff" * (MB // 2)
+    body = Body("gzip, gzip", 1)
+    with pytest.raises(LimitReached):
+        body.add(gzip.compress(blocks))
+
+
+def test_a_response_compressed_many_times_is_refused() -> None:
+    """No server does so; each time multiplies what a few bytes can become."""
+    with pytest.raises(LimitReached):
+        Body(", ".join(["gzip"] * 1000), 1)
+    for times in (1, 2, 3):
+        data = b"{}"
+        for _ in range(times):
+            data = gzip.compress(data)
+        body = Body(", ".join(["gzip"] * times), 1)
+        body.add(data)
+        assert body.whole() == b"{}"

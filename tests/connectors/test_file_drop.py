@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,13 @@ def tree(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
+async def acknowledged(batch: Batch) -> None:
+    """Acknowledge a batch, and return when its file was moved."""
+    batch.acknowledge()
+    while moves := [task for task in asyncio.all_tasks() if task.get_name().startswith("move ")]:
+        await asyncio.wait(moves)
+
+
 async def read_all(reader: Reader, marks: dict[str, str] | None = None, *, keep: bool = True) -> list[Batch]:
     """Read until nothing more comes; `keep` commits and acknowledges each batch."""
     batches: list[Batch] = []
@@ -47,7 +56,7 @@ async def read_all(reader: Reader, marks: dict[str, str] | None = None, *, keep:
         if keep:
             if marks is not None:
                 marks.update(batch.bookmarks)
-            batch.acknowledge()
+            await acknowledged(batch)
         if not batch.readings and not batch.rejects and not batch.more:
             return batches
         batches.append(batch)
@@ -71,7 +80,7 @@ async def test_files_are_read_by_name_and_moved_when_committed(tmp_path: Path) -
 
     first = await reader.read()
     assert tree(tmp_path) == ["a.csv", "b.csv"]
-    first.acknowledge()
+    await acknowledged(first)
     assert tree(tmp_path) == ["b.csv", "done/a.csv"]
     assert values([first, *await read_all(reader)]) == [1.0, 2.0, 3.0, 4.0]
     assert tree(tmp_path) == ["done/a.csv", "done/b.csv"]
@@ -171,7 +180,7 @@ async def test_a_big_file_comes_in_pieces(tmp_path: Path) -> None:
     for _ in range(3):
         batches.append(await reader.read())
         assert batches[-1].more is (len(batches) < 3)
-        batches[-1].acknowledge()
+        await acknowledged(batches[-1])
 
     assert values(batches) == [float(n) for n in range(12_000)]
     assert tree(tmp_path) == ["done/a.csv"]
@@ -207,7 +216,7 @@ async def test_reading_on_does_not_move_what_is_not_committed(tmp_path: Path) ->
     batches = [await reader.read() for _ in range(4)]
     assert [len(batch.readings) for batch in batches] == [1, 1, 1, 0]
     assert tree(tmp_path) == ["a.csv", "b.csv", "c.csv"]
-    batches[1].acknowledge()
+    await acknowledged(batches[1])
     assert tree(tmp_path) == ["a.csv", "c.csv", "done/b.csv"]
     await reader.close()
 
@@ -219,14 +228,14 @@ async def test_what_is_added_before_the_move_is_read_too(tmp_path: Path) -> None
     first = await reader.read()
     with path.open("a") as file:
         file.write(row(2, 2))
-    first.acknowledge()
+    await acknowledged(first)
     assert tree(tmp_path) == ["a.csv"]
     os.utime(path, (OLD_S, OLD_S))
     second = await reader.read()
     assert values([second]) == [2.0]
     path.unlink()
     drop(tmp_path, "a.csv", HEAD + row(3, 3))
-    second.acknowledge()
+    await acknowledged(second)
     assert values(await read_all(reader)) == [3.0]
     assert tree(tmp_path) == ["done/a.csv"]
     await reader.close()
@@ -249,10 +258,10 @@ async def test_a_folder_shared_by_two_resources(tmp_path: Path) -> None:
         for n in (1, 2)
     ]
     first, second = [await reader.read() for reader in readers]
-    first.acknowledge()
+    await acknowledged(first)
     assert tree(tmp_path) == ["a.csv"]
     assert await readers[0].read() == Batch(replayable=True)
-    second.acknowledge()
+    await acknowledged(second)
 
     assert [values([first]), values([second])] == [[5.0], [6.0]]
     assert tree(tmp_path) == ["done/a.csv"]
@@ -305,7 +314,7 @@ async def test_a_folder_that_takes_no_moves_is_told_once(tmp_path: Path) -> None
     reader = open_file_reader(resource_of("in/*.csv"), make_site(tmp_path, bookmarks=marks))
     batch = await reader.read()
     marks.update(batch.bookmarks)
-    batch.acknowledge()
+    await acknowledged(batch)
     later = [await reader.read() for _ in range(3)]
     await reader.close()
 
@@ -332,3 +341,29 @@ def test_wrong_options_are_refused_as_ever(tmp_path: Path) -> None:
     """A drop folder has the options of files, all checked."""
     with pytest.raises(ConfigError, match="VEN-CON-016"):
         open_file_reader(resource_of(drop="yes"), make_site(tmp_path))
+
+
+async def test_a_move_that_takes_long_does_not_hold_up_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is moved by a thread: the event loop goes on while the file system takes its time."""
+    begun, goes_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    rename = os.rename
+
+    def slow(*arguments: Any, **options: Any) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        goes_on.wait(30)
+        rename(*arguments, **options)
+
+    monkeypatch.setattr(os, "rename", slow)
+    drop(tmp_path, "a.csv", HEAD + row(1, 1))
+    reader = open_file_reader(resource_of(), make_site(tmp_path))
+    batch = await reader.read()
+    batch.acknowledge()
+    await begun.wait()
+    assert tree(tmp_path) == ["a.csv"]
+    goes_on.set()
+    await reader.close()
+
+    assert tree(tmp_path) == ["done/a.csv"]

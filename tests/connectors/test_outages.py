@@ -228,3 +228,20 @@ def test_of_lines_of_one_kind_few_are_logged() -> None:
     assert "(269 lines" in lines[4]
     seconds[0] = 3_600.0
     assert thinned.line("bad row", "row 1") == "row 1"
+
+
+def test_forgetting_many_resources_takes_work_that_grows_with_their_number(around: Around) -> None:
+    """A reload that drops resources of an outage does not look through all others for each of them."""
+
+    def work(count: int) -> int:
+        voices = around.voices(count)
+        for voice in voices:
+            voice.begin(UNREACHABLE, con.UNREACHABLE(name=voice.name, reason="away"), "away")
+
+        def forget() -> None:
+            for voice in voices:
+                voice.close()
+
+        return steps(forget)
+
+    assert work(800) < 6 * work(200)

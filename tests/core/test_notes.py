@@ -81,3 +81,16 @@ def test_a_group_holds_exactly_what_goes_on(notes: Notes, caplog: pytest.LogCapt
     notes.hold("pumps", {"2": BROKEN(what="pump 2"), "3": BROKEN(what="pump 3")})
     assert [note.partition(" is")[0] for note in notes] == ["other", "pump 2", "pump 3"]
     assert len(caplog.records) == 4
+
+
+def test_a_sentence_that_two_failures_share_stays_until_both_have_ended(notes: Notes) -> None:
+    """The end of one of two failures with the same reason does not hide the other."""
+    notes.show("held readings", "readings.db: disk full")
+    notes.show("clock notes", "readings.db: disk full")
+    notes.end("clock notes")
+    assert list(notes) == ["readings.db: disk full"]
+    notes.show("held readings", "readings.db: disk full")
+    notes.show("held readings", "readings.db: read-only")
+    assert list(notes) == ["readings.db: read-only"]
+    notes.end("held readings")
+    assert list(notes) == []

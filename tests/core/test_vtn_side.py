@@ -621,7 +621,7 @@ async def test_a_bug_ends_nothing_and_is_traced_once(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(site.book, "apply", broken)
+        patched.setattr(site.book, "take", broken)
         async with site.following():
             await site.run(600)
             assert "ZeroDivisionError" in (site.side.last_error or "")

@@ -82,6 +82,19 @@ def test_row_34_types_with_different_counts_each_keep_their_own() -> None:
     assert values == [[1.0, 10.0, 7.0], [2.0, 10.0, 7.0], [2.0, 20.0, 7.0], [3.0, 20.0, 7.0]]
 
 
+def test_row_34_many_different_counts_have_more_parts_than_a_number_of_64_bits() -> None:
+    """Counts without a common factor multiply: their smallest common part is still divided exactly."""
+    primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71]
+    packed = event([one for n in primes for one in price(*range(n))])
+    slot = resolve(packed, anchor=T0).at(0)
+    assert slot is not None
+    parts = split(slot)
+    assert parts[0].start == slot.start
+    assert parts[-1].end == slot.end
+    assert all(a.end == b.start for a, b in itertools.pairwise(parts))
+    assert [one.values for one in parts[-1].payloads] == [[n - 1] for n in primes]
+
+
 def test_row_34_of_an_endless_interval_the_first_value_counts() -> None:
     """What has no end has no equal parts."""
     endless = event(price(1.0, 2.0), intervalPeriod={"start": "2026-01-01T00:00:00Z", "duration": "P9999Y"})

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from venclient.errors import ConfigError
 from venclient.messages import code_of
+from venclient.registry import csv_blocks
 from venclient.registry.csv_blocks import BadRow, Lines, split_rows
 from venclient.registry.csv_table import CsvTable, find_encoding, open_table
 
@@ -140,6 +141,26 @@ def test_rows_that_do_not_fit_are_given_back(tmp_path: Path, row: str, code: str
     bad = [item for item in items if isinstance(item, BadRow)]
     assert [item.line for item in bad] == [3]
     assert code_of(bad[0].reason) == code
+
+
+def test_a_line_without_end_costs_itself_and_no_memory(tmp_path: Path) -> None:
+    """Of a line that is longer than any row only its beginning is read; the rows around it are kept."""
+    long = "x" * (3 * csv_blocks.LONGEST_LINE)
+    path = written(tmp_path, f"title,address,latitude\n1,2,3\n{long},2,3\n4,5,6\n7,8,{long}")
+    items = read(open_table(path, score))
+    assert [line_of(item) for item in items] == [2, 3, 4, 5]
+    bad = {item.line: code_of(item.reason) for item in items if isinstance(item, BadRow)}
+    assert bad == {3: "VEN-IMP-350", 5: "VEN-IMP-350"}
+    assert all(len(item.text) <= csv_blocks.LONGEST_LINE + 1 for item in items if isinstance(item, BadRow))
+
+
+def test_a_block_of_long_lines_holds_fewer_of_them(tmp_path: Path) -> None:
+    """What is in memory at once has a bound in characters, not only in lines."""
+    row = ",".join(("y" * 100_000,) * 3) + "\n"
+    path = written(tmp_path, "title,address,latitude\n" + 60 * row)
+    sizes = [sum(map(len, block.texts)) for block in open_table(path, score).blocks()]
+    assert max(sizes) < csv_blocks.BLOCK_CHARS + 2 * len(row)
+    assert sum(sizes) == 60 * len(row)
 
 
 def test_an_open_quote_costs_one_row_of_a_long_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -186,3 +187,18 @@ def test_a_part_of_a_registry_can_be_exported(tmp_path: Path) -> None:
         import_csv(target, file)
 
         assert ids(target.get_all_resources()) == ["r-2", "r-0"]
+
+
+@pytest.mark.parametrize("cell", ["[" * 100_000, '{"a":' * 20_000, "9" * 5_000])
+def test_a_number_nested_deeper_than_python_follows_rejects_its_row(tmp_path: Path, cell: str) -> None:
+    """A cell of an export that was changed by hand is named; the import goes on."""
+    header, row = "".join(csv_text([make_resource()])).splitlines()
+    exported = tmp_path / "sites.csv"
+    names = next(csv.reader([header]))
+    cells = next(csv.reader([row]))
+    cells[names.index("p_max_kw")] = cell
+    with exported.open("w", newline="") as file:
+        csv.writer(file).writerows([names, cells])
+    with ResourceDatabase(tmp_path / "b.db") as other:
+        report = import_csv(other, exported)
+    assert report.rejected_rows == 1

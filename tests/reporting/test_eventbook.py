@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +196,51 @@ def test_row_32_a_request_of_an_earlier_version_arrives_again(path: Path) -> Non
     book = EventBook(path)
     assert {id_: known.cancelled for id_, known in book.events.items()} == {"B": True}
     book.close()
+
+
+async def test_a_slow_disk_holds_up_only_the_listing_that_is_taken_over(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events and programs are written by a thread; they count once they are in the file."""
+    begun, goes_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    book = EventBook(path, threaded=True)
+    change = book._change
+
+    def slow() -> AbstractContextManager[None]:
+        loop.call_soon_threadsafe(begun.set)
+        goes_on.wait(30)
+        return change()
+
+    monkeypatch.setattr(book, "_change", slow)
+    program = Program(id="P", program_name="Flex")
+    for taking in (
+        book.take([event(1, id_="A")], complete=True, now=at(0)),
+        book.take_programs([program], complete=True),
+    ):
+        begun.clear()
+        goes_on.clear()
+        task = asyncio.ensure_future(taking)
+        await begun.wait()
+        known = len(book.events) + len(book.programs)
+        goes_on.set()
+        assert await task
+        assert len(book.events) + len(book.programs) == known + 1
+    book.close()
+    again = EventBook(path)
+    assert ({"A"}, {"P"}) == (set(again.events), set(again.programs))
+    again.close()
+
+
+async def test_a_cancelled_listing_is_written_to_its_end_before_the_file_is_closed(path: Path) -> None:
+    """The end of the service cuts no commit off."""
+    book = EventBook(path, threaded=True)
+    task = asyncio.ensure_future(book.take([event(1, id_="A")], complete=True, now=at(0)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    book.close()
+    again = EventBook(path)
+    assert {"A"} == set(again.events)
+    again.close()

@@ -172,6 +172,24 @@ async def test_many_events_are_planned_in_slices(bench: Bench) -> None:
     assert max(rounds(bench)) < min(SLICE, 2 * longest)
 
 
+@pytest.mark.parametrize("modified", [False, True])
+async def test_many_windows_that_fall_due_together_are_planned_in_slices(
+    bench: Bench, *, modified: bool
+) -> None:
+    """A day of reports on the last 49 minutes, one every second minute, is worked off with pauses."""
+    asked = {"payloadType": "USAGE", "startInterval": 48, "numIntervals": 49, "frequency": 2, "repeat": -1}
+    raw = {"intervalPeriod": {"start": format_time(T0), "duration": "PT1M"}, "reportDescriptors": [asked]}
+    bench.list_events(decoded(raw))
+    rounds(bench)
+    await bench.clock.advance(86_400)
+    if modified:
+        rounds(bench)
+        bench.list_events(decoded({**raw, "priority": 3}))
+
+    assert max(rounds(bench)) < SLICE
+    assert len(bench.outbox.of_event("E")) > 300
+
+
 async def test_many_descriptors_are_planned_in_slices(bench: Bench) -> None:
     """3,000 descriptors that share no report end at the limit, and hold up nothing meanwhile."""
     asked = [{"payloadType": "USAGE", "units": f"U{n}"} for n in range(3000)]

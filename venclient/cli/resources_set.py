@@ -142,7 +142,7 @@ def _field(text: str) -> tuple[str, Any]:
     if plain == "reporting" or any(plain == one or plain.startswith(f"{one}.") for one in _JSON):
         try:
             return name, json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             if name.startswith(("reporting.units", "connection.options.", "control_connection.options.")):
                 return name, value
             raise ConfigError(clr.NOT_JSON(value=value), subject=name) from None

@@ -199,7 +199,7 @@ def change(
 
     try:
         wanted = json.loads(members)
-    except ValueError:
+    except (ValueError, RecursionError):
         wanted = None
     if not isinstance(wanted, Mapping):
         raise ConfigError(sim.NOT_JSON_OBJECT(), subject=members[:80])

@@ -13,6 +13,8 @@ from venclient.messages import client as vtn
 MB = 2**20
 #: A chunk is decompressed in pieces of at most this size.
 _PIECE = 2**18
+#: Servers compress once; some proxies once more.
+_MOST_ENCODINGS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +43,23 @@ class Body:
         self._most = int(most_mb * MB)
         self._most_mb = most_mb
         self._parts: list[bytes] = []
-        self._size = 0
-        self._decoders = [_decoder(name) for name in reversed(_names(encoding))]
+        names = _names(encoding)
+        if len(names) > _MOST_ENCODINGS:
+            raise LimitReached(vtn.ENCODING(name=", ".join(names)[:40]))
+        self._decoders = [_decoder(name) for name in reversed(names)]
+        #: By level: bytes in between count as well, what they cost does not depend on what comes of them.
+        self._sizes = [0] * (len(names) + 1)
 
     def add(self, raw: bytes) -> None:
         """Take a chunk as it came over the network. LimitReached; zlib.error for a damaged one."""
         self._put(raw, 0)
 
     def _put(self, data: bytes, level: int) -> None:
+        self._sizes[level] += len(data)
+        if self._sizes[level] > self._most:
+            self._parts.clear()
+            raise LimitReached(vtn.RESPONSE_TOO_LARGE(most=self._most_mb))
         if level == len(self._decoders):
-            self._size += len(data)
-            if self._size > self._most:
-                self._parts.clear()
-                raise LimitReached(vtn.RESPONSE_TOO_LARGE(most=self._most_mb))
             self._parts.append(data)
             return
         decoder = self._decoders[level]

@@ -109,7 +109,14 @@ class Notices:
             if problem.transient:
                 raise
             return ()
-        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        except (
+            msgspec.MsgspecError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            UnicodeDecodeError,
+            RecursionError,
+        ):
             return ()
 
     async def subscribe(self, name: str, callback_url: str, bearer: str) -> str | None:
@@ -126,8 +133,10 @@ class Notices:
         listed = await self._subscriptions(name, lambda held: held.callback_url == callback_url)
         return bool(listed) if id_ is None else id_ in listed
 
-    async def subscribe_socket(self, name: str) -> None:
+    async def subscribe_socket(self, name: str) -> bool:
         """Have notifications sent over the WebSocket, where a VTN sends none unasked.
+
+        Return False where that takes no subscription.
 
         A renewal is reported over the socket itself, and shows the VTN that an earlier one of ours is dead.
         """
@@ -139,7 +148,15 @@ class Notices:
         except VtnProblem as problem:
             if problem.transient or problem.page or 300 <= problem.status < 400:
                 raise
-            # Subscriptions are for callbacks there: every connected client is notified.
+            return False  # subscriptions are for callbacks there: every connected client is notified
+        return True
+
+    async def keep_socket(self, name: str) -> bool:
+        """Subscribe to the WebSocket again where the VTN no longer lists that; return whether it was lost."""
+        if await self._subscriptions(name, lambda held: held.mechanism == SOCKET):
+            return False
+        await self.subscribe_socket(name)
+        return True
 
     async def _subscribe(
         self, name: str, wish: Mapping[str, Any], ours: Callable[[ObjectOperation], bool]

@@ -96,7 +96,7 @@ class Push:
         #: Whether the channel that is up depends on a subscription that the VTN keeps.
         self._kept_there = False
         self._moved = asyncio.Event()
-        #: Set while the subscription is to be read again.
+        #: Set while the subscription, or the topics, are to be read again.
         self._doubted = asyncio.Event()
 
     def begin_anew(self) -> None:
@@ -104,11 +104,13 @@ class Push:
         self._moved.set()
 
     def check_again(self) -> None:
-        """Read the subscription at the VTN again, if there is one; until then it does not count."""
-        if self._kept_there and self.working:
+        """Read the subscription or the topics at the VTN again; a subscription does not count until then."""
+        if not self.working:
+            return
+        if self._kept_there:
             self.working = False
             self._say(_polling(vtn.PUSH_UNVERIFIED()))
-            self._doubted.set()
+        self._doubted.set()
 
     async def run(self, ven_id: Callable[[], str]) -> None:
         """Listen for changes for the VEN of this id for as long as possible; goes on until cancelled."""
@@ -206,9 +208,12 @@ class Push:
             )
         if notifiers.mqtt is not None:
             uris = tuple(dict.fromkeys(notifiers.mqtt.uris))[:_MOST_BROKERS]
-            channels += [MqttChannel(notices, notifiers.mqtt, uri, ven_id) for uri in uris]
+            channels += [
+                MqttChannel(notices, notifiers.mqtt, uri, ven_id, self._clock, doubted=self._doubted)
+                for uri in uris
+            ]
         if notifiers.websocket:
-            channels.append(SocketChannel(notices, self._name))
+            channels.append(SocketChannel(notices, self._name, self._clock, doubted=self._doubted))
         return channels
 
     def _say(self, state: str) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from venclient.client.notices import Notices, Topics
-from venclient.clock import SystemClock
-from venclient.errors import VtnUnreachable
+from venclient.clock import Clock, SystemClock, rest
+from venclient.errors import VenError, VtnUnreachable
 from venclient.messages import Text, text_of
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
@@ -30,9 +30,13 @@ _CONNECT_WITHIN_S = 10.0
 _ANSWER_WITHIN_S = 20.0
 #: A broker of version 5 sends us nothing larger; with any other the connection ends.
 _LARGEST_MESSAGE = 2**20
+#: A larger message only wakes: what it is about is not looked at, as in a webhook's call.
+LARGEST_READ = 2**16
 #: Messages that wait for the event loop; one wakes as well as thousands.
 _MOST_WAITING = 100
 _KEEPALIVE_S = 30
+#: How often the topics are read again while we listen.
+TOPICS_EVERY_S = 270.0
 _UNSUPPORTED_VERSION = 0x84
 _FIRST = asyncio.FIRST_COMPLETED
 
@@ -42,7 +46,18 @@ class MqttChannel:
 
     kind = "MQTT"
 
-    def __init__(self, notices: Notices, notifier: MqttNotifier, uri: str, ven_id: str) -> None:
+    def __init__(
+        self,
+        notices: Notices,
+        notifier: MqttNotifier,
+        uri: str,
+        ven_id: str,
+        clock: Clock | None = None,
+        *,
+        doubted: asyncio.Event | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._doubted = doubted or asyncio.Event()
         self._notices = notices
         self._login = notifier.authentication
         self._uri = uri
@@ -104,13 +119,41 @@ class MqttChannel:
             await asyncio.wait((ear.ended, ear.heard), timeout=_ANSWER_WITHIN_S, return_when=_FIRST)
             if not ear.ended.done() and not ear.heard.done():
                 raise self._failure(vtn.MQTT_SILENT(seconds=_ANSWER_WITHIN_S))
-            result = await ear.ended
+            result = await self._until_ended(ear, topics)
         finally:
             client.disconnect()
             await asyncio.shield(asyncio.to_thread(client.loop_stop))
         if isinstance(result, int):
             return result
         raise self._failure(result)
+
+    async def _until_ended(self, ear: _Ear, topics: Topics) -> Any:
+        """Return why the connection ended, as `_Ear.ended`; until then its topics follow those of the VTN."""
+        following = asyncio.ensure_future(self._follow_topics(ear, topics))
+        try:
+            await asyncio.wait((ear.ended, following), return_when=_FIRST)
+            return ear.ended.result() if ear.ended.done() else following.result()
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _follow_topics(self, ear: _Ear, topics: Topics) -> None:
+        """Read the topics again now and then, and when they are doubted; VenError when there are none."""
+        while True:
+            await rest(self._clock, TOPICS_EVERY_S, self._doubted)
+            doubted = self._doubted.is_set()
+            self._doubted.clear()
+            try:
+                found = await self._notices.topics(self._ven_id)
+            except VenError as error:
+                if doubted or not error.transient:
+                    raise
+                continue  # the broker is there; the poll says that the VTN is not
+            if not found.events:
+                raise self._failure(vtn.NO_EVENT_TOPICS())
+            if found != topics:
+                ear.follow(topics, found)
+                topics = found
 
     async def _connect(self, client: Any, host: str, port: int) -> None:
         """Connect in a thread that is not waited for when we have to go: a deaf broker takes its time."""
@@ -196,6 +239,7 @@ class _Ear:
     def __init__(
         self, client: Any, protocol: int, topics: Topics, up: Callable[[], None], wake: Callable[..., None]
     ) -> None:
+        self._client = client
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Any] = self._loop.create_future()
         self.heard: asyncio.Future[Any] = self._loop.create_future()
@@ -210,6 +254,18 @@ class _Ear:
         self._waiting = 0
         client.on_disconnect = self._disconnected
 
+    def follow(self, before: Topics, topics: Topics) -> None:
+        """Subscribe to other topics in place of those before."""
+        old, new = (
+            dict.fromkeys((*before.events, *before.others)),
+            dict.fromkeys((*topics.events, *topics.others)),
+        )
+        self._topics = topics
+        if gone := [topic for topic in old if topic not in new]:
+            self._client.unsubscribe(gone)
+        if came := [topic for topic in new if topic not in old]:
+            self._client.subscribe([(topic, 1) for topic in came])
+
     def _connected(self, client: Any, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
             wrong = code.value == _UNSUPPORTED_VERSION
@@ -220,7 +276,8 @@ class _Ear:
 
     def _subscribed(self, _client: Any, _data: Any, _mid: Any, codes: Any, _properties: Any) -> None:
         # Without events we would poll rarely, and be notified of none.
-        if all(code.is_failure for code in codes[: len(self._topics.events)]):
+        some = codes if self.heard.done() else codes[: len(self._topics.events)]
+        if all(code.is_failure for code in some):
             self._in_loop(self._end, vtn.MQTT_NO_TOPIC())
         else:
             self._in_loop(self._hear)
@@ -231,10 +288,10 @@ class _Ear:
         self._in_loop(self._end, _UNSUPPORTED_VERSION if other else vtn.MQTT_ENDED(reason=str(code)))
 
     def _message(self, payload: bytes) -> None:
-        """Wake; of a flood of messages only some are counted."""
+        """Wake; of a flood of messages only some are counted, and of a large one nothing is kept."""
         if self._waiting < _MOST_WAITING:
             self._waiting += 1
-            self._in_loop(self._wake_now, payload)
+            self._in_loop(self._wake_now, payload if len(payload) <= LARGEST_READ else b"")
 
     def _wake_now(self, payload: bytes) -> None:
         self._waiting -= 1
@@ -245,9 +302,11 @@ class _Ear:
             self.ended.set_result(result)
 
     def _hear(self) -> None:
-        if not self.heard.done() and not self.ended.done():
+        if self.ended.done():
+            return
+        if not self.heard.done():
             self.heard.set_result(None)
-            self._up()
+        self._up()
 
     def _in_loop(self, callback: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket as sockets
@@ -9,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from venclient.client.notices import Notices
-from venclient.clock import SystemClock
-from venclient.errors import VtnUnreachable
+from venclient.client.push_mqtt import LARGEST_READ
+from venclient.clock import Clock, SystemClock, rest
+from venclient.errors import VenError, VtnUnreachable
 from venclient.messages import Text
 from venclient.messages import client as vtn
 from venclient.messages.printable import foreign
@@ -24,6 +26,8 @@ _OPEN_WITHIN_S = 10.0
 #: Not every VTN answers a farewell, and we must be able to stop quickly.
 _CLOSE_WITHIN_S = 0.5
 _PING_EVERY_S = 60.0
+#: How often the subscription is read again while we listen.
+KEEP_EVERY_S = 270.0
 #: How long the other side may leave a ping unconfirmed (by TCP) until we take it for gone.
 _SILENT_FOR_S = 30.0
 #: What a message says is not looked at: the VTN itself is asked.
@@ -35,7 +39,16 @@ class SocketChannel:
 
     kind = "WebSocket"
 
-    def __init__(self, notices: Notices, client_name: str) -> None:
+    def __init__(
+        self,
+        notices: Notices,
+        client_name: str,
+        clock: Clock | None = None,
+        *,
+        doubted: asyncio.Event | None = None,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._doubted = doubted or asyncio.Event()
         self._notices = notices
         self._name = client_name
 
@@ -50,7 +63,7 @@ class SocketChannel:
             def process_redirect(self, exc: Exception) -> Exception | str:
                 return exc
 
-        await self._notices.subscribe_socket(self._name)
+        subscribed = await self._notices.subscribe_socket(self._name)
         url = f"{self._notices.url}/notifiers/ws".replace("http", "ws", 1)
         token = await self._notices.token()
         tls = self._notices.tls_context() if url.startswith("wss:") else None
@@ -70,8 +83,13 @@ class SocketChannel:
             ) as socket:
                 _bound_silence(socket.transport.get_extra_info("socket"))
                 up()
-                async for message in socket:
-                    wake(message)
+                keeping = asyncio.ensure_future(self._keep(up) if subscribed else self._clock.sleep(0))
+                try:
+                    async for message in socket:
+                        wake(message if len(message) <= LARGEST_READ else "")
+                finally:
+                    keeping.cancel()
+                    await asyncio.gather(keeping, return_exceptions=True)
         except InvalidStatus as error:
             status = error.response.status_code
             refused = vtn.SOCKET_TWICE if status == 409 else vtn.SOCKET_REFUSED
@@ -84,6 +102,15 @@ class SocketChannel:
             what = of_tls or vtn.SOCKET_NO_CONNECTION(problem=type(error).__name__)
             raise self._failure(what) from error
         raise self._failure(vtn.SOCKET_CLOSED())
+
+    async def _keep(self, up: Callable[[], None]) -> None:
+        """Read the subscription again now and then, and when it is doubted; make a lost one again."""
+        while True:
+            await rest(self._clock, KEEP_EVERY_S, self._doubted)
+            self._doubted.clear()
+            with contextlib.suppress(VenError):  # the poll says what the VTN refuses
+                if await self._notices.keep_socket(self._name):
+                    up()
 
     def _failure(self, what: Text) -> VtnUnreachable:
         return VtnUnreachable(what, subject=f"{self._notices.url}/notifiers/ws")

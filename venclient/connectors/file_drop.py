@@ -10,10 +10,12 @@ meters); a file moves when all whose pattern fits have read it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fnmatch
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,8 @@ from venclient.model.resource import Resource
 
 TIMEOUT_S = 60.0
 ANSWER_WITHIN_S = 55.0
+#: How long a reader that is closed waits for files that are being moved.
+CLOSE_WITHIN_S = 5.0
 #: A file counts as finished when it did not change between two looks, or for so long.
 SETTLED_S = 5.0
 #: So many reasons of a file are kept for its reason.txt; the rest is counted.
@@ -68,10 +72,14 @@ class _Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DropFolder:
-    """One folder, shared by all who read it; moves a file when each of them is through with it."""
+    """One folder, shared by all who read it; moves a file when each of them is through with it.
+
+    Files are moved in threads, one at a time.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lock = threading.Lock()
         self._patterns: dict[str, str] = {}
         self._verdicts: dict[str, dict[str, Progress]] = {}
         self._names: dict[str, str] = {}
@@ -88,24 +96,26 @@ class DropFolder:
     def finish(self, reader: str, name: str, progress: Progress) -> bool:
         """Note that a reader is through with a file; True when it was moved, OSError when it cannot be."""
         path = self.folder / name
-        verdicts = self._verdicts.setdefault(name, {})
-        verdicts[reader] = progress
-        # What was written to it, or put in its place, meanwhile is still to be read.
-        for one in [one for one, verdict in verdicts.items() if not is_through(path, verdict)]:
-            del verdicts[one]
-        missing = [one for one, pattern in self._patterns.items() if fnmatch.fnmatch(name, pattern)]
-        if any(one not in verdicts for one in missing):
-            return False
-        self._move(name, verdicts)
-        del self._verdicts[name]
-        return True
+        with self._lock:
+            verdicts = self._verdicts.setdefault(name, {})
+            verdicts[reader] = progress
+            # What was written to it, or put in its place, meanwhile is still to be read.
+            for one in [one for one, verdict in verdicts.items() if not is_through(path, verdict)]:
+                del verdicts[one]
+            missing = [one for one, pattern in list(self._patterns.items()) if fnmatch.fnmatch(name, pattern)]
+            if any(one not in verdicts for one in missing):
+                return False
+            self._move(name, verdicts)
+            del self._verdicts[name]
+            return True
 
     def is_gone(self, name: str) -> bool:
         """Tell whether a file is no longer there; what was said of it is forgotten then."""
-        if os.path.lexists(self.folder / name):
-            return False
-        self._verdicts.pop(name, None)
-        return True
+        with self._lock:
+            if os.path.lexists(self.folder / name):
+                return False
+            self._verdicts.pop(name, None)
+            return True
 
     def _move(self, name: str, verdicts: dict[str, Progress]) -> None:
         """Move a file, with what is wrong in it beside; no link on the way is followed."""
@@ -218,6 +228,8 @@ class DropReader:
         self._stuck: set[str] = set()
         #: Files whose last readings wait for their commit.
         self._unstored: set[str] = set()
+        #: Moves that are under way.
+        self._moves: set[asyncio.Task[None]] = set()
 
     async def read(self) -> Batch:
         """Return the next rows of the next file, none when no file is finished.
@@ -226,12 +238,13 @@ class DropReader:
         """
         if self._files is None:
             self._files = self._remembered()
-        rejects, self._unsaid = [*self._unsaid, *self._settle(tuple(self._files))], []
-        work = partial(self._next, dict(self._files))
         try:
+            await self._settle(tuple(self._files))
+            work = partial(self._next, dict(self._files))
             found, name, progress, more = await WORKERS.run(self._place, work, within_s=ANSWER_WITHIN_S)
         except ConnectFailed as error:
             raise ConnectFailed(error.what, subject=self._subject, hint=error.hint) from None
+        rejects, self._unsaid = self._unsaid, []
         if name is None or progress is None:
             return Batch(rejects=(*rejects, *found.rejects), replayable=True)
         self._files[name] = progress
@@ -251,32 +264,41 @@ class DropReader:
         """Let go of the folder; a file that was not read to its end is gone on with at the next start."""
         if self._open:
             self._open = False
+            if self._moves:
+                _, late = await asyncio.wait(self._moves, timeout=CLOSE_WITHIN_S)
+                for move in late:
+                    move.cancel()
             self._folder.leave(self._id)
             await self._leases.release(self._lease, holder=self._id)
 
     def committed(self, name: str) -> None:
-        """Move a file whose readings are stored, as soon as no other reader needs it."""
+        """Move a file whose readings are stored, as soon as no other reader needs it; returns at once."""
         self._unstored.discard(name)
-        self._unsaid += self._settle((name,))
+        move = asyncio.get_running_loop().create_task(self._move(name), name=f"move {self._place}")
+        self._moves.add(move)
+        move.add_done_callback(self._moves.discard)
 
-    def _settle(self, names: tuple[str, ...]) -> list[Reject]:
-        """Move the files that were read to their end and are still there; say which cannot be moved."""
-        rejects = []
+    async def _move(self, name: str) -> None:
+        with suppress(ConnectFailed):  # the next look reports it
+            await self._settle((name,))
+
+    async def _settle(self, names: tuple[str, ...]) -> None:
+        """Move the files that were read to their end and are still there; note which cannot be moved."""
         files = self._files or {}
-        for name in names:
-            progress = files.get(name)
-            if self._once or progress is None or not progress.done or name in self._unstored:
-                continue
-            try:
-                if self._folder.is_gone(name) or self._folder.finish(self._id, name, progress):
+        through = {name: files[name] for name in names if name in files and name not in self._unstored}
+        through = {name: progress for name, progress in through.items() if progress.done}
+        if self._once or not through:
+            return
+        work = partial(self._moved, through)
+        for name, error in (await WORKERS.run(self._place, work, within_s=ANSWER_WITHIN_S)).items():
+            if error is None:
+                self._stuck.discard(name)
+                if files.get(name) is through[name]:
                     del files[name]
-                    self._stuck.discard(name)
-            except OSError as error:
-                if name not in self._stuck:
-                    self._stuck.add(name)
-                    reason = fil.CANNOT_MOVE(error=error.strerror or error, folder=self._place)
-                    rejects.append(Reject(foreign(name), reason))
-        return rejects
+            elif name not in self._stuck:
+                self._stuck.add(name)
+                reason = fil.CANNOT_MOVE(error=error.strerror or error, folder=self._place)
+                self._unsaid.append(Reject(foreign(name), reason))
 
     def _remembered(self) -> dict[str, Progress]:
         bookmark = None if self._once else self._bookmark(self._key)
@@ -287,6 +309,17 @@ class DropReader:
         return ledger.files if ledger.form == self._content.form else {}
 
     # In a thread
+
+    def _moved(self, files: Mapping[str, Progress]) -> dict[str, OSError | None]:
+        """Move files; return those that are gone from the folder, and the error of those that must stay."""
+        found: dict[str, OSError | None] = {}
+        for name, progress in files.items():
+            try:
+                if self._folder.is_gone(name) or self._folder.finish(self._id, name, progress):
+                    found[name] = None
+            except OSError as error:
+                found[name] = error
+        return found
 
     def _next(self, files: dict[str, Progress]) -> tuple[Found, str | None, Progress | None, bool]:
         found = Found()

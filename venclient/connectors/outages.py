@@ -49,6 +49,7 @@ class Kind:
 UNREACHABLE = Kind(con.MANY_UNREACHABLE, con.MANY_BACK, con.STILL_UNREACHABLE)
 SILENT = Kind(con.MANY_SILENT, con.MANY_SPEAK, con.STILL_SILENT)
 UNSTORED = Kind(con.MANY_NOT_STORED, con.MANY_STORED_AGAIN, con.STILL_NOT_STORED)
+KINDS = (UNREACHABLE, SILENT, UNSTORED)
 
 
 class Voice:
@@ -133,11 +134,12 @@ class Outages:
         some.discard(voice)
         if not some:
             self._voices.pop(voice.place, None)
-        for key in [key for key in self._of if key[1] is voice]:
-            outage = self._of.pop(key)
-            outage.failed.pop(voice, None)
-            if not outage.failed:
-                self._news.set()
+        for kind in KINDS:
+            outage = self._of.pop((kind, voice), None)
+            if outage is not None:
+                outage.failed.pop(voice, None)
+                if not outage.failed:
+                    self._news.set()
 
     def begin(self, kind: Kind, voice: Voice, text: Text, reason: str) -> None:
         """Note that something begins for a resource."""

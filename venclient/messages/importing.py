@@ -262,3 +262,8 @@ MOVED = warning(
     "position, makes another site",
     hint="if it is the same site, add a column resource_id with the stored id",
 )
+LINE_TOO_LONG = error(
+    "VEN-IMP-350",
+    "the line is longer than {limit:,} characters",
+    hint="is this a CSV file of sites, with an end of line after each?",
+)

@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 
@@ -32,6 +33,7 @@ from venclient.openadr.timeline import NEVER, Slot, Timeline, resolve
 from venclient.openadr.times import known_time
 
 _ZERO = timedelta(0)
+_TICK = timedelta(microseconds=1)
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -72,12 +74,17 @@ def split(slot: Slot) -> tuple[Slot, ...]:
         Slot(
             slot.index,
             slot.id,
-            slot.start + length * begin / parts,
-            slot.start + length * end / parts,
+            slot.start + _share(length, begin, parts),
+            slot.start + _share(length, end, parts),
             [_value(one, begin, parts) for one in slot.payloads],
         )
         for begin, end in pairwise(cuts)
     )
+
+
+def _share(length: timedelta, part: int, parts: int) -> timedelta:
+    """Return part/parts of a length; the numbers may be larger than a timedelta can be multiplied by."""
+    return timedelta(microseconds=round(Fraction(length // _TICK * part, parts)))
 
 
 def _is_packed(payload: ValuesMap) -> bool:

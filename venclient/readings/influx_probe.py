@@ -82,7 +82,15 @@ def _of_bucket(status: int, content: bytes) -> Kept:
         if not buckets:
             return Kept(False)
         seconds = [int(rule["everySeconds"]) for rule in buckets[0].get("retentionRules", ())]
-    except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError):
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):
         return Kept(False)
     shortest = min((one for one in seconds if one > 0), default=_FOR_EVER_S)
     return Kept(True, None if shortest >= _FOR_EVER_S else timedelta(seconds=shortest))
@@ -97,7 +105,15 @@ def _of_policies(status: int, content: bytes) -> Kept:
         ]
         [default] = [one for one in policies if one["default"]]
         seconds = _seconds(str(default["duration"]))
-    except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError):
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):
         return Kept(False)
     return Kept(True, timedelta(seconds=seconds) if 0 < seconds < _FOR_EVER_S else None)
 

@@ -140,7 +140,15 @@ def _understood(language: str) -> Iterator[None]:
     """Turn what goes wrong with an answer of unexpected form into a StoreError."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, csv.Error) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        csv.Error,
+        RecursionError,
+    ) as error:
         raise StoreError(
             inf.NOT_A_RESULT(language=language, kind=type(error).__name__), subject="InfluxDB"
         ) from error

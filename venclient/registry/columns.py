@@ -299,7 +299,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 def _number(cell: str) -> int | float:
     try:
         value = json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not _is_number(value):
         raise ValueError(imp.NOT_A_PLAIN_NUMBER(value=foreign(cell)))

@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
-from typing import Any
+from typing import Any, TextIO
 
 from venclient.messages import importing as imp
 
 BLOCK_LINES = 4_096
+#: So many characters of a block are taken at once, and a longer line is rejected.
+BLOCK_CHARS = 4 * 1024 * 1024
+LONGEST_LINE = 1024 * 1024
 _MAX_ROW_LINES = 50
 _LONE_RETURN = re.compile("\r(?!\n)")
 
@@ -54,6 +56,19 @@ class Block:
         return [list(column) for column in zip(*rows, strict=True)]
 
 
+def bounded(stream: TextIO) -> Iterator[str]:
+    """Return the lines of a stream; of one that is too long only as much as shows that it is."""
+    while text := stream.readline(LONGEST_LINE + 1):
+        yield text
+        while len(text) > LONGEST_LINE and text[-1] not in "\r\n":
+            if not (text := stream.readline(LONGEST_LINE + 1)):
+                break
+
+
+class _LineTooLong(Exception):
+    """A line that is longer than any row."""
+
+
 class Lines:
     """Physical lines with their numbers; a bad row can put back the lines that it took."""
 
@@ -73,6 +88,8 @@ class Lines:
             raise StopIteration
         text = self._again.popleft() if self._again else next(self._lines)
         self.taken.append(text)
+        if len(text) > LONGEST_LINE:
+            raise _LineTooLong
         return text
 
     def begin_row(self) -> int:
@@ -90,7 +107,10 @@ class Lines:
         """Return the next lines, and count them as used."""
         self.begin_row()
         found = [self._again.popleft() for _ in range(min(len(self._again), BLOCK_LINES))]
-        found += islice(self._lines, BLOCK_LINES - len(found))
+        size = sum(map(len, found))
+        while len(found) < BLOCK_LINES and size < BLOCK_CHARS and (text := next(self._lines, "")):
+            found.append(text)
+            size += len(text)
         self.line += len(found)
         return found
 
@@ -133,6 +153,10 @@ def split_rows(
         except csv.Error as error:
             source.keep_first()
             yield line, _quote_trouble(str(error))
+            continue
+        except _LineTooLong:
+            source.keep_first()
+            yield line, imp.LINE_TOO_LONG(limit=LONGEST_LINE)
             continue
         if cells is None:
             return

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from venclient.errors import ConfigError
 from venclient.messages import importing as imp
-from venclient.registry.csv_blocks import Block, Lines, blocks, split_rows
+from venclient.registry.csv_blocks import Block, Lines, blocks, bounded, split_rows
 
 DELIMITERS = (",", ";", "\t", "|")
 _BANNER_ROWS = 30
@@ -140,7 +140,7 @@ class CsvTable:
                 self.path.open("rb") as raw,
                 io.TextIOWrapper(raw, layout.encoding, errors, newline="") as stream,
             ):
-                source = Lines(stream)
+                source = Lines(bounded(stream))
                 for line, _ in split_rows(source, layout.delimiter):
                     if line >= layout.header_line:
                         break

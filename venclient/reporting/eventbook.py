@@ -7,7 +7,8 @@ seen, and the moment that its "now" means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,6 +76,20 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class _Step:
+    """What a listing makes of the events: rows to write, ids of rows that go, and what is said of it."""
+
+    fresh: Mapping[str, Known]
+    gone: Sequence[str]
+    unread: Sequence[str]
+    changes: Changes
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.fresh or self.gone or self.unread)
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvents:
     """Events and programs as a state file holds them; `problems` name what could not be read."""
 
@@ -95,10 +110,11 @@ class EventBook:
 
     `problems` names rows that could not be read; they are fetched again from the VTN. `listed` is when
     the events were last listed completely by this process, None before that. `revision` is another number
-    whenever something has changed that reports may depend on.
+    whenever something has changed that reports may depend on. Where it is `threaded`, what `take` and
+    `take_programs` write is written beside the event loop.
     """
 
-    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | str, *, read_only: bool = False, threaded: bool = False) -> None:
         self._path = str(path)
         self._db = open_sqlite(path, read_only=read_only)
         self.problems: list[str] = []
@@ -107,6 +123,7 @@ class EventBook:
         self._events: dict[str, Known] = {}
         self._programs: dict[str, Program] = {}
         self._seen_before: dict[str, tuple[datetime, datetime, bool]] = {}
+        self._thread = ThreadPoolExecutor(1, "events") if threaded else None
         if not read_only:
             with self._change():
                 self._db.execute(SCHEMA)
@@ -115,6 +132,8 @@ class EventBook:
 
     def close(self) -> None:
         """Close the file; nothing waits to be written."""
+        if self._thread is not None:
+            self._thread.shutdown()
         self._db.close()
 
     @property
@@ -139,19 +158,38 @@ class EventBook:
         now: datetime,
         also_listed: Collection[str] = (),
     ) -> Changes:
-        """Do what `apply` does in parts, between which others work."""
+        """Do what `apply` does in parts, between which others work; a thread writes them."""
         parts = []
         for some in range(0, len(listed), AT_ONCE):
-            parts.append(self.apply(listed[some : some + AT_ONCE], complete=False, now=now))
+            step = self._compared(listed[some : some + AT_ONCE], (), complete=False, now=now)
+            parts.append(await self._taken(step, complete=False, now=now))
             await asyncio.sleep(0)
         known = {event.id for event in listed if event.id}.union(also_listed)
-        parts.append(self.apply((), complete=complete, now=now, also_listed=known))
+        step = self._compared((), known, complete=complete, now=now)
+        parts.append(await self._taken(step, complete=complete, now=now))
         return Changes(
             tuple(chain.from_iterable(part.created for part in parts)),
             tuple(chain.from_iterable(part.modified for part in parts)),
             tuple(chain.from_iterable(part.gone for part in parts)),
             sum(part.nameless for part in parts),
         )
+
+    async def _taken(self, step: _Step, *, complete: bool, now: datetime) -> Changes:
+        if step.writes:
+            await self._beside(lambda: self._write(step))
+        return self._adopted(step, complete=complete, now=now)
+
+    async def _beside(self, work: Callable[[], None]) -> None:
+        """Do work on the file in its thread; a cancellation is passed on after its end."""
+        if self._thread is None:
+            work()
+            return
+        done = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
 
     def apply(
         self,
@@ -166,6 +204,14 @@ class EventBook:
         Only a `complete` one makes events go. `also_listed` are ids that the VTN listed although their
         objects could not be understood: those have not gone, and stay as last known.
         """
+        step = self._compared(listed, also_listed, complete=complete, now=now)
+        if step.writes:
+            self._write(step)
+        return self._adopted(step, complete=complete, now=now)
+
+    def _compared(
+        self, listed: Sequence[Event], also_listed: Collection[str], *, complete: bool, now: datetime
+    ) -> _Step:
         created, modified = [], []
         nameless = 0
         fresh: dict[str, Known] = {}
@@ -186,31 +232,49 @@ class EventBook:
         present = {event.id for event in listed} | set(also_listed)
         gone = [id_ for id_ in self._events if id_ not in present] if complete else []
         unread = [id_ for id_ in self._seen_before if id_ not in present] if complete else []
-        if fresh or gone or unread:
-            self._write(fresh, [*gone, *unread])
-        for id_ in unread:
-            del self._seen_before[id_]
-        changes = Changes(
-            tuple(created), tuple(modified), tuple(self._events[id_].event for id_ in gone), nameless
-        )
-        self._events.update(fresh)
-        for id_ in gone:
-            del self._events[id_]
-        if fresh or gone or (complete and self.listed is None):
+        last = tuple(self._events[id_].event for id_ in gone)
+        return _Step(fresh, gone, unread, Changes(tuple(created), tuple(modified), last, nameless))
+
+    def _adopted(self, step: _Step, *, complete: bool, now: datetime) -> Changes:
+        """Take over into memory what was written."""
+        for id_ in step.unread:
+            self._seen_before.pop(id_, None)
+        self._events.update(step.fresh)
+        for id_ in step.gone:
+            self._events.pop(id_, None)
+        if step.fresh or step.gone or (complete and self.listed is None):
             self.revision += 1
         if complete:
             self.listed = now
-        return changes
+        return step.changes
 
     def apply_programs(
         self, listed: Sequence[Program], *, complete: bool, also_listed: Collection[str] = ()
     ) -> bool:
         """Store a listing of programs, and return whether it changed anything."""
+        fresh, gone = self._compared_programs(listed, also_listed, complete=complete)
+        if fresh or gone:
+            self._write_programs(fresh, gone)
+        return self._adopted_programs(fresh, gone)
+
+    async def take_programs(
+        self, listed: Sequence[Program], *, complete: bool, also_listed: Collection[str] = ()
+    ) -> bool:
+        """Do what `apply_programs` does; a thread writes."""
+        fresh, gone = self._compared_programs(listed, also_listed, complete=complete)
+        if fresh or gone:
+            await self._beside(lambda: self._write_programs(fresh, gone))
+        return self._adopted_programs(fresh, gone)
+
+    def _compared_programs(
+        self, listed: Sequence[Program], also_listed: Collection[str], *, complete: bool
+    ) -> tuple[dict[str, Program], list[str]]:
         fresh = {one.id: one for one in listed if one.id and self._programs.get(one.id) != one}
         present = {one.id for one in listed} | set(also_listed)
         gone = [id_ for id_ in self._programs if id_ not in present] if complete else []
-        if not (fresh or gone):
-            return False
+        return fresh, gone
+
+    def _write_programs(self, fresh: Mapping[str, Program], gone: Sequence[str]) -> None:
         with self._change():
             self._db.executemany(
                 "INSERT INTO programs VALUES (?, ?) "
@@ -218,13 +282,18 @@ class EventBook:
                 [(id_, msgspec.json.encode(one)) for id_, one in fresh.items()],
             )
             self._db.executemany("DELETE FROM programs WHERE id = ?", [(id_,) for id_ in gone])
+
+    def _adopted_programs(self, fresh: Mapping[str, Program], gone: Sequence[str]) -> bool:
+        if not (fresh or gone):
+            return False
         self._programs.update(fresh)
         for id_ in gone:
-            del self._programs[id_]
+            self._programs.pop(id_, None)
         self.revision += 1
         return True
 
-    def _write(self, fresh: Mapping[str, Known], gone: Sequence[str]) -> None:
+    def _write(self, step: _Step) -> None:
+        gone = [*step.gone, *step.unread]
         with self._change():
             self._db.executemany(
                 "INSERT INTO events (id, event, first_seen, anchor, cancelled) VALUES (?, ?, ?, ?, ?) "
@@ -235,7 +304,7 @@ class EventBook:
                         *(id_, msgspec.json.encode(known.event), _iso(known.first_seen), _iso(known.anchor)),
                         int(known.cancelled),
                     )
-                    for id_, known in fresh.items()
+                    for id_, known in step.fresh.items()
                 ],
             )
             self._db.executemany("DELETE FROM events WHERE id = ?", [(id_,) for id_ in gone])
@@ -300,7 +369,7 @@ def _upgrade(db: apsw.Connection) -> None:
     for id_, raw in old:
         try:
             request = is_request(msgspec.json.decode(raw, type=Event))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             continue
         if request:
             db.execute("DELETE FROM events WHERE id = ?", (id_,))

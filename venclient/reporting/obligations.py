@@ -350,21 +350,37 @@ def _name(event_id: str, digest: str, start: datetime, end: datetime) -> str:
 
 
 class ToldTime:
-    """The time that obligations cover, as runs without gaps, computed once."""
+    """The time that obligations cover, as runs without gaps, computed when it is first asked for."""
 
-    def __init__(self, obligations: Iterable[Obligation]) -> None:
+    def __init__(self, obligations: Iterable[Obligation] = ()) -> None:
+        self._runs: list[tuple[datetime, datetime]] = []
         self._starts: list[datetime] = []
         self._ends: list[datetime] = []
-        for start, end in sorted((span.start, span.end) for one in obligations for span in one.spans):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(self._ends[-1], end)
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
+        for one in obligations:
+            self.add(one)
+
+    def add(self, obligation: Obligation) -> None:
+        """Add the intervals of an obligation."""
+        self._runs += _gapless(sorted((span.start, span.end) for span in obligation.spans))
+        self._starts, self._ends = [], []
 
     def covers(self, wanted: Obligation) -> bool:
         """True when every interval of `wanted` lies within that time."""
+        if not self._starts and self._runs:
+            self._runs = _gapless(sorted(self._runs))
+            self._starts, self._ends = [start for start, _ in self._runs], [end for _, end in self._runs]
         return all(
             (at := bisect_right(self._starts, span.start)) > 0 and self._ends[at - 1] >= span.end
             for span in wanted.spans
         )
+
+
+def _gapless(periods: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Return periods, in the order of their starts, with those that touch or overlap as one."""
+    runs: list[tuple[datetime, datetime]] = []
+    for start, end in periods:
+        if runs and start <= runs[-1][1]:
+            runs[-1] = runs[-1][0], max(runs[-1][1], end)
+        else:
+            runs.append((start, end))
+    return runs

@@ -213,6 +213,24 @@ class Outbox(StateFile):
         with self.reading():
             return self.rows.select(f"WHERE event_id = ? AND {WAITING} ORDER BY due, key", event_id)
 
+    def keys_of(
+        self, event_id: str, *, after: datetime | None = None, waiting: bool = False
+    ) -> list[tuple[str, int]]:
+        """Return key and number of intervals of the rows that `of_event`, or `waiting`, returns."""
+        asked = "SELECT key, spans FROM outbox WHERE event_id = ? AND due > ?"
+        if waiting:
+            asked += f" AND {WAITING}"
+        since = -(2**62) if after is None else us(after)
+        with self.reading():
+            found: list[Any] = self.db.execute(f"{asked} ORDER BY due, key", (event_id, since)).fetchall()
+        return found
+
+    def rows_of(self, keys: Sequence[str]) -> list[Row]:
+        """Return the rows of some keys, by due time."""
+        with self.reading():
+            asked = "WHERE key IN (SELECT value FROM json_each(?)) ORDER BY due, key"
+            return self.rows.select(asked, msgspec.json.encode(keys).decode())
+
     def of_event(self, event_id: str, *, after: datetime | None = None) -> list[Row]:
         """Return the rows of an event, by due time; those due after `after` only, when given."""
         since = -(2**62) if after is None else us(after)

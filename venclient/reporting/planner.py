@@ -10,7 +10,7 @@ import hashlib
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,8 +27,9 @@ from venclient.openadr.objects import Program
 from venclient.reporting.adhoc import adhoc_due
 from venclient.reporting.descriptors import has_no_length
 from venclient.reporting.eventbook import EventBook, Known
-from venclient.reporting.obligations import ADHOC_S, Agenda, Obligation, ToldTime, agenda_steps
+from venclient.reporting.obligations import ADHOC_S, BREATH, Agenda, Obligation, ToldTime, agenda_steps
 from venclient.reporting.outbox import Bookmark, Outbox
+from venclient.reporting.rows import Row
 from venclient.reporting.windows import USUAL_RULES, WindowRules
 from venclient.thinned import Thinned
 
@@ -38,11 +39,15 @@ log = logging.getLogger("venclient.reporting")
 #: follows in the next one.
 BATCH = 500
 BATCH_SPANS = 20_000
+#: Working out a window is as much work as so many intervals of it.
+_WINDOW_WEIGHT = 4
 #: Changes of the outbox are written at this number of intervals; a report weighs as much as 40.
 _COMMIT_WEIGHT = 20_000
 _REPORT_WEIGHT = 40
 #: Work pauses after this number of unchanged events.
 _UNCHANGED = 200
+#: ... and after this number of reports of one event.
+_AT_ONCE = 20
 
 Changes = list[Callable[[], None]]
 T = TypeVar("T")
@@ -248,7 +253,7 @@ class Planner:
         followed = _Followed(known, program, made, self._digest(known, program))
         mark = self._marks.get(id_)
         if made.at_will:
-            self._recall(id_, followed, mark)
+            yield from self._recall(id_, followed, mark)
         self._followed[id_] = followed
         yield from self._next(id_, followed, mark.until if mark else None)
         said = made.problems
@@ -270,10 +275,10 @@ class Planner:
             content.append(self._rules)
         return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:16]
 
-    def _recall(self, id_: str, followed: _Followed, mark: Bookmark | None) -> None:
+    def _recall(self, id_: str, followed: _Followed, mark: Bookmark | None) -> Work[None]:
         """Restore `told_until` of unscheduled reports from the rows of the outbox."""
         ends: dict[str, datetime] = {}
-        for row in self._outbox.of_event(id_, after=mark.until - self._look_back if mark else None):
+        for row in (yield from self._rows(id_, after=mark.until - self._look_back if mark else None)):
             if row.state != "superseded":
                 one = row.obligation
                 ends[one.group] = max(ends.get(one.group, one.due), one.due)
@@ -281,6 +286,22 @@ class Planner:
             # Rows are forgotten one day; the bookmark is not.
             first = plan.last_cut(mark.until) if mark else plan.first_untold(followed.known.first_seen)
             followed.told_until[group.digest] = max(first, ends.get(group.digest, first))
+
+    def _rows(self, id_: str, *, after: datetime | None = None, waiting: bool = False) -> Work[list[Row]]:
+        """Return the rows of an event by due time: those due after `after`, or those not done with."""
+        found: list[Row] = []
+        some: list[str] = []
+        weight = 0
+        for key, spans in self._outbox.keys_of(id_, after=after, waiting=waiting):
+            some.append(key)
+            weight += spans + _WINDOW_WEIGHT
+            if weight >= BREATH:
+                found += self._outbox.rows_of(some)
+                some, weight = [], 0
+                yield None
+        if some:
+            found += self._outbox.rows_of(some)
+        return found
 
     def _reconcile(self, id_: str, followed: _Followed, round_: Round, now: datetime) -> Work[None]:
         """Adapt the rows of an event to what it asks for since it was modified.
@@ -292,41 +313,71 @@ class Planner:
         if mark is None or mark.digest == followed.digest:
             return
         since = mark.until - self._look_back
-        waiting = self._outbox.waiting(id_)
+        waiting = yield from self._rows(id_, waiting=True)
+        waiting = [row for row in waiting if row.state in ("owed", "sending")]
         since = min([since, *(row.due - _MOMENT for row in waiting)])
-        wanted: dict[str, Obligation] = {}
-        for coming in followed.agenda.coming(first_seen=followed.known.first_seen, after=since):
-            if coming is None:
-                yield None
-                continue
-            if coming.at > mark.until:
-                break
-            one = yield from followed.agenda.expanded(coming)
-            wanted[one.key] = one
+        wanted = yield from self._wanted(followed, since, mark.until)
         at_will = {group.digest: group for group, _ in followed.agenda.at_will}
+        given_up: set[str] = set()
         replanned: set[str] = set()
-        for row in waiting:
+        for number, row in enumerate(waiting, 1):
+            if not number % _AT_ONCE:
+                yield None
             if row.state != "owed":
                 continue  # the VTN may have it: it is settled first
-            if row.obligation.group in at_will and row.owed_key not in wanted:
-                continue  # an unscheduled report stays true of its time
             if row.owed_key not in wanted:
-                round_.change(partial(self._outbox.superseded, row.key, str(rep.MODIFIED()), now))
-                round_.superseded += 1
+                given_up.add(row.key)
+                if row.obligation.group not in at_will:  # what was told at will was true of its time
+                    round_.change(partial(self._outbox.superseded, row.key, str(rep.MODIFIED()), now))
+                    round_.superseded += 1
             elif wanted[row.owed_key] != row.obligation and row.owed_key not in replanned:
                 round_.change(partial(self._outbox.replan, wanted[row.owed_key], now))
                 replanned.add(row.owed_key)
         # Read before the changes above are made: none of them concerns time that was reported.
-        given_up = {row.key for row in waiting if row.owed_key not in wanted and row.state == "owed"}
+        rows = yield from self._rows(id_, after=since)
         reported = [
             row
-            for row in self._outbox.of_event(id_, after=since)
+            for row in rows
             if row.state != "superseded" and (row.key not in given_up or row.obligation.group in at_will)
         ]
-        keys = {row.owed_key for row in reported}
-        told_time = ToldTime(wanted.get(row.owed_key, row.obligation) for row in reported)
-        missing = [one for key, one in wanted.items() if key not in keys and not told_time.covers(one)]
+        missing = yield from self._missing(wanted, reported)
         yield from self._write(id_, followed, missing, mark.until, round_, now)
+
+    @staticmethod
+    def _wanted(followed: _Followed, since: datetime, until: datetime) -> Work[dict[str, Obligation]]:
+        """Return what falls due after `since` and until `until`, by key."""
+        wanted: dict[str, Obligation] = {}
+        spans = 0
+        for coming in followed.agenda.coming(first_seen=followed.known.first_seen, after=since):
+            if coming is None:
+                yield None
+                continue
+            if coming.at > until:
+                break
+            one = yield from followed.agenda.expanded(coming)
+            wanted[one.key] = one
+            spans += len(one.spans) + _WINDOW_WEIGHT
+            if spans >= BREATH:
+                spans = 0
+                yield None
+        return wanted
+
+    @staticmethod
+    def _missing(wanted: Mapping[str, Obligation], reported: Sequence[Row]) -> Work[list[Obligation]]:
+        """Return what is in no report yet."""
+        keys = {row.owed_key for row in reported}
+        covered = ToldTime()
+        for number, row in enumerate(reported, 1):
+            covered.add(wanted.get(row.owed_key, row.obligation))
+            if not number % _AT_ONCE:
+                yield None
+        missing = []
+        for number, (key, one) in enumerate(wanted.items(), 1):
+            if key not in keys and not covered.covers(one):
+                missing.append(one)
+            if not number % _AT_ONCE:
+                yield None
+        return missing
 
     def _owe(
         self, id_: str, followed: _Followed, round_: Round, until: datetime, now: datetime
@@ -334,7 +385,7 @@ class Planner:
         mark = self._marks.get(id_)
         plan = followed.agenda
         some: list[Obligation] = []
-        spans, reached = 0, until
+        spans, rested, reached = 0, 0, until
         for coming in plan.coming(first_seen=followed.known.first_seen, after=mark.until if mark else None):
             if coming is None:
                 yield None
@@ -347,6 +398,9 @@ class Planner:
                 break
             some.append((yield from plan.expanded(coming)))
             spans += len(some[-1].spans)
+            if spans + _WINDOW_WEIGHT * len(some) >= rested + BREATH:
+                rested = spans + _WINDOW_WEIGHT * len(some)
+                yield None
         if mark is not None:
             # Never back: a change of state may be reported while later windows are stored already.
             reached = max(reached, mark.until)

@@ -143,7 +143,7 @@ def _opened_or_rescued(path: Path, now: datetime) -> tuple[EventBook, Outbox, li
 
 
 def _opened(path: Path) -> tuple[EventBook, Outbox]:
-    book = EventBook(path)
+    book = EventBook(path, threaded=True)
     try:
         return book, Outbox(path)
     except BaseException:
