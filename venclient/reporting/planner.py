@@ -39,7 +39,7 @@ log = logging.getLogger("venclient.reporting")
 #: follows in the next one.
 BATCH = 500
 BATCH_SPANS = 20_000
-#: Working out a window is as much work as so many intervals of it.
+#: Working out a window is as much work as this number of intervals of it.
 _WINDOW_WEIGHT = 4
 #: Changes of the outbox are written at this number of intervals; a report weighs as much as 40.
 _COMMIT_WEIGHT = 20_000
@@ -327,7 +327,7 @@ class Planner:
                 continue  # the VTN may have it: it is settled first
             if row.owed_key not in wanted:
                 given_up.add(row.key)
-                if row.obligation.group not in at_will:  # what was told at will was true of its time
+                if row.obligation.group not in at_will:  # an unscheduled report stays true of its time
                     round_.change(partial(self._outbox.superseded, row.key, str(rep.MODIFIED()), now))
                     round_.superseded += 1
             elif wanted[row.owed_key] != row.obligation and row.owed_key not in replanned:
