@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from venclient.messages.printable import is_unsafe
@@ -55,3 +57,14 @@ def text_of(written: str) -> str:
         if isinstance(found, str):
             return found
     return written
+
+
+def lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield the lines of a CSV file, one for each row; the texts of the rows are cells already."""
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for one in rows:
+        writer.writerow(one)
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -20,6 +19,7 @@ from venclient.errors import ConfigError
 from venclient.messages import cli_reports as clp
 from venclient.messages import with_code
 from venclient.screen import say, say_json, write_out
+from venclient.whole_file import replaced
 
 if TYPE_CHECKING:
     from venclient.reporting.ledger import Coverage
@@ -259,9 +259,6 @@ def export(
 
 
 def _coverage_text(found: list[tuple[str, Coverage]], *, in_json: bool) -> str:
-    import csv
-    import io
-
     from venclient import spreadsheet
     from venclient.cli.reports_table import COVERAGE_COLUMNS, coverage_json
 
@@ -270,11 +267,8 @@ def _coverage_text(found: list[tuple[str, Coverage]], *, in_json: bool) -> str:
         import msgspec
 
         return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode() + "\n"
-    written = io.StringIO()
-    lines = csv.DictWriter(written, COVERAGE_COLUMNS, lineterminator="\n")
-    lines.writeheader()
-    lines.writerows(dict(zip(one, spreadsheet.row(one.values()), strict=True)) for one in rows)
-    return written.getvalue()
+    cells = (spreadsheet.row(one[name] for name in COVERAGE_COLUMNS) for one in rows)
+    return "".join(spreadsheet.lines([COVERAGE_COLUMNS, *cells]))
 
 
 class _Counted:
@@ -338,16 +332,11 @@ def _write(pieces: Iterable[str], output: Path | None) -> None:
         for piece in pieces:
             write_out(piece)
         return
-    part = output.with_name(f".{output.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
+        with replaced(output) as stream:
             stream.writelines(pieces)
-        part.replace(output)
     except OSError as error:
         raise ConfigError(clp.CANNOT_WRITE(problem=error.strerror or error), subject=str(output)) from error
-    finally:
-        with suppress(OSError):  # a read-only file system refuses even what is not there
-            part.unlink(missing_ok=True)
 
 
 def open_places(config: Path, vtn: str | None) -> list[Place]:

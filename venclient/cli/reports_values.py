@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -208,14 +206,8 @@ def _rows_of(
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a CSV file, header first; cells that a spreadsheet would run get an apostrophe."""
-    line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\n")
-    for cells in _with_header(rows):
-        writer.writerow(cells)
-        yield line.getvalue()
-        line.seek(0)
-        line.truncate()
+    """Return the lines of a CSV file, header first; cells that a spreadsheet would run get an apostrophe."""
+    return spreadsheet.lines(_with_header(rows))
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

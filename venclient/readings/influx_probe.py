@@ -23,6 +23,8 @@ _POLICIES = "SHOW RETENTION POLICIES" + " ON "
 #: From here on data is kept for ever: longer than any calendar.
 _FOR_EVER_S = 10**10
 _UNITS = {"h": 3600, "m": 60, "s": 1}
+#: What is raised by content that is not the JSON document it should be.
+_OTHER_CONTENT = (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
 #: What is said to a write without lines by those who do not take it for a success.
 _EMPTY = re.compile(r"\b(empty|requires|parsing)\b", re.IGNORECASE)
 
@@ -82,15 +84,7 @@ def _of_bucket(status: int, content: bytes) -> Kept:
         if not buckets:
             return Kept(False)
         seconds = [int(rule["everySeconds"]) for rule in buckets[0].get("retentionRules", ())]
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ):
+    except _OTHER_CONTENT:
         return Kept(False)
     shortest = min((one for one in seconds if one > 0), default=_FOR_EVER_S)
     return Kept(True, None if shortest >= _FOR_EVER_S else timedelta(seconds=shortest))
@@ -105,15 +99,7 @@ def _of_policies(status: int, content: bytes) -> Kept:
         ]
         [default] = [one for one in policies if one["default"]]
         seconds = _seconds(str(default["duration"]))
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ):
+    except _OTHER_CONTENT:
         return Kept(False)
     return Kept(True, timedelta(seconds=seconds) if 0 < seconds < _FOR_EVER_S else None)
 

@@ -7,16 +7,12 @@ FeatureCollection (RFC 7946) for maps: what is known of each site, but not how i
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from venclient import spreadsheet
 from venclient.errors import Conflict, RegistryError
 from venclient.messages import registry as reg
 from venclient.messages.printable import json_escaped
@@ -24,6 +20,7 @@ from venclient.model.resource import Connection, Resource
 from venclient.registry import columns
 from venclient.registry.geometry import position
 from venclient.secrets import shown
+from venclient.whole_file import replaced
 
 #: `format` and `version` of a JSON export; the version changes when a program that reads it would have to.
 JSON_FORMAT = "venclient-resources"
@@ -63,14 +60,8 @@ def as_feature(resource: Resource) -> dict[str, Any]:
 
 
 def csv_text(resources: Iterable[Resource]) -> Iterator[str]:
-    """Yield the lines of a CSV file in our own layout, header first."""
-    line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\n")
-    for cells in _with_header(resources):
-        writer.writerow(cells)
-        yield line.getvalue()
-        line.seek(0)
-        line.truncate()
+    """Return the lines of a CSV file in our own layout, header first."""
+    return spreadsheet.lines(_with_header(resources))
 
 
 def json_text(resources: Iterable[Resource]) -> Iterator[str]:
@@ -110,34 +101,12 @@ def export_file(path: Path, pieces: Iterable[str], *, overwrite: bool = False) -
     if path.exists() and not overwrite:
         raise Conflict(reg.FILE_EXISTS(), subject=str(path))
     try:
-        with _replaced(path) as stream:
+        with replaced(path) as stream:
             stream.writelines(pieces)
     except OSError as error:
         raise RegistryError(
             reg.FILE_NOT_WRITTEN(reason=error.strerror or error), subject=str(path)
         ) from error
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """Return the mask of new files' modes, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _with_header(resources: Iterable[Resource]) -> Iterator[Iterable[str]]:
